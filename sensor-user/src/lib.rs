@@ -1,1 +1,12 @@
-//! x
+//! Tattler finds out who told the scanners about your IPv6 addresses.
+//!
+//! # Layout
+//! One direction, no way back:
+//! - [`source`]: files and the live sensor yield [`observation`]s and know nothing of their use
+//! - [`ledger`]: the index of the window, without I/O and without a clock
+//! - [`campaign`], [`attribution`]: pure functions of the ledger
+//! - [`report`]: what they found, as the JSON contract and as tables
+//! - [`cli`]: a file for each command
+
+pub mod observation;
+pub mod time;

@@ -1,0 +1,122 @@
+//! What sources yield and all else consumes: observations.
+
+use std::net::Ipv6Addr;
+
+use sensor_common::{Kind, Proto};
+
+use crate::time::Time;
+
+/// One observation, from a live sensor or from a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// A local began an exchange with a remote, or goes on with one.
+    Contact(Contact),
+    /// An unsolicited packet from a remote to a local.
+    Probe(Probe),
+    /// A local answered a probe: the ledger marks it, and the local is exposed.
+    Answer(Answer),
+}
+
+impl Observation {
+    /// When it was seen.
+    #[must_use]
+    pub fn ts(&self) -> Time {
+        match self {
+            Observation::Contact(contact) => contact.ts,
+            Observation::Probe(probe) => probe.ts,
+            Observation::Answer(answer) => answer.ts,
+        }
+    }
+}
+
+/// A local began an exchange with a remote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// First seen.
+    pub ts: Time,
+    /// Last seen; not before `ts`.
+    pub last: Time,
+    /// The address in a home prefix.
+    pub local: Ipv6Addr,
+    /// The address outside.
+    pub remote: Ipv6Addr,
+    /// TCP, UDP or ICMPv6.
+    pub proto: Proto,
+    /// The remote's port, 0 for ICMPv6.
+    pub port: u16,
+    /// The local's port, where known.
+    pub local_port: Option<u16>,
+    /// Exchanges that this stands for; 0 in a mere refresh.
+    pub count: u32,
+    /// The remote's name as seen in DNS or TLS.
+    pub name: Option<String>,
+    /// The device that the local belongs to.
+    pub device: Option<String>,
+}
+
+/// An unsolicited packet from a source to a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// When.
+    pub ts: Time,
+    /// The remote that sent it.
+    pub source: Ipv6Addr,
+    /// The local that got it.
+    pub target: Ipv6Addr,
+    /// What it was made of.
+    pub kind: Kind,
+    /// The target's port, 0 for echo requests.
+    pub port: u16,
+    /// Probes of this kind that it stands for, at least 1.
+    pub count: u32,
+    /// The traits by which scanners are told apart, where known.
+    pub traits: Traits,
+    /// The target had contacted the source before, as far as the observer knew.
+    pub contacted_source: bool,
+    /// The target answered, as far as the observer knew.
+    pub answered: bool,
+    /// UDP seen so soon after the sensor's start that the ports in use were not known: no evidence.
+    pub settling: bool,
+    /// The device that the target belongs to.
+    pub device: Option<String>,
+}
+
+/// What a probe looks like, beyond its kind and port. Fields that a source can't see are `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Traits {
+    /// Hop limit as it arrived.
+    pub hop_limit: Option<u8>,
+    /// The source's port.
+    pub source_port: Option<u16>,
+    /// ICMPv6 echo identifier.
+    pub icmp_id: Option<u16>,
+    /// ICMPv6 echo sequence number.
+    pub icmp_seq: Option<u16>,
+    /// Bytes behind the upper-layer header.
+    pub payload_len: Option<u16>,
+    /// A hash of the payload, in a source's own form.
+    pub payload_hash: Option<String>,
+    /// TCP window.
+    pub window: Option<u16>,
+    /// TCP options, in a source's own form.
+    pub tcp_options: Option<String>,
+    /// TCP flags.
+    pub tcp_flags: Option<u8>,
+    /// IPv6 flow label.
+    pub flow_label: Option<u32>,
+}
+
+/// A local answered a probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// When.
+    pub ts: Time,
+    /// The remote that had sent the probe.
+    pub source: Ipv6Addr,
+    /// The local that answered.
+    pub target: Ipv6Addr,
+    /// The kind of the probe.
+    pub kind: Kind,
+    /// The target's port, 0 for echo requests.
+    pub port: u16,
+}
