@@ -8,5 +8,7 @@
 //! - [`report`]: what they found, as the JSON contract and as tables
 //! - [`cli`]: a file for each command
 
+pub mod cli;
 pub mod observation;
+pub mod source;
 pub mod time;
