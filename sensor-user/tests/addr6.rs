@@ -31,7 +31,13 @@ fn identifiers_are_classified_as_addr6_does() {
         }
     }
     println!("{counts:?}");
-    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), addresses.len(), wrong[..wrong.len().min(30)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} differ:\n{}",
+        wrong.len(),
+        addresses.len(),
+        wrong[..wrong.len().min(30)].join("\n")
+    );
     for class in IidClass::ALL {
         let met = theirs.iter().filter(|theirs| self::class(theirs) == Some(class)).count();
         assert!(met >= 100, "only {met} addresses of class {}", class.as_str());

@@ -42,7 +42,8 @@ enum Format {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let inputs: Vec<Input> = arguments.files.iter().map(|file| Input::from_argument(file)).collect();
     let options = Options { home: arguments.home.clone() };
-    let wanted = |ts| arguments.since.is_none_or(|since| since <= ts) && arguments.until.is_none_or(|until| ts <= until);
+    let wanted =
+        |ts| arguments.since.is_none_or(|since| since <= ts) && arguments.until.is_none_or(|until| ts <= until);
     let mut observations = 0;
     let mut observe = |observation: crate::observation::Observation| {
         if wanted(observation.ts()) {

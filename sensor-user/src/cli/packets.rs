@@ -24,7 +24,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for file in &arguments.files {
         let name = if file == "-" { "-".into() } else { file.to_string_lossy() };
         // What comes out before a complaint belongs before it.
-        if let Err(error) = packets(&Input::from_argument(file), &serde_json::to_string(&name)?, &mut out, &mut status)? {
+        if let Err(error) = packets(&Input::from_argument(file), &serde_json::to_string(&name)?, &mut out, &mut status)?
+        {
             out.flush()?;
             complain(error);
             status = ExitCode::FAILURE;

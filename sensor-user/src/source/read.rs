@@ -152,11 +152,7 @@ pub fn each_packet(
                 let traced = Traced::new(&frame);
                 if traced.parsed == Err(GiveUp::UnknownLink) && !unknown_told {
                     unknown_told = true;
-                    tell(Fault::LinkType {
-                        name: name.into(),
-                        link_type: frame.link_type.0,
-                        frame: frame.number,
-                    });
+                    tell(Fault::LinkType { name: name.into(), link_type: frame.link_type.0, frame: frame.number });
                 }
                 if !packet(&frame, &traced) {
                     return Ok(());

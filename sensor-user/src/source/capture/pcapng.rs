@@ -45,7 +45,8 @@ struct Body(u32);
 impl Body {
     /// Takes `length` bytes off.
     fn take(&mut self, length: u32) -> Result<(), Stop> {
-        self.0 = self.0.checked_sub(length).ok_or_else(|| Stop::Damaged("a block too short for what it holds".into()))?;
+        self.0 =
+            self.0.checked_sub(length).ok_or_else(|| Stop::Damaged("a block too short for what it holds".into()))?;
         Ok(())
     }
 }
@@ -53,8 +54,7 @@ impl Body {
 impl<R: BufRead> Blocks<R> {
     /// Reads the first section's header.
     pub(super) fn new(reader: R) -> Result<Self, Stop> {
-        let mut blocks =
-            Blocks { bytes: Bytes { reader, order: Order::Little }, interfaces: Vec::new(), last: 0 };
+        let mut blocks = Blocks { bytes: Bytes { reader, order: Order::Little }, interfaces: Vec::new(), last: 0 };
         let kind = blocks.bytes.u32()?;
         if kind != SECTION_HEADER {
             return Err(Stop::Damaged("no section header".into()));
