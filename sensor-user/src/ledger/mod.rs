@@ -15,7 +15,7 @@ mod recent;
 pub mod rows;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::HashSet;
 use std::net::Ipv6Addr;

@@ -16,6 +16,10 @@ pub mod explain;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod words;
+
+pub use explain::{Explanation, explain};
+pub use table::{explanation_text, suspects_table};
 
 /// The name of the contract.
 pub const SCHEMA: &str = "tattler.report/1";
