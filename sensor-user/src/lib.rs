@@ -8,7 +8,11 @@
 //! - [`report`]: what they found, as the JSON contract and as tables
 //! - [`cli`]: a file for each command
 
+pub mod attribution;
+pub mod campaign;
 pub mod cli;
+pub mod ledger;
 pub mod observation;
+pub mod report;
 pub mod source;
 pub mod time;
