@@ -1,7 +1,7 @@
 //! What kernel and user space share: the packet parser, the address classes, the rules that make a
 //! packet a contact or a probe, and the records that cross the boundary.
 //!
-//! The crate is `no_std` and allocates nothing, because [`parse`] and [`rules`] are compiled into
+//! The crate is `no_std` and allocates nothing, because [`mod@parse`] and [`rules`] are compiled into
 //! the kernel programs as they stand. There is no second parser: a captured packet and a packet on
 //! the wire are classified by the same source.
 //!
@@ -10,7 +10,7 @@
 //! - [`packet`]: how bytes are read, in one place for each side
 //! - [`link`]: from the link layer to the IPv6 header
 //! - [`walk`]: along the extension headers to the upper layer
-//! - [`parse`]: both together, and what the upper layer is ([`Signal`])
+//! - [`mod@parse`]: both together, and what the upper layer is ([`Signal`])
 //! - [`give_up`]: every reason to stop early, by name
 //! - [`rules`]: contact, probe or neither, over a look-up trait
 //! - [`iid`]: what an interface identifier looks like
