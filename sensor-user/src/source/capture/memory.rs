@@ -12,8 +12,8 @@ use sensor_common::parse::Address;
 use sensor_common::rules;
 use sensor_common::wire::{Flow, FlowKey, Pair, PairKey, PortKey, Repeat, RepeatKey};
 
-/// Entries that a table keeps at least; at most twice as many. Some 100 MB if all are full.
-const KEPT: usize = 1 << 18;
+/// Entries that a table keeps at least; at most twice as many. Some 140 MB if all are full.
+const KEPT: usize = 1 << 17;
 
 /// A table that forgets: entries go into the young half, and when that is full, the old half is
 /// dropped and the young one grows old.

@@ -87,7 +87,9 @@ impl Watch {
         let known = self.memory.pair(&key);
         let due = rules::contact_is_due(known.as_ref(), flow.proto, port, now);
         let known = known.unwrap_or_default();
-        let count = known.count.saturating_add(count);
+        // What was counted for another port is not counted for this one.
+        let same = known.proto == flow.proto && known.port == port;
+        let count = if same { known.count.saturating_add(count) } else { count };
         let pair = Pair {
             last: now,
             reported: if due { now } else { known.reported },

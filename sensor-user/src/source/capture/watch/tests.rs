@@ -90,7 +90,7 @@ fn contacts_within_a_minute_are_counted_and_told_together() {
             (62, out(Signal::Syn, 6, 80)),
         ],
     );
-    assert_eq!(told, ["contact tcp 443 x1", "-", "-", "contact tcp 443 x3", "-", "contact tcp 80 x2"]);
+    assert_eq!(told, ["contact tcp 443 x1", "-", "-", "contact tcp 443 x3", "-", "contact tcp 80 x1"]);
 }
 
 #[test]
