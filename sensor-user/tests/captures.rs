@@ -67,21 +67,21 @@ fn every_row_of_the_ground_truth_comes_out_and_no_other_probe() {
 }
 
 #[test]
-fn there_is_a_line_for_each_ipv6_packet() {
+fn there_is_a_line_for_each_ipv6_packet_with_its_link_layers() {
     let Some(captures) = captures() else { return };
     let files = index(&captures);
     let printed = packets(&captures, files.keys());
     for (file, frame, reason) in NO_IPV6_TO_TSHARK {
         assert_eq!(printed[&(file.to_owned(), frame)]["gave_up"], reason, "{file}, frame {frame}");
     }
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for (file, frame) in printed.keys() {
+    let mut links: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
+    for ((file, frame), packet) in &printed {
         if !NO_IPV6_TO_TSHARK.iter().any(|(no, at, _)| (no, at) == (&file.as_str(), frame)) {
-            *counts.entry(file).or_default() += 1;
+            *links.entry(file).or_default().entry(packet["link"].as_str().unwrap().to_owned()).or_default() += 1;
         }
     }
     for (file, expected) in &files {
-        assert_eq!(counts.get(file.as_str()).copied().unwrap_or(0), *expected, "{file}");
+        assert_eq!(links.get(file.as_str()).unwrap_or(&BTreeMap::new()), expected, "{file}");
     }
 }
 
@@ -129,14 +129,20 @@ fn truth(captures: &Path) -> BTreeMap<Place, Value> {
     rows.collect()
 }
 
-/// Files and how many frames of each hold IPv6 that is not inside a tunnel of another kind.
-fn index(captures: &Path) -> BTreeMap<String, u64> {
+/// Files and how many frames of each hold IPv6, by link layers; other tunnels are left out.
+fn index(captures: &Path) -> BTreeMap<String, BTreeMap<String, u64>> {
     let text = std::fs::read_to_string(captures.join("index.tsv")).unwrap();
     let mut lines = text.lines().map(|line| line.split('\t').collect::<Vec<_>>());
     let header = lines.next().unwrap();
     let column = |name| header.iter().position(|&column| column == name).unwrap();
-    let (file, count) = (column("file"), column("ipv6_packets"));
-    lines.map(|line| (line[file].to_owned(), line[count].parse().unwrap())).collect()
+    let (file, encap) = (column("file"), column("encap"));
+    let link = |part: &str| {
+        let (link, count) = part.trim().rsplit_once(':')?;
+        // What the index calls a header of LINKTYPE_IPV6, which has nothing before it.
+        let link = if link.starts_with("none(") { "raw" } else { link };
+        Some((link.to_owned(), count.parse().ok()?))
+    };
+    lines.map(|line| (line[file].to_owned(), line[encap].split([',', ';', ' ']).filter_map(link).collect())).collect()
 }
 
 /// Everything that `tattler packets` prints of `files`.
