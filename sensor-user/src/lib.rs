@@ -9,4 +9,6 @@
 //! - [`cli`]: a file for each command
 
 pub mod observation;
+#[cfg(feature = "live")]
+pub mod store;
 pub mod time;
