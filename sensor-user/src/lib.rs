@@ -8,6 +8,10 @@
 //! - [`report`]: what they found, as the JSON contract and as tables
 //! - [`cli`]: a file for each command
 
+#[cfg(feature = "live")]
+pub mod http;
+#[cfg(feature = "live")]
+pub mod metrics;
 pub mod observation;
 #[cfg(feature = "live")]
 pub mod store;

@@ -94,7 +94,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 }
 
 /// The reason without "(os error 13)", in lower case as other messages are.
-fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
