@@ -14,5 +14,9 @@ pub mod http;
 pub mod metrics;
 pub mod observation;
 #[cfg(feature = "live")]
+mod reason;
+#[cfg(feature = "live")]
+pub mod socket;
+#[cfg(feature = "live")]
 pub mod store;
 pub mod time;

@@ -28,6 +28,8 @@ use tokio::net::TcpListener;
 
 use connections::Connections;
 
+use crate::reason::reason;
+
 /// What is asked at each request. Both run on a thread where they may wait for a lock.
 #[derive(Clone)]
 pub struct Handlers {
@@ -39,10 +41,7 @@ pub struct Handlers {
 
 /// Why there is no listener.
 #[derive(Debug, Error)]
-#[error(
-    "cannot listen on {address}: {}; name another address with --listen, or none with --listen ''",
-    crate::store::reason(source)
-)]
+#[error("cannot listen on {address}: {}; name another address with --listen, or none with --listen ''", reason(source))]
 pub struct BindError {
     address: SocketAddr,
     source: io::Error,
