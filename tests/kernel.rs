@@ -17,8 +17,20 @@ fn every_program_loads() {
             Program::SchedClassifier(p) => p.load(),
             _ => panic!("{name} is neither XDP nor TC"),
         };
-        if let Err(e) = result { panic!("{name}: {e}"); }
-        let info = match program { Program::Xdp(p) => p.info(), Program::SchedClassifier(p) => p.info(), _ => unreachable!() }.unwrap();
-        println!("{name}: verified {:?} translated {:?} jitted {}", info.verified_instruction_count(), info.size_translated(), info.size_jitted());
+        if let Err(e) = result {
+            panic!("{name}: {e}");
+        }
+        let info = match program {
+            Program::Xdp(p) => p.info(),
+            Program::SchedClassifier(p) => p.info(),
+            _ => unreachable!(),
+        }
+        .unwrap();
+        println!(
+            "{name}: verified {:?} translated {:?} jitted {}",
+            info.verified_instruction_count(),
+            info.size_translated(),
+            info.size_jitted()
+        );
     }
 }

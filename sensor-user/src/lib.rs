@@ -10,5 +10,7 @@
 
 #[cfg(feature = "live")]
 pub mod datapath;
+#[cfg(feature = "live")]
+pub mod netlink;
 pub mod observation;
 pub mod time;
