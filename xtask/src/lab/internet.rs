@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::Ipv6Addr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread;
@@ -81,7 +82,8 @@ impl Internet {
 
     fn start_chronyd(&mut self, dir: &Path, server: Ipv6Addr) -> Result<()> {
         let home = server_dir(dir, server);
-        fs::create_dir(&home).with_context(|| format!("make {}", home.display()))?;
+        // chronyd makes no control socket where others could take its place.
+        fs::DirBuilder::new().mode(0o700).create(&home).with_context(|| format!("make {}", home.display()))?;
         let config = home.join("chrony.conf");
         fs::write(&config, chrony_config(&home, server)).context("write chrony.conf")?;
         let log = fs::File::create(home.join("log")).context("write chronyd's log")?;
