@@ -8,9 +8,7 @@ use anyhow::{Context, Result};
 
 /// The directory of the workspace's Cargo.toml.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask is a folder of the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
 }
 
 /// The workspace's target directory, wherever the user keeps it.
@@ -29,16 +27,12 @@ pub fn tools() -> PathBuf {
 /// The full path of a program, if there is one. Programs of administrators are found even if a
 /// user's PATH leaves them out, as Debian's does.
 pub fn find(program: &str) -> Option<PathBuf> {
-    search_path()
-        .into_iter()
-        .map(|dir| dir.join(program))
-        .find(|path| path.is_file())
+    search_path().into_iter().map(|dir| dir.join(program)).find(|path| path.is_file())
 }
 
 /// A command for a program that set-up looks after.
 pub fn command(program: &str) -> Result<Command> {
-    let path = find(program)
-        .with_context(|| format!("`{program}` is not on PATH: run `cargo xtask setup`"))?;
+    let path = find(program).with_context(|| format!("`{program}` is not on PATH: run `cargo xtask setup`"))?;
     Ok(Command::new(path))
 }
 

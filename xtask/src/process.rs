@@ -20,9 +20,7 @@ impl Daemon {
     pub fn spawn(name: &str, command: &mut Command) -> Result<Self> {
         command.process_group(0);
         die_with_parent(command);
-        let child = command
-            .spawn()
-            .with_context(|| format!("start {name}: {}", command.get_program().display()))?;
+        let child = command.spawn().with_context(|| format!("start {name}: {}", command.get_program().display()))?;
         Ok(Self { name: name.to_owned(), child })
     }
 
@@ -32,9 +30,7 @@ impl Daemon {
 
     /// The exit status if the child has ended.
     pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
-        self.child
-            .try_wait()
-            .with_context(|| format!("wait for {}", self.name))
+        self.child.try_wait().with_context(|| format!("wait for {}", self.name))
     }
 
     /// Asks the child to stop and gives its exit status; insists after `patience`.
@@ -66,10 +62,10 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            if let Err(error) = self.stop(Duration::from_secs(3)) {
-                eprintln!("warning: {error:#}");
-            }
+        if matches!(self.child.try_wait(), Ok(None))
+            && let Err(error) = self.stop(Duration::from_secs(3))
+        {
+            eprintln!("warning: {error:#}");
         }
     }
 }
@@ -77,10 +73,7 @@ impl Drop for Daemon {
 /// Runs a command to its end and gives what it printed; fails with its complaint.
 pub fn output(command: &mut Command) -> Result<Output> {
     let name = command.get_program().display().to_string();
-    let done = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("run {name}"))?;
+    let done = command.stdin(Stdio::null()).output().with_context(|| format!("run {name}"))?;
     if !done.status.success() {
         let complaint = String::from_utf8_lossy(&done.stderr);
         let line = complaint.lines().map(str::trim).find(|line| !line.is_empty());
@@ -91,11 +84,7 @@ pub fn output(command: &mut Command) -> Result<Output> {
 
 /// Runs a short-lived command without its output; it is ended after `limit` or when `stop` says so.
 /// None: it was ended.
-pub fn run_bounded(
-    command: &mut Command,
-    limit: Duration,
-    stop: &dyn Fn() -> bool,
-) -> Result<Option<ExitStatus>> {
+pub fn run_bounded(command: &mut Command, limit: Duration, stop: &dyn Fn() -> bool) -> Result<Option<ExitStatus>> {
     let name = command.get_program().display().to_string();
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut daemon = Daemon::spawn(&name, command)?;

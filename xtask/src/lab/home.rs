@@ -59,9 +59,7 @@ impl Home {
             // What is delegated and not used is refused here, not sent back to the provider.
             &format!("route add unreachable {}", plan::HOME),
         ])?;
-        let hosts = (1..=plan::HOSTS)
-            .map(|number| host(number, &router))
-            .collect::<Result<Vec<_>>>()?;
+        let hosts = (1..=plan::HOSTS).map(|number| host(number, &router)).collect::<Result<Vec<_>>>()?;
         let radvd = start_radvd(dir, &router)?;
         Ok(Self { _radvd: radvd, hosts, router })
     }

@@ -158,8 +158,7 @@ fn part(label: &'static str, addresses: &[Ipv6Addr], core: &Namespace) -> Result
 /// One process, which needs no folder of the system's nginx. Its log holds visitors and no more.
 fn nginx_config(home: &Path, addresses: &[Ipv6Addr]) -> String {
     let home = home.display();
-    let listens: String =
-        addresses.iter().map(|address| format!("        listen [{address}]:80;\n")).collect();
+    let listens: String = addresses.iter().map(|address| format!("        listen [{address}]:80;\n")).collect();
     format!(
         "daemon off;
 master_process off;

@@ -16,10 +16,11 @@ pub fn prefix() -> String {
 
 /// Deletes the namespaces and directories of labs whose process is no more.
 pub fn clean() {
-    for name in names_in(netns::NAMES).filter(|name| is_orphan(name)) {
-        eprintln!("lab: deleting namespace {name}, left by a lab that is no more");
-        netns::delete(&name);
+    let orphans: Vec<String> = names_in(netns::NAMES).filter(|name| is_orphan(name)).collect();
+    if !orphans.is_empty() {
+        eprintln!("lab: deleting {} namespaces of a lab that is no more", orphans.len());
     }
+    orphans.iter().for_each(|name| netns::delete(name));
     let temporary = std::env::temp_dir();
     for name in names_in(&temporary.display().to_string()).filter(|name| is_orphan(name)) {
         let dir = temporary.join(name);

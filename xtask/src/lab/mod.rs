@@ -72,10 +72,8 @@ struct Lab {
 impl Lab {
     fn start(replay: &Replay) -> Result<Self> {
         eprintln!("lab: seed {} (repeat these choices with --seed {0})", replay.seed);
-        let dir = tempfile::Builder::new()
-            .prefix(&leftovers::prefix())
-            .tempdir()
-            .context("make the lab's directory")?;
+        let dir =
+            tempfile::Builder::new().prefix(&leftovers::prefix()).tempdir().context("make the lab's directory")?;
         let world = World::new(replay.seed);
         let internet = Internet::start(dir.path())?;
         let home = Home::start(dir.path(), internet.core())?;
@@ -113,9 +111,10 @@ impl Lab {
     /// Runs on, with the suspects shown every few seconds, until a signal comes.
     fn show_until_stopped(&mut self) -> Result<()> {
         let started = Instant::now();
+        let further = view::further(&self.sensor, self.home.router());
         while !signals::stopped() {
             let table = self.sensor.suspects_table()?;
-            view::show(&table, started.elapsed(), &self.actors.world, &self.sensor, self.home.router());
+            view::show(&table, started.elapsed(), &self.actors.world, &further)?;
             self.watch_or_signal(Instant::now() + view::INTERVAL)?;
         }
         eprintln!("lab: cleaning up");
@@ -191,10 +190,7 @@ impl Actors {
     fn check(&mut self) -> Result<()> {
         while let Some(at) = self.threads.iter().position(|(_, thread)| thread.is_finished()) {
             let (name, thread) = self.threads.swap_remove(at);
-            thread
-                .join()
-                .unwrap_or_else(|_| Err(anyhow!("panicked")))
-                .with_context(|| format!("lab: {name}"))?;
+            thread.join().unwrap_or_else(|_| Err(anyhow!("panicked"))).with_context(|| format!("lab: {name}"))?;
         }
         Ok(())
     }

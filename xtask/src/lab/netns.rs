@@ -95,8 +95,8 @@ impl Inside {
     }
 
     pub fn command(&self, program: &str) -> Result<Command> {
-        let path = paths::find(program)
-            .with_context(|| format!("`{program}` is not on PATH: run `cargo xtask setup`"))?;
+        let path =
+            paths::find(program).with_context(|| format!("`{program}` is not on PATH: run `cargo xtask setup`"))?;
         self.command_at(&path)
     }
 
@@ -109,9 +109,11 @@ impl Inside {
 
 /// Deletes a namespace; a warning if that fails, for there is nobody left to handle it.
 pub fn delete(name: &str) {
-    let deleted =
-        paths::command("ip").and_then(|mut ip| process::output(ip.args(["netns", "delete", name])));
-    if let Err(error) = deleted {
+    let deleted = paths::command("ip").and_then(|mut ip| process::output(ip.args(["netns", "delete", name])));
+    // Another lab's start may have deleted a left-over at the same time.
+    if let Err(error) = deleted
+        && Path::new(NAMES).join(name).exists()
+    {
         eprintln!("warning: namespace {name} was not deleted: {error:#}");
     }
 }

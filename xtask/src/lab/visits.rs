@@ -54,13 +54,7 @@ enum What {
 
 impl Host {
     pub fn new(number: usize, namespace: &Namespace, dir: &Path) -> Self {
-        Self {
-            number,
-            inside: namespace.inside(),
-            dir: dir.to_owned(),
-            seen: BTreeSet::new(),
-            plans: Vec::new(),
-        }
+        Self { number, inside: namespace.inside(), dir: dir.to_owned(), seen: BTreeSet::new(), plans: Vec::new() }
     }
 
     fn live(&mut self, world: &World) -> Result<()> {
@@ -94,8 +88,7 @@ impl Host {
     fn temporary_addresses(&self) -> Result<Vec<Ipv6Addr>> {
         let mut ip = paths::command("ip")?;
         ip.args(["-n", self.inside.name(), "-6", "-j", "address", "show", "dev", HOST_INTERFACE]);
-        let listing: Value =
-            serde_json::from_slice(&process::output(&mut ip)?.stdout).context("read `ip -j`")?;
+        let listing: Value = serde_json::from_slice(&process::output(&mut ip)?.stdout).context("read `ip -j`")?;
         let addresses = listing[0]["addr_info"].as_array().into_iter().flatten();
         let in_use = addresses.filter(|address| {
             let is = |flag: &str| address[flag] == true;

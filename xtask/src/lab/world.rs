@@ -93,8 +93,7 @@ impl World {
         let shared = self.lock();
         let mut line = format!("{} temporary addresses", shared.visits.len());
         for harvester in plan::harvesters() {
-            let visitors =
-                shared.visits.values().filter(|remotes| remotes.contains(&harvester)).count();
+            let visitors = shared.visits.values().filter(|remotes| remotes.contains(&harvester)).count();
             let probed = shared.probes.get(&harvester).map_or(0, Vec::len);
             line += &format!("; {harvester}: visited by {visitors}, passed on {probed}");
         }

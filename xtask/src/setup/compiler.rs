@@ -26,8 +26,8 @@ impl Compiler {
         };
         let version = process::output(Command::new(&rustc).arg("-vV"))?;
         let version = String::from_utf8_lossy(&version.stdout);
-        let llvm = llvm_major(&version)
-            .with_context(|| format!("{} does not name its LLVM version", rustc.display()))?;
+        let llvm =
+            llvm_major(&version).with_context(|| format!("{} does not name its LLVM version", rustc.display()))?;
         Ok(Some(Self { llvm }))
     }
 }
@@ -45,8 +45,7 @@ fn nightly() -> Option<PathBuf> {
             // `nightly-x86_64-…` is the channel; `nightly-2026-01-01-…` is one that somebody pinned.
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            name.strip_prefix("nightly-")
-                .is_some_and(|host| !host.starts_with(|first: char| first.is_ascii_digit()))
+            name.strip_prefix("nightly-").is_some_and(|host| !host.starts_with(|first: char| first.is_ascii_digit()))
         })
         .map(|entry| entry.path())
         .find(|sysroot| has_sources(sysroot))

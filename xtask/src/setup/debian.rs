@@ -23,8 +23,7 @@ pub fn is_here() -> bool {
 
 pub fn install(missing: &[&Program], needs_compiler: bool) -> Result<()> {
     apt_get(&["update"])?;
-    let (services, tools): (Vec<&Program>, Vec<&Program>) =
-        missing.iter().partition(|program| program.is_service);
+    let (services, tools): (Vec<&Program>, Vec<&Program>) = missing.iter().partition(|program| program.is_service);
     let mut packages = programs::packages(&tools);
     if needs_compiler {
         packages.extend(compiler::DEBIAN_PACKAGES.map(str::to_owned));

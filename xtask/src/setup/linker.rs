@@ -32,8 +32,7 @@ fn is_recorded(feature: &str) -> Option<bool> {
     let record = fs::read(paths::tools().join(".crates2.json")).ok()?;
     let record: Value = serde_json::from_slice(&record).ok()?;
     let wanted = format!("bpf-linker {VERSION} ");
-    let (_, install) =
-        record["installs"].as_object()?.iter().find(|(name, _)| name.starts_with(&wanted))?;
+    let (_, install) = record["installs"].as_object()?.iter().find(|(name, _)| name.starts_with(&wanted))?;
     let features = install["features"].as_array()?;
     Some(features.iter().any(|known| known == feature))
 }
@@ -56,11 +55,7 @@ pub fn llvm_dir(llvm: u32) -> PathBuf {
 
 /// What `install` runs, to be typed.
 pub fn command_line(llvm: u32) -> String {
-    format!(
-        "LLVM_PREFIX=/path/of/llvm-{llvm} cargo {} --root {}",
-        arguments(llvm).join(" "),
-        paths::tools().display()
-    )
+    format!("LLVM_PREFIX=/path/of/llvm-{llvm} cargo {} --root {}", arguments(llvm).join(" "), paths::tools().display())
 }
 
 fn arguments(llvm: u32) -> Vec<String> {

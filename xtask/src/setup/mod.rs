@@ -67,12 +67,7 @@ pub fn setup(groups: &[Group]) -> Result<()> {
 }
 
 /// The commands for systems that are not ours to change.
-fn advise(
-    programs: &[&programs::Program],
-    needs_compiler: bool,
-    needs_linker: bool,
-    compiler: Option<&Compiler>,
-) {
+fn advise(programs: &[&programs::Program], needs_compiler: bool, needs_linker: bool, compiler: Option<&Compiler>) {
     if debian::is_here() {
         eprintln!("as root, all of it:\n    sudo env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask setup");
         eprintln!("or one by one:");
@@ -85,9 +80,7 @@ fn advise(
     if needs_linker {
         match compiler {
             Some(compiler) => eprintln!("    {}", linker::command_line(compiler.llvm)),
-            None => eprintln!(
-                "    cargo xtask setup    # again: bpf-linker must fit the LLVM of that rustc"
-            ),
+            None => eprintln!("    cargo xtask setup    # again: bpf-linker must fit the LLVM of that rustc"),
         }
     }
     if !programs.is_empty() {

@@ -14,12 +14,7 @@ pub struct Program {
     pub is_service: bool,
 }
 
-const fn program(
-    name: &'static str,
-    package: &'static str,
-    group: Group,
-    what_for: &'static str,
-) -> Program {
+const fn program(name: &'static str, package: &'static str, group: Group, what_for: &'static str) -> Program {
     Program { name, package, group, what_for, is_service: false }
 }
 
@@ -40,7 +35,6 @@ const PROGRAMS: &[Program] = &[
     program("atk6-thcping6", "thc-ipv6", Group::Lab, "probes"),
     program("scan6", "ipv6toolkit", Group::Lab, "sweeps a prefix"),
     service("radvd", "radvd", "announces the home prefix"),
-    // On Debian 12 and later; before, `nginx` is an empty package and this one holds the program.
     service("nginx", "nginx", "is the web sites"),
     service("chronyd", "chrony", "is the NTP pool, and its clients"),
     service("chronyc", "chrony", "tells the harvester who asked"),
@@ -57,8 +51,7 @@ pub fn missing(groups: &[Group]) -> Vec<&'static Program> {
 
 /// Their packages, each once.
 pub fn packages(programs: &[&Program]) -> Vec<String> {
-    let mut packages: Vec<String> =
-        programs.iter().map(|program| program.package.to_owned()).collect();
+    let mut packages: Vec<String> = programs.iter().map(|program| program.package.to_owned()).collect();
     packages.dedup();
     packages
 }
