@@ -22,7 +22,7 @@ pub fn is_here() -> bool {
 }
 
 pub fn install(missing: &[&Program], needs_compiler: bool) -> Result<()> {
-    apt_get(&["update"])?;
+    run(apt_get().arg("update"))?;
     let (services, tools): (Vec<&Program>, Vec<&Program>) = missing.iter().partition(|program| program.is_service);
     let mut packages = programs::packages(&tools);
     if needs_compiler {
@@ -35,33 +35,33 @@ pub fn install(missing: &[&Program], needs_compiler: bool) -> Result<()> {
     Ok(())
 }
 
-/// Installs packages; refuses rather than remove one.
+/// Installs packages; removes none, and leaves those that are here as they are.
 pub fn apt_install(packages: &[String]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
     eprintln!("installing {}", packages.join(" "));
-    let mut arguments = vec!["install", "--yes", "--no-install-recommends", "--no-remove"];
+    let mut arguments = vec!["install", "--yes", "--no-install-recommends", "--no-remove", "--no-upgrade"];
     arguments.extend(packages.iter().map(String::as_str));
-    apt_get(&arguments)
+    run(apt_get().args(arguments))
 }
 
-fn apt_get(arguments: &[&str]) -> Result<()> {
+fn apt_get() -> Command {
     let mut apt = Command::new("apt-get");
-    apt.arg("--quiet").args(arguments);
-    quiet(&mut apt);
-    run(&mut apt)
+    apt.args(["-qq", "--option", "Dpkg::Use-Pty=0"]);
+    // needrestart would restart services whose libraries were renewed.
+    apt.env("DEBIAN_FRONTEND", "noninteractive").env("NEEDRESTART_SUSPEND", "1");
+    apt
 }
 
 /// Brings a service's programs, and installs only the libraries that it names.
 fn unpack(package: &str, services: &[&Program]) -> Result<()> {
     eprintln!("unpacking {package} into {}", paths::tools().display());
     let dir = tempfile::tempdir().context("make a temporary directory")?;
-    let mut download = Command::new("apt-get");
     // apt's own user can't write to a directory of root's.
-    download.args(["--quiet", "--option", "APT::Sandbox::User=root", "download", package]);
-    quiet(download.current_dir(dir.path()));
-    run(&mut download)?;
+    let mut download = apt_get();
+    download.args(["--option", "APT::Sandbox::User=root", "download", package]);
+    run(download.current_dir(dir.path()))?;
     let archive = fs::read_dir(dir.path())?
         .flatten()
         .map(|entry| entry.path())
@@ -103,11 +103,6 @@ fn libraries(depends: &str) -> Vec<String> {
         .filter(|name| !name.starts_with("libjs-") && !name.starts_with("libnginx-"))
         .map(str::to_owned)
         .collect()
-}
-
-fn quiet(command: &mut Command) {
-    // needrestart would restart services whose libraries were renewed.
-    command.env("DEBIAN_FRONTEND", "noninteractive").env("NEEDRESTART_SUSPEND", "1");
 }
 
 /// Standard output is for reports: what apt says goes to standard error.

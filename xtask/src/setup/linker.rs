@@ -60,9 +60,19 @@ pub fn command_line(llvm: u32) -> String {
 
 fn arguments(llvm: u32) -> Vec<String> {
     let feature = format!("llvm-{llvm}");
-    ["install", "bpf-linker", "--version", VERSION, "--no-default-features", "--features", &feature, "--force"]
-        .map(str::to_owned)
-        .to_vec()
+    [
+        "install",
+        "bpf-linker",
+        "--version",
+        VERSION,
+        "--locked",
+        "--no-default-features",
+        "--features",
+        &feature,
+        "--force",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 pub fn install(llvm: u32) -> Result<()> {
