@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use serde_json::Value;
 
@@ -54,6 +54,7 @@ pub fn run(options: &Run) -> Result<()> {
         [] => uplinks()?,
         named => named.to_vec(),
     };
+    interfaces.iter().try_for_each(|name| require_interface(name))?;
     let tattler = binary()?;
     signals::catch()?;
     watch(&tattler, &interfaces)
@@ -65,6 +66,12 @@ fn binary() -> Result<PathBuf> {
         Some(path) => Ok(path.into()),
         None => build::build(&Build { release: true }),
     }
+}
+
+/// Asked before the build, which takes minutes.
+fn require_interface(name: &str) -> Result<()> {
+    let is_there = process::output(paths::command("ip")?.args(["link", "show", "dev", name]));
+    is_there.map(drop).map_err(|_| anyhow!("no interface {name} here: `ip link` lists those that are"))
 }
 
 /// The interfaces of the IPv6 default routes.

@@ -10,7 +10,7 @@ use crate::{build, paths, root, setup};
 
 #[derive(Args)]
 pub struct Test {
-    /// A package, a file of tests/tests, or a part of tests' names; all tests if left out
+    /// A package, a file of tests/, or a part of tests' names; all tests if left out
     name: Option<String>,
     /// Long runs as well, whose figures stand in docs
     #[arg(long)]
@@ -55,7 +55,7 @@ fn select(cargo: &mut std::process::Command, name: &str) {
     let is_plain = !name.contains(['/', '.']);
     if is_plain && root.join(name).join("Cargo.toml").is_file() {
         cargo.args(["--package", name]);
-    } else if is_plain && root.join("tests/tests").join(format!("{name}.rs")).is_file() {
+    } else if is_plain && root.join("tests").join(format!("{name}.rs")).is_file() {
         cargo.args(["--package", "tests", "--test", name]);
     } else {
         cargo.arg(name);

@@ -55,7 +55,8 @@ pub fn llvm_dir(llvm: u32) -> PathBuf {
 
 /// What `install` runs, to be typed.
 pub fn command_line(llvm: u32) -> String {
-    format!("LLVM_PREFIX=/path/of/llvm-{llvm} cargo {} --root {}", arguments(llvm).join(" "), paths::tools().display())
+    let (arguments, root) = (arguments(llvm).join(" "), paths::tools());
+    format!("LLVM_PREFIX=(where LLVM {llvm} is) cargo {arguments} --root {}", root.display())
 }
 
 fn arguments(llvm: u32) -> Vec<String> {

@@ -44,7 +44,7 @@ pub fn setup(groups: &[Group]) -> Result<()> {
     }
     if !debian::is_here() || !root::is_root() {
         advise(&programs, needs_compiler, needs_linker, compiler.as_ref());
-        bail!("set-up is not complete: run the commands above, then this again");
+        bail!("set-up is not complete: run what is said above, then this again");
     }
 
     debian::install(&programs, needs_compiler)?;
@@ -69,27 +69,21 @@ pub fn setup(groups: &[Group]) -> Result<()> {
 /// The commands for systems that are not ours to change.
 fn advise(programs: &[&programs::Program], needs_compiler: bool, needs_linker: bool, compiler: Option<&Compiler>) {
     if debian::is_here() {
-        eprintln!("as root, all of it:\n    sudo env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask setup");
-        eprintln!("or one by one:");
-    } else {
-        eprintln!("to install it here:");
+        eprintln!("as root:\n    sudo env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask setup");
+        return;
+    }
+    eprintln!("to install it here:");
+    if !programs.is_empty() {
+        let packages = programs::packages(programs).join(" ");
+        eprintln!("    with the package manager, what Debian calls: {packages}");
     }
     if needs_compiler {
         eprintln!("    rustup toolchain install nightly --component rust-src");
     }
-    if needs_linker {
-        match compiler {
-            Some(compiler) => eprintln!("    {}", linker::command_line(compiler.llvm)),
-            None => eprintln!("    cargo xtask setup    # again: bpf-linker must fit the LLVM of that rustc"),
-        }
-    }
-    if !programs.is_empty() {
-        let packages = programs::packages(programs);
-        let installer = if debian::is_here() {
-            "apt-get install --no-install-recommends"
-        } else {
-            "# with your package manager; Debian calls them:"
-        };
-        eprintln!("    {installer} {}", packages.join(" "));
+    match compiler {
+        Some(compiler) if needs_linker => eprintln!("    {}", linker::command_line(compiler.llvm)),
+        // Which LLVM it must fit is known once that rustc is here.
+        None if needs_linker => eprintln!("    cargo xtask setup, again, for bpf-linker"),
+        _ => (),
     }
 }
