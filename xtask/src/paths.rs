@@ -20,8 +20,9 @@ pub fn target() -> PathBuf {
 }
 
 /// What set-up brings for this project alone: bpf-linker, and daemons unpacked but not installed.
+/// Always here, where sensor-user's build looks, even if the user keeps other output elsewhere.
 pub fn tools() -> PathBuf {
-    target().join("tools")
+    workspace().join("target/tools")
 }
 
 /// The full path of a program, if there is one. Programs of administrators are found even if a

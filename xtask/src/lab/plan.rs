@@ -18,7 +18,7 @@ pub const HOSTS: usize = 5;
 
 const POPULAR_SITES: u16 = 6;
 const RARE_SITES: u16 = 8;
-const POOL_SERVERS: u16 = 6;
+const POOL_SERVERS: u16 = 5;
 
 /// One of the rare sites, and one of the pool: nothing in their addresses gives them away.
 const HARVESTING_SITE: u16 = 4;

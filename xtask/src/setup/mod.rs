@@ -7,6 +7,8 @@ mod debian;
 mod linker;
 mod programs;
 
+use std::env;
+
 use anyhow::{Result, bail};
 
 use crate::root;
@@ -25,7 +27,8 @@ pub enum Group {
 pub fn setup(groups: &[Group]) -> Result<()> {
     let programs: Vec<_> = programs::missing(groups);
     let compiler = Compiler::find()?;
-    let build = groups.contains(&Group::Build);
+    // Whoever brings the kernel programs as an object compiles none.
+    let build = groups.contains(&Group::Build) && env::var_os("TATTLER_EBPF_OBJECT").is_none();
     let needs_compiler = build && compiler.is_none();
     let needs_linker = build && !compiler.as_ref().is_some_and(linker::is_there_for);
     if programs.is_empty() && !needs_compiler && !needs_linker {
