@@ -8,5 +8,9 @@
 //! - [`report`]: what they found, as the JSON contract and as tables
 //! - [`cli`]: a file for each command
 
+#[cfg(feature = "live")]
+pub mod datapath;
+#[cfg(feature = "live")]
+pub mod netlink;
 pub mod observation;
 pub mod time;
