@@ -20,4 +20,11 @@ pub mod campaign;
 pub mod ledger;
 pub mod observation;
 pub mod report;
+#[cfg(feature = "live")]
+pub mod http;
+#[cfg(feature = "live")]
+pub mod metrics;
+pub mod observation;
+#[cfg(feature = "live")]
+pub mod store;
 pub mod time;
