@@ -28,17 +28,14 @@ pub fn test(options: &Test) -> Result<()> {
     let tattler = build::build(&Build { release: false })?;
 
     let mut cargo = paths::cargo();
-    cargo.arg("test");
+    cargo.arg("test").arg("--config").arg(runner()?);
     if let Some(name) = &options.name {
         select(&mut cargo, name);
     }
     if !options.arguments.is_empty() {
         cargo.arg("--").args(&options.arguments);
     }
-    cargo
-        .env("TATTLER_BIN", tattler)
-        .env("XTASK_BIN", xtask)
-        .env("PATH", env::join_paths(paths::search_path()).context("put PATH together")?);
+    cargo.env("TATTLER_BIN", tattler).env("XTASK_BIN", xtask);
     if options.all {
         cargo.env("TATTLER_LONG", "1");
     }
@@ -47,6 +44,13 @@ pub fn test(options: &Test) -> Result<()> {
         bail!("tests failed");
     }
     Ok(())
+}
+
+/// Tests find the tools that set-up unpacked. By a runner, since another PATH for cargo itself
+/// would compile the kernel programs anew.
+fn runner() -> Result<String> {
+    let path = env::join_paths(paths::search_path()).context("put PATH together")?;
+    Ok(format!("target.'cfg(unix)'.runner = ['env', 'PATH={}']", path.display()))
 }
 
 /// A package or a file of tests is built alone; anything else filters by the tests' names.
