@@ -59,10 +59,10 @@ impl IidClass {
             IidClass::Eui64
         } else if high & 0xfdff_ffff == 0x0000_5efe {
             IidClass::Isatap
-        } else if high == 0 && (words[2] <= 16 && is_port(words[3]) || words[3] <= 16 && is_port(words[2])) {
-            IidClass::EmbeddedPort
         } else if high == 0 && low >> 24 != 0 && words[3] != 0 {
             IidClass::EmbeddedIpv4
+        } else if high == 0 && (words[2] <= 255 && is_port(words[3]) || words[3] <= 255 && is_port(words[2])) {
+            IidClass::EmbeddedPort
         } else if high == 0 && low >> 24 == 0 && words[3] != 0 {
             IidClass::LowByte
         } else if words.iter().all(|&word| word <= 0x255) {
@@ -108,6 +108,9 @@ mod tests {
             ("2001:db8::443", IidClass::EmbeddedPort),
             ("2001:db8::1:1bb", IidClass::EmbeddedPort),
             ("2001:db8::80:1", IidClass::EmbeddedPort),
+            ("2001:db8::ff:443", IidClass::EmbeddedPort),
+            ("2001:db8::100:443", IidClass::EmbeddedIpv4),
+            ("2001:db8::443:1", IidClass::EmbeddedIpv4), // its 32 bits read as 4.67.0.1
             ("2001:db8::c000:201", IidClass::EmbeddedIpv4),
             ("2001:db8::192:0:2:1", IidClass::EmbeddedIpv4),
             ("2001:db8::1", IidClass::LowByte),

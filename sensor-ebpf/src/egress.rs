@@ -26,7 +26,6 @@ pub fn see(ctx: &TcContext, link: Link) -> Result<(), GiveUp> {
     match rules::outbound(&Maps, found.signal, &flow, now) {
         Outbound::Nothing => {}
         Outbound::Known { refresh: false } => flows::seen(&flow, now),
-        Outbound::Known { refresh: true } => contact(ctx, &packet, &found, &flow, 0, now)?,
         Outbound::Begun { refresh: false } => inbound::seen(&flow, now),
         Outbound::Begun { refresh: true } => {
             inbound::refreshed(&flow, now);
@@ -43,7 +42,10 @@ pub fn see(ctx: &TcContext, link: Link) -> Result<(), GiveUp> {
                 ports::refresh(&rules::port_key(&flow), now);
             }
         }
-        Outbound::Contact(_) => contact(ctx, &packet, &found, &flow, 1, now)?,
+        known @ (Outbound::Known { refresh: true } | Outbound::Contact(_)) => {
+            let begun = u32::from(matches!(known, Outbound::Contact(_)));
+            contact(ctx, &packet, &found, &flow, begun, now)?;
+        }
     }
     Ok(())
 }

@@ -8,6 +8,18 @@
 //! - [`report`]: what they found, as the JSON contract and as tables
 //! - [`cli`]: a file for each command
 
+pub mod cli;
+#[cfg(feature = "live")]
+pub mod datapath;
+#[cfg(feature = "live")]
+pub mod netlink;
+pub mod observation;
+pub mod source;
+pub mod attribution;
+pub mod campaign;
+pub mod ledger;
+pub mod observation;
+pub mod report;
 #[cfg(feature = "live")]
 pub mod http;
 #[cfg(feature = "live")]

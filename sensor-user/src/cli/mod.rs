@@ -1,0 +1,100 @@
+//! The command line: a file for each command.
+//!
+//! Results go to standard output, everything else to standard error, one line for each thing that
+//! is wrong, with the way out. Exit status 0, 1 for a failure, 2 for usage.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::source;
+
+mod analyze;
+mod arguments;
+mod packets;
+
+/// Finds out who told the scanners about your IPv6 addresses.
+#[derive(Parser)]
+#[command(name = "tattler", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Analyze(analyze::Arguments),
+    Packets(packets::Arguments),
+}
+
+/// Runs the command that the arguments name.
+#[must_use]
+pub fn main() -> ExitCode {
+    let outcome = match Arguments::try_parse() {
+        Ok(arguments) => match arguments.command {
+            Command::Analyze(arguments) => analyze::run(&arguments),
+            Command::Packets(arguments) => packets::run(&arguments),
+        },
+        Err(error) => return usage(&error),
+    };
+    match outcome {
+        Ok(status) => status,
+        // Whoever read the output has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(format_args!("{error:#}"));
+            match error.downcast_ref::<source::Error>() {
+                Some(error) if error.is_usage() => ExitCode::from(USAGE),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+const USAGE: u8 = 2;
+
+/// Help and version are asked for; anything else is one line.
+fn usage(error: &clap::Error) -> ExitCode {
+    let way_out = match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A reader that went away is no failure.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            complain("no command given: see `tattler --help`");
+            return ExitCode::from(USAGE);
+        }
+        _ => "see `tattler --help`",
+    };
+    // The first paragraph says what is wrong; hints and usage follow.
+    let text = error.to_string();
+    let what: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let what = what.join(" ");
+    complain(format_args!("{}: {way_out}", what.trim_start_matches("error: ")));
+    ExitCode::from(USAGE)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// One line on standard error, whatever names and values it holds.
+fn complain(message: impl std::fmt::Display) {
+    let mut line = String::from("tattler: ");
+    for char in message.to_string().chars() {
+        if char.is_control() {
+            line.extend(char.escape_default());
+        } else {
+            line.push(char);
+        }
+    }
+    line.push('\n');
+    // Standard error is gone: there is nobody left to tell.
+    let _ = io::stderr().write_all(line.as_bytes());
+}

@@ -1,0 +1,89 @@
+//! `tattler packets`: what the parser makes of each IPv6 packet of a capture.
+
+use std::ffi::OsString;
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use crate::source::capture::Frame;
+use crate::source::capture::trace::Traced;
+use crate::source::{Input, each_packet};
+
+use super::complain;
+
+/// Print a JSON object for each IPv6 packet of captures.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// pcap or pcapng, plain, gzip or zstd; `-` for standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<OsString>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let mut status = ExitCode::SUCCESS;
+    for file in &arguments.files {
+        let name = if file == "-" { "-".into() } else { file.to_string_lossy() };
+        // What comes out before a complaint belongs before it.
+        if let Err(error) = packets(&Input::from_argument(file), &serde_json::to_string(&name)?, &mut out, &mut status)?
+        {
+            out.flush()?;
+            complain(error);
+            status = ExitCode::FAILURE;
+        }
+    }
+    out.flush()?;
+    Ok(status)
+}
+
+/// Prints the packets of one input. A fault of the input is told and is a failure; the outer error
+/// is one of the output.
+fn packets(
+    input: &Input,
+    name: &str,
+    out: &mut impl Write,
+    status: &mut ExitCode,
+) -> io::Result<Result<(), crate::source::Error>> {
+    let mut written = Ok(());
+    let content = match input.open() {
+        Ok(content) => content,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut tell = |fault| {
+        complain(fault);
+        *status = ExitCode::FAILURE;
+    };
+    let read = each_packet(&input.to_string(), content, &mut tell, &mut |frame, traced| {
+        if traced.is_ipv6() && written.is_ok() {
+            written = print(out, name, frame, traced);
+        }
+        written.is_ok()
+    });
+    written.map(|()| read)
+}
+
+/// Prints one packet; `name` is in JSON already.
+fn print(out: &mut impl Write, name: &str, frame: &Frame<'_>, traced: &Traced) -> io::Result<()> {
+    let trace = &traced.trace;
+    write!(out, r#"{{"file":{name},"frame":{},"link":"{}","#, frame.number, trace.link())?;
+    match trace.header {
+        Some(header) => write!(out, r#""src":"{}","dst":"{}","#, header.src, header.dst)?,
+        None => write!(out, r#""src":null,"dst":null,"#)?,
+    }
+    let parsed = traced.parsed.as_ref().ok();
+    match parsed.and_then(|header| Some((header, header.signal.kind()?))) {
+        Some((_, kind)) if kind == sensor_common::Kind::Echo => write!(out, r#""kind":"echo","port":null,"#)?,
+        Some((header, kind)) => write!(out, r#""kind":"{}","port":{},"#, kind.as_str(), header.tuple.dst_port)?,
+        None => write!(out, r#""kind":null,"port":null,"#)?,
+    }
+    match trace.header {
+        Some(header) => write!(out, r#""hop_limit":{},"ext":["#, header.hop_limit)?,
+        None => write!(out, r#""hop_limit":null,"ext":["#)?,
+    }
+    for (index, number) in trace.extensions().iter().enumerate() {
+        write!(out, "{}{number}", if index > 0 { "," } else { "" })?;
+    }
+    match traced.parsed {
+        Ok(_) => writeln!(out, r#"],"gave_up":null}}"#),
+        Err(reason) => writeln!(out, r#"],"gave_up":"{}"}}"#, reason.as_str()),
+    }
+}

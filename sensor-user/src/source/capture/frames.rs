@@ -1,0 +1,68 @@
+//! Frames of a capture one after the other, whatever its format.
+
+use std::io::BufRead;
+
+use super::{LinkType, Nanos, pcap, pcapng};
+use crate::source::input::{Content, Format};
+use crate::source::{Error, Stop};
+
+/// One frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// From 1.
+    pub number: u64,
+    /// When it was captured.
+    pub nanos: Nanos,
+    /// What it begins with.
+    pub link_type: LinkType,
+    /// Its bytes, as far as the parser can read.
+    pub bytes: &'a [u8],
+}
+
+/// The frames of a capture.
+pub struct Frames {
+    records: Records,
+    number: u64,
+    frame: Vec<u8>,
+}
+
+enum Records {
+    Pcap(pcap::Records<Box<dyn BufRead>>),
+    Pcapng(pcapng::Blocks<Box<dyn BufRead>>),
+}
+
+impl Frames {
+    /// Reads the header of what `name` holds.
+    ///
+    /// # Errors
+    /// The header is damaged, its link type unknown, or it is no capture.
+    pub fn new(name: &str, content: Content) -> Result<Frames, Error> {
+        let header = |stop| Error::Header { name: name.to_owned(), stop };
+        let records = match content.format {
+            Format::Pcap => {
+                let records = pcap::Records::new(content.reader).map_err(header)?;
+                if records.link_type.framing().is_none() {
+                    return Err(Error::LinkType { name: name.to_owned(), link_type: records.link_type.0 });
+                }
+                Records::Pcap(records)
+            }
+            Format::Pcapng => Records::Pcapng(pcapng::Blocks::new(content.reader).map_err(header)?),
+            Format::JsonLines => return Err(Error::NotACapture { name: name.to_owned() }),
+        };
+        Ok(Frames { records, number: 0, frame: Vec::new() })
+    }
+
+    /// The next frame; `None` at the end.
+    ///
+    /// # Errors
+    /// The file is damaged or ends in the middle of a frame.
+    #[expect(clippy::should_implement_trait, reason = "a frame borrows its bytes, so this is no iterator")]
+    pub fn next(&mut self) -> Result<Option<Frame<'_>>, Stop> {
+        self.number += 1;
+        let next = match &mut self.records {
+            Records::Pcap(records) => records.next(&mut self.frame)?.map(|nanos| (nanos, records.link_type)),
+            Records::Pcapng(blocks) => blocks.next(&mut self.frame)?,
+        };
+        Ok(next.map(|(nanos, link_type)| Frame { number: self.number, nanos, link_type, bytes: &self.frame }))
+    }
+}

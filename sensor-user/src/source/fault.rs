@@ -1,0 +1,170 @@
+//! What can be wrong with an input.
+
+use std::io;
+
+/// An input, or all of them, can't be read at all. Each is one line that names the way out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file can't be opened, or its first bytes not read.
+    #[error("cannot read {name}: {error}: {}", way_out(error))]
+    Open {
+        /// The input.
+        name: String,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// Nothing in it.
+    #[error("{name} is empty: give a capture or JSON Lines")]
+    Empty {
+        /// The input.
+        name: String,
+    },
+    /// Content of no known kind.
+    #[error("cannot tell what {name} is: give a pcap or pcapng file or JSON Lines, plain, gzip or zstd")]
+    Format {
+        /// The input.
+        name: String,
+    },
+    /// The compression is damaged before the content begins.
+    #[error("cannot unpack {name}: {reason}: fetch or compress it again")]
+    Compression {
+        /// The input.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The capture's header is damaged or cut.
+    #[error("cannot read the header of {name}: {stop}: fetch or capture it again")]
+    Header {
+        /// The input.
+        name: String,
+        /// Why.
+        stop: Stop,
+    },
+    /// Every packet of the capture has a link type that the parser does not know.
+    #[error(
+        "{name} has link type {link_type}, which is not supported: capture on an Ethernet, PPP, tun or loopback \
+         device, or on `any`"
+    )]
+    LinkType {
+        /// The input.
+        name: String,
+        /// Its number in the registry of link types.
+        link_type: u16,
+    },
+    /// Observations where packets are wanted.
+    #[error("{name} holds JSON Lines, not packets: give a pcap or pcapng file")]
+    NotACapture {
+        /// The input.
+        name: String,
+    },
+    /// A capture that can't be read twice, and no home prefix.
+    #[error("{name} can be read only once, which leaves home prefixes unknown: give --home PREFIX")]
+    HomeUnknown {
+        /// The input.
+        name: String,
+    },
+    /// No prefix, or more than one, could be home.
+    #[error("cannot tell which prefix of {name} is home: {reason}: give --home PREFIX")]
+    HomeUnclear {
+        /// The inputs.
+        name: String,
+        /// What was found instead.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// Whether other arguments would mend it: exit status 2.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Error::HomeUnknown { .. } | Error::HomeUnclear { .. })
+    }
+}
+
+fn way_out(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "check the name",
+        io::ErrorKind::PermissionDenied => "run as a user who may read it",
+        io::ErrorKind::IsADirectory => "name the files in it",
+        _ => "check the disk and the file system",
+    }
+}
+
+/// A part of an input can't be read; the rest counts. Each is one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// A line that is no observation.
+    #[error("{name}:{line}: {reason}: line skipped")]
+    Line {
+        /// The input.
+        name: String,
+        /// From 1.
+        line: u64,
+        /// Why.
+        reason: String,
+    },
+    /// More such lines, which were not told one by one.
+    #[error("{name}: {more} more lines skipped, {bad} of {lines} in all: mend or remove them")]
+    Lines {
+        /// The input.
+        name: String,
+        /// Those not told.
+        more: u64,
+        /// Bad lines in all.
+        bad: u64,
+        /// Lines in all, blank ones left out.
+        lines: u64,
+    },
+    /// The input ends, or can't be read on, in the middle.
+    #[error("{name} is {stop} at {unit} {number}: what comes before counts, fetch or capture it again for the rest")]
+    Stopped {
+        /// The input.
+        name: String,
+        /// `frame` or `line`.
+        unit: &'static str,
+        /// From 1.
+        number: u64,
+        /// Why.
+        stop: Stop,
+    },
+    /// Some packets of a capture have a link type that the parser does not know.
+    #[error("{name} has packets with link type {link_type} from frame {frame} on, which is not supported: skipped")]
+    LinkType {
+        /// The input.
+        name: String,
+        /// Its number in the registry of link types.
+        link_type: u16,
+        /// The first such frame.
+        frame: u64,
+    },
+    /// A capture without a packet, or JSON Lines without a line.
+    #[error("{name} holds nothing: {way_out}")]
+    Nothing {
+        /// The input.
+        name: String,
+        /// What to do.
+        way_out: &'static str,
+    },
+}
+
+/// Why an input can't be read on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    /// It ends in the middle of something.
+    #[error("cut short")]
+    CutShort,
+    /// It is not what it should be.
+    #[error("damaged ({0})")]
+    Damaged(String),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Stop {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Stop::CutShort,
+            _ => Stop::Damaged(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! `tattler packets` over captures that nobody here made, against a ground truth that others made
+//! with tshark and checked with a second parser.
+//!
+//! The captures are no part of the project: `TATTLER_CAPTURES` names their directory, else they
+//! are looked for in `shared/captures` beside it. Crafted frames in sensor-common run without them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+/// A file and a frame in it.
+type Place = (String, u64);
+
+/// Rows of the ground truth that the parser does not give, each called ambiguous by whoever made
+/// the ground truth.
+const EXCEPTIONS: [(&str, u64, &str); 1] =
+    [("libpcap__ipv6_ext_headers.pcap", 1, "UDP behind a hundred extension headers; the parser reads eight")];
+
+/// Files without a link type that is supported: one line says so.
+const UNSUPPORTED: [(&str, &str); 2] = [
+    ("tcpdump__OSPFv3_NBMA_adjacencies.pcap", "link type 107"), // frame relay
+    ("tcpdump__OSPFv3_multipoint_adjacencies.pcap", "link type 107"),
+];
+
+/// Frames that say IPv6 and are something else: `tattler packets` prints them with the reason, and
+/// tshark has no IPv6 in them.
+const NO_IPV6_TO_TSHARK: [(&str, u64, &str); 5] = [
+    ("tcpdump__beep-oobr.pcap", 1, "bad_version"),
+    ("tcpdump__hoobr_rt6_print.pcap", 1, "bad_version"),
+    ("tcpdump__hoobr_rt6_print.pcap", 2, "bad_version"),
+    ("tcpdump__ipv6-bad-version.pcap", 2, "bad_version"),
+    ("tcpdump__ipv6-bad-version.pcap", 4, "bad_version"),
+];
+
+#[test]
+fn every_row_of_the_ground_truth_comes_out_and_no_other_probe() {
+    let Some(captures) = captures() else { return };
+    let files = index(&captures);
+    let printed = packets(&captures, files.keys());
+
+    let mut wrong = Vec::new();
+    let mut missed = BTreeSet::new();
+    let truth = truth(&captures);
+    for (place, expected) in &truth {
+        match printed.get(place).map(comparable) {
+            Some(found) if found == *expected => {}
+            found => {
+                missed.insert(place.clone());
+                if !is_excepted(place) {
+                    let found = found.map_or("nothing".into(), |found| found.to_string());
+                    wrong.push(format!("{place:?}: {found}, not {expected}"));
+                }
+            }
+        }
+    }
+    let extra = printed.iter().filter(|(place, packet)| packet["kind"] != Value::Null && !truth.contains_key(*place));
+    wrong.extend(extra.map(|(place, packet)| format!("{place:?}: {packet}, which is not in the ground truth")));
+    for (file, frame, reason) in EXCEPTIONS {
+        if !missed.contains(&(file.to_owned(), frame)) {
+            wrong.push(format!("{file}, frame {frame}: no exception any more ({reason})"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), truth.len(), wrong.join("\n"));
+    println!("{} rows of {} files agree, {} exceptions", truth.len() - missed.len(), files.len(), missed.len());
+}
+
+#[test]
+fn there_is_a_line_for_each_ipv6_packet() {
+    let Some(captures) = captures() else { return };
+    let files = index(&captures);
+    let printed = packets(&captures, files.keys());
+    for (file, frame, reason) in NO_IPV6_TO_TSHARK {
+        assert_eq!(printed[&(file.to_owned(), frame)]["gave_up"], reason, "{file}, frame {frame}");
+    }
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for (file, frame) in printed.keys() {
+        if !NO_IPV6_TO_TSHARK.iter().any(|(no, at, _)| (no, at) == (&file.as_str(), frame)) {
+            *counts.entry(file).or_default() += 1;
+        }
+    }
+    for (file, expected) in &files {
+        assert_eq!(counts.get(file.as_str()).copied().unwrap_or(0), *expected, "{file}");
+    }
+}
+
+#[test]
+fn every_capture_is_read_to_its_end_or_says_why_not() {
+    let Some(captures) = captures() else { return };
+    for file in index(&captures).keys() {
+        let output = tattler().arg("packets").arg(captures.join(file)).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        match UNSUPPORTED.iter().find(|(name, _)| name == file) {
+            None => assert!(output.status.success() && told.is_empty(), "{file}: {told}"),
+            Some((_, what)) => {
+                assert_eq!(output.status.code(), Some(1), "{file}");
+                assert!(told.contains(what) && told.lines().count() == 1, "{file}: {told}");
+            }
+        }
+    }
+}
+
+/// What both sides tell of a packet.
+fn comparable(packet: &Value) -> Value {
+    json!({
+        "kind": packet["kind"], "src": packet["src"], "dst": packet["dst"], "port": packet["port"],
+        "hop_limit": packet["hop_limit"], "link": packet["link"], "ext": packet["ext"],
+    })
+}
+
+fn truth(captures: &Path) -> BTreeMap<Place, Value> {
+    let text = std::fs::read_to_string(captures.join("truth.jsonl")).unwrap();
+    let rows = text.lines().map(|line| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let kind = match row["kind"].as_str().unwrap() {
+            "echo_request" => "echo",
+            "tcp_syn" => "syn",
+            kind => kind,
+        };
+        // tshark names no layer before the header of LINKTYPE_IPV6.
+        let link = row["encap"].as_str().filter(|link| !link.is_empty()).unwrap_or("raw");
+        let expected = json!({
+            "kind": kind, "src": row["src"], "dst": row["dst"], "port": row["dport"],
+            "hop_limit": row["hop_limit"], "link": link, "ext": row["ext"],
+        });
+        (place(&row), expected)
+    });
+    rows.collect()
+}
+
+/// Files and how many frames of each hold IPv6 that is not inside a tunnel of another kind.
+fn index(captures: &Path) -> BTreeMap<String, u64> {
+    let text = std::fs::read_to_string(captures.join("index.tsv")).unwrap();
+    let mut lines = text.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let header = lines.next().unwrap();
+    let column = |name| header.iter().position(|&column| column == name).unwrap();
+    let (file, count) = (column("file"), column("ipv6_packets"));
+    lines.map(|line| (line[file].to_owned(), line[count].parse().unwrap())).collect()
+}
+
+/// Everything that `tattler packets` prints of `files`.
+fn packets<'a>(captures: &Path, files: impl Iterator<Item = &'a String>) -> BTreeMap<Place, Value> {
+    let output = tattler().arg("packets").args(files.map(|file| captures.join(file))).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let rows = text.lines().map(|line| {
+        let packet: Value = serde_json::from_str(line).unwrap();
+        (place(&packet), packet)
+    });
+    rows.collect()
+}
+
+fn place(row: &Value) -> Place {
+    let name = Path::new(row["file"].as_str().unwrap()).file_name().unwrap();
+    (name.to_str().unwrap().to_owned(), row["frame"].as_u64().unwrap())
+}
+
+fn is_excepted(place: &Place) -> bool {
+    EXCEPTIONS.iter().any(|(file, frame, _)| (*file, *frame) == (place.0.as_str(), place.1))
+}
+
+/// Where the captures are; `None`, with a line that says so, if nobody named them and they are not
+/// beside the project.
+fn captures() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("TATTLER_CAPTURES") {
+        let named = PathBuf::from(named);
+        assert!(named.join("truth.jsonl").is_file(), "TATTLER_CAPTURES: no captures in {}", named.display());
+        return Some(named);
+    }
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/captures");
+    if beside.join("truth.jsonl").is_file() {
+        return Some(beside);
+    }
+    println!("not run: no captures in {}, set TATTLER_CAPTURES; crafted frames run", beside.display());
+    None
+}
+
+fn tattler() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_tattler"))
+}
