@@ -1,19 +1,26 @@
 //! Names of programs and maps, as `bpftool` shows them: at most 15 characters. The object bears
 //! them as the names of its functions and statics; a test compares.
+//!
+//! What a device's packets begin with is settled by the choice of the program, not by a look-up for
+//! each packet.
 
-/// XDP at ingress, for drivers and kernels with multi-buffer packets (5.18).
+/// XDP at ingress of an Ethernet device, for drivers and kernels with multi-buffer packets (5.18).
 pub const INGRESS: &str = "tattler_ingress";
-/// The same for older kernels and drivers without.
+/// The same for older kernels, and drivers without multi-buffer packets.
 pub const INGRESS_LINEAR: &str = "tattler_linear";
-/// TC at egress.
+/// XDP at ingress of a device whose packets begin with the IP header; always in generic mode.
+pub const INGRESS_RAW: &str = "tattler_in_raw";
+/// TC at egress of an Ethernet device.
 pub const EGRESS: &str = "tattler_egress";
+/// TC at egress of a device whose packets begin with the IP header.
+pub const EGRESS_RAW: &str = "tattler_out_raw";
 /// The parser alone, run on crafted packets by tests; never attached.
 pub const CLASSIFY: &str = "tattler_test";
+/// The same for packets that begin with the IP header.
+pub const CLASSIFY_RAW: &str = "tattler_tst_raw";
 
 /// Home prefixes: longest prefix match, 1 ours, 0 excluded.
 pub const HOME: &str = "HOME";
-/// Interface index to [`Link`](crate::Link).
-pub const LINKS: &str = "LINKS";
 /// Exchanges begun inside.
 pub const FLOWS: &str = "FLOWS";
 /// Exchanges begun outside, apart, so that outsiders can't evict ours.

@@ -196,6 +196,7 @@ pub fn detail<P: Packet + ?Sized>(packet: &P, found: &Found) -> Result<Detail, G
 ///
 /// # Errors
 /// What stopped the parser.
+#[inline(always)]
 pub fn parse<P: Packet + ?Sized>(packet: &P, link: Link) -> Result<Header, GiveUp> {
     let found = find(packet, link)?;
     Ok(Header { signal: found.signal, tuple: tuple(packet, &found)?, detail: detail(packet, &found)? })

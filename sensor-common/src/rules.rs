@@ -109,6 +109,13 @@ pub fn pair_key(flow: &FlowKey) -> PairKey {
     PairKey { local: flow.local, remote: flow.remote }
 }
 
+/// Whether an address is global unicast (RFC 4291, 2000::/3): the only ones that a scanner can reach.
+#[inline(always)]
+#[must_use]
+pub const fn is_global(address: &Address) -> bool {
+    address[0] & 0xe0 == 0x20
+}
+
 /// Whether something last seen at `then` is still remembered at `now`.
 #[inline(always)]
 const fn fresh(then: Time, now: Time, memory: Time) -> bool {
@@ -118,6 +125,9 @@ const fn fresh(then: Time, now: Time, memory: Time) -> bool {
 /// What an inbound packet is; `flow` is its exchange with the local inside.
 #[inline(always)]
 pub fn inbound<M: Memory + ?Sized>(memory: &M, kind: Kind, flow: &FlowKey, now: Time) -> Inbound {
+    if !is_global(&flow.remote) {
+        return Inbound::Nothing;
+    }
     if kind as u8 == Kind::Udp as u8 {
         // Only home addresses have entries here, so that answers to our own packets never pay for
         // the home look-up.
@@ -141,6 +151,9 @@ pub fn inbound<M: Memory + ?Sized>(memory: &M, kind: Kind, flow: &FlowKey, now: 
 /// What an outbound packet is; `flow` is its exchange with the local inside.
 #[inline(always)]
 pub fn outbound<M: Memory + ?Sized>(memory: &M, signal: Signal, flow: &FlowKey, now: Time) -> Outbound {
+    if !is_global(&flow.remote) {
+        return Outbound::Nothing;
+    }
     let Some(proto) = signal.begins() else {
         // SYN-ACK and echo reply can only answer.
         return match signal.answers() {
@@ -264,6 +277,15 @@ mod tests {
         let elsewhere = FlowKey { local: [0xfe; 16], ..flow(Proto::Tcp) };
         assert_eq!(inbound(&Table::default(), Kind::Syn, &elsewhere, NOW), Inbound::Nothing);
         assert_eq!(outbound(&Table::default(), Signal::Syn, &elsewhere, NOW), Outbound::Nothing);
+    }
+
+    #[test]
+    fn link_local_unique_local_and_multicast_remotes_never_count() {
+        for first in [0xfe, 0xfd, 0xff, 0x00] {
+            let key = FlowKey { remote: [first; 16], ..flow(Proto::Udp) };
+            assert_eq!(inbound(&Table::default(), Kind::Udp, &key, NOW), Inbound::Nothing);
+            assert_eq!(outbound(&Table::default(), Signal::Udp, &key, NOW), Outbound::Nothing);
+        }
     }
 
     #[test]

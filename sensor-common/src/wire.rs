@@ -4,7 +4,8 @@
 //! and what is not a valid value is refused when it is decoded. Times are nanoseconds since boot,
 //! suspend included (CLOCK_BOOTTIME).
 
-use crate::parse::Address;
+use crate::GiveUp;
+use crate::parse::{Address, Header};
 
 /// Nanoseconds since boot.
 pub type BootTime = u64;
@@ -231,6 +232,65 @@ pub struct Budget {
     pub left: u64,
 }
 
+/// What the parser found in one packet, for the test that compares kernel and user space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Classified {
+    /// Source address.
+    pub src: Address,
+    /// Destination address.
+    pub dst: Address,
+    #[expect(missing_docs, reason = "as in Detail")]
+    pub flow_label: u32,
+    /// Source port, or echo identifier.
+    pub src_port: u16,
+    /// Destination port, or echo identifier.
+    pub dst_port: u16,
+    #[expect(missing_docs, reason = "as in Detail")]
+    pub payload_len: u16,
+    #[expect(missing_docs, reason = "as in Detail")]
+    pub window: u16,
+    #[expect(missing_docs, reason = "as in Detail")]
+    pub icmp_id: u16,
+    #[expect(missing_docs, reason = "as in Detail")]
+    pub icmp_seq: u16,
+    /// [`GiveUp`](crate::GiveUp) and 1 more, so that 0 is none.
+    pub gave_up: u8,
+    /// [`Signal`](crate::Signal).
+    pub signal: u8,
+    #[expect(missing_docs, reason = "as in Detail")]
+    pub hop_limit: u8,
+    #[expect(missing_docs, reason = "as in Detail")]
+    pub tcp_flags: u8,
+}
+
+impl Classified {
+    /// Puts what the parser returned into a record.
+    #[inline(always)]
+    #[must_use]
+    pub fn new(parsed: Result<Header, GiveUp>) -> Classified {
+        let Header { signal, tuple, detail } = match parsed {
+            Ok(header) => header,
+            Err(reason) => return Classified { gave_up: reason as u8 + 1, ..Classified::default() },
+        };
+        Classified {
+            src: tuple.src,
+            dst: tuple.dst,
+            flow_label: detail.flow_label,
+            src_port: tuple.src_port,
+            dst_port: tuple.dst_port,
+            payload_len: detail.payload_len,
+            window: detail.window,
+            icmp_id: detail.icmp_id,
+            icmp_seq: detail.icmp_seq,
+            gave_up: 0,
+            signal: signal as u8,
+            hop_limit: detail.hop_limit,
+            tcp_flags: detail.tcp_flags,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,6 +308,7 @@ mod tests {
         assert_eq!(size_of::<RepeatKey>(), 2 * 16 + 2 + 1 + 1);
         assert_eq!(size_of::<Repeat>(), 2 * 8 + 2 * 4 + 2 + 6);
         assert_eq!(size_of::<Budget>(), 2 * 8);
+        assert_eq!(size_of::<Classified>(), 2 * 16 + 4 + 6 * 2 + 4);
         assert_eq!(align_of::<Event>(), 8);
     }
 

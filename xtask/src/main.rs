@@ -1,1 +1,51 @@
-fn main() {}
+//! Tattler's chores. Each verb does all the set-up that it needs, so that a newcomer has two to
+//! learn: `cargo xtask run` and `cargo xtask test`.
+
+mod build;
+mod lab;
+mod paths;
+mod process;
+mod root;
+mod run;
+mod setup;
+mod signals;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about, bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Find what building, the lab and the tests need; name it, then install it (Debian, as root)
+    Setup,
+    /// Build the tattler binary with its kernel programs
+    Build(build::Build),
+    /// Build and run the sensor on the uplink, or in a lab of network namespaces (as root)
+    Run(run::Run),
+    /// Build, then run the tests (as root)
+    Test(test::Test),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().verb {
+        Verb::Setup => setup::setup(&[setup::Group::Build, setup::Group::Lab]),
+        Verb::Build(options) => build::build(&options).map(drop),
+        Verb::Run(options) => run::run(&options),
+        Verb::Test(options) => test::test(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use ipnet::Ipv6Net;
 
-use super::{Usage, arguments, complain};
+use super::{Format, Usage, arguments, complain};
 use crate::ledger::{Counts, Ledger, Settings};
 use crate::observation::Observation;
 use crate::report;
@@ -34,13 +34,6 @@ pub(super) struct Arguments {
     /// Leave out what is later.
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     until: Option<Time>,
-}
-
-#[derive(Clone, Copy, Default, clap::ValueEnum)]
-enum Format {
-    #[default]
-    Table,
-    Json,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {

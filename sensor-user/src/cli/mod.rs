@@ -13,7 +13,17 @@ use crate::source;
 
 mod analyze;
 mod arguments;
+#[cfg(feature = "live")]
+mod explain;
 mod packets;
+#[cfg(feature = "live")]
+mod query;
+#[cfg(feature = "live")]
+mod run;
+#[cfg(feature = "live")]
+mod status;
+#[cfg(feature = "live")]
+mod suspects;
 
 /// Finds out who told the scanners about your IPv6 addresses.
 #[derive(Parser)]
@@ -25,6 +35,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    #[cfg(feature = "live")]
+    Run(run::Arguments),
+    #[cfg(feature = "live")]
+    Status(status::Arguments),
+    #[cfg(feature = "live")]
+    Suspects(suspects::Arguments),
+    #[cfg(feature = "live")]
+    Explain(explain::Arguments),
     Analyze(analyze::Arguments),
     Packets(packets::Arguments),
 }
@@ -34,6 +52,14 @@ enum Command {
 pub fn main() -> ExitCode {
     let outcome = match Arguments::try_parse() {
         Ok(arguments) => match arguments.command {
+            #[cfg(feature = "live")]
+            Command::Run(arguments) => run::run(arguments),
+            #[cfg(feature = "live")]
+            Command::Status(arguments) => status::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Suspects(arguments) => suspects::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Explain(arguments) => explain::run(&arguments),
             Command::Analyze(arguments) => analyze::run(&arguments),
             Command::Packets(arguments) => packets::run(&arguments),
         },
@@ -49,6 +75,16 @@ pub fn main() -> ExitCode {
             if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+enum Format {
+    /// A table for people.
+    #[default]
+    Table,
+    /// JSON for programs.
+    Json,
 }
 
 const USAGE: u8 = 2;

@@ -14,6 +14,8 @@ pub mod capture;
 mod fault;
 pub mod input;
 pub mod jsonl;
+#[cfg(feature = "live")]
+pub mod live;
 mod read;
 
 pub use fault::{Error, Fault, Stop};

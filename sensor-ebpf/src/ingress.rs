@@ -1,0 +1,71 @@
+//! From the internet: probes.
+
+use aya_ebpf::programs::XdpContext;
+use sensor_common::counters::Fate;
+use sensor_common::parse::{self, Detail};
+use sensor_common::rules::{self, Inbound};
+use sensor_common::wire::{BootTime, FlowKey, Repeat, What};
+use sensor_common::{GiveUp, Kind, Link};
+
+use crate::events::Told;
+use crate::memory::Maps;
+use crate::packet::Frame;
+use crate::{budgets, clock, counters, events, inbound, locals, repeats};
+
+/// Looks at one packet.
+///
+/// # Errors
+/// What stopped the parser.
+#[inline(always)]
+pub fn see(ctx: &XdpContext, link: Link) -> Result<(), GiveUp> {
+    let packet = Frame::of_xdp(ctx);
+    let found = parse::find(&packet, link)?;
+    let Some(kind) = found.signal.kind() else { return Ok(()) };
+    let flow = rules::flow_key(&parse::tuple(&packet, &found)?, false, kind.proto());
+    let now = clock::now();
+    match rules::inbound(&Maps, kind, &flow, now) {
+        Inbound::Nothing | Inbound::Ours => {}
+        Inbound::Begun => inbound::seen(&flow, now),
+        Inbound::Probe(kind) => {
+            let detail = parse::detail(&packet, &found)?;
+            counters::add(What::Probe, Fate::Matched);
+            counters::add(What::Probe, probe(ctx, kind, &flow, &detail, now));
+        }
+    }
+    Ok(())
+}
+
+/// Records a probe: the first of its kind as an event, repeats in the map and now and then as an
+/// event.
+#[inline(always)]
+fn probe(ctx: &XdpContext, kind: Kind, flow: &FlowKey, detail: &Detail, now: BootTime) -> Fate {
+    let key = rules::repeat_key(flow, kind);
+    let unused = !locals::in_use(&flow.local);
+    let known = repeats::get(&key);
+    let mut repeat = known.unwrap_or_default();
+    repeat.count = repeat.count.wrapping_add(1);
+
+    let due = rules::repeat_is_due(&repeat, detail.hop_limit, now);
+    if due && unused && !budgets::take(now) {
+        if known.is_none() {
+            return Fate::HeldBack;
+        }
+    } else if due {
+        let told = Told {
+            what: What::Probe,
+            number: kind as u8,
+            count: repeat.count.wrapping_sub(repeat.told),
+            unused,
+            ifindex: ctx.ingress_ifindex() as u32,
+            now,
+        };
+        if !events::submit(&told, flow, detail) {
+            // Not counted in the map either: the next probe of its kind is due again.
+            return Fate::Lost;
+        }
+        repeat.told = repeat.count;
+        repeat.reported = now;
+    }
+    repeats::set(&key, &Repeat { last: now, hop_limit: detail.hop_limit, ..repeat });
+    Fate::Recorded
+}

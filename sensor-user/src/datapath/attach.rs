@@ -1,0 +1,212 @@
+//! Attaching the programs to devices.
+
+use std::fmt;
+
+use aya::Ebpf;
+use aya::programs::tc::{SchedClassifierLinkId, TcError, qdisc_add_clsact};
+use aya::programs::xdp::XdpLinkId;
+use aya::programs::{Program, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode};
+use aya::util::KernelVersion;
+use sensor_common::{Link, names};
+
+use super::error::{errno, one_line};
+use super::{AttachError, Datapath, LoadError};
+
+/// A device to watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its name.
+    pub name: String,
+    /// Its index.
+    pub index: u32,
+    /// ARPHRD_* of linux/if_arp.h.
+    pub kind: u16,
+}
+
+impl Device {
+    /// What its packets begin with.
+    fn link(&self) -> Option<Link> {
+        match self.kind {
+            // Ethernet and loopback.
+            1 | 772 => Some(Link::Ethernet),
+            // PPP, ip6tnl, tunnel, sit, ipgre, ip6gre, rawip, none (tun, WireGuard).
+            512 | 768 | 769 | 776 | 778 | 823 | 519 | 65534 => Some(Link::Raw),
+            _ => None,
+        }
+    }
+}
+
+/// How the ingress program is attached. Known from what the kernel accepted, never guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// In the driver.
+    Native,
+    /// In the network stack, behind the driver.
+    Generic,
+}
+
+impl Mode {
+    /// The name in logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Mode::Native => "native",
+            Mode::Generic => "generic",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What was attached to a device.
+#[derive(Clone, Debug)]
+pub struct Attachment {
+    /// The device.
+    pub device: Device,
+    /// How ingress is attached.
+    pub mode: Mode,
+    /// Why it is not attached in the driver, where it is not.
+    pub not_native: Option<String>,
+}
+
+/// What must be undone.
+pub(super) struct Attached {
+    index: u32,
+    ingress: (&'static str, XdpLinkId),
+    egress: (&'static str, SchedClassifierLinkId),
+}
+
+impl Datapath {
+    /// Watches a device: XDP in the driver if that can be, else generic, and TC at egress.
+    ///
+    /// # Errors
+    /// One that names the device; nothing is left attached then.
+    pub fn attach(&mut self, device: &Device) -> Result<Attachment, AttachError> {
+        if self.attachments.iter().any(|attached| attached.index == device.index) {
+            return Err(AttachError::Twice(device.name.clone()));
+        }
+        let link = device.link().ok_or_else(|| AttachError::Type { name: device.name.clone(), kind: device.kind })?;
+        let (ingress, mode, not_native) = attach_ingress(&mut self.ebpf, device, link)?;
+        match attach_egress(&mut self.ebpf, device, link) {
+            Ok(egress) => {
+                self.attachments.push(Attached { index: device.index, ingress, egress });
+                Ok(Attachment { device: device.clone(), mode, not_native })
+            }
+            Err(error) => {
+                if let Ok(program) = xdp(&mut self.ebpf, ingress.0) {
+                    let _ = program.detach(ingress.1);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Stops watching a device; one that is gone has nothing left to detach.
+    pub fn detach(&mut self, index: u32) {
+        let Some(at) = self.attachments.iter().position(|attached| attached.index == index) else { return };
+        let attached = self.attachments.swap_remove(at);
+        if let Ok(program) = xdp(&mut self.ebpf, attached.ingress.0) {
+            let _ = program.detach(attached.ingress.1);
+        }
+        if let Ok(program) = classifier(&mut self.ebpf, attached.egress.0) {
+            let _ = program.detach(attached.egress.1);
+        }
+    }
+}
+
+type Ingress = ((&'static str, XdpLinkId), Mode, Option<String>);
+
+/// Native with multi-buffer packets, native without, generic: the first that the kernel takes.
+fn attach_ingress(ebpf: &mut Ebpf, device: &Device, link: Link) -> Result<Ingress, AttachError> {
+    let ladder: &[(&'static str, XdpMode, Mode)] = match link {
+        // No driver of such a device takes XDP.
+        Link::Raw => &[(names::INGRESS_RAW, XdpMode::Skb, Mode::Generic)],
+        _ => &[
+            (names::INGRESS, XdpMode::Driver, Mode::Native),
+            (names::INGRESS_LINEAR, XdpMode::Driver, Mode::Native),
+            (names::INGRESS_LINEAR, XdpMode::Skb, Mode::Generic),
+        ],
+    };
+    let mut native_failed = None;
+    let mut failed = None;
+    for &(name, xdp_mode, mode) in ladder {
+        let error = match load(ebpf, name) {
+            Ok(()) => match xdp(ebpf, name)?.attach_to_if_index(device.index, xdp_mode) {
+                Ok(id) => return Ok(((name, id), mode, native_failed)),
+                Err(error) => attach_error(name, device, error),
+            },
+            // Multi-buffer programs came with 5.18; the next rung has none.
+            Err(error) => AttachError::Load(error),
+        };
+        if matches!(error, AttachError::Busy { .. } | AttachError::Load(LoadError::Permission)) {
+            return Err(error);
+        }
+        if mode == Mode::Native {
+            native_failed = Some(error.to_string());
+        }
+        failed = Some(error);
+    }
+    Err(failed.unwrap_or_else(|| AttachError::NoInterface(device.name.clone())))
+}
+
+fn attach_egress(
+    ebpf: &mut Ebpf,
+    device: &Device,
+    link: Link,
+) -> Result<(&'static str, SchedClassifierLinkId), AttachError> {
+    let name = if link == Link::Raw { names::EGRESS_RAW } else { names::EGRESS };
+    load(ebpf, name)?;
+    // Before tcx (6.6), filters hang on a qdisc, which may be there already.
+    if KernelVersion::current().is_ok_and(|kernel| kernel < KernelVersion::new(6, 6, 0)) {
+        match qdisc_add_clsact(&device.name) {
+            Ok(()) => {}
+            Err(error @ TcError::NetlinkError(_)) if errno(&error) == Some(libc::EEXIST) => {}
+            Err(error) => return Err(attach_error(name, device, error.into())),
+        }
+    }
+    let id = classifier(ebpf, name)?
+        .attach(&device.name, TcAttachType::Egress)
+        .map_err(|error| attach_error(name, device, error))?;
+    Ok((name, id))
+}
+
+fn attach_error(program: &'static str, device: &Device, error: ProgramError) -> AttachError {
+    let name = device.name.clone();
+    match errno(&error) {
+        Some(libc::EBUSY) => AttachError::Busy { program, name },
+        Some(libc::EPERM) => AttachError::Load(LoadError::Permission),
+        Some(libc::ENODEV) => AttachError::NoInterface(name),
+        _ => AttachError::Other { program, name, reason: one_line(&error) },
+    }
+}
+
+/// Loads a program unless it is.
+fn load(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError> {
+    let result = match ebpf.program_mut(name) {
+        Some(Program::Xdp(program)) => program.load(),
+        Some(Program::SchedClassifier(program)) => program.load(),
+        _ => return Err(LoadError::Other(format!("the object has no program {name}"))),
+    };
+    match result {
+        Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn xdp<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, LoadError> {
+    match ebpf.program_mut(name) {
+        Some(Program::Xdp(program)) => Ok(program),
+        _ => Err(LoadError::Other(format!("the object has no XDP program {name}"))),
+    }
+}
+
+fn classifier<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut SchedClassifier, LoadError> {
+    match ebpf.program_mut(name) {
+        Some(Program::SchedClassifier(program)) => Ok(program),
+        _ => Err(LoadError::Other(format!("the object has no TC program {name}"))),
+    }
+}

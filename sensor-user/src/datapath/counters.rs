@@ -1,0 +1,56 @@
+//! The programs' counters, summed over CPUs.
+
+use sensor_common::GiveUp;
+use sensor_common::counters::{self, Direction, Fate};
+use sensor_common::names;
+use sensor_common::wire::What;
+
+use super::error::one_line;
+use super::{Datapath, MapError};
+
+/// All counters at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counters([u64; counters::COUNTERS as usize]);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Counters([0; counters::COUNTERS as usize])
+    }
+}
+
+impl Counters {
+    /// All, by the indices of [`counters`].
+    #[must_use]
+    pub const fn all(&self) -> [u64; counters::COUNTERS as usize] {
+        self.0
+    }
+
+    /// What became of contacts, probes or answers.
+    #[must_use]
+    pub fn fate(&self, what: What, fate: Fate) -> u64 {
+        self.0.get(counters::fate(what, fate) as usize).copied().unwrap_or(0)
+    }
+
+    /// Packets that the parser gave up on.
+    #[must_use]
+    pub fn gave_up(&self, direction: Direction, reason: GiveUp) -> u64 {
+        let index = counters::give_up(direction, reason);
+        index.and_then(|index| self.0.get(index as usize)).copied().unwrap_or(0)
+    }
+}
+
+impl Datapath {
+    /// Reads all counters.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn counters(&self) -> Result<Counters, MapError> {
+        let mut all = Counters::default();
+        for (sum, index) in all.0.iter_mut().zip(0..) {
+            let cpus = self.counters.get(&index, 0);
+            let cpus = cpus.map_err(|error| MapError { map: names::COUNTERS, reason: one_line(&error) })?;
+            *sum = cpus.iter().sum();
+        }
+        Ok(all)
+    }
+}

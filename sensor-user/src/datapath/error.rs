@@ -1,0 +1,124 @@
+//! What can fail between user space and the kernel programs.
+
+use std::io;
+
+use aya::EbpfError;
+use aya::maps::MapError as AyaMapError;
+use aya::programs::ProgramError;
+use thiserror::Error;
+
+/// The programs or maps could not be loaded.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// Older than what the programs need.
+    #[error("this kernel is older than 5.10, the oldest that tattler runs on; update it")]
+    OldKernel,
+    /// Neither root nor the capabilities.
+    #[error("no permission to load the kernel programs; run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]
+    Permission,
+    /// Anything else, in the kernel's words.
+    #[error("cannot load the kernel programs: {0}")]
+    Other(String),
+}
+
+/// The programs could not be attached to a device.
+#[derive(Debug, Error)]
+pub enum AttachError {
+    /// No such device.
+    #[error("there is no interface {0}; `ip link` lists them")]
+    NoInterface(String),
+    /// A device type that carries no IP.
+    #[error("{name} has device type {kind}, on which tattler can't find IPv6 packets; name another interface")]
+    Type {
+        /// The device.
+        name: String,
+        /// ARPHRD_* of linux/if_arp.h.
+        kind: u16,
+    },
+    /// XDP is taken.
+    #[error(
+        "cannot attach {program} to {name}: another XDP program is attached there; `ip link set dev {name} xdp off` detaches it"
+    )]
+    Busy {
+        /// The program.
+        program: &'static str,
+        /// The device.
+        name: String,
+    },
+    /// Attached already.
+    #[error("{0} is watched already; name each interface once")]
+    Twice(String),
+    /// The program does not load.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Anything else.
+    #[error("cannot attach {program} to {name}: {reason}")]
+    Other {
+        /// The program.
+        program: &'static str,
+        /// The device.
+        name: String,
+        /// What the kernel said.
+        reason: String,
+    },
+}
+
+/// A map could not be read or written.
+#[derive(Debug, Error)]
+#[error("cannot access the map {map}: {reason}")]
+pub struct MapError {
+    pub(super) map: &'static str,
+    pub(super) reason: String,
+}
+
+impl From<EbpfError> for LoadError {
+    fn from(error: EbpfError) -> Self {
+        let no_permission = errno(&error) == Some(libc::EPERM);
+        if no_permission { LoadError::Permission } else { LoadError::Other(one_line(&error)) }
+    }
+}
+
+impl From<ProgramError> for LoadError {
+    fn from(error: ProgramError) -> Self {
+        let no_permission = errno(&error) == Some(libc::EPERM);
+        if no_permission { LoadError::Permission } else { LoadError::Other(one_line(&error)) }
+    }
+}
+
+impl From<AyaMapError> for LoadError {
+    fn from(error: AyaMapError) -> Self {
+        LoadError::Other(one_line(&error))
+    }
+}
+
+/// The error number at the root of an error, if the kernel gave one.
+pub(super) fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    let mut source = Some(error);
+    while let Some(error) = source {
+        if let Some(code) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+            return Some(code);
+        }
+        source = error.source();
+    }
+    None
+}
+
+/// An error and its causes in one line; a verifier's log is cut to its last word.
+pub(super) fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut source = Some(error);
+    while let Some(error) = source {
+        let text = error.to_string();
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let first = lines.next().unwrap_or_default().to_owned();
+        let part = match lines.rfind(|line| !line.starts_with("processed") && !line.starts_with("verification time")) {
+            Some(last) => format!("{first} {last}"),
+            None => first,
+        };
+        if !parts.iter().any(|known| known.contains(&part)) {
+            parts.push(part);
+        }
+        source = error.source();
+    }
+    parts.join(": ")
+}

@@ -1,0 +1,92 @@
+//! The kernel programs, seen from user space: load, attach, tell what is home, drain, count.
+//!
+//! The only place that names aya. Links, maps and ring are reached by name and handed out by verbs,
+//! so that a next life of the sensor can adopt them without its callers knowing.
+
+mod attach;
+mod counters;
+mod error;
+mod home;
+mod ring;
+
+use aya::maps::{LpmTrie, MapData, PerCpuArray, RingBuf};
+use aya::util::KernelVersion;
+use aya::{Ebpf, EbpfLoader};
+use sensor_common::names;
+use sensor_common::parse::Address;
+
+pub use attach::{Attachment, Device, Mode};
+pub use counters::Counters;
+pub use error::{AttachError, LoadError, MapError};
+pub use home::Home;
+pub use ring::Drained;
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sensor.bpf.o"));
+
+/// The oldest kernel with all that the programs need: ring buffer, XDP links, boot time.
+const OLDEST: KernelVersion = KernelVersion::new(5, 10, 0);
+
+/// How large the maps are.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// The ring, in bytes; a power of two and a multiple of the page size.
+    pub ring_bytes: u32,
+    /// Entries of each map that grows with traffic.
+    pub entries: u32,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Sizes { ring_bytes: 4 << 20, entries: 65_536 }
+    }
+}
+
+/// The loaded programs and their maps. Dropping it detaches everything.
+pub struct Datapath {
+    ebpf: Ebpf,
+    ring: RingBuf<MapData>,
+    counters: PerCpuArray<MapData, u64>,
+    home: LpmTrie<MapData, Address, u8>,
+    told_home: Vec<Home>,
+    attachments: Vec<attach::Attached>,
+}
+
+impl Datapath {
+    /// Creates the maps. Programs are loaded when a device needs them.
+    ///
+    /// # Errors
+    /// An old kernel, no permission, or what the kernel said.
+    pub fn load(sizes: Sizes) -> Result<Datapath, LoadError> {
+        let kernel = KernelVersion::current().map_err(|e| LoadError::Other(e.to_string()))?;
+        if kernel < OLDEST {
+            return Err(LoadError::OldKernel);
+        }
+        let mut loader = EbpfLoader::new();
+        loader.map_max_entries(names::EVENTS, sizes.ring_bytes);
+        for map in [names::FLOWS, names::INBOUND, names::PORTS, names::PAIRS, names::LOCALS, names::REPEATS] {
+            loader.map_max_entries(map, sizes.entries);
+        }
+        let mut ebpf = loader.load(OBJECT)?;
+        #[cfg(feature = "debug-log")]
+        ring::forward_log(&mut ebpf);
+        Ok(Datapath {
+            ring: RingBuf::try_from(map(&mut ebpf, names::EVENTS)?)?,
+            counters: PerCpuArray::try_from(map(&mut ebpf, names::COUNTERS)?)?,
+            home: LpmTrie::try_from(map(&mut ebpf, names::HOME)?)?,
+            told_home: Vec::new(),
+            attachments: Vec::new(),
+            ebpf,
+        })
+    }
+}
+
+fn map(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, LoadError> {
+    ebpf.take_map(name).ok_or_else(|| LoadError::Other(format!("the object has no map {name}")))
+}
+
+/// The object as it is embedded, for tests that run its programs on crafted packets.
+#[doc(hidden)]
+#[must_use]
+pub fn object() -> &'static [u8] {
+    OBJECT
+}

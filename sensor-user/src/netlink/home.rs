@@ -1,0 +1,144 @@
+//! What is ours.
+
+use std::net::Ipv6Addr;
+
+use ipnet::Ipv6Net;
+use sensor_common::rules::is_global;
+
+use super::Network;
+use crate::datapath::{Device, Home};
+
+/// Shorter prefixes are default routes in disguise, as VPNs set them (2000::/3).
+const SHORTEST: u8 = 16;
+/// ARPHRD_LOOPBACK.
+const LOOPBACK: u16 = 772;
+
+/// The home prefixes, sorted.
+///
+/// Ours is what is routed inside: networks on devices other than the uplinks, routes that lead
+/// there, and delegated prefixes, which a router refuses where they are not in use. On an uplink
+/// itself only the addresses of this machine are ours: hosters put many customers into one /64.
+/// Prefixes that the user set count alone.
+#[must_use]
+pub fn home(network: &Network, uplinks: &[Device], set: &[Ipv6Net]) -> Vec<Home> {
+    let mut home: Vec<Home> = Vec::new();
+    if set.is_empty() {
+        let outside = |index: u32| uplinks.iter().any(|uplink| uplink.index == index);
+        let loopback = |index: u32| network.devices.iter().any(|d| d.index == index && d.kind == LOOPBACK);
+        let global = |address: Ipv6Addr| is_global(&address.octets());
+
+        for address in network.addresses.iter().filter(|a| global(a.address)) {
+            let network = Ipv6Net::new(address.address, address.prefix_len).unwrap_or(host(address.address)).trunc();
+            if !outside(address.device) {
+                home.push(Home { prefix: network, ours: true });
+            } else {
+                home.push(Home { prefix: host(address.address), ours: true });
+                if network.prefix_len() < 128 {
+                    home.push(Home { prefix: network, ours: false });
+                }
+            }
+        }
+        for route in network.routes.iter().filter(|r| r.prefix.prefix_len() >= SHORTEST && global(r.prefix.network())) {
+            if route.refuses || !outside(route.device) && !loopback(route.device) {
+                home.push(Home { prefix: route.prefix.trunc(), ours: true });
+            }
+        }
+    } else {
+        home.extend(set.iter().map(|prefix| Home { prefix: prefix.trunc(), ours: true }));
+    }
+    // Where inside and uplink share a prefix, inside wins: `true` sorts last.
+    home.sort();
+    home.reverse();
+    home.dedup_by_key(|home| home.prefix);
+    home.reverse();
+    home
+}
+
+fn host(address: Ipv6Addr) -> Ipv6Net {
+    Ipv6Net::from(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Address, Route};
+    use super::*;
+
+    fn device(index: u32, kind: u16) -> Device {
+        Device { name: format!("if{index}"), index, kind }
+    }
+
+    fn router() -> Network {
+        let address = |device, address: &str, prefix_len| Address {
+            device,
+            address: address.parse().unwrap(),
+            prefix_len,
+            temporary: false,
+        };
+        let route = |prefix: &str, device, refuses| Route { prefix: prefix.parse().unwrap(), device, refuses };
+        Network {
+            devices: vec![device(1, LOOPBACK), device(2, 1), device(3, 1), device(4, 65534)],
+            addresses: vec![
+                address(1, "::1", 128),
+                address(2, "2001:db8:ffff::2", 64),
+                address(2, "fe80::2", 64),
+                address(3, "2001:db8:1:1::1", 64),
+                address(3, "fd00::1", 64),
+                address(3, "fe80::3", 64),
+            ],
+            routes: vec![
+                route("::/0", 2, false),
+                route("2001:db8:1::/56", 1, true),
+                route("2001:db8:1:1::/64", 3, false),
+                route("2001:db8:2::/64", 4, false),
+                route("2001:db8:ffff::/64", 2, false),
+                route("2000::/3", 4, false),
+            ],
+        }
+    }
+
+    fn shown(home: &[Home]) -> Vec<String> {
+        home.iter().map(|h| format!("{}{}", if h.ours { "" } else { "not " }, h.prefix)).collect()
+    }
+
+    #[test]
+    fn lan_delegated_and_vpn_prefixes_are_home_and_the_uplinks_own_prefix_is_not() {
+        let found = home(&router(), &[device(2, 1)], &[]);
+        assert_eq!(
+            shown(&found),
+            [
+                "2001:db8:1::/56",
+                "2001:db8:1:1::/64",
+                "2001:db8:2::/64",
+                "not 2001:db8:ffff::/64",
+                "2001:db8:ffff::2/128",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_prefix_inside_and_on_the_uplink_is_home() {
+        let mut network = router();
+        network.addresses.push(Address {
+            device: 3,
+            address: "2001:db8:ffff::3".parse().unwrap(),
+            prefix_len: 64,
+            temporary: false,
+        });
+        assert!(shown(&home(&network, &[device(2, 1)], &[])).contains(&"2001:db8:ffff::/64".to_owned()));
+    }
+
+    #[test]
+    fn prefixes_that_the_user_set_count_alone() {
+        let set = ["2001:db8:5::1/48".parse().unwrap()];
+        assert_eq!(shown(&home(&router(), &[device(2, 1)], &set)), ["2001:db8:5::/48"]);
+    }
+
+    #[test]
+    fn a_host_without_anything_inside_has_its_own_addresses_only() {
+        let mut network = router();
+        network.addresses.retain(|a| a.device != 3);
+        network.routes.retain(|r| r.device == 2);
+        let found = home(&network, &[device(2, 1)], &[]);
+        assert_eq!(shown(&found), ["not 2001:db8:ffff::/64", "2001:db8:ffff::2/128"]);
+    }
+}

@@ -1,0 +1,101 @@
+//! What one packet costs, in nanoseconds: the real programs on crafted packets, a million times
+//! each (BPF_PROG_TEST_RUN). `idle` is what an IPv4 packet costs, which the programs leave at once:
+//! nearly all of that is the test run itself. The rest is ours.
+
+use std::net::Ipv6Addr;
+
+use aya::maps::{LpmTrie, lpm_trie::Key};
+use aya::programs::{Program, TestRun, TestRunOptions};
+use aya::{Ebpf, EbpfLoader};
+use etherparse::PacketBuilder;
+use sensor_common::names;
+
+const LOCAL: &str = "2001:db8:1::e014:9aff:5e49:ecb3";
+const REMOTE: &str = "2a05:d014::53";
+const RUNS: u32 = 1_000_000;
+const ROUNDS: usize = 5;
+
+fn address(text: &str) -> [u8; 16] {
+    text.parse::<Ipv6Addr>().expect("an address").octets()
+}
+
+fn load() -> Ebpf {
+    let mut ebpf = EbpfLoader::new().load(sensor_user::datapath::object()).expect("load the object, as root");
+    for name in [names::INGRESS, names::EGRESS, names::CLASSIFY] {
+        match ebpf.program_mut(name).expect(name) {
+            Program::Xdp(program) => program.load().expect(name),
+            Program::SchedClassifier(program) => program.load().expect(name),
+            _ => panic!("{name} is neither XDP nor TC"),
+        }
+    }
+    let mut home: LpmTrie<_, [u8; 16], u8> = ebpf.map_mut(names::HOME).expect("home").try_into().expect("a trie");
+    home.insert(&Key::new(48, address("2001:db8:1::")), 1, 0).expect("insert");
+    ebpf
+}
+
+fn once(ebpf: &Ebpf, name: &str, frame: &[u8], repeat: u32) -> u64 {
+    let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::new() };
+    let result = match ebpf.program(name).expect(name) {
+        Program::Xdp(program) => program.test_run(options),
+        Program::SchedClassifier(program) => program.test_run(options),
+        _ => panic!("{name} is neither XDP nor TC"),
+    };
+    result.expect("test run").duration.as_nanos() as u64
+}
+
+fn ethernet(from: &str, to: &str) -> etherparse::PacketBuilderStep<etherparse::IpHeaders> {
+    PacketBuilder::ethernet2([2; 6], [4; 6]).ipv6(address(from), address(to), 57)
+}
+
+fn frame(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut frame = Vec::new();
+    write(&mut frame);
+    frame
+}
+
+fn main() {
+    let v4 = frame(|f| {
+        let b = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4([192, 0, 2, 1], [192, 0, 2, 2], 64);
+        b.tcp(443, 40_000, 1, 500).ack(2).write(f, &[0; 64]).expect("write");
+    });
+    let tcp = |from, to, flags: fn(_) -> etherparse::PacketBuilderStep<etherparse::TcpHeader>| {
+        frame(|f| flags(ethernet(from, to).tcp(443, 40_000, 1, 500)).write(f, &[0; 64]).expect("write"))
+    };
+    let udp = |from, to, ports: (u16, u16)| {
+        frame(|f| ethernet(from, to).udp(ports.0, ports.1).write(f, &[0; 64]).expect("write"))
+    };
+    let ack = |b: etherparse::PacketBuilderStep<etherparse::TcpHeader>| b.ack(2);
+    let syn = |b: etherparse::PacketBuilderStep<etherparse::TcpHeader>| b.syn();
+    let echo = frame(|f| ethernet(REMOTE, LOCAL).icmpv6_echo_request(7, 3).write(f, &[0; 56]).expect("write"));
+
+    let ours = (udp(LOCAL, REMOTE, (5_000, 123)), udp(REMOTE, LOCAL, (123, 5_000)));
+    let cases: [(&str, &str, Option<&[u8]>, Vec<u8>); 12] = [
+        ("in: IPv4", names::INGRESS, None, v4.clone()),
+        ("in: established TCP", names::INGRESS, None, tcp(REMOTE, LOCAL, ack)),
+        ("in: UDP of ours", names::INGRESS, Some(&ours.0), ours.1.clone()),
+        (
+            "in: UDP from a new peer to a port in use",
+            names::INGRESS,
+            Some(&ours.0),
+            udp("2a05:d014::99", LOCAL, (9, 5_000)),
+        ),
+        ("in: SYN elsewhere", names::INGRESS, None, tcp(REMOTE, "2001:db8:2::1", syn)),
+        ("in: SYN probe, repeated", names::INGRESS, None, tcp(REMOTE, LOCAL, syn)),
+        ("in: echo probe, repeated", names::INGRESS, None, echo),
+        ("in: UDP probe, repeated", names::INGRESS, None, udp("2a05:d014::98", LOCAL, (9, 53))),
+        ("out: IPv4", names::EGRESS, None, v4.clone()),
+        ("out: established TCP", names::EGRESS, None, tcp(LOCAL, REMOTE, ack)),
+        ("out: UDP of a known exchange", names::EGRESS, None, ours.0.clone()),
+        ("out: SYN, repeated", names::EGRESS, None, tcp(LOCAL, REMOTE, syn)),
+    ];
+    println!("{:<44} {:>8} {:>8} {:>8}", "nanoseconds a packet", "best", "idle", "ours");
+    for (title, name, before, frame) in cases {
+        let ebpf = load();
+        if let Some(before) = before {
+            once(&ebpf, names::EGRESS, before, 1);
+        }
+        let best = (0..ROUNDS).map(|_| once(&ebpf, name, &frame, RUNS)).min().unwrap_or(0);
+        let base = (0..ROUNDS).map(|_| once(&ebpf, name, &v4, RUNS)).min().unwrap_or(0);
+        println!("{title:<44} {best:>8} {base:>8} {:>8}", best.saturating_sub(base));
+    }
+}

@@ -1,0 +1,31 @@
+//! `cargo xtask build`: the tattler binary, after the set-up it needs.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::{paths, setup};
+
+#[derive(Args)]
+pub struct Build {
+    /// Optimised, as `run` uses it
+    #[arg(long)]
+    pub release: bool,
+}
+
+/// Builds and gives the path of the binary.
+pub fn build(options: &Build) -> Result<PathBuf> {
+    setup::setup(&[setup::Group::Build])?;
+    let mut cargo = paths::cargo();
+    cargo.args(["build", "--package", "sensor-user", "--bin", "tattler"]);
+    if options.release {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().context("run cargo")?;
+    if !status.success() {
+        bail!("cargo could not build the tattler binary");
+    }
+    let profile = if options.release { "release" } else { "debug" };
+    Ok(paths::target().join(profile).join("tattler"))
+}

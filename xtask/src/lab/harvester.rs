@@ -1,0 +1,129 @@
+//! The two who leak. Each reads its own real server's record of visitors, and passes on every
+//! address that is new to it: a repeated visit brings no second scan.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fs;
+use std::io::ErrorKind;
+use std::net::Ipv6Addr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::{paths, process};
+
+use super::internet::{self, Internet};
+use super::scanner::Scanner;
+use super::world::World;
+use super::{Actor, plan};
+
+/// How long the scanner takes to come, in seconds.
+const DELAY: (f64, f64) = (2.0, 8.0);
+
+const POLL: Duration = Duration::from_millis(500);
+
+pub struct Harvester {
+    address: Ipv6Addr,
+    record: Record,
+    scanner: Scanner,
+}
+
+/// Where visitors are recorded.
+enum Record {
+    /// chronyd's list of clients
+    Chrony { socket: PathBuf },
+    /// nginx's access log, an address a line
+    Log { path: PathBuf },
+}
+
+/// A server of the NTP pool, as in January 2016.
+pub fn time_server(internet: &Internet, dir: &Path) -> Harvester {
+    let address = plan::harvesting_server();
+    Harvester {
+        address,
+        record: Record::Chrony { socket: internet::control_socket(dir, address) },
+        scanner: Scanner::by_ping_and_ports(internet.part("scanner1").inside(), plan::server_scanner()),
+    }
+}
+
+/// A web site.
+pub fn web_site(internet: &Internet, dir: &Path) -> Harvester {
+    Harvester {
+        address: plan::harvesting_site(),
+        record: Record::Log { path: internet::access_log(dir) },
+        scanner: Scanner::by_thc_and_ports(internet.part("scanner2").inside(), plan::site_scanner()),
+    }
+}
+
+impl Actor for Harvester {
+    fn name(&self) -> String {
+        format!("harvester {}", self.address)
+    }
+
+    fn act(self, world: &World) -> Result<()> {
+        let mut random = world.random(u64::from(self.address.segments()[1]));
+        let mut known = BTreeSet::new();
+        let mut queue = VecDeque::new();
+        let mut quiet_polls = 0;
+        while !world.is_over() {
+            let is_quiet = !world.has_visitors();
+            for visitor in self.record.visitors()? {
+                if known.insert(visitor) {
+                    let wait = Duration::from_secs_f64(random.between(DELAY.0, DELAY.1));
+                    queue.push_back((Instant::now() + wait, visitor));
+                }
+            }
+            while let Some(at) = queue.iter().position(|(due, _)| *due <= Instant::now()) {
+                let Some((_, target)) = queue.remove(at) else { break };
+                self.scanner.probe(target, world)?;
+                world.note_probe(self.address, target);
+            }
+            // A log may be a moment behind its last visitor.
+            quiet_polls = if is_quiet && queue.is_empty() { quiet_polls + 1 } else { 0 };
+            if quiet_polls == 3 {
+                break;
+            }
+            thread::sleep(POLL);
+        }
+        Ok(())
+    }
+}
+
+impl Record {
+    fn visitors(&self) -> Result<Vec<Ipv6Addr>> {
+        let text = match self {
+            Self::Chrony { socket } => clients(socket)?,
+            Self::Log { path } => match fs::read_to_string(path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+                read => read.with_context(|| format!("read {}", path.display()))?,
+            },
+        };
+        Ok(text.lines().filter_map(address_of).collect())
+    }
+}
+
+/// chronyd's clients in CSV, the address first.
+fn clients(socket: &Path) -> Result<String> {
+    let mut chronyc: Command = paths::command("chronyc")?;
+    chronyc.arg("-h").arg(socket).args(["-c", "-n", "clients"]);
+    Ok(String::from_utf8_lossy(&process::output(&mut chronyc)?.stdout).into_owned())
+}
+
+fn address_of(line: &str) -> Option<Ipv6Addr> {
+    line.split(',').next()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address_of;
+
+    #[test]
+    fn visitors_are_read_from_both_records() {
+        let visitor = Some("2001:db8::1".parse().unwrap());
+        assert_eq!(address_of("2001:db8::1,1,0,127,127,0,0,0,127,4294967295"), visitor);
+        assert_eq!(address_of("2001:db8::1"), visitor);
+        assert_eq!(address_of(""), None);
+    }
+}

@@ -1,0 +1,195 @@
+//! The internet: a core router, and around it sites, the NTP pool, scanners and sweepers.
+
+use std::fs;
+use std::net::Ipv6Addr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::Daemon;
+
+use super::netns::Namespace;
+use super::plan;
+
+/// The interface of each part towards the core.
+pub const INTERFACE: &str = "eth0";
+
+/// Dropped in this order: daemons before the namespaces they are in.
+pub struct Internet {
+    _daemons: Vec<Daemon>,
+    parts: Vec<Part>,
+    core: Namespace,
+}
+
+struct Part {
+    label: &'static str,
+    namespace: Namespace,
+}
+
+impl Internet {
+    /// Builds it and waits until every server answers for its address.
+    pub fn start(dir: &Path) -> Result<Self> {
+        let core = Namespace::new("core")?;
+        core.sysctl(&["net.ipv6.conf.all.forwarding=1"])?;
+        let mut parts = Vec::new();
+        for (label, addresses) in [
+            ("sites", [plan::popular_sites(), rare_bystanders()].concat()),
+            ("site", vec![plan::harvesting_site()]),
+            ("pool", plan::pool()),
+            ("scanner1", plan::server_scanner().to_vec()),
+            ("scanner2", plan::site_scanner().to_vec()),
+            ("sweepers", plan::sweepers().to_vec()),
+        ] {
+            parts.push(part(label, &addresses, &core)?);
+        }
+        let mut internet = Self { _daemons: Vec::new(), parts, core };
+        let sites = [plan::popular_sites(), rare_bystanders()].concat();
+        internet.start_nginx(dir, "sites", &sites)?;
+        internet.start_nginx(dir, "site", &[plan::harvesting_site()])?;
+        for server in plan::pool() {
+            internet.start_chronyd(dir, server)?;
+        }
+        internet.wait_for_servers(dir)?;
+        Ok(internet)
+    }
+
+    /// The provider's router.
+    pub fn core(&self) -> &Namespace {
+        &self.core
+    }
+
+    /// A part by its label.
+    pub fn part(&self, label: &str) -> &Namespace {
+        let part = self.parts.iter().find(|part| part.label == label);
+        &part.expect("labels are those of `start`").namespace
+    }
+
+    fn start_nginx(&mut self, dir: &Path, label: &str, addresses: &[Ipv6Addr]) -> Result<()> {
+        let home = dir.join(label);
+        fs::create_dir(&home).with_context(|| format!("make {}", home.display()))?;
+        let config = home.join("nginx.conf");
+        fs::write(&config, nginx_config(&home, addresses)).context("write nginx.conf")?;
+        let mut nginx = self.part(label).command("nginx")?;
+        nginx.arg("-p").arg(&home).arg("-c").arg(&config).arg("-e").arg(home.join("error.log"));
+        nginx.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self._daemons.push(Daemon::spawn("nginx", &mut nginx)?);
+        Ok(())
+    }
+
+    fn start_chronyd(&mut self, dir: &Path, server: Ipv6Addr) -> Result<()> {
+        let home = server_dir(dir, server);
+        // chronyd makes no control socket where others could take its place.
+        fs::DirBuilder::new().mode(0o700).create(&home).with_context(|| format!("make {}", home.display()))?;
+        let config = home.join("chrony.conf");
+        fs::write(&config, chrony_config(&home, server)).context("write chrony.conf")?;
+        let log = fs::File::create(home.join("log")).context("write chronyd's log")?;
+        let mut chronyd = self.part("pool").command("chronyd")?;
+        // -x: the machine's clock is not ours to set.
+        chronyd.args(["-x", "-d", "-u", "root", "-f"]).arg(&config);
+        chronyd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        self._daemons.push(Daemon::spawn("chronyd", &mut chronyd)?);
+        Ok(())
+    }
+
+    /// A server that could not start says so here, not by missing visits later.
+    fn wait_for_servers(&mut self, dir: &Path) -> Result<()> {
+        let logs = ["sites", "site"].map(|label| dir.join(label).join("nginx.pid"));
+        let sockets = plan::pool().into_iter().map(|server| control_socket(dir, server));
+        let signs: Vec<PathBuf> = logs.into_iter().chain(sockets).collect();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while let Some(missing) = signs.iter().find(|sign| !sign.exists()) {
+            for daemon in &mut self._daemons {
+                if let Some(status) = daemon.exited()? {
+                    bail!("a server of the lab ended with {status} before it was ready");
+                }
+            }
+            if Instant::now() > deadline {
+                bail!("a server of the lab did not start: there is no {}", missing.display());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+}
+
+/// The log of visitors that the harvesting site reads.
+pub fn access_log(dir: &Path) -> PathBuf {
+    dir.join("site").join("access.log")
+}
+
+/// The socket by which a chronyd is asked for its clients.
+pub fn control_socket(dir: &Path, server: Ipv6Addr) -> PathBuf {
+    server_dir(dir, server).join("chronyd.sock")
+}
+
+fn server_dir(dir: &Path, server: Ipv6Addr) -> PathBuf {
+    dir.join(format!("ntp-{:x}", server.segments()[1]))
+}
+
+fn rare_bystanders() -> Vec<Ipv6Addr> {
+    let mut sites = plan::rare_sites();
+    sites.retain(|site| *site != plan::harvesting_site());
+    sites
+}
+
+/// A namespace with these addresses behind the core. Link-local next hops are fixed, so that no
+/// further prefix is needed.
+fn part(label: &'static str, addresses: &[Ipv6Addr], core: &Namespace) -> Result<Part> {
+    let namespace = Namespace::new(label)?;
+    core.link(label, &namespace, INTERFACE)?;
+    let mut here = vec![format!("address add fe80::2/64 dev {INTERFACE} nodad")];
+    let mut there = vec![format!("address add fe80::1/64 dev {label} nodad")];
+    there.push(format!("link set {label} up"));
+    here.push(format!("link set {INTERFACE} up"));
+    here.push(format!("route add default via fe80::1 dev {INTERFACE}"));
+    for address in addresses {
+        here.push(format!("address add {address}/128 dev {INTERFACE} nodad"));
+        there.push(format!("route add {address}/128 via fe80::2 dev {label}"));
+    }
+    core.configure(&there)?;
+    namespace.configure(&here)?;
+    Ok(Part { label, namespace })
+}
+
+/// One process, which needs no folder of the system's nginx. Its log holds visitors and no more.
+fn nginx_config(home: &Path, addresses: &[Ipv6Addr]) -> String {
+    let home = home.display();
+    let listens: String = addresses.iter().map(|address| format!("        listen [{address}]:80;\n")).collect();
+    format!(
+        "daemon off;
+master_process off;
+user root;
+pid {home}/nginx.pid;
+events {{ worker_connections 256; }}
+http {{
+    client_body_temp_path {home}/body;
+    proxy_temp_path {home}/proxy;
+    fastcgi_temp_path {home}/fastcgi;
+    uwsgi_temp_path {home}/uwsgi;
+    scgi_temp_path {home}/scgi;
+    log_format visitor '$remote_addr';
+    access_log {home}/access.log visitor;
+    server {{
+{listens}        location / {{ return 200 'hello\\n'; }}
+    }}
+}}
+"
+    )
+}
+
+fn chrony_config(home: &Path, server: Ipv6Addr) -> String {
+    let home = home.display();
+    format!(
+        "local stratum 1
+allow ::/0
+bindaddress {server}
+cmdport 0
+bindcmdaddress {home}/chronyd.sock
+pidfile {home}/chronyd.pid
+"
+    )
+}

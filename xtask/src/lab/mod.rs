@@ -1,0 +1,211 @@
+//! The lab: a home and an internet of network namespaces, in which January 2016 happens again.
+//!
+//! Hosts of the home take temporary addresses from a real radvd and visit sites and time servers.
+//! One time server and one site pass on who visited them; seconds later a scanner at another
+//! address probes that visitor. The sensor watches the home router's uplink and is told nothing.
+//!
+//! In reading order: [`plan`] (who has which address), [`netns`], [`home`] and [`internet`] (what
+//! there is), [`visits`], [`harvester`] and [`scanner`] (what they do), [`sensor`] and [`view`]
+//! (what comes of it). Nothing outside the lab's own namespaces is touched, and whatever way it
+//! ends, nothing stays.
+
+mod harvester;
+mod home;
+mod internet;
+mod leftovers;
+mod netns;
+mod plan;
+mod random;
+mod scanner;
+mod sensor;
+mod view;
+mod visits;
+mod world;
+
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, anyhow, bail};
+use tempfile::TempDir;
+
+use crate::signals;
+use home::Home;
+use internet::Internet;
+use sensor::Sensor;
+use world::{Phase, World};
+
+/// What to replay.
+pub struct Replay {
+    pub tattler: PathBuf,
+    pub once: bool,
+    pub seed: u64,
+    pub metrics: Option<PathBuf>,
+}
+
+/// For how long hosts take up new addresses when the replay is run once: each of five takes one
+/// every seven seconds, and some forty addresses tell harvesters from bystanders.
+const TRAFFIC: Duration = Duration::from_secs(60);
+
+/// What has been taken up is visited, learned and probed within this time, or something is stuck.
+const WIND_DOWN: Duration = Duration::from_secs(40);
+
+pub fn seed_from_clock() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}
+
+pub fn run(replay: &Replay) -> Result<()> {
+    leftovers::clean();
+    let mut lab = Lab::start(replay)?;
+    if replay.once { lab.replay_once(replay) } else { lab.show_until_stopped() }
+}
+
+/// Everything that must go when the lab ends, in the order in which it goes.
+struct Lab {
+    actors: Actors,
+    sensor: Sensor,
+    _internet: Internet,
+    home: Home,
+    _dir: TempDir,
+}
+
+impl Lab {
+    fn start(replay: &Replay) -> Result<Self> {
+        eprintln!("lab: seed {} (repeat these choices with --seed {0})", replay.seed);
+        let dir =
+            tempfile::Builder::new().prefix(&leftovers::prefix()).tempdir().context("make the lab's directory")?;
+        let world = World::new(replay.seed);
+        let internet = Internet::start(dir.path())?;
+        let home = Home::start(dir.path(), internet.core())?;
+        // The sensor first: it shall see every address from its first packet on.
+        let sensor = Sensor::start(&replay.tattler, home.router(), dir.path(), replay.once)?;
+        let mut actors = Actors::new(world);
+        for (number, host) in home.hosts().iter().enumerate() {
+            actors.add(visits::Host::new(number, host, dir.path()));
+        }
+        actors.add(harvester::time_server(&internet, dir.path()));
+        actors.add(harvester::web_site(&internet, dir.path()));
+        for sweeper in scanner::sweepers(&internet) {
+            actors.add(sweeper);
+        }
+        Ok(Self { actors, sensor, _internet: internet, home, _dir: dir })
+    }
+
+    /// The bounded replay: traffic, its end, the report on standard output.
+    fn replay_once(&mut self, replay: &Replay) -> Result<()> {
+        eprintln!("lab: {} s of traffic", TRAFFIC.as_secs());
+        self.watch(Instant::now() + TRAFFIC)?;
+        eprintln!("lab: no new addresses from here on; the last probes go out");
+        self.wind_down()?;
+        // One more tick of the sensor for the last packets.
+        self.watch(Instant::now() + Duration::from_secs(1))?;
+        eprintln!("lab: {}", self.actors.world.summary());
+        if let Some(path) = &replay.metrics {
+            self.sensor.save_metrics(path)?;
+        }
+        let report = self.sensor.report()?;
+        println!("{}", view::with_truth(report)?);
+        self.sensor.stop()
+    }
+
+    /// Runs on, with the suspects shown every few seconds, until a signal comes.
+    fn show_until_stopped(&mut self) -> Result<()> {
+        let started = Instant::now();
+        let further = view::further(&self.sensor, self.home.router());
+        while !signals::stopped() {
+            let table = self.sensor.suspects_table()?;
+            view::show(&table, started.elapsed(), &self.actors.world, &further)?;
+            self.watch_or_signal(Instant::now() + view::INTERVAL)?;
+        }
+        eprintln!("lab: cleaning up");
+        self.actors.stop();
+        self.sensor.stop()
+    }
+
+    /// Hosts finish what they began; when all have, harvesters and scanners do.
+    fn wind_down(&mut self) -> Result<()> {
+        let deadline = Instant::now() + WIND_DOWN;
+        self.actors.world.enter(Phase::LastVisits);
+        while !self.actors.is_done() {
+            if Instant::now() > deadline {
+                bail!("the lab's traffic did not end within {} s", WIND_DOWN.as_secs());
+            }
+            self.watch(Instant::now() + Duration::from_millis(100))?;
+        }
+        Ok(())
+    }
+
+    fn watch(&mut self, until: Instant) -> Result<()> {
+        self.watch_or_signal(until)?;
+        if signals::stopped() {
+            bail!("interrupted: the lab was cleaned up, and there is no report");
+        }
+        Ok(())
+    }
+
+    /// Waits, while everything that should run does.
+    fn watch_or_signal(&mut self, until: Instant) -> Result<()> {
+        loop {
+            self.sensor.check()?;
+            self.actors.check()?;
+            let step = until.min(Instant::now() + Duration::from_millis(200));
+            if !signals::sleep_until(step, &signals::stopped) || Instant::now() >= until {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Somebody who acts in the lab, in a thread of their own.
+trait Actor: Send + 'static {
+    /// For messages and for the thread.
+    fn name(&self) -> String;
+    /// Acts until the world's phase or a signal says that it is over.
+    fn act(self, world: &World) -> Result<()>;
+}
+
+/// The threads of the actors. Dropping it ends them and waits for them.
+struct Actors {
+    world: World,
+    threads: Vec<(String, JoinHandle<Result<()>>)>,
+}
+
+impl Actors {
+    fn new(world: World) -> Self {
+        Self { world, threads: Vec::new() }
+    }
+
+    fn add(&mut self, actor: impl Actor) {
+        let world = self.world.clone();
+        let name = actor.name();
+        let thread = std::thread::spawn(move || actor.act(&world));
+        self.threads.push((name, thread));
+    }
+
+    fn is_done(&self) -> bool {
+        self.threads.is_empty()
+    }
+
+    /// Lets go of those who are done; fails if one failed.
+    fn check(&mut self) -> Result<()> {
+        while let Some(at) = self.threads.iter().position(|(_, thread)| thread.is_finished()) {
+            let (name, thread) = self.threads.swap_remove(at);
+            thread.join().unwrap_or_else(|_| Err(anyhow!("panicked"))).with_context(|| format!("lab: {name}"))?;
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        self.world.enter(Phase::Over);
+        for (_, thread) in self.threads.drain(..) {
+            // Why one failed no longer matters: the lab is over.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Actors {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,119 @@
+//! Network namespaces that are deleted when their guard is dropped, and with them their devices.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{paths, process};
+
+use super::leftovers;
+
+/// Where `ip netns` keeps names.
+pub const NAMES: &str = "/run/netns";
+
+pub struct Namespace {
+    name: String,
+}
+
+impl Namespace {
+    /// A new namespace whose name carries our process id, so that two labs can run at once.
+    pub fn new(label: &str) -> Result<Self> {
+        let name = format!("{}{label}", leftovers::prefix());
+        process::output(paths::command("ip")?.args(["netns", "add", &name]))?;
+        let namespace = Self { name };
+        namespace.configure(&["link set lo up"])?;
+        Ok(namespace)
+    }
+
+    /// A handle for those who act inside; it does not keep the namespace.
+    pub fn inside(&self) -> Inside {
+        Inside { name: self.name.clone() }
+    }
+
+    pub fn command(&self, program: &str) -> Result<Command> {
+        self.inside().command(program)
+    }
+
+    /// Runs lines of `ip` inside.
+    pub fn configure(&self, lines: &[impl AsRef<str>]) -> Result<()> {
+        let mut ip = paths::command("ip")?
+            .args(["-n", &self.name, "-batch", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("run ip")?;
+        let mut input = ip.stdin.take().context("write to ip")?;
+        for line in lines {
+            writeln!(input, "{}", line.as_ref()).context("write to ip")?;
+        }
+        drop(input);
+        let done = ip.wait_with_output().context("wait for ip")?;
+        if !done.status.success() {
+            let complaint = String::from_utf8_lossy(&done.stderr);
+            bail!("ip in {}: {}", self.name, complaint.trim().replace('\n', ", "));
+        }
+        Ok(())
+    }
+
+    /// Sets kernel parameters of this namespace.
+    pub fn sysctl(&self, settings: &[&str]) -> Result<()> {
+        process::output(self.command("sysctl")?.args(["-q", "-w"]).args(settings))?;
+        Ok(())
+    }
+
+    /// A veth between `name` here and `peer_name` in `peer`.
+    pub fn link(&self, name: &str, peer: &Namespace, peer_name: &str) -> Result<()> {
+        let peer = &peer.name;
+        self.configure(&[format!("link add {name} type veth peer name {peer_name} netns {peer}")])
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        delete(&self.name);
+    }
+}
+
+/// A place to run programs in.
+#[derive(Clone)]
+pub struct Inside {
+    name: String,
+}
+
+impl Inside {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The beginning of a command line that runs a program inside. Not `ip netns exec`: that
+    /// mounts a fresh /sys, without bpffs.
+    pub fn enter(&self) -> String {
+        format!("nsenter --net={NAMES}/{}", self.name)
+    }
+
+    pub fn command(&self, program: &str) -> Result<Command> {
+        let path =
+            paths::find(program).with_context(|| format!("`{program}` is not on PATH: run `cargo xtask setup`"))?;
+        self.command_at(&path)
+    }
+
+    pub fn command_at(&self, program: &Path) -> Result<Command> {
+        let mut command = paths::command("nsenter")?;
+        command.arg(format!("--net={NAMES}/{}", self.name)).arg(program);
+        Ok(command)
+    }
+}
+
+/// Deletes a namespace; a warning if that fails, for there is nobody left to handle it.
+pub fn delete(name: &str) {
+    let deleted = paths::command("ip").and_then(|mut ip| process::output(ip.args(["netns", "delete", name])));
+    // Another lab's start may have deleted a left-over at the same time.
+    if let Err(error) = deleted
+        && Path::new(NAMES).join(name).exists()
+    {
+        eprintln!("warning: namespace {name} was not deleted: {error:#}");
+    }
+}

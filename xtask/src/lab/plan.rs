@@ -1,0 +1,77 @@
+//! Who has which address. The home is in 2001:db8::/32, the internet in 3fff::/20, both set aside
+//! for documentation; each remote has a /32 of its own unless it is said otherwise.
+
+use std::net::Ipv6Addr;
+
+/// What the provider delegates to the home.
+pub const HOME: &str = "2001:db8:42::/56";
+/// The network of it that the router announces.
+pub const LAN: &str = "2001:db8:42:1::/64";
+pub const LAN_ROUTER: &str = "2001:db8:42:1::1/64";
+/// The link between the home's router and the provider; no part of the home.
+pub const UPLINK_ROUTER: &str = "2001:db8:0:1::2";
+pub const UPLINK_PROVIDER: &str = "2001:db8:0:1::1";
+/// The interface that the sensor watches.
+pub const UPLINK: &str = "wan0";
+
+pub const HOSTS: usize = 5;
+
+const POPULAR_SITES: u16 = 6;
+const RARE_SITES: u16 = 8;
+const POOL_SERVERS: u16 = 5;
+
+/// One of the rare sites, and one of the pool: nothing in their addresses gives them away.
+const HARVESTING_SITE: u16 = 4;
+const HARVESTING_SERVER: u16 = 2;
+
+/// Sites that every address visits.
+pub fn popular_sites() -> Vec<Ipv6Addr> {
+    (1..=POPULAR_SITES).map(|number| address(0xa00 + number, 1, 0x80)).collect()
+}
+
+/// Sites that some addresses visit, among them the one that harvests.
+pub fn rare_sites() -> Vec<Ipv6Addr> {
+    (1..=RARE_SITES).map(|number| address(0xb00 + number, 1, 0x80)).collect()
+}
+
+pub fn harvesting_site() -> Ipv6Addr {
+    address(0xb00 + HARVESTING_SITE, 1, 0x80)
+}
+
+/// The NTP pool, among it the server that harvests.
+pub fn pool() -> Vec<Ipv6Addr> {
+    (1..=POOL_SERVERS).map(|number| address(0xd00 + number, 0x10, 0x123)).collect()
+}
+
+pub fn harvesting_server() -> Ipv6Addr {
+    address(0xd00 + HARVESTING_SERVER, 0x10, 0x123)
+}
+
+pub fn harvesters() -> [Ipv6Addr; 2] {
+    [harvesting_server(), harvesting_site()]
+}
+
+/// Everything that is visited and does not harvest.
+pub fn bystanders() -> Vec<Ipv6Addr> {
+    let visited = [popular_sites(), rare_sites(), pool()].concat();
+    visited.into_iter().filter(|remote| !harvesters().contains(remote)).collect()
+}
+
+/// As in 2016: the scanner's addresses are in another /64 of the time server's own provider.
+pub fn server_scanner() -> [Ipv6Addr; 2] {
+    [address(0xd00 + HARVESTING_SERVER, 0xa1, 0x18), address(0xd00 + HARVESTING_SERVER, 0xa1, 0x19)]
+}
+
+/// The site sells what it learns: the scanner is somewhere else altogether.
+pub fn site_scanner() -> [Ipv6Addr; 2] {
+    [address(0xe05, 7, 0xa), address(0xe05, 7, 0xb)]
+}
+
+/// They go through the home's prefix without being told of anyone.
+pub fn sweepers() -> [Ipv6Addr; 2] {
+    [address(0xf01, 1, 5), address(0xf02, 1, 9)]
+}
+
+fn address(provider: u16, network: u16, host: u16) -> Ipv6Addr {
+    Ipv6Addr::new(0x3fff, provider, network, 0, 0, 0, 0, host)
+}

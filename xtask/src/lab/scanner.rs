@@ -1,0 +1,128 @@
+//! Those who probe: scanners, who are told whom, and sweepers, who are told nothing. All of it is
+//! done by the tools that scanners use, a few packets at a time.
+
+use std::net::Ipv6Addr;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::{process, signals};
+
+use super::internet::{INTERFACE, Internet};
+use super::netns::Inside;
+use super::world::{Phase, World};
+use super::{Actor, plan};
+
+const TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Probes single addresses from two addresses of its own.
+pub struct Scanner {
+    inside: Inside,
+    sources: [Ipv6Addr; 2],
+    style: Style,
+}
+
+enum Style {
+    PingAndPorts,
+    ThcAndPorts,
+}
+
+impl Scanner {
+    pub fn by_ping_and_ports(inside: Inside, sources: [Ipv6Addr; 2]) -> Self {
+        Self { inside, sources, style: Style::PingAndPorts }
+    }
+
+    pub fn by_thc_and_ports(inside: Inside, sources: [Ipv6Addr; 2]) -> Self {
+        Self { inside, sources, style: Style::ThcAndPorts }
+    }
+
+    /// One echo request from one source, a few ports from the other. No answer is no failure.
+    pub fn probe(&self, target: Ipv6Addr, world: &World) -> Result<()> {
+        let [first, second] = self.sources;
+        let (echo, ports) = match self.style {
+            Style::PingAndPorts => {
+                (self.ping(first, target)?, nmap(&self.inside, second, &["-sS", "-p22,80,443,8080"], target)?)
+            }
+            Style::ThcAndPorts => {
+                (self.thcping6(first, target)?, nmap(&self.inside, second, &["-sSU", "-pT:23,3389,U:161"], target)?)
+            }
+        };
+        for mut tool in [echo, ports] {
+            process::run_bounded(&mut tool, TIMEOUT, &|| world.is_over())?;
+        }
+        Ok(())
+    }
+
+    fn ping(&self, source: Ipv6Addr, target: Ipv6Addr) -> Result<Command> {
+        let mut ping = self.inside.command("ping")?;
+        ping.args(["-6", "-n", "-c", "1", "-W", "1", "-I", &source.to_string(), &target.to_string()]);
+        Ok(ping)
+    }
+
+    fn thcping6(&self, source: Ipv6Addr, target: Ipv6Addr) -> Result<Command> {
+        let mut thcping6 = self.inside.command("atk6-thcping6")?;
+        thcping6.args([INTERFACE, &source.to_string(), &target.to_string()]);
+        Ok(thcping6)
+    }
+}
+
+fn nmap(inside: &Inside, source: Ipv6Addr, what: &[&str], target: impl ToString) -> Result<Command> {
+    let mut nmap = inside.command("nmap")?;
+    nmap.args(["-6", "-n", "-Pn", "--max-retries", "1", "--host-timeout", "4s"]);
+    nmap.args(["-e", INTERFACE, "-S", &source.to_string()]);
+    nmap.args(what).arg(target.to_string());
+    Ok(nmap)
+}
+
+/// Goes through addresses that somebody could guess, now and then.
+pub struct Sweeper {
+    number: usize,
+    inside: Inside,
+    source: Ipv6Addr,
+}
+
+/// Time between two sweeps, and before the first.
+const PAUSE: Duration = Duration::from_secs(15);
+
+pub fn sweepers(internet: &Internet) -> Vec<Sweeper> {
+    let inside = internet.part("sweepers").inside();
+    let sweeper = |(number, source)| Sweeper { number, inside: inside.clone(), source };
+    plan::sweepers().into_iter().enumerate().map(sweeper).collect()
+}
+
+impl Sweeper {
+    /// Echo requests to the low addresses of the network, or one port of those in its neighbours.
+    fn sweep(&self, round: u16) -> Result<Command> {
+        let network = plan::LAN.trim_end_matches("::/64");
+        if self.number == 0 {
+            let mut scan6 = self.inside.command("scan6")?;
+            scan6.args(["-i", INTERFACE, "-s", &self.source.to_string(), "-p", "echo", "-r", "50pps"]);
+            scan6.args(["-d", &format!("{network}::1-40")]);
+            Ok(scan6)
+        } else {
+            let neighbour = network.trim_end_matches('1');
+            let range = format!("{neighbour}{:x}::/124", 1 + round % 4);
+            nmap(&self.inside, self.source, &["-sS", "-p22"], range)
+        }
+    }
+}
+
+impl Actor for Sweeper {
+    fn name(&self) -> String {
+        format!("sweeper {}", self.source)
+    }
+
+    fn act(self, world: &World) -> Result<()> {
+        let is_over = || world.phase() > Phase::Traffic;
+        for round in 0.. {
+            // The two take turns.
+            let wait = if round == 0 { PAUSE / 3 * (1 + self.number as u32) } else { PAUSE };
+            if !signals::sleep_until(Instant::now() + wait, &is_over) {
+                break;
+            }
+            process::run_bounded(&mut self.sweep(round)?, TIMEOUT, &is_over)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! What a person or a program sees of the lab.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::netns::Namespace;
+use super::plan;
+use super::sensor::Sensor;
+use super::world::World;
+
+/// Between two looks at the suspects.
+pub const INTERVAL: Duration = Duration::from_secs(10);
+
+/// The sensor's report with what the lab knows about itself under the key `lab`.
+pub fn with_truth(mut report: Value) -> Result<String> {
+    let names = |addresses: &[Ipv6Addr]| -> Vec<String> { addresses.iter().map(Ipv6Addr::to_string).collect() };
+    let document = report.as_object_mut().context("the report is not a JSON object")?;
+    document.insert(
+        "lab".to_owned(),
+        json!({
+            "harvesters": names(&plan::harvesters()),
+            "bystanders": names(&plan::bystanders()),
+            "sweepers": names(&plan::sweepers()),
+        }),
+    );
+    serde_json::to_string_pretty(&report).context("write the report")
+}
+
+/// The suspects and how the lab is doing. On a terminal each look takes the place of the one before.
+pub fn show(table: &str, elapsed: Duration, world: &World, further: &str) -> Result<()> {
+    let mut out = io::stdout();
+    let seconds = elapsed.as_secs();
+    let mut page = format!("tattler lab, {seconds} s: {}\n\n{table}\n", world.summary());
+    // In a file once is enough.
+    if out.is_terminal() || seconds == 0 {
+        page += further;
+    }
+    if out.is_terminal() {
+        // Home, each line to its end, then what is left of a longer page: no flicker.
+        let lines = page.replace('\n', "\x1b[K\n");
+        page = format!("\x1b[H{lines}\x1b[J");
+    }
+    out.write_all(page.as_bytes()).and_then(|()| out.flush()).context("write the suspects to standard output")
+}
+
+/// How to look further.
+pub fn further(sensor: &Sensor, router: &Namespace) -> String {
+    let [server, site] = plan::harvesters();
+    let mut text = format!("the lab's harvesters are {server} (time server) and {site} (web site)\n");
+    text += "to look further, in another terminal, as root:\n";
+    let shell = (format!("{} bash", router.inside().enter()), "a shell on the home's router");
+    for (command, what) in sensor.further().into_iter().chain([shell]) {
+        text += &format!("    {command}    # {what}\n");
+    }
+    text + "Ctrl-C ends the lab and cleans up\n"
+}

@@ -1,0 +1,54 @@
+//! Where things are: the workspace, its target directory, and the programs that the verbs call.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+/// The directory of the workspace's Cargo.toml.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
+}
+
+/// The workspace's target directory, wherever the user keeps it.
+pub fn target() -> PathBuf {
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => env::current_dir().unwrap_or_default().join(dir),
+        None => workspace().join("target"),
+    }
+}
+
+/// What set-up brings for this project alone: bpf-linker, and daemons unpacked but not installed.
+/// Always here, where sensor-user's build looks, even if the user keeps other output elsewhere.
+pub fn tools() -> PathBuf {
+    workspace().join("target/tools")
+}
+
+/// The full path of a program, if there is one. Programs of administrators are found even if a
+/// user's PATH leaves them out, as Debian's does.
+pub fn find(program: &str) -> Option<PathBuf> {
+    search_path().into_iter().map(|dir| dir.join(program)).find(|path| path.is_file())
+}
+
+/// A command for a program that set-up looks after.
+pub fn command(program: &str) -> Result<Command> {
+    let path = find(program).with_context(|| format!("`{program}` is not on PATH: run `cargo xtask setup`"))?;
+    Ok(Command::new(path))
+}
+
+/// PATH for child processes that look programs up themselves.
+pub fn search_path() -> Vec<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut dirs = vec![tools().join("bin")];
+    dirs.extend(env::split_paths(&path).filter(|dir| dir.is_absolute()));
+    dirs.extend(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    dirs
+}
+
+/// The cargo that runs us, so that every part is built by one toolchain.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace());
+    cargo
+}

@@ -1,0 +1,152 @@
+//! `cargo xtask run`: the sensor on the uplink, or in the lab.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use serde_json::Value;
+
+use crate::build::Build;
+use crate::lab::{self, Replay};
+use crate::process::{self, Daemon};
+use crate::{build, paths, root, setup, signals};
+
+#[derive(Args)]
+pub struct Run {
+    /// Uplink to watch; may be given more than once [default: that of the IPv6 default route]
+    #[arg(long, value_name = "IF", conflicts_with = "lab")]
+    interface: Vec<String>,
+    /// Run in network namespaces: a home, an internet, harvesters and scanners
+    #[arg(long)]
+    lab: bool,
+    /// Replay once, print the report as JSON, clean up
+    #[arg(long, requires = "lab")]
+    once: bool,
+    /// Choose the lab's visits by this number [default: from the clock]
+    #[arg(long, requires = "lab")]
+    seed: Option<u64>,
+    /// With --once: write the sensor's metrics here at the end of the replay
+    #[arg(long, value_name = "FILE", requires = "once")]
+    metrics: Option<PathBuf>,
+}
+
+pub fn run(options: &Run) -> Result<()> {
+    let verb = if options.lab { "run --lab" } else { "run" };
+    root::require(verb, "loads programs into the kernel")?;
+    if options.lab {
+        setup::setup(&[setup::Group::Build, setup::Group::Lab])?;
+        let tattler = binary()?;
+        signals::catch()?;
+        return lab::run(&Replay {
+            tattler,
+            once: options.once,
+            seed: options.seed.unwrap_or_else(lab::seed_from_clock),
+            metrics: options.metrics.clone(),
+        });
+    }
+
+    setup::setup(&[setup::Group::Build])?;
+    let interfaces = match options.interface.as_slice() {
+        [] => uplinks()?,
+        named => named.to_vec(),
+    };
+    interfaces.iter().try_for_each(|name| require_interface(name))?;
+    let tattler = binary()?;
+    signals::catch()?;
+    watch(&tattler, &interfaces)
+}
+
+/// A binary that was built before (tests name theirs) is not built again.
+fn binary() -> Result<PathBuf> {
+    match env::var_os("TATTLER_BIN") {
+        Some(path) => Ok(path.into()),
+        None => build::build(&Build { release: true }),
+    }
+}
+
+/// Asked before the build, which takes minutes.
+fn require_interface(name: &str) -> Result<()> {
+    let is_there = process::output(paths::command("ip")?.args(["link", "show", "dev", name]));
+    is_there.map(drop).map_err(|_| anyhow!("no interface {name} here: `ip link` lists those that are"))
+}
+
+/// The interfaces of the IPv6 default routes.
+fn uplinks() -> Result<Vec<String>> {
+    let routes = process::output(paths::command("ip")?.args(["-6", "-j", "route", "show", "default"]))?;
+    let found = default_interfaces(&routes.stdout)?;
+    if found.is_empty() {
+        bail!(
+            "no IPv6 uplink here (no IPv6 default route): \
+             name one with --interface IF, or see it work with `cargo xtask run --lab`"
+        );
+    }
+    Ok(found)
+}
+
+/// Reads `ip -6 -j route show default`; routes that refuse (`unreachable`) are no uplinks.
+fn default_interfaces(json: &[u8]) -> Result<Vec<String>> {
+    if json.trim_ascii().is_empty() {
+        return Ok(Vec::new());
+    }
+    let routes: Vec<Value> = serde_json::from_slice(json).context("read `ip -6 -j route`")?;
+    let mut names = Vec::new();
+    for route in routes.iter().filter(|route| route["type"].is_null() || route["type"] == "unicast") {
+        let hops = route["nexthops"].as_array().into_iter().flatten();
+        for name in std::iter::once(route).chain(hops).filter_map(|hop| hop["dev"].as_str()) {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// Runs the sensor until it ends or a signal comes, which is passed on; the sensor then detaches.
+fn watch(tattler: &PathBuf, interfaces: &[String]) -> Result<()> {
+    let state = paths::target().join("state");
+    let socket = state.join("tattler.sock");
+    let mut command = Command::new(tattler);
+    command.arg("run").arg("--state").arg(&state).arg("--socket").arg(&socket);
+    for interface in interfaces {
+        command.arg("--interface").arg(interface);
+    }
+    eprintln!("watching {}; in another terminal, as root:", interfaces.join(", "));
+    eprintln!("    {} suspects --socket {}", tattler.display(), socket.display());
+    eprintln!("    {} status --socket {}", tattler.display(), socket.display());
+
+    let mut sensor = Daemon::spawn("tattler", &mut command)?;
+    while !signals::stopped() {
+        if let Some(status) = sensor.exited()? {
+            // The sensor has said on standard error what was wrong.
+            if !status.success() {
+                bail!("tattler ended with {status}");
+            }
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    let status = sensor.stop(Duration::from_secs(30))?;
+    if !status.success() {
+        bail!("tattler ended with {status}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::default_interfaces;
+
+    #[test]
+    fn uplinks_are_those_of_usable_default_routes() {
+        let json = br#"[{"dst":"default","gateway":"fe80::1","dev":"wan0"},
+            {"type":"unreachable","dst":"default","dev":"lo"},
+            {"dst":"default","nexthops":[{"gateway":"fe80::2","dev":"wan1"},{"dev":"wan0"}]}]"#;
+        assert_eq!(default_interfaces(json).unwrap(), ["wan0", "wan1"]);
+        assert!(default_interfaces(b"[ ]").unwrap().is_empty());
+        assert!(default_interfaces(b"").unwrap().is_empty());
+    }
+}

@@ -1,0 +1,130 @@
+//! Installing on Debian.
+//!
+//! Nothing that is installed here may start, enable or replace a service of the machine. Packages
+//! of services are therefore only unpacked into the tools folder, beside the libraries they need.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{paths, process};
+
+use super::compiler;
+use super::programs::{self, Program};
+
+pub fn is_here() -> bool {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    release.lines().any(|line| line == "ID=debian") && paths::find("apt-get").is_some()
+}
+
+pub fn install(missing: &[&Program], needs_compiler: bool) -> Result<()> {
+    run(apt_get().arg("update"))?;
+    let (services, tools): (Vec<&Program>, Vec<&Program>) = missing.iter().partition(|program| program.is_service);
+    let mut packages = programs::packages(&tools);
+    if needs_compiler {
+        packages.extend(compiler::DEBIAN_PACKAGES.map(str::to_owned));
+    }
+    apt_install(&packages)?;
+    for package in programs::packages(&services) {
+        unpack(&package, &services)?;
+    }
+    Ok(())
+}
+
+/// Installs packages; removes none, and leaves those that are here as they are.
+pub fn apt_install(packages: &[String]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    eprintln!("installing {}", packages.join(" "));
+    let mut arguments = vec!["install", "--yes", "--no-install-recommends", "--no-remove", "--no-upgrade"];
+    arguments.extend(packages.iter().map(String::as_str));
+    run(apt_get().args(arguments))
+}
+
+fn apt_get() -> Command {
+    let mut apt = Command::new("apt-get");
+    apt.args(["-qq", "--option", "Dpkg::Use-Pty=0"]);
+    // needrestart would restart services whose libraries were renewed.
+    apt.env("DEBIAN_FRONTEND", "noninteractive").env("NEEDRESTART_SUSPEND", "1");
+    apt
+}
+
+/// Brings a service's programs, and installs only the libraries that it names.
+fn unpack(package: &str, services: &[&Program]) -> Result<()> {
+    eprintln!("unpacking {package} into {}", paths::tools().display());
+    let dir = tempfile::tempdir().context("make a temporary directory")?;
+    // apt's own user can't write to a directory of root's.
+    let mut download = apt_get();
+    download.args(["--option", "APT::Sandbox::User=root", "download", package]);
+    run(download.current_dir(dir.path()))?;
+    let archive = fs::read_dir(dir.path())?
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|end| end == "deb"))
+        .with_context(|| format!("apt-get brought no file for {package}"))?;
+
+    let depends = process::output(Command::new("dpkg-deb").arg("--field").arg(&archive).arg("Depends"))?;
+    apt_install(&libraries(&String::from_utf8_lossy(&depends.stdout)))?;
+    let files = dir.path().join("files");
+    run(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(&files))?;
+    for program in services.iter().filter(|program| program.package == package) {
+        place(&files, program)?;
+    }
+    Ok(())
+}
+
+/// Copies the program that people call by this name into the tools folder.
+fn place(files: &Path, program: &Program) -> Result<()> {
+    let from = ["usr/sbin", "usr/bin", "sbin", "bin"]
+        .map(|dir| files.join(dir).join(program.name))
+        .into_iter()
+        .find(|path| path.is_file())
+        .with_context(|| format!("package {} holds no {}", program.package, program.name))?;
+    let to = paths::tools().join("bin");
+    fs::create_dir_all(&to).with_context(|| format!("make {}", to.display()))?;
+    let to = to.join(program.name);
+    fs::copy(&from, &to).with_context(|| format!("write {}", to.display()))?;
+    fs::set_permissions(&to, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("make {} executable", to.display()))
+}
+
+/// Shared libraries among the dependencies: `libc6 (>= 2.34), libcap2, adduser | sysusers`.
+/// Libraries for browsers and modules for services are not linked to.
+fn libraries(depends: &str) -> Vec<String> {
+    depends
+        .split(',')
+        .filter_map(|choice| choice.split_whitespace().next())
+        .filter(|name| name.starts_with("lib"))
+        .filter(|name| !name.starts_with("libjs-") && !name.starts_with("libnginx-"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Standard output is for reports: what apt says goes to standard error.
+fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(io::stderr())
+        .status()
+        .with_context(|| format!("run {}", process::describe(command)))?;
+    if !status.success() {
+        bail!("`{}` failed: its reason is above", process::describe(command));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::libraries;
+
+    #[test]
+    fn libraries_are_taken_from_dependencies() {
+        let depends = "adduser, iproute2 [linux-any], libc6 (>= 2.36), libjs-moment, libcap2:any (>= 1), tzdata | x";
+        assert_eq!(libraries(depends), ["libc6", "libcap2:any"]);
+    }
+}
