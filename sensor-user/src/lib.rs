@@ -8,11 +8,15 @@
 //! - [`report`]: what they found, as the JSON contract and as tables
 //! - [`cli`]: a file for each command
 //!
-//! Beside it, in the live sensor:
+//! The live sensor (feature `live`) adds:
+//! - `datapath`: the kernel programs, seen from user space
+//! - `netlink`: devices, addresses and routes, and what of it is home
 //! - `store`: the memory across restarts
-//! - `metrics`, `http`: what the sensor says of itself
-//! - `socket`: how commands ask a running sensor
+//! - `agent`: the loop from the ring to ledger and store
+//! - `socket`, `http`, `metrics`: what others may ask it
 
+#[cfg(feature = "live")]
+pub mod agent;
 pub mod attribution;
 pub mod campaign;
 pub mod cli;

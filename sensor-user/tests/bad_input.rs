@@ -78,6 +78,10 @@ fn files_that_can_not_be_read_are_named_with_the_way_out() {
     for command in ["packets", "analyze"] {
         for (file, line) in [
             ("missing", "cannot read missing: No such file or directory (os error 2): check the name"),
+            (
+                "red\u{1b}[31m\nline",
+                "cannot read red\\u{1b}[31m\\nline: No such file or directory (os error 2): check the name",
+            ),
             ("empty", "empty is empty: give a capture or JSON Lines"),
             ("program", "cannot tell what program is: give a pcap or pcapng file or JSON Lines, plain, gzip or zstd"),
             (
@@ -176,8 +180,8 @@ fn absurd_arguments_are_one_line_and_status_2() {
              be home: see `tattler analyze --help`",
         ),
         (
-            &["analyze", "--since", "\u{1b}[31m\nx", "two.pcap"],
-            "invalid value '\\u{1b}[31m\\nx' for '--since <TIME>': no time as 2026-09-01 or 2026-09-01T12:00:00Z: see \
+            &["analyze", "--since", "yesterday", "two.pcap"],
+            "invalid value 'yesterday' for '--since <TIME>': no time as 2026-09-01 or 2026-09-01T12:00:00Z: see \
              `tattler analyze --help`",
         ),
         (

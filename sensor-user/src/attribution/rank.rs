@@ -32,6 +32,16 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict, in rank order.
+    pub const ALL: [Verdict; 6] = [
+        Verdict::Confirmed,
+        Verdict::Strong,
+        Verdict::Suspected,
+        Verdict::Weak,
+        Verdict::ProbesBack,
+        Verdict::NotIdentifiable,
+    ];
+
     /// The name in JSON and tables.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -28,8 +28,6 @@ pub use bind::{BindError, Listener};
 pub use client::{AskError, ask};
 pub use server::{Handler, serve};
 
-use crate::time::Time;
-
 /// Where the sensor listens unless told otherwise.
 pub const DEFAULT_PATH: &str = "/run/tattler/tattler.sock";
 
@@ -45,12 +43,6 @@ pub enum Request {
         /// How many at most; 0 for all, 20 unless told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         top: Option<usize>,
-        /// Only what was seen at this time or later.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        since: Option<Time>,
-        /// Only what was seen before this time.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        until: Option<Time>,
     },
     /// The evidence for and against a remote.
     Explain {
