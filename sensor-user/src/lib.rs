@@ -7,12 +7,35 @@
 //! - [`campaign`], [`attribution`]: pure functions of the ledger
 //! - [`report`]: what they found, as the JSON contract and as tables
 //! - [`cli`]: a file for each command
+//!
+//! The live sensor (feature `live`) adds:
+//! - `datapath`: the kernel programs, seen from user space
+//! - `netlink`: devices, addresses and routes, and what of it is home
+//! - `store`: the memory across restarts
+//! - `agent`: the loop from the ring to ledger and store
+//! - `socket`, `http`, `metrics`: what others may ask it
 
+#[cfg(feature = "live")]
+pub mod agent;
+pub mod attribution;
+pub mod campaign;
 pub mod cli;
 #[cfg(feature = "live")]
 pub mod datapath;
 #[cfg(feature = "live")]
+pub mod http;
+pub mod ledger;
+#[cfg(feature = "live")]
+pub mod metrics;
+#[cfg(feature = "live")]
 pub mod netlink;
 pub mod observation;
+#[cfg(feature = "live")]
+mod reason;
+pub mod report;
+#[cfg(feature = "live")]
+pub mod socket;
 pub mod source;
+#[cfg(feature = "live")]
+pub mod store;
 pub mod time;

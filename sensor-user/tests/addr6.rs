@@ -121,7 +121,7 @@ fn near_a_class(random: &mut Random) -> Ipv6Addr {
     match random.next() % 8 {
         0 => {
             for byte in 0..8 {
-                if random.next() % 2 == 0 {
+                if random.next().is_multiple_of(2) {
                     identifier &= !(0xff << (byte * 8));
                 }
             }

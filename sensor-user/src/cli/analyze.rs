@@ -1,12 +1,16 @@
 //! `tattler analyze`: files to suspects.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use ipnet::Ipv6Net;
 
-use super::{arguments, complain};
-use crate::source::{self, Input, Options};
+use super::{Format, Usage, arguments, complain};
+use crate::ledger::{Counts, Ledger, Settings};
+use crate::observation::Observation;
+use crate::report;
+use crate::source::{self, Input};
 use crate::time::Time;
 
 /// Find the suspects in files.
@@ -32,26 +36,45 @@ pub(super) struct Arguments {
     until: Option<Time>,
 }
 
-#[derive(Clone, Copy, Default, clap::ValueEnum)]
-enum Format {
-    #[default]
-    Table,
-    Json,
-}
-
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if let (Some(since), Some(until)) = (arguments.since, arguments.until)
+        && since > until
+    {
+        return Err(Usage(format!("--since {since} is after --until {until}: exchange them")).into());
+    }
     let inputs: Vec<Input> = arguments.files.iter().map(|file| Input::from_argument(file)).collect();
-    let options = Options { home: arguments.home.clone() };
-    let wanted =
-        |ts| arguments.since.is_none_or(|since| since <= ts) && arguments.until.is_none_or(|until| ts <= until);
-    let mut observations = 0;
-    let mut observe = |observation: crate::observation::Observation| {
-        if wanted(observation.ts()) {
-            observations += 1;
+    let options = source::Options { home: arguments.home.clone() };
+
+    let mut ledger = Ledger::new(Settings::default());
+    let mut observe = |observation: Observation| {
+        let ts = observation.ts();
+        if arguments.since.is_none_or(|since| since <= ts) && arguments.until.is_none_or(|until| ts <= until) {
+            ledger.observe(&observation);
         }
     };
     let summary = source::read(&inputs, &options, &mut observe, &mut |fault| complain(fault))?;
-    let _ = (arguments.format, arguments.top);
-    eprintln!("{observations} {summary:?}");
-    Ok(if summary.faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let left_out = left_out(&ledger.counts());
+    if let Some(line) = &left_out {
+        complain(line);
+    }
+
+    let report = report::report(&ledger, &report::Options { top: arguments.top });
+    let text = match arguments.format {
+        Format::Json => serde_json::to_string(&report)? + "\n",
+        Format::Table => report::suspects_table(&report),
+    };
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    let whole = summary.faults == 0 && left_out.is_none();
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What did not fit into the ledger.
+fn left_out(counts: &Counts) -> Option<String> {
+    let Counts { evicted_locals: locals, evicted_contacts: contacts, evicted_probes: probes, .. } = *counts;
+    let any = locals > 0 || contacts > 0 || probes > 0;
+    any.then(|| {
+        format!("too much at once: {locals} locals, {contacts} contacts and {probes} probes left out: give --since")
+    })
 }

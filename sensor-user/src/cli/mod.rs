@@ -7,13 +7,23 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::source;
 
 mod analyze;
 mod arguments;
+#[cfg(feature = "live")]
+mod explain;
 mod packets;
+#[cfg(feature = "live")]
+mod query;
+#[cfg(feature = "live")]
+mod run;
+#[cfg(feature = "live")]
+mod status;
+#[cfg(feature = "live")]
+mod suspects;
 
 /// Finds out who told the scanners about your IPv6 addresses.
 #[derive(Parser)]
@@ -25,6 +35,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    #[cfg(feature = "live")]
+    Run(run::Arguments),
+    #[cfg(feature = "live")]
+    Status(status::Arguments),
+    #[cfg(feature = "live")]
+    Suspects(suspects::Arguments),
+    #[cfg(feature = "live")]
+    Explain(explain::Arguments),
     Analyze(analyze::Arguments),
     Packets(packets::Arguments),
 }
@@ -34,6 +52,14 @@ enum Command {
 pub fn main() -> ExitCode {
     let outcome = match Arguments::try_parse() {
         Ok(arguments) => match arguments.command {
+            #[cfg(feature = "live")]
+            Command::Run(arguments) => run::run(arguments),
+            #[cfg(feature = "live")]
+            Command::Status(arguments) => status::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Suspects(arguments) => suspects::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Explain(arguments) => explain::run(&arguments),
             Command::Analyze(arguments) => analyze::run(&arguments),
             Command::Packets(arguments) => packets::run(&arguments),
         },
@@ -45,35 +71,49 @@ pub fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(format_args!("{error:#}"));
-            match error.downcast_ref::<source::Error>() {
-                Some(error) if error.is_usage() => ExitCode::from(USAGE),
-                _ => ExitCode::FAILURE,
-            }
+            let is_usage = error.is::<Usage>() || error.downcast_ref().is_some_and(source::Error::is_usage);
+            if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
 }
 
+/// How a result is printed.
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+enum Format {
+    /// A table for people.
+    #[default]
+    Table,
+    /// JSON for programs.
+    Json,
+}
+
 const USAGE: u8 = 2;
+
+/// Arguments that are well formed and make no sense together.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
 
 /// Help and version are asked for; anything else is one line.
 fn usage(error: &clap::Error) -> ExitCode {
-    let way_out = match error.kind() {
+    match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             // A reader that went away is no failure.
             let _ = error.print();
             return ExitCode::SUCCESS;
         }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            complain("no command given: see `tattler --help`");
-            return ExitCode::from(USAGE);
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => complain("no command given: see `tattler --help`"),
+        _ => {
+            // The first paragraph says what is wrong; hints and usage follow.
+            let text = error.to_string();
+            let what: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+            let what = what.join(" ");
+            let first = std::env::args_os().nth(1).unwrap_or_default();
+            let command = Arguments::command();
+            let command = command.find_subcommand(first).map_or(String::new(), |command| format!("{command} "));
+            complain(format_args!("{}: see `tattler {command}--help`", what.trim_start_matches("error: ")));
         }
-        _ => "see `tattler --help`",
-    };
-    // The first paragraph says what is wrong; hints and usage follow.
-    let text = error.to_string();
-    let what: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    let what = what.join(" ");
-    complain(format_args!("{}: {way_out}", what.trim_start_matches("error: ")));
+    }
     ExitCode::from(USAGE)
 }
 

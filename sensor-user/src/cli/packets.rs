@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
+use sensor_common::Kind;
+
 use crate::source::capture::Frame;
 use crate::source::capture::trace::Traced;
 use crate::source::{Input, each_packet};
@@ -71,7 +73,7 @@ fn print(out: &mut impl Write, name: &str, frame: &Frame<'_>, traced: &Traced) -
     }
     let parsed = traced.parsed.as_ref().ok();
     match parsed.and_then(|header| Some((header, header.signal.kind()?))) {
-        Some((_, kind)) if kind == sensor_common::Kind::Echo => write!(out, r#""kind":"echo","port":null,"#)?,
+        Some((_, Kind::Echo)) => write!(out, r#""kind":"echo","port":null,"#)?,
         Some((header, kind)) => write!(out, r#""kind":"{}","port":{},"#, kind.as_str(), header.tuple.dst_port)?,
         None => write!(out, r#""kind":null,"port":null,"#)?,
     }

@@ -9,16 +9,22 @@ use super::error::one_line;
 use super::{Datapath, MapError};
 
 /// All counters at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counters(Vec<u64>);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counters([u64; counters::COUNTERS as usize]);
 
 impl Default for Counters {
     fn default() -> Self {
-        Counters(vec![0; counters::COUNTERS as usize])
+        Counters([0; counters::COUNTERS as usize])
     }
 }
 
 impl Counters {
+    /// All, by the indices of [`counters`].
+    #[must_use]
+    pub const fn all(&self) -> [u64; counters::COUNTERS as usize] {
+        self.0
+    }
+
     /// What became of contacts, probes or answers.
     #[must_use]
     pub fn fate(&self, what: What, fate: Fate) -> u64 {
@@ -39,13 +45,12 @@ impl Datapath {
     /// # Errors
     /// When the kernel refuses.
     pub fn counters(&self) -> Result<Counters, MapError> {
-        (0..counters::COUNTERS)
-            .map(|index| {
-                let cpus = self.counters.get(&index, 0);
-                cpus.map(|cpus| cpus.iter().sum())
-                    .map_err(|error| MapError { map: names::COUNTERS, reason: one_line(&error) })
-            })
-            .collect::<Result<_, _>>()
-            .map(Counters)
+        let mut all = Counters::default();
+        for (sum, index) in all.0.iter_mut().zip(0..) {
+            let cpus = self.counters.get(&index, 0);
+            let cpus = cpus.map_err(|error| MapError { map: names::COUNTERS, reason: one_line(&error) })?;
+            *sum = cpus.iter().sum();
+        }
+        Ok(all)
     }
 }

@@ -10,8 +10,7 @@ pub enum Error {
     Open {
         /// The input.
         name: String,
-        /// Why.
-        #[source]
+        /// Why; told in the line, so it is no source.
         error: io::Error,
     },
     /// Nothing in it.

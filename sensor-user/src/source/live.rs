@@ -103,13 +103,28 @@ mod tests {
     fn event(what: What, number: u8) -> Event {
         let local = "2001:db8::e014:9aff:5e49:ecb3".parse::<Ipv6Addr>().unwrap().octets();
         let remote = "2a05::53".parse::<Ipv6Addr>().unwrap().octets();
-        Event { time: 5 * SECOND, local, remote, count: 1, local_port: 22, remote_port: 53, what: what as u8, number, ..Event::default() }
+        Event {
+            time: 5 * SECOND,
+            local,
+            remote,
+            count: 1,
+            local_port: 22,
+            remote_port: 53,
+            what: what as u8,
+            number,
+            ..Event::default()
+        }
     }
 
     #[test]
     fn a_contact_bears_the_remotes_port_and_wall_clock_time() {
-        let Some(Observation::Contact(contact)) = Live::new(0).observe(&event(What::Contact, 17), BOOTED) else { panic!() };
-        assert_eq!((contact.ts, contact.proto, contact.port, contact.local_port), (Time::from_seconds(1_005), Proto::Udp, 53, Some(22)));
+        let Some(Observation::Contact(contact)) = Live::new(0).observe(&event(What::Contact, 17), BOOTED) else {
+            panic!()
+        };
+        assert_eq!(
+            (contact.ts, contact.proto, contact.port, contact.local_port),
+            (Time::from_seconds(1_005), Proto::Udp, 53, Some(22))
+        );
     }
 
     #[test]
@@ -133,6 +148,9 @@ mod tests {
     fn values_that_no_program_writes_are_refused() {
         assert_eq!(Live::new(0).observe(&event(What::Probe, 0), BOOTED), None);
         assert_eq!(Live::new(0).observe(&Event { what: 9, ..event(What::Probe, 2) }, BOOTED), None);
-        assert_eq!(Live::new(0).observe(&Event { time: u64::MAX, ..event(What::Contact, 6) }, Time(i64::MAX)).map(|o| o.ts()), Some(Time(i64::MAX)));
+        assert_eq!(
+            Live::new(0).observe(&Event { time: u64::MAX, ..event(What::Contact, 6) }, Time(i64::MAX)).map(|o| o.ts()),
+            Some(Time(i64::MAX))
+        );
     }
 }

@@ -198,3 +198,6 @@ fn traits(header: &Header, kind: Kind) -> Traits {
         flow_label: Some(detail.flow_label),
     }
 }
+
+#[cfg(test)]
+mod tests;

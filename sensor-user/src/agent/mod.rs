@@ -1,0 +1,294 @@
+//! The sensor as it runs: from the ring to ledger and store, until it is told to stop.
+//!
+//! - [`uplinks`]: which devices to watch
+//! - [`clock`]: boot time and wall clock
+//! - [`shared`]: what the loop writes and queries read
+//! - [`queries`]: answers to `status`, `suspects` and `explain`
+
+mod clock;
+mod queries;
+mod scrape;
+mod shared;
+mod uplinks;
+
+use std::future::Future;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use futures_util::StreamExt;
+use ipnet::Ipv6Net;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tracing::{info, warn};
+
+use crate::datapath::{Attachment, Datapath, Device, Sizes};
+use crate::ledger::{self, Ledger};
+use crate::netlink::{self, Netlink, Network};
+use crate::observation::Observation;
+use crate::source::live::Live;
+use crate::store::{self, Store, Writer};
+use crate::time::{Span, Time};
+use crate::{http, socket};
+pub use queries::{Status, parse_remote};
+use shared::Shared;
+
+/// How often the ring is drained. No event wakes anybody.
+const TICK: Duration = Duration::from_millis(10);
+/// Events taken out of the ring in one turn, so that a flood leaves room for all else.
+const BATCH: usize = 4_096;
+/// How long changes of the network are left to settle before they are read.
+const SETTLE: Duration = Duration::from_millis(200);
+/// Between two looks at the counters.
+const SECOND: Duration = Duration::from_secs(1);
+/// Between two prunings of the ledger.
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// What the sensor is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The uplinks by name; empty for those of the IPv6 default routes.
+    pub interfaces: Vec<String>,
+    /// Home prefixes; empty for what netlink tells.
+    pub home: Vec<Ipv6Net>,
+    /// The state directory.
+    pub state: PathBuf,
+    /// The query socket.
+    pub socket: PathBuf,
+    /// Where HTTP listens, if anywhere.
+    pub listen: Option<SocketAddr>,
+}
+
+/// Runs the sensor until `shutdown` is ready.
+///
+/// # Errors
+/// Whatever keeps it from starting, in one line. Once it runs, it says what fails and runs on.
+pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Result<()> {
+    let store = Store::open(&settings.state)?;
+    let ledger = rebuild(&store)?;
+
+    let netlink = Netlink::connect()?;
+    let changes = netlink::changes()?;
+    let network = netlink.network().await?;
+    let uplinks = uplinks::choose(&network, &settings.interfaces)?;
+
+    let listener = match settings.listen {
+        Some(address) => Some(http::bind(address).await?),
+        None => None,
+    };
+    let queries = socket::Listener::bind(&settings.socket)?;
+
+    let started = clock::boot();
+    let mut datapath = Datapath::load(Sizes::default())?;
+    datapath.set_home(&netlink::home(&network, &uplinks, &settings.home))?;
+    let attachments = uplinks::attach(&mut datapath, &uplinks)?;
+
+    let writer = Writer::start(store, store::Settings::default()).context("cannot start the store's thread")?;
+    let shared = Arc::new(Shared::new(clock::wall(), settings.state.clone(), writer.counters(), ledger));
+    let (stop, stopped) = watch::channel(());
+    let servers = serve(&shared, listener, queries, &stopped);
+
+    let mut sensor = Sensor {
+        settings,
+        datapath,
+        writer,
+        shared,
+        live: Live::new(started),
+        uplinks,
+        attachments,
+        drained: 0,
+        invalid: 0,
+        last_event: None,
+    };
+    sensor.network_changed(&network);
+    info!("ready");
+    sensor.watch(netlink, changes, shutdown).await;
+
+    // Detach first, then take what the ring still holds.
+    for uplink in sensor.uplinks.clone() {
+        sensor.datapath.detach(uplink.index);
+    }
+    while sensor.drain() == BATCH {}
+    drop(stop);
+    for server in servers {
+        let _ = server.await;
+    }
+    let summary = sensor.writer.finish();
+    if summary.lost > 0 {
+        warn!(lost = summary.lost, "observations that the store did not take");
+    }
+    info!(events = sensor.drained, stored = summary.written, "stopped");
+    Ok(())
+}
+
+/// The ledger as the store remembers it.
+fn rebuild(store: &Store) -> Result<Ledger> {
+    let settings = ledger::Settings::live();
+    let since = settings.window.map_or(clock::wall() - Span(i64::MAX), |window| clock::wall() - window);
+    let mut ledger = Ledger::new(settings);
+    let mut observations = 0u64;
+    store.replay(since, &mut |observation| {
+        ledger.observe(&observation);
+        observations += 1;
+    })?;
+    if observations > 0 {
+        info!(observations, "ledger rebuilt from the store");
+    }
+    Ok(ledger)
+}
+
+/// Starts the servers; they stop when the other end of `stopped` is dropped.
+fn serve(
+    shared: &Arc<Shared>,
+    listener: Option<TcpListener>,
+    queries: socket::Listener,
+    stopped: &watch::Receiver<()>,
+) -> Vec<tokio::task::JoinHandle<()>> {
+    let until_stopped = || {
+        let mut stopped = stopped.clone();
+        async move {
+            // An error means that the sender is gone, which is the sign.
+            let _ = stopped.changed().await;
+        }
+    };
+    let mut servers = Vec::new();
+    if let Some(listener) = listener {
+        let shared = shared.clone();
+        let until = until_stopped();
+        servers.push(tokio::spawn(async move {
+            let healthy = shared.clone();
+            let handlers = http::Handlers {
+                metrics: Arc::new(move || scrape::metrics(&shared)),
+                health: Arc::new(move || scrape::health(&healthy)),
+            };
+            if let Err(error) = http::serve(listener, handlers, until).await {
+                warn!("HTTP ended: {error}");
+            }
+        }));
+    }
+    let shared = shared.clone();
+    let until = until_stopped();
+    servers.push(tokio::spawn(async move {
+        socket::serve(queries, Arc::new(move |request| queries::answer(&shared, &request)), until).await;
+    }));
+    servers
+}
+
+/// The loop and what it owns.
+struct Sensor {
+    settings: Settings,
+    datapath: Datapath,
+    writer: Writer,
+    shared: Arc<Shared>,
+    live: Live,
+    uplinks: Vec<Device>,
+    attachments: Vec<Attachment>,
+    drained: u64,
+    invalid: u64,
+    last_event: Option<Time>,
+}
+
+impl Sensor {
+    async fn watch(
+        &mut self,
+        netlink: Netlink,
+        mut changes: impl futures_util::Stream<Item = ()> + Unpin,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut second = interval(SECOND);
+        let mut hour = interval(HOUR);
+        let mut settled: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                () = &mut shutdown => return,
+                _ = tick.tick() => while self.drain() == BATCH {
+                    tokio::task::yield_now().await;
+                },
+                _ = second.tick() => self.show(),
+                _ = hour.tick() => self.shared.ledger().prune(clock::wall()),
+                // The first of a burst of changes sets the time; the rest is read with it.
+                Some(()) = changes.next() => { settled.get_or_insert_with(|| Instant::now() + SETTLE); }
+                () = sleep_until(settled.unwrap_or_else(Instant::now)), if settled.is_some() => {
+                    settled = None;
+                    match netlink.network().await {
+                        Ok(network) => self.network_changed(&network),
+                        Err(error) => warn!("{error}"),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes up to [`BATCH`] events out of the ring, to ledger and store.
+    fn drain(&mut self) -> usize {
+        let booted = clock::booted();
+        let mut batch: Vec<Observation> = Vec::new();
+        let live = self.live;
+        let mut unknown = 0;
+        let drained = self.datapath.drain(BATCH, |event| match live.observe(&event, booted) {
+            Some(observation) => batch.push(observation),
+            None => unknown += 1,
+        });
+        self.drained += drained.events as u64;
+        self.last_event = batch.last().map(Observation::ts).or(self.last_event);
+        self.invalid += (drained.invalid + unknown) as u64;
+        if !batch.is_empty() {
+            let mut ledger = self.shared.ledger();
+            for observation in &batch {
+                ledger.observe(observation);
+            }
+            drop(ledger);
+            self.writer.send(batch);
+        }
+        drained.events + drained.invalid
+    }
+
+    /// Tells programs and ledger what is ours now.
+    fn network_changed(&mut self, network: &Network) {
+        let home = netlink::home(network, &self.uplinks, &self.settings.home);
+        let known = self.shared.seen().home.clone();
+        if home != known {
+            match self.datapath.set_home(&home) {
+                Ok(()) => {
+                    let ours: Vec<String> = home.iter().filter(|h| h.ours).map(|h| h.prefix.to_string()).collect();
+                    if ours.is_empty() {
+                        warn!("no home prefix yet: nothing is ours, so nothing is recorded");
+                    } else {
+                        info!(home = ours.join(" "), "home prefixes");
+                    }
+                    self.shared.seen().home = home;
+                }
+                Err(error) => warn!("{error}"),
+            }
+        }
+        let mut ledger = self.shared.ledger();
+        for address in &network.addresses {
+            let global = |a: Ipv6Addr| sensor_common::rules::is_global(&a.octets());
+            match address.temporary {
+                _ if !global(address.address) => {}
+                true => ledger.mark_temporary(address.address),
+                false => ledger.mark_stable(address.address),
+            }
+        }
+    }
+
+    /// Leaves the latest view for queries and metrics.
+    fn show(&mut self) {
+        let counters = self.datapath.counters();
+        let mut seen = self.shared.seen();
+        match counters {
+            Ok(counters) => seen.counters = counters,
+            Err(error) => warn!("{error}"),
+        }
+        seen.uplinks.clone_from(&self.attachments);
+        seen.drained = self.drained;
+        seen.invalid = self.invalid;
+        seen.last_event = self.last_event;
+    }
+}

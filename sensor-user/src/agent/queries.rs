@@ -1,0 +1,163 @@
+//! Answers to what the query socket is asked.
+
+use ipnet::Ipv6Net;
+use sensor_common::GiveUp;
+use sensor_common::counters::{Direction, Fate};
+use sensor_common::wire::What;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::shared::Shared;
+use crate::report::{self, Options};
+use crate::socket::Request;
+use crate::time::Time;
+
+/// Answers one query.
+///
+/// # Errors
+/// One line for the one who asked.
+pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
+    match request {
+        Request::Status {} => value(&status(shared)),
+        Request::Suspects { top } => {
+            let options = Options { top: top.unwrap_or(Options::default().top) };
+            value(&report::report(&shared.ledger(), &options))
+        }
+        Request::Explain { remote } => {
+            let remote = parse_remote(remote)?;
+            value(&report::explain(&shared.ledger(), remote))
+        }
+    }
+}
+
+fn value(answer: &impl Serialize) -> Result<Value, String> {
+    serde_json::to_value(answer).map_err(|error| format!("cannot write the answer: {error}"))
+}
+
+/// An address or a prefix.
+///
+/// # Errors
+/// One line that shows what was given and what is expected.
+pub fn parse_remote(text: &str) -> Result<Ipv6Net, String> {
+    let address = text.parse().map(|address: std::net::Ipv6Addr| address.into());
+    address.or_else(|_| text.parse()).map_err(|_| format!("{text} is neither an IPv6 address nor a prefix"))
+}
+
+/// How the sensor is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// `tattler.status/1`.
+    pub schema: String,
+    /// Of the running sensor.
+    pub version: String,
+    /// When it was started.
+    pub started: Time,
+    /// What it watches.
+    pub uplinks: Vec<Uplink>,
+    /// What is home; prefixes that are excluded are left out.
+    pub home: Vec<Ipv6Net>,
+    /// What became of contacts, probes and answers in the kernel.
+    pub events: Vec<Events>,
+    /// Packets that the parser gave up on; reasons without any are left out.
+    pub gave_up: Vec<GaveUp>,
+    /// Records in the ring that no program of ours writes.
+    pub invalid: u64,
+    /// Locals seen in use within the window.
+    pub locals: u64,
+    /// Contacts within the window: local, remote, protocol and port.
+    pub contacts: u64,
+    /// Probes within the window: source, target, kind and port.
+    pub probes: u64,
+    /// The state directory.
+    pub state: String,
+    /// Observations that the store has taken, since the start.
+    pub stored: u64,
+    /// Observations that the store did not take, since the start.
+    pub store_lost: u64,
+    /// The size of the database, in bytes.
+    pub store_bytes: u64,
+    /// Why the latest write to the store failed, if it did.
+    pub store_failure: Option<String>,
+}
+
+/// An interface that is watched.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Uplink {
+    /// Its name.
+    pub interface: String,
+    /// `native` or `generic`.
+    pub mode: String,
+}
+
+/// What became of one kind of event.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Events {
+    pub what: String,
+    pub matched: u64,
+    pub recorded: u64,
+    pub held_back: u64,
+    pub lost: u64,
+}
+
+/// How often the parser gave up for one reason.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GaveUp {
+    pub direction: String,
+    pub reason: String,
+    pub packets: u64,
+}
+
+fn status(shared: &Shared) -> Status {
+    let (locals, contacts, probes) = {
+        let ledger = shared.ledger();
+        (ledger.locals().len() as u64, ledger.contacts().len() as u64, ledger.probes().len() as u64)
+    };
+    let seen = shared.seen();
+    let uplinks = seen.uplinks.iter();
+    let events = What::ALL.map(|what| Events {
+        what: what.as_str().to_owned(),
+        matched: seen.counters.fate(what, Fate::Matched),
+        recorded: seen.counters.fate(what, Fate::Recorded),
+        held_back: seen.counters.fate(what, Fate::HeldBack),
+        lost: seen.counters.fate(what, Fate::Lost),
+    });
+    let gave_up = Direction::ALL.into_iter().flat_map(|direction| {
+        GiveUp::COUNTED.map(|reason| GaveUp {
+            direction: direction.as_str().to_owned(),
+            reason: reason.as_str().to_owned(),
+            packets: seen.counters.gave_up(direction, reason),
+        })
+    });
+    Status {
+        schema: "tattler.status/1".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: shared.started,
+        uplinks: uplinks
+            .map(|u| Uplink { interface: u.device.name.clone(), mode: u.mode.as_str().to_owned() })
+            .collect(),
+        home: seen.home.iter().filter(|home| home.ours).map(|home| home.prefix).collect(),
+        events: events.to_vec(),
+        gave_up: gave_up.filter(|gave_up| gave_up.packets > 0).collect(),
+        invalid: seen.invalid,
+        locals,
+        contacts,
+        probes,
+        state: shared.state.display().to_string(),
+        stored: shared.store.written(),
+        store_lost: shared.store.lost(),
+        store_bytes: shared.store.bytes(),
+        store_failure: shared.store.failure(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_is_an_address_or_a_prefix() {
+        assert_eq!(parse_remote("2a05::53").unwrap().to_string(), "2a05::53/128");
+        assert_eq!(parse_remote("2a05::/32").unwrap().to_string(), "2a05::/32");
+        assert_eq!(parse_remote("example.org").unwrap_err(), "example.org is neither an IPv6 address nor a prefix");
+    }
+}

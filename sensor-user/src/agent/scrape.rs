@@ -1,0 +1,81 @@
+//! What a scrape by Prometheus and a look at the sensor's health show.
+
+use std::time::{Duration, Instant};
+
+use super::shared::Shared;
+use crate::attribution::Verdict;
+use crate::metrics::{self, Ledger, Ring, Snapshot, Store, Uplink};
+use crate::report::{self, Options};
+
+/// A report for the metrics may be so old: attribution looks at the whole ledger.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// Figures that take a report.
+#[derive(Clone, Debug)]
+pub struct Suspects {
+    made: Instant,
+    campaigns: u64,
+    by_verdict: Vec<(&'static str, u64)>,
+}
+
+/// The page for Prometheus.
+///
+/// # Errors
+/// One line that says why there is none.
+pub fn metrics(shared: &Shared) -> Result<String, String> {
+    let suspects = suspects(shared);
+    let (locals, contacts, probes) = {
+        let ledger = shared.ledger();
+        (ledger.locals().len() as u64, ledger.contacts().len() as u64, ledger.probes().len() as u64)
+    };
+    let seen = shared.seen().clone();
+    let snapshot = Snapshot {
+        version: env!("CARGO_PKG_VERSION"),
+        start: shared.started,
+        kernel: seen.counters.all(),
+        ring: Ring { drained: seen.drained, invalid: seen.invalid, last_event: seen.last_event },
+        uplinks: seen
+            .uplinks
+            .iter()
+            .map(|u| Uplink { interface: u.device.name.clone(), mode: u.mode.as_str(), up: true })
+            .collect(),
+        home_prefixes: seen.home.iter().filter(|home| home.ours).count() as u64,
+        ledger: Ledger { locals, contacts, probes, campaigns: suspects.campaigns },
+        suspects: suspects.by_verdict,
+        store: Store {
+            written: shared.store.written(),
+            lost: shared.store.lost(),
+            queued: shared.store.queued(),
+            pruned: shared.store.pruned(),
+            bytes: shared.store.bytes(),
+            failing: shared.store.failure().is_some(),
+        },
+    };
+    metrics::encode(&snapshot).map_err(|error| format!("cannot write the metrics: {error}"))
+}
+
+/// Whether the sensor does its work.
+///
+/// # Errors
+/// One line that says why not.
+pub fn health(shared: &Shared) -> Result<(), String> {
+    match shared.store.failure() {
+        Some(failure) => Err(format!("the store can't write: {failure}")),
+        None => Ok(()),
+    }
+}
+
+fn suspects(shared: &Shared) -> Suspects {
+    if let Some(known) = shared.suspects().clone().filter(|known| known.made.elapsed() < FRESH) {
+        return known;
+    }
+    let report = report::report(&shared.ledger(), &Options { top: 0 });
+    let count = |verdict| report.candidates.iter().filter(|candidate| candidate.verdict == verdict).count() as u64;
+    let suspects = Suspects {
+        made: Instant::now(),
+        campaigns: report.campaigns.len() as u64,
+        by_verdict: Verdict::ALL.iter().map(|&verdict| (verdict.as_str(), count(verdict))).collect(),
+    };
+    *shared.suspects() = Some(suspects.clone());
+    suspects
+}

@@ -1,0 +1,64 @@
+//! What the sensor's loop writes and its queries read.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::scrape::Suspects;
+use crate::datapath::{Attachment, Counters, Home};
+use crate::ledger::Ledger;
+use crate::store;
+use crate::time::Time;
+
+/// Shared by the loop, the query socket and HTTP.
+pub struct Shared {
+    /// When this life of the sensor began.
+    pub started: Time,
+    /// The state directory.
+    pub state: PathBuf,
+    /// What the store did.
+    pub store: Arc<store::Counters>,
+    ledger: Mutex<Ledger>,
+    seen: Mutex<Seen>,
+    suspects: Mutex<Option<Suspects>>,
+}
+
+/// The loop's latest view, a second old at most.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The uplinks.
+    pub uplinks: Vec<Attachment>,
+    /// What is home.
+    pub home: Vec<Home>,
+    /// The programs' counters.
+    pub counters: Counters,
+    /// Events taken out of the ring.
+    pub drained: u64,
+    /// Records that no program of ours writes.
+    pub invalid: u64,
+    /// When the latest event was seen.
+    pub last_event: Option<Time>,
+}
+
+impl Shared {
+    /// With the ledger as it was rebuilt.
+    #[must_use]
+    pub fn new(started: Time, state: PathBuf, store: Arc<store::Counters>, ledger: Ledger) -> Shared {
+        Shared { started, state, store, ledger: Mutex::new(ledger), seen: Mutex::default(), suspects: Mutex::default() }
+    }
+
+    /// The ledger. A query holds it for one report; meanwhile the ring holds the events.
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // A query that panicked has only read.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the latest scrape worked out.
+    pub fn suspects(&self) -> MutexGuard<'_, Option<Suspects>> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The loop's latest view.
+    pub fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

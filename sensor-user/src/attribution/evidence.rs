@@ -1,0 +1,85 @@
+//! What a probe proves by its target alone.
+
+use sensor_common::IidClass;
+
+use super::frame::{Frame, LocalClass};
+use crate::ledger::ProbeRow;
+
+/// The evidence classes. Computed when asked for, so that earlier evidence is reclassified when more
+/// becomes known of a local.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Evidence {
+    /// A temporary address in use: somebody told the scanner.
+    Exact,
+    /// A temporary address whose last use is longer ago than addresses stay valid: from a hitlist.
+    Expired,
+    /// A random address that lives longer than temporary ones do: it may be published.
+    Stable,
+    /// Made from a MAC address and in use.
+    Eui64,
+    /// Can be guessed.
+    Guessable,
+    /// Meant to be reached.
+    Public,
+    /// Not seen in use before the probe, and of a form that sweeps try.
+    UnusedPattern,
+    /// Not seen in use before the probe, and random.
+    UnusedRandom,
+}
+
+impl Evidence {
+    /// Classifies the first probe of a row.
+    ///
+    /// Contacts after it prove nothing: the target must have been seen in use before.
+    #[must_use]
+    pub fn of(frame: &Frame, row: &ProbeRow) -> Evidence {
+        let unused = || match frame.ledger.local(row.target) {
+            Some(local) if local.public => Evidence::Public,
+            _ if is_public(frame, row) => Evidence::Public,
+            _ => match IidClass::of(&frame.ledger.address(row.target).octets()) {
+                IidClass::Random => Evidence::UnusedRandom,
+                _ => Evidence::UnusedPattern,
+            },
+        };
+        let Some(local) = frame.number(row.target) else { return unused() };
+        let Some(index) = frame.contacted_before(local, row.first).checked_sub(1) else { return unused() };
+        match frame.class(local) {
+            LocalClass::Public => Evidence::Public,
+            LocalClass::Eui64 => Evidence::Eui64,
+            LocalClass::Guessable => Evidence::Guessable,
+            LocalClass::Stable => Evidence::Stable,
+            LocalClass::Temporary => {
+                let idle = row.first - frame.firsts(local)[index].used_until;
+                if idle > frame.ledger.settings().validity { Evidence::Expired } else { Evidence::Exact }
+            }
+        }
+    }
+
+    /// The target had not been seen in use.
+    #[must_use]
+    pub fn is_unused(self) -> bool {
+        matches!(self, Evidence::UnusedPattern | Evidence::UnusedRandom)
+    }
+
+    /// The name in JSON and tables. `sweep`: whether the campaign hits unused targets in numbers,
+    /// which makes a random one part of a sweep instead of a stray.
+    #[must_use]
+    pub fn as_str(self, sweep: bool) -> &'static str {
+        match self {
+            Evidence::Exact => "exact-hit",
+            Evidence::Expired => "expired",
+            Evidence::Stable => "stable",
+            Evidence::Eui64 => "eui64",
+            Evidence::Guessable => "guessable",
+            Evidence::Public => "public",
+            Evidence::UnusedPattern => "sweep",
+            Evidence::UnusedRandom if sweep => "sweep",
+            Evidence::UnusedRandom => "stray",
+        }
+    }
+}
+
+fn is_public(frame: &Frame, row: &ProbeRow) -> bool {
+    let target = frame.ledger.address(row.target);
+    frame.ledger.settings().public.iter().any(|net| net.contains(&target))
+}

@@ -1,0 +1,161 @@
+//! The ledger laid out for questions of time: for each local the remotes that it contacted, in
+//! order, and what may count as a case or a control.
+
+use sensor_common::IidClass;
+
+use crate::ledger::{AddrId, Ledger, Local, ProbeRow};
+use crate::time::{Span, Time};
+
+/// A temporary address is valid for a week; one that is used for longer than validity and a day is
+/// none.
+const STABLE_AFTER: Span = Span::from_days(1);
+
+/// First contact of a local with a remote, over whatever protocol and port.
+#[derive(Clone, Copy, Debug)]
+pub struct First {
+    /// When it began.
+    pub at: Time,
+    /// With whom.
+    pub remote: AddrId,
+    /// The last use of the local by this contact or one that began earlier.
+    pub used_until: Time,
+}
+
+/// What kind of address a local is, as evidence goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalClass {
+    /// Temporary, or random and young enough to be: nobody guesses it, nobody publishes it.
+    Temporary,
+    /// Random and in use for longer than a temporary address lives, or stable by netlink.
+    Stable,
+    /// Made from a MAC address.
+    Eui64,
+    /// Can be guessed (RFC 7707).
+    Guessable,
+    /// Meant to be reached.
+    Public,
+}
+
+/// See the module. Locals have numbers of their own here, in the order of first use.
+pub struct Frame<'l> {
+    /// What it was laid out from.
+    pub ledger: &'l Ledger,
+    locals: Vec<&'l Local>,
+    classes: Vec<LocalClass>,
+    number: Vec<u32>,
+    starts: Vec<u32>,
+    firsts: Vec<First>,
+}
+
+impl<'l> Frame<'l> {
+    /// Lays the ledger out. The order of what it holds makes no difference.
+    #[must_use]
+    pub fn new(ledger: &'l Ledger) -> Frame<'l> {
+        let mut locals: Vec<&Local> = ledger.locals().iter().filter(|local| local.used.is_some()).collect();
+        locals.sort_by_cached_key(|local| (local.used, ledger.address(local.address)));
+        let mut number = vec![u32::MAX; ledger.addresses()];
+        for (i, local) in locals.iter().enumerate() {
+            number[local.address.0 as usize] = i as u32;
+        }
+        let mut rows: Vec<(u32, Time, AddrId, Time)> = ledger
+            .contacts()
+            .iter()
+            .map(|row| (number[row.local.0 as usize], row.first, row.remote, row.last))
+            .filter(|row| row.0 != u32::MAX)
+            .collect();
+        rows.sort_unstable_by_key(|row| (row.0, row.2, row.1));
+        rows.dedup_by(|later, earlier| {
+            let same = (later.0, later.2) == (earlier.0, earlier.2);
+            if same {
+                earlier.3 = earlier.3.max(later.3);
+            }
+            same
+        });
+        rows.sort_unstable_by(|a, b| {
+            (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| ledger.address(a.2).cmp(&ledger.address(b.2)))
+        });
+        let mut starts = vec![0; locals.len() + 1];
+        let mut firsts: Vec<First> = Vec::with_capacity(rows.len());
+        let mut previous = u32::MAX;
+        for (local, at, remote, last) in rows {
+            let until = if previous == local { firsts.last().map_or(last, |f| f.used_until.max(last)) } else { last };
+            firsts.push(First { at, remote, used_until: until });
+            starts[local as usize + 1] = firsts.len() as u32;
+            previous = local;
+        }
+        for i in 1..starts.len() {
+            // A local whose contacts left to make room has none.
+            starts[i] = starts[i].max(starts[i - 1]);
+        }
+        let validity = ledger.settings().validity;
+        let classes = locals.iter().map(|local| class_of(local, validity)).collect();
+        Frame { ledger, locals, classes, number, starts, firsts }
+    }
+
+    /// Locals seen in use.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.locals.len()
+    }
+
+    /// Whether no local was seen in use.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.locals.is_empty()
+    }
+
+    /// The number of a local here, if it was seen in use.
+    #[must_use]
+    pub fn number(&self, id: AddrId) -> Option<usize> {
+        self.number.get(id.0 as usize).filter(|&&n| n != u32::MAX).map(|&n| n as usize)
+    }
+
+    /// The local with a number.
+    #[must_use]
+    pub fn local(&self, number: usize) -> &'l Local {
+        self.locals[number]
+    }
+
+    /// What kind of address it is.
+    #[must_use]
+    pub fn class(&self, number: usize) -> LocalClass {
+        self.classes[number]
+    }
+
+    /// The remotes that a local contacted, in order of time (and of address where times are equal).
+    #[must_use]
+    pub fn firsts(&self, number: usize) -> &[First] {
+        &self.firsts[self.starts[number] as usize..self.starts[number + 1] as usize]
+    }
+
+    /// How many remotes a local had contacted before `at`.
+    #[must_use]
+    pub fn contacted_before(&self, number: usize, at: Time) -> usize {
+        self.firsts(number).partition_point(|first| first.at < at)
+    }
+
+    /// Whether the target of a probe had contacted its source before.
+    #[must_use]
+    pub fn is_answer_to_contact(&self, row: &ProbeRow) -> bool {
+        row.contacted_source
+            || self.number(row.target).is_some_and(|local| {
+                let before = self.contacted_before(local, row.first);
+                self.firsts(local)[..before].iter().any(|first| first.remote == row.source)
+            })
+    }
+}
+
+fn class_of(local: &Local, validity: Span) -> LocalClass {
+    let age = local.used.map_or(Span(0), |(first, last)| last - first);
+    match (local.public, local.temporary, local.iid) {
+        (true, _, _) => LocalClass::Public,
+        // netlink beats what the identifier looks like.
+        (_, Some(true), _) => LocalClass::Temporary,
+        (_, _, IidClass::Eui64) => LocalClass::Eui64,
+        (_, known, IidClass::Random) => {
+            let old = age.0 > validity.0.saturating_add(STABLE_AFTER.0);
+            if known == Some(false) || old { LocalClass::Stable } else { LocalClass::Temporary }
+        }
+        _ => LocalClass::Guessable,
+    }
+}

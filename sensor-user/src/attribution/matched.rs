@@ -1,0 +1,272 @@
+//! The matched comparison: had the probed addresses contacted a remote more often than others had
+//! when they were as far?
+//!
+//! A plain 2x2 table compares the life of a probed address up to its probe with the whole life of
+//! the others, and long or busy lives contact more of everything. Here each case is compared with
+//! locals that were not probed *by then*, where "then" is told by a clock that counts new contacts:
+//! a case that was probed after its 12th remote is compared with what others had contacted after
+//! their 12th. (This is Cox's partial likelihood with the number of contacts for time; Thomas 1977
+//! on drawing some of the controls.) If a remote has nothing to do with the probes, the case is any
+//! one of the compared, so its chance of having contacted the remote is the share of them that had.
+//! The tail of the sum of these trials is the p of the remote.
+//!
+//! The same is asked for contacts in the last moments before the probe: a remote that everybody
+//! contacts sooner or later is found if probes follow it at once.
+
+use super::cases::{Case, Cases};
+use super::frame::Frame;
+use super::groups::Groups;
+use super::tail::Trials;
+use crate::time::{Span, Time};
+
+/// How far back from the probe a contact is looked for; the last one is all of the time before.
+pub const WINDOWS: [Span; 4] =
+    [Span::from_seconds(10), Span::from_seconds(600), Span::from_seconds(21_600), Span(i64::MAX)];
+const W: usize = WINDOWS.len();
+const NONE: u32 = u32::MAX;
+
+/// Controls for each case: enough for a p of 1/256 by one case, fewer where cases abound. Beyond
+/// ten controls a case, more add little.
+const MAX_CONTROLS: usize = 255;
+const MIN_CONTROLS: usize = 24;
+/// Pairs of a case and a control that are looked at in one pass, about.
+const BUDGET: usize = 60_000;
+/// Cases compared in one pass. Beyond it, evenly chosen ones stand for all.
+const MAX_CASES: usize = 2_500;
+
+/// One group in one pass.
+#[derive(Clone, Debug, Default)]
+pub struct Test {
+    /// A comparison for each of [`WINDOWS`].
+    pub windows: [Trials; W],
+    /// Equal for groups that no trial tells apart, controls included.
+    pub signature: u64,
+    /// Equal for groups that the same cases had contacted, in the same windows.
+    pub exposure: u64,
+}
+
+/// A group that explains cases when contacted within a window before the probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Explains {
+    /// The group.
+    pub group: usize,
+    /// A position in [`WINDOWS`].
+    pub window: usize,
+}
+
+/// The comparison of one campaign's cases, or of all.
+pub struct Matched<'a> {
+    frame: &'a Frame<'a>,
+    groups: &'a Groups,
+    /// The cases.
+    pub cases: &'a Cases,
+    /// (contacts that can be compared, local, position of its case), the most contacts first.
+    ranked: Vec<(u32, u32, u32)>,
+    /// By group its position in `candidates`.
+    slots: Vec<u32>,
+    /// Groups that a case had contacted.
+    pub candidates: Vec<usize>,
+}
+
+impl<'a> Matched<'a> {
+    /// Lays the comparison out. `tested`: locals that can be controls.
+    #[must_use]
+    pub fn new(frame: &'a Frame<'a>, groups: &'a Groups, tested: &[bool], cases: &'a Cases) -> Matched<'a> {
+        let mut reach: Vec<(u32, u32)> =
+            (0..frame.len()).map(|n| (if tested[n] { frame.firsts(n).len() as u32 } else { 0 }, NONE)).collect();
+        for &(local, contacts) in &cases.cut {
+            reach[local as usize].0 = contacts;
+        }
+        let mut slots = vec![NONE; groups.list.len()];
+        let mut candidates = Vec::new();
+        for (i, case) in cases.list.iter().enumerate() {
+            reach[case.local as usize] = (case.contacts, i as u32);
+            for first in &frame.firsts(case.local as usize)[..case.contacts as usize] {
+                for group in groups.of(first.remote).into_iter().flatten() {
+                    if slots[group] == NONE {
+                        slots[group] = 0;
+                        candidates.push(group);
+                    }
+                }
+            }
+        }
+        candidates.sort_unstable();
+        for (slot, &group) in candidates.iter().enumerate() {
+            slots[group] = slot as u32;
+        }
+        let mut ranked: Vec<(u32, u32, u32)> =
+            reach.iter().enumerate().filter(|(_, r)| r.0 > 0).map(|(n, r)| (r.0, n as u32, r.1)).collect();
+        ranked.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+        Matched { frame, groups, cases, ranked, slots, candidates }
+    }
+
+    /// Whether a case had contacted a group within a window before its probe.
+    #[must_use]
+    pub fn is_explained(&self, case: &Case, explains: &[Explains]) -> bool {
+        self.is_exposed(case.local, case.contacts, case.at, explains)
+    }
+
+    fn is_exposed(&self, local: u32, contacts: u32, moment: Time, explains: &[Explains]) -> bool {
+        !explains.is_empty()
+            && self.frame.firsts(local as usize)[..contacts as usize].iter().any(|first| {
+                let groups = self.groups.of(first.remote);
+                explains.iter().any(|e| groups.contains(&Some(e.group)) && moment - first.at <= WINDOWS[e.window])
+            })
+    }
+
+    /// Compares the cases that `explained` leaves, each with controls that it leaves too. A test for
+    /// each of `candidates`.
+    #[must_use]
+    pub fn pass(&self, explained: &[Explains]) -> Vec<Test> {
+        let mut tests = vec![Test::default(); self.candidates.len()];
+        let mut tally = Tally::new(self.candidates.len());
+        let stride = self.cases.list.len().div_ceil(MAX_CASES).max(1);
+        let wanted = (BUDGET * stride / self.cases.list.len().max(1)).clamp(MIN_CONTROLS, MAX_CONTROLS);
+        let mut controls = Vec::new();
+        for (i, case) in self.cases.list.iter().enumerate().step_by(stride) {
+            if self.is_explained(case, explained) {
+                continue;
+            }
+            self.controls(i, case, wanted, &mut controls);
+            tally.start();
+            let (mut compared, mut missing) = (0u32, 0u32);
+            for &(contacts, local) in &controls {
+                let firsts = self.frame.firsts(local as usize);
+                let moment = firsts[contacts as usize - 1].at + case.gap;
+                if self.is_exposed(local, contacts, moment, explained) {
+                    continue;
+                }
+                compared += 1;
+                tally.next_local();
+                missing += case.contacts - contacts;
+                self.visit(local, contacts, moment, |slot, window| tally.control(slot, window));
+            }
+            tally.next_local();
+            self.visit(case.local, case.contacts, case.at, |slot, window| tally.case(slot, window));
+            for &slot in &tally.touched {
+                let group = self.candidates[slot];
+                let popularity = f64::from(self.groups.list[group].locals) / self.groups.pairs as f64;
+                tally.settle(slot, i as u64, f64::from(compared), f64::from(missing) * popularity, &mut tests[slot]);
+            }
+        }
+        tests
+    }
+
+    /// Chooses controls of a case: locals not probed yet when they had contacted as many remotes.
+    /// If those are few, locals that never got so far but were not probed either; what they would
+    /// still have contacted is then imputed.
+    fn controls(&self, number: usize, case: &Case, wanted: usize, controls: &mut Vec<(u32, u32)>) {
+        controls.clear();
+        let as_far = self.ranked.partition_point(|r| r.0 >= case.contacts);
+        let not_yet = |other: u32| {
+            other == NONE || {
+                let c = &self.cases.list[other as usize];
+                other as usize != number && (c.contacts, c.gap, other) > (case.contacts, case.gap, number as u32)
+            }
+        };
+        // Evenly over those that are as far, from a start that differs between cases.
+        let step = as_far.div_ceil(wanted).max(1);
+        let chosen = self.ranked[..as_far].iter().skip(number % step).step_by(step);
+        controls.extend(chosen.filter(|r| not_yet(r.2)).map(|r| (case.contacts, r.1)));
+        if step == 1 && controls.len() < MIN_CONTROLS {
+            let shorter = self.ranked[as_far..].iter().filter(|r| r.2 == NONE).map(|r| (r.0, r.1));
+            let room = MIN_CONTROLS - controls.len();
+            controls.extend(shorter.take(room));
+        }
+    }
+
+    /// Tells for each candidate that a local contacted the smallest window that holds its last new
+    /// contact before `moment`.
+    fn visit(&self, local: u32, contacts: u32, moment: Time, mut tell: impl FnMut(usize, usize)) {
+        for first in self.frame.firsts(local as usize)[..contacts as usize].iter().rev() {
+            let lag = moment - first.at;
+            let window = WINDOWS.iter().position(|&window| lag <= window).unwrap_or(W - 1);
+            for group in self.groups.of(first.remote).into_iter().flatten() {
+                let slot = self.slots[group];
+                if slot != NONE {
+                    tell(slot as usize, window);
+                }
+            }
+        }
+    }
+}
+
+/// Counts of one case and its controls, kept between cases to spare the allocation.
+struct Tally {
+    /// For each candidate: controls by smallest window, window of the case, marks of the last local
+    /// and of the last case that touched it.
+    counts: Vec<([u32; W], Option<usize>)>,
+    local_mark: Vec<u32>,
+    case_mark: Vec<u32>,
+    local: u32,
+    case: u32,
+    touched: Vec<usize>,
+}
+
+impl Tally {
+    fn new(candidates: usize) -> Tally {
+        Tally {
+            counts: vec![([0; W], None); candidates],
+            local_mark: vec![0; candidates],
+            case_mark: vec![0; candidates],
+            local: 0,
+            case: 0,
+            touched: Vec::new(),
+        }
+    }
+
+    fn start(&mut self) {
+        self.case += 1;
+        self.touched.clear();
+    }
+
+    fn next_local(&mut self) {
+        self.local += 1;
+    }
+
+    /// Whether the local at hand touches this candidate for the first time.
+    fn is_new(&mut self, slot: usize) -> bool {
+        if self.case_mark[slot] != self.case {
+            self.case_mark[slot] = self.case;
+            self.counts[slot] = ([0; W], None);
+            self.touched.push(slot);
+        }
+        std::mem::replace(&mut self.local_mark[slot], self.local) != self.local
+    }
+
+    fn control(&mut self, slot: usize, window: usize) {
+        if self.is_new(slot) {
+            self.counts[slot].0[window] += 1;
+        }
+    }
+
+    fn case(&mut self, slot: usize, window: usize) {
+        if self.is_new(slot) {
+            self.counts[slot].1 = Some(window);
+        }
+    }
+
+    fn settle(&self, slot: usize, case: u64, compared: f64, imputed: f64, test: &mut Test) {
+        let (controls, mine) = self.counts[slot];
+        let mut exposed = 0.0;
+        for (window, trials) in test.windows.iter_mut().enumerate() {
+            exposed += f64::from(controls[window]);
+            let hit = mine.is_some_and(|mine| mine <= window);
+            let all = (exposed + imputed).min(compared) + f64::from(u8::from(hit));
+            trials.add(all / (compared + 1.0), hit);
+        }
+        let packed = controls.iter().fold(case, |h, &n| mix(h ^ u64::from(n)));
+        let mine_mark = mine.map_or(0, |mine| mine as u64 + 1);
+        if mine.is_some() {
+            test.exposure = test.exposure.wrapping_add(mix(mix(case) ^ mine_mark));
+        }
+        test.signature = test.signature.wrapping_add(mix(packed ^ mine_mark));
+    }
+}
+
+/// The finalizer of splitmix64: sums of its values tell sets apart.
+fn mix(x: u64) -> u64 {
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (x ^ (x >> 31)).wrapping_add(0x9e37_79b9_7f4a_7c15)
+}

@@ -1,0 +1,104 @@
+//! Who told the scanners: which earlier contact explains the probes.
+//!
+//! First form: case and control with time order, for each campaign and for all together, of
+//! addresses, /64s and /48s. A pure function of the ledger.
+//!
+//! # Layout
+//! - [`frame`]: the ledger laid out by local and time
+//! - [`evidence`]: what a probe proves by its target
+//! - [`groups`]: remotes as suspects
+//! - [`cases`]: who was probed, by whom, when first
+//! - [`matched`]: the comparison of cases with controls that were as far
+//! - [`tail`]: how likely a coincidence is
+//! - [`select`]: accuse, set aside, ask again
+//! - [`rank`]: from the tests of all campaigns to one list
+//! - [`figures`]: the numbers shown beside a candidate
+
+pub mod cases;
+pub mod evidence;
+pub mod figures;
+pub mod frame;
+pub mod groups;
+pub mod matched;
+pub mod rank;
+pub mod select;
+pub mod tail;
+#[cfg(test)]
+mod tests;
+
+use self::cases::{Cases, under_test};
+use self::frame::Frame;
+use self::groups::Groups;
+use self::matched::{Explains, Matched};
+use self::rank::{Finding, Round};
+use crate::campaign::Campaigns;
+
+pub use self::rank::Verdict;
+
+/// Campaigns that are compared one by one: those with the most cases. The rest counts in the pool.
+const MAX_CAMPAIGNS: usize = 64;
+
+/// What attribution found.
+pub struct Attribution {
+    /// Locals under test, by number in the frame.
+    pub tested: Vec<bool>,
+    /// Their remotes.
+    pub groups: Groups,
+    /// Cases of every campaign that has any.
+    pub cases: Vec<Cases>,
+    /// All campaigns as one.
+    pub pooled: Cases,
+    /// The candidates in rank order.
+    pub findings: Vec<Finding>,
+    /// Different hypotheses that were tested; p is corrected for them.
+    pub hypotheses: usize,
+}
+
+impl Attribution {
+    /// Attributes the exact hits of the ledger.
+    #[must_use]
+    pub fn new(frame: &Frame, campaigns: &Campaigns) -> Attribution {
+        let tested = under_test(frame);
+        let groups = Groups::new(frame, &tested);
+        let cases = Cases::of_campaigns(frame, campaigns, &tested);
+        let pooled = Cases::pooled(frame, &cases);
+        let (rounds, hypotheses) = rounds(frame, &groups, &tested, &cases, &pooled);
+        let findings = rank::rank(frame, campaigns, &groups, &cases, &pooled, rounds);
+        Attribution { tested, groups, cases, pooled, findings, hypotheses }
+    }
+}
+
+/// A round for each campaign that can carry evidence, then one for the pool, which gets what the
+/// campaigns leave.
+fn rounds(frame: &Frame, groups: &Groups, tested: &[bool], cases: &[Cases], pooled: &Cases) -> (Vec<Round>, usize) {
+    let mut single: Vec<&Cases> = cases.iter().filter(|cases| cases.list.len() >= 2).collect();
+    single.sort_by_key(|cases| (std::cmp::Reverse(cases.list.len()), cases.campaign));
+    single.truncate(MAX_CAMPAIGNS);
+    let pool_differs = single.iter().all(|cases| cases.list.len() < pooled.list.len());
+    let single: Vec<Matched> = single.into_iter().map(|cases| Matched::new(frame, groups, tested, cases)).collect();
+    let pool = pool_differs.then(|| Matched::new(frame, groups, tested, pooled));
+
+    let first_passes: Vec<_> = single.iter().map(|matched| matched.pass(&[])).collect();
+    let pool_pass = pool.as_ref().map(|matched| matched.pass(&[]));
+    let in_campaigns: usize = first_passes.iter().map(|tests| select::hypotheses(tests)).sum();
+    let in_pool = pool_pass.as_ref().map_or(0, |tests| select::hypotheses(tests));
+    // The pool and the campaigns share the permitted error between them, half and half.
+    let halves = if pool.is_some() && !single.is_empty() { 2.0 } else { 1.0 };
+    let correction = |hypotheses: usize| (hypotheses.max(1) as f64 * halves).ln();
+
+    let mut rounds = Vec::new();
+    let mut explained: Vec<Explains> = Vec::new();
+    for (matched, first) in single.iter().zip(first_passes) {
+        let ln_correction = correction(in_campaigns);
+        let (accused, left) = select::forward(matched, groups, first.clone(), Vec::new(), ln_correction);
+        explained.extend(accused.iter().map(|accused| accused.explains));
+        rounds.push(Round::new(matched, accused, &first, &left, ln_correction));
+    }
+    if let Some((matched, first)) = pool.as_ref().zip(pool_pass) {
+        let ln_correction = correction(in_pool);
+        let start = if explained.is_empty() { first.clone() } else { matched.pass(&explained) };
+        let (accused, left) = select::forward(matched, groups, start, explained, ln_correction);
+        rounds.push(Round::new(matched, accused, &first, &left, ln_correction));
+    }
+    (rounds, in_campaigns + in_pool)
+}

@@ -1,0 +1,126 @@
+//! Forward selection: the remote that explains best is accused, its cases are set aside, and the
+//! rest is asked again, until nothing that is left could not be chance.
+//!
+//! So a third party that is loaded together with a harvester loses its evidence to the harvester,
+//! and a second harvester behind the same scanner is found among the cases that the first leaves.
+
+use std::collections::HashSet;
+
+use super::groups::Groups;
+use super::matched::{Explains, Matched, Test};
+
+/// Family-wise error: the corrected p up to which somebody is named.
+pub const ALPHA: f64 = 0.01;
+/// Accused at most by one campaign: a bound, far above what data can carry.
+const MAX_ACCUSED: usize = 64;
+/// An address is preferred to its prefix unless the prefix is this many times more convincing.
+const LN_PREFER_SPECIFIC: f64 = std::f64::consts::LN_10;
+/// Remotes that the same cases contacted, in the same windows, can't be told apart if their
+/// likelihoods differ by less (natural logarithm).
+const LN_SAME: f64 = 2.0;
+
+/// How convincing a test is.
+#[derive(Clone, Copy, Debug)]
+pub struct Strength {
+    /// Natural logarithm of p, before correction.
+    pub ln_p: f64,
+    /// The window in which it is so, a position in [`super::matched::WINDOWS`].
+    pub window: usize,
+    /// Cases that had contacted it within the window.
+    pub cases: u32,
+}
+
+/// The strongest window of a test.
+#[must_use]
+pub fn strength(test: &Test) -> Strength {
+    let mut best = Strength { ln_p: 0.0, window: test.windows.len() - 1, cases: 0 };
+    // The longest first, so that a shorter one has to be better to be told.
+    for (window, trials) in test.windows.iter().enumerate().rev() {
+        let cases = trials.successes();
+        if cases == 0 || f64::from(cases) <= trials.expected() {
+            continue;
+        }
+        let ln_p = trials.ln_tail();
+        if ln_p < best.ln_p {
+            best = Strength { ln_p, window, cases };
+        }
+    }
+    best
+}
+
+/// A group that is accused, with those that can't be told from it.
+#[derive(Clone, Debug)]
+pub struct Accused {
+    /// What it explains.
+    pub explains: Explains,
+    /// How convincing, on the cases that the ones before it left.
+    pub strength: Strength,
+    /// It and its twins, by number of group.
+    pub groups: Vec<usize>,
+}
+
+/// How many different hypotheses a first pass tests. Those that could not have become convincing,
+/// whatever the cases had contacted, test nothing (Tarone 1990).
+#[must_use]
+pub fn hypotheses(tests: &[Test]) -> usize {
+    let mut distinct = HashSet::new();
+    for test in tests {
+        for (window, trials) in test.windows.iter().enumerate() {
+            if trials.ln_least() <= ALPHA.ln() {
+                // Equal sums in two windows of one group, or in two groups that no trial tells
+                // apart, are one hypothesis.
+                distinct.insert((test.signature, trials.ln_least().to_bits(), trials.successes()));
+                debug_assert!(window < test.windows.len());
+            }
+        }
+    }
+    distinct.len()
+}
+
+/// Accuses one group after another. `ln_correction` is added to the logarithm of each p. Returns the
+/// accused in order, and the tests of what is left.
+#[must_use]
+pub fn forward(
+    matched: &Matched,
+    groups: &Groups,
+    mut tests: Vec<Test>,
+    mut explained: Vec<Explains>,
+    ln_correction: f64,
+) -> (Vec<Accused>, Vec<Test>) {
+    let mut accused = Vec::new();
+    while accused.len() < MAX_ACCUSED {
+        let strengths: Vec<Strength> = tests.iter().map(strength).collect();
+        let Some(best) = most_convincing(matched, groups, &strengths) else { break };
+        let found = strengths[best];
+        if found.ln_p + ln_correction > ALPHA.ln() || found.cases < 2 {
+            break;
+        }
+        let twins = (0..tests.len()).filter(|&other| {
+            let same_level = groups.list[matched.candidates[other]].net.prefix_len()
+                == groups.list[matched.candidates[best]].net.prefix_len();
+            other == best
+                || same_level
+                    && tests[other].exposure == tests[best].exposure
+                    && (strengths[other].ln_p - found.ln_p).abs() <= LN_SAME
+        });
+        let explains = Explains { group: matched.candidates[best], window: found.window };
+        let groups = twins.map(|twin| matched.candidates[twin]).collect();
+        accused.push(Accused { explains, strength: found, groups });
+        explained.push(explains);
+        tests = matched.pass(&explained);
+    }
+    (accused, tests)
+}
+
+/// The position of the most convincing test; of nested groups the most specific that carries the
+/// evidence.
+fn most_convincing(matched: &Matched, groups: &Groups, strengths: &[Strength]) -> Option<usize> {
+    let smallest = |a: &usize, b: &usize| strengths[*a].ln_p.total_cmp(&strengths[*b].ln_p);
+    let best = (0..strengths.len()).min_by(smallest)?;
+    let outer = matched.candidates[best];
+    let inner = (0..strengths.len())
+        .filter(|&other| groups.is_inside(matched.candidates[other], outer))
+        .filter(|&other| strengths[other].ln_p <= strengths[best].ln_p + LN_PREFER_SPECIFIC)
+        .min_by(smallest);
+    Some(inner.unwrap_or(best))
+}

@@ -1,0 +1,63 @@
+//! `tattler status`: how the sensor is.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use super::query;
+use crate::agent::Status;
+use crate::socket::Request;
+
+/// How the running sensor is: what it watches, keeps and loses.
+#[derive(clap::Args)]
+#[command(after_help = "Example: tattler status --format json")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    query: query::Arguments,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    arguments.query.ask(&Request::Status {}, table)
+}
+
+/// The status for people: a line for each thing, zeros of give-ups left out.
+fn table(status: &Status) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "{name:<10}  {value}");
+    };
+    line("sensor", format!("tattler {}, running since {}", status.version, status.started));
+    for uplink in &status.uplinks {
+        line("uplink", format!("{}, XDP {}", uplink.interface, uplink.mode));
+    }
+    if status.home.is_empty() {
+        line("home", "nothing yet: no packet counts; set it with --home".to_owned());
+    }
+    for prefix in &status.home {
+        line("home", prefix.to_string());
+    }
+    line("window", format!("{} locals, {} contacts, {} probes", status.locals, status.contacts, status.probes));
+    for events in &status.events {
+        let fates = format!("{} recorded, {} held back, {} lost", events.recorded, events.held_back, events.lost);
+        line(&format!("{}s", events.what), format!("{} matched = {fates}", events.matched));
+    }
+    for gave_up in &status.gave_up {
+        line("gave up", format!("{} packets at {}: {}", gave_up.packets, gave_up.direction, gave_up.reason));
+    }
+    if status.invalid > 0 {
+        line("ring", format!("{} records that no program of ours writes", status.invalid));
+    }
+    line(
+        "store",
+        format!(
+            "{}, {} kB, {} stored, {} lost",
+            status.state,
+            status.store_bytes / 1_000,
+            status.stored,
+            status.store_lost
+        ),
+    );
+    if let Some(failure) = &status.store_failure {
+        line("store", format!("can't write: {failure}"));
+    }
+    text
+}

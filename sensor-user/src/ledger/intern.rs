@@ -1,0 +1,61 @@
+//! Addresses and strings as numbers: rows stay small, and arrays replace look-ups.
+
+use std::collections::HashMap;
+use std::net::Ipv6Addr;
+
+use super::rows::AddrId;
+
+/// Addresses by number and back.
+#[derive(Default)]
+pub(super) struct Addresses {
+    numbers: HashMap<Ipv6Addr, AddrId>,
+    addresses: Vec<Ipv6Addr>,
+}
+
+impl Addresses {
+    pub(super) fn len(&self) -> usize {
+        self.addresses.len()
+    }
+
+    pub(super) fn get(&self, id: AddrId) -> Ipv6Addr {
+        self.addresses[id.0 as usize]
+    }
+
+    pub(super) fn find(&self, address: Ipv6Addr) -> Option<AddrId> {
+        self.numbers.get(&address).copied()
+    }
+
+    /// The number of `address`, a new one if need be. The rows' bounds are its bound.
+    pub(super) fn number(&mut self, address: Ipv6Addr) -> AddrId {
+        *self.numbers.entry(address).or_insert_with(|| {
+            self.addresses.push(address);
+            AddrId(self.addresses.len() as u32 - 1)
+        })
+    }
+}
+
+/// Different strings kept.
+const MAX_STRINGS: usize = 65_536;
+/// Bytes of a string kept.
+const MAX_BYTES: usize = 256;
+
+/// Strings by number. They come from outside: a longer or later one than the bounds allow is not
+/// known.
+#[derive(Default)]
+pub(super) struct Strings {
+    numbers: HashMap<Box<str>, u32>,
+}
+
+impl Strings {
+    pub(super) fn number(&mut self, text: &str) -> Option<u32> {
+        if let Some(&number) = self.numbers.get(text) {
+            return Some(number);
+        }
+        if text.len() > MAX_BYTES || self.numbers.len() >= MAX_STRINGS {
+            return None;
+        }
+        let number = self.numbers.len() as u32;
+        self.numbers.insert(text.into(), number);
+        Some(number)
+    }
+}

@@ -1,0 +1,423 @@
+//! The in-memory index of the window: locals, contacts, probes.
+//!
+//! No I/O and no clock: time comes with the observations. What it keeps does not depend on the
+//! order of arrival, but for the UDP rule, which looks back. Everything has a bound; what had to
+//! leave is counted.
+//!
+//! # Layout
+//! - [`rows`]: what is kept
+//! - [`table`]: how rows are found and how they leave
+//! - [`recent`]: UDP that went out just now
+//! - [`intern`]: addresses and strings as numbers
+
+mod intern;
+mod recent;
+pub mod rows;
+mod table;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::collections::HashSet;
+use std::net::Ipv6Addr;
+
+use ipnet::Ipv6Net;
+use sensor_common::{IidClass, Kind, Proto};
+
+use self::intern::{Addresses, Strings};
+use self::recent::Recent;
+use self::rows::ProbeKey;
+pub use self::rows::{AddrId, ContactRow, Local, Print, ProbeRow};
+use self::table::Table;
+use crate::observation::{Answer, Contact, Observation, Probe, Traits};
+use crate::time::{Span, Time};
+
+/// Answers that came before their probe, remembered until it comes.
+const MAX_EARLY_ANSWERS: usize = 4_096;
+
+/// What the ledger goes by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Locals in these prefixes are meant to be reached: probes of them are no evidence.
+    pub public: Vec<Ipv6Net>,
+    /// How long a temporary address stays valid after its last use. 7 days, as Linux has it.
+    pub validity: Span,
+    /// How far back the ledger looks; `None`: all that was observed counts.
+    pub window: Option<Span>,
+    /// Locals kept. A row takes about 100 bytes with its index.
+    pub max_locals: usize,
+    /// Contacts kept. A row takes about 80 bytes with its index.
+    pub max_contacts: usize,
+    /// Probes kept. A row takes about 160 bytes with its index.
+    pub max_probes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            public: Vec::new(),
+            validity: Span::from_days(7),
+            window: None,
+            max_locals: 200_000,
+            max_contacts: 10_000_000,
+            max_probes: 1_000_000,
+        }
+    }
+}
+
+impl Settings {
+    /// For a running sensor: a window of 30 days.
+    #[must_use]
+    pub fn live() -> Settings {
+        Settings { window: Some(Span::from_days(30)), max_contacts: 2_000_000, ..Settings::default() }
+    }
+}
+
+/// What came in and what had to leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Contacts observed.
+    pub contacts: u64,
+    /// Probes observed.
+    pub probes: u64,
+    /// Answers observed.
+    pub answers: u64,
+    /// UDP probes set aside because the sensor had just started.
+    pub settling: u64,
+    /// UDP probes that were none: the local had just sent from that port or to that source.
+    pub not_probes: u64,
+    /// Locals that left to make room.
+    pub evicted_locals: u64,
+    /// Contacts that left to make room.
+    pub evicted_contacts: u64,
+    /// Probes that left to make room.
+    pub evicted_probes: u64,
+}
+
+/// The index. See the module.
+pub struct Ledger {
+    settings: Settings,
+    addresses: Addresses,
+    devices: Strings,
+    strings: Strings,
+    locals: Table<Local>,
+    contacts: Table<ContactRow>,
+    probes: Table<ProbeRow>,
+    recent: Recent,
+    early_answers: HashSet<ProbeKey>,
+    latest: Time,
+    counts: Counts,
+}
+
+impl Ledger {
+    /// An empty one. Bounds below 1 count as 1.
+    #[must_use]
+    pub fn new(settings: Settings) -> Ledger {
+        Ledger {
+            settings,
+            addresses: Addresses::default(),
+            devices: Strings::default(),
+            strings: Strings::default(),
+            locals: Table::default(),
+            contacts: Table::default(),
+            probes: Table::default(),
+            recent: Recent::default(),
+            early_answers: HashSet::new(),
+            latest: Time(i64::MIN),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes an observation in. `local` and `target` are taken as ours.
+    pub fn observe(&mut self, observation: &Observation) {
+        self.latest = self.latest.max(observation.ts());
+        match observation {
+            Observation::Contact(contact) => self.contact(contact),
+            Observation::Probe(probe) => self.probe(probe),
+            Observation::Answer(answer) => self.answer(answer),
+        }
+    }
+
+    /// The operating system says that `address` is temporary (RFC 8981).
+    pub fn mark_temporary(&mut self, address: Ipv6Addr) {
+        self.mark(address, true);
+    }
+
+    /// The operating system says that `address` is not temporary.
+    pub fn mark_stable(&mut self, address: Ipv6Addr) {
+        self.mark(address, false);
+    }
+
+    /// Forgets what is older than the window. Without a window nothing is.
+    pub fn prune(&mut self, now: Time) {
+        let Some(window) = self.settings.window else { return };
+        let from = now - window;
+        self.contacts.retain(|row| row.last >= from);
+        self.probes.retain(|row| row.last >= from);
+        self.locals.retain(|local| local.told >= from);
+        self.compact();
+    }
+
+    /// What it goes by.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What came in and what had to leave.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// How many numbers of addresses are in use: each is below this.
+    #[must_use]
+    pub fn addresses(&self) -> usize {
+        self.addresses.len()
+    }
+
+    /// The address with a number.
+    #[must_use]
+    pub fn address(&self, id: AddrId) -> Ipv6Addr {
+        self.addresses.get(id)
+    }
+
+    /// The number of an address, if the ledger knows it.
+    #[must_use]
+    pub fn id(&self, address: Ipv6Addr) -> Option<AddrId> {
+        self.addresses.find(address)
+    }
+
+    /// A local, if the address is one.
+    #[must_use]
+    pub fn local(&self, id: AddrId) -> Option<&Local> {
+        self.locals.get(id)
+    }
+
+    /// All locals, in no order.
+    #[must_use]
+    pub fn locals(&self) -> &[Local] {
+        self.locals.rows()
+    }
+
+    /// All contacts, in no order.
+    #[must_use]
+    pub fn contacts(&self) -> &[ContactRow] {
+        self.contacts.rows()
+    }
+
+    /// All probes, in no order.
+    #[must_use]
+    pub fn probes(&self) -> &[ProbeRow] {
+        self.probes.rows()
+    }
+
+    /// The first and the last time of anything kept.
+    #[must_use]
+    pub fn span(&self) -> Option<(Time, Time)> {
+        let contacts = self.contacts().iter().map(|row| (row.first, row.last));
+        let probes = self.probes().iter().map(|row| (row.first, row.last));
+        contacts.chain(probes).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
+    fn contact(&mut self, contact: &Contact) {
+        self.counts.contacts += 1;
+        let (first, last) = (contact.ts, contact.ts.max(contact.last));
+        self.room_for_contact();
+        let local = self.local_row(contact.local, last);
+        let remote = self.addresses.number(contact.remote);
+        let device = contact.device.as_deref().and_then(|name| self.devices.number(name));
+        if let Some(row) = self.locals.get_mut(local) {
+            row.used = Some(row.used.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
+            // The smallest of contradictory numbers would depend on the order of arrival; names
+            // that change are rare, and the last word is as good as any.
+            row.device = device.or(row.device);
+        }
+        if contact.proto == Proto::Udp {
+            self.recent.sent(local, contact.local_port, remote, first, last);
+        }
+        if let Some(row) = self.contacts.get_mut((local, remote, contact.proto, contact.port)) {
+            row.first = row.first.min(first);
+            row.last = row.last.max(last);
+            row.count = row.count.saturating_add(contact.count);
+        } else {
+            let &Contact { proto, port, count, .. } = contact;
+            self.contacts.insert(ContactRow { local, remote, first, last, count, port, proto });
+        }
+    }
+
+    fn probe(&mut self, probe: &Probe) {
+        self.counts.probes += 1;
+        if probe.settling && probe.kind == Kind::Udp {
+            self.counts.settling += 1;
+            return;
+        }
+        self.room_for_probe();
+        if probe.answered {
+            // First, since it may make room and give out new numbers.
+            self.expose(probe.target, probe.ts);
+        }
+        let source = self.addresses.number(probe.source);
+        let target = self.addresses.number(probe.target);
+        if probe.kind == Kind::Udp && self.recent.explains(target, probe.port, source, probe.ts) {
+            self.counts.not_probes += 1;
+            return;
+        }
+        let key = (source, target, probe.kind, probe.port);
+        let answered = probe.answered || self.early_answers.remove(&key);
+        let print = self.print(&probe.traits);
+        let hops = probe.traits.hop_limit.filter(|&hop| hop < 64).map_or(0, |hop| 1u64 << hop);
+        if let Some(row) = self.probes.get_mut(key) {
+            if (probe.ts, print) < (row.first, row.print) {
+                row.print = print;
+            }
+            row.first = row.first.min(probe.ts);
+            row.last = row.last.max(probe.ts);
+            row.count = row.count.saturating_add(probe.count.max(1));
+            row.contacted_source |= probe.contacted_source;
+            row.answered |= answered;
+            row.hops |= hops;
+        } else {
+            let &Probe { kind, port, contacted_source, .. } = probe;
+            let (first, last, count) = (probe.ts, probe.ts, probe.count.max(1));
+            self.probes.insert(ProbeRow {
+                source,
+                target,
+                first,
+                last,
+                count,
+                port,
+                kind,
+                contacted_source,
+                answered,
+                hops,
+                print,
+            });
+        }
+    }
+
+    fn answer(&mut self, answer: &Answer) {
+        self.counts.answers += 1;
+        self.expose(answer.target, answer.ts);
+        if self.early_answers.len() >= MAX_EARLY_ANSWERS && self.addresses.find(answer.source).is_none() {
+            return;
+        }
+        let (source, target) = (self.addresses.number(answer.source), self.addresses.number(answer.target));
+        let key = (source, target, answer.kind, answer.port);
+        if let Some(row) = self.probes.get_mut(key) {
+            row.answered = true;
+        } else if self.early_answers.len() < MAX_EARLY_ANSWERS {
+            self.early_answers.insert(key);
+        }
+    }
+
+    fn expose(&mut self, address: Ipv6Addr, at: Time) {
+        let id = self.local_row(address, at);
+        if let Some(row) = self.locals.get_mut(id) {
+            row.exposed = true;
+        }
+    }
+
+    fn mark(&mut self, address: Ipv6Addr, temporary: bool) {
+        // Without a clock, what the operating system says counts as told at the latest time known.
+        let id = self.local_row(address, self.latest);
+        if let Some(row) = self.locals.get_mut(id) {
+            row.temporary = Some(temporary);
+        }
+    }
+
+    /// The number of a local's row, which is made if it is not there.
+    fn local_row(&mut self, address: Ipv6Addr, at: Time) -> AddrId {
+        if self.addresses.find(address).and_then(|id| self.locals.get(id)).is_none()
+            && self.locals.rows().len() >= self.settings.max_locals.max(1)
+        {
+            let gone = self.locals.evict(|local| (local.used.is_some(), local.told));
+            self.counts.evicted_locals += gone as u64;
+            self.compact();
+        }
+        let id = self.addresses.number(address);
+        if let Some(row) = self.locals.get_mut(id) {
+            row.told = row.told.max(at);
+        } else {
+            self.locals.insert(Local {
+                address: id,
+                used: None,
+                iid: IidClass::of(&address.octets()),
+                temporary: None,
+                public: self.settings.public.iter().any(|net| net.contains(&address)),
+                exposed: false,
+                device: None,
+                told: at,
+            });
+        }
+        id
+    }
+
+    fn room_for_contact(&mut self) {
+        if self.contacts.rows().len() >= self.settings.max_contacts.max(1) {
+            self.counts.evicted_contacts += self.contacts.evict(|row| row.last) as u64;
+            self.compact();
+        }
+    }
+
+    /// Outsiders decide how many probes there are: those of addresses that nobody uses leave first,
+    /// so that a sweep does not push the evidence out.
+    fn room_for_probe(&mut self) {
+        if self.probes.rows().len() >= self.settings.max_probes.max(1) {
+            let locals = &self.locals;
+            let used = |id| locals.get(id).is_some_and(|local| local.used.is_some());
+            self.counts.evicted_probes += self.probes.evict(|row| (used(row.target), row.last)) as u64;
+            self.compact();
+        } else if self.addresses.len() >= self.address_bound() {
+            self.compact();
+        }
+    }
+
+    /// Addresses without a row (of probes that were none, of answers) are dropped at this number.
+    fn address_bound(&self) -> usize {
+        let Settings { max_locals, max_contacts, max_probes, .. } = self.settings;
+        max_locals.saturating_add(max_contacts).saturating_add(max_probes.saturating_mul(2)).saturating_add(65_536)
+    }
+
+    /// Drops contacts of locals that left and numbers that no row uses, and gives out new ones.
+    fn compact(&mut self) {
+        let old = std::mem::take(&mut self.addresses);
+        let mut new = Addresses::default();
+        self.locals.retain(|row| {
+            row.address = new.number(old.get(row.address));
+            true
+        });
+        let locals = &self.locals;
+        let gone = self.contacts.retain(|row| {
+            let Some(local) = new.find(old.get(row.local)).filter(|&id| locals.get(id).is_some()) else {
+                return false;
+            };
+            row.local = local;
+            row.remote = new.number(old.get(row.remote));
+            true
+        });
+        self.counts.evicted_contacts += gone as u64;
+        self.probes.retain(|row| {
+            row.source = new.number(old.get(row.source));
+            row.target = new.number(old.get(row.target));
+            true
+        });
+        self.addresses = new;
+        self.recent.clear();
+        self.early_answers.clear();
+    }
+
+    fn print(&mut self, traits: &Traits) -> Print {
+        Print {
+            hop_limit: traits.hop_limit,
+            tcp_flags: traits.tcp_flags,
+            source_port: traits.source_port,
+            icmp_id: traits.icmp_id,
+            icmp_seq: traits.icmp_seq,
+            payload_len: traits.payload_len,
+            window: traits.window,
+            flow_label: traits.flow_label,
+            payload_hash: traits.payload_hash.as_deref().and_then(|text| self.strings.number(text)),
+            tcp_options: traits.tcp_options.as_deref().and_then(|text| self.strings.number(text)),
+        }
+    }
+}

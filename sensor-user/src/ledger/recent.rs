@@ -1,0 +1,68 @@
+//! The UDP rule, applied again: a packet to a port that just sent, or from a remote that was just
+//! spoken to, is no probe, even if the kernel forgot.
+
+use std::collections::HashMap;
+
+use super::rows::AddrId;
+use crate::time::{Span, Time};
+
+/// How long UDP that went out explains UDP that comes in. Like the kernel's rule: five minutes, and
+/// one more because ports and pairs are told once a minute.
+const MEMORY: Span = Span::from_seconds(360);
+/// Ports and pairs remembered; 64 bytes each.
+const MAX: usize = 262_144;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    Port(AddrId, u16),
+    Pair(AddrId, AddrId),
+}
+
+/// When locals sent UDP from which port and to whom. Addresses are numbers, so it is emptied when
+/// numbers change.
+#[derive(Default)]
+pub(super) struct Recent {
+    sent: HashMap<Key, (Time, Time)>,
+    latest: Time,
+}
+
+impl Recent {
+    /// UDP went out between `first` and `last`.
+    pub(super) fn sent(&mut self, local: AddrId, port: Option<u16>, remote: AddrId, first: Time, last: Time) {
+        self.latest = self.latest.max(last);
+        if self.sent.len() + 2 > MAX {
+            self.make_room();
+        }
+        let keys = [port.map(|port| Key::Port(local, port)), Some(Key::Pair(local, remote))];
+        for key in keys.into_iter().flatten() {
+            let span = self.sent.entry(key).or_insert((first, last));
+            if first <= span.1 + MEMORY && last + MEMORY >= span.0 {
+                *span = (span.0.min(first), span.1.max(last));
+            } else if first > span.1 {
+                *span = (first, last);
+            }
+        }
+    }
+
+    /// Whether UDP that came in at `at` follows UDP that went out before.
+    pub(super) fn explains(&self, local: AddrId, port: u16, remote: AddrId, at: Time) -> bool {
+        [Key::Port(local, port), Key::Pair(local, remote)]
+            .iter()
+            .filter_map(|key| self.sent.get(key))
+            .any(|&(first, last)| first < at && at - last < MEMORY)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.sent.clear();
+    }
+
+    fn make_room(&mut self) {
+        let horizon = self.latest - MEMORY;
+        self.sent.retain(|_, span| span.1 > horizon);
+        if self.sent.len() > MAX / 2 {
+            // All of them within minutes: the rule is a second line, and what it forgets the
+            // kernel's own tables still know.
+            self.sent.clear();
+        }
+    }
+}

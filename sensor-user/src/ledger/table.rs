@@ -1,0 +1,100 @@
+//! Rows with a key, and the two ways in which they leave: by a rule, and to make room.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// A row that can be found by a part of itself.
+pub(super) trait Row {
+    type Key: Copy + Eq + Hash;
+    fn key(&self) -> Self::Key;
+}
+
+/// Rows in the order of their arrival and an index over them. Keys are hashed with a secret, since
+/// outsiders choose the addresses in them.
+pub(super) struct Table<R: Row> {
+    rows: Vec<R>,
+    index: HashMap<R::Key, u32>,
+}
+
+impl<R: Row> Default for Table<R> {
+    fn default() -> Self {
+        Table { rows: Vec::new(), index: HashMap::new() }
+    }
+}
+
+impl<R: Row> Table<R> {
+    pub(super) fn rows(&self) -> &[R] {
+        &self.rows
+    }
+
+    pub(super) fn get(&self, key: R::Key) -> Option<&R> {
+        self.index.get(&key).map(|&i| &self.rows[i as usize])
+    }
+
+    pub(super) fn get_mut(&mut self, key: R::Key) -> Option<&mut R> {
+        self.index.get(&key).map(|&i| &mut self.rows[i as usize])
+    }
+
+    /// Adds a row whose key is not there yet.
+    pub(super) fn insert(&mut self, row: R) -> &mut R {
+        let at = self.rows.len();
+        self.index.insert(row.key(), at as u32);
+        self.rows.push(row);
+        &mut self.rows[at]
+    }
+
+    /// Keeps the rows that `keep` wants; it may change them, keys included. Returns how many left.
+    pub(super) fn retain(&mut self, keep: impl FnMut(&mut R) -> bool) -> usize {
+        let before = self.rows.len();
+        self.rows.retain_mut(keep);
+        self.index.clear();
+        self.index.extend(self.rows.iter().enumerate().map(|(i, row)| (row.key(), i as u32)));
+        before - self.rows.len()
+    }
+
+    /// Removes the sixteenth of the rows (at least one) whose `rank` is lowest, so that the cost of
+    /// making room is spread over the many rows that then fit. Returns how many left.
+    pub(super) fn evict<K: Ord + Copy>(&mut self, mut rank: impl FnMut(&R) -> K) -> usize {
+        let mut quota = (self.rows.len() / 16).max(1).min(self.rows.len());
+        if quota == 0 {
+            return 0;
+        }
+        let mut ranks: Vec<K> = self.rows.iter().map(&mut rank).collect();
+        let (below, &mut limit, _) = ranks.select_nth_unstable(quota - 1);
+        let mut ties = quota - below.iter().filter(|&&r| r < limit).count();
+        quota = self.retain(|row| {
+            let r = rank(row);
+            if r == limit && ties > 0 {
+                ties -= 1;
+                return false;
+            }
+            r >= limit
+        });
+        quota
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Row for (u32, u32) {
+        type Key = u32;
+        fn key(&self) -> u32 {
+            self.0
+        }
+    }
+
+    #[test]
+    fn making_room_takes_a_sixteenth_of_the_lowest_rank_and_leaves_the_index_right() {
+        let mut table = Table::default();
+        for i in 0..32 {
+            table.insert((i, 100 - i));
+        }
+        assert_eq!(table.evict(|row| row.1), 2);
+        assert!(table.get(31).is_none() && table.get(30).is_none());
+        assert_eq!(table.get(29), Some(&(29, 71)));
+        assert_eq!(table.evict(|_| 0), 1, "ties leave one by one, never all together");
+        assert_eq!(Table::<(u32, u32)>::default().evict(|row| row.1), 0);
+    }
+}

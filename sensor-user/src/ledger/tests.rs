@@ -1,0 +1,179 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn addr(text: &str) -> Ipv6Addr {
+    text.parse().unwrap()
+}
+
+fn contact(ts: i64, local: &str, remote: &str, proto: Proto, port: u16) -> Contact {
+    let (local, remote) = (addr(local), addr(remote));
+    let ts = Time::from_seconds(ts);
+    Contact { ts, last: ts, local, remote, proto, port, local_port: None, count: 1, name: None, device: None }
+}
+
+fn probe(ts: i64, source: &str, target: &str, kind: Kind, port: u16) -> Probe {
+    Probe {
+        ts: Time::from_seconds(ts),
+        source: addr(source),
+        target: addr(target),
+        kind,
+        port,
+        count: 1,
+        traits: Traits::default(),
+        contacted_source: false,
+        answered: false,
+        settling: false,
+        device: None,
+    }
+}
+
+const LOCAL: &str = "2001:db8::e014:9aff:5e49:ecb3";
+const SITE: &str = "2a05::80";
+const SCANNER: &str = "2a0d:5600::29";
+
+fn ledger(observations: &[Observation]) -> Ledger {
+    let mut ledger = Ledger::new(Settings::default());
+    observations.iter().for_each(|o| ledger.observe(o));
+    ledger
+}
+
+#[test]
+fn the_same_first_contact_told_twice_and_late_is_one_row() {
+    let at = |ts| Observation::Contact(contact(ts, LOCAL, SITE, Proto::Tcp, 443));
+    let ledger = ledger(&[at(50), at(10), at(90)]);
+    let [row] = ledger.contacts() else { panic!("one row") };
+    assert_eq!((row.first, row.last, row.count), (Time::from_seconds(10), Time::from_seconds(90), 3));
+    assert_eq!(ledger.locals()[0].used, Some((Time::from_seconds(10), Time::from_seconds(90))));
+}
+
+#[test]
+fn udp_to_a_port_that_just_sent_is_no_probe() {
+    let sent = Contact { local_port: Some(5_000), ..contact(0, LOCAL, SITE, Proto::Udp, 123) };
+    let observations = [
+        Observation::Contact(sent),
+        Observation::Probe(probe(10, SCANNER, LOCAL, Kind::Udp, 5_000)),
+        Observation::Probe(probe(10, SCANNER, LOCAL, Kind::Udp, 5_001)),
+        Observation::Probe(probe(10, SITE, LOCAL, Kind::Udp, 5_002)),
+        Observation::Probe(probe(360, SCANNER, LOCAL, Kind::Udp, 5_000)),
+    ];
+    let ledger = ledger(&observations);
+    assert_eq!(ledger.counts().not_probes, 2);
+    assert_eq!(ledger.probes().iter().map(|row| row.port).collect::<Vec<_>>(), [5_001, 5_000]);
+}
+
+#[test]
+fn udp_probes_while_the_sensor_settles_are_no_evidence() {
+    let ledger = ledger(&[
+        Observation::Probe(Probe { settling: true, ..probe(0, SCANNER, LOCAL, Kind::Udp, 53) }),
+        Observation::Probe(Probe { settling: true, ..probe(0, SCANNER, LOCAL, Kind::Syn, 53) }),
+    ]);
+    assert_eq!((ledger.counts().settling, ledger.probes().len()), (1, 1));
+}
+
+#[test]
+fn an_answer_marks_the_probe_and_exposes_the_local_even_if_it_comes_first() {
+    let asked = Observation::Probe(probe(5, SCANNER, LOCAL, Kind::Echo, 0));
+    let (source, target) = (addr(SCANNER), addr(LOCAL));
+    let answered = Observation::Answer(Answer { ts: Time::from_seconds(5), source, target, kind: Kind::Echo, port: 0 });
+    for order in [[&asked, &answered], [&answered, &asked]] {
+        let ledger = ledger(&order.map(Clone::clone));
+        assert!(ledger.probes()[0].answered && ledger.locals()[0].exposed);
+        assert_eq!(ledger.locals()[0].used, None, "an answer is no use");
+    }
+}
+
+#[test]
+fn echo_requests_that_count_hops_are_a_path_probe() {
+    let at = |hop| {
+        let traits = Traits { hop_limit: Some(hop), ..Traits::default() };
+        Observation::Probe(Probe { traits, ..probe(hop.into(), SCANNER, LOCAL, Kind::Echo, 0) })
+    };
+    assert!(ledger(&[1, 2, 3, 4].map(at)).probes()[0].is_path_probe());
+    assert!(!ledger(&[50, 51, 53, 54].map(at)).probes()[0].is_path_probe());
+}
+
+#[test]
+fn when_full_the_oldest_leave_and_sweeps_before_evidence() {
+    let mut ledger = Ledger::new(Settings { max_locals: 4, max_contacts: 8, max_probes: 4, ..Settings::default() });
+    for i in 0..40 {
+        let local = format!("2001:db8::{:x}:1:2:3", 0x1000 + i / 4);
+        ledger.observe(&Observation::Contact(contact(i, &local, &format!("2a05::{i:x}"), Proto::Tcp, 443)));
+    }
+    let hit = "2001:db8::1009:1:2:3";
+    ledger.observe(&Observation::Probe(probe(41, SCANNER, hit, Kind::Echo, 0)));
+    for i in 42..60 {
+        ledger.observe(&Observation::Probe(probe(i, SCANNER, &format!("2001:db8::{i}"), Kind::Echo, 0)));
+    }
+    assert!(ledger.locals().len() <= 4 && ledger.contacts().len() <= 8 && ledger.probes().len() <= 4);
+    assert!(ledger.probes().iter().any(|row| ledger.address(row.target) == addr(hit)));
+    let counts = ledger.counts();
+    assert_eq!(counts.evicted_contacts + ledger.contacts().len() as u64, 40);
+    assert_eq!(counts.evicted_probes + ledger.probes().len() as u64, 19);
+    assert_eq!(counts.evicted_locals + ledger.locals().len() as u64, 10);
+}
+
+#[test]
+fn pruning_forgets_what_is_older_than_the_window_and_nothing_else() {
+    let mut ledger = Ledger::new(Settings::live());
+    let day = 86_400;
+    ledger.observe(&Observation::Contact(contact(0, LOCAL, SITE, Proto::Tcp, 443)));
+    ledger.observe(&Observation::Contact(contact(20 * day, LOCAL, "2a05::81", Proto::Tcp, 443)));
+    ledger.observe(&Observation::Contact(contact(0, "2001:db8::1:2:3:4", SITE, Proto::Tcp, 443)));
+    ledger.prune(Time::from_seconds(40 * day));
+    assert_eq!((ledger.contacts().len(), ledger.locals().len(), ledger.addresses()), (1, 1, 2));
+    assert_eq!(ledger.id(addr(SITE)), None);
+    ledger.observe(&Observation::Contact(contact(40 * day, LOCAL, "2a05::81", Proto::Tcp, 443)));
+    assert_eq!(ledger.contacts()[0].count, 2, "numbers changed and rows are still found");
+}
+
+prop_compose! {
+    /// Few addresses, ports and times, so that everything collides: locals that are remotes too.
+    pub(crate) fn any_observation()(
+        what in 0..3u8, ts in -5..5i64, back in -5..5i64, a in 0..6u8, b in 0..6u8,
+        kind in 0..4usize, port in 0..3u16, count in prop_oneof![Just(0), Just(1), Just(u32::MAX)],
+        flag in any::<bool>(), extreme in 0..20u8,
+    ) -> Observation {
+        let address = |n: u8| {
+            let iid = if n < 2 { u64::from(n) } else { 0x1234_5678_9abc_def0 + u64::from(n) };
+            Ipv6Addr::from((0x2001_0db8u128 << 96) | u128::from(iid))
+        };
+        let ts = match extreme { 0 => Time(i64::MAX), 1 => Time(i64::MIN), _ => Time::from_seconds(ts * 100) };
+        let kind = Kind::ALL[kind];
+        match what {
+            0 => Observation::Contact(Contact {
+                ts, last: ts + Span::from_seconds(back * 100), local: address(a), remote: address(b),
+                proto: kind.proto(), port, local_port: flag.then_some(port), count, name: None,
+                device: None,
+            }),
+            1 => Observation::Probe(Probe {
+                ts, source: address(b), target: address(a), kind, port, count,
+                traits: Traits { hop_limit: Some(port as u8), ..Traits::default() },
+                contacted_source: flag, answered: extreme % 2 == 0, settling: extreme == 7, device: None,
+            }),
+            _ => Observation::Answer(Answer { ts, source: address(b), target: address(a), kind, port }),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_is_observed_panics_and_bounds_hold(
+        observations in prop::collection::vec(any_observation(), 0..200),
+        window in prop::option::of(0..1_000i64),
+    ) {
+        let mut ledger = Ledger::new(Settings {
+            max_locals: 3, max_contacts: 5, max_probes: 5, window: window.map(Span::from_seconds), ..Settings::default()
+        });
+        for (i, observation) in observations.iter().enumerate() {
+            ledger.observe(observation);
+            if i % 17 == 0 {
+                ledger.prune(observation.ts());
+            }
+            prop_assert!(ledger.locals().len() <= 3 && ledger.contacts().len() <= 5 && ledger.probes().len() <= 5);
+        }
+        for row in ledger.contacts() {
+            prop_assert!(row.first <= row.last && ledger.local(row.local).is_some());
+        }
+    }
+}

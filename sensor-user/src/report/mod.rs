@@ -1,0 +1,255 @@
+//! What attribution found, as the JSON contract `tattler.report/1`, as an explanation, as tables.
+
+use ipnet::Ipv6Net;
+use serde::{Deserialize, Serialize};
+use std::net::Ipv6Addr;
+
+use crate::attribution::figures::{Figures, Visitors, figures, unexplained};
+use crate::attribution::frame::Frame;
+use crate::attribution::rank::Finding;
+use crate::attribution::{Attribution, Verdict, tail};
+use crate::campaign::{Campaign, Campaigns};
+use crate::ledger::{AddrId, Ledger};
+use crate::time::{Span, Time};
+
+pub mod explain;
+pub mod table;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use explain::{Explanation, explain};
+pub use table::{explanation_text, suspects_table};
+
+/// The name of the contract.
+pub const SCHEMA: &str = "tattler.report/1";
+/// Campaigns listed, those with the most exact hits first to stay; and sources, prefixes and ports
+/// of each. Outsiders decide how many there are.
+const MAX_LISTED: usize = 1_000;
+
+/// What to report.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Candidates listed at most; 0: all.
+    pub top: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { top: 20 }
+    }
+}
+
+/// The report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The time that it covers.
+    pub window: Window,
+    /// Locals seen in use.
+    pub locals: u64,
+    /// Locals that were exact hits.
+    pub probed_locals: u64,
+    /// Probes, repeats included.
+    pub probes: u64,
+    /// The share of exact hits that no accused one explains; null without exact hits.
+    pub unexplained_share: Option<f64>,
+    /// The scanners, in order of their first probe.
+    pub campaigns: Vec<CampaignReport>,
+    /// Who may have told them, in rank order.
+    pub candidates: Vec<Candidate>,
+}
+
+/// The time that a report covers: the first and the last observation in it; null if there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// First.
+    pub from: Option<Time>,
+    /// Last.
+    pub to: Option<Time>,
+}
+
+/// A scanner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CampaignReport {
+    /// `c1` is the one seen first.
+    pub id: String,
+    /// What it does and from where.
+    pub label: String,
+    /// Its sources, the first thousand.
+    pub sources: Vec<Ipv6Addr>,
+    /// Their prefixes.
+    pub prefixes: Vec<Ipv6Net>,
+    /// What its probes are made of: echo, syn, udp, tcp-other.
+    pub kinds: Vec<String>,
+    /// Ports that it tries, the first thousand.
+    pub ports: Vec<u16>,
+    /// Its probes, repeats included.
+    pub probes: u64,
+    /// Different targets.
+    pub targets: u64,
+    /// Its first probe.
+    pub first: Time,
+    /// Its last probe.
+    pub last: Time,
+}
+
+/// A remote, or several that can't be told apart, contacted before an exact hit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// From 1.
+    pub rank: u64,
+    /// What is said of it.
+    pub verdict: Verdict,
+    /// The remotes.
+    pub members: Vec<Ipv6Addr>,
+    /// The prefix accused. Of members that can't be told apart the /48 or longer that holds them all;
+    /// if none does, the first one's, lest somebody block half of the internet.
+    pub prefix: Ipv6Net,
+    /// Decimal logarithm of 1 / p, where p is that of the matched comparison after correction for
+    /// everything tested. From 2 on it names; below 0 chance does it easily.
+    pub score: Option<f64>,
+    /// The probability that it leaks at all; null: not computed yet.
+    pub probability: Option<f64>,
+    /// For the accused: the share of its visitors that were then probed by its campaigns.
+    pub leak_probability: Option<f64>,
+    /// Clopper and Pearson's interval of that share.
+    pub leak_interval_95: Option<[f64; 2]>,
+    /// Probes of its campaigns that hit its visitors within the window that is the evidence.
+    pub explained_probes: u64,
+    /// The visitors that they hit.
+    pub explained_locals: u64,
+    /// Devices of those; null where unknown.
+    pub devices: Option<u64>,
+    /// Temporary locals that contacted it, in time to be evidence.
+    pub contacted: u64,
+    /// Those of them that its campaigns then probed.
+    pub contacted_probed: u64,
+    /// Fisher's p of the 2x2 table, uncorrected, for readers who know it.
+    pub fisher_p: Option<f64>,
+    /// The count of 2015: probed locals that had contacted it before.
+    pub distinct_count: u64,
+    /// Seconds from the last new contact with it to the first probe, the median.
+    pub median_lag_seconds: Option<f64>,
+    /// Campaigns that it explains, or, if it is not accused, that hit its visitors.
+    pub campaigns: Vec<String>,
+}
+
+/// Everything that a report or an explanation is made from.
+pub(crate) struct Findings<'l> {
+    pub(crate) frame: Frame<'l>,
+    pub(crate) campaigns: Campaigns,
+    pub(crate) attribution: Attribution,
+    pub(crate) visitors: Visitors,
+}
+
+impl<'l> Findings<'l> {
+    pub(crate) fn new(ledger: &'l Ledger) -> Findings<'l> {
+        let frame = Frame::new(ledger);
+        let campaigns = Campaigns::new(&frame);
+        let attribution = Attribution::new(&frame, &campaigns);
+        let visitors = Visitors::new(&frame, &attribution.tested);
+        Findings { frame, campaigns, attribution, visitors }
+    }
+
+    pub(crate) fn figures(&self, finding: &Finding) -> Figures {
+        figures(&self.frame, &self.campaigns, &self.attribution, &self.visitors, finding)
+    }
+
+    fn addresses(&self, ids: &[AddrId]) -> Vec<Ipv6Addr> {
+        ids.iter().map(|&id| self.frame.ledger.address(id)).collect()
+    }
+
+    pub(crate) fn candidate(&self, rank: usize, finding: &Finding) -> Candidate {
+        let figures = self.figures(finding);
+        let members = self.addresses(&figures.members);
+        let table = figures.table;
+        let contacted = table.contacted_probed + table.contacted_spared;
+        let accused = finding.verdict.accuses() && contacted > 0;
+        let finite = |x: f64| x.is_finite().then_some(x);
+        Candidate {
+            rank: rank as u64 + 1,
+            verdict: finding.verdict,
+            prefix: match common_prefix(&members) {
+                common if finding.groups.len() > 1 && common.prefix_len() >= 48 => common,
+                _ => self.attribution.groups.list[finding.groups[0]].net,
+            },
+            members,
+            score: finite(finding.score),
+            probability: None,
+            leak_probability: accused.then(|| table.contacted_probed as f64 / contacted as f64),
+            leak_interval_95: accused.then(|| tail::clopper_pearson(table.contacted_probed, contacted)),
+            explained_probes: figures.explained_probes,
+            explained_locals: figures.explained_locals.len() as u64,
+            devices: figures.devices,
+            contacted,
+            contacted_probed: table.contacted_probed,
+            fisher_p: finite(figures.fisher_p),
+            distinct_count: figures.distinct_count,
+            median_lag_seconds: figures.median_lag.map(Span::seconds),
+            campaigns: figures.campaigns.iter().map(|&c| self.campaigns.list[c].id.clone()).collect(),
+        }
+    }
+}
+
+/// Reports what the ledger says.
+#[must_use]
+pub fn report(ledger: &Ledger, options: &Options) -> Report {
+    let findings = Findings::new(ledger);
+    let (exact, open) = unexplained(&findings.frame, &findings.campaigns, &findings.attribution, &findings.visitors);
+    let span = ledger.span();
+    Report {
+        schema: SCHEMA.to_owned(),
+        window: Window { from: span.map(|span| span.0), to: span.map(|span| span.1) },
+        locals: findings.frame.len() as u64,
+        probed_locals: findings.attribution.pooled.list.len() as u64,
+        probes: ledger.probes().iter().map(|row| u64::from(row.count)).sum(),
+        unexplained_share: (exact > 0).then(|| open as f64 / exact as f64),
+        campaigns: listed(&findings.campaigns).map(|campaign| campaign_report(&findings, campaign)).collect(),
+        candidates: top(&findings.attribution.findings, options.top)
+            .enumerate()
+            .map(|(rank, finding)| findings.candidate(rank, finding))
+            .collect(),
+    }
+}
+
+/// The candidates that are listed. Those that probe back come last, and would never be seen in a
+/// short list: up to a quarter of it is theirs, unless the accused need it.
+fn top(findings: &[Finding], top: usize) -> impl Iterator<Item = &Finding> {
+    let leaks = findings.partition_point(|finding| finding.verdict != Verdict::ProbesBack);
+    let accused = findings.iter().filter(|finding| finding.verdict.accuses()).count();
+    let top = if top == 0 { findings.len() } else { top };
+    let back = (findings.len() - leaks).min((top / 4).max(top.saturating_sub(leaks))).min(top.saturating_sub(accused));
+    findings[..leaks].iter().take(top - back).chain(findings[leaks..].iter().take(back))
+}
+
+fn listed(campaigns: &Campaigns) -> impl Iterator<Item = &Campaign> {
+    let mut weights: Vec<(usize, u64)> = campaigns.list.iter().map(|c| (c.exact_targets, c.probes)).collect();
+    weights.sort_unstable_by(|a, b| b.cmp(a));
+    let least = weights.get(MAX_LISTED).copied();
+    campaigns.list.iter().filter(move |c| least.is_none_or(|least| (c.exact_targets, c.probes) > least))
+}
+
+fn campaign_report(findings: &Findings, campaign: &Campaign) -> CampaignReport {
+    CampaignReport {
+        id: campaign.id.clone(),
+        label: campaign.label.clone(),
+        sources: findings.addresses(&campaign.sources[..campaign.sources.len().min(MAX_LISTED)]),
+        prefixes: campaign.prefixes.iter().take(MAX_LISTED).copied().collect(),
+        kinds: campaign.kinds.iter().map(|kind| kind.as_str().to_owned()).collect(),
+        ports: campaign.ports.iter().take(MAX_LISTED).copied().collect(),
+        probes: campaign.probes,
+        targets: campaign.targets as u64,
+        first: campaign.first,
+        last: campaign.last,
+    }
+}
+
+/// The longest prefix that holds all of them.
+fn common_prefix(members: &[Ipv6Addr]) -> Ipv6Net {
+    let bits = members.iter().map(|&member| u128::from(member));
+    let differ = bits.clone().zip(bits.skip(1)).fold(0, |acc, (a, b)| acc | (a ^ b));
+    let first = members.first().copied().unwrap_or(Ipv6Addr::UNSPECIFIED);
+    Ipv6Net::new(first, differ.leading_zeros() as u8).unwrap_or_default().trunc()
+}

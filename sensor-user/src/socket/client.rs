@@ -1,0 +1,86 @@
+//! The side of the commands. Blocking and without tokio, so that a query starts at once.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use thiserror::Error;
+
+use super::{Request, Response};
+use crate::reason::reason;
+
+/// Attribution over a full window may take its time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum AskError {
+    /// No sensor there.
+    #[error("cannot reach the sensor at {}: {}; is `tattler run` running? name its socket with --socket", path.display(), reason(source))]
+    Unreachable {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A sensor, but not for us.
+    #[error("cannot reach the sensor at {}: permission denied; ask as root or as a member of the group tattler", path.display())]
+    Forbidden {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The sensor went away, or is stuck.
+    #[error("the sensor at {} did not answer: {}", path.display(), reason(source))]
+    Silent {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something else listens there, or another version.
+    #[error("what listens at {} does not answer as a sensor of this version does: {source}", path.display())]
+    Strange {
+        /// The socket.
+        path: PathBuf,
+        /// What is wrong with the answer.
+        source: serde_json::Error,
+    },
+    /// The sensor's own word.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Asks the sensor that listens at `path`.
+pub fn ask(path: &Path, request: &Request) -> Result<Value, AskError> {
+    let stream = UnixStream::connect(path).map_err(|source| match source.kind() {
+        io::ErrorKind::PermissionDenied => AskError::Forbidden { path: path.to_owned() },
+        _ => AskError::Unreachable { path: path.to_owned(), source },
+    })?;
+    let line = exchange(stream, request).map_err(|source| AskError::Silent { path: path.to_owned(), source })?;
+    match serde_json::from_slice(&line) {
+        Ok(Response::Ok(value)) => Ok(value),
+        Ok(Response::Error(line)) => Err(AskError::Refused(line)),
+        Err(source) => Err(AskError::Strange { path: path.to_owned(), source }),
+    }
+}
+
+fn exchange(mut stream: UnixStream, request: &Request) -> io::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    stream.shutdown(Shutdown::Write)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::TimedOut, "no answer within a minute"),
+        _ => error,
+    })?;
+    if answer.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it hung up"));
+    }
+    Ok(answer)
+}

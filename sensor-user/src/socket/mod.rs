@@ -1,0 +1,60 @@
+//! The query socket: how `tattler status` and the others ask a running sensor.
+//!
+//! A connection carries one question and one answer, a line of JSON each:
+//!
+//! ```text
+//! {"query":"suspects","top":20}
+//! {"ok":…}  or  {"error":"one line"}
+//! ```
+//!
+//! Who may ask is a matter of the socket's owner, group and mode; the database stays the owner's
+//! alone.
+//!
+//! # Layout
+//! - this file: the questions
+//! - [`bind`]: the socket file, who may use it, what a dead sensor left behind
+//! - [`server`]: the sensor's side
+//! - [`client`]: the side of the commands; blocking, without tokio
+
+mod bind;
+mod client;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+pub use bind::{BindError, Listener};
+pub use client::{AskError, ask};
+pub use server::{Handler, serve};
+
+/// Where the sensor listens unless told otherwise.
+pub const DEFAULT_PATH: &str = "/run/tattler/tattler.sock";
+
+/// A question. Unknown keys are refused: a sensor that is older than the command must not answer
+/// another question than was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "query", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// How the sensor is.
+    Status {},
+    /// Who leaks.
+    Suspects {
+        /// How many at most; 0 for all, 20 unless told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        top: Option<usize>,
+    },
+    /// The evidence for and against a remote.
+    Explain {
+        /// An address or a prefix.
+        remote: String,
+    },
+}
+
+/// An answer as it goes over the wire.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Response {
+    Ok(serde_json::Value),
+    Error(String),
+}

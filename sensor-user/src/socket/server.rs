@@ -1,0 +1,97 @@
+//! The sensor's side: bounded in connections, in bytes and in time.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use super::{Listener, Request, Response};
+
+/// What the sensor does with a question; an error is one line. Runs on a thread where it may wait
+/// for a lock and compute.
+pub type Handler = Arc<dyn Fn(Request) -> Result<Value, String> + Send + Sync>;
+
+/// Questions at a time; the next ones wait in the kernel's backlog.
+pub(super) const MOST: u32 = 16;
+/// Bytes of a question.
+pub(super) const LONGEST: u64 = 64 * 1024;
+/// For the question to come in whole.
+const ASKING: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
+/// For the answer to be taken whole.
+const TAKING: Duration = Duration::from_secs(30);
+/// For answers under way when the sensor stops.
+const ENDING: Duration = Duration::from_secs(2);
+
+/// Answers until `shutdown` is done, then removes the socket.
+pub async fn serve(listener: Listener, handler: Handler, shutdown: impl Future<Output = ()> + Send) {
+    let permits = Arc::new(Semaphore::new(MOST as usize));
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = async {
+            let permit = Arc::clone(&permits).acquire_owned().await.ok();
+            (listener.listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let handler = Arc::clone(&handler);
+                tokio::spawn(async move {
+                    // Who left before the answer does not want it.
+                    let _ = converse(stream, handler).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                // Out of file descriptors, most likely; it passes, or the log tells.
+                tracing::warn!("cannot accept a query: {error}");
+                sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+    drop(listener);
+    let _ = timeout(ENDING, permits.acquire_many(MOST)).await; // Those that take longer are cut off.
+}
+
+async fn converse(mut stream: UnixStream, handler: Handler) -> io::Result<()> {
+    let response = match timeout(ASKING, question(&mut stream)).await {
+        Ok(Ok(request)) => answer(request, handler).await,
+        Ok(Err(refusal)) => Response::Error(refusal),
+        Err(_) => Response::Error(format!("no whole question within {} seconds", ASKING.as_secs())),
+    };
+    let mut line = serde_json::to_vec(&response)?;
+    line.push(b'\n');
+    timeout(TAKING, async {
+        stream.write_all(&line).await?;
+        stream.shutdown().await
+    })
+    .await?
+}
+
+/// One line, or one line on why it is no question.
+async fn question(stream: &mut UnixStream) -> Result<Request, String> {
+    let mut line = Vec::new();
+    let mut reader = BufReader::new(stream.take(LONGEST + 1));
+    reader.read_until(b'\n', &mut line).await.map_err(|error| format!("cannot read the question: {error}"))?;
+    if line.len() as u64 > LONGEST {
+        return Err(format!("the question is longer than {LONGEST} bytes"));
+    }
+    serde_json::from_slice(&line).map_err(|error| format!("not a question that this sensor knows: {error}"))
+}
+
+async fn answer(request: Request, handler: Handler) -> Response {
+    match tokio::task::spawn_blocking(move || handler(request)).await {
+        Ok(Ok(value)) => Response::Ok(value),
+        Ok(Err(reason)) => Response::Error(reason),
+        Err(_) => Response::Error("the sensor failed to answer; see its log".into()),
+    }
+}

@@ -1,0 +1,93 @@
+//! The memory across restarts: a diary of contacts, probes and answers in SQLite.
+//!
+//! The ledger is rebuilt from it at start; nothing is decided here. One sensor owns a state
+//! directory, and within the sensor one thread owns the [`Store`].
+//!
+//! # Layout
+//! - [`open`]: the directory, its lock, its permissions
+//! - [`schema`]: the tables, and how an older file becomes a newer one
+//! - [`append`], [`replay`], [`prune`]: in, out, and away
+//! - [`writer`]: the thread that writes, and never makes its caller wait
+
+mod append;
+mod open;
+mod prune;
+mod replay;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode};
+use thiserror::Error;
+
+pub use open::OpenError;
+pub use replay::ReplayError;
+pub use writer::{Counters, Settings, Summary, Writer};
+
+/// The database of one state directory, and the exclusive right to it.
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+    /// Locked for as long as it is open; the kernel lets go of it when the process dies.
+    _lock: File,
+}
+
+impl Store {
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes on disk, the write-ahead log included.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        open::files(&self.path).iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum()
+    }
+}
+
+/// Why the store could not be changed. The change has not happened, not even in part.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// Nothing can be written until there is room.
+    #[error("no room is left for {}; free some, or shorten the retention", path.display())]
+    Full {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Writing on makes it worse.
+    #[error("{} is damaged ({source}); stop the sensor and move it out of the way", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// Anything else: a read-only file system, a disk that fails.
+    #[error("cannot write to {}: {source}", path.display())]
+    Failed {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+}
+
+impl WriteError {
+    fn new(path: &Path, source: rusqlite::Error) -> WriteError {
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => WriteError::Full { path },
+            _ if is_damage(&source) => WriteError::Damaged { path, source },
+            _ => WriteError::Failed { path, source },
+        }
+    }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}

@@ -1,0 +1,148 @@
+//! Out: rows become observations again, in order of time.
+
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+
+use rusqlite::{Connection, Row};
+use sensor_common::{Kind, Proto};
+use thiserror::Error;
+
+use super::{Store, is_damage};
+use crate::observation::{Answer, Contact, Observation, Probe, Traits};
+use crate::time::Time;
+
+/// Why the store could not be read to its end.
+#[derive(Debug, Error)]
+pub enum ReplayError {
+    /// What was handed out before is sound; the rest is lost.
+    #[error("{} is damaged ({source}); move it out of the way to begin anew", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// Anything else: a disk that fails, for one.
+    #[error("cannot read {}: {source}", path.display())]
+    Failed {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+}
+
+impl Store {
+    /// Hands out all that was seen at `since` or later, in order of [`Observation::ts`]. Contacts
+    /// come merged, and begin where they began, be that before `since`. At the same time contacts
+    /// come before probes, and probes before answers, as cause and effect do.
+    pub fn replay(&self, since: Time, give: &mut dyn FnMut(Observation)) -> Result<(), ReplayError> {
+        read(&self.connection, since, give).map_err(|source| {
+            let path = self.path.clone();
+            let undecoded = source.sqlite_error_code().is_none();
+            if undecoded || is_damage(&source) {
+                ReplayError::Damaged { path, source }
+            } else {
+                ReplayError::Failed { path, source }
+            }
+        })
+    }
+}
+
+fn read(connection: &Connection, since: Time, give: &mut dyn FnMut(Observation)) -> rusqlite::Result<()> {
+    // Named columns are found once for each row; so the decoders below go by position.
+    let mut contacts = connection.prepare(
+        "SELECT first, last, local, remote, proto, port, local_port, count, name, device
+         FROM contacts WHERE last >= ?1 ORDER BY first, local, remote, proto, port",
+    )?;
+    let mut probes = connection.prepare(
+        "SELECT ts, source, target, kind, port, count, hop_limit, source_port, icmp_id, icmp_seq, payload_len,
+                payload_hash, window, tcp_options, tcp_flags, flow_label, contacted_source, answered, settling, device
+         FROM probes WHERE ts >= ?1 ORDER BY ts, id",
+    )?;
+    let mut answers =
+        connection.prepare("SELECT ts, source, target, kind, port FROM answers WHERE ts >= ?1 ORDER BY ts, id")?;
+
+    let mut contacts = contacts.query_map([since.0], contact)?;
+    let mut probes = probes.query_map([since.0], probe)?;
+    let mut answers = answers.query_map([since.0], answer)?;
+    let mut streams: [&mut dyn Iterator<Item = rusqlite::Result<Observation>>; 3] =
+        [&mut contacts, &mut probes, &mut answers];
+    let mut heads = [const { None }; 3];
+    for (head, stream) in heads.iter_mut().zip(&mut streams) {
+        *head = stream.next().transpose()?;
+    }
+    // Of equals, `min_by_key` takes the first.
+    let earliest = |heads: &[Option<Observation>]| {
+        let known = heads.iter().enumerate().filter_map(|(i, head)| Some((i, head.as_ref()?.ts())));
+        known.min_by_key(|&(_, ts)| ts).map(|(i, _)| i)
+    };
+    while let Some(i) = earliest(&heads) {
+        let next = streams[i].next().transpose()?;
+        if let Some(observation) = std::mem::replace(&mut heads[i], next) {
+            give(observation);
+        }
+    }
+    Ok(())
+}
+
+fn contact(row: &Row<'_>) -> rusqlite::Result<Observation> {
+    Ok(Observation::Contact(Contact {
+        ts: Time(row.get(0)?),
+        last: Time(row.get(1)?),
+        local: address(row, 2)?,
+        remote: address(row, 3)?,
+        proto: value(row, 4, Proto::from_number)?,
+        port: row.get(5)?,
+        local_port: row.get(6)?,
+        count: row.get::<_, i64>(7)?.clamp(0, u32::MAX.into()) as u32,
+        name: row.get(8)?,
+        device: row.get(9)?,
+    }))
+}
+
+fn probe(row: &Row<'_>) -> rusqlite::Result<Observation> {
+    Ok(Observation::Probe(Probe {
+        ts: Time(row.get(0)?),
+        source: address(row, 1)?,
+        target: address(row, 2)?,
+        kind: value(row, 3, Kind::from_number)?,
+        port: row.get(4)?,
+        count: row.get(5)?,
+        traits: Traits {
+            hop_limit: row.get(6)?,
+            source_port: row.get(7)?,
+            icmp_id: row.get(8)?,
+            icmp_seq: row.get(9)?,
+            payload_len: row.get(10)?,
+            payload_hash: row.get(11)?,
+            window: row.get(12)?,
+            tcp_options: row.get(13)?,
+            tcp_flags: row.get(14)?,
+            flow_label: row.get(15)?,
+        },
+        contacted_source: row.get(16)?,
+        answered: row.get(17)?,
+        settling: row.get(18)?,
+        device: row.get(19)?,
+    }))
+}
+
+fn answer(row: &Row<'_>) -> rusqlite::Result<Observation> {
+    Ok(Observation::Answer(Answer {
+        ts: Time(row.get(0)?),
+        source: address(row, 1)?,
+        target: address(row, 2)?,
+        kind: value(row, 3, Kind::from_number)?,
+        port: row.get(4)?,
+    }))
+}
+
+fn address(row: &Row<'_>, column: usize) -> rusqlite::Result<Ipv6Addr> {
+    Ok(Ipv6Addr::from(row.get::<_, [u8; 16]>(column)?))
+}
+
+fn value<T>(row: &Row<'_>, column: usize, decode: fn(u8) -> Option<T>) -> rusqlite::Result<T> {
+    let number: u8 = row.get(column)?;
+    decode(number).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, number.into()))
+}

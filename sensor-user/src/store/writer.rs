@@ -1,0 +1,353 @@
+//! The thread that writes. Who hands observations to it never waits: a disk that stalls costs
+//! counted observations, not a stalled ring.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::Store;
+use crate::observation::Observation;
+use crate::time::{Span, Time};
+
+/// A transaction of so many is not made cheaper by waiting for more.
+const ENOUGH: usize = 10_000;
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+/// A slice of the pruning; the queue is looked at in between.
+const PRUNE_ROWS: u32 = 5_000;
+
+/// How a [`Writer`] works.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long an observation may wait for others to be written with, and a failed write for the
+    /// next attempt.
+    pub latency: Duration,
+    /// Observations that may be queued, those in a failed write included; what comes then is lost.
+    pub capacity: u64,
+    /// What is older is deleted, at start and every hour.
+    pub retention: Span,
+    /// The wall clock, which retention goes by.
+    pub clock: fn() -> Time,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            latency: Duration::from_millis(500),
+            capacity: 100_000,
+            retention: Span::from_days(38),
+            clock: || {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Time(since.as_micros() as i64)
+            },
+        }
+    }
+}
+
+/// What became of the observations that were sent: written, lost, or still queued.
+#[derive(Debug, Default)]
+pub struct Counters {
+    written: AtomicU64,
+    lost: AtomicU64,
+    queued: AtomicU64,
+    pruned: AtomicU64,
+    bytes: AtomicU64,
+    failure: Mutex<Option<String>>,
+}
+
+impl Counters {
+    /// Observations in the database.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written.load(Relaxed)
+    }
+
+    /// Observations that found the queue full, or could not be written to the end.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Relaxed)
+    }
+
+    /// Observations that are yet to be written.
+    #[must_use]
+    pub fn queued(&self) -> u64 {
+        self.queued.load(Relaxed)
+    }
+
+    /// Rows deleted because they were older than the retention.
+    #[must_use]
+    pub fn pruned(&self) -> u64 {
+        self.pruned.load(Relaxed)
+    }
+
+    /// Bytes on disk after the latest write.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+
+    /// Why the latest write failed, in one line; `None` if it did not.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets the reason, and says what it was before.
+    fn set_failure(&self, reason: Option<String>) -> Option<String> {
+        std::mem::replace(&mut *self.failure.lock().unwrap_or_else(PoisonError::into_inner), reason)
+    }
+}
+
+/// What a writer did in its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Observations in the database.
+    pub written: u64,
+    /// Observations that are not.
+    pub lost: u64,
+    /// Why the last write failed, if it did.
+    pub failure: Option<String>,
+}
+
+/// The handle to the thread. Dropping it writes what is queued, as [`Writer::finish`] does.
+pub struct Writer {
+    /// `None` once it is to end.
+    sender: Option<Sender<Vec<Observation>>>,
+    thread: Option<JoinHandle<()>>,
+    counters: Arc<Counters>,
+    capacity: u64,
+}
+
+impl Writer {
+    /// Starts the thread, which owns the store from now on.
+    pub fn start(store: Store, settings: Settings) -> io::Result<Writer> {
+        let counters = Arc::new(Counters::default());
+        counters.bytes.store(store.size(), Relaxed);
+        let (sender, receiver) = channel();
+        let task = Task { store, counters: Arc::clone(&counters), settings, pending: Vec::new() };
+        let thread = thread::Builder::new().name("store".into()).spawn(move || task.run(&receiver))?;
+        Ok(Writer { sender: Some(sender), thread: Some(thread), counters, capacity: settings.capacity })
+    }
+
+    /// What became of the observations so far.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Queues a batch whole, or counts it as lost if there is no room. Never waits.
+    pub fn send(&self, batch: Vec<Observation>) {
+        let (counters, len) = (&self.counters, batch.len() as u64);
+        if len == 0 {
+            return;
+        }
+        let queued = counters.queued.fetch_add(len, Relaxed);
+        let taken = queued + len <= self.capacity && self.sender.as_ref().is_some_and(|s| s.send(batch).is_ok());
+        if !taken {
+            counters.queued.fetch_sub(len, Relaxed);
+            counters.lost.fetch_add(len, Relaxed);
+        }
+    }
+
+    /// Writes what is queued, ends the thread and closes the store.
+    #[must_use]
+    pub fn finish(mut self) -> Summary {
+        self.join();
+        Summary { written: self.counters.written(), lost: self.counters.lost(), failure: self.counters.failure() }
+    }
+
+    fn join(&mut self) {
+        self.sender = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            let queued = self.counters.queued.swap(0, Relaxed);
+            self.counters.lost.fetch_add(queued, Relaxed);
+            self.counters.set_failure(Some("the thread of the store died".into()));
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+struct Task {
+    store: Store,
+    counters: Arc<Counters>,
+    settings: Settings,
+    /// Taken from the channel and not yet written; still counted as queued.
+    pending: Vec<Observation>,
+}
+
+impl Task {
+    fn run(mut self, receiver: &Receiver<Vec<Observation>>) {
+        let mut prune_at = Instant::now();
+        // When what is pending has to be written; looked at only while something is.
+        let mut write_at = prune_at;
+        loop {
+            let wake = if self.pending.is_empty() { prune_at } else { write_at.min(prune_at) };
+            match receiver.recv_timeout(wake.saturating_duration_since(Instant::now())) {
+                Ok(batch) => {
+                    if self.pending.is_empty() {
+                        write_at = Instant::now() + self.settings.latency;
+                    }
+                    self.pending.extend(batch);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let healthy_and_many = self.pending.len() >= ENOUGH && self.counters.failure().is_none();
+            if (healthy_and_many || Instant::now() >= write_at) && !self.write() {
+                write_at = Instant::now() + self.settings.latency;
+            }
+            if Instant::now() >= prune_at && self.prune() {
+                prune_at = Instant::now() + PRUNE_EVERY;
+            }
+        }
+        if !self.write() {
+            let lost = self.pending.len() as u64;
+            self.counters.queued.fetch_sub(lost, Relaxed);
+            self.counters.lost.fetch_add(lost, Relaxed);
+        }
+    }
+
+    /// Whether nothing is pending any more.
+    fn write(&mut self) -> bool {
+        if self.pending.is_empty() {
+            return true;
+        }
+        match self.store.append(&self.pending) {
+            Ok(()) => {
+                let written = self.pending.len() as u64;
+                self.pending.clear();
+                self.counters.queued.fetch_sub(written, Relaxed);
+                self.counters.written.fetch_add(written, Relaxed);
+                self.counters.bytes.store(self.store.size(), Relaxed);
+                if self.counters.set_failure(None).is_some() {
+                    tracing::info!("the store can be written again");
+                }
+                true
+            }
+            Err(error) => {
+                // Once, and not at every attempt.
+                if self.counters.set_failure(Some(error.to_string())).is_none() {
+                    tracing::warn!("{error}; observations are kept in memory while there is room");
+                }
+                false
+            }
+        }
+    }
+
+    /// Whether that was all for now.
+    fn prune(&mut self) -> bool {
+        match self.store.prune_some((self.settings.clock)() - self.settings.retention, PRUNE_ROWS) {
+            Ok(rows) => {
+                self.counters.pruned.fetch_add(rows, Relaxed);
+                rows == 0
+            }
+            Err(error) => {
+                tracing::warn!("could not delete what is older than the retention: {error}");
+                true
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{connection, probe_at};
+    use super::*;
+
+    fn quick() -> Settings {
+        Settings { latency: Duration::from_millis(10), clock: || Time(0), ..Settings::default() }
+    }
+
+    fn wait_until(what: &str, condition: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !condition() {
+            assert!(start.elapsed() < Duration::from_secs(20), "waited in vain: {what}");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    #[test]
+    fn what_is_sent_is_written_soon_and_the_rest_at_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = Writer::start(Store::open(dir.path()).unwrap(), quick()).unwrap();
+        let counters = writer.counters();
+        writer.send(vec![probe_at(1), probe_at(2)]);
+        wait_until("two written", || counters.written() == 2 && counters.queued() == 0);
+        assert!(counters.bytes() > 0);
+        writer.send(vec![probe_at(3)]);
+        assert_eq!(writer.finish(), Summary { written: 3, lost: 0, failure: None });
+        let mut times = Vec::new();
+        Store::open(dir.path()).unwrap().replay(Time(0), &mut |o| times.push(o.ts().0)).unwrap();
+        assert_eq!(times, [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_writer_that_is_dropped_has_written_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings { latency: Duration::from_secs(3600), ..quick() };
+        let writer = Writer::start(Store::open(dir.path()).unwrap(), settings).unwrap();
+        writer.send(vec![probe_at(1)]);
+        let counters = writer.counters();
+        drop(writer);
+        assert_eq!((counters.written(), counters.queued()), (1, 0));
+    }
+
+    #[test]
+    fn a_database_that_refuses_costs_counted_observations_and_no_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        store.connection.pragma_update(None, "query_only", true).unwrap();
+        let writer = Writer::start(store, Settings { capacity: 5, ..quick() }).unwrap();
+        let counters = writer.counters();
+        for _ in 0..4 {
+            writer.send(vec![probe_at(1), probe_at(2)]);
+        }
+        // Two batches fit; they are tried again and again.
+        wait_until("a failure", || counters.failure().is_some());
+        assert_eq!((counters.written(), counters.lost(), counters.queued()), (0, 4, 4));
+        let summary = writer.finish();
+        assert_eq!((summary.written, summary.lost), (0, 8));
+        let failure = summary.failure.unwrap();
+        assert!(failure.starts_with("cannot write to /") && !failure.contains('\n'), "{failure}");
+    }
+
+    #[test]
+    fn a_write_that_failed_is_repeated_until_it_succeeds() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let other = connection(dir.path());
+        store.connection.busy_timeout(Duration::ZERO).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let writer = Writer::start(store, quick()).unwrap();
+        let counters = writer.counters();
+        writer.send(vec![probe_at(1)]);
+        wait_until("a failure", || counters.failure().is_some());
+        other.execute_batch("ROLLBACK").unwrap();
+        wait_until("the write", || counters.written() == 1);
+        assert_eq!(writer.finish(), Summary { written: 1, lost: 0, failure: None });
+    }
+
+    #[test]
+    fn what_is_older_than_the_retention_goes_at_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let day = Span::from_days(1).0;
+        let batch: Vec<_> = (0..20_000).map(|i| probe_at(i * day / 10_000)).collect();
+        store.append(&batch).unwrap();
+        let settings = Settings { retention: Span::from_days(1), clock: || Time(0) + Span::from_days(2), ..quick() };
+        let writer = Writer::start(store, settings).unwrap();
+        let counters = writer.counters();
+        wait_until("the pruning", || counters.pruned() == 10_000);
+        drop(writer);
+        let mut left = 0;
+        Store::open(dir.path()).unwrap().replay(Time(0), &mut |_| left += 1).unwrap();
+        assert_eq!(left, 10_000);
+    }
+}

@@ -1,0 +1,227 @@
+//! Bad input on the command line: one line on standard error that names the object and the way
+//! out, and the right exit status.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+const PROBE: &str = r#"{"type":"probe","ts":"2026-09-01T03:51:56.888Z","source":"2a0d:5600::29","target":"2001:db8::e014:9aff:5e49:ecb3","kind":"syn","port":22,"hop_limit":50}"#;
+
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Files {
+        Files(TempDir::new().unwrap())
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        tattler(self.0.path()).args(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Runs and checks the exit status and the only line on standard error.
+    #[track_caller]
+    fn fails(&self, arguments: &[&str], status: i32, line: &str) -> Output {
+        let output = self.run(arguments);
+        assert_eq!(text(&output.stderr), format!("tattler: {line}\n"), "{arguments:?}");
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}");
+        output
+    }
+}
+
+fn tattler(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tattler"));
+    // A backtrace must not show even where it is asked for.
+    command.current_dir(directory).env("RUST_BACKTRACE", "1");
+    command
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// SYNs from one local to some remotes, on raw IP, a second apart.
+fn capture(remotes: u8) -> Vec<u8> {
+    let mut bytes = 0xa1b2_c3d4_u32.to_le_bytes().to_vec();
+    bytes.extend([0; 16]);
+    bytes.extend(101_u32.to_le_bytes());
+    for remote in 1..=remotes {
+        for number in [u32::from(remote), 0, 60, 60] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend([0x60, 0, 0, 0, 0, 20, 6, 64]);
+        bytes.extend([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0xe0, 0x14, 0x9a, 0xff, 0x5e, 0x49, 0xec, 0xb3]);
+        bytes.extend([0x2a, remote, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        bytes.extend([0x9c, 0x40, 1, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 0xfa, 0xf0, 0, 0, 0, 0]);
+    }
+    bytes
+}
+
+#[test]
+fn files_that_can_not_be_read_are_named_with_the_way_out() {
+    let files = Files::new();
+    files.write("empty", "");
+    files.write("program", b"\x7fELF\x02\x01");
+    files.write("lines", format!("{PROBE}\n"));
+    let mut unknown = capture(1);
+    unknown[20] = 105;
+    files.write("wifi.pcap", unknown);
+    files.write("nothing.pcap", capture(0));
+    for command in ["packets", "analyze"] {
+        for (file, line) in [
+            ("missing", "cannot read missing: No such file or directory (os error 2): check the name"),
+            (
+                "red\u{1b}[31m\nline",
+                "cannot read red\\u{1b}[31m\\nline: No such file or directory (os error 2): check the name",
+            ),
+            ("empty", "empty is empty: give a capture or JSON Lines"),
+            ("program", "cannot tell what program is: give a pcap or pcapng file or JSON Lines, plain, gzip or zstd"),
+            (
+                "wifi.pcap",
+                "wifi.pcap has link type 105, which is not supported: capture on an Ethernet, PPP, tun or loopback \
+                 device, or on `any`",
+            ),
+        ] {
+            assert!(files.fails(&[command, file], 1, line).stdout.is_empty());
+        }
+    }
+    files.fails(&["packets", "lines"], 1, "lines holds JSON Lines, not packets: give a pcap or pcapng file");
+    files.fails(&["packets", "nothing.pcap"], 1, "nothing.pcap holds nothing: capture again");
+    files.fails(&["packets", "."], 1, "cannot read .: Is a directory (os error 21): name the files in it");
+}
+
+#[test]
+fn a_capture_that_is_cut_short_gives_what_it_has_and_fails() {
+    let files = Files::new();
+    let whole = capture(3);
+    files.write("cut.pcap", &whole[..whole.len() - 10]);
+    let line = "cut.pcap is cut short at frame 3: what comes before counts, fetch or capture it again for the rest";
+    let output = files.fails(&["packets", "cut.pcap"], 1, line);
+    assert_eq!(text(&output.stdout).lines().count(), 2);
+}
+
+#[test]
+fn one_bad_file_among_good_ones_is_told_and_the_others_are_printed() {
+    let files = Files::new();
+    files.write("good.pcap", capture(2));
+    let line = "cannot read missing: No such file or directory (os error 2): check the name";
+    let output = files.fails(&["packets", "good.pcap", "missing", "good.pcap"], 1, line);
+    assert_eq!(text(&output.stdout).lines().count(), 4);
+}
+
+#[test]
+fn bad_lines_are_told_with_their_numbers_and_the_exit_status_says_so() {
+    let files = Files::new();
+    let bad = format!("{PROBE}\nnonsense\n{PROBE}\n{}\n", PROBE.replace("22,", "70000,"));
+    files.write("lines", bad);
+    let output = files.run(&["analyze", "lines"]);
+    assert_eq!(output.status.code(), Some(1));
+    let expected = "tattler: lines:2: no JSON object: line skipped\n\
+                    tattler: lines:4: port is 70000, not a number from 0 to 65535: line skipped\n";
+    assert_eq!(text(&output.stderr), expected);
+
+    files.write("many", "x\n".repeat(1_000));
+    let output = files.run(&["analyze", "many"]);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(told.lines().count(), 11);
+    assert!(told.ends_with("tattler: many: 990 more lines skipped, 1000 of 1000 in all: mend or remove them\n"));
+}
+
+#[test]
+fn home_that_can_not_be_told_is_a_question_of_usage() {
+    let files = Files::new();
+    files.write("one.pcap", capture(1));
+    files.write("two.pcap", capture(2));
+    let line = "cannot tell which prefix of one.pcap is home: 2001:db8::/64 and 2a01::/64 could be: give --home PREFIX";
+    files.fails(&["analyze", "one.pcap"], 2, line);
+    assert!(files.run(&["analyze", "two.pcap"]).status.success());
+    assert!(files.run(&["analyze", "--home", "2001:db8::/48", "one.pcap"]).status.success());
+
+    let mut child = tattler(files.0.path())
+        .args(["analyze", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&capture(2)).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let line =
+        "tattler: standard input can be read only once, which leaves home prefixes unknown: give --home PREFIX\n";
+    assert_eq!(text(&output.stderr), line);
+}
+
+#[test]
+fn absurd_arguments_are_one_line_and_status_2() {
+    let files = Files::new();
+    files.write("two.pcap", capture(2));
+    for (arguments, line) in [
+        (&[][..], "no command given: see `tattler --help`"),
+        (&["frobnicate"], "unrecognized subcommand 'frobnicate': see `tattler --help`"),
+        (&["packets"], "the following required arguments were not provided: <FILE>...: see `tattler packets --help`"),
+        (&["analyze"], "the following required arguments were not provided: <FILE>...: see `tattler analyze --help`"),
+        (
+            &["analyze", "--top", "many", "two.pcap"],
+            "invalid value 'many' for '--top <N>': invalid digit found in string: see `tattler analyze --help`",
+        ),
+        (
+            &["analyze", "--home", "fd00::/8", "two.pcap"],
+            "invalid value 'fd00::/8' for '--home <PREFIX>': not in 2000::/3, and only global unicast addresses can \
+             be home: see `tattler analyze --help`",
+        ),
+        (
+            &["analyze", "--since", "yesterday", "two.pcap"],
+            "invalid value 'yesterday' for '--since <TIME>': no time as 2026-09-01 or 2026-09-01T12:00:00Z: see \
+             `tattler analyze --help`",
+        ),
+        (
+            &["analyze", "--format", "xml", "two.pcap"],
+            "invalid value 'xml' for '--format <FORMAT>' [possible values: table, json]: see `tattler analyze --help`",
+        ),
+        (
+            &["analyze", "--since", "2026-09-02", "--until", "2026-09-01", "two.pcap"],
+            "--since 2026-09-02T00:00:00.000Z is after --until 2026-09-01T00:00:00.000Z: exchange them",
+        ),
+    ] {
+        files.fails(arguments, 2, line);
+    }
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let files = Files::new();
+    for argument in ["--help", "--version"] {
+        let output = files.run(&[argument]);
+        assert!(output.status.success() && !output.stdout.is_empty() && output.stderr.is_empty());
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() {
+    let files = Files::new();
+    let mut many = capture(200);
+    let frames = many[24..].repeat(200);
+    many.extend(frames);
+    files.write("many.pcap", many);
+    let mut child = tattler(files.0.path())
+        .args(["packets", "many.pcap"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 10];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+}
