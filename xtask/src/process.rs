@@ -33,6 +33,14 @@ impl Daemon {
         self.child.try_wait().with_context(|| format!("wait for {}", self.name))
     }
 
+    /// Fails if the child has ended: it was to run until we stop it.
+    pub fn check(&mut self) -> Result<()> {
+        match self.exited()? {
+            Some(status) => bail!("{} ended with {status}", self.name),
+            None => Ok(()),
+        }
+    }
+
     /// Asks the child to stop and gives its exit status; insists after `patience`.
     pub fn stop(&mut self, patience: Duration) -> Result<ExitStatus> {
         if let Some(status) = self.exited()? {

@@ -271,6 +271,21 @@ fn a_row_that_no_sensor_wrote_is_told_and_ends_the_replay() {
 }
 
 #[test]
+fn a_batch_that_finds_no_room_is_refused_whole_and_taken_once_there_is_some() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    store.append(&[probe_at(1)]).unwrap();
+    store.connection.pragma_update_and_check(None, "max_page_count", 20, |_| Ok(())).unwrap();
+    let batch: Vec<_> = (2..10_002).map(probe_at).collect();
+    let error = store.append(&batch).unwrap_err();
+    assert!(matches!(error, WriteError::Full { .. }), "{error}");
+    assert_eq!(replayed(&store, 0), [probe_at(1)]);
+    store.connection.pragma_update_and_check(None, "max_page_count", 100_000, |_| Ok(())).unwrap();
+    store.append(&batch).unwrap();
+    assert_eq!(replayed(&store, 0).len(), 10_001);
+}
+
+#[test]
 #[ignore = "a measurement: cargo test --release -p sensor-user store_figures -- --ignored --nocapture"]
 fn store_figures() {
     let dir = tempfile::tempdir().unwrap();
@@ -302,9 +317,13 @@ fn store_figures() {
         let rate = all.len() as f64 / start.elapsed().as_secs_f64();
         println!("{what}: {rate:.0}/s, {} MB on disk", store.size() >> 20);
     };
-    let contacts: Vec<_> = (0..1_000_000).map(|i| contact(i, next(2_000), next(100_000))).collect();
-    measure("1,000,000 new contacts", &mut store, contacts.clone());
-    measure("300,000 known contacts", &mut store, contacts[..300_000].to_vec());
+    // As it is: fifty locals at a time, which others follow.
+    let contacts: Vec<_> = (0..500_000).map(|i| contact(i, i as u64 / 20_000 * 50 + next(50), next(100_000))).collect();
+    measure("500,000 new contacts", &mut store, contacts.clone());
+    measure("the same again", &mut store, contacts);
+    // The worst: each in a place of its own.
+    let contacts: Vec<_> = (0..500_000).map(|i| contact(i, next(1 << 30), next(100_000))).collect();
+    measure("500,000 new contacts in no order", &mut store, contacts);
     measure("1,000,000 probes", &mut store, (0..1_000_000).map(probe_at).collect());
     let start = Instant::now();
     let mut count = 0;

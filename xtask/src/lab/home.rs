@@ -39,7 +39,7 @@ const HOST_SETTINGS: [&str; 7] = [
 
 /// Dropped in this order: radvd before the namespace it is in.
 pub struct Home {
-    _radvd: Daemon,
+    radvd: Daemon,
     hosts: Vec<Namespace>,
     router: Namespace,
 }
@@ -61,7 +61,12 @@ impl Home {
         ])?;
         let hosts = (1..=plan::HOSTS).map(|number| host(number, &router)).collect::<Result<Vec<_>>>()?;
         let radvd = start_radvd(dir, &router)?;
-        Ok(Self { _radvd: radvd, hosts, router })
+        Ok(Self { radvd, hosts, router })
+    }
+
+    /// Fails if radvd has ended: hosts would take no more addresses.
+    pub fn check(&mut self) -> Result<()> {
+        self.radvd.check()
     }
 
     pub fn router(&self) -> &Namespace {

@@ -20,7 +20,7 @@ pub const INTERFACE: &str = "eth0";
 
 /// Dropped in this order: daemons before the namespaces they are in.
 pub struct Internet {
-    _daemons: Vec<Daemon>,
+    daemons: Vec<Daemon>,
     parts: Vec<Part>,
     core: Namespace,
 }
@@ -46,7 +46,7 @@ impl Internet {
         ] {
             parts.push(part(label, &addresses, &core)?);
         }
-        let mut internet = Self { _daemons: Vec::new(), parts, core };
+        let mut internet = Self { daemons: Vec::new(), parts, core };
         let sites = [plan::popular_sites(), rare_bystanders()].concat();
         internet.start_nginx(dir, "sites", &sites)?;
         internet.start_nginx(dir, "site", &[plan::harvesting_site()])?;
@@ -55,6 +55,11 @@ impl Internet {
         }
         internet.wait_for_servers(dir)?;
         Ok(internet)
+    }
+
+    /// Fails if a server has ended.
+    pub fn check(&mut self) -> Result<()> {
+        self.daemons.iter_mut().try_for_each(Daemon::check)
     }
 
     /// The provider's router.
@@ -76,7 +81,7 @@ impl Internet {
         let mut nginx = self.part(label).command("nginx")?;
         nginx.arg("-p").arg(&home).arg("-c").arg(&config).arg("-e").arg(home.join("error.log"));
         nginx.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        self._daemons.push(Daemon::spawn("nginx", &mut nginx)?);
+        self.daemons.push(Daemon::spawn("nginx", &mut nginx)?);
         Ok(())
     }
 
@@ -91,7 +96,7 @@ impl Internet {
         // -x: the machine's clock is not ours to set.
         chronyd.args(["-x", "-d", "-u", "root", "-f"]).arg(&config);
         chronyd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        self._daemons.push(Daemon::spawn("chronyd", &mut chronyd)?);
+        self.daemons.push(Daemon::spawn("chronyd", &mut chronyd)?);
         Ok(())
     }
 
@@ -102,11 +107,7 @@ impl Internet {
         let signs: Vec<PathBuf> = logs.into_iter().chain(sockets).collect();
         let deadline = Instant::now() + Duration::from_secs(10);
         while let Some(missing) = signs.iter().find(|sign| !sign.exists()) {
-            for daemon in &mut self._daemons {
-                if let Some(status) = daemon.exited()? {
-                    bail!("a server of the lab ended with {status} before it was ready");
-                }
-            }
+            self.check()?;
             if Instant::now() > deadline {
                 bail!("a server of the lab did not start: there is no {}", missing.display());
             }

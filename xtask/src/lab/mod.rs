@@ -64,7 +64,7 @@ pub fn run(replay: &Replay) -> Result<()> {
 struct Lab {
     actors: Actors,
     sensor: Sensor,
-    _internet: Internet,
+    internet: Internet,
     home: Home,
     _dir: TempDir,
 }
@@ -88,7 +88,7 @@ impl Lab {
         for sweeper in scanner::sweepers(&internet) {
             actors.add(sweeper);
         }
-        Ok(Self { actors, sensor, _internet: internet, home, _dir: dir })
+        Ok(Self { actors, sensor, internet, home, _dir: dir })
     }
 
     /// The bounded replay: traffic, its end, the report on standard output.
@@ -147,6 +147,8 @@ impl Lab {
     fn watch_or_signal(&mut self, until: Instant) -> Result<()> {
         loop {
             self.sensor.check()?;
+            self.internet.check()?;
+            self.home.check()?;
             self.actors.check()?;
             let step = until.min(Instant::now() + Duration::from_millis(200));
             if !signals::sleep_until(step, &signals::stopped) || Instant::now() >= until {
