@@ -12,7 +12,7 @@ use std::process::{Command, exit};
 const TARGET: &str = "bpfel-unknown-none";
 
 fn main() {
-    for name in ["TATTLER_EBPF_OBJECT", "TATTLER_BPF_LINKER", "PATH"] {
+    for name in ["TATTLER_EBPF_OBJECT", "TATTLER_BPF_LINKER"] {
         println!("cargo::rerun-if-env-changed={name}");
     }
     if env::var_os("CARGO_FEATURE_LIVE").is_none() {

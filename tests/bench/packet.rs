@@ -69,7 +69,9 @@ fn main() {
     let echo = frame(|f| ethernet(REMOTE, LOCAL).icmpv6_echo_request(7, 3).write(f, &[0; 56]).expect("write"));
 
     let ours = (udp(LOCAL, REMOTE, (5_000, 123)), udp(REMOTE, LOCAL, (123, 5_000)));
-    let cases: [(&str, &str, Option<&[u8]>, Vec<u8>); 12] = [
+    /// What the packet is, the program, a packet to send out before, and the packet.
+    type Case<'a> = (&'a str, &'a str, Option<&'a [u8]>, Vec<u8>);
+    let cases: [Case; 12] = [
         ("in: IPv4", names::INGRESS, None, v4.clone()),
         ("in: established TCP", names::INGRESS, None, tcp(REMOTE, LOCAL, ack)),
         ("in: UDP of ours", names::INGRESS, Some(&ours.0), ours.1.clone()),
