@@ -1,7 +1,7 @@
 //! The same bytes through the kernel (BPF_PROG_TEST_RUN) and through user space give the same
 //! classification. Runs as root.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aya::maps::Array;
 use aya::programs::{TestRun, TestRunOptions, Xdp};
@@ -82,9 +82,9 @@ fn captures() -> Option<Vec<PathBuf>> {
 
 /// Every frame of a capture, as Ethernet or as raw IP; those of cooked and loopback links without
 /// their header.
-fn samples(path: &PathBuf) -> Vec<Sample> {
+fn samples(path: &Path) -> Vec<Sample> {
     let name = path.display().to_string();
-    let Ok(content) = Input::File(path.clone()).open() else { return Vec::new() };
+    let Ok(content) = Input::File(path.to_owned()).open() else { return Vec::new() };
     // Link types that nobody knows end with an error of their own, tested elsewhere.
     let Ok(mut frames) = Frames::new(&name, content) else { return Vec::new() };
     let mut samples = Vec::new();
@@ -201,7 +201,7 @@ fn kernel_and_user_space_classify_the_same_bytes_alike() {
     match captures() {
         Some(files) => {
             assert!(files.len() > 200, "only {} captures", files.len());
-            pool.extend(files.iter().flat_map(samples));
+            pool.extend(files.iter().flat_map(|file| samples(file)));
         }
         None => println!("not run: the captures, which are neither beside the project nor named by TATTLER_CAPTURES"),
     }
