@@ -138,3 +138,14 @@ fn complain(message: impl std::fmt::Display) {
     // Standard error is gone: there is nobody left to tell.
     let _ = io::stderr().write_all(line.as_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_every_command_are_consistent() {
+        // clap checks in debug builds only, and only the command that is called.
+        Arguments::command().debug_assert();
+    }
+}

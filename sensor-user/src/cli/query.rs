@@ -12,6 +12,7 @@ use crate::socket::{self, Request};
 
 /// Where to ask, and how to print the answer.
 #[derive(clap::Args)]
+#[group(skip)]
 pub(super) struct Arguments {
     /// The running sensor's socket.
     #[arg(long, value_name = "PATH", default_value = socket::DEFAULT_PATH)]
