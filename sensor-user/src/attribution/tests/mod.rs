@@ -127,7 +127,11 @@ fn with_harvesters() -> Vec<Family> {
         Family { name: "third parties", third_parties: 3, ..BASE },
         Family { name: "visited by nine of ten", harvesters: &[(0.9, 0)], ..BASE },
         Family { name: "visited by all, fast", harvesters: &[(1.0, 0)], lag: 5.0, ..BASE },
+        Family { name: "fashions", fashion: Some(2.0), ..BASE },
+        Family { name: "fashions, hours", fashion: Some(2.0), lag: 10_000.0, ..BASE },
+        Family { name: "300 locals, 8 %, hours", locals: 300, leak: 0.08, lag: 10_000.0, harvesters: &[(0.5, 0)], ..BASE },
         LAB,
+        Family { name: "lab, 12 locals, busy harvesters", locals: 12, harvesters: &[(0.7, 0), (0.6, 1)], ..LAB },
         Family { name: "lab, more visits", visits: 12, ..LAB },
         Family { name: "lab, 16 locals", locals: 16, ..LAB },
         Family { name: "lab, 40 locals", locals: 40, ..LAB },
@@ -149,6 +153,8 @@ fn clean() -> Vec<Family> {
         Family { name: "clean, five scanners", background: 0.6, scanners: 5, after_visits: true, ..none.clone() },
         Family { name: "clean, 30 locals, lab pace", background: 0.5, ..Family { harvesters: &[], ..LAB } },
         Family { name: "clean, third parties", background: 0.4, third_parties: 3, after_visits: true, ..none.clone() },
+        Family { name: "clean, bursts and fashions", background: 0.8, fashion: Some(2.0), burst: Some((0.3, 0.5)), ..none.clone() },
+        Family { name: "clean, short bursts, fashions", background: 0.8, fashion: Some(1.0), burst: Some((0.3, 0.4)), ..none.clone() },
         none,
     ]
 }
