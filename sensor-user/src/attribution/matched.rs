@@ -30,7 +30,7 @@ const NONE: u32 = u32::MAX;
 const MAX_CONTROLS: usize = 64;
 const MIN_CONTROLS: usize = 24;
 /// Controls in the comparison that must confirm: the very nearest, who lived in the same days.
-const NEAR_CONTROLS: usize = 8;
+const NEAR_CONTROLS: usize = 6;
 /// Locals looked at to find them.
 const MAX_POOL: usize = 2_048;
 /// Pairs of a case and a control that are looked at in one pass, about.
