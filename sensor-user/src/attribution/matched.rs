@@ -31,10 +31,14 @@ const MAX_CONTROLS: usize = 64;
 const MIN_CONTROLS: usize = 24;
 /// Controls in the comparison that must confirm: the very nearest, who lived in the same days.
 const NEAR_CONTROLS: usize = 6;
+/// Contacts that follow the last one of a control so closely count with it: what a page loads comes
+/// in any order, and to cut in the middle would tell apart what belongs together.
+const TOGETHER: Span = Span::from_seconds(1);
+const MAX_TOGETHER: usize = 16;
 /// Locals looked at to find them.
 const MAX_POOL: usize = 2_048;
 /// Pairs of a case and a control that are looked at in one pass, about.
-const BUDGET: usize = 60_000;
+const BUDGET: usize = 24_000;
 /// Cases compared in one pass. Beyond it, evenly chosen ones stand for all.
 const MAX_CASES: usize = 2_500;
 
@@ -159,7 +163,10 @@ impl<'a> Matched<'a> {
                 compared += 1;
                 tally.next_local();
                 missing += case.contacts - contacts;
-                self.visit(local, contacts, moment, |slot, window| tally.control(slot, window));
+                let more = firsts[contacts as usize..].iter().take(MAX_TOGETHER);
+                let last = firsts[contacts as usize - 1].at;
+                let together = more.take_while(|first| first.at - last <= TOGETHER).count() as u32;
+                self.visit(local, contacts + together, moment, |slot, window| tally.control(slot, window));
             }
             tally.next_local();
             self.visit(case.local, case.contacts, case.at, |slot, window| tally.case(slot, window));
@@ -176,14 +183,7 @@ impl<'a> Matched<'a> {
     /// of those the ones that did so at the nearest time, since sites have their fashions and
     /// scanners their days. If those are few, locals that never got so far but were not probed
     /// either; what they would still have contacted is then imputed.
-    fn controls(
-        &self,
-        number: usize,
-        case: &Case,
-        wanted: usize,
-        least: usize,
-        controls: &mut Vec<(u64, u32, u32)>,
-    ) {
+    fn controls(&self, number: usize, case: &Case, wanted: usize, least: usize, controls: &mut Vec<(u64, u32, u32)>) {
         controls.clear();
         let as_far = self.ranked.partition_point(|r| r.0 >= case.contacts);
         let not_yet = |other: u32| {
@@ -287,12 +287,16 @@ impl Tally {
 
     fn settle(&self, slot: usize, case: u64, compared: f64, imputed: f64, test: &mut Test) {
         let (controls, mine) = self.counts[slot];
-        let mut exposed = 0.0;
+        let (mut exposed, mut last, mut ln_p) = (0.0, -1.0, 0.0);
         for (window, trials) in test.windows.iter_mut().enumerate() {
             exposed += f64::from(controls[window]);
             let hit = mine.is_some_and(|mine| mine <= window);
             let all = (exposed + imputed).min(compared) + f64::from(u8::from(hit));
-            trials.add(all / (compared + 1.0), hit);
+            let p = all / (compared + 1.0);
+            if p != last {
+                (last, ln_p) = (p, p.ln());
+            }
+            trials.add_with_ln(p, ln_p, hit);
         }
         let packed = controls.iter().fold(case, |h, &n| mix(h ^ u64::from(n)));
         let mine_mark = mine.map_or(0, |mine| mine as u64 + 1);

@@ -81,7 +81,13 @@ pub struct Round {
 impl Round {
     /// Gathers what ranking needs.
     #[must_use]
-    pub fn new(matched: &Matched, accused: Vec<Accused>, first: &[Test], left: &[Strength], ln_correction: f64) -> Round {
+    pub fn new(
+        matched: &Matched,
+        accused: Vec<Accused>,
+        first: &[Test],
+        left: &[Strength],
+        ln_correction: f64,
+    ) -> Round {
         let tests = matched.candidates.iter().zip(first.iter().zip(left));
         let tests = tests.map(|(&group, (a, b))| (group, strength(a).ln_p, b.ln_p, a.signature)).collect();
         Round { campaign: matched.cases.campaign, accused, ln_correction, tests }

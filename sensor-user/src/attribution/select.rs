@@ -55,13 +55,17 @@ const CONFIRM: f64 = 0.002;
 
 /// The strongest windows of all tests, held just below naming where the comparison with the nearest
 /// in time does not confirm: then it is the days that have something in common, not the remote.
-#[must_use]
-pub fn strengths(tests: &[Test], near: &[Test], ln_correction: f64) -> Vec<Strength> {
+fn strengths(matched: &Matched, tests: &[Test], explained: &[Explains], ln_correction: f64) -> Vec<Strength> {
     let hold = (2.0 * ALPHA).ln() - ln_correction;
+    let found: Vec<Strength> = tests.iter().map(strength).collect();
+    if found.iter().all(|found| found.ln_p >= hold) {
+        return found;
+    }
+    let near = matched.pass_near(explained);
     let confirmed = |strength: &Strength, near: &Test| near.windows[strength.window].ln_tail() <= CONFIRM.ln();
-    let pairs = tests.iter().map(strength).zip(near);
+    let pairs = found.into_iter().zip(near);
     pairs
-        .map(|(found, near)| match found.ln_p < hold && !confirmed(&found, near) {
+        .map(|(found, near)| match found.ln_p < hold && !confirmed(&found, &near) {
             true => Strength { ln_p: hold, ..found },
             false => found,
         })
@@ -85,12 +89,11 @@ pub struct Accused {
 pub fn hypotheses(tests: &[Test]) -> usize {
     let mut distinct = HashSet::new();
     for test in tests {
-        for (window, trials) in test.windows.iter().enumerate() {
+        for trials in &test.windows {
             if trials.ln_least() <= ALPHA.ln() {
                 // Equal sums in two windows of one group, or in two groups that no trial tells
                 // apart, are one hypothesis.
                 distinct.insert((test.signature, trials.ln_least().to_bits(), trials.successes()));
-                debug_assert!(window < test.windows.len());
             }
         }
     }
@@ -109,20 +112,24 @@ pub fn forward(
 ) -> (Vec<Accused>, Vec<Strength>) {
     let mut accused = Vec::new();
     loop {
-        let strengths = strengths(&tests, &matched.pass_near(&explained), ln_correction);
+        let strengths = strengths(matched, &tests, &explained, ln_correction);
         let best = most_convincing(matched, groups, &strengths, ALPHA.ln() - ln_correction);
         let convincing = |&best: &usize| {
-            strengths[best].ln_p + ln_correction <= ALPHA.ln() && strengths[best].cases >= 2 && accused.len() < MAX_ACCUSED
+            strengths[best].ln_p + ln_correction <= ALPHA.ln()
+                && strengths[best].cases >= 2
+                && accused.len() < MAX_ACCUSED
         };
         let Some(best) = best.filter(convincing) else { return (fold(groups, accused), strengths) };
         let found = strengths[best];
+        // Twins are told by the comparison itself; which of them the nearest confirm is chance.
+        let plain = strength(&tests[best]).ln_p;
         let twins = (0..tests.len()).filter(|&other| {
             let same_level = groups.list[matched.candidates[other]].net.prefix_len()
                 == groups.list[matched.candidates[best]].net.prefix_len();
             other == best
                 || same_level
                     && tests[other].exposure == tests[best].exposure
-                    && (strengths[other].ln_p - found.ln_p).abs() <= LN_SAME
+                    && (strength(&tests[other]).ln_p - plain).abs() <= LN_SAME
         });
         let explains = Explains { group: matched.candidates[best], window: found.window };
         let groups = twins.map(|twin| matched.candidates[twin]).collect();

@@ -4,6 +4,12 @@ use std::net::Ipv6Addr;
 use std::time::Instant;
 
 use self::simulate::{BASE, Family, network};
+use super::cases::{Cases, under_test};
+use super::frame::Frame;
+use super::groups::Groups;
+use super::matched::Matched;
+use super::select;
+use crate::campaign::Campaigns;
 use crate::ledger::{Ledger, Settings};
 use crate::observation::Observation;
 use crate::report::{Candidate, Options, Report, report};
@@ -129,7 +135,14 @@ fn with_harvesters() -> Vec<Family> {
         Family { name: "visited by all, fast", harvesters: &[(1.0, 0)], lag: 5.0, ..BASE },
         Family { name: "fashions", fashion: Some(2.0), ..BASE },
         Family { name: "fashions, hours", fashion: Some(2.0), lag: 10_000.0, ..BASE },
-        Family { name: "300 locals, 8 %, hours", locals: 300, leak: 0.08, lag: 10_000.0, harvesters: &[(0.5, 0)], ..BASE },
+        Family {
+            name: "300 locals, 8 %, hours",
+            locals: 300,
+            leak: 0.08,
+            lag: 10_000.0,
+            harvesters: &[(0.5, 0)],
+            ..BASE
+        },
         LAB,
         Family { name: "lab, 12 locals, busy harvesters", locals: 12, harvesters: &[(0.7, 0), (0.6, 1)], ..LAB },
         Family { name: "lab, more visits", visits: 12, ..LAB },
@@ -153,8 +166,20 @@ fn clean() -> Vec<Family> {
         Family { name: "clean, five scanners", background: 0.6, scanners: 5, after_visits: true, ..none.clone() },
         Family { name: "clean, 30 locals, lab pace", background: 0.5, ..Family { harvesters: &[], ..LAB } },
         Family { name: "clean, third parties", background: 0.4, third_parties: 3, after_visits: true, ..none.clone() },
-        Family { name: "clean, bursts and fashions", background: 0.8, fashion: Some(2.0), burst: Some((0.3, 0.5)), ..none.clone() },
-        Family { name: "clean, short bursts, fashions", background: 0.8, fashion: Some(1.0), burst: Some((0.3, 0.4)), ..none.clone() },
+        Family {
+            name: "clean, bursts and fashions",
+            background: 0.8,
+            fashion: Some(2.0),
+            burst: Some((0.3, 0.5)),
+            ..none.clone()
+        },
+        Family {
+            name: "clean, short bursts, fashions",
+            background: 0.8,
+            fashion: Some(1.0),
+            burst: Some((0.3, 0.4)),
+            ..none.clone()
+        },
         none,
     ]
 }
@@ -234,8 +259,24 @@ fn time_of_a_report() {
             start.elapsed(),
             ranks(&report, &truth)
         );
-        let start = Instant::now();
-        let findings = crate::report::Findings::new(&ledger);
-        println!("  of which attribution {:?}, {} findings", start.elapsed(), findings.attribution.findings.len());
+        let lap = |start: &mut Instant| std::mem::replace(start, Instant::now()).elapsed();
+        let mut start = Instant::now();
+        let frame = Frame::new(&ledger);
+        let framed = lap(&mut start);
+        let campaigns = Campaigns::new(&frame);
+        let clustered = lap(&mut start);
+        let tested = under_test(&frame);
+        let groups = Groups::new(&frame, &tested);
+        let grouped = lap(&mut start);
+        let cases = Cases::pooled(&frame, &Cases::of_campaigns(&frame, &campaigns, &tested));
+        let matched = Matched::new(&frame, &groups, &tested, &cases);
+        let laid_out = lap(&mut start);
+        let tests = matched.pass(&[]);
+        let passed = lap(&mut start);
+        tests.iter().for_each(|test| _ = select::strength(test));
+        let weighed = lap(&mut start);
+        println!(
+            "  frame {framed:?}, campaigns {clustered:?}, groups {grouped:?}, layout {laid_out:?}, pass {passed:?}, tails {weighed:?}"
+        );
     }
 }

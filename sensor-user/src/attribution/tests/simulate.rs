@@ -129,7 +129,8 @@ pub fn network(family: &Family, seed: u64) -> (Vec<Observation>, Vec<Ipv6Addr>) 
             let at = random.unit() * life;
             let rank = rank.unwrap_or(1);
             // Sites change at different times.
-            let era = family.fashion.map_or(0, |lives| ((start + at) / family.life / lives + rank as f64 * 0.37) as usize);
+            let era =
+                family.fashion.map_or(0, |lives| ((start + at) / family.life / lives + rank as f64 * 0.37) as usize);
             visits.push((at, site(1_000 + 200 * era + rank)));
             if family.third_parties > 0 && random.unit() < 0.2 {
                 visits.push((at + random.unit(), third_party(random.below(family.third_parties))));
