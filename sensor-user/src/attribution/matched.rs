@@ -25,12 +25,20 @@ pub const WINDOWS: [Span; 4] =
 const W: usize = WINDOWS.len();
 const NONE: u32 = u32::MAX;
 
-/// Controls for each case: enough for a p of 1/256 by one case, fewer where cases abound. Beyond
-/// ten controls a case, more add little.
-const MAX_CONTROLS: usize = 255;
+/// Controls for each case: the nearest in time, so not too many; fewer where cases abound. Beyond ten
+/// controls a case, more add little.
+const MAX_CONTROLS: usize = 64;
 const MIN_CONTROLS: usize = 24;
+/// Controls in the comparison that must confirm: the very nearest, who lived in the same days.
+const NEAR_CONTROLS: usize = 6;
+/// Contacts that follow the last one of a control so closely count with it: what a page loads comes
+/// in any order, and to cut in the middle would tell apart what belongs together.
+const TOGETHER: Span = Span::from_seconds(1);
+const MAX_TOGETHER: usize = 16;
+/// Locals looked at to find them.
+const MAX_POOL: usize = 2_048;
 /// Pairs of a case and a control that are looked at in one pass, about.
-const BUDGET: usize = 60_000;
+const BUDGET: usize = 24_000;
 /// Cases compared in one pass. Beyond it, evenly chosen ones stand for all.
 const MAX_CASES: usize = 2_500;
 
@@ -118,19 +126,35 @@ impl<'a> Matched<'a> {
     /// each of `candidates`.
     #[must_use]
     pub fn pass(&self, explained: &[Explains]) -> Vec<Test> {
+        let stride = self.stride();
+        let wanted = (BUDGET * stride / self.cases.list.len().max(1)).clamp(MIN_CONTROLS, MAX_CONTROLS);
+        self.compare(explained, wanted, MIN_CONTROLS)
+    }
+
+    /// The same with none but the controls nearest in time. It has little power and little to be
+    /// misled by: what was in fashion while a scanner had its days is in fashion with them too.
+    #[must_use]
+    pub fn pass_near(&self, explained: &[Explains]) -> Vec<Test> {
+        self.compare(explained, NEAR_CONTROLS, NEAR_CONTROLS)
+    }
+
+    fn stride(&self) -> usize {
+        self.cases.list.len().div_ceil(MAX_CASES).max(1)
+    }
+
+    fn compare(&self, explained: &[Explains], wanted: usize, least: usize) -> Vec<Test> {
+        let stride = self.stride();
         let mut tests = vec![Test::default(); self.candidates.len()];
         let mut tally = Tally::new(self.candidates.len());
-        let stride = self.cases.list.len().div_ceil(MAX_CASES).max(1);
-        let wanted = (BUDGET * stride / self.cases.list.len().max(1)).clamp(MIN_CONTROLS, MAX_CONTROLS);
         let mut controls = Vec::new();
         for (i, case) in self.cases.list.iter().enumerate().step_by(stride) {
             if self.is_explained(case, explained) {
                 continue;
             }
-            self.controls(i, case, wanted, &mut controls);
+            self.controls(i, case, wanted, least, &mut controls);
             tally.start();
             let (mut compared, mut missing) = (0u32, 0u32);
-            for &(contacts, local) in &controls {
+            for &(_, contacts, local) in &controls {
                 let firsts = self.frame.firsts(local as usize);
                 let moment = firsts[contacts as usize - 1].at + case.gap;
                 if self.is_exposed(local, contacts, moment, explained) {
@@ -139,7 +163,10 @@ impl<'a> Matched<'a> {
                 compared += 1;
                 tally.next_local();
                 missing += case.contacts - contacts;
-                self.visit(local, contacts, moment, |slot, window| tally.control(slot, window));
+                let more = firsts[contacts as usize..].iter().take(MAX_TOGETHER);
+                let last = firsts[contacts as usize - 1].at;
+                let together = more.take_while(|first| first.at - last <= TOGETHER).count() as u32;
+                self.visit(local, contacts + together, moment, |slot, window| tally.control(slot, window));
             }
             tally.next_local();
             self.visit(case.local, case.contacts, case.at, |slot, window| tally.case(slot, window));
@@ -152,10 +179,11 @@ impl<'a> Matched<'a> {
         tests
     }
 
-    /// Chooses controls of a case: locals not probed yet when they had contacted as many remotes.
-    /// If those are few, locals that never got so far but were not probed either; what they would
-    /// still have contacted is then imputed.
-    fn controls(&self, number: usize, case: &Case, wanted: usize, controls: &mut Vec<(u32, u32)>) {
+    /// Chooses controls of a case: locals not probed yet when they had contacted as many remotes, and
+    /// of those the ones that did so at the nearest time, since sites have their fashions and
+    /// scanners their days. If those are few, locals that never got so far but were not probed
+    /// either; what they would still have contacted is then imputed.
+    fn controls(&self, number: usize, case: &Case, wanted: usize, least: usize, controls: &mut Vec<(u64, u32, u32)>) {
         controls.clear();
         let as_far = self.ranked.partition_point(|r| r.0 >= case.contacts);
         let not_yet = |other: u32| {
@@ -164,14 +192,25 @@ impl<'a> Matched<'a> {
                 other as usize != number && (c.contacts, c.gap, other) > (case.contacts, case.gap, number as u32)
             }
         };
-        // Evenly over those that are as far, from a start that differs between cases.
-        let step = as_far.div_ceil(wanted).max(1);
-        let chosen = self.ranked[..as_far].iter().skip(number % step).step_by(step);
-        controls.extend(chosen.filter(|r| not_yet(r.2)).map(|r| (case.contacts, r.1)));
-        if step == 1 && controls.len() < MIN_CONTROLS {
-            let shorter = self.ranked[as_far..].iter().filter(|r| r.2 == NONE).map(|r| (r.0, r.1));
-            let room = MIN_CONTROLS - controls.len();
-            controls.extend(shorter.take(room));
+        let apart = |contacts: u32, local: u32| {
+            let moment = self.frame.firsts(local as usize)[contacts as usize - 1].at + case.gap;
+            (moment - case.at).0.unsigned_abs()
+        };
+        let nearest = |controls: &mut Vec<(u64, u32, u32)>, from: usize, wanted: usize| {
+            if controls.len() > from + wanted {
+                controls[from..].select_nth_unstable(wanted - 1);
+                controls.truncate(from + wanted);
+            }
+        };
+        let step = as_far.div_ceil(MAX_POOL).max(1);
+        let pool = self.ranked[..as_far].iter().skip(number % step).step_by(step).filter(|r| not_yet(r.2));
+        controls.extend(pool.map(|r| (apart(case.contacts, r.1), case.contacts, r.1)));
+        nearest(controls, 0, wanted);
+        let found = controls.len();
+        if found < least {
+            let shorter = self.ranked[as_far..].iter().take(MAX_POOL).filter(|r| r.2 == NONE);
+            controls.extend(shorter.map(|r| (apart(r.0, r.1), r.0, r.1)));
+            nearest(controls, found, least - found);
         }
     }
 
@@ -248,12 +287,16 @@ impl Tally {
 
     fn settle(&self, slot: usize, case: u64, compared: f64, imputed: f64, test: &mut Test) {
         let (controls, mine) = self.counts[slot];
-        let mut exposed = 0.0;
+        let (mut exposed, mut last, mut ln_p) = (0.0, -1.0, 0.0);
         for (window, trials) in test.windows.iter_mut().enumerate() {
             exposed += f64::from(controls[window]);
             let hit = mine.is_some_and(|mine| mine <= window);
             let all = (exposed + imputed).min(compared) + f64::from(u8::from(hit));
-            trials.add(all / (compared + 1.0), hit);
+            let p = all / (compared + 1.0);
+            if p != last {
+                (last, ln_p) = (p, p.ln());
+            }
+            trials.add_with_ln(p, ln_p, hit);
         }
         let packed = controls.iter().fold(case, |h, &n| mix(h ^ u64::from(n)));
         let mine_mark = mine.map_or(0, |mine| mine as u64 + 1);

@@ -9,7 +9,7 @@ use super::evidence::Evidence;
 use super::frame::Frame;
 use super::groups::Groups;
 use super::matched::{Explains, Matched, Test, WINDOWS};
-use super::select::{Accused, strength};
+use super::select::{Accused, Strength, strength};
 use crate::campaign::Campaigns;
 use crate::ledger::AddrId;
 
@@ -91,9 +91,15 @@ pub struct Round {
 impl Round {
     /// Gathers what ranking needs.
     #[must_use]
-    pub fn new(matched: &Matched, accused: Vec<Accused>, first: &[Test], left: &[Test], ln_correction: f64) -> Round {
+    pub fn new(
+        matched: &Matched,
+        accused: Vec<Accused>,
+        first: &[Test],
+        left: &[Strength],
+        ln_correction: f64,
+    ) -> Round {
         let tests = matched.candidates.iter().zip(first.iter().zip(left));
-        let tests = tests.map(|(&group, (a, b))| (group, strength(a).ln_p, strength(b).ln_p, a.signature)).collect();
+        let tests = tests.map(|(&group, (a, b))| (group, strength(a).ln_p, b.ln_p, a.signature)).collect();
         Round { campaign: matched.cases.campaign, accused, ln_correction, tests }
     }
 }

@@ -13,7 +13,8 @@ use super::matched::{Explains, Matched, Test};
 pub const ALPHA: f64 = 0.01;
 /// Accused at most by one campaign: a bound, far above what data can carry.
 const MAX_ACCUSED: usize = 64;
-/// An address is preferred to its prefix unless the prefix is this many times more convincing.
+/// An address is preferred to its prefix unless it does not convince by itself and the prefix is this
+/// many times more convincing.
 const LN_PREFER_SPECIFIC: f64 = std::f64::consts::LN_10;
 /// Remotes that the same cases contacted, in the same windows, can't be told apart if their
 /// likelihoods differ by less (natural logarithm).
@@ -48,6 +49,29 @@ pub fn strength(test: &Test) -> Strength {
     best
 }
 
+/// The p up to which the comparison with the nearest in time confirms; not corrected, since it
+/// only confirms.
+const CONFIRM: f64 = 0.001;
+
+/// The strongest windows of all tests, held just below naming where the comparison with the nearest
+/// in time does not confirm: then it is the days that have something in common, not the remote.
+fn strengths(matched: &Matched, tests: &[Test], explained: &[Explains], ln_correction: f64) -> Vec<Strength> {
+    let hold = (2.0 * ALPHA).ln() - ln_correction;
+    let found: Vec<Strength> = tests.iter().map(strength).collect();
+    if found.iter().all(|found| found.ln_p >= hold) {
+        return found;
+    }
+    let near = matched.pass_near(explained);
+    let confirmed = |strength: &Strength, near: &Test| near.windows[strength.window].ln_tail() <= CONFIRM.ln();
+    let pairs = found.into_iter().zip(near);
+    pairs
+        .map(|(found, near)| match found.ln_p < hold && !confirmed(&found, &near) {
+            true => Strength { ln_p: hold, ..found },
+            false => found,
+        })
+        .collect()
+}
+
 /// A group that is accused, with those that can't be told from it.
 #[derive(Clone, Debug)]
 pub struct Accused {
@@ -65,12 +89,11 @@ pub struct Accused {
 pub fn hypotheses(tests: &[Test]) -> usize {
     let mut distinct = HashSet::new();
     for test in tests {
-        for (window, trials) in test.windows.iter().enumerate() {
+        for trials in &test.windows {
             if trials.ln_least() <= ALPHA.ln() {
                 // Equal sums in two windows of one group, or in two groups that no trial tells
                 // apart, are one hypothesis.
                 distinct.insert((test.signature, trials.ln_least().to_bits(), trials.successes()));
-                debug_assert!(window < test.windows.len());
             }
         }
     }
@@ -78,7 +101,7 @@ pub fn hypotheses(tests: &[Test]) -> usize {
 }
 
 /// Accuses one group after another. `ln_correction` is added to the logarithm of each p. Returns the
-/// accused in order, and the tests of what is left.
+/// accused in order, and how convincing the rest is.
 #[must_use]
 pub fn forward(
     matched: &Matched,
@@ -86,22 +109,27 @@ pub fn forward(
     mut tests: Vec<Test>,
     mut explained: Vec<Explains>,
     ln_correction: f64,
-) -> (Vec<Accused>, Vec<Test>) {
+) -> (Vec<Accused>, Vec<Strength>) {
     let mut accused = Vec::new();
-    while accused.len() < MAX_ACCUSED {
-        let strengths: Vec<Strength> = tests.iter().map(strength).collect();
-        let Some(best) = most_convincing(matched, groups, &strengths) else { break };
+    loop {
+        let strengths = strengths(matched, &tests, &explained, ln_correction);
+        let best = most_convincing(matched, groups, &strengths, ALPHA.ln() - ln_correction);
+        let convincing = |&best: &usize| {
+            strengths[best].ln_p + ln_correction <= ALPHA.ln()
+                && strengths[best].cases >= 2
+                && accused.len() < MAX_ACCUSED
+        };
+        let Some(best) = best.filter(convincing) else { return (fold(groups, accused), strengths) };
         let found = strengths[best];
-        if found.ln_p + ln_correction > ALPHA.ln() || found.cases < 2 {
-            break;
-        }
+        // Twins are told by the comparison itself; which of them the nearest confirm is chance.
+        let plain = strength(&tests[best]).ln_p;
         let twins = (0..tests.len()).filter(|&other| {
             let same_level = groups.list[matched.candidates[other]].net.prefix_len()
                 == groups.list[matched.candidates[best]].net.prefix_len();
             other == best
                 || same_level
                     && tests[other].exposure == tests[best].exposure
-                    && (strengths[other].ln_p - found.ln_p).abs() <= LN_SAME
+                    && (strength(&tests[other]).ln_p - plain).abs() <= LN_SAME
         });
         let explains = Explains { group: matched.candidates[best], window: found.window };
         let groups = twins.map(|twin| matched.candidates[twin]).collect();
@@ -109,18 +137,38 @@ pub fn forward(
         explained.push(explains);
         tests = matched.pass(&explained);
     }
-    (accused, tests)
+}
+
+/// A prefix that still convinces when addresses in it are accused has more to it than these: it
+/// stands for them.
+fn fold(groups: &Groups, accused: Vec<Accused>) -> Vec<Accused> {
+    let mut folded: Vec<Accused> = Vec::new();
+    for mut outer in accused {
+        folded.retain(|inner| {
+            let inside = groups.is_inside(inner.explains.group, outer.explains.group);
+            if inside {
+                outer.explains.window = outer.explains.window.max(inner.explains.window);
+                if inner.strength.ln_p < outer.strength.ln_p {
+                    outer.strength = inner.strength;
+                }
+            }
+            !inside
+        });
+        folded.push(outer);
+    }
+    folded
 }
 
 /// The position of the most convincing test; of nested groups the most specific that carries the
 /// evidence.
-fn most_convincing(matched: &Matched, groups: &Groups, strengths: &[Strength]) -> Option<usize> {
+fn most_convincing(matched: &Matched, groups: &Groups, strengths: &[Strength], enough: f64) -> Option<usize> {
     let smallest = |a: &usize, b: &usize| strengths[*a].ln_p.total_cmp(&strengths[*b].ln_p);
     let best = (0..strengths.len()).min_by(smallest)?;
     let outer = matched.candidates[best];
     let inner = (0..strengths.len())
         .filter(|&other| groups.is_inside(matched.candidates[other], outer))
-        .filter(|&other| strengths[other].ln_p <= strengths[best].ln_p + LN_PREFER_SPECIFIC)
+        .filter(|&other| strengths[other].ln_p <= enough.max(strengths[best].ln_p + LN_PREFER_SPECIFIC))
+        .filter(|&other| strengths[other].cases >= 2)
         .min_by(smallest);
     Some(inner.unwrap_or(best))
 }

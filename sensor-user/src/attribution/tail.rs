@@ -29,9 +29,9 @@ pub fn clopper_pearson(hits: u64, of: u64) -> [f64; 2] {
     [low, high]
 }
 
-const BINS: usize = 24;
+const BINS: usize = 14;
 /// Up to this many steps (trials x successes) the tail is summed exactly.
-const EXACT: usize = 8_192;
+const EXACT: usize = 2_048;
 
 /// Independent trials with chances of their own, and how many succeeded: the matched comparison of
 /// one group, a trial for each case. Chances are kept in bins half a power of two wide, of which the
@@ -50,6 +50,11 @@ pub struct Trials {
 impl Trials {
     /// Adds a trial with the chance `p`.
     pub fn add(&mut self, p: f64, success: bool) {
+        self.add_with_ln(p, p.ln(), success);
+    }
+
+    /// The same where the logarithm of `p` is at hand.
+    pub fn add_with_ln(&mut self, p: f64, ln_p: f64, success: bool) {
         if p >= 1.0 {
             self.sure += u32::from(success);
             return;
@@ -57,10 +62,10 @@ impl Trials {
         if p <= 0.0 {
             return;
         }
-        let bin = ((-p.log2() * 2.0) as usize).min(BINS - 1);
+        let bin = ((ln_p * (-2.0 / std::f64::consts::LN_2)) as usize).min(BINS - 1);
         self.bins[bin].0 += 1;
         self.bins[bin].1 += p as f32;
-        self.ln_all += p.ln();
+        self.ln_all += ln_p;
         self.successes += u32::from(success);
     }
 

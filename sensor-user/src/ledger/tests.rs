@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::time::Span;
 
 fn addr(text: &str) -> Ipv6Addr {
     text.parse().unwrap()

@@ -287,7 +287,7 @@ fn say(explanation: &Explanation, hypotheses: usize, window: Span) -> Vec<String
             if candidate.explained_locals == 1 { "address" } else { "addresses" },
         ),
         Verdict::Weak => {
-            "That may be chance, or another remote explains the same probes better: it is not accused.".to_owned()
+            "That may be chance, something else that those days had in common, or another remote explains the same probes better: it is not accused.".to_owned()
         }
         Verdict::ProbesBack => "It probes its visitors itself. Some services check their clients, and sources can be \
                                 forged: that is no proof of a leak."

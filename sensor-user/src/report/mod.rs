@@ -108,7 +108,8 @@ pub struct Candidate {
     /// if none does, the first one's, lest somebody block half of the internet.
     pub prefix: Ipv6Net,
     /// Decimal logarithm of 1 / p, where p is that of the matched comparison after correction for
-    /// everything tested. From 2 on it names; below 0 chance does it easily.
+    /// everything tested. From 2 on it names; below 0 chance does it easily. Held at 1.7 where a
+    /// comparison with only the nearest in time does not confirm.
     pub score: Option<f64>,
     /// The probability that it leaks at all; null: not computed yet.
     pub probability: Option<f64>,

@@ -62,6 +62,10 @@ pub struct Family {
     pub background: f64,
     pub after_visits: bool,
     pub scanners: usize,
+    /// Sites come and go: each is visited for so many lives, then another takes its place.
+    pub fashion: Option<f64>,
+    /// Background comes only in this part of the whole time.
+    pub burst: Option<(f64, f64)>,
 }
 
 pub const BASE: Family = Family {
@@ -79,6 +83,8 @@ pub const BASE: Family = Family {
     background: 0.1,
     after_visits: false,
     scanners: 1,
+    fashion: None,
+    burst: None,
 };
 
 fn site(number: usize) -> Ipv6Addr {
@@ -86,11 +92,11 @@ fn site(number: usize) -> Ipv6Addr {
 }
 
 pub fn harvester(number: usize) -> Ipv6Addr {
-    site(10_000 + number)
+    site(40_000 + number)
 }
 
 fn third_party(number: usize) -> Ipv6Addr {
-    site(20_000 + number)
+    site(50_000 + number)
 }
 
 fn local(random: &mut Random) -> Ipv6Addr {
@@ -121,7 +127,11 @@ pub fn network(family: &Family, seed: u64) -> (Vec<Observation>, Vec<Ipv6Addr>) 
                 left <= 0.0
             });
             let at = random.unit() * life;
-            visits.push((at, site(1_000 + rank.unwrap_or(1))));
+            let rank = rank.unwrap_or(1);
+            // Sites change at different times.
+            let era =
+                family.fashion.map_or(0, |lives| ((start + at) / family.life / lives + rank as f64 * 0.37) as usize);
+            visits.push((at, site(1_000 + 200 * era + rank)));
             if family.third_parties > 0 && random.unit() < 0.2 {
                 visits.push((at + random.unit(), third_party(random.below(family.third_parties))));
             }
@@ -138,7 +148,9 @@ pub fn network(family: &Family, seed: u64) -> (Vec<Observation>, Vec<Ipv6Addr>) 
             }
         }
         // Background is as likely as a life is long.
-        if random.unit() < family.background * life / family.life / 0.6 {
+        let whole = family.locals as f64 * family.life / 4.0;
+        let in_burst = family.burst.is_none_or(|(from, to)| start >= from * whole && start < to * whole);
+        if in_burst && random.unit() < family.background * life / family.life / 0.6 {
             let at = if family.after_visits && !visits.is_empty() {
                 visits[random.below(visits.len())].0 + random.exponential(5.0)
             } else {
