@@ -40,6 +40,8 @@ use shared::Shared;
 const TICK: Duration = Duration::from_millis(10);
 /// Events taken out of the ring in one turn, so that a flood leaves room for all else.
 const BATCH: usize = 4_096;
+/// Observations that may wait for the ledger, some 200 MB.
+const MOST_PENDING: usize = 1 << 20;
 /// How long changes of the network are left to settle before they are read.
 const SETTLE: Duration = Duration::from_millis(200);
 /// Between two looks at the counters.
@@ -102,6 +104,7 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
         drained: 0,
         invalid: 0,
         last_event: None,
+        pending: Vec::new(),
     };
     sensor.network_changed(&network);
     info!("ready");
@@ -112,6 +115,7 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
         sensor.datapath.detach(uplink.index);
     }
     while sensor.drain() == BATCH {}
+    sensor.flush();
     drop(stop);
     for server in servers {
         let _ = server.await;
@@ -189,6 +193,7 @@ struct Sensor {
     drained: u64,
     invalid: u64,
     last_event: Option<Time>,
+    pending: Vec<Observation>,
 }
 
 impl Sensor {
@@ -225,28 +230,33 @@ impl Sensor {
         }
     }
 
-    /// Takes up to [`BATCH`] events out of the ring, to ledger and store.
+    /// Takes up to [`BATCH`] events out of the ring, to ledger and store. While a query holds the
+    /// ledger they wait in `pending`, and beyond its bound in the ring.
     fn drain(&mut self) -> usize {
         let booted = clock::booted();
-        let mut batch: Vec<Observation> = Vec::new();
-        let live = self.live;
-        let mut unknown = 0;
-        let drained = self.datapath.drain(BATCH, |event| match live.observe(&event, booted) {
-            Some(observation) => batch.push(observation),
+        let (live, pending, mut unknown) = (self.live, &mut self.pending, 0);
+        let room = MOST_PENDING.saturating_sub(pending.len());
+        let drained = self.datapath.drain(BATCH.min(room), |event| match live.observe(&event, booted) {
+            Some(observation) => pending.push(observation),
             None => unknown += 1,
         });
         self.drained += drained.events as u64;
-        self.last_event = batch.last().map(Observation::ts).or(self.last_event);
         self.invalid += (drained.invalid + unknown) as u64;
-        if !batch.is_empty() {
-            let mut ledger = self.shared.ledger();
-            for observation in &batch {
-                ledger.observe(observation);
-            }
-            drop(ledger);
-            self.writer.send(batch);
+        self.last_event = pending.last().map(Observation::ts).or(self.last_event);
+        if !self.pending.is_empty() && !self.shared.ledger_is_held() {
+            self.flush();
         }
         drained.events + drained.invalid
+    }
+
+    /// Waits for the ledger and hands it what is pending.
+    fn flush(&mut self) {
+        let mut ledger = self.shared.ledger();
+        for observation in &self.pending {
+            ledger.observe(observation);
+        }
+        drop(ledger);
+        self.writer.send(std::mem::take(&mut self.pending));
     }
 
     /// Tells programs and ledger what is ours now.
