@@ -4,6 +4,7 @@ use ipnet::Ipv6Net;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv6Addr;
 
+use crate::ack::Acked;
 use crate::attribution::figures::{Figures, Visitors, figures, unexplained};
 use crate::attribution::frame::Frame;
 use crate::attribution::rank::Finding;
@@ -135,6 +136,9 @@ pub struct Candidate {
     pub median_lag_seconds: Option<f64>,
     /// Campaigns that it explains, or, if it is not accused, that hit its visitors.
     pub campaigns: Vec<String>,
+    /// The user has seen it and does not want to see it every day; null otherwise, and offline.
+    #[serde(default)]
+    pub acked: Option<Acked>,
 }
 
 /// Everything that a report or an explanation is made from.
@@ -191,6 +195,7 @@ impl<'l> Findings<'l> {
             distinct_count: figures.distinct_count,
             median_lag_seconds: figures.median_lag.map(Span::seconds),
             campaigns: figures.campaigns.iter().map(|&c| self.campaigns.list[c].id.clone()).collect(),
+            acked: None,
         }
     }
 }

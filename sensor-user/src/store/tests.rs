@@ -198,7 +198,7 @@ fn a_second_sensor_on_the_same_directory_is_refused_until_the_first_is_gone() {
     assert_eq!(
         refusal(dir.path()),
         format!(
-            "the state directory {} is in use by another sensor (process {}); stop it, or name another with --state",
+            "the state directory {} is in use by another tattler (process {}); stop it, or name another with --state",
             path.display(),
             std::process::id()
         )
@@ -212,7 +212,7 @@ fn a_newer_schema_is_refused_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     drop(Store::open(dir.path()).unwrap());
     connection(dir.path()).pragma_update(None, "user_version", 7).unwrap();
-    assert!(refusal(dir.path()).contains("tattler.db has schema version 7, this tattler knows up to 1"));
+    assert!(refusal(dir.path()).contains("tattler.db has schema version 7, this tattler knows up to 2"));
     assert_eq!(schema::version(&connection(dir.path())).unwrap(), 7);
 }
 
