@@ -3,9 +3,11 @@
 //! - [`uplinks`]: which devices to watch
 //! - [`clock`]: boot time and wall clock
 //! - [`shared`]: what the loop writes and queries read
+//! - [`diary`]: what changes the diary: forget, acknowledge
 //! - [`queries`]: answers to `status`, `suspects` and `explain`
 
 mod clock;
+mod diary;
 mod queries;
 mod scrape;
 mod shared;
@@ -15,6 +17,7 @@ use std::future::Future;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -26,6 +29,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
 use crate::datapath::{Attachment, Datapath, Device, Sizes};
+use crate::exclusions::Exclusions;
 use crate::ledger::{self, Ledger};
 use crate::netlink::{self, Netlink, Network};
 use crate::observation::Observation;
@@ -62,6 +66,10 @@ pub struct Settings {
     pub socket: PathBuf,
     /// Where HTTP listens, if anywhere.
     pub listen: Option<SocketAddr>,
+    /// How long the diary is kept, and how large it may be.
+    pub store: store::Settings,
+    /// What is never recorded.
+    pub exclusions: Exclusions,
 }
 
 /// Runs the sensor until `shutdown` is ready.
@@ -71,6 +79,7 @@ pub struct Settings {
 pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Result<()> {
     let store = Store::open(&settings.state)?;
     let ledger = rebuild(&store)?;
+    let acks = store.acks()?;
 
     let netlink = Netlink::connect()?;
     let changes = netlink::changes()?;
@@ -88,8 +97,8 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
     datapath.set_home(&netlink::home(&network, &uplinks, &settings.home))?;
     let attachments = uplinks::attach(&mut datapath, &uplinks)?;
 
-    let writer = Writer::start(store, store::Settings::default()).context("cannot start the store's thread")?;
-    let shared = Arc::new(Shared::new(clock::wall(), settings.state.clone(), writer.counters(), ledger));
+    let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
+    let shared = Arc::new(Shared::new(clock::wall(), settings.state.clone(), &writer, acks, ledger));
     let (stop, stopped) = watch::channel(());
     let servers = serve(&shared, listener, queries, &stopped);
 
@@ -236,7 +245,9 @@ impl Sensor {
         let booted = clock::booted();
         let (live, pending, mut unknown) = (self.live, &mut self.pending, 0);
         let room = MOST_PENDING.saturating_sub(pending.len());
+        let (exclusions, excluded) = (&self.settings.exclusions, &self.shared.excluded);
         let drained = self.datapath.drain(BATCH.min(room), |event| match live.observe(&event, booted) {
+            Some(observation) if exclusions.excludes(&observation) => _ = excluded.fetch_add(1, Relaxed),
             Some(observation) => pending.push(observation),
             None => unknown += 1,
         });

@@ -10,7 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::arguments;
 use crate::agent::{self, Settings};
-use crate::socket;
+use crate::exclusions::Exclusions;
+use crate::{socket, store};
 
 /// Watch the uplink and remember who contacted whom, and who probed.
 ///
@@ -28,7 +29,7 @@ pub(super) struct Arguments {
     home: Vec<Ipv6Net>,
 
     /// The directory for what is remembered
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/tattler")]
+    #[arg(long, value_name = "DIR", default_value = store::DEFAULT_DIR)]
     state: PathBuf,
 
     /// The socket that queries reach the sensor by
@@ -60,6 +61,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         state: arguments.state,
         socket: arguments.socket,
         listen: arguments.listen.0,
+        store: store::Settings::default(),
+        exclusions: Exclusions::default(),
     };
     // One thread: the ring is drained in turns, and what blocks has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

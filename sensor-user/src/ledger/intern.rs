@@ -47,6 +47,11 @@ pub(super) struct Strings {
 }
 
 impl Strings {
+    /// The number of a string that has one.
+    pub(super) fn find(&self, text: &str) -> Option<u32> {
+        self.numbers.get(text).copied()
+    }
+
     pub(super) fn number(&mut self, text: &str) -> Option<u32> {
         if let Some(&number) = self.numbers.get(text) {
             return Some(number);

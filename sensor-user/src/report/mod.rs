@@ -20,7 +20,7 @@ mod tests;
 mod words;
 
 pub use explain::{Explanation, explain};
-pub use table::{explanation_text, suspects_table};
+pub use table::{all_suspects_table, explanation_text, suspects_table};
 
 /// The name of the contract.
 pub const SCHEMA: &str = "tattler.report/1";

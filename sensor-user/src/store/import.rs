@@ -61,6 +61,8 @@ pub struct Importer<'s> {
     batch: Batch,
     counts: Imported,
     rows_before: u64,
+    /// Before.
+    names_devices: bool,
     failure: Option<rusqlite::Error>,
 }
 
@@ -69,12 +71,12 @@ impl Store {
     pub fn import(&mut self, settings: ImportSettings) -> Result<Importer<'_>, WriteError> {
         let path = &self.path;
         let begun = self.connection.transaction().and_then(|transaction| {
-            let rows_before = rows(&transaction)?;
-            Ok((transaction, rows_before))
+            let before = (rows(&transaction)?, names_devices(&transaction)?);
+            Ok((transaction, before))
         });
-        let (transaction, rows_before) = begun.map_err(|error| WriteError::new(path, error))?;
+        let (transaction, (rows_before, names_devices)) = begun.map_err(|error| WriteError::new(path, error))?;
         let (batch, counts) = (Batch::default(), Imported::default());
-        Ok(Importer { transaction, path, settings, batch, counts, rows_before, failure: None })
+        Ok(Importer { transaction, path, settings, batch, counts, rows_before, names_devices, failure: None })
     }
 }
 
@@ -113,15 +115,13 @@ impl Importer<'_> {
     /// Takes the key of another store, so that devices keep their names. `false` if this store has
     /// named devices by its own, which then stays.
     pub fn adopt_key(&mut self, other: &DeviceKey) -> bool {
-        self.write();
+        let names_devices = self.names_devices;
         let adopted = self.attempt(|connection| {
             let own = key::read(connection)?;
             if own.as_ref() == Some(other) {
                 return Ok(true);
             }
-            let named = "SELECT EXISTS (SELECT 1 FROM contacts WHERE device IS NOT NULL)
-                             OR EXISTS (SELECT 1 FROM probes WHERE device IS NOT NULL)";
-            if own.is_some() && connection.query_row(named, [], |row| row.get(0))? {
+            if own.is_some() && names_devices {
                 return Ok(false);
             }
             key::write(connection, other).map(|()| true)
@@ -166,6 +166,12 @@ impl Importer<'_> {
 fn rows(connection: &Connection) -> rusqlite::Result<u64> {
     let sql = "SELECT (SELECT count(*) FROM contacts) + (SELECT count(*) FROM probes) + (SELECT count(*) FROM answers)";
     connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+}
+
+fn names_devices(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM contacts WHERE device IS NOT NULL)
+                   OR EXISTS (SELECT 1 FROM probes WHERE device IS NOT NULL)";
+    connection.query_row(sql, [], |row| row.get(0))
 }
 
 /// Observations on their way, merged as the database would merge them.

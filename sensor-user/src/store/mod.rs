@@ -8,7 +8,7 @@
 //! - [`schema`]: the tables, and how an older file becomes a newer one
 //! - [`append`], [`replay`], [`prune`]: in, out, and away
 //! - [`forget`]: away for good, from the bytes of the files too
-//! - [`import`], [`reader`]: in out of files, and out into files while a sensor writes
+//! - [`import`], [`export`]: in out of files, and out into files while a sensor writes
 //! - [`acks`], [`key`]: acknowledged remotes, and names for devices
 //! - [`writer`]: the thread that writes, and never makes its caller wait
 
@@ -16,12 +16,12 @@ mod acks;
 mod append;
 #[cfg(test)]
 mod diary_tests;
+mod export;
 mod forget;
 mod import;
 mod key;
 mod open;
 mod prune;
-mod reader;
 mod replay;
 mod schema;
 #[cfg(test)]
@@ -35,10 +35,10 @@ use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 
 use crate::time::Span;
+pub use export::{Export, ExportError, Snapshot};
 pub use import::{ImportSettings, Imported, Importer};
 pub use key::DeviceKey;
 pub use open::OpenError;
-pub use reader::{Export, ExportError, Reader};
 pub use replay::ReplayError;
 pub use writer::{Counters, Handle, Settings, Summary, Writer};
 

@@ -36,12 +36,6 @@ pub enum OpenError {
         /// Its process, if it said so.
         holder: String,
     },
-    /// No sensor ever wrote there.
-    #[error("there is no diary in {}; name the state directory with --state", dir.display())]
-    Missing {
-        /// The state directory.
-        dir: PathBuf,
-    },
     /// Written by a newer program, whose tables this one would misread.
     #[error("{} has schema version {found}, this tattler knows up to {}; upgrade tattler, or name another directory with --state", path.display(), schema::VERSION)]
     Newer {
@@ -49,6 +43,12 @@ pub enum OpenError {
         path: PathBuf,
         /// Its version.
         found: i64,
+    },
+    /// There is nothing to read.
+    #[error("there is no database in {}; name the sensor's state directory with --state", dir.display())]
+    Nothing {
+        /// The state directory.
+        dir: PathBuf,
     },
     /// Not a database, or not any more.
     #[error("{} is damaged ({source}); move it out of the way to begin anew", path.display())]

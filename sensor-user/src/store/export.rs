@@ -1,5 +1,5 @@
-//! A second look at a diary that a sensor may be writing to: nothing is changed, and what is seen is
-//! of one moment.
+//! Out, into files: a second look at a diary that a sensor may be writing to. Nothing is changed, and
+//! what is seen is of one moment.
 
 use std::fs;
 use std::io::{self, Write};
@@ -16,7 +16,7 @@ use crate::source::jsonl::{Aside, aside_to_json_line, to_json_line};
 use crate::time::Time;
 
 /// The database of a state directory, to read from. Its owner can, and root.
-pub struct Reader {
+pub struct Snapshot {
     connection: Connection,
     path: PathBuf,
 }
@@ -44,16 +44,16 @@ pub enum ExportError {
     Write(#[source] io::Error),
 }
 
-impl Reader {
+impl Snapshot {
     /// Opens what is there. A database of an older version is brought up to date first, which takes
     /// that no sensor runs on it.
-    pub fn open(dir: &Path) -> Result<Reader, OpenError> {
+    pub fn open(dir: &Path) -> Result<Snapshot, OpenError> {
         let directory = |source| OpenError::Directory { dir: dir.to_owned(), source };
         let dir = &dir.canonicalize().map_err(directory)?;
         let path = dir.join("tattler.db");
         match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(OpenError::Missing { dir: dir.clone() });
+                return Err(OpenError::Nothing { dir: dir.clone() });
             }
             Err(error) => return Err(directory(error)),
             Ok(_) => {}
@@ -76,7 +76,7 @@ impl Reader {
         if found > schema::VERSION {
             return Err(OpenError::Newer { path, found });
         }
-        Ok(Reader { connection, path })
+        Ok(Snapshot { connection, path })
     }
 
     /// Writes observations as JSON Lines, in order of time and always in the same one; says how many
