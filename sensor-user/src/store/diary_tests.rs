@@ -139,21 +139,36 @@ fn a_device_that_is_forgotten_is_in_no_byte_of_the_directory() {
 }
 
 #[test]
-fn without_writing_the_file_anew_traces_would_stay() {
-    // Why `forget` does more than delete: if SQLite leaves nothing behind one day, this fails.
+fn what_was_deleted_before_without_being_overwritten_goes_too() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     household(&mut store);
-    let printer = bytes(PRINTER);
+    // As the first version did.
+    store.connection.pragma_update_and_check(None, "secure_delete", false, |_| Ok(())).unwrap();
     for sql in [
-        "DELETE FROM contacts WHERE local <> ?1",
-        "DELETE FROM probes WHERE target <> ?1",
-        "DELETE FROM answers WHERE target <> ?1",
+        "DELETE FROM contacts WHERE local = ?1",
+        "DELETE FROM probes WHERE target = ?1",
+        "DELETE FROM answers WHERE target = ?1",
     ] {
-        store.connection.execute(sql, [&printer]).unwrap();
+        store.connection.execute(sql, [&bytes(PHONE)]).unwrap();
     }
-    store.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(store);
     assert!(!found(dir.path(), &bytes(PHONE)).is_empty());
+    let mut store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.forget(&device("phone")).unwrap(), Forgotten::default());
+    assert_eq!(found(dir.path(), &bytes(PHONE)), [""; 0]);
+}
+
+#[test]
+fn what_grows_too_old_is_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    household(&mut store);
+    store.append(&[probe(1_000_000, PRINTER)]).unwrap();
+    store.prune(Time(1_000_000)).unwrap();
+    drop(store);
+    assert_eq!(found(dir.path(), &bytes(PHONE)), [""; 0]);
+    assert!(!found(dir.path(), &bytes(PRINTER)).is_empty());
 }
 
 #[test]
