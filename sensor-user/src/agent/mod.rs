@@ -277,13 +277,14 @@ impl Sensor {
                 Err(error) => warn!("{error}"),
             }
         }
+        let now = clock::wall();
         let mut ledger = self.shared.ledger();
         for address in &network.addresses {
             let global = |a: Ipv6Addr| sensor_common::rules::is_global(&a.octets());
             match address.temporary {
                 _ if !global(address.address) => {}
-                true => ledger.mark_temporary(address.address),
-                false => ledger.mark_stable(address.address),
+                true => ledger.mark_temporary(address.address, now),
+                false => ledger.mark_stable(address.address, now),
             }
         }
     }
