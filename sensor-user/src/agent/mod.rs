@@ -259,8 +259,9 @@ impl Sensor {
         self.writer.send(std::mem::take(&mut self.pending));
     }
 
-    /// Tells programs and ledger what is ours now.
+    /// Tells programs and ledger what is ours now, and whether the uplinks are there.
     fn network_changed(&mut self, network: &Network) {
+        self.look_at_uplinks(network);
         let home = netlink::home(network, &self.uplinks, &self.settings.home);
         let known = self.shared.seen().home.clone();
         if home != known {
@@ -287,6 +288,19 @@ impl Sensor {
                 false => ledger.mark_stable(address.address, now),
             }
         }
+    }
+
+    /// An uplink that goes away takes the programs with it. One of the same name that comes later
+    /// is another device, which nobody asked to watch.
+    fn look_at_uplinks(&self, network: &Network) {
+        let mut seen = self.shared.seen();
+        for uplink in self.uplinks.iter().filter(|uplink| !network.devices.iter().any(|d| d.index == uplink.index)) {
+            if !seen.gone.contains(&uplink.index) {
+                warn!("{} is gone: nothing is seen there; start the sensor again when it is back", uplink.name);
+                seen.gone.push(uplink.index);
+            }
+        }
+        seen.up.clone_from(&network.up);
     }
 
     /// Leaves the latest view for queries and metrics.

@@ -27,6 +27,10 @@ pub struct Shared {
 pub struct Seen {
     /// The uplinks.
     pub uplinks: Vec<Attachment>,
+    /// The indices of those that are up.
+    pub up: Vec<u32>,
+    /// The indices of those that are there no more.
+    pub gone: Vec<u32>,
     /// What is home.
     pub home: Vec<Home>,
     /// The programs' counters.
