@@ -219,6 +219,25 @@ fn a_delegated_prefix_is_home_where_it_is_not_in_use_too() {
 }
 
 #[test]
+fn home_prefixes_that_are_given_count_alone() {
+    let (world, state) = (World::new(), directory());
+    let World { host, router, internet } = &world;
+    let sensor = Sensor::start(router, state.path(), &["--interface", "wan0", "--home", "2001:db8:42:1::7/64"]);
+    assert_eq!(sensor.status()["home"], json!(["2001:db8:42:1::/64"]));
+    router.ip("address add 2001:db8:42:2::1/64 dev lan0 nodad");
+    ping(internet, STRANGER, tests::world::UPLINK);
+    ping(internet, STRANGER, "2001:db8:42:2::1".parse().unwrap());
+    ping(internet, SCANNER, HOST);
+    ping(host, HOST, SITE);
+    sensor.wait_for("probe", 1);
+    sensor.wait_for("contact", 1);
+    sensor.stop();
+    let stored = Stored::read(state.path());
+    assert_eq!(stored.probes, [(SCANNER, HOST, ECHO, 0)].into());
+    assert_eq!(stored.contacts, [(HOST, SITE, ICMPV6, 0)].into());
+}
+
+#[test]
 fn two_uplinks_share_one_ledger() {
     let (world, state) = (World::new(), directory());
     let World { host, router, internet } = &world;

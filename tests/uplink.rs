@@ -1,10 +1,11 @@
 //! How the live sensor sits on its uplink: attached and detached, beside other programs, on devices
 //! of every kind, and without a trace in the packets. And its listener. Runs as root.
 
+use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::net::Ipv6Addr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::process::Stdio;
 
 use aya::maps::PerCpuArray;
@@ -108,7 +109,7 @@ fn another_xdp_program_is_left_where_it_is_and_told_in_one_line() {
 }
 
 #[test]
-fn other_programs_at_egress_run_before_and_after_ours() {
+fn other_programs_at_egress_run_as_if_ours_were_not_there() {
     let (world, state) = (World::new(), directory());
     let (mut before, mut after) = (Others::load(), Others::load());
     before.attach_egress(&world.router, "wan0");
@@ -120,6 +121,50 @@ fn other_programs_at_egress_run_before_and_after_ours() {
     assert_eq!((before.contacts(), after.contacts()), (1, 1));
     sensor.stop();
     assert_eq!(world.router.attached("wan0"), (String::new(), [egress(), egress()].concat()));
+}
+
+/// Attaches to egress a program that lets every packet go and ends the chain: TC_ACT_OK. It stays as
+/// long as the link.
+fn attach_end_of_chain(namespace: &Namespace, device: &str) -> OwnedFd {
+    let bpf = |command: i32, attributes: &[u32; 12]| {
+        // SAFETY: the kernel reads the attributes, no more than they are, and what they point to,
+        // which outlives the call; it gives a new descriptor or -1, which is looked at.
+        let fd = unsafe { libc::syscall(libc::SYS_bpf, command, attributes.as_ptr(), size_of_val(attributes)) };
+        assert!(fd >= 0, "bpf command {command}, as root: {}", io::Error::last_os_error());
+        // SAFETY: the descriptor is new and nobody else's.
+        unsafe { OwnedFd::from_raw_fd(fd as i32) }
+    };
+    // r0 = 0; exit
+    let program: [u64; 2] = [0xb7, 0x95].map(u64::from_le);
+    let (code, licence) = (program.as_ptr() as u64, c"GPL".as_ptr() as u64);
+    let ([code_a, code_b], [licence_a, licence_b]) = (halves(code), halves(licence));
+    const LOAD: i32 = 5;
+    const LINK: i32 = 28;
+    const CLASSIFIER: u32 = 3;
+    const TCX_EGRESS: u32 = 47;
+    let program = bpf(LOAD, &[CLASSIFIER, 2, code_a, code_b, licence_a, licence_b, 0, 0, 0, 0, 0, 0]);
+    let name = CString::new(device).unwrap();
+    namespace.inside(|| {
+        // SAFETY: the name ends in a zero byte.
+        let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+        bpf(LINK, &[program.as_raw_fd() as u32, index, TCX_EGRESS, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+    })
+}
+
+/// A 64-bit number as it lies in memory.
+fn halves(number: u64) -> [u32; 2] {
+    let bytes = number.to_ne_bytes();
+    [0, 4].map(|at| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap()))
+}
+
+#[test]
+fn a_program_that_ends_the_chain_at_egress_hides_no_contacts() {
+    let (world, state) = (World::new(), directory());
+    let _end = attach_end_of_chain(&world.router, "wan0");
+    let sensor = Sensor::start(&world.router, state.path(), &WAN0);
+    ping(&world.host, HOST, SITE);
+    sensor.wait_for("contact", 1);
+    sensor.stop();
 }
 
 #[test]
