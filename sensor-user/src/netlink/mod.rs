@@ -123,7 +123,7 @@ impl Netlink {
         }
         let mut routes = self.handle.route().get(RouteMessageBuilder::<Ipv6Addr>::new().build()).execute();
         while let Some(message) = routes.try_next().await.map_err(failed("routes"))? {
-            network.routes.extend(route(&message));
+            network.routes.extend(over_each_device(&message));
         }
         Ok(network)
     }
@@ -169,23 +169,24 @@ fn address(message: &AddressMessage) -> Option<Address> {
     })
 }
 
-fn route(message: &RouteMessage) -> Option<Route> {
+/// A route over several devices counts as one for each.
+fn over_each_device(message: &RouteMessage) -> Vec<Route> {
     let header = &message.header;
     let refuses = matches!(header.kind, RouteType::Unreachable | RouteType::BlackHole | RouteType::Prohibit);
     let main_table = header.table == RouteHeader::RT_TABLE_MAIN;
     if header.address_family != AddressFamily::Inet6 || !main_table || !(refuses || header.kind == RouteType::Unicast) {
-        return None;
+        return Vec::new();
     }
     let mut network = Ipv6Addr::UNSPECIFIED;
-    let mut device = 0;
+    let mut devices = vec![0];
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Destination(RouteAddress::Inet6(destination)) => network = *destination,
-            RouteAttribute::Oif(index) => device = *index,
-            RouteAttribute::MultiPath(hops) => device = hops.first().map_or(device, |hop| hop.interface_index),
+            RouteAttribute::Oif(index) => devices = vec![*index],
+            RouteAttribute::MultiPath(hops) => devices = hops.iter().map(|hop| hop.interface_index).collect(),
             _ => {}
         }
     }
-    let prefix = Ipv6Net::new(network, header.destination_prefix_length).ok()?;
-    Some(Route { prefix, device, refuses })
+    let Ok(prefix) = Ipv6Net::new(network, header.destination_prefix_length) else { return Vec::new() };
+    devices.into_iter().map(|device| Route { prefix, device, refuses }).collect()
 }
