@@ -16,6 +16,7 @@ pub struct Suspects {
     made: Instant,
     campaigns: u64,
     by_verdict: Vec<(&'static str, u64)>,
+    exposed_locals: u64,
 }
 
 /// The page for Prometheus.
@@ -33,7 +34,12 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
         version: env!("CARGO_PKG_VERSION"),
         start: shared.started,
         kernel: seen.counters.all(),
-        ring: Ring { drained: seen.drained, invalid: seen.invalid, last_event: seen.last_event },
+        ring: Ring {
+            drained: seen.drained,
+            invalid: seen.invalid,
+            set_aside: seen.set_aside,
+            last_event: seen.last_event,
+        },
         uplinks: seen
             .uplinks
             .iter()
@@ -41,6 +47,7 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
             .collect(),
         home_prefixes: seen.home.iter().filter(|home| home.ours).count() as u64,
         ledger: Ledger { locals, contacts, probes, campaigns: suspects.campaigns },
+        exposed_locals: suspects.exposed_locals,
         suspects: suspects.by_verdict,
         store: Store {
             written: shared.store.written(),
@@ -69,10 +76,14 @@ fn suspects(shared: &Shared) -> Suspects {
     if let Some(known) = shared.suspects().clone().filter(|known| known.made.elapsed() < FRESH) {
         return known;
     }
-    let report = report::report(&shared.ledger(), &Options { top: 0 });
+    let (report, exposed) = {
+        let ledger = shared.ledger();
+        (report::report(&ledger, &Options { top: 0 }), report::exposed(&ledger))
+    };
     let count = |verdict| report.candidates.iter().filter(|candidate| candidate.verdict == verdict).count() as u64;
     let suspects = Suspects {
         made: Instant::now(),
+        exposed_locals: report::open_locals(&exposed),
         campaigns: report.campaigns.len() as u64,
         by_verdict: Verdict::ALL.iter().map(|&verdict| (verdict.as_str(), count(verdict))).collect(),
     };

@@ -35,6 +35,8 @@ pub struct Seen {
     pub drained: u64,
     /// Records that no program of ours writes.
     pub invalid: u64,
+    /// Events set aside because their remote was none: behind NAT64, or home.
+    pub set_aside: u64,
     /// When the latest event was seen.
     pub last_event: Option<Time>,
 }
