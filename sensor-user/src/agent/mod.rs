@@ -48,6 +48,8 @@ use shared::Shared;
 const TICK: Duration = Duration::from_millis(10);
 /// Events taken out of the ring in one turn, so that a flood leaves room for all else.
 const BATCH: usize = 4_096;
+/// Observations that may wait for the ledger, some 200 MB.
+const MOST_PENDING: usize = 1 << 20;
 /// How long changes of the network are left to settle before they are read.
 const SETTLE: Duration = Duration::from_millis(200);
 /// Between two looks at the counters.
@@ -125,11 +127,13 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
         devices: Devices::new(Box::new(mac_name)),
         open,
         set_aside: 0,
+        learned: Vec::new(),
         uplinks,
         attachments,
         drained: 0,
         invalid: 0,
         last_event: None,
+        pending: Vec::new(),
     };
     sensor.network_changed(&network);
     sensor.read_neighbours(&netlink).await;
@@ -141,6 +145,7 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
         sensor.datapath.detach(uplink.index);
     }
     while sensor.drain() == BATCH {}
+    sensor.flush();
     drop(stop);
     for server in servers {
         let _ = server.await;
@@ -222,11 +227,13 @@ struct Sensor {
     devices: Devices,
     open: Open,
     set_aside: u64,
+    learned: Vec<(Ipv6Addr, String)>,
     uplinks: Vec<Device>,
     attachments: Vec<Attachment>,
     drained: u64,
     invalid: u64,
     last_event: Option<Time>,
+    pending: Vec<Observation>,
 }
 
 impl Sensor {
@@ -271,34 +278,34 @@ impl Sensor {
         }
     }
 
-    /// Takes up to [`BATCH`] events out of the ring, to ledger and store.
+    /// Takes up to [`BATCH`] events out of the ring, to ledger and store. While a query holds the
+    /// ledger they wait in `pending`, and beyond its bound in the ring.
     fn drain(&mut self) -> usize {
         let booted = clock::booted();
-        let mut batch: Vec<Observation> = Vec::new();
-        let live = self.live;
-        let mut unknown = 0;
-        let drained = self.datapath.drain(BATCH, |event| match live.observe(&event, booted) {
-            Some(observation) => batch.push(observation),
+        let (live, pending, mut unknown) = (self.live, &mut self.pending, 0);
+        let room = MOST_PENDING.saturating_sub(pending.len());
+        let drained = self.datapath.drain(BATCH.min(room), |event| match live.observe(&event, booted) {
+            Some(observation) => pending.push(observation),
             None => unknown += 1,
         });
         self.drained += drained.events as u64;
-        self.last_event = batch.last().map(Observation::ts).or(self.last_event);
         self.invalid += (drained.invalid + unknown) as u64;
-        self.take_in(batch);
+        self.last_event = pending.last().map(Observation::ts).or(self.last_event);
+        if !(self.pending.is_empty() && self.learned.is_empty()) && !self.shared.ledger_is_held() {
+            self.flush();
+        }
         drained.events + drained.invalid
     }
 
-    /// To ledger and store, less what is of no remote, with devices.
-    fn take_in(&mut self, mut batch: Vec<Observation>) {
+    /// Waits for the ledger and hands it what is pending, less what is of no remote, with devices.
+    fn flush(&mut self) {
+        let mut batch = std::mem::take(&mut self.pending);
         let events = batch.len();
         {
             let seen = self.shared.seen();
             batch.retain(|observation| remotes::counts(observation, &seen.home, &self.settings.nat64));
         }
         self.set_aside += (events - batch.len()) as u64;
-        if batch.is_empty() {
-            return;
-        }
         let mut ledger = self.shared.ledger();
         for observation in &mut batch {
             self.devices.complete(observation);
@@ -309,8 +316,13 @@ impl Sensor {
                 warn!("{line}");
             }
         }
+        for (address, device) in self.learned.drain(..) {
+            ledger.belongs_to(address, &device);
+        }
         drop(ledger);
-        self.writer.send(batch);
+        if !batch.is_empty() {
+            self.writer.send(batch);
+        }
     }
 
     async fn read_neighbours(&mut self, netlink: &Netlink) {
@@ -320,24 +332,19 @@ impl Sensor {
         }
     }
 
-    /// Neighbours on an uplink are not ours.
+    /// Takes neighbours in; the ledger learns of them with the next events. Those on an uplink are
+    /// not ours.
     fn learn(&mut self, neighbours: &[netlink::Neighbour]) {
-        let mut refreshes = Vec::new();
-        {
-            let mut ledger = self.shared.ledger();
-            for neighbour in neighbours.iter().filter(|n| !self.uplinks.iter().any(|uplink| uplink.index == n.device)) {
-                let Some((device, refresh)) = self.devices.learn(neighbour) else { continue };
-                ledger.belongs_to(neighbour.address, &device);
-                refreshes.extend(refresh);
-            }
-        }
-        if !refreshes.is_empty() {
-            self.writer.send(refreshes);
+        for neighbour in neighbours.iter().filter(|n| !self.uplinks.iter().any(|uplink| uplink.index == n.device)) {
+            let Some((device, refresh)) = self.devices.learn(neighbour) else { continue };
+            self.learned.push((neighbour.address, device));
+            self.pending.extend(refresh);
         }
     }
 
-    /// Tells programs and ledger what is ours now.
+    /// Tells programs and ledger what is ours now, and whether the uplinks are there.
     fn network_changed(&mut self, network: &Network) {
+        self.look_at_uplinks(network);
         let home = netlink::home(network, &self.uplinks, &self.prefixes);
         let known = self.shared.seen().home.clone();
         if home != known {
@@ -356,15 +363,29 @@ impl Sensor {
             }
         }
         self.devices.own(network.addresses.iter().map(|address| address.address));
+        let now = clock::wall();
         let mut ledger = self.shared.ledger();
         for address in &network.addresses {
             let global = |a: Ipv6Addr| sensor_common::rules::is_global(&a.octets());
             match address.temporary {
                 _ if !global(address.address) => {}
-                true => ledger.mark_temporary(address.address),
-                false => ledger.mark_stable(address.address),
+                true => ledger.mark_temporary(address.address, now),
+                false => ledger.mark_stable(address.address, now),
             }
         }
+    }
+
+    /// An uplink that goes away takes the programs with it. One of the same name that comes later
+    /// is another device, which nobody asked to watch.
+    fn look_at_uplinks(&self, network: &Network) {
+        let mut seen = self.shared.seen();
+        for uplink in self.uplinks.iter().filter(|uplink| !network.devices.iter().any(|d| d.index == uplink.index)) {
+            if !seen.gone.contains(&uplink.index) {
+                warn!("{} is gone: nothing is seen there; start the sensor again when it is back", uplink.name);
+                seen.gone.push(uplink.index);
+            }
+        }
+        seen.up.clone_from(&network.up);
     }
 
     /// Leaves the latest view for queries and metrics.

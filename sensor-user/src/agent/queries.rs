@@ -96,6 +96,8 @@ pub struct Uplink {
     pub interface: String,
     /// `native` or `generic`.
     pub mode: String,
+    /// Whether it is there and up.
+    pub up: bool,
 }
 
 /// What became of one kind of event.
@@ -121,7 +123,7 @@ fn status(shared: &Shared) -> Status {
     let (locals, contacts, probes) = {
         let ledger = shared.ledger();
         exposed = report::exposed(&ledger);
-        (ledger.locals().len() as u64, ledger.contacts().len() as u64, ledger.probes().len() as u64)
+        (ledger.locals_in_use() as u64, ledger.contacts().len() as u64, ledger.probes().len() as u64)
     };
     let exposed_locals = report::open_locals(&exposed);
     exposed.truncate(LATEST);
@@ -146,7 +148,11 @@ fn status(shared: &Shared) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: shared.started,
         uplinks: uplinks
-            .map(|u| Uplink { interface: u.device.name.clone(), mode: u.mode.as_str().to_owned() })
+            .map(|u| Uplink {
+                interface: u.device.name.clone(),
+                mode: u.mode.as_str().to_owned(),
+                up: seen.up.contains(&u.device.index),
+            })
             .collect(),
         home: seen.home.iter().filter(|home| home.ours).map(|home| home.prefix).collect(),
         events: events.to_vec(),

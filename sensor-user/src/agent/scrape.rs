@@ -27,7 +27,7 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
     let suspects = suspects(shared);
     let (locals, contacts, probes) = {
         let ledger = shared.ledger();
-        (ledger.locals().len() as u64, ledger.contacts().len() as u64, ledger.probes().len() as u64)
+        (ledger.locals_in_use() as u64, ledger.contacts().len() as u64, ledger.probes().len() as u64)
     };
     let seen = shared.seen().clone();
     let snapshot = Snapshot {
@@ -43,7 +43,11 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
         uplinks: seen
             .uplinks
             .iter()
-            .map(|u| Uplink { interface: u.device.name.clone(), mode: u.mode.as_str(), up: true })
+            .map(|u| Uplink {
+                interface: u.device.name.clone(),
+                mode: u.mode.as_str(),
+                up: seen.up.contains(&u.device.index),
+            })
             .collect(),
         home_prefixes: seen.home.iter().filter(|home| home.ours).count() as u64,
         ledger: Ledger { locals, contacts, probes, campaigns: suspects.campaigns },
@@ -66,8 +70,12 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
 /// # Errors
 /// One line that says why not.
 pub fn health(shared: &Shared) -> Result<(), String> {
-    match shared.store.failure() {
-        Some(failure) => Err(format!("the store can't write: {failure}")),
+    if let Some(failure) = shared.store.failure() {
+        return Err(format!("the store can't write: {failure}"));
+    }
+    let seen = shared.seen();
+    match seen.uplinks.iter().find(|uplink| seen.gone.contains(&uplink.device.index)) {
+        Some(uplink) => Err(format!("{} is gone; start the sensor again when it is back", uplink.device.name)),
         None => Ok(()),
     }
 }

@@ -1,7 +1,7 @@
 //! What the sensor's loop writes and its queries read.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::scrape::Suspects;
 use crate::datapath::{Attachment, Counters, Home};
@@ -27,6 +27,10 @@ pub struct Shared {
 pub struct Seen {
     /// The uplinks.
     pub uplinks: Vec<Attachment>,
+    /// The indices of those that are up.
+    pub up: Vec<u32>,
+    /// The indices of those that are there no more.
+    pub gone: Vec<u32>,
     /// What is home.
     pub home: Vec<Home>,
     /// The programs' counters.
@@ -52,6 +56,11 @@ impl Shared {
     pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // A query that panicked has only read.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a query holds the ledger just now.
+    pub fn ledger_is_held(&self) -> bool {
+        matches!(self.ledger.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     /// What the latest scrape worked out.

@@ -70,7 +70,7 @@ pub fn main() -> ExitCode {
         // Whoever read the output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(format_args!("{error:#}"));
+            complain(one_line(&error));
             let is_usage = error.is::<Usage>() || error.downcast_ref().is_some_and(source::Error::is_usage);
             if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
@@ -117,6 +117,27 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
+/// An error and its causes, each said once: many name their cause in their own line.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(|cause| without_number(&cause.to_string())) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.to_lowercase().contains(&cause.to_lowercase()) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
+}
+
+/// Without "(os error 2)", which says nothing to people.
+fn without_number(text: &str) -> String {
+    match text.split_once(" (os error ") {
+        Some((before, after)) => format!("{before}{}", after.split_once(')').map_or("", |(_, rest)| rest)),
+        None => text.to_owned(),
+    }
+}
+
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
@@ -142,6 +163,19 @@ fn complain(message: impl std::fmt::Display) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_that_the_error_names_itself_is_not_said_twice() {
+        let missing = || std::io::Error::from_raw_os_error(2);
+        let twice = anyhow::Error::new(missing()).context("cannot read x: no such file or directory; check the name");
+        assert_eq!(one_line(&twice), "cannot read x: no such file or directory; check the name");
+        assert_eq!(
+            without_number("cannot read x: gone (os error 2): check the name"),
+            "cannot read x: gone: check the name"
+        );
+        let once = anyhow::Error::new(missing()).context("cannot read x");
+        assert_eq!(one_line(&once), "cannot read x: No such file or directory");
+    }
 
     #[test]
     fn the_arguments_of_every_command_are_consistent() {

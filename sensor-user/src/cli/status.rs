@@ -27,7 +27,8 @@ fn table(status: &Status) -> String {
     };
     line("sensor", format!("tattler {}, running since {}", status.version, status.started));
     for uplink in &status.uplinks {
-        line("uplink", format!("{}, XDP {}", uplink.interface, uplink.mode));
+        let down = if uplink.up { "" } else { ", down" };
+        line("uplink", format!("{}, XDP {}{down}", uplink.interface, uplink.mode));
     }
     if status.home.is_empty() {
         line("home", "nothing yet: no packet counts; set it with --home".to_owned());

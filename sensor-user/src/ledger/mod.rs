@@ -47,7 +47,6 @@ pub struct Ledger {
     probes: Table<ProbeRow>,
     recent: Recent,
     early_answers: HashSet<ProbeKey>,
-    latest: Time,
     counts: Counts,
 }
 
@@ -65,14 +64,12 @@ impl Ledger {
             probes: Table::default(),
             recent: Recent::default(),
             early_answers: HashSet::new(),
-            latest: Time(i64::MIN),
             counts: Counts::default(),
         }
     }
 
     /// Takes an observation in. `local` and `target` are taken as ours.
     pub fn observe(&mut self, observation: &Observation) {
-        self.latest = self.latest.max(observation.ts());
         match observation {
             Observation::Contact(contact) => self.contact(contact),
             Observation::Probe(probe) => self.probe(probe),
@@ -80,14 +77,14 @@ impl Ledger {
         }
     }
 
-    /// The operating system says that `address` is temporary (RFC 8981).
-    pub fn mark_temporary(&mut self, address: Ipv6Addr) {
-        self.mark(address, true);
+    /// The operating system says at `at` that `address` is temporary (RFC 8981).
+    pub fn mark_temporary(&mut self, address: Ipv6Addr, at: Time) {
+        self.mark(address, true, at);
     }
 
-    /// The operating system says that `address` is not temporary.
-    pub fn mark_stable(&mut self, address: Ipv6Addr) {
-        self.mark(address, false);
+    /// The operating system says at `at` that `address` is not temporary.
+    pub fn mark_stable(&mut self, address: Ipv6Addr, at: Time) {
+        self.mark(address, false, at);
     }
 
     /// Tells what is home since `at`. Locals that are not any more keep their history and are exposed
@@ -172,6 +169,12 @@ impl Ledger {
     #[must_use]
     pub fn locals(&self) -> &[Local] {
         self.locals.rows()
+    }
+
+    /// How many locals were seen in use. The others are known from netlink or from answers.
+    #[must_use]
+    pub fn locals_in_use(&self) -> usize {
+        self.locals().iter().filter(|local| local.used.is_some()).count()
     }
 
     /// All contacts, in no order.
@@ -313,9 +316,8 @@ impl Ledger {
         }
     }
 
-    fn mark(&mut self, address: Ipv6Addr, temporary: bool) {
-        // Without a clock, what the operating system says counts as told at the latest time known.
-        let id = self.local_row(address, self.latest);
+    fn mark(&mut self, address: Ipv6Addr, temporary: bool, at: Time) {
+        let id = self.local_row(address, at);
         if let Some(row) = self.locals.get_mut(id) {
             row.temporary = Some(temporary);
         }

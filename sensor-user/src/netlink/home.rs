@@ -127,6 +127,7 @@ mod tests {
                 route("2001:db8:ffff::/64", 2, false),
                 route("2000::/3", 4, false),
             ],
+            ..Network::default()
         }
     }
 

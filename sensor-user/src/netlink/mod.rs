@@ -14,7 +14,7 @@ use futures_util::stream::TryStreamExt;
 use ipnet::Ipv6Net;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use netlink_packet_route::link::LinkAttribute;
+use netlink_packet_route::link::{LinkAttribute, LinkFlags};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType};
 use rtnetlink::{Handle, RouteMessageBuilder, new_connection};
 
@@ -61,6 +61,8 @@ pub struct Route {
 pub struct Network {
     /// Devices.
     pub devices: Vec<Device>,
+    /// The indices of those that are up.
+    pub up: Vec<u32>,
     /// IPv6 addresses of this machine.
     pub addresses: Vec<Address>,
     /// IPv6 routes of the main table.
@@ -112,6 +114,9 @@ impl Netlink {
                 LinkAttribute::IfName(name) => Some(name.clone()),
                 _ => None,
             });
+            if link.header.flags.contains(LinkFlags::Up) {
+                network.up.push(link.header.index);
+            }
             if let Some(name) = name {
                 network.devices.push(Device {
                     name,

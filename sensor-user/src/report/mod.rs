@@ -170,7 +170,8 @@ impl<'l> Findings<'l> {
         let table = figures.table;
         let contacted = table.contacted_probed + table.contacted_spared;
         let accused = finding.verdict.accuses() && contacted > 0;
-        let finite = |x: f64| x.is_finite().then_some(x);
+        // Adding 0 turns -0, which reads oddly, into 0.
+        let finite = |x: f64| x.is_finite().then_some(x + 0.0);
         Candidate {
             rank: rank as u64 + 1,
             verdict: finding.verdict,
