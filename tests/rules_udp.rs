@@ -154,6 +154,7 @@ fn errors_that_come_back_from_a_traceroute_are_nothing() {
     // Hop 2 is beyond the uplink and says time exceeded; a closed port of the target, unreachable.
     hops(&socket, 2);
     socket.send_to(b"hop", (far, 33_435)).unwrap();
+    watcher.look();
     hops(&socket, 64);
     socket.send_to(b"end", (SITE, 33_436)).unwrap();
     assert_eq!(watcher.contacts(), [(HOST, far, Proto::Udp, 33_435), (HOST, SITE, Proto::Udp, 33_436)]);

@@ -56,8 +56,9 @@ impl Devices {
         Some((device, refresh))
     }
 
-    /// Puts the device into an observation, where it is known.
-    pub fn complete(&mut self, observation: &mut Observation) {
+    /// Puts the device into an observation, where it is known, and returns it: an answer has no
+    /// place for it.
+    pub fn complete(&mut self, observation: &mut Observation) -> Option<String> {
         match observation {
             Observation::Contact(contact) => {
                 contact.device = self.find(contact.local);
@@ -69,9 +70,13 @@ impl Devices {
                     }
                     self.waiting.insert(contact.local, contact.clone());
                 }
+                contact.device.clone()
             }
-            Observation::Probe(probe) => probe.device = self.find(probe.target),
-            Observation::Answer(_) => {}
+            Observation::Probe(probe) => {
+                probe.device = self.find(probe.target);
+                probe.device.clone()
+            }
+            Observation::Answer(answer) => self.find(answer.target),
         }
     }
 
@@ -149,7 +154,7 @@ mod tests {
         devices.learn(&neighbour(2, 9));
         devices.learn(&neighbour(3, 8));
         let mut named = [1, 2, 3].map(|n| contact(address(n)));
-        named.iter_mut().for_each(|observation| devices.complete(observation));
+        named.iter_mut().for_each(|observation| _ = devices.complete(observation));
         assert_eq!(named.each_ref().map(|o| device(o)), [Some("d9"), Some("d9"), Some("d8")]);
     }
 

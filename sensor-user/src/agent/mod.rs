@@ -6,10 +6,12 @@
 //! - [`devices`]: which device a local belongs to
 //! - [`open`]: hosts that answer strangers
 //! - [`shared`]: what the loop writes and queries read
+//! - [`diary`]: what changes the diary: forget, acknowledge
 //! - [`queries`]: answers to `status`, `suspects` and `explain`
 
 mod clock;
 mod devices;
+mod diary;
 mod open;
 mod queries;
 mod remotes;
@@ -21,6 +23,7 @@ use std::future::Future;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -32,6 +35,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
 use crate::datapath::{Attachment, Datapath, Device, Sizes};
+use crate::exclusions::Exclusions;
+use crate::forget::Forget;
 use crate::ledger::{self, Ledger};
 use crate::netlink::{self, NeighbourNews, Netlink, Network, Prefixes};
 use crate::observation::Observation;
@@ -70,6 +75,8 @@ pub struct Settings {
     pub home_exclude: Vec<Ipv6Net>,
     /// Locals that are meant to be reached: probes of them are no evidence.
     pub public: Vec<Ipv6Net>,
+    /// Devices are named by their MAC addresses, instead of a keyed hash of them.
+    pub keep_mac: bool,
     /// NAT64 prefixes of this network (RFC 6052): remotes in them are IPv4 hosts and don't count.
     pub nat64: Vec<Ipv6Net>,
     /// The state directory.
@@ -78,6 +85,10 @@ pub struct Settings {
     pub socket: PathBuf,
     /// Where HTTP listens, if anywhere.
     pub listen: Option<SocketAddr>,
+    /// How long the diary is kept, and how large it may be.
+    pub store: store::Settings,
+    /// What is never recorded.
+    pub exclusions: Exclusions,
 }
 
 /// Runs the sensor until `shutdown` is ready.
@@ -85,9 +96,11 @@ pub struct Settings {
 /// # Errors
 /// Whatever keeps it from starting, in one line. Once it runs, it says what fails and runs on.
 pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Result<()> {
-    let store = Store::open(&settings.state)?;
+    let mut store = Store::open(&settings.state)?;
+    let (key, keep_mac) = (store.device_key()?, settings.keep_mac);
     let ledger = rebuild(&store, &settings.public)?;
     let open = Open::new(&ledger);
+    let acks = store.acks()?;
 
     let netlink = Netlink::connect()?;
     let changes = netlink::changes()?;
@@ -111,8 +124,8 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
     datapath.set_home(&netlink::home(&network, &uplinks, &prefixes))?;
     let attachments = uplinks::attach(&mut datapath, &uplinks)?;
 
-    let writer = Writer::start(store, store::Settings::default()).context("cannot start the store's thread")?;
-    let shared = Arc::new(Shared::new(clock::wall(), settings.state.clone(), writer.counters(), ledger));
+    let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
+    let shared = Arc::new(Shared::new(clock::wall(), settings.state.clone(), &writer, acks, ledger));
     let (stop, stopped) = watch::channel(());
     let servers = serve(&shared, listener, queries, &stopped);
 
@@ -123,8 +136,7 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
         shared,
         live: Live::new(started),
         prefixes,
-        // Until a key of the installation's own is there, devices have their MAC addresses' names.
-        devices: Devices::new(Box::new(mac_name)),
+        devices: Devices::new(Box::new(move |mac| key.name(mac, keep_mac))),
         open,
         set_aside: 0,
         learned: Vec::new(),
@@ -211,11 +223,6 @@ fn serve(
     servers
 }
 
-fn mac_name(mac: [u8; 6]) -> String {
-    let [a, b, c, d, e, f] = mac;
-    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
-}
-
 /// The loop and what it owns.
 struct Sensor {
     settings: Settings,
@@ -284,7 +291,9 @@ impl Sensor {
         let booted = clock::booted();
         let (live, pending, mut unknown) = (self.live, &mut self.pending, 0);
         let room = MOST_PENDING.saturating_sub(pending.len());
+        let (exclusions, excluded) = (&self.settings.exclusions, &self.shared.excluded);
         let drained = self.datapath.drain(BATCH.min(room), |event| match live.observe(&event, booted) {
+            Some(observation) if exclusions.excludes(&observation) => _ = excluded.fetch_add(1, Relaxed),
             Some(observation) => pending.push(observation),
             None => unknown += 1,
         });
@@ -306,9 +315,15 @@ impl Sensor {
             batch.retain(|observation| remotes::counts(observation, &seen.home, &self.settings.nat64));
         }
         self.set_aside += (events - batch.len()) as u64;
+        let excluded_before = batch.len();
+        let (devices, exclusions) = (&mut self.devices, &self.settings.exclusions);
+        batch.retain_mut(|observation| {
+            let device = devices.complete(observation);
+            !exclusions.excludes_of(observation, device.as_deref())
+        });
+        self.shared.excluded.fetch_add((excluded_before - batch.len()) as u64, Relaxed);
         let mut ledger = self.shared.ledger();
-        for observation in &mut batch {
-            self.devices.complete(observation);
+        for observation in &batch {
             ledger.observe(observation);
             if let Observation::Answer(answer) = observation
                 && let Some(line) = self.open.first_sight(&ledger, answer)
@@ -316,13 +331,29 @@ impl Sensor {
                 warn!("{line}");
             }
         }
-        for (address, device) in self.learned.drain(..) {
-            ledger.belongs_to(address, &device);
+        let learned = std::mem::take(&mut self.learned);
+        for (address, device) in &learned {
+            ledger.belongs_to(*address, device);
         }
         drop(ledger);
         if !batch.is_empty() {
             self.writer.send(batch);
         }
+        for (address, device) in learned {
+            if exclusions.devices.contains(&device) {
+                self.forget_early(address);
+            }
+        }
+    }
+
+    /// What was recorded of an address before its device was known to be excluded goes again.
+    fn forget_early(&self, address: Ipv6Addr) {
+        let shared = self.shared.clone();
+        let what = Forget { prefix: Some(address.into()), ..Forget::default() };
+        tokio::task::spawn_blocking(move || match diary::forget(&shared, &what) {
+            Ok(_) => {}
+            Err(error) => warn!("an excluded device is not wholly forgotten: {error}"),
+        });
     }
 
     async fn read_neighbours(&mut self, netlink: &Netlink) {

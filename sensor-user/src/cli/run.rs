@@ -10,7 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::arguments;
 use crate::agent::{self, Settings};
-use crate::socket;
+use crate::exclusions::Exclusions;
+use crate::{socket, store};
 
 /// Watch the uplink and remember who contacted whom, and who probed.
 ///
@@ -44,7 +45,7 @@ pub(super) struct Arguments {
     nat64: Vec<Ipv6Net>,
 
     /// The directory for what is remembered
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/tattler")]
+    #[arg(long, value_name = "DIR", default_value = store::DEFAULT_DIR)]
     state: PathBuf,
 
     /// The socket that queries reach the sensor by
@@ -77,9 +78,12 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         home_exclude: arguments.exclude,
         public: arguments.public,
         nat64: arguments.nat64,
+        keep_mac: false,
         state: arguments.state,
         socket: arguments.socket,
         listen: arguments.listen.0,
+        store: store::Settings::default(),
+        exclusions: Exclusions::default(),
     };
     // One thread: the ring is drained in turns, and what blocks has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
