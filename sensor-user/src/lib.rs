@@ -15,6 +15,7 @@
 //! - `agent`: the loop from the ring to ledger and store
 //! - `socket`, `http`, `metrics`: what others may ask it
 
+pub mod ack;
 #[cfg(feature = "live")]
 pub mod agent;
 pub mod attribution;
@@ -22,6 +23,8 @@ pub mod campaign;
 pub mod cli;
 #[cfg(feature = "live")]
 pub mod datapath;
+pub mod exclusions;
+pub mod forget;
 #[cfg(feature = "live")]
 pub mod http;
 pub mod ledger;
