@@ -315,6 +315,17 @@ fn with_a_full_ring_the_sums_agree_and_nothing_is_lost_unseen() {
 }
 
 #[test]
+fn syns_to_all_ports_of_a_local_do_not_hide_whom_it_contacts() {
+    let mut kernel = Kernel::load();
+    // `syn` comes from port 40,000 and goes to where the local's next connection comes from.
+    assert_eq!(said(&kernel.ingress(&syn(REMOTE, LOCAL, 40_000))), [(PROBE, Kind::Syn as u8)]);
+    assert_eq!(said(&kernel.egress(&syn(LOCAL, REMOTE, 443))), [(CONTACT, Proto::Tcp as u8)]);
+    // The same two ports: both begin at once, and neither is a contact.
+    assert_eq!(said(&kernel.ingress(&syn("2a05:d014::99", LOCAL, 40_000))), [(PROBE, Kind::Syn as u8)]);
+    assert_eq!(kernel.egress(&syn(LOCAL, "2a05:d014::99", 40_000)), []);
+}
+
+#[test]
 fn a_contact_that_the_kernel_forgot_is_told_again() {
     let mut kernel = Kernel::load();
     assert_eq!(kernel.egress(&udp(LOCAL, 5_000, REMOTE, 123)).len(), 1);

@@ -66,6 +66,7 @@ fn probe(ctx: &XdpContext, kind: Kind, flow: &FlowKey, detail: &Detail, now: Boo
         repeat.told = repeat.count;
         repeat.reported = now;
     }
-    repeats::set(&key, &Repeat { last: now, hop_limit: detail.hop_limit, ..repeat });
+    let (hop_limit, remote_port) = (detail.hop_limit, flow.remote_port);
+    repeats::set(&key, &Repeat { last: now, hop_limit, remote_port, ..repeat });
     Fate::Recorded
 }
