@@ -134,9 +134,8 @@ pub fn inbound<M: Memory + ?Sized>(memory: &M, kind: Kind, flow: &FlowKey, now: 
         if memory.flow(flow).is_some_and(|f| fresh(f.last, now, QUIET)) {
             return Inbound::Ours;
         }
-        if memory.inbound(flow).is_some_and(|f| fresh(f.last, now, QUIET)) {
-            return Inbound::Begun;
-        }
+        // An exchange begun outside does not count by itself: then whoever hit a port in use once
+        // could go on for ever. Where the local answers, its port is refreshed.
         // Ports and pairs are refreshed once a minute and may be that far behind.
         if memory.port(&port_key(flow)).is_some_and(|then| fresh(then, now, QUIET + REFRESH)) {
             return Inbound::Begun;
@@ -310,6 +309,14 @@ mod tests {
         let (key, mut table) = (flow(Proto::Udp), Table::default());
         table.ports.insert(port_key(&key), NOW - 359 * SECOND);
         assert_eq!(inbound(&table, Kind::Udp, &key, NOW), Inbound::Begun);
+        table.ports.insert(port_key(&key), NOW - 360 * SECOND);
+        assert_eq!(inbound(&table, Kind::Udp, &key, NOW), Inbound::Probe(Kind::Udp));
+    }
+
+    #[test]
+    fn udp_that_goes_on_to_a_port_that_fell_silent_is_a_probe() {
+        let (key, mut table) = (flow(Proto::Udp), Table::default());
+        table.inbound.insert(key, ago(1));
         table.ports.insert(port_key(&key), NOW - 360 * SECOND);
         assert_eq!(inbound(&table, Kind::Udp, &key, NOW), Inbound::Probe(Kind::Udp));
     }
