@@ -172,7 +172,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// One line on standard error, whatever names and values it holds.
 fn complain(message: impl std::fmt::Display) {
     let mut line = String::from("tattler: ");
-    for char in message.to_string().chars() {
+    for char in without_number(&message.to_string()).chars() {
         if char.is_control() {
             line.extend(char.escape_default());
         } else {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::observation::{Answer, Contact, Probe, Traits};
+use crate::observation::{Contact, Probe, Traits};
 use crate::time::Time;
 use proptest::option::of;
 use proptest::prelude::*;
