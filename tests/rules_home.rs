@@ -12,12 +12,15 @@ use rusqlite::{Connection, OpenFlags};
 use sensor_common::wire::What;
 use sensor_common::{Kind, Proto};
 use sensor_user::attribution::evidence::Evidence;
+use sensor_user::agent;
+use sensor_user::exclusions::Exclusions;
 use sensor_user::netlink::{self, NeighbourNews, Prefixes};
 use tempfile::TempDir;
 use tests::eventually;
 use tests::namespace::Namespace;
 use tests::programs::tool;
 use tests::sensor::Sensor;
+use tests::stored::Stored;
 use tests::traffic::{ping, say, udp};
 use tests::watcher::Watcher;
 use tests::world::{HOST, POOL, ROUTER, SCANNER, SITE, STRANGER, UPLINK, World};
@@ -249,6 +252,56 @@ fn the_addresses_of_a_host_are_one_device_even_if_it_becomes_known_after_the_fir
     assert_eq!(of(HOST), of(LATER));
     assert!(of(PRINTER).is_some() && of(PRINTER) != of(HOST), "{devices:?}");
     assert_eq!(of(UPLINK).as_deref(), Some("self"));
+}
+
+#[test]
+fn an_excluded_device_leaves_no_trace_though_its_first_contact_came_before_it_was_known() {
+    let (world, state) = (World::new(), TempDir::new().unwrap());
+    let World { host, router, internet } = &world;
+    let shown = host.ip("-o link show dev eth0");
+    let mac = shown.split("link/ether ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let settings = agent::Settings {
+        interfaces: vec!["wan0".into()],
+        home: Vec::new(),
+        home_add: Vec::new(),
+        home_exclude: Vec::new(),
+        public: Vec::new(),
+        keep_mac: true,
+        nat64: Vec::new(),
+        state: state.path().into(),
+        socket: state.path().join("tattler.sock"),
+        listen: None,
+        store: sensor_user::store::Settings::default(),
+        exclusions: Exclusions { devices: vec![mac], ..Exclusions::default() },
+    };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let socket = settings.socket.clone();
+    std::thread::scope(|scope| {
+        let sensor = scope.spawn(|| {
+            router.inside(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(agent::run(settings, async { _ = stopped.await })).unwrap();
+            });
+        });
+        eventually("the sensor listens", || socket.exists().then_some(()));
+        std::thread::sleep(Duration::from_millis(500));
+        let site = udp(internet, SITE, 123);
+        let client = udp(host, HOST, 0);
+        say(&client, &site);
+        // Only now does the router look for the host.
+        std::thread::sleep(Duration::from_millis(300));
+        say(&site, &client);
+        std::thread::sleep(Duration::from_millis(500));
+        ping(host, HOST, SITE);
+        ping(internet, SCANNER, HOST);
+        say(&udp(router, UPLINK, 0), &site);
+        std::thread::sleep(Duration::from_millis(500));
+        drop(stop);
+        sensor.join().unwrap();
+    });
+    let left: Vec<Ipv6Addr> = devices(state.path()).into_keys().collect();
+    assert_eq!(left, [UPLINK], "the router's own contact stays");
+    assert_eq!(Stored::read(state.path()).probes, [].into());
 }
 
 #[test]
