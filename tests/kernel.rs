@@ -349,3 +349,23 @@ fn a_contact_that_the_kernel_forgot_is_told_again() {
     kernel.forget::<[u8; 40]>(names::FLOWS);
     assert_eq!(kernel.egress(&udp(LOCAL, 5_000, REMOTE, 123)), [], "the pair is known");
 }
+
+#[test]
+fn a_simultaneous_open_is_neither_a_contact_nor_an_answer_and_its_syn_ack_is_one() {
+    let mut kernel = Kernel::load();
+    let (theirs, ours) = ((REMOTE, 5_000), (LOCAL, 6_000));
+    let tcp = |from: (&str, u16), to: (&str, u16)| {
+        let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv6(address(from.0), address(to.0), 64);
+        builder.tcp(from.1, to.1, 1, 1_024)
+    };
+    let frame = |step: etherparse::PacketBuilderStep<etherparse::TcpHeader>| {
+        let mut frame = Vec::new();
+        step.write(&mut frame, &[]).unwrap();
+        frame
+    };
+    assert_eq!(said(&kernel.ingress(&frame(tcp(theirs, ours).syn()))), [(PROBE, Kind::Syn as u8)]);
+    assert_eq!(kernel.egress(&frame(tcp(ours, theirs).syn())), []);
+    assert_eq!(said(&kernel.egress(&frame(tcp(ours, theirs).syn().ack(2)))), [(ANSWER, Kind::Syn as u8)]);
+    // Counter-example: another port of ours.
+    assert_eq!(said(&kernel.egress(&frame(tcp((LOCAL, 6_001), theirs).syn()))), [(CONTACT, Proto::Tcp as u8)]);
+}
