@@ -46,7 +46,7 @@ pub enum Field {
 }
 
 /// What the values of a field are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Type {
     /// Addresses and prefixes.
     Address,

@@ -91,7 +91,7 @@ impl Parser<'_> {
 
     fn test(&mut self) -> Parsed<Filter> {
         let field = self.field()?;
-        if field.kind() == Type::Flag {
+        if let Type::Flag = field.kind() {
             return Ok(Filter::Test(field, Test::Set));
         }
         let mut negated = self.take_word("not");

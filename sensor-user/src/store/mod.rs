@@ -7,11 +7,13 @@
 //! - [`open`]: the directory, its lock, its permissions
 //! - [`schema`]: the tables, and how an older file becomes a newer one
 //! - [`append`], [`replay`], [`prune`]: in, out, and away
+//! - [`read`]: for queries, beside the writer and without the lock
 //! - [`writer`]: the thread that writes, and never makes its caller wait
 
 mod append;
 mod open;
 mod prune;
+mod read;
 mod replay;
 mod schema;
 #[cfg(test)]
@@ -25,6 +27,7 @@ use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 
 pub use open::OpenError;
+pub use read::{Reader, Summary as Holdings};
 pub use replay::ReplayError;
 pub use writer::{Counters, Settings, Summary, Writer};
 

@@ -44,6 +44,20 @@ pub enum OpenError {
         /// Its version.
         found: i64,
     },
+    /// A reader can't bring it up to date.
+    #[error("{} has schema version {found}, older than this tattler's {}; start the sensor once, it brings the file up to date", path.display(), schema::VERSION)]
+    Older {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+    },
+    /// There is nothing to read.
+    #[error("there is no database in {}; name the sensor's state directory with --state", dir.display())]
+    Nothing {
+        /// The state directory.
+        dir: PathBuf,
+    },
     /// Not a database, or not any more.
     #[error("{} is damaged ({source}); move it out of the way to begin anew", path.display())]
     Damaged {

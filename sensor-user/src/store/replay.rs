@@ -1,7 +1,7 @@
 //! Out: rows become observations again, in order of time.
 
 use std::net::Ipv6Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Row};
 use sensor_common::{Kind, Proto};
@@ -37,19 +37,23 @@ impl Store {
     /// come merged, and begin where they began, be that before `since`. At the same time contacts
     /// come before probes, and probes before answers, as cause and effect do.
     pub fn replay(&self, since: Time, give: &mut dyn FnMut(Observation)) -> Result<(), ReplayError> {
-        read(&self.connection, since, give).map_err(|source| {
-            let path = self.path.clone();
-            let undecoded = source.sqlite_error_code().is_none();
-            if undecoded || is_damage(&source) {
-                ReplayError::Damaged { path, source }
-            } else {
-                ReplayError::Failed { path, source }
-            }
-        })
+        read(&self.connection, since, give).map_err(|source| ReplayError::new(&self.path, source))
     }
 }
 
-fn read(connection: &Connection, since: Time, give: &mut dyn FnMut(Observation)) -> rusqlite::Result<()> {
+impl ReplayError {
+    pub(super) fn new(path: &Path, source: rusqlite::Error) -> ReplayError {
+        let path = path.to_owned();
+        let undecoded = source.sqlite_error_code().is_none();
+        if undecoded || is_damage(&source) {
+            ReplayError::Damaged { path, source }
+        } else {
+            ReplayError::Failed { path, source }
+        }
+    }
+}
+
+pub(super) fn read(connection: &Connection, since: Time, give: &mut dyn FnMut(Observation)) -> rusqlite::Result<()> {
     // Named columns are found once for each row; so the decoders below go by position.
     let mut contacts = connection.prepare(
         "SELECT first, last, local, remote, proto, port, local_port, count, name, device
@@ -86,7 +90,7 @@ fn read(connection: &Connection, since: Time, give: &mut dyn FnMut(Observation))
     Ok(())
 }
 
-fn contact(row: &Row<'_>) -> rusqlite::Result<Observation> {
+pub(super) fn contact(row: &Row<'_>) -> rusqlite::Result<Observation> {
     Ok(Observation::Contact(Contact {
         ts: Time(row.get(0)?),
         last: Time(row.get(1)?),
@@ -101,7 +105,7 @@ fn contact(row: &Row<'_>) -> rusqlite::Result<Observation> {
     }))
 }
 
-fn probe(row: &Row<'_>) -> rusqlite::Result<Observation> {
+pub(super) fn probe(row: &Row<'_>) -> rusqlite::Result<Observation> {
     Ok(Observation::Probe(Probe {
         ts: Time(row.get(0)?),
         source: address(row, 1)?,
@@ -128,7 +132,7 @@ fn probe(row: &Row<'_>) -> rusqlite::Result<Observation> {
     }))
 }
 
-fn answer(row: &Row<'_>) -> rusqlite::Result<Observation> {
+pub(super) fn answer(row: &Row<'_>) -> rusqlite::Result<Observation> {
     Ok(Observation::Answer(Answer {
         ts: Time(row.get(0)?),
         source: address(row, 1)?,
