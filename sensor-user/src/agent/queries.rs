@@ -1,5 +1,7 @@
 //! Answers to what the query socket is asked.
 
+use std::sync::atomic::AtomicU64;
+
 use ipnet::Ipv6Net;
 use sensor_common::GiveUp;
 use sensor_common::counters::{Direction, Fate};
@@ -8,9 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::shared::Shared;
+use crate::query::{Context, MOST_THROUGH_SOCKET, from_store};
 use crate::report::{self, Options};
 use crate::socket::Request;
+use crate::store::Reader;
 use crate::time::Time;
+use crate::when;
 
 /// Answers one query.
 ///
@@ -18,16 +23,31 @@ use crate::time::Time;
 /// One line for the one who asked.
 pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
     match request {
-        Request::Status {} => value(&status(shared)),
-        Request::Suspects { top } => {
+        Request::Status { since: None, until: None } => value(&status(shared)),
+        &Request::Status { since, until } => {
+            let reader = Reader::open(&shared.state).map_err(one_line)?;
+            let held = from_store::holdings(&reader, &shared.state, since, until).map_err(one_line)?;
+            value(&Status { locals: held.locals, contacts: held.contacts, probes: held.probes, ..status(shared) })
+        }
+        Request::Suspects { top, since: None, until: None } => {
             let options = Options { top: top.unwrap_or(Options::default().top) };
             value(&report::report(&shared.ledger(), &options))
         }
-        Request::Explain { remote } => {
+        Request::Explain { remote, since: None, until: None } => {
             let remote = parse_remote(remote)?;
             value(&report::explain(&shared.ledger(), remote))
         }
+        // All else is a matter of the store, which has a connection for each question.
+        _ => {
+            let (names, now, read) = (shared.names(), when::now(), AtomicU64::new(0));
+            let context = Context { names: &names, now, most: MOST_THROUGH_SOCKET, read: &read };
+            from_store::answer(&shared.state, request, &context).map_err(one_line)
+        }
     }
+}
+
+fn one_line(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }
 
 fn value(answer: &impl Serialize) -> Result<Value, String> {

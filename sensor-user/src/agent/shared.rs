@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use super::scrape::Suspects;
 use crate::datapath::{Attachment, Counters, Home};
 use crate::ledger::Ledger;
+use crate::names::Names;
 use crate::store;
 use crate::time::Time;
 
@@ -20,6 +21,7 @@ pub struct Shared {
     ledger: Mutex<Ledger>,
     seen: Mutex<Seen>,
     suspects: Mutex<Option<Suspects>>,
+    names: Mutex<Arc<Names>>,
 }
 
 /// The loop's latest view, a second old at most.
@@ -43,7 +45,15 @@ impl Shared {
     /// With the ledger as it was rebuilt.
     #[must_use]
     pub fn new(started: Time, state: PathBuf, store: Arc<store::Counters>, ledger: Ledger) -> Shared {
-        Shared { started, state, store, ledger: Mutex::new(ledger), seen: Mutex::default(), suspects: Mutex::default() }
+        Shared {
+            started,
+            state,
+            store,
+            ledger: Mutex::new(ledger),
+            seen: Mutex::default(),
+            suspects: Mutex::default(),
+            names: Mutex::default(),
+        }
     }
 
     /// The ledger. A query holds it for one report; meanwhile the ring holds the events.
@@ -60,6 +70,11 @@ impl Shared {
     /// What the latest scrape worked out.
     pub fn suspects(&self) -> MutexGuard<'_, Option<Suspects>> {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The names by the configuration.
+    pub fn names(&self) -> Arc<Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The loop's latest view.

@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
-use super::query;
-use crate::report::{Report, suspects_table};
+use super::query::{self, Print};
+use crate::report::{Report, suspects_csv, suspects_table};
 use crate::socket::Request;
 
 /// Who told the scanners, as the running sensor sees it.
+///
+/// With --since or --until out of what the store holds of that time.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler suspects --top 5")]
 pub(super) struct Arguments {
@@ -18,5 +20,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    arguments.query.ask::<Report>(&Request::Suspects { top: Some(arguments.top) }, suspects_table)
+    let query::Arguments { since, until, .. } = arguments.query;
+    let request = Request::Suspects { top: Some(arguments.top), since, until };
+    let print = Print::<Report> { table: suspects_table, csv: suspects_csv, notes: |_| Vec::new() };
+    arguments.query.ask(&request, &print)
 }

@@ -8,10 +8,12 @@
 //! - this file: a question, its answer
 //! - [`record`]: a row, for the filter and for JSON
 //! - `latest`, `group`, `begin`, `scanners`, `locals`: what is kept
+//! - [`from_store`]: every question that the store alone answers
 //! - [`table`], [`csv`]: an answer for people and for spreadsheets
 
 mod begin;
 pub mod csv;
+pub mod from_store;
 mod group;
 mod latest;
 mod locals;

@@ -12,12 +12,14 @@ use crate::campaign::{Campaign, Campaigns};
 use crate::ledger::{AddrId, Ledger};
 use crate::time::{Span, Time};
 
+pub mod csv;
 pub mod explain;
 pub mod table;
 #[cfg(test)]
 mod tests;
 mod words;
 
+pub use csv::{explanation_csv, suspects_csv};
 pub use explain::{Explanation, explain};
 pub use table::{explanation_text, suspects_table};
 
