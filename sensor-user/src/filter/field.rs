@@ -149,3 +149,12 @@ impl Field {
         }
     }
 }
+
+/// The names of fields, as an error lists them: `local (target), remote (source), port`.
+pub(crate) fn list(fields: &[Field]) -> String {
+    let names = |field: &Field| match field.names() {
+        [name, other, ..] => format!("{name} ({other})"),
+        _ => field.as_str().to_owned(),
+    };
+    fields.iter().map(names).collect::<Vec<_>>().join(", ")
+}

@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 
 use ipnet::Ipv6Net;
 
-use super::field::{Field, Type};
+use super::field::{self, Field, Type};
 use super::token::{Token, tokens};
 use super::{Filter, FilterError, Test};
 use crate::time::{Span, Time};
@@ -116,10 +116,7 @@ impl Parser<'_> {
     }
 
     fn field(&mut self) -> Parsed<Field> {
-        let known = || {
-            let names: Vec<&str> = self.fields.iter().map(|field| field.as_str()).collect();
-            names.join(", ")
-        };
+        let known = || field::list(self.fields);
         let Some(Token::Word(word)) = self.peek() else {
             return self.fail(format!("expected a field, not {}: there are {}", self.found(), known()));
         };

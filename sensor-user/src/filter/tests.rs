@@ -109,7 +109,7 @@ fn an_error_says_what_is_wrong_and_where() {
         ("port 22 && kind syn", 9, "expected `and`, `or` or the end, not `&&`"),
         ("port < 0", 8, "nothing is < `0`"),
         ("port > 65535", 8, "nothing is > `65535`"),
-        ("prot tcp", 1, "there is no field `prot` here: there are local, remote, port"),
+        ("prot tcp", 1, "there is no field `prot` here: there are local (target), remote (source), port"),
         ("remote in 2a00::/129", 11, "expected an IPv6 address or a prefix as 2a00::/32, not `2a00::/129`"),
         ("remote 192.0.2.1", 8, "expected an IPv6 address"),
         ("remote < 2a00::", 8, "remote has no order"),

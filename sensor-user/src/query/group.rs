@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::record::Record;
 use super::{Kept, Rows, Subject};
-use crate::filter::{Field, Row, Type};
+use crate::filter::{Field, Row, Type, field};
 use crate::store::ReplayError;
 use crate::time::Time;
 
@@ -74,8 +74,8 @@ impl Part {
         let (name, of) = column.split_once('/').map_or((column, None), |(name, of)| (name, Some(of)));
         let short = |text: &str| text.chars().take(40).collect::<String>();
         let Some(field) = Field::from_name(name).filter(|field| subject.fields().contains(field)) else {
-            let names: Vec<&str> = subject.fields().iter().map(|field| field.as_str()).collect();
-            return Err(format!("--by: there is no column {:?}: there are {}", short(name), names.join(", ")));
+            let known = field::list(subject.fields());
+            return Err(format!("--by: there is no column {:?}: there are {known}", short(name)));
         };
         let wrong = |wanted: &str| Err(format!("--by: {:?} wants {wanted}", short(column)));
         match (field.kind(), of) {

@@ -79,8 +79,8 @@ impl Subject {
         use Field::*;
         match self {
             Subject::Probes | Subject::Scanners => &[
-                Remote,
                 Local,
+                Remote,
                 Kind,
                 Proto,
                 Port,

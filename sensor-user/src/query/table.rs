@@ -89,11 +89,9 @@ fn columns(answer: &Answer) -> Vec<Column> {
             let named = ["name", "label", "local", "device", "device_name", "proto", "port", "last", "count"];
             let keys = answer.columns.iter().filter(|key| *key != "first" && !named.contains(&key.as_str()));
             columns.extend(keys.map(|key| plain(key)));
-            if !has("rows") {
-                columns.push(column("name", 1, name));
-                columns.push(column("first by", 0, who("local")));
-                columns.push(column("service", 0, service("proto")));
-            }
+            columns.push(column("name", 1, name));
+            columns.push(column("first by", 0, who("local")));
+            columns.push(column("service", 0, service("proto")));
             columns.push(spared(time("last"), 2));
             columns.push(number("count"));
             columns
@@ -106,7 +104,8 @@ fn columns(answer: &Answer) -> Vec<Column> {
                 "count" | "rows" => number(key),
                 "first" => spared(time(key), 1),
                 "last" => spared(time(key), 2),
-                key if key.starts_with("first/") || key.starts_with("last/") || key.starts_with("ts/") => time(key),
+                key if key.ends_with("/day") => cut(key, "2026-09-01".len()),
+                key if key.ends_with("/hour") || key.ends_with("/minute") => cut(key, "2026-09-01 12:00".len()),
                 key => plain(key),
             })
             .collect(),
@@ -119,8 +118,8 @@ fn columns(answer: &Answer) -> Vec<Column> {
             column("", 1, notes),
         ],
         "contacts" => vec![
-            time("first"),
-            spared(time("last"), 3),
+            time("last"),
+            spared(time("first"), 3),
             column("local", 0, who("local")),
             column("remote", 0, |row| addressed(row, "remote", &name(row))),
             column("service", 0, service("proto")),
@@ -130,8 +129,8 @@ fn columns(answer: &Answer) -> Vec<Column> {
         "locals" => vec![
             column("local", 0, who("local")),
             spared(plain("iid"), 3),
-            spared(time("first"), 2),
             time("last"),
+            spared(time("first"), 2),
             spared(number("contacts"), 1),
             number("probes"),
             column("", 1, notes),
@@ -177,6 +176,12 @@ fn number(key: &str) -> Column {
 fn time(key: &str) -> Column {
     let of = key.to_owned();
     column(key, 0, move |row| seconds(&text(row, &of)))
+}
+
+/// A time, to the unit that was counted by.
+fn cut(key: &str, length: usize) -> Column {
+    let of = key.to_owned();
+    column(key, 0, move |row| seconds(&text(row, &of)).chars().take(length).collect())
 }
 
 fn seconds(text: &str) -> String {
