@@ -174,6 +174,54 @@ fn status(shared: &Shared) -> Status {
 mod tests {
     use super::*;
 
+    /// A sensor's memory with a store of two contacts and a probe behind it, and an empty ledger.
+    fn sensor(dir: &std::path::Path) -> (Shared, crate::store::Writer) {
+        let lines = [
+            r#"{"type":"contact","ts":"2026-09-01T10:00:00Z","local":"2001:db8::1","remote":"3fff::1","proto":"tcp","port":443}"#,
+            r#"{"type":"contact","ts":"2026-09-02T10:00:00Z","local":"2001:db8::1","remote":"3fff::2","proto":"tcp","port":443}"#,
+            r#"{"type":"probe","ts":"2026-09-03T10:00:00Z","source":"3fff::3","target":"2001:db8::1","kind":"syn","port":22}"#,
+        ];
+        let mut store = crate::store::Store::open(dir).unwrap();
+        store.append(&lines.map(|line| crate::source::jsonl::parse(line.as_bytes()).unwrap())).unwrap();
+        // The wall clock would find them old one day.
+        let settings = crate::store::Settings { clock: || Time(0), ..crate::store::Settings::default() };
+        let writer = crate::store::Writer::start(store, settings).unwrap();
+        let ledger = crate::ledger::Ledger::new(crate::ledger::Settings::live());
+        (Shared::new(Time(0), dir.to_owned(), writer.counters(), ledger), writer)
+    }
+
+    fn ask(shared: &Shared, question: &str) -> Result<Value, String> {
+        answer(shared, &serde_json::from_str(question).unwrap())
+    }
+
+    #[test]
+    fn rows_come_from_the_store_while_the_sensor_writes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, _writer) = sensor(dir.path());
+        let rows = |question: &str| ask(&shared, question).map(|answer| answer["rows"].as_array().unwrap().len());
+        assert_eq!(rows(r#"{"query":"contacts"}"#), Ok(2));
+        assert_eq!(rows(r#"{"query":"contacts","limit":1}"#), Ok(1));
+        assert_eq!(rows(r#"{"query":"probes","filter":"port 22"}"#), Ok(1));
+        assert_eq!(rows(r#"{"query":"locals"}"#), Ok(1));
+        assert_eq!(rows(r#"{"query":"scanners"}"#), Ok(1));
+        let error = rows(r#"{"query":"probes","filter":"port x"}"#).unwrap_err();
+        assert!(error.contains("the filter is wrong at column 6"), "{error}");
+    }
+
+    #[test]
+    fn a_window_is_worked_out_from_the_store_and_no_window_from_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, _writer) = sensor(dir.path());
+        let locals = |question: &str| ask(&shared, question).unwrap()["locals"].clone();
+        assert_eq!(locals(r#"{"query":"suspects"}"#), 0);
+        assert_eq!(locals(r#"{"query":"suspects","since":"2026-09-01T00:00:00Z"}"#), 1);
+        let status = ask(&shared, r#"{"query":"status","until":"2026-09-01T12:00:00Z"}"#).unwrap();
+        assert_eq!((&status["contacts"], &status["probes"]), (&1.into(), &0.into()));
+        let evidence =
+            ask(&shared, r#"{"query":"explain","remote":"3fff::1","since":"2026-09-01T00:00:00Z"}"#).unwrap();
+        assert_eq!(evidence["visits"][0]["probes"][0]["source"], "3fff::3");
+    }
+
     #[test]
     fn a_remote_is_an_address_or_a_prefix() {
         assert_eq!(parse_remote("2a05::53").unwrap().to_string(), "2a05::53/128");

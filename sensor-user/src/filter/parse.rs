@@ -218,7 +218,7 @@ impl Parser<'_> {
             Type::Address => Test::In(self.values(Self::net)?),
             Type::Number(most) => Test::Numbers(self.values(|parser| parser.range(field, most))?),
             Type::Word(read, wanted) => {
-                Test::Words(self.values(|parser| parser.value(|word| read(word), &format!("expected {wanted}")))?)
+                Test::Words(self.values(|parser| parser.value(read, &format!("expected {wanted}")))?)
             }
             Type::Text => Test::Texts(self.values(Self::any_text)?),
             Type::Time | Type::Span => {

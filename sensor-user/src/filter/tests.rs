@@ -136,7 +136,7 @@ fn an_error_says_what_is_wrong_and_where() {
 fn the_caret_stands_below_the_place() {
     let error = read("name ä and port y").unwrap_err();
     assert_eq!(error.caret(), ["name ä and port y".to_owned(), " ".repeat(16) + "^"]);
-    let long = format!("{} port x", "port 22 and".repeat(1)) + &" and port 22".repeat(100);
+    let long = "port 22 and port x".to_owned() + &" and port 22".repeat(100);
     let [shown, caret] = read(&long).unwrap_err().caret();
     assert!(shown.chars().count() <= 120 && caret.ends_with('^'));
     let far = "port 22 and ".repeat(100) + "port x";
