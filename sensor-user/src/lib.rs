@@ -17,6 +17,7 @@
 //! - `agent`: the loop from the ring to ledger and store
 //! - `socket`, `http`, `metrics`: what others may ask it
 
+pub mod ack;
 #[cfg(feature = "live")]
 pub mod agent;
 pub mod attribution;
@@ -24,7 +25,9 @@ pub mod campaign;
 pub mod cli;
 #[cfg(feature = "live")]
 pub mod datapath;
+pub mod exclusions;
 pub mod filter;
+pub mod forget;
 #[cfg(feature = "live")]
 pub mod http;
 pub mod ledger;

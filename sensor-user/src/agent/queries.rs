@@ -1,6 +1,7 @@
 //! Answers to what the query socket is asked.
 
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use ipnet::Ipv6Net;
 use sensor_common::GiveUp;
@@ -10,12 +11,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::shared::Shared;
+use super::{clock, diary};
+use crate::ack::{self, Ack};
 use crate::query::{Context, MOST_THROUGH_SOCKET, from_store};
-use crate::report::{self, Options};
+use crate::report::{self, Exposed, Options};
 use crate::socket::Request;
 use crate::store::Reader;
 use crate::time::Time;
 use crate::when;
+
+/// Exposed services that the status lists.
+const LATEST: usize = 10;
 
 /// Answers one query.
 ///
@@ -31,8 +37,17 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
         }
         Request::Suspects { top, since: None, until: None } => {
             let options = Options { top: top.unwrap_or(Options::default().top) };
-            value(&report::report(&shared.ledger(), &options))
+            let mut report = report::report(&shared.ledger(), &options);
+            ack::mark(&mut report, &shared.acks(), clock::wall());
+            value(&report)
         }
+        Request::Forget { what } => value(&diary::forget(shared, what)?),
+        Request::Ack { remote, until, note } => {
+            let ack = Ack { remote: remote.trunc(), at: clock::wall(), until: *until, note: note.clone() };
+            value(&diary::acknowledge(shared, ack)?)
+        }
+        Request::Unack { remote } => value(&diary::unacknowledge(shared, *remote)?),
+        Request::Acks {} => value(&*shared.acks()),
         Request::Explain { remote, since: None, until: None } => {
             let remote = parse_remote(remote)?;
             value(&report::explain(&shared.ledger(), remote))
@@ -82,6 +97,12 @@ pub struct Status {
     pub gave_up: Vec<GaveUp>,
     /// Records in the ring that no program of ours writes.
     pub invalid: u64,
+    /// Events set aside because their remote was none: behind NAT64, or home.
+    pub set_aside: u64,
+    /// Locals that answered a probe at an open port; public ones are left out.
+    pub exposed_locals: u64,
+    /// What answered probes, the latest first, pings included.
+    pub exposed: Vec<Exposed>,
     /// Locals seen in use within the window.
     pub locals: u64,
     /// Contacts within the window: local, remote, protocol and port.
@@ -94,6 +115,12 @@ pub struct Status {
     pub stored: u64,
     /// Observations that the store did not take, since the start.
     pub store_lost: u64,
+    /// Rows deleted because they were older than the retention, since the start.
+    pub store_pruned: u64,
+    /// Rows deleted because there were too many, since the start.
+    pub store_crowded_out: u64,
+    /// Observations that the configuration excludes from being recorded, since the start.
+    pub excluded: u64,
     /// The size of the database, in bytes.
     pub store_bytes: u64,
     /// Why the latest write to the store failed, if it did.
@@ -107,6 +134,8 @@ pub struct Uplink {
     pub interface: String,
     /// `native` or `generic`.
     pub mode: String,
+    /// Whether it is there and up.
+    pub up: bool,
 }
 
 /// What became of one kind of event.
@@ -128,10 +157,14 @@ pub struct GaveUp {
 }
 
 fn status(shared: &Shared) -> Status {
+    let mut exposed;
     let (locals, contacts, probes) = {
         let ledger = shared.ledger();
-        (ledger.locals().len() as u64, ledger.contacts().len() as u64, ledger.probes().len() as u64)
+        exposed = report::exposed(&ledger);
+        (ledger.locals_in_use() as u64, ledger.contacts().len() as u64, ledger.probes().len() as u64)
     };
+    let exposed_locals = report::open_locals(&exposed);
+    exposed.truncate(LATEST);
     let seen = shared.seen();
     let uplinks = seen.uplinks.iter();
     let events = What::ALL.map(|what| Events {
@@ -153,18 +186,28 @@ fn status(shared: &Shared) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: shared.started,
         uplinks: uplinks
-            .map(|u| Uplink { interface: u.device.name.clone(), mode: u.mode.as_str().to_owned() })
+            .map(|u| Uplink {
+                interface: u.device.name.clone(),
+                mode: u.mode.as_str().to_owned(),
+                up: seen.up.contains(&u.device.index),
+            })
             .collect(),
         home: seen.home.iter().filter(|home| home.ours).map(|home| home.prefix).collect(),
         events: events.to_vec(),
         gave_up: gave_up.filter(|gave_up| gave_up.packets > 0).collect(),
         invalid: seen.invalid,
+        set_aside: seen.set_aside,
+        exposed_locals,
+        exposed,
         locals,
         contacts,
         probes,
         state: shared.state.display().to_string(),
         stored: shared.store.written(),
         store_lost: shared.store.lost(),
+        store_pruned: shared.store.pruned(),
+        store_crowded_out: shared.store.crowded_out(),
+        excluded: shared.excluded.load(Relaxed),
         store_bytes: shared.store.bytes(),
         store_failure: shared.store.failure(),
     }
@@ -187,7 +230,7 @@ mod tests {
         let settings = crate::store::Settings { clock: || Time(0), ..crate::store::Settings::default() };
         let writer = crate::store::Writer::start(store, settings).unwrap();
         let ledger = crate::ledger::Ledger::new(crate::ledger::Settings::live());
-        (Shared::new(Time(0), dir.to_owned(), writer.counters(), ledger), writer)
+        (Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger), writer)
     }
 
     fn ask(shared: &Shared, question: &str) -> Result<Value, String> {

@@ -1,9 +1,11 @@
 //! What the sensor's loop writes and its queries read.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::scrape::Suspects;
+use crate::ack::Ack;
 use crate::datapath::{Attachment, Counters, Home};
 use crate::ledger::Ledger;
 use crate::names::Names;
@@ -18,6 +20,11 @@ pub struct Shared {
     pub state: PathBuf,
     /// What the store did.
     pub store: Arc<store::Counters>,
+    /// A way to the database, for what changes it.
+    pub diary: Option<store::Handle>,
+    /// Observations that the configuration excludes from being recorded.
+    pub excluded: AtomicU64,
+    acks: Mutex<Vec<Ack>>,
     ledger: Mutex<Ledger>,
     seen: Mutex<Seen>,
     suspects: Mutex<Option<Suspects>>,
@@ -29,6 +36,10 @@ pub struct Shared {
 pub struct Seen {
     /// The uplinks.
     pub uplinks: Vec<Attachment>,
+    /// The indices of those that are up.
+    pub up: Vec<u32>,
+    /// The indices of those that are there no more.
+    pub gone: Vec<u32>,
     /// What is home.
     pub home: Vec<Home>,
     /// The programs' counters.
@@ -37,6 +48,8 @@ pub struct Seen {
     pub drained: u64,
     /// Records that no program of ours writes.
     pub invalid: u64,
+    /// Events set aside because their remote was none: behind NAT64, or home.
+    pub set_aside: u64,
     /// When the latest event was seen.
     pub last_event: Option<Time>,
 }
@@ -44,16 +57,24 @@ pub struct Seen {
 impl Shared {
     /// With the ledger as it was rebuilt.
     #[must_use]
-    pub fn new(started: Time, state: PathBuf, store: Arc<store::Counters>, ledger: Ledger) -> Shared {
+    pub fn new(started: Time, state: PathBuf, writer: &store::Writer, acks: Vec<Ack>, ledger: Ledger) -> Shared {
         Shared {
             started,
             state,
-            store,
+            store: writer.counters(),
+            diary: writer.handle(),
+            excluded: AtomicU64::default(),
+            acks: Mutex::new(acks),
             ledger: Mutex::new(ledger),
             seen: Mutex::default(),
             suspects: Mutex::default(),
             names: Mutex::default(),
         }
+    }
+
+    /// The remotes that are acknowledged, as the database has them.
+    pub fn acks(&self) -> MutexGuard<'_, Vec<Ack>> {
+        self.acks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The ledger. A query holds it for one report; meanwhile the ring holds the events.

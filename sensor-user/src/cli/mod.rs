@@ -12,12 +12,19 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::filter::FilterError;
 use crate::source;
 
+#[cfg(feature = "live")]
+mod ack;
 mod analyze;
 mod arguments;
 #[cfg(feature = "live")]
 mod contacts;
 #[cfg(feature = "live")]
 mod explain;
+mod export;
+#[cfg(feature = "live")]
+mod forget;
+#[cfg(feature = "live")]
+mod import;
 #[cfg(feature = "live")]
 mod locals;
 mod packets;
@@ -64,6 +71,13 @@ enum Command {
     Contacts(contacts::Arguments),
     #[cfg(feature = "live")]
     Locals(locals::Arguments),
+    Ack(ack::Arguments),
+    #[cfg(feature = "live")]
+    Import(import::Arguments),
+    #[cfg(feature = "live")]
+    Export(export::Arguments),
+    #[cfg(feature = "live")]
+    Forget(forget::Arguments),
     Analyze(analyze::Arguments),
     Packets(packets::Arguments),
 }
@@ -89,6 +103,13 @@ pub fn main() -> ExitCode {
             Command::Contacts(arguments) => contacts::run(&arguments),
             #[cfg(feature = "live")]
             Command::Locals(arguments) => locals::run(&arguments),
+            Command::Ack(arguments) => ack::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Import(arguments) => import::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Export(arguments) => export::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Forget(arguments) => forget::run(&arguments),
             Command::Analyze(arguments) => analyze::run(&arguments),
             Command::Packets(arguments) => packets::run(&arguments),
         },
@@ -190,7 +211,7 @@ fn point(error: &FilterError) {
 /// One line on standard error, whatever names and values it holds.
 fn complain(message: impl std::fmt::Display) {
     let mut line = String::from("tattler: ");
-    for char in message.to_string().chars() {
+    for char in without_number(&message.to_string()).chars() {
         if char.is_control() {
             line.extend(char.escape_default());
         } else {

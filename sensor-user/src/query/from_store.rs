@@ -9,6 +9,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::{Context, MOST, Plan, Question, Subject};
+use crate::ack;
 use crate::filter::FilterError;
 use crate::ledger::{self, Ledger};
 use crate::names::Names;
@@ -90,11 +91,17 @@ pub fn answer(dir: &Path, request: &Request, context: &Context<'_>) -> Result<Va
         &Request::Status { since, until } => value(&holdings(&reader, dir, since, until)?),
         &Request::Suspects { top, since, until } => {
             let options = Options { top: top.unwrap_or(Options::default().top) };
-            value(&report::report(&ledger(&reader, since, until, context)?, &options))
+            let mut report = report::report(&ledger(&reader, since, until, context)?, &options);
+            ack::mark(&mut report, &reader.acks()?, context.now);
+            value(&report)
         }
         &Request::Explain { ref remote, since, until } => {
             let remote: Ipv6Net = crate::agent::parse_remote(remote).map_err(Error::Other)?;
             value(&report::explain(&ledger(&reader, since, until, context)?, remote))
+        }
+        Request::Acks {} => value(&reader.acks()?),
+        Request::Forget { .. } | Request::Ack { .. } | Request::Unack { .. } => {
+            Err(Error::Other("that changes the diary, and a query only reads it".to_owned()))
         }
     }
 }

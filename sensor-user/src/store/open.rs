@@ -28,8 +28,8 @@ pub enum OpenError {
         /// The state directory.
         dir: PathBuf,
     },
-    /// Another sensor is at work there.
-    #[error("the state directory {} is in use by another sensor{holder}; stop it, or name another with --state", dir.display())]
+    /// Another sensor, or an import, is at work there.
+    #[error("the state directory {} is in use by another tattler{holder}; stop it, or name another with --state", dir.display())]
     InUse {
         /// The state directory.
         dir: PathBuf,
@@ -39,14 +39,6 @@ pub enum OpenError {
     /// Written by a newer program, whose tables this one would misread.
     #[error("{} has schema version {found}, this tattler knows up to {}; upgrade tattler, or name another directory with --state", path.display(), schema::VERSION)]
     Newer {
-        /// The database.
-        path: PathBuf,
-        /// Its version.
-        found: i64,
-    },
-    /// A reader can't bring it up to date.
-    #[error("{} has schema version {found}, older than this tattler's {}; start the sensor once, it brings the file up to date", path.display(), schema::VERSION)]
-    Older {
         /// The database.
         path: PathBuf,
         /// Its version.
@@ -175,6 +167,8 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
     // read and written over and over. Taken only as far as the file is large.
     connection.pragma_update(None, "cache_size", -(32 << 10)).map_err(failed)?;
     connection.pragma_update(None, "wal_autocheckpoint", 4_000).map_err(failed)?;
+    // What is deleted is overwritten: a diary that forgets does not leave its pages lying about.
+    connection.pragma_update(None, "secure_delete", true).map_err(failed)?;
     // A large batch must not leave a large log behind.
     connection.pragma_update(None, "journal_size_limit", 16 << 20).map_err(failed)?;
     schema::migrate(&mut connection).map_err(failed)?;

@@ -2,16 +2,16 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io;
 use std::net::Ipv6Addr;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, Row};
 
 use super::replay::{self, ReplayError};
-use super::{OpenError, is_damage, open, schema};
+use super::{OpenError, Snapshot, acks, open};
+use crate::ack::Ack;
 use crate::observation::{Answer, Contact, Observation, Probe};
 use crate::time::Time;
 
@@ -43,36 +43,19 @@ pub struct Summary {
 impl Reader {
     /// Opens what a sensor keeps in `dir`.
     pub fn open(dir: &Path) -> Result<Reader, OpenError> {
-        let directory = |source| OpenError::Directory { dir: dir.to_owned(), source };
-        // Without links on the way SQLite can be told to follow none.
-        let path = dir.canonicalize().map_err(directory)?.join("tattler.db");
-        match fs::metadata(&path) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(OpenError::Nothing { dir: dir.to_owned() });
-            }
-            Err(error) => return Err(directory(error)),
-        }
-        // SQLite says no more than that it can't.
-        fs::File::open(&path).map_err(directory)?;
-        let failed = |source: rusqlite::Error| match path.clone() {
-            path if is_damage(&source) => OpenError::Damaged { path, source },
-            path => OpenError::Failed { path, source },
-        };
-        let flags =
-            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
+        let Snapshot { connection, path } = Snapshot::open(dir)?;
+        let failed = |source| OpenError::Failed { path: path.clone(), source };
         connection.busy_timeout(PATIENCE).map_err(failed)?;
         // Many look-ups go to the contacts of one local after the other.
         connection.pragma_update(None, "cache_size", -(16 << 10)).map_err(failed)?;
-        connection.execute_batch("BEGIN").map_err(failed)?;
-        let found = schema::version(&connection).map_err(failed)?;
-        match found {
-            0 => Err(OpenError::Nothing { dir: dir.to_owned() }),
-            found if found > schema::VERSION => Err(OpenError::Newer { path, found }),
-            found if found < schema::VERSION => Err(OpenError::Older { path, found }),
-            _ => Ok(Reader { connection, path }),
-        }
+        // One moment for all that is read.
+        connection.execute_batch("BEGIN; SELECT 1 FROM meta LIMIT 1").map_err(failed)?;
+        Ok(Reader { connection, path })
+    }
+
+    /// The acknowledged remotes.
+    pub fn acks(&self) -> Result<Vec<Ack>, ReplayError> {
+        self.told(acks::read(&self.connection))
     }
 
     /// Bytes on disk, the write-ahead log included.
@@ -109,7 +92,7 @@ impl Reader {
                 contacted_source OR EXISTS (SELECT 1 FROM contacts
                     WHERE local = target AND remote = source AND first <= ts),
                 answered, settling, device
-             FROM probes WHERE ts BETWEEN ?1 AND ?2 ORDER BY ts DESC, id DESC";
+             FROM probes WHERE ts BETWEEN ?1 AND ?2 ORDER BY ts DESC, source DESC, target DESC, kind DESC, port DESC";
         let mut answered = HashSet::new();
         self.answers(&mut |answer| {
             answered.insert((answer.source, answer.target, answer.kind, answer.port));
@@ -267,10 +250,8 @@ mod tests {
         assert!(told(dir.path()).contains("there is no database in"), "{}", told(dir.path()));
         assert!(told(&dir.path().join("none")).contains("no such file or directory"));
         drop(Store::open(dir.path()).unwrap());
-        for (version, says) in [(99, "upgrade tattler"), (0, "there is no database")] {
-            connection(dir.path()).pragma_update(None, "user_version", version).unwrap();
-            assert!(told(dir.path()).contains(says), "{}", told(dir.path()));
-        }
+        connection(dir.path()).pragma_update(None, "user_version", 99).unwrap();
+        assert!(told(dir.path()).contains("upgrade tattler"), "{}", told(dir.path()));
         fs::write(dir.path().join("tattler.db"), b"not a database, but long enough to look at it".repeat(100)).unwrap();
         assert!(told(dir.path()).contains("is damaged"), "{}", told(dir.path()));
     }

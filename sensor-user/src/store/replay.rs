@@ -53,6 +53,7 @@ impl ReplayError {
     }
 }
 
+/// As [`Store::replay`], over any connection.
 pub(super) fn read(connection: &Connection, since: Time, give: &mut dyn FnMut(Observation)) -> rusqlite::Result<()> {
     // Named columns are found once for each row; so the decoders below go by position.
     let mut contacts = connection.prepare(
@@ -62,10 +63,11 @@ pub(super) fn read(connection: &Connection, since: Time, give: &mut dyn FnMut(Ob
     let mut probes = connection.prepare(
         "SELECT ts, source, target, kind, port, count, hop_limit, source_port, icmp_id, icmp_seq, payload_len,
                 payload_hash, window, tcp_options, tcp_flags, flow_label, contacted_source, answered, settling, device
-         FROM probes WHERE ts >= ?1 ORDER BY ts, id",
+         FROM probes WHERE ts >= ?1 ORDER BY ts, source, target, kind, port",
     )?;
-    let mut answers =
-        connection.prepare("SELECT ts, source, target, kind, port FROM answers WHERE ts >= ?1 ORDER BY ts, id")?;
+    let mut answers = connection.prepare(
+        "SELECT ts, source, target, kind, port FROM answers WHERE ts >= ?1 ORDER BY ts, source, target, kind, port",
+    )?;
 
     let mut contacts = contacts.query_map([since.0], contact)?;
     let mut probes = probes.query_map([since.0], probe)?;
