@@ -8,6 +8,7 @@ use super::scrape::Suspects;
 use crate::ack::Ack;
 use crate::datapath::{Attachment, Counters, Home};
 use crate::ledger::Ledger;
+use crate::names::Names;
 use crate::store;
 use crate::time::Time;
 
@@ -27,6 +28,7 @@ pub struct Shared {
     ledger: Mutex<Ledger>,
     seen: Mutex<Seen>,
     suspects: Mutex<Option<Suspects>>,
+    names: Mutex<Arc<Names>>,
 }
 
 /// The loop's latest view, a second old at most.
@@ -34,6 +36,10 @@ pub struct Shared {
 pub struct Seen {
     /// The uplinks.
     pub uplinks: Vec<Attachment>,
+    /// The indices of those that are up.
+    pub up: Vec<u32>,
+    /// The indices of those that are there no more.
+    pub gone: Vec<u32>,
     /// What is home.
     pub home: Vec<Home>,
     /// The programs' counters.
@@ -42,6 +48,8 @@ pub struct Seen {
     pub drained: u64,
     /// Records that no program of ours writes.
     pub invalid: u64,
+    /// Events set aside because their remote was none: behind NAT64, or home.
+    pub set_aside: u64,
     /// When the latest event was seen.
     pub last_event: Option<Time>,
 }
@@ -60,6 +68,7 @@ impl Shared {
             ledger: Mutex::new(ledger),
             seen: Mutex::default(),
             suspects: Mutex::default(),
+            names: Mutex::default(),
         }
     }
 
@@ -82,6 +91,11 @@ impl Shared {
     /// What the latest scrape worked out.
     pub fn suspects(&self) -> MutexGuard<'_, Option<Suspects>> {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The names by the configuration.
+    pub fn names(&self) -> Arc<Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The loop's latest view.

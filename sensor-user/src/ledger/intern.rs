@@ -47,6 +47,11 @@ pub(super) struct Strings {
 }
 
 impl Strings {
+    /// The string with a number. A search: names are shown to people, a few at a time.
+    pub(super) fn get(&self, number: u32) -> Option<&str> {
+        self.numbers.iter().find(|&(_, &n)| n == number).map(|(text, _)| &**text)
+    }
+
     /// The number of a string that has one.
     pub(super) fn find(&self, text: &str) -> Option<u32> {
         self.numbers.get(text).copied()

@@ -130,6 +130,17 @@ fn pruning_forgets_what_is_older_than_the_window_and_nothing_else() {
 }
 
 #[test]
+fn what_is_told_of_an_address_before_its_first_packet_stays_for_the_window() {
+    let mut ledger = Ledger::new(Settings::live());
+    let day = 86_400;
+    ledger.mark_stable(addr(LOCAL), Time::from_seconds(40 * day));
+    ledger.prune(Time::from_seconds(40 * day));
+    assert_eq!(ledger.locals()[0].temporary, Some(false));
+    ledger.prune(Time::from_seconds(71 * day));
+    assert!(ledger.locals().is_empty());
+}
+
+#[test]
 fn a_device_a_prefix_or_a_time_is_forgotten_and_the_rest_is_found_as_before() {
     const OTHER: &str = "2001:db8::1:2:3:4";
     let of = |device: &str, contact| Observation::Contact(Contact { device: Some(device.into()), ..contact });
