@@ -11,8 +11,8 @@ use futures_util::StreamExt;
 use rusqlite::{Connection, OpenFlags};
 use sensor_common::wire::What;
 use sensor_common::{Kind, Proto};
-use sensor_user::attribution::evidence::Evidence;
 use sensor_user::agent;
+use sensor_user::attribution::evidence::Evidence;
 use sensor_user::exclusions::Exclusions;
 use sensor_user::netlink::{self, NeighbourNews, Prefixes};
 use tempfile::TempDir;
@@ -191,6 +191,10 @@ fn remotes_behind_the_networks_own_nat64_are_set_aside_and_counted() {
     let sensor = Sensor::start(router, state.path(), &WAN0);
     ping(host, HOST, translated);
     eventually("a contact", || (sensor.status()["contacts"] == 1).then_some(()));
+    sensor.stop();
+    // Told later, it leaves out what it remembers of them.
+    let sensor = Sensor::start(router, state.path(), &["--interface", "wan0", "--nat64", "3fff:64::/96"]);
+    assert_eq!(sensor.status()["contacts"], 0);
     sensor.stop();
 }
 
