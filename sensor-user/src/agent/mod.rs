@@ -145,6 +145,7 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
         drained: 0,
         invalid: 0,
         last_event: None,
+        fresh: Vec::new(),
         pending: Vec::new(),
     };
     sensor.network_changed(&network);
@@ -156,8 +157,13 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
     for uplink in sensor.uplinks.clone() {
         sensor.datapath.detach(uplink.index);
     }
-    while sensor.drain() == BATCH {}
-    sensor.flush();
+    loop {
+        let drained = sensor.drain();
+        sensor.flush();
+        if drained == 0 {
+            break;
+        }
+    }
     drop(stop);
     for server in servers {
         let _ = server.await;
@@ -240,6 +246,9 @@ struct Sensor {
     drained: u64,
     invalid: u64,
     last_event: Option<Time>,
+    /// For the store and then the ledger.
+    fresh: Vec<Observation>,
+    /// Waits for the ledger.
     pending: Vec<Observation>,
 }
 
@@ -260,7 +269,10 @@ impl Sensor {
         loop {
             tokio::select! {
                 () = &mut shutdown => return,
-                _ = tick.tick() => while self.drain() == BATCH {
+                _ = tick.tick() => if self.drain() == BATCH {
+                    // There is more, but the other branches have their turn first: a flood must not
+                    // keep the sensor from stopping, nor from following the network.
+                    tick.reset_immediately();
                     tokio::task::yield_now().await;
                 },
                 _ = second.tick() => self.show(),
@@ -289,26 +301,31 @@ impl Sensor {
     /// ledger they wait in `pending`, and beyond its bound in the ring.
     fn drain(&mut self) -> usize {
         let booted = clock::booted();
-        let (live, pending, mut unknown) = (self.live, &mut self.pending, 0);
-        let room = MOST_PENDING.saturating_sub(pending.len());
+        let (live, fresh, mut unknown) = (self.live, &mut self.fresh, 0);
+        let room = MOST_PENDING.saturating_sub(self.pending.len());
         let (exclusions, excluded) = (&self.settings.exclusions, &self.shared.excluded);
         let drained = self.datapath.drain(BATCH.min(room), |event| match live.observe(&event, booted) {
             Some(observation) if exclusions.excludes(&observation) => _ = excluded.fetch_add(1, Relaxed),
-            Some(observation) => pending.push(observation),
+            Some(observation) => fresh.push(observation),
             None => unknown += 1,
         });
         self.drained += drained.events as u64;
         self.invalid += (drained.invalid + unknown) as u64;
-        self.last_event = pending.last().map(Observation::ts).or(self.last_event);
+        self.last_event = fresh.last().map(Observation::ts).or(self.last_event);
+        self.record();
         if !(self.pending.is_empty() && self.learned.is_empty()) && !self.shared.ledger_is_held() {
             self.flush();
         }
         drained.events + drained.invalid
     }
 
-    /// Waits for the ledger and hands it what is pending, less what is of no remote, with devices.
-    fn flush(&mut self) {
-        let mut batch = std::mem::take(&mut self.pending);
+    /// Hands the store what is fresh, less what is of no remote, with devices. It does not wait for
+    /// the ledger: the store's queue takes what comes in a moment, not what comes during a long query.
+    fn record(&mut self) {
+        let mut batch = std::mem::take(&mut self.fresh);
+        if batch.is_empty() {
+            return;
+        }
         let events = batch.len();
         {
             let seen = self.shared.seen();
@@ -322,6 +339,15 @@ impl Sensor {
             !exclusions.excludes_of(observation, device.as_deref())
         });
         self.shared.excluded.fetch_add((excluded_before - batch.len()) as u64, Relaxed);
+        self.pending.extend_from_slice(&batch);
+        if !batch.is_empty() {
+            self.writer.send(batch);
+        }
+    }
+
+    /// Waits for the ledger and hands it what is pending.
+    fn flush(&mut self) {
+        let batch = std::mem::take(&mut self.pending);
         let mut ledger = self.shared.ledger();
         for observation in &batch {
             ledger.observe(observation);
@@ -336,11 +362,8 @@ impl Sensor {
             ledger.belongs_to(*address, device);
         }
         drop(ledger);
-        if !batch.is_empty() {
-            self.writer.send(batch);
-        }
         for (address, device) in learned {
-            if exclusions.devices.contains(&device) {
+            if self.settings.exclusions.devices.contains(&device) {
                 self.forget_early(address);
             }
         }
@@ -369,7 +392,7 @@ impl Sensor {
         for neighbour in neighbours.iter().filter(|n| !self.uplinks.iter().any(|uplink| uplink.index == n.device)) {
             let Some((device, refresh)) = self.devices.learn(neighbour) else { continue };
             self.learned.push((neighbour.address, device));
-            self.pending.extend(refresh);
+            self.fresh.extend(refresh);
         }
     }
 
