@@ -7,6 +7,7 @@
 //! - [`campaign`], [`attribution`]: pure functions of the ledger
 //! - [`report`]: what they found, as the JSON contract and as tables
 //! - [`cli`]: a file for each command
+//! - [`config`]: what can be configured, and what is wrong with a file
 //!
 //! The live sensor (feature `live`) adds:
 //! - `datapath`: the kernel programs, seen from user space
@@ -20,6 +21,7 @@ pub mod agent;
 pub mod attribution;
 pub mod campaign;
 pub mod cli;
+pub mod config;
 #[cfg(feature = "live")]
 pub mod datapath;
 #[cfg(feature = "live")]

@@ -20,7 +20,7 @@ pub(super) struct Arguments {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<OsString>,
     /// What is home in captures; may be given more than once. Found out if it is not given.
-    #[arg(long, value_name = "PREFIX", value_parser = arguments::home)]
+    #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     home: Vec<Ipv6Net>,
     /// A table for people, JSON for programs.
     #[arg(long, value_enum, default_value_t)]

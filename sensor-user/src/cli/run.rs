@@ -8,7 +8,6 @@ use clap::Args;
 use ipnet::Ipv6Net;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::arguments;
 use crate::agent::{self, Settings};
 use crate::socket;
 
@@ -24,7 +23,7 @@ pub(super) struct Arguments {
     interface: Vec<String>,
 
     /// A prefix that is ours; may be given again [default: what netlink tells]
-    #[arg(long, value_name = "PREFIX", value_parser = arguments::home)]
+    #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     home: Vec<Ipv6Net>,
 
     /// The directory for what is remembered
