@@ -15,6 +15,7 @@ use crate::time::Time;
 
 /// Find the suspects in files.
 #[derive(clap::Args)]
+#[command(after_help = "Example: tattler analyze --home 2001:db8:1200::/56 capture.pcap.gz")]
 pub(super) struct Arguments {
     /// JSON Lines, pcap or pcapng, plain, gzip or zstd; `-` for standard input.
     #[arg(required = true, value_name = "FILE")]
