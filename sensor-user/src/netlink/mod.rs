@@ -1,5 +1,6 @@
 //! Devices, addresses and routes, as the kernel tells them by netlink.
 
+pub mod generic;
 mod home;
 
 use std::net::{IpAddr, Ipv6Addr};
