@@ -14,6 +14,7 @@
 //! - `netlink`: devices, addresses and routes, and what of it is home
 //! - `store`: the memory across restarts
 //! - `agent`: the loop from the ring to ledger and store
+//! - `doctor`: what keeps the sensor from seeing all
 //! - `socket`, `http`, `metrics`: what others may ask it
 
 #[cfg(feature = "live")]
@@ -24,6 +25,8 @@ pub mod cli;
 pub mod config;
 #[cfg(feature = "live")]
 pub mod datapath;
+#[cfg(feature = "live")]
+pub mod doctor;
 #[cfg(feature = "live")]
 pub mod http;
 pub mod ledger;

@@ -16,6 +16,8 @@ mod arguments;
 mod check_config;
 mod completions;
 #[cfg(feature = "live")]
+mod doctor;
+#[cfg(feature = "live")]
 mod explain;
 mod help;
 mod man;
@@ -50,6 +52,8 @@ enum Command {
     Analyze(analyze::Arguments),
     Packets(packets::Arguments),
     CheckConfig(check_config::Arguments),
+    #[cfg(feature = "live")]
+    Doctor(doctor::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -71,6 +75,8 @@ pub fn main() -> ExitCode {
             Command::Analyze(arguments) => analyze::run(&arguments),
             Command::Packets(arguments) => packets::run(&arguments),
             Command::CheckConfig(arguments) => check_config::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Doctor(arguments) => doctor::run(arguments),
             Command::Completions(arguments) => completions::run(&arguments),
             Command::Man(arguments) => man::run(&arguments),
         },

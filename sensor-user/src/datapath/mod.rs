@@ -4,6 +4,7 @@
 //! so that a next life of the sensor can adopt them without its callers knowing.
 
 mod attach;
+mod check;
 mod counters;
 mod error;
 mod home;
@@ -16,6 +17,7 @@ use sensor_common::names;
 use sensor_common::parse::Address;
 
 pub use attach::{Attachment, Device, Mode};
+pub use check::check;
 pub use counters::Counters;
 pub use error::{AttachError, LoadError, MapError};
 pub use home::Home;

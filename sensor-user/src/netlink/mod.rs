@@ -2,6 +2,7 @@
 
 pub mod generic;
 mod home;
+mod links;
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -14,6 +15,7 @@ use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, Rou
 use rtnetlink::{Handle, MulticastGroup, RouteMessageBuilder, new_connection, new_multicast_connection};
 
 pub use home::home;
+pub use links::LinkDetails;
 
 use crate::datapath::Device;
 

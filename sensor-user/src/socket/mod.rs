@@ -25,6 +25,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use bind::{BindError, Listener};
+pub(crate) use bind::{GROUP, group_id};
 pub use client::{AskError, ask};
 pub use server::{Handler, serve};
 
