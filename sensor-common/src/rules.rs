@@ -174,14 +174,19 @@ pub fn outbound<M: Memory + ?Sized>(memory: &M, signal: Signal, flow: &FlowKey, 
     if !memory.is_home(&flow.local) {
         return Outbound::Nothing;
     }
-    // An echo request never answers one. A SYN after a SYN with the same ports is a simultaneous
-    // open, which the outside began.
+    // An echo request never answers one.
     let asked = match signal {
         Signal::Syn => Some(Kind::Syn),
         Signal::Udp => Some(Kind::Udp),
         _ => None,
     };
-    asked.and_then(|kind| answer(memory, kind, flow, now)).unwrap_or(Outbound::Contact(proto))
+    match asked.and_then(|kind| answer(memory, kind, flow, now)) {
+        // A SYN from a port that the remote just sent one to is a simultaneous open, which the
+        // outside began: no contact. It is no answer either: nobody listens there.
+        Some(_) if signal as u8 == Signal::Syn as u8 => Outbound::Nothing,
+        Some(answer) => answer,
+        None => Outbound::Contact(proto),
+    }
 }
 
 #[inline(always)]
@@ -335,18 +340,22 @@ mod tests {
 
     #[test]
     fn an_answer_to_a_probe_is_told_once_and_is_never_a_contact() {
-        for (signal, kind) in [
-            (Signal::SynAck, Kind::Syn),
-            (Signal::EchoReply, Kind::Echo),
-            (Signal::Udp, Kind::Udp),
-            (Signal::Syn, Kind::Syn),
-        ] {
+        for (signal, kind) in [(Signal::SynAck, Kind::Syn), (Signal::EchoReply, Kind::Echo), (Signal::Udp, Kind::Udp)] {
             let (key, mut table) = (flow(kind.proto()), Table::default());
             table.repeats.insert(repeat_key(&key, kind), Repeat { last: NOW - SECOND, ..Repeat::default() });
             assert_eq!(outbound(&table, signal, &key, NOW), Outbound::Answer { kind, first: true });
             table.repeats.insert(repeat_key(&key, kind), Repeat { last: NOW, answered: 1, ..Repeat::default() });
             assert_eq!(outbound(&table, signal, &key, NOW), Outbound::Answer { kind, first: false });
         }
+    }
+
+    #[test]
+    fn a_simultaneous_open_is_neither_a_contact_nor_an_answer() {
+        let (key, mut table) = (flow(Proto::Tcp), Table::default());
+        table.repeats.insert(repeat_key(&key, Kind::Syn), Repeat { last: NOW - SECOND, ..Repeat::default() });
+        assert_eq!(outbound(&table, Signal::Syn, &key, NOW), Outbound::Nothing);
+        let elsewhere = FlowKey { local_port: 5001, ..key };
+        assert_eq!(outbound(&table, Signal::Syn, &elsewhere, NOW), Outbound::Contact(Proto::Tcp));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub home_prefixes: u64,
     /// The window in memory.
     pub ledger: Ledger,
+    /// Locals that answered a probe at an open port; public ones are left out.
+    pub exposed_locals: u64,
     /// Suspects by verdict; verdicts without a suspect belong here too, so that no series is missing.
     pub suspects: Vec<(&'static str, u64)>,
     /// The database.
@@ -41,6 +43,8 @@ pub struct Ring {
     pub drained: u64,
     /// Of these, records that were no valid event.
     pub invalid: u64,
+    /// Of these, events whose remote was none: behind NAT64, or home.
+    pub set_aside: u64,
     /// When the latest event was seen.
     pub last_event: Option<Time>,
 }
@@ -90,6 +94,8 @@ pub fn encode(snapshot: &Snapshot) -> Result<String, prometheus::Error> {
     page.kernel(&snapshot.kernel)?;
     page.ring(&snapshot.ring)?;
     page.ledger(&snapshot.ledger, &snapshot.suspects)?;
+    let help = "Locals in the window that answered a probe at an open port, public ones left out.";
+    page.gauge("exposed_locals", help, [], &[([], snapshot.exposed_locals)])?;
     page.store(&snapshot.store)?;
     TextEncoder::new().encode_to_string(&page.registry.gather())
 }
@@ -141,6 +147,8 @@ impl Page {
         self.counter("ring_events_total", "Events taken from the kernel.", [], &[([], ring.drained)])?;
         let help = "Events taken from the kernel that were no valid record.";
         self.counter("ring_invalid_events_total", help, [], &[([], ring.invalid)])?;
+        let help = "Events set aside because their remote was none: behind NAT64, or home.";
+        self.counter("ring_set_aside_events_total", help, [], &[([], ring.set_aside)])?;
         self.time("last_event_time_seconds", "When the latest event was seen, in seconds since 1970.", ring.last_event)
     }
 
@@ -228,7 +236,8 @@ mod tests {
             version: "0.1.0",
             start: Time(1_788_226_914_831_000),
             kernel,
-            ring: Ring { drained: 12, invalid: 1, last_event: Some(Time(1_788_226_915_000_000)) },
+            exposed_locals: 3,
+            ring: Ring { drained: 12, invalid: 1, set_aside: 2, last_event: Some(Time(1_788_226_915_000_000)) },
             uplinks: vec![
                 Uplink { interface: "wan0".into(), mode: "native", up: true },
                 Uplink { interface: "odd\"\\name".into(), mode: "generic", up: false },
@@ -251,6 +260,8 @@ mod tests {
             "tattler_give_ups_total{direction=\"ingress\",reason=\"too_deep\"} 3",
             "tattler_ring_events_total 12",
             "tattler_ring_invalid_events_total 1",
+            "tattler_ring_set_aside_events_total 2",
+            "tattler_exposed_locals 3",
             "tattler_last_event_time_seconds 1788226915",
             "tattler_uplink_info{interface=\"wan0\",mode=\"native\"} 1",
             "tattler_uplink_up{interface=\"wan0\"} 1",

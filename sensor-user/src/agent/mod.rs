@@ -2,11 +2,17 @@
 //!
 //! - [`uplinks`]: which devices to watch
 //! - [`clock`]: boot time and wall clock
+//! - [`remotes`]: whose packets count
+//! - [`devices`]: which device a local belongs to
+//! - [`open`]: hosts that answer strangers
 //! - [`shared`]: what the loop writes and queries read
 //! - [`queries`]: answers to `status`, `suspects` and `explain`
 
 mod clock;
+mod devices;
+mod open;
 mod queries;
+mod remotes;
 mod scrape;
 mod shared;
 mod uplinks;
@@ -27,12 +33,14 @@ use tracing::{info, warn};
 
 use crate::datapath::{Attachment, Datapath, Device, Sizes};
 use crate::ledger::{self, Ledger};
-use crate::netlink::{self, Netlink, Network};
+use crate::netlink::{self, NeighbourNews, Netlink, Network, Prefixes};
 use crate::observation::Observation;
 use crate::source::live::Live;
 use crate::store::{self, Store, Writer};
 use crate::time::{Span, Time};
 use crate::{http, socket};
+use devices::Devices;
+use open::Open;
 pub use queries::{Status, parse_remote};
 use shared::Shared;
 
@@ -56,6 +64,14 @@ pub struct Settings {
     pub interfaces: Vec<String>,
     /// Home prefixes; empty for what netlink tells.
     pub home: Vec<Ipv6Net>,
+    /// Home as well, whatever netlink tells.
+    pub home_add: Vec<Ipv6Net>,
+    /// Not home, with all that netlink finds inside.
+    pub home_exclude: Vec<Ipv6Net>,
+    /// Locals that are meant to be reached: probes of them are no evidence.
+    pub public: Vec<Ipv6Net>,
+    /// NAT64 prefixes of this network (RFC 6052): remotes in them are IPv4 hosts and don't count.
+    pub nat64: Vec<Ipv6Net>,
     /// The state directory.
     pub state: PathBuf,
     /// The query socket.
@@ -70,10 +86,12 @@ pub struct Settings {
 /// Whatever keeps it from starting, in one line. Once it runs, it says what fails and runs on.
 pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Result<()> {
     let store = Store::open(&settings.state)?;
-    let ledger = rebuild(&store)?;
+    let ledger = rebuild(&store, &settings.public)?;
+    let open = Open::new(&ledger);
 
     let netlink = Netlink::connect()?;
     let changes = netlink::changes()?;
+    let neighbours = netlink::neighbour_changes()?;
     let network = netlink.network().await?;
     let uplinks = uplinks::choose(&network, &settings.interfaces)?;
 
@@ -83,9 +101,14 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
     };
     let queries = socket::Listener::bind(&settings.socket)?;
 
+    let prefixes = Prefixes {
+        only: settings.home.clone(),
+        add: settings.home_add.clone(),
+        exclude: settings.home_exclude.clone(),
+    };
     let started = clock::boot();
     let mut datapath = Datapath::load(Sizes::default())?;
-    datapath.set_home(&netlink::home(&network, &uplinks, &settings.home))?;
+    datapath.set_home(&netlink::home(&network, &uplinks, &prefixes))?;
     let attachments = uplinks::attach(&mut datapath, &uplinks)?;
 
     let writer = Writer::start(store, store::Settings::default()).context("cannot start the store's thread")?;
@@ -99,6 +122,12 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
         writer,
         shared,
         live: Live::new(started),
+        prefixes,
+        // Until a key of the installation's own is there, devices have their MAC addresses' names.
+        devices: Devices::new(Box::new(mac_name)),
+        open,
+        set_aside: 0,
+        learned: Vec::new(),
         uplinks,
         attachments,
         drained: 0,
@@ -107,8 +136,9 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
         pending: Vec::new(),
     };
     sensor.network_changed(&network);
+    sensor.read_neighbours(&netlink).await;
     info!("ready");
-    sensor.watch(netlink, changes, shutdown).await;
+    sensor.watch(netlink, changes, neighbours, shutdown).await;
 
     // Detach first, then take what the ring still holds.
     for uplink in sensor.uplinks.clone() {
@@ -129,8 +159,8 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
 }
 
 /// The ledger as the store remembers it.
-fn rebuild(store: &Store) -> Result<Ledger> {
-    let settings = ledger::Settings::live();
+fn rebuild(store: &Store, public: &[Ipv6Net]) -> Result<Ledger> {
+    let settings = ledger::Settings { public: public.to_vec(), ..ledger::Settings::live() };
     let since = settings.window.map_or(clock::wall() - Span(i64::MAX), |window| clock::wall() - window);
     let mut ledger = Ledger::new(settings);
     let mut observations = 0u64;
@@ -181,6 +211,11 @@ fn serve(
     servers
 }
 
+fn mac_name(mac: [u8; 6]) -> String {
+    let [a, b, c, d, e, f] = mac;
+    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+}
+
 /// The loop and what it owns.
 struct Sensor {
     settings: Settings,
@@ -188,6 +223,11 @@ struct Sensor {
     writer: Writer,
     shared: Arc<Shared>,
     live: Live,
+    prefixes: Prefixes,
+    devices: Devices,
+    open: Open,
+    set_aside: u64,
+    learned: Vec<(Ipv6Addr, String)>,
     uplinks: Vec<Device>,
     attachments: Vec<Attachment>,
     drained: u64,
@@ -201,6 +241,7 @@ impl Sensor {
         &mut self,
         netlink: Netlink,
         mut changes: impl futures_util::Stream<Item = ()> + Unpin,
+        mut neighbours: impl futures_util::Stream<Item = NeighbourNews> + Unpin,
         shutdown: impl Future<Output = ()>,
     ) {
         let mut shutdown = std::pin::pin!(shutdown);
@@ -216,7 +257,14 @@ impl Sensor {
                     tokio::task::yield_now().await;
                 },
                 _ = second.tick() => self.show(),
-                _ = hour.tick() => self.shared.ledger().prune(clock::wall()),
+                _ = hour.tick() => {
+                    self.shared.ledger().prune(clock::wall());
+                    self.open.next_hour();
+                }
+                Some(news) = neighbours.next() => match news {
+                    NeighbourNews::Known(neighbour) => self.learn(&[neighbour]),
+                    NeighbourNews::Missed => self.read_neighbours(&netlink).await,
+                },
                 // The first of a burst of changes sets the time; the rest is read with it.
                 Some(()) = changes.next() => { settled.get_or_insert_with(|| Instant::now() + SETTLE); }
                 () = sleep_until(settled.unwrap_or_else(Instant::now)), if settled.is_some() => {
@@ -243,25 +291,61 @@ impl Sensor {
         self.drained += drained.events as u64;
         self.invalid += (drained.invalid + unknown) as u64;
         self.last_event = pending.last().map(Observation::ts).or(self.last_event);
-        if !self.pending.is_empty() && !self.shared.ledger_is_held() {
+        if !(self.pending.is_empty() && self.learned.is_empty()) && !self.shared.ledger_is_held() {
             self.flush();
         }
         drained.events + drained.invalid
     }
 
-    /// Waits for the ledger and hands it what is pending.
+    /// Waits for the ledger and hands it what is pending, less what is of no remote, with devices.
     fn flush(&mut self) {
+        let mut batch = std::mem::take(&mut self.pending);
+        let events = batch.len();
+        {
+            let seen = self.shared.seen();
+            batch.retain(|observation| remotes::counts(observation, &seen.home, &self.settings.nat64));
+        }
+        self.set_aside += (events - batch.len()) as u64;
         let mut ledger = self.shared.ledger();
-        for observation in &self.pending {
+        for observation in &mut batch {
+            self.devices.complete(observation);
             ledger.observe(observation);
+            if let Observation::Answer(answer) = observation
+                && let Some(line) = self.open.first_sight(&ledger, answer)
+            {
+                warn!("{line}");
+            }
+        }
+        for (address, device) in self.learned.drain(..) {
+            ledger.belongs_to(address, &device);
         }
         drop(ledger);
-        self.writer.send(std::mem::take(&mut self.pending));
+        if !batch.is_empty() {
+            self.writer.send(batch);
+        }
     }
 
-    /// Tells programs and ledger what is ours now.
+    async fn read_neighbours(&mut self, netlink: &Netlink) {
+        match netlink.neighbours().await {
+            Ok(neighbours) => self.learn(&neighbours),
+            Err(error) => warn!("{error}"),
+        }
+    }
+
+    /// Takes neighbours in; the ledger learns of them with the next events. Those on an uplink are
+    /// not ours.
+    fn learn(&mut self, neighbours: &[netlink::Neighbour]) {
+        for neighbour in neighbours.iter().filter(|n| !self.uplinks.iter().any(|uplink| uplink.index == n.device)) {
+            let Some((device, refresh)) = self.devices.learn(neighbour) else { continue };
+            self.learned.push((neighbour.address, device));
+            self.pending.extend(refresh);
+        }
+    }
+
+    /// Tells programs and ledger what is ours now, and whether the uplinks are there.
     fn network_changed(&mut self, network: &Network) {
-        let home = netlink::home(network, &self.uplinks, &self.settings.home);
+        self.look_at_uplinks(network);
+        let home = netlink::home(network, &self.uplinks, &self.prefixes);
         let known = self.shared.seen().home.clone();
         if home != known {
             match self.datapath.set_home(&home) {
@@ -272,20 +356,36 @@ impl Sensor {
                     } else {
                         info!(home = ours.join(" "), "home prefixes");
                     }
+                    self.shared.ledger().home_is(|address| netlink::is_home(&home, address), clock::wall());
                     self.shared.seen().home = home;
                 }
                 Err(error) => warn!("{error}"),
             }
         }
+        self.devices.own(network.addresses.iter().map(|address| address.address));
+        let now = clock::wall();
         let mut ledger = self.shared.ledger();
         for address in &network.addresses {
             let global = |a: Ipv6Addr| sensor_common::rules::is_global(&a.octets());
             match address.temporary {
                 _ if !global(address.address) => {}
-                true => ledger.mark_temporary(address.address),
-                false => ledger.mark_stable(address.address),
+                true => ledger.mark_temporary(address.address, now),
+                false => ledger.mark_stable(address.address, now),
             }
         }
+    }
+
+    /// An uplink that goes away takes the programs with it. One of the same name that comes later
+    /// is another device, which nobody asked to watch.
+    fn look_at_uplinks(&self, network: &Network) {
+        let mut seen = self.shared.seen();
+        for uplink in self.uplinks.iter().filter(|uplink| !network.devices.iter().any(|d| d.index == uplink.index)) {
+            if !seen.gone.contains(&uplink.index) {
+                warn!("{} is gone: nothing is seen there; start the sensor again when it is back", uplink.name);
+                seen.gone.push(uplink.index);
+            }
+        }
+        seen.up.clone_from(&network.up);
     }
 
     /// Leaves the latest view for queries and metrics.
@@ -299,6 +399,7 @@ impl Sensor {
         seen.uplinks.clone_from(&self.attachments);
         seen.drained = self.drained;
         seen.invalid = self.invalid;
+        seen.set_aside = self.set_aside;
         seen.last_event = self.last_event;
     }
 }

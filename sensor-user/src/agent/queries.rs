@@ -8,9 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::shared::Shared;
-use crate::report::{self, Options};
+use crate::report::{self, Exposed, Options};
 use crate::socket::Request;
 use crate::time::Time;
+
+/// Exposed services that the status lists.
+const LATEST: usize = 10;
 
 /// Answers one query.
 ///
@@ -62,6 +65,12 @@ pub struct Status {
     pub gave_up: Vec<GaveUp>,
     /// Records in the ring that no program of ours writes.
     pub invalid: u64,
+    /// Events set aside because their remote was none: behind NAT64, or home.
+    pub set_aside: u64,
+    /// Locals that answered a probe at an open port; public ones are left out.
+    pub exposed_locals: u64,
+    /// What answered probes, the latest first, pings included.
+    pub exposed: Vec<Exposed>,
     /// Locals seen in use within the window.
     pub locals: u64,
     /// Contacts within the window: local, remote, protocol and port.
@@ -87,6 +96,8 @@ pub struct Uplink {
     pub interface: String,
     /// `native` or `generic`.
     pub mode: String,
+    /// Whether it is there and up.
+    pub up: bool,
 }
 
 /// What became of one kind of event.
@@ -108,10 +119,14 @@ pub struct GaveUp {
 }
 
 fn status(shared: &Shared) -> Status {
+    let mut exposed;
     let (locals, contacts, probes) = {
         let ledger = shared.ledger();
-        (ledger.locals().len() as u64, ledger.contacts().len() as u64, ledger.probes().len() as u64)
+        exposed = report::exposed(&ledger);
+        (ledger.locals_in_use() as u64, ledger.contacts().len() as u64, ledger.probes().len() as u64)
     };
+    let exposed_locals = report::open_locals(&exposed);
+    exposed.truncate(LATEST);
     let seen = shared.seen();
     let uplinks = seen.uplinks.iter();
     let events = What::ALL.map(|what| Events {
@@ -133,12 +148,19 @@ fn status(shared: &Shared) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: shared.started,
         uplinks: uplinks
-            .map(|u| Uplink { interface: u.device.name.clone(), mode: u.mode.as_str().to_owned() })
+            .map(|u| Uplink {
+                interface: u.device.name.clone(),
+                mode: u.mode.as_str().to_owned(),
+                up: seen.up.contains(&u.device.index),
+            })
             .collect(),
         home: seen.home.iter().filter(|home| home.ours).map(|home| home.prefix).collect(),
         events: events.to_vec(),
         gave_up: gave_up.filter(|gave_up| gave_up.packets > 0).collect(),
         invalid: seen.invalid,
+        set_aside: seen.set_aside,
+        exposed_locals,
+        exposed,
         locals,
         contacts,
         probes,

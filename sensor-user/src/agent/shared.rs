@@ -27,6 +27,10 @@ pub struct Shared {
 pub struct Seen {
     /// The uplinks.
     pub uplinks: Vec<Attachment>,
+    /// The indices of those that are up.
+    pub up: Vec<u32>,
+    /// The indices of those that are there no more.
+    pub gone: Vec<u32>,
     /// What is home.
     pub home: Vec<Home>,
     /// The programs' counters.
@@ -35,6 +39,8 @@ pub struct Seen {
     pub drained: u64,
     /// Records that no program of ours writes.
     pub invalid: u64,
+    /// Events set aside because their remote was none: behind NAT64, or home.
+    pub set_aside: u64,
     /// When the latest event was seen.
     pub last_event: Option<Time>,
 }

@@ -134,6 +134,12 @@ impl<'l> Frame<'l> {
         self.firsts(number).partition_point(|first| first.at < at)
     }
 
+    /// Whether a local had ceased to be home at `at`: nobody could probe it then.
+    #[must_use]
+    pub fn has_ended(&self, number: usize, at: Time) -> bool {
+        self.locals[number].ended.is_some_and(|ended| at >= ended)
+    }
+
     /// Whether the target of a probe had contacted its source before.
     #[must_use]
     pub fn is_answer_to_contact(&self, row: &ProbeRow) -> bool {

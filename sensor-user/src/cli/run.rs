@@ -26,6 +26,22 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     home: Vec<Ipv6Net>,
 
+    /// A prefix that is ours as well, such as the outside of NPTv6; may be given again
+    #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
+    add_home: Vec<Ipv6Net>,
+
+    /// A prefix that is not ours, with all inside; may be given again
+    #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
+    exclude: Vec<Ipv6Net>,
+
+    /// A local, or a prefix of them, that is meant to be reached; may be given again
+    #[arg(long, value_name = "PREFIX", value_parser = agent::parse_remote)]
+    public: Vec<Ipv6Net>,
+
+    /// A NAT64 prefix of this network; may be given again [the well-known ones need not be]
+    #[arg(long, value_name = "PREFIX", value_parser = agent::parse_remote)]
+    nat64: Vec<Ipv6Net>,
+
     /// The directory for what is remembered
     #[arg(long, value_name = "DIR", default_value = "/var/lib/tattler")]
     state: PathBuf,
@@ -56,6 +72,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = Settings {
         interfaces: arguments.interface,
         home: arguments.home,
+        home_add: arguments.add_home,
+        home_exclude: arguments.exclude,
+        public: arguments.public,
+        nat64: arguments.nat64,
         state: arguments.state,
         socket: arguments.socket,
         listen: arguments.listen.0,

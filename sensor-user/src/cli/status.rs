@@ -27,7 +27,8 @@ fn table(status: &Status) -> String {
     };
     line("sensor", format!("tattler {}, running since {}", status.version, status.started));
     for uplink in &status.uplinks {
-        line("uplink", format!("{}, XDP {}", uplink.interface, uplink.mode));
+        let down = if uplink.up { "" } else { ", down" };
+        line("uplink", format!("{}, XDP {}{down}", uplink.interface, uplink.mode));
     }
     if status.home.is_empty() {
         line("home", "nothing yet: no packet counts; set it with --home".to_owned());
@@ -36,6 +37,15 @@ fn table(status: &Status) -> String {
         line("home", prefix.to_string());
     }
     line("window", format!("{} locals, {} contacts, {} probes", status.locals, status.contacts, status.probes));
+    if status.exposed_locals > 0 {
+        line("exposed", format!("{} hosts behind this router are open to strangers", status.exposed_locals));
+    }
+    for exposed in &status.exposed {
+        let device = exposed.device.as_ref().map(|device| format!(" ({device})")).unwrap_or_default();
+        let (local, service) = (exposed.local, exposed.service());
+        let (answer, source, last) = (&exposed.answer, exposed.source, exposed.last);
+        line("exposed", format!("{local}{device} {service}: sent {answer} to {source} at {last}"));
+    }
     for events in &status.events {
         let fates = format!("{} recorded, {} held back, {} lost", events.recorded, events.held_back, events.lost);
         line(&format!("{}s", events.what), format!("{} matched = {fates}", events.matched));
@@ -45,6 +55,9 @@ fn table(status: &Status) -> String {
     }
     if status.invalid > 0 {
         line("ring", format!("{} records that no program of ours writes", status.invalid));
+    }
+    if status.set_aside > 0 {
+        line("set aside", format!("{} events of remotes that are none: behind NAT64, or home", status.set_aside));
     }
     line(
         "store",

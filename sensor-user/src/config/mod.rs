@@ -82,10 +82,23 @@ pub struct Home {
     pub prefixes: Vec<Ipv6Net>,
     /// Home as well, whatever else is.
     pub add: Vec<Ipv6Net>,
-    /// Not home; the longest prefix decides, and here an equal one too.
+    /// Not home, with all that netlink finds inside.
     pub exclude: Vec<Ipv6Net>,
     /// Locals that are meant to be reached: probes of them are no evidence.
     pub public: Vec<Ipv6Net>,
+    /// NAT64 prefixes of this network (RFC 6052) beside the well-known ones: remotes in them are IPv4
+    /// hosts and don't count.
+    pub nat64: Vec<Ipv6Net>,
+}
+
+#[cfg(feature = "live")]
+impl Home {
+    /// As netlink's rules take it.
+    #[must_use]
+    pub fn for_netlink(&self) -> crate::netlink::Prefixes {
+        let Home { prefixes, add, exclude, .. } = self.clone();
+        crate::netlink::Prefixes { only: prefixes, add, exclude }
+    }
 }
 
 /// `[store]`: the diary.

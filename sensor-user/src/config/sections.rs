@@ -60,6 +60,7 @@ pub(super) fn apply(config: &mut Config, places: &mut Places, table: &DeTable<'_
         section.read_list("add", &mut home.add, findings, &prefix);
         section.read_list("exclude", &mut home.exclude, findings, &prefix);
         section.read_list("public", &mut home.public, findings, text(values::remote, "2001:db8::80"));
+        section.read_list("nat64", &mut home.nat64, findings, text(values::remote, "2001:db8:64::/96"));
         section.finish(findings, &ELSEWHERE);
     }
     if let Some(mut section) = file.section("store", "store", findings) {

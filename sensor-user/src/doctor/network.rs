@@ -212,7 +212,7 @@ fn ipv6(network: &Network, uplinks: &[Device]) -> Vec<Check> {
 }
 
 fn home(network: &Network, uplinks: &[Device], config: &Config) -> Check {
-    let home = netlink::home(network, uplinks, &config.home.prefixes);
+    let home = netlink::home(network, uplinks, &config.home.for_netlink());
     let ours: Vec<String> = home.iter().filter(|home| home.ours).map(|home| home.prefix.to_string()).collect();
     if ours.is_empty() {
         Check::problem(

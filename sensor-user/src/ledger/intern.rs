@@ -47,6 +47,11 @@ pub(super) struct Strings {
 }
 
 impl Strings {
+    /// The string with a number. A search: names are shown to people, a few at a time.
+    pub(super) fn get(&self, number: u32) -> Option<&str> {
+        self.numbers.iter().find(|&(_, &n)| n == number).map(|(text, _)| &**text)
+    }
+
     pub(super) fn number(&mut self, text: &str) -> Option<u32> {
         if let Some(&number) = self.numbers.get(text) {
             return Some(number);

@@ -35,6 +35,11 @@ impl<R: Row> Table<R> {
         self.index.get(&key).map(|&i| &mut self.rows[i as usize])
     }
 
+    /// Changes rows where they are; keys must stay.
+    pub(super) fn change(&mut self, change: impl FnMut(&mut R)) {
+        self.rows.iter_mut().for_each(change);
+    }
+
     /// Adds a row whose key is not there yet.
     pub(super) fn insert(&mut self, row: R) -> &mut R {
         let at = self.rows.len();

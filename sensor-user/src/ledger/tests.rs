@@ -128,6 +128,17 @@ fn pruning_forgets_what_is_older_than_the_window_and_nothing_else() {
     assert_eq!(ledger.contacts()[0].count, 2, "numbers changed and rows are still found");
 }
 
+#[test]
+fn what_is_told_of_an_address_before_its_first_packet_stays_for_the_window() {
+    let mut ledger = Ledger::new(Settings::live());
+    let day = 86_400;
+    ledger.mark_stable(addr(LOCAL), Time::from_seconds(40 * day));
+    ledger.prune(Time::from_seconds(40 * day));
+    assert_eq!(ledger.locals()[0].temporary, Some(false));
+    ledger.prune(Time::from_seconds(71 * day));
+    assert!(ledger.locals().is_empty());
+}
+
 prop_compose! {
     /// Few addresses, ports and times, so that everything collides: locals that are remotes too.
     pub(crate) fn any_observation()(

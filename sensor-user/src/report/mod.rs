@@ -13,12 +13,14 @@ use crate::ledger::{AddrId, Ledger};
 use crate::time::{Span, Time};
 
 pub mod explain;
+pub mod exposed;
 pub mod table;
 #[cfg(test)]
 mod tests;
 mod words;
 
 pub use explain::{Explanation, explain};
+pub use exposed::{Exposed, exposed, open_locals, shows_open_port};
 pub use table::{explanation_text, suspects_table};
 
 /// The name of the contract.

@@ -142,9 +142,9 @@ fn guessable_public_and_expired_targets_accuse_nobody() {
 #[test]
 fn what_netlink_says_of_an_address_beats_what_it_looks_like() {
     let mut stable = ledger(&january_2016());
-    (0..24).for_each(|n| stable.mark_stable(local(n)));
+    (0..24).for_each(|n| stable.mark_stable(local(n), Time(0)));
     assert_eq!(report(&stable, &Options::default()).probed_locals, 0);
-    (0..24).for_each(|n| stable.mark_temporary(local(n)));
+    (0..24).for_each(|n| stable.mark_temporary(local(n), Time(0)));
     assert_eq!(report(&stable, &Options::default()).probed_locals, 8);
 }
 
