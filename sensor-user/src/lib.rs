@@ -17,6 +17,7 @@
 //! - `doctor`: what keeps the sensor from seeing all
 //! - `socket`, `http`, `metrics`: what others may ask it
 
+pub mod ack;
 #[cfg(feature = "live")]
 pub mod agent;
 pub mod attribution;
@@ -27,6 +28,8 @@ pub mod config;
 pub mod datapath;
 #[cfg(feature = "live")]
 pub mod doctor;
+pub mod exclusions;
+pub mod forget;
 #[cfg(feature = "live")]
 pub mod http;
 pub mod ledger;

@@ -81,6 +81,10 @@ pub struct Store {
     pub queued: u64,
     /// Rows deleted by age.
     pub pruned: u64,
+    /// Rows deleted because there were too many.
+    pub crowded_out: u64,
+    /// Observations that the configuration keeps from being recorded.
+    pub excluded: u64,
     /// Bytes on disk.
     pub bytes: u64,
     /// Whether the latest write failed.
@@ -158,7 +162,12 @@ impl Page {
         self.gauge("ledger_probes", "Probes in the window.", [], &[([], ledger.probes)])?;
         self.gauge("campaigns", "Campaigns in the window.", [], &[([], ledger.campaigns)])?;
         let rows: Vec<_> = suspects.iter().map(|&(verdict, n)| ([verdict], n)).collect();
-        self.gauge("suspects", "Candidates by what is thought of them.", ["verdict"], &rows)
+        self.gauge(
+            "suspects",
+            "Candidates by what is thought of them; acknowledged ones are left out.",
+            ["verdict"],
+            &rows,
+        )
     }
 
     fn store(&self, store: &Store) -> prometheus::Result<()> {
@@ -172,6 +181,10 @@ impl Page {
         self.gauge("store_queued_observations", help, [], &[([], store.queued)])?;
         let help = "Rows deleted because they were older than the retention.";
         self.counter("store_pruned_rows_total", help, [], &[([], store.pruned)])?;
+        let help = "Rows deleted because the database had reached its size.";
+        self.counter("store_crowded_out_rows_total", help, [], &[([], store.crowded_out)])?;
+        let help = "Observations that the configuration excludes from being recorded.";
+        self.counter("excluded_observations_total", help, [], &[([], store.excluded)])?;
         self.gauge("store_size_bytes", "Size of the database on disk.", [], &[([], store.bytes)])?;
         self.gauge("store_failing", "Whether the latest write failed.", [], &[([], store.failing.into())])
     }
@@ -245,7 +258,16 @@ mod tests {
             home_prefixes: 2,
             ledger: Ledger { locals: 5, contacts: 6, probes: u64::MAX, campaigns: 0 },
             suspects: vec![("strong", 1), ("weak", 0)],
-            store: Store { written: 9, lost: 2, queued: 1, pruned: 4, bytes: 4096, failing: true },
+            store: Store {
+                written: 9,
+                lost: 2,
+                queued: 1,
+                pruned: 4,
+                crowded_out: 5,
+                excluded: 6,
+                bytes: 4096,
+                failing: true,
+            },
         }
     }
 
@@ -272,6 +294,8 @@ mod tests {
             "tattler_suspects{verdict=\"weak\"} 0",
             "tattler_store_observations_total{result=\"lost\"} 2",
             "tattler_store_queued_observations 1",
+            "tattler_store_crowded_out_rows_total 5",
+            "tattler_excluded_observations_total 6",
             "tattler_store_size_bytes 4096",
             "tattler_store_failing 1",
         ] {

@@ -56,6 +56,17 @@ impl Devices {
         Some((device, refresh))
     }
 
+    /// Whose local an observation is about, where that is known.
+    #[must_use]
+    pub fn owner(&self, observation: &Observation) -> Option<&str> {
+        let local = match observation {
+            Observation::Contact(contact) => contact.local,
+            Observation::Probe(probe) => probe.target,
+            Observation::Answer(answer) => answer.target,
+        };
+        if self.own.contains(&local) { Some(SELF) } else { self.of(local).map(String::as_str) }
+    }
+
     /// Puts the device into an observation, where it is known.
     pub fn complete(&mut self, observation: &mut Observation) {
         match observation {

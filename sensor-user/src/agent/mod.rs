@@ -6,12 +6,16 @@
 //! - [`devices`]: which device a local belongs to
 //! - [`open`]: hosts that answer strangers
 //! - [`shared`]: what the loop writes and queries read
+//! - [`diary`]: what changes the diary: forget, acknowledge
+//! - [`reload`]: new settings for a running sensor
 //! - [`queries`]: answers to `status`, `suspects` and `explain`
 
 mod clock;
 mod devices;
+mod diary;
 mod open;
 mod queries;
+mod reload;
 mod remotes;
 mod scrape;
 mod shared;
@@ -21,17 +25,19 @@ use std::future::Future;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use ipnet::Ipv6Net;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
 use crate::datapath::{Attachment, Datapath, Device, Sizes};
+use crate::exclusions::Exclusions;
 use crate::ledger::{self, Ledger};
 use crate::netlink::{self, NeighbourNews, Netlink, Network, Prefixes};
 use crate::observation::Observation;
@@ -42,6 +48,7 @@ use crate::{http, socket};
 use devices::Devices;
 use open::Open;
 pub use queries::{Status, parse_remote};
+pub use reload::Reload;
 use shared::Shared;
 
 /// How often the ring is drained. No event wakes anybody.
@@ -78,15 +85,36 @@ pub struct Settings {
     pub socket: PathBuf,
     /// Where HTTP listens, if anywhere.
     pub listen: Option<SocketAddr>,
+    /// How long the diary is kept, and how large it may be.
+    pub store: store::Settings,
+    /// What is never recorded.
+    pub exclusions: Exclusions,
+    /// How far back the ledger looks.
+    pub window: Span,
+    /// The sizes of the kernel's maps.
+    pub sizes: Sizes,
 }
 
-/// Runs the sensor until `shutdown` is ready.
+impl Settings {
+    /// What the user says of home.
+    fn prefixes(&self) -> Prefixes {
+        Prefixes { only: self.home.clone(), add: self.home_add.clone(), exclude: self.home_exclude.clone() }
+    }
+}
+
+/// Runs the sensor until `shutdown` is ready. Settings that come by `reloads` replace those it has,
+/// as far as they can.
 ///
 /// # Errors
 /// Whatever keeps it from starting, in one line. Once it runs, it says what fails and runs on.
-pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Result<()> {
+pub async fn run(
+    settings: Settings,
+    reloads: mpsc::Receiver<Reload>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
     let store = Store::open(&settings.state)?;
-    let ledger = rebuild(&store, &settings.public)?;
+    let ledger = rebuild(&store, &settings)?;
+    let acks = store.acks()?;
     let open = Open::new(&ledger);
 
     let netlink = Netlink::connect()?;
@@ -101,18 +129,14 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
     };
     let queries = socket::Listener::bind(&settings.socket)?;
 
-    let prefixes = Prefixes {
-        only: settings.home.clone(),
-        add: settings.home_add.clone(),
-        exclude: settings.home_exclude.clone(),
-    };
+    let prefixes = settings.prefixes();
     let started = clock::boot();
-    let mut datapath = Datapath::load(Sizes::default())?;
+    let mut datapath = Datapath::load(settings.sizes)?;
     datapath.set_home(&netlink::home(&network, &uplinks, &prefixes))?;
     let attachments = uplinks::attach(&mut datapath, &uplinks)?;
 
-    let writer = Writer::start(store, store::Settings::default()).context("cannot start the store's thread")?;
-    let shared = Arc::new(Shared::new(clock::wall(), settings.state.clone(), writer.counters(), ledger));
+    let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
+    let shared = Arc::new(Shared::new(clock::wall(), settings.state.clone(), &writer, acks, ledger));
     let (stop, stopped) = watch::channel(());
     let servers = serve(&shared, listener, queries, &stopped);
 
@@ -138,7 +162,7 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
     sensor.network_changed(&network);
     sensor.read_neighbours(&netlink).await;
     info!("ready");
-    sensor.watch(netlink, changes, neighbours, shutdown).await;
+    sensor.watch(netlink, changes, neighbours, reloads, shutdown).await;
 
     // Detach first, then take what the ring still holds.
     for uplink in sensor.uplinks.clone() {
@@ -159,8 +183,9 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
 }
 
 /// The ledger as the store remembers it.
-fn rebuild(store: &Store, public: &[Ipv6Net]) -> Result<Ledger> {
-    let settings = ledger::Settings { public: public.to_vec(), ..ledger::Settings::live() };
+fn rebuild(store: &Store, settings: &Settings) -> Result<Ledger> {
+    let settings =
+        ledger::Settings { public: settings.public.clone(), window: Some(settings.window), ..ledger::Settings::live() };
     let since = settings.window.map_or(clock::wall() - Span(i64::MAX), |window| clock::wall() - window);
     let mut ledger = Ledger::new(settings);
     let mut observations = 0u64;
@@ -242,6 +267,7 @@ impl Sensor {
         netlink: Netlink,
         mut changes: impl futures_util::Stream<Item = ()> + Unpin,
         mut neighbours: impl futures_util::Stream<Item = NeighbourNews> + Unpin,
+        mut reloads: mpsc::Receiver<Reload>,
         shutdown: impl Future<Output = ()>,
     ) {
         let mut shutdown = std::pin::pin!(shutdown);
@@ -264,6 +290,9 @@ impl Sensor {
                 Some(news) = neighbours.next() => match news {
                     NeighbourNews::Known(neighbour) => self.learn(&[neighbour]),
                     NeighbourNews::Missed => self.read_neighbours(&netlink).await,
+                },
+                Some(reload) = reloads.recv() => if self.reload(reload) {
+                    settled = Some(Instant::now());
                 },
                 // The first of a burst of changes sets the time; the rest is read with it.
                 Some(()) = changes.next() => { settled.get_or_insert_with(|| Instant::now() + SETTLE); }
@@ -306,9 +335,16 @@ impl Sensor {
             batch.retain(|observation| remotes::counts(observation, &seen.home, &self.settings.nat64));
         }
         self.set_aside += (events - batch.len()) as u64;
-        let mut ledger = self.shared.ledger();
         for observation in &mut batch {
             self.devices.complete(observation);
+        }
+        // Devices are known now, as far as they can be.
+        let (exclusions, devices) = (&self.settings.exclusions, &self.devices);
+        let counting = batch.len();
+        batch.retain(|observation| !exclusions.excludes_of(observation, devices.owner(observation)));
+        self.shared.excluded.fetch_add((counting - batch.len()) as u64, Relaxed);
+        let mut ledger = self.shared.ledger();
+        for observation in &batch {
             ledger.observe(observation);
             if let Observation::Answer(answer) = observation
                 && let Some(line) = self.open.first_sight(&ledger, answer)

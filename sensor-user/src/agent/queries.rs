@@ -1,5 +1,7 @@
 //! Answers to what the query socket is asked.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use ipnet::Ipv6Net;
 use sensor_common::GiveUp;
 use sensor_common::counters::{Direction, Fate};
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::shared::Shared;
+use super::{clock, diary};
+use crate::ack::{self, Ack};
 use crate::report::{self, Exposed, Options};
 use crate::socket::Request;
 use crate::time::Time;
@@ -24,8 +28,17 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
         Request::Status {} => value(&status(shared)),
         Request::Suspects { top } => {
             let options = Options { top: top.unwrap_or(Options::default().top) };
-            value(&report::report(&shared.ledger(), &options))
+            let mut report = report::report(&shared.ledger(), &options);
+            ack::mark(&mut report, &shared.acks(), clock::wall());
+            value(&report)
         }
+        Request::Forget { what } => value(&diary::forget(shared, what)?),
+        Request::Ack { remote, until, note } => {
+            let ack = Ack { remote: remote.trunc(), at: clock::wall(), until: *until, note: note.clone() };
+            value(&diary::acknowledge(shared, ack)?)
+        }
+        Request::Unack { remote } => value(&diary::unacknowledge(shared, *remote)?),
+        Request::Acks {} => value(&*shared.acks()),
         Request::Explain { remote } => {
             let remote = parse_remote(remote)?;
             value(&report::explain(&shared.ledger(), remote))
@@ -83,6 +96,12 @@ pub struct Status {
     pub stored: u64,
     /// Observations that the store did not take, since the start.
     pub store_lost: u64,
+    /// Rows deleted because they were older than the retention, since the start.
+    pub store_pruned: u64,
+    /// Rows deleted because there were too many, since the start.
+    pub store_crowded_out: u64,
+    /// Observations that the configuration excludes from being recorded, since the start.
+    pub excluded: u64,
     /// The size of the database, in bytes.
     pub store_bytes: u64,
     /// Why the latest write to the store failed, if it did.
@@ -167,6 +186,9 @@ fn status(shared: &Shared) -> Status {
         state: shared.state.display().to_string(),
         stored: shared.store.written(),
         store_lost: shared.store.lost(),
+        store_pruned: shared.store.pruned(),
+        store_crowded_out: shared.store.crowded_out(),
+        excluded: shared.excluded.load(Relaxed),
         store_bytes: shared.store.bytes(),
         store_failure: shared.store.failure(),
     }

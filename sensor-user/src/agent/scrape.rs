@@ -1,8 +1,11 @@
 //! What a scrape by Prometheus and a look at the sensor's health show.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::clock;
 use super::shared::Shared;
+use crate::ack;
 use crate::attribution::Verdict;
 use crate::metrics::{self, Ledger, Ring, Snapshot, Store, Uplink};
 use crate::report::{self, Options};
@@ -58,6 +61,8 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
             lost: shared.store.lost(),
             queued: shared.store.queued(),
             pruned: shared.store.pruned(),
+            crowded_out: shared.store.crowded_out(),
+            excluded: shared.excluded.load(Relaxed),
             bytes: shared.store.bytes(),
             failing: shared.store.failure().is_some(),
         },
@@ -84,11 +89,14 @@ fn suspects(shared: &Shared) -> Suspects {
     if let Some(known) = shared.suspects().clone().filter(|known| known.made.elapsed() < FRESH) {
         return known;
     }
-    let (report, exposed) = {
+    let (mut report, exposed) = {
         let ledger = shared.ledger();
         (report::report(&ledger, &Options { top: 0 }), report::exposed(&ledger))
     };
-    let count = |verdict| report.candidates.iter().filter(|candidate| candidate.verdict == verdict).count() as u64;
+    ack::mark(&mut report, &shared.acks(), clock::wall());
+    // What was acknowledged must not ring an alarm every day.
+    let open = || report.candidates.iter().filter(|candidate| candidate.acked.is_none());
+    let count = |verdict| open().filter(|candidate| candidate.verdict == verdict).count() as u64;
     let suspects = Suspects {
         made: Instant::now(),
         exposed_locals: report::open_locals(&exposed),

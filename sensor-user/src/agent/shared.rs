@@ -1,9 +1,11 @@
 //! What the sensor's loop writes and its queries read.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::scrape::Suspects;
+use crate::ack::Ack;
 use crate::datapath::{Attachment, Counters, Home};
 use crate::ledger::Ledger;
 use crate::store;
@@ -17,6 +19,11 @@ pub struct Shared {
     pub state: PathBuf,
     /// What the store did.
     pub store: Arc<store::Counters>,
+    /// A way to the database, for what changes it.
+    pub diary: Option<store::Handle>,
+    /// Observations that the configuration excludes from being recorded.
+    pub excluded: AtomicU64,
+    acks: Mutex<Vec<Ack>>,
     ledger: Mutex<Ledger>,
     seen: Mutex<Seen>,
     suspects: Mutex<Option<Suspects>>,
@@ -48,8 +55,23 @@ pub struct Seen {
 impl Shared {
     /// With the ledger as it was rebuilt.
     #[must_use]
-    pub fn new(started: Time, state: PathBuf, store: Arc<store::Counters>, ledger: Ledger) -> Shared {
-        Shared { started, state, store, ledger: Mutex::new(ledger), seen: Mutex::default(), suspects: Mutex::default() }
+    pub fn new(started: Time, state: PathBuf, writer: &store::Writer, acks: Vec<Ack>, ledger: Ledger) -> Shared {
+        Shared {
+            started,
+            state,
+            store: writer.counters(),
+            diary: writer.handle(),
+            excluded: AtomicU64::default(),
+            acks: Mutex::new(acks),
+            ledger: Mutex::new(ledger),
+            seen: Mutex::default(),
+            suspects: Mutex::default(),
+        }
+    }
+
+    /// The remotes that are acknowledged, as the database has them.
+    pub fn acks(&self) -> MutexGuard<'_, Vec<Ack>> {
+        self.acks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The ledger. A query holds it for one report; meanwhile the ring holds the events.

@@ -11,6 +11,8 @@ use clap::{FromArgMatches, Parser, Subcommand};
 
 use crate::source;
 
+#[cfg(feature = "live")]
+mod ack;
 mod analyze;
 mod arguments;
 mod check_config;
@@ -19,7 +21,13 @@ mod completions;
 mod doctor;
 #[cfg(feature = "live")]
 mod explain;
+#[cfg(feature = "live")]
+mod export;
+#[cfg(feature = "live")]
+mod forget;
 mod help;
+#[cfg(feature = "live")]
+mod import;
 mod man;
 mod packets;
 #[cfg(feature = "live")]
@@ -49,6 +57,14 @@ enum Command {
     Suspects(suspects::Arguments),
     #[cfg(feature = "live")]
     Explain(explain::Arguments),
+    #[cfg(feature = "live")]
+    Ack(ack::Arguments),
+    #[cfg(feature = "live")]
+    Import(import::Arguments),
+    #[cfg(feature = "live")]
+    Export(export::Arguments),
+    #[cfg(feature = "live")]
+    Forget(forget::Arguments),
     Analyze(analyze::Arguments),
     Packets(packets::Arguments),
     CheckConfig(check_config::Arguments),
@@ -72,6 +88,14 @@ pub fn main() -> ExitCode {
             Command::Suspects(arguments) => suspects::run(&arguments),
             #[cfg(feature = "live")]
             Command::Explain(arguments) => explain::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Ack(arguments) => ack::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Import(arguments) => import::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Export(arguments) => export::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Forget(arguments) => forget::run(&arguments),
             Command::Analyze(arguments) => analyze::run(&arguments),
             Command::Packets(arguments) => packets::run(&arguments),
             Command::CheckConfig(arguments) => check_config::run(&arguments),

@@ -69,6 +69,12 @@ fn table(status: &Status) -> String {
             status.store_lost
         ),
     );
+    if status.store_crowded_out > 0 {
+        line("store", format!("{} of the oldest rows deleted to make room", status.store_crowded_out));
+    }
+    if status.excluded > 0 {
+        line("excluded", format!("{} observations, not recorded", status.excluded));
+    }
     if let Some(failure) = &status.store_failure {
         line("store", format!("can't write: {failure}"));
     }

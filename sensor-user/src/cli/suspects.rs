@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::query;
-use crate::report::{Report, suspects_table};
+use crate::report::{Report, all_suspects_table, suspects_table};
 use crate::socket::Request;
 
 /// Who told the scanners, as the running sensor sees it.
@@ -15,8 +15,12 @@ pub(super) struct Arguments {
     /// The longest list of candidates; 0 for all.
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
+    /// Show acknowledged ones too; JSON always has them, with `acked`.
+    #[arg(long)]
+    all: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    arguments.query.ask::<Report>(&Request::Suspects { top: Some(arguments.top) }, suspects_table)
+    let table = if arguments.all { all_suspects_table } else { suspects_table };
+    arguments.query.ask::<Report>(&Request::Suspects { top: Some(arguments.top) }, table)
 }

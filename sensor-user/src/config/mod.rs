@@ -29,7 +29,7 @@ use serde::Serialize;
 
 pub use load::{DEFAULT_PATH, Loaded, Problems, load};
 pub use problem::{Place, Problem};
-pub use values::{DeviceKey, Mac, Port, home_prefix, listen, remote};
+pub use values::{DeviceKey, Mac, home_prefix, listen, remote};
 
 /// All that can be configured; as TOML it reads as the files do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -108,13 +108,13 @@ pub struct Store {
     pub retention_days: u32,
     /// How far back attribution looks, in days of 24 hours; at most the retention.
     pub window_days: u32,
-    /// The most that the database takes on disk, in bytes of 10^6; 0 for no bound.
-    pub max_size_mb: u32,
+    /// The most that the database takes on disk, in MiB; the oldest goes first. 0 for no bound.
+    pub max_size_mib: u32,
 }
 
 impl Default for Store {
     fn default() -> Store {
-        Store { retention_days: 38, window_days: 30, max_size_mb: 2_000 }
+        Store { retention_days: 38, window_days: 30, max_size_mib: 1_024 }
     }
 }
 
@@ -126,7 +126,8 @@ pub struct Exclude {
     /// Remotes, one by one or by prefix.
     pub remotes: Vec<Ipv6Net>,
     /// Ports: the remote's of a contact, the target's of a probe.
-    pub ports: Vec<Port>,
+    #[serde(serialize_with = "values::write_ports")]
+    pub ports: Vec<crate::exclusions::Port>,
 }
 
 /// `[names.devices]` and `[names.prefixes]`.
@@ -157,39 +158,5 @@ pub struct Kernel {
 impl Default for Kernel {
     fn default() -> Kernel {
         Kernel { ring_mib: 4, map_entries: 65_536 }
-    }
-}
-
-impl Config {
-    /// The keys of `self` that differ from those of a running sensor and take a restart.
-    #[must_use]
-    pub fn needs_restart(&self, running: &Config) -> Vec<&'static str> {
-        let (new, old) = (&self.sensor, &running.sensor);
-        [
-            ("sensor.interfaces", new.interfaces != old.interfaces),
-            ("sensor.state", new.state != old.state),
-            ("sensor.socket", new.socket != old.socket),
-            ("sensor.listen", new.listen != old.listen),
-            ("kernel.ring_mib", self.kernel.ring_mib != running.kernel.ring_mib),
-            ("kernel.map_entries", self.kernel.map_entries != running.kernel.map_entries),
-        ]
-        .into_iter()
-        .filter_map(|(key, differs)| differs.then_some(key))
-        .collect()
-    }
-
-    /// The sections of `self` that differ from those of a running sensor and take effect at once.
-    #[must_use]
-    pub fn changes(&self, running: &Config) -> Vec<&'static str> {
-        [
-            ("home", self.home != running.home),
-            ("store", self.store != running.store),
-            ("exclude", self.exclude != running.exclude),
-            ("names", self.names != running.names),
-            ("privacy", self.privacy != running.privacy),
-        ]
-        .into_iter()
-        .filter_map(|(section, differs)| differs.then_some(section))
-        .collect()
     }
 }

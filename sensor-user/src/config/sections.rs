@@ -26,7 +26,7 @@ const ELSEWHERE: [(&str, &str); 19] = [
     ("retention", "store"),
     ("window_days", "store"),
     ("window", "store"),
-    ("max_size_mb", "store"),
+    ("max_size_mib", "store"),
     ("remotes", "exclude"),
     ("ports", "exclude"),
     ("devices", "exclude"),
@@ -68,7 +68,7 @@ pub(super) fn apply(config: &mut Config, places: &mut Places, table: &DeTable<'_
         let days = number(1..=MOST_DAYS);
         let retention = section.read("retention_days", &mut store.retention_days, findings, &days);
         let window = section.read("window_days", &mut store.window_days, findings, &days);
-        section.read("max_size_mb", &mut store.max_size_mb, findings, number(0..=u32::MAX));
+        section.read("max_size_mib", &mut store.max_size_mib, findings, number(0..=u32::MAX));
         places.retention = retention.or(places.retention.take());
         places.window = window.or(places.window.take());
         section.finish(findings, &ELSEWHERE);

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
+use crate::exclusions::Port;
 
 /// A directory with a main file, and more by their names.
 struct Files(tempfile::TempDir);
@@ -66,7 +67,10 @@ fn the_sample_holds_the_defaults_and_its_examples_are_valid() {
     assert_eq!(examples, 8);
     let config = Files::new(&lines.join("\n")).load().unwrap();
     assert_eq!(config.sensor.interfaces, ["ppp0", "wg-provider"]);
-    assert_eq!(config.exclude.ports, [Port { tcp: None, number: 123 }, Port { tcp: Some(false), number: 51820 }]);
+    assert_eq!(
+        config.exclude.ports,
+        [Port { proto: None, number: 123 }, Port { proto: Some(sensor_common::Proto::Udp), number: 51820 }]
+    );
     assert_eq!(config.names.devices.values().collect::<Vec<_>>(), ["printer"]);
 }
 
@@ -135,7 +139,7 @@ fn wrong_types_and_values_say_what_is_expected() {
     let text = concat!(
         "[sensor]\ninterfaces = \"ppp0\"\nlisten = 9646\nstate = \"here\"\n",
         "[home]\nadd = [\"fd00::/48\", 7]\n",
-        "[store]\nretention_days = \"38\"\nwindow_days = 0\nmax_size_mb = -1\n",
+        "[store]\nretention_days = \"38\"\nwindow_days = 0\nmax_size_mib = -1\n",
         "[exclude]\nports = [0, \"sctp/1\"]\ndevices = [\"my printer\"]\n",
         "[names.devices]\n\"00:53:00:00:00:0g\" = \"x\"\n",
         "[kernel]\nring_mib = 3\n"
@@ -150,7 +154,7 @@ fn wrong_types_and_values_say_what_is_expected() {
             "tattler.toml:6:21: home.add: expected text as \"2001:db8::/48\", found a number",
             "tattler.toml:8:18: store.retention_days: expected a whole number from 1 to 36500, found text",
             "tattler.toml:9:15: store.window_days: expected a whole number from 1 to 36500, found 0",
-            "tattler.toml:10:15: store.max_size_mb: expected a whole number from 0 to 4294967295, found -1",
+            "tattler.toml:10:16: store.max_size_mib: expected a whole number from 0 to 4294967295, found -1",
             "tattler.toml:12:10: exclude.ports: expected a port as 443, \"tcp/443\" or \"udp/443\", found 0",
             "tattler.toml:12:13: exclude.ports: expected a port as 443, \"tcp/443\" or \"udp/443\", found `sctp/1`",
             "tattler.toml:13:12: exclude.devices: `my printer` is neither a MAC address as 00:53:00:12:34:56 nor the id of a device",
@@ -210,14 +214,4 @@ fn columns_count_characters() {
     );
     let found = problems("[home]\nadd = [\"ä\", 1]");
     assert!(found[1].starts_with("tattler.toml:2:13:"), "{found:?}");
-}
-
-#[test]
-fn what_takes_a_restart_is_told_from_what_does_not() {
-    let running = Config::default();
-    let mut new = running.clone();
-    new.sensor.listen = None;
-    new.home.public.push("2001:db8::80/128".parse().unwrap());
-    assert_eq!(new.needs_restart(&running), ["sensor.listen"]);
-    assert_eq!(new.changes(&running), ["home"]);
 }

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use ipnet::Ipv6Net;
+use sensor_common::Proto;
 use serde::{Serialize, Serializer};
 use toml::de::DeValue;
 
 use super::reader::kind;
+use crate::exclusions::Port;
 use crate::source::capture::home::is_global_unicast;
 
 /// The shortest prefix that IANA gives to a registry.
@@ -83,22 +85,18 @@ impl Serialize for DeviceKey {
     }
 }
 
-/// A port, of one protocol or of both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Port {
-    /// `Some(true)` for TCP, `Some(false)` for UDP, `None` for both.
-    pub tcp: Option<bool>,
-    /// The number, from 1.
-    pub number: u16,
-}
-
-impl Serialize for Port {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.tcp {
-            None => serializer.serialize_u16(self.number),
-            Some(tcp) => serializer.collect_str(&format_args!("{}/{}", if tcp { "tcp" } else { "udp" }, self.number)),
-        }
+/// As the files have it: `443`, or `"tcp/443"`.
+pub(super) fn write_ports<S: Serializer>(ports: &[Port], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(u16),
+        Text(String),
     }
+    serializer.collect_seq(ports.iter().map(|port| match port.proto {
+        None => Written::Number(port.number),
+        Some(proto) => Written::Text(format!("{}/{}", proto.as_str(), port.number)),
+    }))
 }
 
 /// A home prefix.
@@ -204,12 +202,14 @@ pub(super) fn port(value: &DeValue<'_>) -> Result<Port, String> {
     const EXPECTED: &str = "expected a port as 443, \"tcp/443\" or \"udp/443\"";
     let number = |text: &str| text.parse().ok().filter(|&n| n > 0).ok_or_else(|| format!("{EXPECTED}, found {text}"));
     match value {
-        DeValue::Integer(integer) if integer.radix() == 10 => Ok(Port { tcp: None, number: number(integer.as_str())? }),
+        DeValue::Integer(integer) if integer.radix() == 10 => {
+            Ok(Port { proto: None, number: number(integer.as_str())? })
+        }
         DeValue::String(text) => match text.split_once('/') {
-            Some(("tcp", n)) => Ok(Port { tcp: Some(true), number: number(n)? }),
-            Some(("udp", n)) => Ok(Port { tcp: Some(false), number: number(n)? }),
+            Some(("tcp", n)) => Ok(Port { proto: Some(Proto::Tcp), number: number(n)? }),
+            Some(("udp", n)) => Ok(Port { proto: Some(Proto::Udp), number: number(n)? }),
             Some(_) => Err(format!("{EXPECTED}, found `{text}`")),
-            None => Ok(Port { tcp: None, number: number(text)? }),
+            None => Ok(Port { proto: None, number: number(text)? }),
         },
         other => Err(format!("{EXPECTED}, found {}", kind(other))),
     }

@@ -16,7 +16,7 @@ use crate::socket::{GROUP, group_id};
 const LITTLE: u64 = 100 << 20;
 
 pub(super) fn checks(config: &Config) -> Vec<Check> {
-    let bound = u64::from(config.store.max_size_mb) * 1_000_000;
+    let bound = u64::from(config.store.max_size_mib) << 20;
     vec![
         clock(),
         state(&config.sensor.state),
@@ -81,13 +81,13 @@ fn disk(dir: &Path, bound: u64) -> Check {
     let Some(free) = free_bytes(there) else {
         return Check::note("disk", format!("the room at {} is not known", there.display()), "see `df`");
     };
-    let found = format!("{} MB free at {}", free / 1_000_000, there.display());
+    let found = format!("{} MiB free at {}", free >> 20, there.display());
     let size = fs::metadata(dir.join("tattler.db")).map_or(0, |file| file.len());
     if free < LITTLE {
         Check::problem("disk", found, "make room, or name another directory with --state or sensor.state")
     } else if free.saturating_add(size) < bound {
-        let advice = format!("make room, or set store.max_size_mb below {}", (free + size) / 1_000_000);
-        Check::note("disk", format!("{found}, less than store.max_size_mb {}", bound / 1_000_000), advice)
+        let advice = format!("make room, or set store.max_size_mib below {}", (free + size) >> 20);
+        Check::note("disk", format!("{found}, less than store.max_size_mib {}", bound >> 20), advice)
     } else {
         Check::ok("disk", found)
     }

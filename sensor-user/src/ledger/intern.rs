@@ -52,6 +52,11 @@ impl Strings {
         self.numbers.iter().find(|&(_, &n)| n == number).map(|(text, _)| &**text)
     }
 
+    /// The number of a string that has one.
+    pub(super) fn find(&self, text: &str) -> Option<u32> {
+        self.numbers.get(text).copied()
+    }
+
     pub(super) fn number(&mut self, text: &str) -> Option<u32> {
         if let Some(&number) = self.numbers.get(text) {
             return Some(number);

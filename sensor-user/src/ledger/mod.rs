@@ -9,8 +9,11 @@
 //! - [`rows`]: what is kept
 //! - `table`: how rows are found and how they leave
 //! - `recent`: UDP that went out just now
+//! - `forget`: what the user wants to be gone
 //! - `intern`: addresses and strings as numbers
 
+mod configure;
+mod forget;
 mod intern;
 mod recent;
 pub mod rows;

@@ -4,6 +4,7 @@ use ipnet::Ipv6Net;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv6Addr;
 
+use crate::ack::Acked;
 use crate::attribution::figures::{Figures, Visitors, figures, unexplained};
 use crate::attribution::frame::Frame;
 use crate::attribution::rank::Finding;
@@ -21,7 +22,7 @@ mod words;
 
 pub use explain::{Explanation, explain};
 pub use exposed::{Exposed, exposed, open_locals, shows_open_port};
-pub use table::{explanation_text, suspects_table};
+pub use table::{all_suspects_table, explanation_text, suspects_table};
 
 /// The name of the contract.
 pub const SCHEMA: &str = "tattler.report/1";
@@ -137,6 +138,9 @@ pub struct Candidate {
     pub median_lag_seconds: Option<f64>,
     /// Campaigns that it explains, or, if it is not accused, that hit its visitors.
     pub campaigns: Vec<String>,
+    /// The user has seen it and does not want to see it every day; null otherwise, and offline.
+    #[serde(default)]
+    pub acked: Option<Acked>,
 }
 
 /// Everything that a report or an explanation is made from.
@@ -193,6 +197,7 @@ impl<'l> Findings<'l> {
             distinct_count: figures.distinct_count,
             median_lag_seconds: figures.median_lag.map(Span::seconds),
             campaigns: figures.campaigns.iter().map(|&c| self.campaigns.list[c].id.clone()).collect(),
+            acked: None,
         }
     }
 }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Who may ask is a matter of the socket's owner, group and mode; the database stays the owner's
-//! alone.
+//! alone, and only the sensor's own user and root may have it forget.
 //!
 //! # Layout
 //! - this file: the questions
@@ -24,6 +24,10 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use ipnet::Ipv6Net;
+
+use crate::forget::Forget;
+use crate::time::Time;
 pub use bind::{BindError, Listener};
 pub(crate) use bind::{GROUP, group_id};
 pub use client::{AskError, ask};
@@ -50,6 +54,36 @@ pub enum Request {
         /// An address or a prefix.
         remote: String,
     },
+    /// Deletes for good, from the store and from the window. For the sensor's own user and root.
+    Forget {
+        /// What.
+        what: Forget,
+    },
+    /// Acknowledges a remote.
+    Ack {
+        /// An address or a prefix.
+        remote: Ipv6Net,
+        /// Until when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// Undoes that.
+    Unack {
+        /// As it was acknowledged.
+        remote: Ipv6Net,
+    },
+    /// What is acknowledged.
+    Acks {},
+}
+
+impl Request {
+    /// Whether only the owner of the diary may ask that.
+    const fn is_for_the_owner(&self) -> bool {
+        matches!(self, Request::Forget { .. })
+    }
 }
 
 /// An answer as it goes over the wire.

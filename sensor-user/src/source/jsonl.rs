@@ -3,16 +3,22 @@
 //! The contract is in docs: `ts`, addresses, `proto` or `kind`, and `port` where there is one are
 //! required, the rest is optional, and what is not known is ignored. A line that breaks it is told
 //! with its number and skipped.
+//!
+//! A backup holds more than observations of the contract: answers, and [`Aside`]s, which are no
+//! observations and are handed out apart.
 
 use std::io::{self, BufRead, Read};
 
 use super::{Fault, Stop};
 use crate::observation::Observation;
 
+mod aside;
 mod line;
 mod value;
 mod write;
 
+pub use aside::{Aside, aside_to_json_line};
+use line::Parsed;
 pub use line::parse;
 pub use write::to_json_line;
 
@@ -20,14 +26,18 @@ pub use write::to_json_line;
 const LONGEST: usize = 1 << 16;
 /// Bad lines that are told one by one.
 const TOLD: u64 = 10;
+/// Asides of an input that are kept; nobody acknowledges so many remotes.
+const MOST_ASIDES: usize = 100_000;
 
 /// Lines of an input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines {
     /// Blank ones left out.
     pub all: u64,
     /// Skipped.
     pub bad: u64,
+    /// What was no observation and has a meaning.
+    pub asides: Vec<Aside>,
 }
 
 /// Reads all lines of the input called `name`.
@@ -55,9 +65,11 @@ pub fn read(
             continue;
         }
         lines.all += 1;
-        let parsed = if whole { parse(text) } else { Err(format!("longer than {LONGEST} bytes")) };
+        let parsed = if whole { line::parse_any(text) } else { Err(format!("longer than {LONGEST} bytes")) };
         match parsed {
-            Ok(observation) => observe(observation),
+            Ok(Parsed::Observation(observation)) => observe(observation),
+            Ok(Parsed::Aside(aside)) if lines.asides.len() < MOST_ASIDES => lines.asides.push(aside),
+            Ok(Parsed::Aside(_)) => lines.bad += 1,
             Err(reason) => {
                 lines.bad += 1;
                 if lines.bad <= TOLD {
@@ -67,7 +79,7 @@ pub fn read(
         }
     }
     if lines.bad > TOLD {
-        let Lines { all, bad } = lines;
+        let Lines { all, bad, .. } = lines;
         tell(Fault::Lines { name: name.into(), more: bad - TOLD, bad, lines: all });
     }
     if lines.all == 0 {

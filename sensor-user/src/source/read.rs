@@ -36,6 +36,8 @@ pub struct Summary {
     pub faults: u64,
     /// What was home in captures.
     pub home: Vec<Ipv6Net>,
+    /// What JSON Lines held beside observations.
+    pub asides: Vec<jsonl::Aside>,
 }
 
 impl Summary {
@@ -85,6 +87,7 @@ pub fn read(
             let lines = jsonl::read(&name, content.reader, &mut counted, &mut tell);
             summary.lines += lines.all;
             summary.bad_lines += lines.bad;
+            summary.asides.extend(lines.asides);
             continue;
         }
         if options.home.is_empty() && !input.is_rereadable() {

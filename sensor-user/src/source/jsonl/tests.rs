@@ -1,5 +1,5 @@
 use super::*;
-use crate::observation::{Answer, Contact, Probe, Traits};
+use crate::observation::{Contact, Probe, Traits};
 use crate::time::Time;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -83,7 +83,7 @@ fn a_reason_names_the_key_the_value_and_what_is_wanted() {
         (CONTACT, "proto", "\"sctp\"", "proto is \"sctp\", not tcp, udp or icmpv6"),
         (CONTACT, "ts", "\"yesterday\"", "ts is \"yesterday\", not a time as 2026-09-01T01:41:54.831Z"),
         (CONTACT, "last", "\"2026-09-01T01:41:54Z\"", "last is before ts"),
-        (CONTACT, "type", "\"answer\"", "type is \"answer\", not contact or probe"),
+        (CONTACT, "type", "\"scan\"", "type is \"scan\", not contact or probe, nor answer, ack or device-key"),
         (CONTACT, "type", "null", "type is missing"),
         (CONTACT, "name", "[1]", "name is a list, not a text"),
         (PROBE, "kind", "\"ack\"", "kind is \"ack\", not echo, syn, udp or tcp-other"),
@@ -112,7 +112,7 @@ fn a_bad_line_is_told_with_its_number_and_skipped() {
     let (observations, told, lines) = read_all(text.as_bytes());
     assert_eq!(observations.len(), 2);
     assert_eq!(told, ["x:4: no JSON object: line skipped"]);
-    assert_eq!(lines, Lines { all: 3, bad: 1 });
+    assert_eq!(lines, Lines { all: 3, bad: 1, asides: vec![] });
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn ten_bad_lines_are_told_and_the_rest_counted() {
     let (_, told, lines) = read_all("x\n".repeat(500).as_bytes());
     assert_eq!(told.len(), 11);
     assert_eq!(told[10], "x: 490 more lines skipped, 500 of 500 in all: mend or remove them");
-    assert_eq!(lines, Lines { all: 500, bad: 500 });
+    assert_eq!(lines, Lines { all: 500, bad: 500, asides: vec![] });
 }
 
 #[test]
@@ -137,10 +137,32 @@ fn nothing_at_all_is_told() {
 }
 
 #[test]
-fn an_answer_has_no_line_of_its_own() {
-    let (source, target) = ("2a00::1".parse().unwrap(), "2001:db8::1".parse().unwrap());
-    let answer = Answer { ts: Time(0), source, target, kind: Kind::Syn, port: 22 };
-    assert_eq!(to_json_line(&Observation::Answer(answer)), None);
+fn answers_acknowledgements_and_keys_of_a_backup_are_read_as_they_are_written() {
+    let answer = r#"{"type":"answer","ts":"2026-09-01T03:51:56.888123Z","source":"2a00::1","target":"2001:db8::1","kind":"syn","port":22}"#;
+    let echo =
+        r#"{"type":"answer","ts":"2026-09-01T03:51:56.888Z","source":"2a00::1","target":"2001:db8::1","kind":"echo"}"#;
+    for line in [answer, echo] {
+        let observation = parse(line.as_bytes()).unwrap();
+        assert!(matches!(observation, Observation::Answer(_)), "{observation:?}");
+        assert_eq!(to_json_line(&observation).unwrap(), line);
+    }
+    let ack = r#"{"type":"ack","remote":"2a05::/32","at":"2026-09-01T03:51:56.888123Z","until":"2026-10-01T00:00:00.000Z","note":"our own monitor"}"#;
+    let bare = r#"{"type":"ack","remote":"2a05::53/128","at":"2026-09-01T03:51:56.888Z"}"#;
+    let key = format!(r#"{{"type":"device-key","key":"{}"}}"#, "0f".repeat(32));
+    let (observations, told, lines) = read_all([ack, bare, &key].join("\n").as_bytes());
+    assert_eq!((observations.len(), told.len(), lines.asides.len()), (0, 0, 3), "{told:?}");
+    let written: Vec<_> = lines.asides.iter().map(|aside| aside_to_json_line(aside).unwrap()).collect();
+    assert_eq!(written, [ack, bare, &key]);
+    assert_eq!(lines.asides[2], Aside::DeviceKey([0x0f; 32]));
+    for (line, said) in [
+        (with(ack, "remote", "\"here\""), "remote is \"here\", not an IPv6 address or a prefix"),
+        (with(&key, "key", "\"0f\""), "key is no 64 hexadecimal digits"),
+        (with(&key, "key", &format!("\"{}\"", "é".repeat(32))), "key is no 64 hexadecimal digits"),
+        (without(&key, "key"), "key is missing"),
+    ] {
+        let (_, told, lines) = read_all(line.as_bytes());
+        assert_eq!((told[0].as_str(), lines.bad), (format!("x:1: {said}: line skipped").as_str(), 1));
+    }
 }
 
 fn time() -> impl Strategy<Value = Time> {
