@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     home: Vec<Ipv6Net>,
     /// The state directory
-    #[arg(long, value_name = "DIR", default_value = store::DEFAULT_DIR)]
+    #[arg(long, value_name = "DIR", default_value_os_t = crate::config::default_sensor().state)]
     state: PathBuf,
 }
 

@@ -15,7 +15,7 @@ use crate::socket::{self, Request};
 #[group(skip)]
 pub(super) struct Arguments {
     /// The running sensor's socket.
-    #[arg(long, value_name = "PATH", default_value = socket::DEFAULT_PATH)]
+    #[arg(long, value_name = "PATH", default_value_os_t = crate::config::default_sensor().socket)]
     socket: PathBuf,
     /// A table for people, JSON for programs.
     #[arg(long, value_enum, default_value_t)]

@@ -4,12 +4,13 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use toml::de::DeTable;
 
 use super::reader::Findings;
 use super::sections::{Places, apply};
-use super::{Config, Place, Problem};
+use super::{Config, Place, Problem, Sensor};
 
 /// Where the configuration is unless told otherwise; `conf.d` is beside it.
 pub const DEFAULT_PATH: &str = "/etc/tattler/tattler.toml";
@@ -77,6 +78,15 @@ pub fn load(named: Option<&Path>) -> Result<Loaded, Problems> {
         problems.push(Problem { place, what });
     }
     if problems.is_empty() { Ok(loaded) } else { Err(Problems(problems)) }
+}
+
+/// Where the sensor of this machine answers and keeps its diary, for commands that look for it. A
+/// configuration that can't be read, or has a problem, counts as none: a sensor that runs does not
+/// have it.
+#[must_use]
+pub fn default_sensor() -> Sensor {
+    static SENSOR: OnceLock<Sensor> = OnceLock::new();
+    SENSOR.get_or_init(|| load(None).map_or_else(|_| Sensor::default(), |loaded| loaded.config.sensor)).clone()
 }
 
 /// The files of `conf.d`, in order of name.

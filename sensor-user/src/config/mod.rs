@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use ipnet::Ipv6Net;
 use serde::Serialize;
 
-pub use load::{DEFAULT_PATH, Loaded, Problems, load};
+pub use load::{DEFAULT_PATH, Loaded, Problems, default_sensor, load};
 pub use problem::{Place, Problem};
 pub use values::{DeviceKey, Mac, home_prefix, listen, remote};
 
