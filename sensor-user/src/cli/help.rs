@@ -79,6 +79,22 @@ mod tests {
         check(&command(), "tattler");
     }
 
+    #[cfg(feature = "live")]
+    #[test]
+    fn every_command_of_the_guide_parses() {
+        let guide = include_str!("../../../docs/guide.md");
+        let commands: Vec<&str> = guide
+            .lines()
+            .filter_map(|line| line.strip_prefix("# ").or(line.strip_prefix("$ ")))
+            .chain(guide.lines().filter_map(|line| line.strip_prefix("ExecStart=/usr/local/sbin/")))
+            .filter(|line| line.starts_with("tattler "))
+            .collect();
+        assert!(commands.len() > 8, "{commands:?}");
+        for command in commands {
+            super::command().try_get_matches_from(words(command)).unwrap_or_else(|error| panic!("{command}: {error}"));
+        }
+    }
+
     #[test]
     fn an_example_is_split_as_a_shell_does() {
         assert_eq!(words("tattler a 'b c' --d '' | less"), ["tattler", "a", "b c", "--d", ""]);
