@@ -1,6 +1,8 @@
 //! The configuration as a running sensor has it, and what the doctor sees. Runs as root.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::net::{Ipv6Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,7 +12,7 @@ use tests::eventually;
 use tests::namespace::Namespace;
 use tests::programs::tattler;
 use tests::sensor::Sensor;
-use tests::world::World;
+use tests::world::{POOL, SITE, World};
 
 const HOME: &str = "2001:db8:42:1::/64";
 
@@ -90,6 +92,43 @@ fn files_are_used_flags_win_and_sighup_takes_over_what_can_change() {
     assert!(!log.contains("takes a restart"), "{log}");
     eventually("home as netlink tells it", || home(&sensor).contains(&HOME.to_owned()).then_some(()));
     assert!(reload(&sensor, "configuration read again").contains("nothing else has changed"));
+    sensor.stop();
+}
+
+#[test]
+fn what_is_excluded_while_the_sensor_runs_is_recorded_no_more() {
+    let (world, dir) = (World::new(), Dir::new());
+    dir.write("");
+    let sensor = dir.start(&world.router, &["--interface", "wan0"]);
+    let count = |key: &str| sensor.status()[key].as_u64().expect(key);
+    // Nobody listens there; the SYN is the contact.
+    let visit = |to: Ipv6Addr, port: u16| {
+        let reset = world.host.inside(|| TcpStream::connect((to, port)));
+        assert_eq!(reset.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    };
+    let recorded = |contacts: u64, excluded: u64| {
+        eventually(&format!("{contacts} contacts, {excluded} excluded: {}", sensor.status()), || {
+            (count("contacts") == contacts && count("excluded") == excluded).then_some(())
+        });
+    };
+    visit(SITE, 80);
+    visit(POOL, 80);
+    recorded(2, 0);
+
+    dir.write(&format!("[exclude]\nremotes = [\"{POOL}\"]\nports = [\"tcp/25\"]\n"));
+    reload(&sensor, "configuration reloaded changed=\"exclude\"");
+    visit(POOL, 443);
+    visit(SITE, 25);
+    visit(SITE, 443);
+    recorded(3, 2);
+
+    // The router knows the host as its neighbour by now.
+    let link = world.host.ip("link show dev eth0");
+    let mac = link.split_whitespace().skip_while(|word| *word != "link/ether").nth(1).expect("a MAC address");
+    dir.write(&format!("[exclude]\ndevices = [\"{}\"]\n", mac.to_uppercase()));
+    reload(&sensor, "configuration reloaded changed=\"exclude\"");
+    visit(SITE, 8080);
+    recorded(3, 3);
     sensor.stop();
 }
 
