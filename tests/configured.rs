@@ -116,7 +116,7 @@ fn what_is_excluded_while_the_sensor_runs_is_recorded_no_more() {
     recorded(2, 0);
 
     dir.write(&format!("[exclude]\nremotes = [\"{POOL}\"]\nports = [\"tcp/25\"]\n"));
-    reload(&sensor, "configuration reloaded changed=\"exclude\"");
+    reload(&sensor, "configuration reloaded changed=\"exclude.remotes exclude.ports\"");
     visit(POOL, 443);
     visit(SITE, 25);
     visit(SITE, 443);
@@ -126,7 +126,7 @@ fn what_is_excluded_while_the_sensor_runs_is_recorded_no_more() {
     let link = world.host.ip("link show dev eth0");
     let mac = link.split_whitespace().skip_while(|word| *word != "link/ether").nth(1).expect("a MAC address");
     dir.write(&format!("[exclude]\ndevices = [\"{}\"]\n", mac.to_uppercase()));
-    reload(&sensor, "configuration reloaded changed=\"exclude\"");
+    reload(&sensor, "configuration reloaded changed=\"exclude.devices exclude.remotes exclude.ports\"");
     visit(SITE, 8080);
     recorded(3, 3);
     sensor.stop();

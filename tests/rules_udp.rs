@@ -154,11 +154,12 @@ fn errors_that_come_back_from_a_traceroute_are_nothing() {
     // Hop 2 is beyond the uplink and says time exceeded; a closed port of the target, unreachable.
     hops(&socket, 2);
     socket.send_to(b"hop", (far, 33_435)).unwrap();
+    watcher.look();
     hops(&socket, 64);
     socket.send_to(b"end", (SITE, 33_436)).unwrap();
     assert_eq!(watcher.contacts(), [(HOST, far, Proto::Udp, 33_435), (HOST, SITE, Proto::Udp, 33_436)]);
     assert_eq!(watcher.probes(), []);
-    let came_back = world.host.inside(|| std::fs::read_to_string("/proc/self/net/snmp6").unwrap());
+    let came_back = world.host.inside(|| std::fs::read_to_string("/proc/thread-self/net/snmp6").unwrap());
     let count = |name: &str| {
         let line = came_back.lines().find(|line| line.split_whitespace().next() == Some(name)).expect(name);
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()

@@ -6,6 +6,7 @@
 //! - [`ledger`]: the index of the window, without I/O and without a clock
 //! - [`campaign`], [`attribution`]: pure functions of the ledger
 //! - [`report`]: what they found, as the JSON contract and as tables
+//! - [`filter`], [`names`], [`when`]: what people write: filters, names, times
 //! - [`cli`]: a file for each command
 //! - [`config`]: what can be configured, and what is wrong with a file
 //!
@@ -13,6 +14,7 @@
 //! - `datapath`: the kernel programs, seen from user space
 //! - `netlink`: devices, addresses and routes, and what of it is home
 //! - `store`: the memory across restarts
+//! - `query`: what is asked of the store: probes, contacts, locals, scanners
 //! - `agent`: the loop from the ring to ledger and store
 //! - `doctor`: what keeps the sensor from seeing all
 //! - `socket`, `http`, `metrics`: what others may ask it
@@ -29,15 +31,19 @@ pub mod datapath;
 #[cfg(feature = "live")]
 pub mod doctor;
 pub mod exclusions;
+pub mod filter;
 pub mod forget;
 #[cfg(feature = "live")]
 pub mod http;
 pub mod ledger;
 #[cfg(feature = "live")]
 pub mod metrics;
+pub mod names;
 #[cfg(feature = "live")]
 pub mod netlink;
 pub mod observation;
+#[cfg(feature = "live")]
+pub mod query;
 #[cfg(feature = "live")]
 mod reason;
 pub mod report;
@@ -47,3 +53,4 @@ pub mod source;
 #[cfg(feature = "live")]
 pub mod store;
 pub mod time;
+pub mod when;

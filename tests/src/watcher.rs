@@ -23,7 +23,7 @@ use crate::namespace::Namespace;
 
 /// Packets are seen before their sender's call returns, since a veth has no wire; but a thread of
 /// the kernel may carry them.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A watched device.
 pub struct Watcher {

@@ -56,19 +56,9 @@ impl Devices {
         Some((device, refresh))
     }
 
-    /// Whose local an observation is about, where that is known.
-    #[must_use]
-    pub fn owner(&self, observation: &Observation) -> Option<&str> {
-        let local = match observation {
-            Observation::Contact(contact) => contact.local,
-            Observation::Probe(probe) => probe.target,
-            Observation::Answer(answer) => answer.target,
-        };
-        if self.own.contains(&local) { Some(SELF) } else { self.of(local).map(String::as_str) }
-    }
-
-    /// Puts the device into an observation, where it is known.
-    pub fn complete(&mut self, observation: &mut Observation) {
+    /// Puts the device into an observation, where it is known, and returns it: an answer has no
+    /// place for it.
+    pub fn complete(&mut self, observation: &mut Observation) -> Option<String> {
         match observation {
             Observation::Contact(contact) => {
                 contact.device = self.find(contact.local);
@@ -80,9 +70,13 @@ impl Devices {
                     }
                     self.waiting.insert(contact.local, contact.clone());
                 }
+                contact.device.clone()
             }
-            Observation::Probe(probe) => probe.device = self.find(probe.target),
-            Observation::Answer(_) => {}
+            Observation::Probe(probe) => {
+                probe.device = self.find(probe.target);
+                probe.device.clone()
+            }
+            Observation::Answer(answer) => self.find(answer.target),
         }
     }
 
@@ -160,7 +154,7 @@ mod tests {
         devices.learn(&neighbour(2, 9));
         devices.learn(&neighbour(3, 8));
         let mut named = [1, 2, 3].map(|n| contact(address(n)));
-        named.iter_mut().for_each(|observation| devices.complete(observation));
+        named.iter_mut().for_each(|observation| _ = devices.complete(observation));
         assert_eq!(named.each_ref().map(|o| device(o)), [Some("d9"), Some("d9"), Some("d8")]);
     }
 

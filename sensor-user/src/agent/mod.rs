@@ -19,6 +19,7 @@ mod reload;
 mod remotes;
 mod scrape;
 mod shared;
+mod told;
 mod uplinks;
 
 use std::future::Future;
@@ -38,13 +39,14 @@ use tracing::{info, warn};
 
 use crate::datapath::{Attachment, Datapath, Device, Sizes};
 use crate::exclusions::Exclusions;
+use crate::forget::Forget;
 use crate::ledger::{self, Ledger};
 use crate::netlink::{self, NeighbourNews, Netlink, Network, Prefixes};
 use crate::observation::Observation;
 use crate::source::live::Live;
 use crate::store::{self, Store, Writer};
 use crate::time::{Span, Time};
-use crate::{http, socket};
+use crate::{config, http, socket};
 use devices::Devices;
 use open::Open;
 pub use queries::{Status, parse_remote};
@@ -77,6 +79,8 @@ pub struct Settings {
     pub home_exclude: Vec<Ipv6Net>,
     /// Locals that are meant to be reached: probes of them are no evidence.
     pub public: Vec<Ipv6Net>,
+    /// Devices are named by their MAC addresses, instead of a keyed hash of them.
+    pub keep_mac: bool,
     /// NAT64 prefixes of this network (RFC 6052): remotes in them are IPv4 hosts and don't count.
     pub nat64: Vec<Ipv6Net>,
     /// The state directory.
@@ -87,8 +91,12 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// How long the diary is kept, and how large it may be.
     pub store: store::Settings,
-    /// What is never recorded.
+    /// What is never recorded; its devices come from `excluded_devices`.
     pub exclusions: Exclusions,
+    /// Devices that are never recorded, as the configuration names them.
+    pub excluded_devices: Vec<config::DeviceKey>,
+    /// Names for people.
+    pub names: config::Names,
     /// How far back the ledger looks.
     pub window: Span,
     /// The sizes of the kernel's maps.
@@ -108,14 +116,16 @@ impl Settings {
 /// # Errors
 /// Whatever keeps it from starting, in one line. Once it runs, it says what fails and runs on.
 pub async fn run(
-    settings: Settings,
+    mut settings: Settings,
     reloads: mpsc::Receiver<Reload>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let store = Store::open(&settings.state)?;
+    let mut store = Store::open(&settings.state)?;
+    let (key, keep_mac) = (store.device_key()?, settings.keep_mac);
+    settings.exclusions.devices = told::excluded_devices(&settings, &key);
     let ledger = rebuild(&store, &settings)?;
-    let acks = store.acks()?;
     let open = Open::new(&ledger);
+    let acks = store.acks()?;
 
     let netlink = Netlink::connect()?;
     let changes = netlink::changes()?;
@@ -137,6 +147,7 @@ pub async fn run(
 
     let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
     let shared = Arc::new(Shared::new(clock::wall(), settings.state.clone(), &writer, acks, ledger));
+    shared.set_names(told::names(&settings, &key));
     let (stop, stopped) = watch::channel(());
     let servers = serve(&shared, listener, queries, &stopped);
 
@@ -147,8 +158,11 @@ pub async fn run(
         shared,
         live: Live::new(started),
         prefixes,
-        // Until a key of the installation's own is there, devices have their MAC addresses' names.
-        devices: Devices::new(Box::new(mac_name)),
+        devices: Devices::new({
+            let key = key.clone();
+            Box::new(move |mac| key.name(mac, keep_mac))
+        }),
+        key,
         open,
         set_aside: 0,
         learned: Vec::new(),
@@ -157,6 +171,7 @@ pub async fn run(
         drained: 0,
         invalid: 0,
         last_event: None,
+        fresh: Vec::new(),
         pending: Vec::new(),
     };
     sensor.network_changed(&network);
@@ -168,8 +183,13 @@ pub async fn run(
     for uplink in sensor.uplinks.clone() {
         sensor.datapath.detach(uplink.index);
     }
-    while sensor.drain() == BATCH {}
-    sensor.flush();
+    loop {
+        let drained = sensor.drain();
+        sensor.flush();
+        if drained == 0 {
+            break;
+        }
+    }
     drop(stop);
     for server in servers {
         let _ = server.await;
@@ -236,11 +256,6 @@ fn serve(
     servers
 }
 
-fn mac_name(mac: [u8; 6]) -> String {
-    let [a, b, c, d, e, f] = mac;
-    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
-}
-
 /// The loop and what it owns.
 struct Sensor {
     settings: Settings,
@@ -250,6 +265,7 @@ struct Sensor {
     live: Live,
     prefixes: Prefixes,
     devices: Devices,
+    key: store::DeviceKey,
     open: Open,
     set_aside: u64,
     learned: Vec<(Ipv6Addr, String)>,
@@ -258,6 +274,9 @@ struct Sensor {
     drained: u64,
     invalid: u64,
     last_event: Option<Time>,
+    /// For the store and then the ledger.
+    fresh: Vec<Observation>,
+    /// Waits for the ledger.
     pending: Vec<Observation>,
 }
 
@@ -279,7 +298,10 @@ impl Sensor {
         loop {
             tokio::select! {
                 () = &mut shutdown => return,
-                _ = tick.tick() => while self.drain() == BATCH {
+                _ = tick.tick() => if self.drain() == BATCH {
+                    // There is more, but the other branches have their turn first: a flood must not
+                    // keep the sensor from stopping, nor from following the network.
+                    tick.reset_immediately();
                     tokio::task::yield_now().await;
                 },
                 _ = second.tick() => self.show(),
@@ -311,38 +333,53 @@ impl Sensor {
     /// ledger they wait in `pending`, and beyond its bound in the ring.
     fn drain(&mut self) -> usize {
         let booted = clock::booted();
-        let (live, pending, mut unknown) = (self.live, &mut self.pending, 0);
-        let room = MOST_PENDING.saturating_sub(pending.len());
+        let (live, fresh, mut unknown) = (self.live, &mut self.fresh, 0);
+        let room = MOST_PENDING.saturating_sub(self.pending.len());
+        let (exclusions, excluded) = (&self.settings.exclusions, &self.shared.excluded);
         let drained = self.datapath.drain(BATCH.min(room), |event| match live.observe(&event, booted) {
-            Some(observation) => pending.push(observation),
+            Some(observation) if exclusions.excludes(&observation) => _ = excluded.fetch_add(1, Relaxed),
+            Some(observation) => fresh.push(observation),
             None => unknown += 1,
         });
         self.drained += drained.events as u64;
         self.invalid += (drained.invalid + unknown) as u64;
-        self.last_event = pending.last().map(Observation::ts).or(self.last_event);
+        self.last_event = fresh.last().map(Observation::ts).or(self.last_event);
+        self.record();
         if !(self.pending.is_empty() && self.learned.is_empty()) && !self.shared.ledger_is_held() {
             self.flush();
         }
         drained.events + drained.invalid
     }
 
-    /// Waits for the ledger and hands it what is pending, less what is of no remote, with devices.
-    fn flush(&mut self) {
-        let mut batch = std::mem::take(&mut self.pending);
+    /// Hands the store what is fresh, less what is of no remote, with devices. It does not wait for
+    /// the ledger: the store's queue takes what comes in a moment, not what comes during a long query.
+    fn record(&mut self) {
+        let mut batch = std::mem::take(&mut self.fresh);
+        if batch.is_empty() {
+            return;
+        }
         let events = batch.len();
         {
             let seen = self.shared.seen();
             batch.retain(|observation| remotes::counts(observation, &seen.home, &self.settings.nat64));
         }
         self.set_aside += (events - batch.len()) as u64;
-        for observation in &mut batch {
-            self.devices.complete(observation);
+        let excluded_before = batch.len();
+        let (devices, exclusions) = (&mut self.devices, &self.settings.exclusions);
+        batch.retain_mut(|observation| {
+            let device = devices.complete(observation);
+            !exclusions.excludes_of(observation, device.as_deref())
+        });
+        self.shared.excluded.fetch_add((excluded_before - batch.len()) as u64, Relaxed);
+        self.pending.extend_from_slice(&batch);
+        if !batch.is_empty() {
+            self.writer.send(batch);
         }
-        // Devices are known now, as far as they can be.
-        let (exclusions, devices) = (&self.settings.exclusions, &self.devices);
-        let counting = batch.len();
-        batch.retain(|observation| !exclusions.excludes_of(observation, devices.owner(observation)));
-        self.shared.excluded.fetch_add((counting - batch.len()) as u64, Relaxed);
+    }
+
+    /// Waits for the ledger and hands it what is pending.
+    fn flush(&mut self) {
+        let batch = std::mem::take(&mut self.pending);
         let mut ledger = self.shared.ledger();
         for observation in &batch {
             ledger.observe(observation);
@@ -352,13 +389,26 @@ impl Sensor {
                 warn!("{line}");
             }
         }
-        for (address, device) in self.learned.drain(..) {
-            ledger.belongs_to(address, &device);
+        let learned = std::mem::take(&mut self.learned);
+        for (address, device) in &learned {
+            ledger.belongs_to(*address, device);
         }
         drop(ledger);
-        if !batch.is_empty() {
-            self.writer.send(batch);
+        for (address, device) in learned {
+            if self.settings.exclusions.devices.contains(&device) {
+                self.forget_early(address);
+            }
         }
+    }
+
+    /// What was recorded of an address before its device was known to be excluded goes again.
+    fn forget_early(&self, address: Ipv6Addr) {
+        let shared = self.shared.clone();
+        let what = Forget { prefix: Some(address.into()), ..Forget::default() };
+        tokio::task::spawn_blocking(move || match diary::forget(&shared, &what) {
+            Ok(_) => {}
+            Err(error) => warn!("an excluded device is not wholly forgotten: {error}"),
+        });
     }
 
     async fn read_neighbours(&mut self, netlink: &Netlink) {
@@ -374,7 +424,7 @@ impl Sensor {
         for neighbour in neighbours.iter().filter(|n| !self.uplinks.iter().any(|uplink| uplink.index == n.device)) {
             let Some((device, refresh)) = self.devices.learn(neighbour) else { continue };
             self.learned.push((neighbour.address, device));
-            self.pending.extend(refresh);
+            self.fresh.extend(refresh);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Answers to what the query socket is asked.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use ipnet::Ipv6Net;
@@ -12,9 +13,12 @@ use serde_json::Value;
 use super::shared::Shared;
 use super::{clock, diary};
 use crate::ack::{self, Ack};
+use crate::query::{Context, MOST_THROUGH_SOCKET, from_store};
 use crate::report::{self, Exposed, Options};
 use crate::socket::Request;
+use crate::store::Reader;
 use crate::time::Time;
+use crate::when;
 
 /// Exposed services that the status lists.
 const LATEST: usize = 10;
@@ -25,8 +29,13 @@ const LATEST: usize = 10;
 /// One line for the one who asked.
 pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
     match request {
-        Request::Status {} => value(&status(shared)),
-        Request::Suspects { top } => {
+        Request::Status { since: None, until: None } => value(&status(shared)),
+        &Request::Status { since, until } => {
+            let reader = Reader::open(&shared.state).map_err(one_line)?;
+            let held = from_store::holdings(&reader, &shared.state, since, until).map_err(one_line)?;
+            value(&Status { locals: held.locals, contacts: held.contacts, probes: held.probes, ..status(shared) })
+        }
+        Request::Suspects { top, since: None, until: None } => {
             let options = Options { top: top.unwrap_or(Options::default().top) };
             let mut report = report::report(&shared.ledger(), &options);
             ack::mark(&mut report, &shared.acks(), clock::wall());
@@ -39,11 +48,21 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
         }
         Request::Unack { remote } => value(&diary::unacknowledge(shared, *remote)?),
         Request::Acks {} => value(&*shared.acks()),
-        Request::Explain { remote } => {
+        Request::Explain { remote, since: None, until: None } => {
             let remote = parse_remote(remote)?;
             value(&report::explain(&shared.ledger(), remote))
         }
+        // All else is a matter of the store, which has a connection for each question.
+        _ => {
+            let (names, now, read) = (shared.names(), when::now(), AtomicU64::new(0));
+            let context = Context { names: &names, now, most: MOST_THROUGH_SOCKET, read: &read };
+            from_store::answer(&shared.state, request, &context).map_err(one_line)
+        }
     }
+}
+
+fn one_line(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }
 
 fn value(answer: &impl Serialize) -> Result<Value, String> {
@@ -197,6 +216,54 @@ fn status(shared: &Shared) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A sensor's memory with a store of two contacts and a probe behind it, and an empty ledger.
+    fn sensor(dir: &std::path::Path) -> (Shared, crate::store::Writer) {
+        let lines = [
+            r#"{"type":"contact","ts":"2026-09-01T10:00:00Z","local":"2001:db8::1","remote":"3fff::1","proto":"tcp","port":443}"#,
+            r#"{"type":"contact","ts":"2026-09-02T10:00:00Z","local":"2001:db8::1","remote":"3fff::2","proto":"tcp","port":443}"#,
+            r#"{"type":"probe","ts":"2026-09-03T10:00:00Z","source":"3fff::3","target":"2001:db8::1","kind":"syn","port":22}"#,
+        ];
+        let mut store = crate::store::Store::open(dir).unwrap();
+        store.append(&lines.map(|line| crate::source::jsonl::parse(line.as_bytes()).unwrap())).unwrap();
+        // The wall clock would find them old one day.
+        let settings = crate::store::Settings { clock: || Time(0), ..crate::store::Settings::default() };
+        let writer = crate::store::Writer::start(store, settings).unwrap();
+        let ledger = crate::ledger::Ledger::new(crate::ledger::Settings::live());
+        (Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger), writer)
+    }
+
+    fn ask(shared: &Shared, question: &str) -> Result<Value, String> {
+        answer(shared, &serde_json::from_str(question).unwrap())
+    }
+
+    #[test]
+    fn rows_come_from_the_store_while_the_sensor_writes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, _writer) = sensor(dir.path());
+        let rows = |question: &str| ask(&shared, question).map(|answer| answer["rows"].as_array().unwrap().len());
+        assert_eq!(rows(r#"{"query":"contacts"}"#), Ok(2));
+        assert_eq!(rows(r#"{"query":"contacts","limit":1}"#), Ok(1));
+        assert_eq!(rows(r#"{"query":"probes","filter":"port 22"}"#), Ok(1));
+        assert_eq!(rows(r#"{"query":"locals"}"#), Ok(1));
+        assert_eq!(rows(r#"{"query":"scanners"}"#), Ok(1));
+        let error = rows(r#"{"query":"probes","filter":"port x"}"#).unwrap_err();
+        assert!(error.contains("the filter is wrong at column 6"), "{error}");
+    }
+
+    #[test]
+    fn a_window_is_worked_out_from_the_store_and_no_window_from_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, _writer) = sensor(dir.path());
+        let locals = |question: &str| ask(&shared, question).unwrap()["locals"].clone();
+        assert_eq!(locals(r#"{"query":"suspects"}"#), 0);
+        assert_eq!(locals(r#"{"query":"suspects","since":"2026-09-01T00:00:00Z"}"#), 1);
+        let status = ask(&shared, r#"{"query":"status","until":"2026-09-01T12:00:00Z"}"#).unwrap();
+        assert_eq!((&status["contacts"], &status["probes"]), (&1.into(), &0.into()));
+        let evidence =
+            ask(&shared, r#"{"query":"explain","remote":"3fff::1","since":"2026-09-01T00:00:00Z"}"#).unwrap();
+        assert_eq!(evidence["visits"][0]["probes"][0]["source"], "3fff::3");
+    }
 
     #[test]
     fn a_remote_is_an_address_or_a_prefix() {

@@ -2,7 +2,7 @@
 
 use tracing::{info, warn};
 
-use super::{Sensor, Settings, clock};
+use super::{Sensor, Settings, clock, told};
 
 /// New settings, or why there are none: a line for each problem.
 pub type Reload = Result<Settings, Vec<String>>;
@@ -32,8 +32,11 @@ impl Sensor {
             socket: old.socket,
             listen: old.listen,
             sizes: old.sizes,
+            keep_mac: old.keep_mac,
             ..new
         };
+        self.settings.exclusions.devices = told::excluded_devices(&self.settings, &self.key);
+        self.shared.set_names(told::names(&self.settings, &self.key));
         if changed.is_empty() {
             info!("configuration read again: nothing else has changed");
             return false;
@@ -62,6 +65,7 @@ fn needs_restart(new: &Settings, old: &Settings) -> Vec<&'static str> {
         ("sensor.state", new.state != old.state),
         ("sensor.socket", new.socket != old.socket),
         ("sensor.listen", new.listen != old.listen),
+        ("privacy.keep_mac", new.keep_mac != old.keep_mac),
         ("kernel.ring_mib", new.sizes.ring_bytes != old.sizes.ring_bytes),
         ("kernel.map_entries", new.sizes.entries != old.sizes.entries),
     ])
@@ -78,7 +82,10 @@ fn changes(new: &Settings, old: &Settings) -> Vec<&'static str> {
         ("store.retention_days", new.store.retention != old.store.retention),
         ("store.window_days", new.window != old.window),
         ("store.max_size_mib", new.store.most_bytes != old.store.most_bytes),
-        ("exclude", new.exclusions != old.exclusions),
+        ("exclude.devices", new.excluded_devices != old.excluded_devices),
+        ("exclude.remotes", new.exclusions.remotes != old.exclusions.remotes),
+        ("exclude.ports", new.exclusions.ports != old.exclusions.ports),
+        ("names", new.names != old.names),
     ])
 }
 

@@ -8,6 +8,7 @@ use super::scrape::Suspects;
 use crate::ack::Ack;
 use crate::datapath::{Attachment, Counters, Home};
 use crate::ledger::Ledger;
+use crate::names::Names;
 use crate::store;
 use crate::time::Time;
 
@@ -27,6 +28,7 @@ pub struct Shared {
     ledger: Mutex<Ledger>,
     seen: Mutex<Seen>,
     suspects: Mutex<Option<Suspects>>,
+    names: Mutex<Arc<Names>>,
 }
 
 /// The loop's latest view, a second old at most.
@@ -66,6 +68,7 @@ impl Shared {
             ledger: Mutex::new(ledger),
             seen: Mutex::default(),
             suspects: Mutex::default(),
+            names: Mutex::default(),
         }
     }
 
@@ -88,6 +91,16 @@ impl Shared {
     /// What the latest scrape worked out.
     pub fn suspects(&self) -> MutexGuard<'_, Option<Suspects>> {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Other names from now on.
+    pub fn set_names(&self, names: Names) {
+        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
+    }
+
+    /// The names by the configuration.
+    pub fn names(&self) -> Arc<Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The loop's latest view.

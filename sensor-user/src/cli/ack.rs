@@ -28,10 +28,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TEXT", requires = "remote")]
     note: Option<String>,
     /// Show what is acknowledged
-    #[arg(long, conflicts_with_all = ["remote", "undo"])]
+    #[arg(long, conflicts_with_all = ["remote", "undo", "until", "note"])]
     list: bool,
     /// Show it again
-    #[arg(long, value_name = "REMOTE", value_parser = crate::agent::parse_remote, conflicts_with = "remote")]
+    #[arg(long, value_name = "REMOTE", value_parser = crate::agent::parse_remote,
+          conflicts_with_all = ["remote", "until", "note"])]
     undo: Option<Ipv6Net>,
     /// The running sensor's socket
     #[arg(long, value_name = "PATH", default_value_os_t = crate::config::default_sensor().socket)]

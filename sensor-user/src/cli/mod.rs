@@ -3,12 +3,13 @@
 //! Results go to standard output, everything else to standard error, one line for each thing that
 //! is wrong, with the way out. Exit status 0, 1 for a failure, 2 for usage.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{FromArgMatches, Parser, Subcommand};
 
+use crate::filter::FilterError;
 use crate::source;
 
 #[cfg(feature = "live")]
@@ -17,6 +18,8 @@ mod analyze;
 mod arguments;
 mod check_config;
 mod completions;
+#[cfg(feature = "live")]
+mod contacts;
 #[cfg(feature = "live")]
 mod doctor;
 #[cfg(feature = "live")]
@@ -28,12 +31,22 @@ mod forget;
 mod help;
 #[cfg(feature = "live")]
 mod import;
+#[cfg(feature = "live")]
+mod locals;
 mod man;
 mod packets;
 #[cfg(feature = "live")]
+mod probes;
+#[cfg(feature = "live")]
+mod progress;
+#[cfg(feature = "live")]
 mod query;
 #[cfg(feature = "live")]
+mod rows;
+#[cfg(feature = "live")]
 mod run;
+#[cfg(feature = "live")]
+mod scanners;
 #[cfg(feature = "live")]
 mod status;
 #[cfg(feature = "live")]
@@ -58,6 +71,13 @@ enum Command {
     #[cfg(feature = "live")]
     Explain(explain::Arguments),
     #[cfg(feature = "live")]
+    Scanners(scanners::Arguments),
+    #[cfg(feature = "live")]
+    Probes(probes::Arguments),
+    #[cfg(feature = "live")]
+    Contacts(contacts::Arguments),
+    #[cfg(feature = "live")]
+    Locals(locals::Arguments),
     Ack(ack::Arguments),
     #[cfg(feature = "live")]
     Import(import::Arguments),
@@ -89,6 +109,13 @@ pub fn main() -> ExitCode {
             #[cfg(feature = "live")]
             Command::Explain(arguments) => explain::run(&arguments),
             #[cfg(feature = "live")]
+            Command::Scanners(arguments) => scanners::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Probes(arguments) => probes::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Contacts(arguments) => contacts::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Locals(arguments) => locals::run(&arguments),
             Command::Ack(arguments) => ack::run(&arguments),
             #[cfg(feature = "live")]
             Command::Import(arguments) => import::run(&arguments),
@@ -112,7 +139,10 @@ pub fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(one_line(&error));
-            let is_usage = error.is::<Usage>() || error.downcast_ref().is_some_and(source::Error::is_usage);
+            let filter = error.downcast_ref::<FilterError>();
+            filter.iter().for_each(|error| point(error));
+            let is_usage =
+                filter.is_some() || error.is::<Usage>() || error.downcast_ref().is_some_and(source::Error::is_usage);
             if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
@@ -126,6 +156,8 @@ enum Format {
     Table,
     /// JSON for programs.
     Json,
+    /// CSV for spreadsheets.
+    Csv,
 }
 
 const USAGE: u8 = 2;
@@ -186,10 +218,18 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
+/// The filter and a caret below what is wrong with it, on a terminal; the line before says it all.
+fn point(error: &FilterError) {
+    if io::stderr().is_terminal() {
+        let [text, caret] = error.caret();
+        let _ = writeln!(io::stderr(), "  {text}\n  {caret}");
+    }
+}
+
 /// One line on standard error, whatever names and values it holds.
 fn complain(message: impl std::fmt::Display) {
     let mut line = String::from("tattler: ");
-    for char in message.to_string().chars() {
+    for char in without_number(&message.to_string()).chars() {
         if char.is_control() {
             line.extend(char.escape_default());
         } else {

@@ -114,9 +114,6 @@ impl Arguments {
     fn settings(&self) -> Result<Settings, config::Problems> {
         let Config { sensor, home, store, exclude, names, privacy, kernel } =
             config::load(self.config.as_deref())?.config;
-        if !(names.devices.is_empty() && names.prefixes.is_empty()) || privacy.keep_mac {
-            tracing::warn!("[names] and [privacy] are read and checked, but nothing is done with them yet");
-        }
         let over = |flags: &[Ipv6Net], files: Vec<Ipv6Net>| if flags.is_empty() { files } else { flags.to_vec() };
         Ok(Settings {
             interfaces: if self.interface.is_empty() { sensor.interfaces } else { self.interface.clone() },
@@ -136,11 +133,10 @@ impl Arguments {
                 },
                 ..store::Settings::default()
             },
-            exclusions: Exclusions {
-                devices: exclude.devices.iter().map(ToString::to_string).collect(),
-                remotes: exclude.remotes,
-                ports: exclude.ports,
-            },
+            exclusions: Exclusions { devices: Vec::new(), remotes: exclude.remotes, ports: exclude.ports },
+            excluded_devices: exclude.devices,
+            names,
+            keep_mac: privacy.keep_mac,
             window: Span::from_days(store.window_days.into()),
             sizes: Sizes { ring_bytes: kernel.ring_mib << 20, entries: kernel.map_entries },
         })

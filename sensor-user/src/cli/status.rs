@@ -1,10 +1,16 @@
 //! `tattler status`: how the sensor is.
 
 use std::fmt::Write;
+use std::io;
 use std::process::ExitCode;
 
-use super::query;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::query::{self, Print};
 use crate::agent::Status;
+use crate::query::csv::cell;
+use crate::query::from_store::Holdings;
 use crate::socket::Request;
 
 /// How the running sensor is: what it watches, keeps and loses.
@@ -16,7 +22,43 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    arguments.query.ask(&Request::Status {}, table)
+    let query::Arguments { since, until, .. } = arguments.query;
+    let request = Request::Status { since, until };
+    if arguments.query.state.is_some() {
+        let print = Print::<Holdings> { table: holdings, csv: pairs, notes: |_| Vec::new() };
+        return arguments.query.ask(&request, &print);
+    }
+    arguments.query.ask(&request, &Print::<Status> { table, csv: pairs, notes: |_| Vec::new() })
+}
+
+/// What a store holds, for people.
+fn holdings(holdings: &Holdings) -> String {
+    let mut text = format!("store       {}, {} kB\n", holdings.state, holdings.store_bytes / 1_000);
+    text += &match (holdings.from, holdings.to) {
+        (Some(from), Some(to)) => format!("covers      {from} to {to}\n"),
+        _ => "covers      nothing\n".to_owned(),
+    };
+    let Holdings { locals, contacts, probes, .. } = holdings;
+    text + &format!("window      {locals} locals, {contacts} contacts, {probes} probes\n")
+}
+
+/// Any status as names and values: `events.0.matched`.
+fn pairs(status: &impl Serialize, out: &mut dyn io::Write) -> io::Result<()> {
+    fn each(name: &str, value: &Value, give: &mut dyn FnMut(&str, &str) -> io::Result<()>) -> io::Result<()> {
+        let below = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
+        match value {
+            Value::Object(fields) => fields.iter().try_for_each(|(key, value)| each(&below(key), value, give)),
+            Value::Array(list) => {
+                list.iter().enumerate().try_for_each(|(i, value)| each(&below(&i.to_string()), value, give))
+            }
+            value => give(name, &cell(value)),
+        }
+    }
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(["name", "value"])?;
+    let value = serde_json::to_value(status).map_err(io::Error::from)?;
+    each("", &value, &mut |name, value| Ok(writer.write_record([name, value])?))?;
+    writer.flush()
 }
 
 /// The status for people: a line for each thing, zeros of give-ups left out.

@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
-use super::query;
-use crate::report::{Report, all_suspects_table, suspects_table};
+use super::query::{self, Print};
+use crate::report::{Report, all_suspects_table, suspects_csv, suspects_table};
 use crate::socket::Request;
 
 /// Who told the scanners, as the running sensor sees it.
+///
+/// With --since or --until out of what the store holds of that time.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler suspects --top 5")]
 pub(super) struct Arguments {
@@ -21,6 +23,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let query::Arguments { since, until, .. } = arguments.query;
+    let request = Request::Suspects { top: Some(arguments.top), since, until };
     let table = if arguments.all { all_suspects_table } else { suspects_table };
-    arguments.query.ask::<Report>(&Request::Suspects { top: Some(arguments.top) }, table)
+    arguments.query.ask(&request, &Print::<Report> { table, csv: suspects_csv, notes: |_| Vec::new() })
 }

@@ -13,6 +13,7 @@ use crate::campaign::{Campaign, Campaigns};
 use crate::ledger::{AddrId, Ledger};
 use crate::time::{Span, Time};
 
+pub mod csv;
 pub mod explain;
 pub mod exposed;
 pub mod table;
@@ -20,6 +21,7 @@ pub mod table;
 mod tests;
 mod words;
 
+pub use csv::{explanation_csv, suspects_csv};
 pub use explain::{Explanation, explain};
 pub use exposed::{Exposed, exposed, open_locals, shows_open_port};
 pub use table::{all_suspects_table, explanation_text, suspects_table};

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use ipnet::Ipv6Net;
 
 use crate::forget::Forget;
+use crate::query::Question;
 use crate::time::Time;
 pub use bind::{BindError, Listener};
 pub(crate) use bind::{GROUP, group_id};
@@ -42,18 +43,45 @@ pub const DEFAULT_PATH: &str = "/run/tattler/tattler.sock";
 #[serde(tag = "query", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
     /// How the sensor is.
-    Status {},
+    Status {
+        /// Nothing earlier; without it what the sensor has in memory.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Time>,
+        /// Nothing later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+    },
     /// Who leaks.
     Suspects {
         /// How many at most; 0 for all, 20 unless told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         top: Option<usize>,
+        /// Nothing earlier; without it what the sensor has in memory.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Time>,
+        /// Nothing later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
     },
     /// The evidence for and against a remote.
     Explain {
         /// An address or a prefix.
         remote: String,
+        /// Nothing earlier; without it what the sensor has in memory.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Time>,
+        /// Nothing later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
     },
+    /// Unsolicited packets.
+    Probes(Question),
+    /// Exchanges that ours began.
+    Contacts(Question),
+    /// Our addresses.
+    Locals(Question),
+    /// Prefixes that probes come from.
+    Scanners(Question),
     /// Deletes for good, from the store and from the window. For the sensor's own user and root.
     Forget {
         /// What.

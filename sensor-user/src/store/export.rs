@@ -17,8 +17,8 @@ use crate::time::Time;
 
 /// The database of a state directory, to read from. Its owner can, and root.
 pub struct Snapshot {
-    connection: Connection,
-    path: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
 }
 
 /// What to export.

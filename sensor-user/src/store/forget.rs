@@ -21,8 +21,8 @@ impl Store {
         Ok(forgotten)
     }
 
-    /// Secure deletion overwrites rows where they lay, but not the copies that a page keeps in its
-    /// gaps when rows move to another one. So everything is written anew, and the log cut to nothing.
+    /// What is deleted is overwritten where it lay; but not what the first version deleted, nor what
+    /// the log holds. So everything is written anew, and the log cut to nothing.
     fn wipe(&self) -> rusqlite::Result<()> {
         // The temporary file of that belongs beside the database, not into a /tmp of another disk.
         if let Some(dir) = self.path.parent().and_then(|dir| dir.to_str()) {

@@ -7,6 +7,7 @@
 //! - [`open`]: the directory, its lock, its permissions
 //! - [`schema`]: the tables, and how an older file becomes a newer one
 //! - [`append`], [`replay`], [`prune`]: in, out, and away
+//! - [`read`]: for queries, beside the writer and without the lock
 //! - [`forget`]: away for good, from the bytes of the files too
 //! - [`import`], [`export`]: in out of files, and out into files while a sensor writes
 //! - [`acks`], [`key`]: acknowledged remotes, and names for devices
@@ -22,6 +23,7 @@ mod import;
 mod key;
 mod open;
 mod prune;
+mod read;
 mod replay;
 mod schema;
 #[cfg(test)]
@@ -39,6 +41,7 @@ pub use export::{Export, ExportError, Snapshot};
 pub use import::{ImportSettings, Imported, Importer};
 pub use key::DeviceKey;
 pub use open::OpenError;
+pub use read::{Reader, Summary as Holdings};
 pub use replay::ReplayError;
 pub use writer::{Counters, Handle, Settings, Summary, Writer};
 

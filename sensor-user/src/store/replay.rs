@@ -92,7 +92,7 @@ pub(super) fn read(connection: &Connection, since: Time, give: &mut dyn FnMut(Ob
     Ok(())
 }
 
-fn contact(row: &Row<'_>) -> rusqlite::Result<Observation> {
+pub(super) fn contact(row: &Row<'_>) -> rusqlite::Result<Observation> {
     Ok(Observation::Contact(Contact {
         ts: Time(row.get(0)?),
         last: Time(row.get(1)?),
@@ -107,7 +107,7 @@ fn contact(row: &Row<'_>) -> rusqlite::Result<Observation> {
     }))
 }
 
-fn probe(row: &Row<'_>) -> rusqlite::Result<Observation> {
+pub(super) fn probe(row: &Row<'_>) -> rusqlite::Result<Observation> {
     Ok(Observation::Probe(Probe {
         ts: Time(row.get(0)?),
         source: address(row, 1)?,
@@ -134,7 +134,7 @@ fn probe(row: &Row<'_>) -> rusqlite::Result<Observation> {
     }))
 }
 
-fn answer(row: &Row<'_>) -> rusqlite::Result<Observation> {
+pub(super) fn answer(row: &Row<'_>) -> rusqlite::Result<Observation> {
     Ok(Observation::Answer(Answer {
         ts: Time(row.get(0)?),
         source: address(row, 1)?,
