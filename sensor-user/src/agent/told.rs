@@ -27,8 +27,5 @@ pub(super) fn names(settings: &Settings, key: &DeviceKey) -> Names {
 }
 
 fn known_as(device: &Device, key: &DeviceKey, keep_mac: bool) -> String {
-    match device {
-        Device::Mac(mac) => key.name(mac.0, keep_mac),
-        Device::Id(id) => id.clone(),
-    }
+    device.known_as(|mac| key.name(mac, keep_mac))
 }

@@ -142,7 +142,7 @@ pub struct Names {
 /// `[privacy]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Privacy {
-    /// Whether MAC addresses are kept as they are, and not as keyed hashes.
+    /// Whether MAC addresses are kept as they are, and not as keyed hashes. A change takes a restart.
     pub keep_mac: bool,
 }
 

@@ -56,6 +56,16 @@ pub enum DeviceKey {
     Id(String),
 }
 
+impl DeviceKey {
+    /// The name that observations give it; `name` makes one of a MAC address.
+    pub fn known_as(&self, name: impl Fn([u8; 6]) -> String) -> String {
+        match self {
+            DeviceKey::Mac(mac) => name(mac.0),
+            DeviceKey::Id(id) => id.clone(),
+        }
+    }
+}
+
 impl fmt::Display for DeviceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
