@@ -129,6 +129,16 @@ fn what_is_excluded_while_the_sensor_runs_is_recorded_no_more() {
     reload(&sensor, "configuration reloaded changed=\"exclude.devices exclude.remotes exclude.ports\"");
     visit(SITE, 8080);
     recorded(3, 3);
+
+    // Names are by MAC address here and by keyed hash in the diary.
+    dir.write(&format!("[names.devices]\n\"{mac}\" = \"my printer\"\n"));
+    reload(&sensor, "configuration reloaded changed=\"exclude.devices names\"");
+    visit(SITE, 8081);
+    recorded(4, 3);
+    let locals =
+        Command::new(tattler()).arg("locals").arg("--socket").arg(sensor.socket()).output().expect("run tattler");
+    let locals = String::from_utf8_lossy(&locals.stdout);
+    assert!(locals.contains("my printer"), "{locals}");
     sensor.stop();
 }
 

@@ -345,7 +345,8 @@ impl Sensor {
         self.invalid += (drained.invalid + unknown) as u64;
         self.last_event = fresh.last().map(Observation::ts).or(self.last_event);
         self.record();
-        if !(self.pending.is_empty() && self.learned.is_empty()) && !self.shared.ledger_is_held() {
+        let nothing = self.pending.is_empty() && self.learned.is_empty();
+        if !nothing && !self.shared.ledger_is_held() {
             self.flush();
         }
         drained.events + drained.invalid

@@ -68,6 +68,7 @@ fn table(checks: &[Check]) -> String {
         }
     }
     let count = |level| checks.iter().filter(|check| check.level == level).count();
-    let _ = writeln!(text, "{} problems, {} notes", count(Level::Problem), count(Level::Note));
+    let some = |n: usize, what| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let _ = writeln!(text, "{}, {}", some(count(Level::Problem), "problem"), some(count(Level::Note), "note"));
     text
 }

@@ -121,11 +121,14 @@ pub struct Summary {
     pub failure: Option<String>,
 }
 
+/// What somebody wants done with the store, or to know why it can't be.
+type Work = Box<dyn FnOnce(Result<&mut Store, String>) + Send>;
+
 /// What the thread is told.
 enum Message {
     Write(Vec<Observation>),
     /// Once all that was sent before is written, or why it can't be.
-    Do(Box<dyn FnOnce(Result<&mut Store, String>) + Send>),
+    Do(Work),
     /// How long what is there is kept, and how large it may be.
     Keep(Settings),
     End,
