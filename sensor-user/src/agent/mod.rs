@@ -204,13 +204,17 @@ pub async fn run(
 
 /// The ledger as the store remembers it.
 fn rebuild(store: &Store, settings: &Settings) -> Result<Ledger> {
+    let nat64 = &settings.nat64;
     let settings =
         ledger::Settings { public: settings.public.clone(), window: Some(settings.window), ..ledger::Settings::live() };
     let since = settings.window.map_or(clock::wall() - Span(i64::MAX), |window| clock::wall() - window);
     let mut ledger = Ledger::new(settings);
     let mut observations = 0u64;
     store.replay(since, &mut |observation| {
-        ledger.observe(&observation);
+        // Home may have been another then; a NAT64 prefix that was not known yet was one all the same.
+        if remotes::counts(&observation, &[], nat64) {
+            ledger.observe(&observation);
+        }
         observations += 1;
     })?;
     if observations > 0 {
@@ -345,8 +349,8 @@ impl Sensor {
         self.invalid += (drained.invalid + unknown) as u64;
         self.last_event = fresh.last().map(Observation::ts).or(self.last_event);
         self.record();
-        let nothing = self.pending.is_empty() && self.learned.is_empty();
-        if !nothing && !self.shared.ledger_is_held() {
+        let waits = !self.pending.is_empty() || !self.learned.is_empty();
+        if waits && !self.shared.ledger_is_held() {
             self.flush();
         }
         drained.events + drained.invalid

@@ -78,6 +78,7 @@ enum Command {
     Contacts(contacts::Arguments),
     #[cfg(feature = "live")]
     Locals(locals::Arguments),
+    #[cfg(feature = "live")]
     Ack(ack::Arguments),
     #[cfg(feature = "live")]
     Import(import::Arguments),
@@ -116,6 +117,7 @@ pub fn main() -> ExitCode {
             Command::Contacts(arguments) => contacts::run(&arguments),
             #[cfg(feature = "live")]
             Command::Locals(arguments) => locals::run(&arguments),
+            #[cfg(feature = "live")]
             Command::Ack(arguments) => ack::run(&arguments),
             #[cfg(feature = "live")]
             Command::Import(arguments) => import::run(&arguments),
