@@ -101,6 +101,11 @@ impl Shared {
         self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Other names from now on.
+    pub fn set_names(&self, names: Names) {
+        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
+    }
+
     /// The names by the configuration.
     pub fn names(&self) -> Arc<Names> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
