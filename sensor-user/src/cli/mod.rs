@@ -18,6 +18,7 @@ mod explain;
 mod packets;
 #[cfg(feature = "live")]
 mod query;
+mod reading;
 #[cfg(feature = "live")]
 mod run;
 #[cfg(feature = "live")]

@@ -2,12 +2,7 @@
 //!
 //! The contract is in docs: `ts`, addresses, `proto` or `kind`, and `port` where there is one are
 //! required, the rest is optional, and what is not known is ignored. A line that breaks it is told
-//! with its number and skipped.
-
-use std::io::{self, BufRead, Read};
-
-use super::{Fault, Stop};
-use crate::observation::Observation;
+//! with its number and skipped: [`text`](super::text) reads the lines.
 
 mod line;
 mod value;
@@ -15,81 +10,6 @@ mod write;
 
 pub use line::parse;
 pub use write::to_json_line;
-
-/// The longest line that is read. An observation has some 300 bytes.
-const LONGEST: usize = 1 << 16;
-/// Bad lines that are told one by one.
-const TOLD: u64 = 10;
-
-/// Lines of an input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lines {
-    /// Blank ones left out.
-    pub all: u64,
-    /// Skipped.
-    pub bad: u64,
-}
-
-/// Reads all lines of the input called `name`.
-pub fn read(
-    name: &str,
-    mut reader: impl BufRead,
-    observe: &mut dyn FnMut(Observation),
-    tell: &mut dyn FnMut(Fault),
-) -> Lines {
-    let mut lines = Lines::default();
-    let mut number = 0;
-    let mut line = Vec::new();
-    loop {
-        number += 1;
-        let whole = match next(&mut reader, &mut line) {
-            Ok(None) => break,
-            Ok(Some(whole)) => whole,
-            Err(error) => {
-                tell(Fault::Stopped { name: name.into(), unit: "line", number, stop: Stop::from(error) });
-                break;
-            }
-        };
-        let text = line.trim_ascii();
-        if text.is_empty() {
-            continue;
-        }
-        lines.all += 1;
-        let parsed = if whole { parse(text) } else { Err(format!("longer than {LONGEST} bytes")) };
-        match parsed {
-            Ok(observation) => observe(observation),
-            Err(reason) => {
-                lines.bad += 1;
-                if lines.bad <= TOLD {
-                    tell(Fault::Line { name: name.into(), line: number, reason });
-                }
-            }
-        }
-    }
-    if lines.bad > TOLD {
-        let Lines { all, bad } = lines;
-        tell(Fault::Lines { name: name.into(), more: bad - TOLD, bad, lines: all });
-    }
-    if lines.all == 0 {
-        tell(Fault::Nothing { name: name.into(), way_out: "give a file with observations" });
-    }
-    lines
-}
-
-/// Reads the next line into `line`: `None` at the end, `false` if it was too long to keep.
-fn next(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<bool>> {
-    line.clear();
-    // One more byte than is kept, for the line's end.
-    let read = reader.by_ref().take(LONGEST as u64 + 1).read_until(b'\n', line)?;
-    if read == 0 {
-        return Ok(None);
-    }
-    if line.ends_with(b"\n") || read <= LONGEST {
-        return Ok(Some(true));
-    }
-    reader.skip_until(b'\n')?;
-    Ok(Some(false))
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 use super::*;
-use crate::observation::{Answer, Contact, Probe, Traits};
+use crate::observation::{Answer, Contact, Observation, Probe, Traits};
+use crate::source::text::lines::LONGEST;
+use crate::source::text::{self, Clock, Counts, Dialect, Item, Sinks};
 use crate::time::Time;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -8,11 +10,20 @@ use sensor_common::{Kind, Proto};
 const CONTACT: &str = r#"{"type":"contact","ts":"2026-09-01T01:41:54.831Z","local":"2001:db8::e014:9aff:5e49:ecb3","remote":"2a3d:8e01::10","proto":"tcp","port":443}"#;
 const PROBE: &str = r#"{"type":"probe","ts":"2026-09-01T03:51:56.888Z","source":"2a0d:5600::29","target":"2001:db8::e014:9aff:5e49:ecb3","kind":"syn","port":22,"hop_limit":50}"#;
 
-fn read_all(text: &[u8]) -> (Vec<Observation>, Vec<String>, Lines) {
+fn read_all(text: &[u8]) -> (Vec<Observation>, Vec<String>, Counts) {
     let (mut observations, mut told) = (Vec::new(), Vec::new());
-    let lines =
-        read("x", text, &mut |observation| observations.push(observation), &mut |fault| told.push(fault.to_string()));
-    (observations, told, lines)
+    let sinks = Sinks {
+        item: &mut |item, _| {
+            let Item::Observation(observation) = item else { panic!("{item:?}") };
+            observations.push(observation);
+            true
+        },
+        tell: &mut |fault| told.push(fault.to_string()),
+        step: &mut |_| {},
+    };
+    let clock = Clock::new(jiff::tz::TimeZone::UTC, None, None, None);
+    let counts = text::read("x", text, Dialect::JsonLines, clock, sinks).unwrap();
+    (observations, told, counts)
 }
 
 fn reason(line: &str) -> String {
@@ -112,7 +123,7 @@ fn a_bad_line_is_told_with_its_number_and_skipped() {
     let (observations, told, lines) = read_all(text.as_bytes());
     assert_eq!(observations.len(), 2);
     assert_eq!(told, ["x:4: no JSON object: line skipped"]);
-    assert_eq!(lines, Lines { all: 3, bad: 1 });
+    assert_eq!((lines.all, lines.bad), (3, 1));
 }
 
 #[test]
@@ -120,7 +131,7 @@ fn ten_bad_lines_are_told_and_the_rest_counted() {
     let (_, told, lines) = read_all("x\n".repeat(500).as_bytes());
     assert_eq!(told.len(), 11);
     assert_eq!(told[10], "x: 490 more lines skipped, 500 of 500 in all: mend or remove them");
-    assert_eq!(lines, Lines { all: 500, bad: 500 });
+    assert_eq!((lines.all, lines.bad), (500, 500));
 }
 
 #[test]
