@@ -36,7 +36,11 @@ fn main() -> io::Result<()> {
         )?,
         "nfdump" => writeln!(out, "ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt")?,
         "kernel" | "kernel-iso" | "zeek-json" | "eve" | "conntrack" => {}
-        _ => return Err(io::Error::other("give kernel, kernel-iso, zeek, zeek-json, eve, nfdump or conntrack, and a number")),
+        _ => {
+            return Err(io::Error::other(
+                "give kernel, kernel-iso, zeek, zeek-json, eve, nfdump or conntrack, and a number",
+            ));
+        }
     }
     let mut state = 1;
     for n in 0..count {
