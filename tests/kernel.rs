@@ -315,9 +315,57 @@ fn with_a_full_ring_the_sums_agree_and_nothing_is_lost_unseen() {
 }
 
 #[test]
+fn an_answer_to_a_probe_that_was_lost_is_no_contact() {
+    let mut kernel = Kernel::load();
+    kernel.egress(&syn(LOCAL, REMOTE, 443));
+    let program: &aya::programs::Xdp = kernel.ebpf.program(names::INGRESS).unwrap().try_into().unwrap();
+    let mut frame = syn("2a05:d014::99", LOCAL, 22);
+    for i in 0..60_000u32 {
+        frame[14 + 8 + 12..14 + 8 + 16].copy_from_slice(&i.to_be_bytes());
+        program.test_run(TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() }).unwrap();
+    }
+    let lost = kernel.fate(What::Probe, Fate::Lost);
+    // `ingress` drains the ring afterwards, so that the answer has room again.
+    kernel.ingress(&udp("2a05:d014::99", 53, LOCAL, 53));
+    assert_eq!(kernel.fate(What::Probe, Fate::Lost), lost + 1);
+    assert_eq!(said(&kernel.egress(&udp(LOCAL, 53, "2a05:d014::99", 53))), [(ANSWER, Kind::Udp as u8)]);
+}
+
+#[test]
+fn syns_to_all_ports_of_a_local_do_not_hide_whom_it_contacts() {
+    let mut kernel = Kernel::load();
+    // `syn` comes from port 40,000 and goes to where the local's next connection comes from.
+    assert_eq!(said(&kernel.ingress(&syn(REMOTE, LOCAL, 40_000))), [(PROBE, Kind::Syn as u8)]);
+    assert_eq!(said(&kernel.egress(&syn(LOCAL, REMOTE, 443))), [(CONTACT, Proto::Tcp as u8)]);
+    // The same two ports: both begin at once, and neither is a contact.
+    assert_eq!(said(&kernel.ingress(&syn("2a05:d014::99", LOCAL, 40_000))), [(PROBE, Kind::Syn as u8)]);
+    assert_eq!(kernel.egress(&syn(LOCAL, "2a05:d014::99", 40_000)), []);
+}
+
+#[test]
 fn a_contact_that_the_kernel_forgot_is_told_again() {
     let mut kernel = Kernel::load();
     assert_eq!(kernel.egress(&udp(LOCAL, 5_000, REMOTE, 123)).len(), 1);
     kernel.forget::<[u8; 40]>(names::FLOWS);
     assert_eq!(kernel.egress(&udp(LOCAL, 5_000, REMOTE, 123)), [], "the pair is known");
+}
+
+#[test]
+fn a_simultaneous_open_is_neither_a_contact_nor_an_answer_and_its_syn_ack_is_one() {
+    let mut kernel = Kernel::load();
+    let (theirs, ours) = ((REMOTE, 5_000), (LOCAL, 6_000));
+    let tcp = |from: (&str, u16), to: (&str, u16)| {
+        let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv6(address(from.0), address(to.0), 64);
+        builder.tcp(from.1, to.1, 1, 1_024)
+    };
+    let frame = |step: etherparse::PacketBuilderStep<etherparse::TcpHeader>| {
+        let mut frame = Vec::new();
+        step.write(&mut frame, &[]).unwrap();
+        frame
+    };
+    assert_eq!(said(&kernel.ingress(&frame(tcp(theirs, ours).syn()))), [(PROBE, Kind::Syn as u8)]);
+    assert_eq!(kernel.egress(&frame(tcp(ours, theirs).syn())), []);
+    assert_eq!(said(&kernel.egress(&frame(tcp(ours, theirs).syn().ack(2)))), [(ANSWER, Kind::Syn as u8)]);
+    // Counter-example: another port of ours.
+    assert_eq!(said(&kernel.egress(&frame(tcp((LOCAL, 6_001), theirs).syn()))), [(CONTACT, Proto::Tcp as u8)]);
 }

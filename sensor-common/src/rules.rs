@@ -134,9 +134,8 @@ pub fn inbound<M: Memory + ?Sized>(memory: &M, kind: Kind, flow: &FlowKey, now: 
         if memory.flow(flow).is_some_and(|f| fresh(f.last, now, QUIET)) {
             return Inbound::Ours;
         }
-        if memory.inbound(flow).is_some_and(|f| fresh(f.last, now, QUIET)) {
-            return Inbound::Begun;
-        }
+        // An exchange begun outside does not count by itself: then whoever hit a port in use once
+        // could go on for ever. Where the local answers, its port is refreshed.
         // Ports and pairs are refreshed once a minute and may be that far behind.
         if memory.port(&port_key(flow)).is_some_and(|then| fresh(then, now, QUIET + REFRESH)) {
             return Inbound::Begun;
@@ -174,14 +173,22 @@ pub fn outbound<M: Memory + ?Sized>(memory: &M, signal: Signal, flow: &FlowKey, 
     if !memory.is_home(&flow.local) {
         return Outbound::Nothing;
     }
-    // An echo request never answers one. A SYN after a SYN with the same ports is a simultaneous
-    // open, which the outside began.
-    let asked = match signal {
-        Signal::Syn => Some(Kind::Syn),
-        Signal::Udp => Some(Kind::Udp),
-        _ => None,
-    };
-    asked.and_then(|kind| answer(memory, kind, flow, now)).unwrap_or(Outbound::Contact(proto))
+    // An echo request never answers one.
+    let contact = Outbound::Contact(proto);
+    match signal {
+        Signal::Udp => answer(memory, Kind::Udp, flow, now).unwrap_or(contact),
+        Signal::Syn if is_simultaneous_open(memory, flow, now) => Outbound::Nothing,
+        _ => contact,
+    }
+}
+
+/// Whether a SYN came in on the very same ports: the outside began, and the local's own SYN, if it
+/// is one, answers nothing. On other ports it is a contact like any: else who sends SYNs to all of a
+/// local's ports hides whom it contacts.
+#[inline(always)]
+fn is_simultaneous_open<M: Memory + ?Sized>(memory: &M, flow: &FlowKey, now: Time) -> bool {
+    let repeat = memory.repeat(&repeat_key(flow, Kind::Syn));
+    repeat.is_some_and(|repeat| repeat.remote_port == flow.remote_port && fresh(repeat.last, now, QUIET))
 }
 
 #[inline(always)]
@@ -307,6 +314,14 @@ mod tests {
     }
 
     #[test]
+    fn udp_that_goes_on_to_a_port_that_fell_silent_is_a_probe() {
+        let (key, mut table) = (flow(Proto::Udp), Table::default());
+        table.inbound.insert(key, ago(1));
+        table.ports.insert(port_key(&key), NOW - 360 * SECOND);
+        assert_eq!(inbound(&table, Kind::Udp, &key, NOW), Inbound::Probe(Kind::Udp));
+    }
+
+    #[test]
     fn udp_from_a_remote_that_was_just_contacted_is_no_probe_but_its_syn_is() {
         let (key, mut table) = (flow(Proto::Udp), Table::default());
         table.pairs.insert(pair_key(&key), Pair { last: NOW - SECOND, ..Pair::default() });
@@ -335,18 +350,24 @@ mod tests {
 
     #[test]
     fn an_answer_to_a_probe_is_told_once_and_is_never_a_contact() {
-        for (signal, kind) in [
-            (Signal::SynAck, Kind::Syn),
-            (Signal::EchoReply, Kind::Echo),
-            (Signal::Udp, Kind::Udp),
-            (Signal::Syn, Kind::Syn),
-        ] {
+        for (signal, kind) in [(Signal::SynAck, Kind::Syn), (Signal::EchoReply, Kind::Echo), (Signal::Udp, Kind::Udp)] {
             let (key, mut table) = (flow(kind.proto()), Table::default());
             table.repeats.insert(repeat_key(&key, kind), Repeat { last: NOW - SECOND, ..Repeat::default() });
             assert_eq!(outbound(&table, signal, &key, NOW), Outbound::Answer { kind, first: true });
             table.repeats.insert(repeat_key(&key, kind), Repeat { last: NOW, answered: 1, ..Repeat::default() });
             assert_eq!(outbound(&table, signal, &key, NOW), Outbound::Answer { kind, first: false });
         }
+    }
+
+    #[test]
+    fn a_syn_to_who_sent_one_is_a_contact_unless_it_is_on_the_same_ports() {
+        let (key, mut table) = (flow(Proto::Tcp), Table::default());
+        let asked = Repeat { last: NOW - SECOND, remote_port: 40_000, ..Repeat::default() };
+        table.repeats.insert(repeat_key(&key, Kind::Syn), asked);
+        assert_eq!(outbound(&table, Signal::Syn, &key, NOW), Outbound::Contact(Proto::Tcp));
+        let same = FlowKey { remote_port: 40_000, ..key };
+        assert_eq!(outbound(&table, Signal::Syn, &same, NOW), Outbound::Nothing);
+        assert_eq!(outbound(&table, Signal::Syn, &same, NOW + QUIET), Outbound::Contact(Proto::Tcp));
     }
 
     #[test]

@@ -218,8 +218,10 @@ pub struct Repeat {
     pub answered: u8,
     /// Hop limit of the last probe.
     pub hop_limit: u8,
+    /// The source's port in the last probe.
+    pub remote_port: u16,
     /// Always 0.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 4],
 }
 
 /// A budget: events that may still be submitted, refilled as time passes.
@@ -306,7 +308,7 @@ mod tests {
         assert_eq!(size_of::<PairKey>(), 2 * 16);
         assert_eq!(size_of::<Pair>(), 2 * 8 + 4 + 2 + 1 + 1);
         assert_eq!(size_of::<RepeatKey>(), 2 * 16 + 2 + 1 + 1);
-        assert_eq!(size_of::<Repeat>(), 2 * 8 + 2 * 4 + 2 + 6);
+        assert_eq!(size_of::<Repeat>(), 2 * 8 + 2 * 4 + 2 + 2 + 4);
         assert_eq!(size_of::<Budget>(), 2 * 8);
         assert_eq!(size_of::<Classified>(), 2 * 16 + 4 + 6 * 2 + 4);
         assert_eq!(align_of::<Event>(), 8);

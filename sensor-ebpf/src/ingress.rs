@@ -60,12 +60,16 @@ fn probe(ctx: &XdpContext, kind: Kind, flow: &FlowKey, detail: &Detail, now: Boo
             now,
         };
         if !events::submit(&told, flow, detail) {
-            // Not counted in the map either: the next probe of its kind is due again.
+            // Not counted in the map either: the next probe of its kind is due again. But known, lest
+            // the target's answer becomes a contact with whoever the source claims to be.
+            let remote_port = flow.remote_port;
+            repeats::set(&key, &Repeat { last: now, remote_port, ..known.unwrap_or_default() });
             return Fate::Lost;
         }
         repeat.told = repeat.count;
         repeat.reported = now;
     }
-    repeats::set(&key, &Repeat { last: now, hop_limit: detail.hop_limit, ..repeat });
+    let (hop_limit, remote_port) = (detail.hop_limit, flow.remote_port);
+    repeats::set(&key, &Repeat { last: now, hop_limit, remote_port, ..repeat });
     Fate::Recorded
 }

@@ -6,15 +6,18 @@
 //! - [`ledger`]: the index of the window, without I/O and without a clock
 //! - [`campaign`], [`attribution`]: pure functions of the ledger
 //! - [`report`]: what they found, as the JSON contract and as tables
+//! - [`filter`], [`names`], [`when`]: what people write: filters, names, times
 //! - [`cli`]: a file for each command
 //!
 //! The live sensor (feature `live`) adds:
 //! - `datapath`: the kernel programs, seen from user space
 //! - `netlink`: devices, addresses and routes, and what of it is home
 //! - `store`: the memory across restarts
+//! - `query`: what is asked of the store: probes, contacts, locals, scanners
 //! - `agent`: the loop from the ring to ledger and store
 //! - `socket`, `http`, `metrics`: what others may ask it
 
+pub mod ack;
 #[cfg(feature = "live")]
 pub mod agent;
 pub mod attribution;
@@ -22,14 +25,20 @@ pub mod campaign;
 pub mod cli;
 #[cfg(feature = "live")]
 pub mod datapath;
+pub mod exclusions;
+pub mod filter;
+pub mod forget;
 #[cfg(feature = "live")]
 pub mod http;
 pub mod ledger;
 #[cfg(feature = "live")]
 pub mod metrics;
+pub mod names;
 #[cfg(feature = "live")]
 pub mod netlink;
 pub mod observation;
+#[cfg(feature = "live")]
+pub mod query;
 #[cfg(feature = "live")]
 mod reason;
 pub mod report;
@@ -39,3 +48,4 @@ pub mod source;
 #[cfg(feature = "live")]
 pub mod store;
 pub mod time;
+pub mod when;

@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub home_prefixes: u64,
     /// The window in memory.
     pub ledger: Ledger,
+    /// Locals that answered a probe at an open port; public ones are left out.
+    pub exposed_locals: u64,
     /// Suspects by verdict; verdicts without a suspect belong here too, so that no series is missing.
     pub suspects: Vec<(&'static str, u64)>,
     /// The database.
@@ -41,6 +43,8 @@ pub struct Ring {
     pub drained: u64,
     /// Of these, records that were no valid event.
     pub invalid: u64,
+    /// Of these, events whose remote was none: behind NAT64, or home.
+    pub set_aside: u64,
     /// When the latest event was seen.
     pub last_event: Option<Time>,
 }
@@ -77,6 +81,10 @@ pub struct Store {
     pub queued: u64,
     /// Rows deleted by age.
     pub pruned: u64,
+    /// Rows deleted because there were too many.
+    pub crowded_out: u64,
+    /// Observations that the configuration keeps from being recorded.
+    pub excluded: u64,
     /// Bytes on disk.
     pub bytes: u64,
     /// Whether the latest write failed.
@@ -90,6 +98,8 @@ pub fn encode(snapshot: &Snapshot) -> Result<String, prometheus::Error> {
     page.kernel(&snapshot.kernel)?;
     page.ring(&snapshot.ring)?;
     page.ledger(&snapshot.ledger, &snapshot.suspects)?;
+    let help = "Locals in the window that answered a probe at an open port, public ones left out.";
+    page.gauge("exposed_locals", help, [], &[([], snapshot.exposed_locals)])?;
     page.store(&snapshot.store)?;
     TextEncoder::new().encode_to_string(&page.registry.gather())
 }
@@ -141,6 +151,8 @@ impl Page {
         self.counter("ring_events_total", "Events taken from the kernel.", [], &[([], ring.drained)])?;
         let help = "Events taken from the kernel that were no valid record.";
         self.counter("ring_invalid_events_total", help, [], &[([], ring.invalid)])?;
+        let help = "Events set aside because their remote was none: behind NAT64, or home.";
+        self.counter("ring_set_aside_events_total", help, [], &[([], ring.set_aside)])?;
         self.time("last_event_time_seconds", "When the latest event was seen, in seconds since 1970.", ring.last_event)
     }
 
@@ -150,7 +162,12 @@ impl Page {
         self.gauge("ledger_probes", "Probes in the window.", [], &[([], ledger.probes)])?;
         self.gauge("campaigns", "Campaigns in the window.", [], &[([], ledger.campaigns)])?;
         let rows: Vec<_> = suspects.iter().map(|&(verdict, n)| ([verdict], n)).collect();
-        self.gauge("suspects", "Candidates by what is thought of them.", ["verdict"], &rows)
+        self.gauge(
+            "suspects",
+            "Candidates by what is thought of them; acknowledged ones are left out.",
+            ["verdict"],
+            &rows,
+        )
     }
 
     fn store(&self, store: &Store) -> prometheus::Result<()> {
@@ -164,6 +181,10 @@ impl Page {
         self.gauge("store_queued_observations", help, [], &[([], store.queued)])?;
         let help = "Rows deleted because they were older than the retention.";
         self.counter("store_pruned_rows_total", help, [], &[([], store.pruned)])?;
+        let help = "Rows deleted because the database had reached its size.";
+        self.counter("store_crowded_out_rows_total", help, [], &[([], store.crowded_out)])?;
+        let help = "Observations that the configuration excludes from being recorded.";
+        self.counter("excluded_observations_total", help, [], &[([], store.excluded)])?;
         self.gauge("store_size_bytes", "Size of the database on disk.", [], &[([], store.bytes)])?;
         self.gauge("store_failing", "Whether the latest write failed.", [], &[([], store.failing.into())])
     }
@@ -228,7 +249,8 @@ mod tests {
             version: "0.1.0",
             start: Time(1_788_226_914_831_000),
             kernel,
-            ring: Ring { drained: 12, invalid: 1, last_event: Some(Time(1_788_226_915_000_000)) },
+            exposed_locals: 3,
+            ring: Ring { drained: 12, invalid: 1, set_aside: 2, last_event: Some(Time(1_788_226_915_000_000)) },
             uplinks: vec![
                 Uplink { interface: "wan0".into(), mode: "native", up: true },
                 Uplink { interface: "odd\"\\name".into(), mode: "generic", up: false },
@@ -236,7 +258,16 @@ mod tests {
             home_prefixes: 2,
             ledger: Ledger { locals: 5, contacts: 6, probes: u64::MAX, campaigns: 0 },
             suspects: vec![("strong", 1), ("weak", 0)],
-            store: Store { written: 9, lost: 2, queued: 1, pruned: 4, bytes: 4096, failing: true },
+            store: Store {
+                written: 9,
+                lost: 2,
+                queued: 1,
+                pruned: 4,
+                crowded_out: 5,
+                excluded: 6,
+                bytes: 4096,
+                failing: true,
+            },
         }
     }
 
@@ -251,6 +282,8 @@ mod tests {
             "tattler_give_ups_total{direction=\"ingress\",reason=\"too_deep\"} 3",
             "tattler_ring_events_total 12",
             "tattler_ring_invalid_events_total 1",
+            "tattler_ring_set_aside_events_total 2",
+            "tattler_exposed_locals 3",
             "tattler_last_event_time_seconds 1788226915",
             "tattler_uplink_info{interface=\"wan0\",mode=\"native\"} 1",
             "tattler_uplink_up{interface=\"wan0\"} 1",
@@ -261,6 +294,8 @@ mod tests {
             "tattler_suspects{verdict=\"weak\"} 0",
             "tattler_store_observations_total{result=\"lost\"} 2",
             "tattler_store_queued_observations 1",
+            "tattler_store_crowded_out_rows_total 5",
+            "tattler_excluded_observations_total 6",
             "tattler_store_size_bytes 4096",
             "tattler_store_failing 1",
         ] {

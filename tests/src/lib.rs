@@ -1,1 +1,40 @@
-//! Helpers that the integration tests share.
+//! Helpers that the integration tests share: network namespaces, the sensor in one of them, and
+//! traffic through them. They panic where a test can't go on.
+//!
+//! # Layout
+//! - [`dial`]: connections from an address and a port of choice
+//! - [`programs`]: the binaries under test and the tools, found and run
+//! - [`namespace`]: a network namespace that goes with its guard
+//! - [`world`]: a home, its router and an internet
+//! - [`sensor`]: `tattler run`, and what it is asked
+//! - [`stored`]: what the sensor left in its database
+//! - [`traffic`]: clients, servers and raw frames
+//! - [`watcher`]: the programs and a ledger, on a clock that can be moved on
+
+pub mod dial;
+pub mod namespace;
+pub mod programs;
+pub mod sensor;
+pub mod stored;
+pub mod traffic;
+pub mod watcher;
+pub mod world;
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Asks until there is an answer.
+///
+/// # Panics
+/// When there is none within ten seconds.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
+        sleep(Duration::from_millis(20));
+    }
+}

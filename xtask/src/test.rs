@@ -32,8 +32,10 @@ pub fn test(options: &Test) -> Result<()> {
     if let Some(name) = &options.name {
         select(&mut cargo, name);
     }
-    if !options.arguments.is_empty() {
-        cargo.arg("--").args(&options.arguments);
+    cargo.arg("--").args(&options.arguments);
+    if options.all {
+        // Measurements are marked so, and are no tests that could be skipped.
+        cargo.arg("--include-ignored");
     }
     cargo.env("TATTLER_BIN", tattler).env("XTASK_BIN", xtask);
     if options.all {

@@ -1,5 +1,8 @@
 //! Answers to what the query socket is asked.
 
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
 use ipnet::Ipv6Net;
 use sensor_common::GiveUp;
 use sensor_common::counters::{Direction, Fate};
@@ -8,9 +11,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::shared::Shared;
-use crate::report::{self, Options};
+use super::{clock, diary};
+use crate::ack::{self, Ack};
+use crate::query::{Context, MOST_THROUGH_SOCKET, from_store};
+use crate::report::{self, Exposed, Options};
 use crate::socket::Request;
+use crate::store::Reader;
 use crate::time::Time;
+use crate::when;
+
+/// Exposed services that the status lists.
+const LATEST: usize = 10;
 
 /// Answers one query.
 ///
@@ -18,16 +29,40 @@ use crate::time::Time;
 /// One line for the one who asked.
 pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
     match request {
-        Request::Status {} => value(&status(shared)),
-        Request::Suspects { top } => {
-            let options = Options { top: top.unwrap_or(Options::default().top) };
-            value(&report::report(&shared.ledger(), &options))
+        Request::Status { since: None, until: None } => value(&status(shared)),
+        &Request::Status { since, until } => {
+            let reader = Reader::open(&shared.state).map_err(one_line)?;
+            let held = from_store::holdings(&reader, &shared.state, since, until).map_err(one_line)?;
+            value(&Status { locals: held.locals, contacts: held.contacts, probes: held.probes, ..status(shared) })
         }
-        Request::Explain { remote } => {
+        Request::Suspects { top, since: None, until: None } => {
+            let options = Options { top: top.unwrap_or(Options::default().top) };
+            let mut report = report::report(&shared.ledger(), &options);
+            ack::mark(&mut report, &shared.acks(), clock::wall());
+            value(&report)
+        }
+        Request::Forget { what } => value(&diary::forget(shared, what)?),
+        Request::Ack { remote, until, note } => {
+            let ack = Ack { remote: remote.trunc(), at: clock::wall(), until: *until, note: note.clone() };
+            value(&diary::acknowledge(shared, ack)?)
+        }
+        Request::Unack { remote } => value(&diary::unacknowledge(shared, *remote)?),
+        Request::Acks {} => value(&*shared.acks()),
+        Request::Explain { remote, since: None, until: None } => {
             let remote = parse_remote(remote)?;
             value(&report::explain(&shared.ledger(), remote))
         }
+        // All else is a matter of the store, which has a connection for each question.
+        _ => {
+            let (names, now, read) = (shared.names(), when::now(), AtomicU64::new(0));
+            let context = Context { names: &names, now, most: MOST_THROUGH_SOCKET, read: &read };
+            from_store::answer(&shared.state, request, &context).map_err(one_line)
+        }
     }
+}
+
+fn one_line(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }
 
 fn value(answer: &impl Serialize) -> Result<Value, String> {
@@ -62,6 +97,12 @@ pub struct Status {
     pub gave_up: Vec<GaveUp>,
     /// Records in the ring that no program of ours writes.
     pub invalid: u64,
+    /// Events set aside because their remote was none: behind NAT64, or home.
+    pub set_aside: u64,
+    /// Locals that answered a probe at an open port; public ones are left out.
+    pub exposed_locals: u64,
+    /// What answered probes, the latest first, pings included.
+    pub exposed: Vec<Exposed>,
     /// Locals seen in use within the window.
     pub locals: u64,
     /// Contacts within the window: local, remote, protocol and port.
@@ -74,6 +115,12 @@ pub struct Status {
     pub stored: u64,
     /// Observations that the store did not take, since the start.
     pub store_lost: u64,
+    /// Rows deleted because they were older than the retention, since the start.
+    pub store_pruned: u64,
+    /// Rows deleted because there were too many, since the start.
+    pub store_crowded_out: u64,
+    /// Observations that the configuration excludes from being recorded, since the start.
+    pub excluded: u64,
     /// The size of the database, in bytes.
     pub store_bytes: u64,
     /// Why the latest write to the store failed, if it did.
@@ -87,6 +134,8 @@ pub struct Uplink {
     pub interface: String,
     /// `native` or `generic`.
     pub mode: String,
+    /// Whether it is there and up.
+    pub up: bool,
 }
 
 /// What became of one kind of event.
@@ -108,10 +157,14 @@ pub struct GaveUp {
 }
 
 fn status(shared: &Shared) -> Status {
+    let mut exposed;
     let (locals, contacts, probes) = {
         let ledger = shared.ledger();
-        (ledger.locals().len() as u64, ledger.contacts().len() as u64, ledger.probes().len() as u64)
+        exposed = report::exposed(&ledger);
+        (ledger.locals_in_use() as u64, ledger.contacts().len() as u64, ledger.probes().len() as u64)
     };
+    let exposed_locals = report::open_locals(&exposed);
+    exposed.truncate(LATEST);
     let seen = shared.seen();
     let uplinks = seen.uplinks.iter();
     let events = What::ALL.map(|what| Events {
@@ -133,18 +186,28 @@ fn status(shared: &Shared) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: shared.started,
         uplinks: uplinks
-            .map(|u| Uplink { interface: u.device.name.clone(), mode: u.mode.as_str().to_owned() })
+            .map(|u| Uplink {
+                interface: u.device.name.clone(),
+                mode: u.mode.as_str().to_owned(),
+                up: seen.up.contains(&u.device.index),
+            })
             .collect(),
         home: seen.home.iter().filter(|home| home.ours).map(|home| home.prefix).collect(),
         events: events.to_vec(),
         gave_up: gave_up.filter(|gave_up| gave_up.packets > 0).collect(),
         invalid: seen.invalid,
+        set_aside: seen.set_aside,
+        exposed_locals,
+        exposed,
         locals,
         contacts,
         probes,
         state: shared.state.display().to_string(),
         stored: shared.store.written(),
         store_lost: shared.store.lost(),
+        store_pruned: shared.store.pruned(),
+        store_crowded_out: shared.store.crowded_out(),
+        excluded: shared.excluded.load(Relaxed),
         store_bytes: shared.store.bytes(),
         store_failure: shared.store.failure(),
     }
@@ -153,6 +216,54 @@ fn status(shared: &Shared) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A sensor's memory with a store of two contacts and a probe behind it, and an empty ledger.
+    fn sensor(dir: &std::path::Path) -> (Shared, crate::store::Writer) {
+        let lines = [
+            r#"{"type":"contact","ts":"2026-09-01T10:00:00Z","local":"2001:db8::1","remote":"3fff::1","proto":"tcp","port":443}"#,
+            r#"{"type":"contact","ts":"2026-09-02T10:00:00Z","local":"2001:db8::1","remote":"3fff::2","proto":"tcp","port":443}"#,
+            r#"{"type":"probe","ts":"2026-09-03T10:00:00Z","source":"3fff::3","target":"2001:db8::1","kind":"syn","port":22}"#,
+        ];
+        let mut store = crate::store::Store::open(dir).unwrap();
+        store.append(&lines.map(|line| crate::source::jsonl::parse(line.as_bytes()).unwrap())).unwrap();
+        // The wall clock would find them old one day.
+        let settings = crate::store::Settings { clock: || Time(0), ..crate::store::Settings::default() };
+        let writer = crate::store::Writer::start(store, settings).unwrap();
+        let ledger = crate::ledger::Ledger::new(crate::ledger::Settings::live());
+        (Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger), writer)
+    }
+
+    fn ask(shared: &Shared, question: &str) -> Result<Value, String> {
+        answer(shared, &serde_json::from_str(question).unwrap())
+    }
+
+    #[test]
+    fn rows_come_from_the_store_while_the_sensor_writes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, _writer) = sensor(dir.path());
+        let rows = |question: &str| ask(&shared, question).map(|answer| answer["rows"].as_array().unwrap().len());
+        assert_eq!(rows(r#"{"query":"contacts"}"#), Ok(2));
+        assert_eq!(rows(r#"{"query":"contacts","limit":1}"#), Ok(1));
+        assert_eq!(rows(r#"{"query":"probes","filter":"port 22"}"#), Ok(1));
+        assert_eq!(rows(r#"{"query":"locals"}"#), Ok(1));
+        assert_eq!(rows(r#"{"query":"scanners"}"#), Ok(1));
+        let error = rows(r#"{"query":"probes","filter":"port x"}"#).unwrap_err();
+        assert!(error.contains("the filter is wrong at column 6"), "{error}");
+    }
+
+    #[test]
+    fn a_window_is_worked_out_from_the_store_and_no_window_from_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, _writer) = sensor(dir.path());
+        let locals = |question: &str| ask(&shared, question).unwrap()["locals"].clone();
+        assert_eq!(locals(r#"{"query":"suspects"}"#), 0);
+        assert_eq!(locals(r#"{"query":"suspects","since":"2026-09-01T00:00:00Z"}"#), 1);
+        let status = ask(&shared, r#"{"query":"status","until":"2026-09-01T12:00:00Z"}"#).unwrap();
+        assert_eq!((&status["contacts"], &status["probes"]), (&1.into(), &0.into()));
+        let evidence =
+            ask(&shared, r#"{"query":"explain","remote":"3fff::1","since":"2026-09-01T00:00:00Z"}"#).unwrap();
+        assert_eq!(evidence["visits"][0]["probes"][0]["source"], "3fff::3");
+    }
 
     #[test]
     fn a_remote_is_an_address_or_a_prefix() {

@@ -1,11 +1,14 @@
 //! What the sensor's loop writes and its queries read.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::scrape::Suspects;
+use crate::ack::Ack;
 use crate::datapath::{Attachment, Counters, Home};
 use crate::ledger::Ledger;
+use crate::names::Names;
 use crate::store;
 use crate::time::Time;
 
@@ -17,9 +20,15 @@ pub struct Shared {
     pub state: PathBuf,
     /// What the store did.
     pub store: Arc<store::Counters>,
+    /// A way to the database, for what changes it.
+    pub diary: Option<store::Handle>,
+    /// Observations that the configuration excludes from being recorded.
+    pub excluded: AtomicU64,
+    acks: Mutex<Vec<Ack>>,
     ledger: Mutex<Ledger>,
     seen: Mutex<Seen>,
     suspects: Mutex<Option<Suspects>>,
+    names: Mutex<Arc<Names>>,
 }
 
 /// The loop's latest view, a second old at most.
@@ -27,6 +36,10 @@ pub struct Shared {
 pub struct Seen {
     /// The uplinks.
     pub uplinks: Vec<Attachment>,
+    /// The indices of those that are up.
+    pub up: Vec<u32>,
+    /// The indices of those that are there no more.
+    pub gone: Vec<u32>,
     /// What is home.
     pub home: Vec<Home>,
     /// The programs' counters.
@@ -35,6 +48,8 @@ pub struct Seen {
     pub drained: u64,
     /// Records that no program of ours writes.
     pub invalid: u64,
+    /// Events set aside because their remote was none: behind NAT64, or home.
+    pub set_aside: u64,
     /// When the latest event was seen.
     pub last_event: Option<Time>,
 }
@@ -42,8 +57,24 @@ pub struct Seen {
 impl Shared {
     /// With the ledger as it was rebuilt.
     #[must_use]
-    pub fn new(started: Time, state: PathBuf, store: Arc<store::Counters>, ledger: Ledger) -> Shared {
-        Shared { started, state, store, ledger: Mutex::new(ledger), seen: Mutex::default(), suspects: Mutex::default() }
+    pub fn new(started: Time, state: PathBuf, writer: &store::Writer, acks: Vec<Ack>, ledger: Ledger) -> Shared {
+        Shared {
+            started,
+            state,
+            store: writer.counters(),
+            diary: writer.handle(),
+            excluded: AtomicU64::default(),
+            acks: Mutex::new(acks),
+            ledger: Mutex::new(ledger),
+            seen: Mutex::default(),
+            suspects: Mutex::default(),
+            names: Mutex::default(),
+        }
+    }
+
+    /// The remotes that are acknowledged, as the database has them.
+    pub fn acks(&self) -> MutexGuard<'_, Vec<Ack>> {
+        self.acks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The ledger. A query holds it for one report; meanwhile the ring holds the events.
@@ -52,9 +83,19 @@ impl Shared {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a query holds the ledger just now.
+    pub fn ledger_is_held(&self) -> bool {
+        matches!(self.ledger.try_lock(), Err(TryLockError::WouldBlock))
+    }
+
     /// What the latest scrape worked out.
     pub fn suspects(&self) -> MutexGuard<'_, Option<Suspects>> {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The names by the configuration.
+    pub fn names(&self) -> Arc<Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The loop's latest view.

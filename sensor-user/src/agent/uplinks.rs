@@ -18,6 +18,9 @@ pub fn choose(network: &Network, names: &[String]) -> Result<Vec<Device>> {
         }
         return Ok(uplinks);
     }
+    if let Some(twice) = names.iter().enumerate().find_map(|(at, name)| names[..at].contains(name).then_some(name)) {
+        bail!("--interface names {twice} twice; name each interface once");
+    }
     let find = |name: &String| {
         network.device(name).cloned().with_context(|| format!("there is no interface {name}; `ip link` lists them"))
     };
@@ -60,9 +63,11 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_interface_and_a_missing_route_are_named_with_the_way_out() {
+    fn what_is_missing_or_named_twice_is_told_with_the_way_out() {
         let missing = choose(&network(), &["wan9".into()]).unwrap_err().to_string();
         assert_eq!(missing, "there is no interface wan9; `ip link` lists them");
+        let twice = choose(&network(), &["wan0".into(), "wan0".into()]).unwrap_err().to_string();
+        assert_eq!(twice, "--interface names wan0 twice; name each interface once");
         let none = choose(&Network::default(), &[]).unwrap_err().to_string();
         assert!(none.contains("--interface"), "{none}");
     }

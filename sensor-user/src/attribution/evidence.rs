@@ -11,7 +11,8 @@ use crate::ledger::ProbeRow;
 pub enum Evidence {
     /// A temporary address in use: somebody told the scanner.
     Exact,
-    /// A temporary address whose last use is longer ago than addresses stay valid: from a hitlist.
+    /// A temporary address whose last use is longer ago than addresses stay valid, or whose prefix
+    /// had gone away: from a hitlist.
     Expired,
     /// A random address that lives longer than temporary ones do: it may be published.
     Stable,
@@ -50,7 +51,8 @@ impl Evidence {
             LocalClass::Stable => Evidence::Stable,
             LocalClass::Temporary => {
                 let idle = row.first - frame.firsts(local)[index].used_until;
-                if idle > frame.ledger.settings().validity { Evidence::Expired } else { Evidence::Exact }
+                let over = idle > frame.ledger.settings().validity || frame.has_ended(local, row.first);
+                if over { Evidence::Expired } else { Evidence::Exact }
             }
         }
     }

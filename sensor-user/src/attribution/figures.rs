@@ -89,6 +89,8 @@ pub struct Figures {
 
 /// Times of the first hit by one of the finding's campaigns, by local.
 fn first_hits(attribution: &Attribution, campaigns: &[usize]) -> BTreeMap<u32, Time> {
+    // Outsiders decide how many campaigns there are: to search a list for each would be quadratic.
+    let campaigns: HashSet<usize> = campaigns.iter().copied().collect();
     let mut hits = BTreeMap::new();
     for cases in &attribution.cases {
         if cases.campaign.is_some_and(|campaign| campaigns.contains(&campaign)) {

@@ -1,6 +1,8 @@
 //! The ledger laid out for questions of time: for each local the remotes that it contacted, in
 //! order, and what may count as a case or a control.
 
+use std::net::Ipv6Addr;
+
 use sensor_common::IidClass;
 
 use crate::ledger::{AddrId, Ledger, Local, ProbeRow};
@@ -88,7 +90,7 @@ impl<'l> Frame<'l> {
             starts[i] = starts[i].max(starts[i - 1]);
         }
         let validity = ledger.settings().validity;
-        let classes = locals.iter().map(|local| class_of(local, validity)).collect();
+        let classes = locals.iter().map(|local| class_of(local, &ledger.address(local.address), validity)).collect();
         Frame { ledger, locals, classes, number, starts, firsts }
     }
 
@@ -134,6 +136,12 @@ impl<'l> Frame<'l> {
         self.firsts(number).partition_point(|first| first.at < at)
     }
 
+    /// Whether a local had ceased to be home at `at`: nobody could probe it then.
+    #[must_use]
+    pub fn has_ended(&self, number: usize, at: Time) -> bool {
+        self.locals[number].ended.is_some_and(|ended| at >= ended)
+    }
+
     /// Whether the target of a probe had contacted its source before.
     #[must_use]
     pub fn is_answer_to_contact(&self, row: &ProbeRow) -> bool {
@@ -145,13 +153,22 @@ impl<'l> Frame<'l> {
     }
 }
 
-fn class_of(local: &Local, validity: Span) -> LocalClass {
+/// Made from a MAC address that is locally administered: those of virtual machines, containers and
+/// phones. The identifier's class asks for a universal one, as `addr6` does. One in 65,536 random
+/// identifiers looks like this too; to miss it costs less than to take a machine for temporary.
+fn made_from_any_mac(address: &Ipv6Addr) -> bool {
+    let octets = address.octets();
+    octets[11] == 0xff && octets[12] == 0xfe
+}
+
+fn class_of(local: &Local, address: &Ipv6Addr, validity: Span) -> LocalClass {
     let age = local.used.map_or(Span(0), |(first, last)| last - first);
     match (local.public, local.temporary, local.iid) {
         (true, _, _) => LocalClass::Public,
         // netlink beats what the identifier looks like.
         (_, Some(true), _) => LocalClass::Temporary,
         (_, _, IidClass::Eui64) => LocalClass::Eui64,
+        (_, _, IidClass::Random) if made_from_any_mac(address) => LocalClass::Eui64,
         (_, known, IidClass::Random) => {
             let old = age.0 > validity.0.saturating_add(STABLE_AFTER.0);
             if known == Some(false) || old { LocalClass::Stable } else { LocalClass::Temporary }

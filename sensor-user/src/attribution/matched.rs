@@ -157,7 +157,7 @@ impl<'a> Matched<'a> {
             for &(_, contacts, local) in &controls {
                 let firsts = self.frame.firsts(local as usize);
                 let moment = firsts[contacts as usize - 1].at + case.gap;
-                if self.is_exposed(local, contacts, moment, explained) {
+                if self.is_exposed(local, contacts, moment, explained) || self.frame.has_ended(local as usize, moment) {
                     continue;
                 }
                 compared += 1;

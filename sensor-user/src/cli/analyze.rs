@@ -21,7 +21,7 @@ pub(super) struct Arguments {
     files: Vec<OsString>,
     #[command(flatten)]
     reading: reading::Arguments,
-    /// A table for people, JSON for programs.
+    /// A table for people, JSON for programs, CSV for spreadsheets.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// The longest list of candidates; 0 for all.
@@ -60,12 +60,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
 
     let report = report::report(&ledger, &report::Options { top: arguments.top });
-    let text = match arguments.format {
-        Format::Json => serde_json::to_string(&report)? + "\n",
-        Format::Table => report::suspects_table(&report),
-    };
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    match arguments.format {
+        Format::Json => out.write_all((serde_json::to_string(&report)? + "\n").as_bytes())?,
+        Format::Csv => report::suspects_csv(&report, &mut out)?,
+        Format::Table => out.write_all(report::suspects_table(&report).as_bytes())?,
+    }
     out.flush()?;
     let whole = summary.faults == 0 && left_out.is_none();
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use ipnet::Ipv6Net;
 
-use super::query;
-use crate::report::{Explanation, explanation_text};
+use super::query::{self, Print};
+use crate::report::{Explanation, explanation_csv, explanation_text};
 use crate::socket::Request;
 
 /// The evidence about one remote, in order of time.
@@ -20,6 +20,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let request = Request::Explain { remote: arguments.remote.to_string() };
-    arguments.query.ask::<Explanation>(&request, explanation_text)
+    let query::Arguments { since, until, .. } = arguments.query;
+    let request = Request::Explain { remote: arguments.remote.to_string(), since, until };
+    let print = Print::<Explanation> { table: explanation_text, csv: explanation_csv, notes: |_| Vec::new() };
+    arguments.query.ask(&request, &print)
 }

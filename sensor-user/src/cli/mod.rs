@@ -3,24 +3,44 @@
 //! Results go to standard output, everything else to standard error, one line for each thing that
 //! is wrong, with the way out. Exit status 0, 1 for a failure, 2 for usage.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::filter::FilterError;
 use crate::source;
 
+#[cfg(feature = "live")]
+mod ack;
 mod analyze;
 mod arguments;
 #[cfg(feature = "live")]
+mod contacts;
+#[cfg(feature = "live")]
 mod explain;
+mod export;
+#[cfg(feature = "live")]
+mod forget;
+#[cfg(feature = "live")]
+mod import;
+#[cfg(feature = "live")]
+mod locals;
 mod packets;
+#[cfg(feature = "live")]
+mod probes;
+#[cfg(feature = "live")]
+mod progress;
 #[cfg(feature = "live")]
 mod query;
 mod reading;
 #[cfg(feature = "live")]
+mod rows;
+#[cfg(feature = "live")]
 mod run;
+#[cfg(feature = "live")]
+mod scanners;
 #[cfg(feature = "live")]
 mod status;
 #[cfg(feature = "live")]
@@ -44,6 +64,21 @@ enum Command {
     Suspects(suspects::Arguments),
     #[cfg(feature = "live")]
     Explain(explain::Arguments),
+    #[cfg(feature = "live")]
+    Scanners(scanners::Arguments),
+    #[cfg(feature = "live")]
+    Probes(probes::Arguments),
+    #[cfg(feature = "live")]
+    Contacts(contacts::Arguments),
+    #[cfg(feature = "live")]
+    Locals(locals::Arguments),
+    Ack(ack::Arguments),
+    #[cfg(feature = "live")]
+    Import(import::Arguments),
+    #[cfg(feature = "live")]
+    Export(export::Arguments),
+    #[cfg(feature = "live")]
+    Forget(forget::Arguments),
     Analyze(analyze::Arguments),
     Packets(packets::Arguments),
 }
@@ -61,6 +96,21 @@ pub fn main() -> ExitCode {
             Command::Suspects(arguments) => suspects::run(&arguments),
             #[cfg(feature = "live")]
             Command::Explain(arguments) => explain::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Scanners(arguments) => scanners::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Probes(arguments) => probes::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Contacts(arguments) => contacts::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Locals(arguments) => locals::run(&arguments),
+            Command::Ack(arguments) => ack::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Import(arguments) => import::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Export(arguments) => export::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Forget(arguments) => forget::run(&arguments),
             Command::Analyze(arguments) => analyze::run(&arguments),
             Command::Packets(arguments) => packets::run(&arguments),
         },
@@ -71,8 +121,11 @@ pub fn main() -> ExitCode {
         // Whoever read the output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(format_args!("{error:#}"));
-            let is_usage = error.is::<Usage>() || error.downcast_ref().is_some_and(source::Error::is_usage);
+            complain(one_line(&error));
+            let filter = error.downcast_ref::<FilterError>();
+            filter.iter().for_each(|error| point(error));
+            let is_usage =
+                filter.is_some() || error.is::<Usage>() || error.downcast_ref().is_some_and(source::Error::is_usage);
             if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
@@ -86,6 +139,8 @@ enum Format {
     Table,
     /// JSON for programs.
     Json,
+    /// CSV for spreadsheets.
+    Csv,
 }
 
 const USAGE: u8 = 2;
@@ -118,6 +173,27 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
+/// An error and its causes, each said once: many name their cause in their own line.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(|cause| without_number(&cause.to_string())) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.to_lowercase().contains(&cause.to_lowercase()) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
+}
+
+/// Without "(os error 2)", which says nothing to people.
+fn without_number(text: &str) -> String {
+    match text.split_once(" (os error ") {
+        Some((before, after)) => format!("{before}{}", after.split_once(')').map_or("", |(_, rest)| rest)),
+        None => text.to_owned(),
+    }
+}
+
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
@@ -125,10 +201,18 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
+/// The filter and a caret below what is wrong with it, on a terminal; the line before says it all.
+fn point(error: &FilterError) {
+    if io::stderr().is_terminal() {
+        let [text, caret] = error.caret();
+        let _ = writeln!(io::stderr(), "  {text}\n  {caret}");
+    }
+}
+
 /// One line on standard error, whatever names and values it holds.
 fn complain(message: impl std::fmt::Display) {
     let mut line = String::from("tattler: ");
-    for char in message.to_string().chars() {
+    for char in without_number(&message.to_string()).chars() {
         if char.is_control() {
             line.extend(char.escape_default());
         } else {
@@ -143,6 +227,19 @@ fn complain(message: impl std::fmt::Display) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_that_the_error_names_itself_is_not_said_twice() {
+        let missing = || std::io::Error::from_raw_os_error(2);
+        let twice = anyhow::Error::new(missing()).context("cannot read x: no such file or directory; check the name");
+        assert_eq!(one_line(&twice), "cannot read x: no such file or directory; check the name");
+        assert_eq!(
+            without_number("cannot read x: gone (os error 2): check the name"),
+            "cannot read x: gone: check the name"
+        );
+        let once = anyhow::Error::new(missing()).context("cannot read x");
+        assert_eq!(one_line(&once), "cannot read x: No such file or directory");
+    }
 
     #[test]
     fn the_arguments_of_every_command_are_consistent() {

@@ -10,7 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::arguments;
 use crate::agent::{self, Settings};
-use crate::socket;
+use crate::exclusions::Exclusions;
+use crate::{socket, store};
 
 /// Watch the uplink and remember who contacted whom, and who probed.
 ///
@@ -27,8 +28,24 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PREFIX", value_parser = arguments::home)]
     home: Vec<Ipv6Net>,
 
+    /// A prefix that is ours as well, such as the outside of NPTv6; may be given again
+    #[arg(long, value_name = "PREFIX", value_parser = arguments::home)]
+    add_home: Vec<Ipv6Net>,
+
+    /// A prefix that is not ours, with all inside; may be given again
+    #[arg(long, value_name = "PREFIX", value_parser = arguments::home)]
+    exclude: Vec<Ipv6Net>,
+
+    /// A local, or a prefix of them, that is meant to be reached; may be given again
+    #[arg(long, value_name = "PREFIX", value_parser = agent::parse_remote)]
+    public: Vec<Ipv6Net>,
+
+    /// A NAT64 prefix of this network; may be given again [the well-known ones need not be]
+    #[arg(long, value_name = "PREFIX", value_parser = agent::parse_remote)]
+    nat64: Vec<Ipv6Net>,
+
     /// The directory for what is remembered
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/tattler")]
+    #[arg(long, value_name = "DIR", default_value = store::DEFAULT_DIR)]
     state: PathBuf,
 
     /// The socket that queries reach the sensor by
@@ -57,9 +74,16 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = Settings {
         interfaces: arguments.interface,
         home: arguments.home,
+        home_add: arguments.add_home,
+        home_exclude: arguments.exclude,
+        public: arguments.public,
+        nat64: arguments.nat64,
+        keep_mac: false,
         state: arguments.state,
         socket: arguments.socket,
         listen: arguments.listen.0,
+        store: store::Settings::default(),
+        exclusions: Exclusions::default(),
     };
     // One thread: the ring is drained in turns, and what blocks has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

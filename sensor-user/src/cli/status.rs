@@ -1,10 +1,16 @@
 //! `tattler status`: how the sensor is.
 
 use std::fmt::Write;
+use std::io;
 use std::process::ExitCode;
 
-use super::query;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::query::{self, Print};
 use crate::agent::Status;
+use crate::query::csv::cell;
+use crate::query::from_store::Holdings;
 use crate::socket::Request;
 
 /// How the running sensor is: what it watches, keeps and loses.
@@ -16,7 +22,43 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    arguments.query.ask(&Request::Status {}, table)
+    let query::Arguments { since, until, .. } = arguments.query;
+    let request = Request::Status { since, until };
+    if arguments.query.state.is_some() {
+        let print = Print::<Holdings> { table: holdings, csv: pairs, notes: |_| Vec::new() };
+        return arguments.query.ask(&request, &print);
+    }
+    arguments.query.ask(&request, &Print::<Status> { table, csv: pairs, notes: |_| Vec::new() })
+}
+
+/// What a store holds, for people.
+fn holdings(holdings: &Holdings) -> String {
+    let mut text = format!("store       {}, {} kB\n", holdings.state, holdings.store_bytes / 1_000);
+    text += &match (holdings.from, holdings.to) {
+        (Some(from), Some(to)) => format!("covers      {from} to {to}\n"),
+        _ => "covers      nothing\n".to_owned(),
+    };
+    let Holdings { locals, contacts, probes, .. } = holdings;
+    text + &format!("window      {locals} locals, {contacts} contacts, {probes} probes\n")
+}
+
+/// Any status as names and values: `events.0.matched`.
+fn pairs(status: &impl Serialize, out: &mut dyn io::Write) -> io::Result<()> {
+    fn each(name: &str, value: &Value, give: &mut dyn FnMut(&str, &str) -> io::Result<()>) -> io::Result<()> {
+        let below = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
+        match value {
+            Value::Object(fields) => fields.iter().try_for_each(|(key, value)| each(&below(key), value, give)),
+            Value::Array(list) => {
+                list.iter().enumerate().try_for_each(|(i, value)| each(&below(&i.to_string()), value, give))
+            }
+            value => give(name, &cell(value)),
+        }
+    }
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(["name", "value"])?;
+    let value = serde_json::to_value(status).map_err(io::Error::from)?;
+    each("", &value, &mut |name, value| Ok(writer.write_record([name, value])?))?;
+    writer.flush()
 }
 
 /// The status for people: a line for each thing, zeros of give-ups left out.
@@ -27,7 +69,8 @@ fn table(status: &Status) -> String {
     };
     line("sensor", format!("tattler {}, running since {}", status.version, status.started));
     for uplink in &status.uplinks {
-        line("uplink", format!("{}, XDP {}", uplink.interface, uplink.mode));
+        let down = if uplink.up { "" } else { ", down" };
+        line("uplink", format!("{}, XDP {}{down}", uplink.interface, uplink.mode));
     }
     if status.home.is_empty() {
         line("home", "nothing yet: no packet counts; set it with --home".to_owned());
@@ -36,6 +79,15 @@ fn table(status: &Status) -> String {
         line("home", prefix.to_string());
     }
     line("window", format!("{} locals, {} contacts, {} probes", status.locals, status.contacts, status.probes));
+    if status.exposed_locals > 0 {
+        line("exposed", format!("{} hosts behind this router are open to strangers", status.exposed_locals));
+    }
+    for exposed in &status.exposed {
+        let device = exposed.device.as_ref().map(|device| format!(" ({device})")).unwrap_or_default();
+        let (local, service) = (exposed.local, exposed.service());
+        let (answer, source, last) = (&exposed.answer, exposed.source, exposed.last);
+        line("exposed", format!("{local}{device} {service}: sent {answer} to {source} at {last}"));
+    }
     for events in &status.events {
         let fates = format!("{} recorded, {} held back, {} lost", events.recorded, events.held_back, events.lost);
         line(&format!("{}s", events.what), format!("{} matched = {fates}", events.matched));
@@ -45,6 +97,9 @@ fn table(status: &Status) -> String {
     }
     if status.invalid > 0 {
         line("ring", format!("{} records that no program of ours writes", status.invalid));
+    }
+    if status.set_aside > 0 {
+        line("set aside", format!("{} events of remotes that are none: behind NAT64, or home", status.set_aside));
     }
     line(
         "store",
@@ -56,6 +111,12 @@ fn table(status: &Status) -> String {
             status.store_lost
         ),
     );
+    if status.store_crowded_out > 0 {
+        line("store", format!("{} of the oldest rows deleted to make room", status.store_crowded_out));
+    }
+    if status.excluded > 0 {
+        line("excluded", format!("{} observations, not recorded", status.excluded));
+    }
     if let Some(failure) = &status.store_failure {
         line("store", format!("can't write: {failure}"));
     }

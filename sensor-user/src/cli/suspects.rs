@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
-use super::query;
-use crate::report::{Report, suspects_table};
+use super::query::{self, Print};
+use crate::report::{Report, all_suspects_table, suspects_csv, suspects_table};
 use crate::socket::Request;
 
 /// Who told the scanners, as the running sensor sees it.
+///
+/// With --since or --until out of what the store holds of that time.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler suspects --top 5")]
 pub(super) struct Arguments {
@@ -15,8 +17,14 @@ pub(super) struct Arguments {
     /// The longest list of candidates; 0 for all.
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
+    /// Show acknowledged ones too; JSON always has them, with `acked`.
+    #[arg(long)]
+    all: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    arguments.query.ask::<Report>(&Request::Suspects { top: Some(arguments.top) }, suspects_table)
+    let query::Arguments { since, until, .. } = arguments.query;
+    let request = Request::Suspects { top: Some(arguments.top), since, until };
+    let table = if arguments.all { all_suspects_table } else { suspects_table };
+    arguments.query.ask(&request, &Print::<Report> { table, csv: suspects_csv, notes: |_| Vec::new() })
 }

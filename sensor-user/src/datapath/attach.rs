@@ -3,9 +3,9 @@
 use std::fmt;
 
 use aya::Ebpf;
-use aya::programs::tc::{SchedClassifierLinkId, TcError, qdisc_add_clsact};
+use aya::programs::tc::{NlOptions, SchedClassifierLinkId, TcAttachOptions, TcError, qdisc_add_clsact};
 use aya::programs::xdp::XdpLinkId;
-use aya::programs::{Program, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode};
+use aya::programs::{LinkOrder, Program, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode};
 use aya::util::KernelVersion;
 use sensor_common::{Link, names};
 
@@ -160,6 +160,9 @@ fn attach_egress(
 ) -> Result<(&'static str, SchedClassifierLinkId), AttachError> {
     let name = if link == Link::Raw { names::EGRESS_RAW } else { names::EGRESS };
     load(ebpf, name)?;
+    // First, since a program that ends the chain would hide every contact from those behind it. The
+    // filters of older kernels come first of themselves: the kernel counts their priority down.
+    let mut order = TcAttachOptions::TcxOrder(LinkOrder::first());
     // Before tcx (6.6), filters hang on a qdisc, which may be there already.
     if KernelVersion::current().is_ok_and(|kernel| kernel < KernelVersion::new(6, 6, 0)) {
         match qdisc_add_clsact(&device.name) {
@@ -167,9 +170,10 @@ fn attach_egress(
             Err(error @ TcError::NetlinkError(_)) if errno(&error) == Some(libc::EEXIST) => {}
             Err(error) => return Err(attach_error(name, device, error.into())),
         }
+        order = TcAttachOptions::Netlink(NlOptions::default());
     }
     let id = classifier(ebpf, name)?
-        .attach(&device.name, TcAttachType::Egress)
+        .attach_with_options(&device.name, TcAttachType::Egress, order)
         .map_err(|error| attach_error(name, device, error))?;
     Ok((name, id))
 }

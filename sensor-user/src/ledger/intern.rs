@@ -47,6 +47,16 @@ pub(super) struct Strings {
 }
 
 impl Strings {
+    /// The string with a number. A search: names are shown to people, a few at a time.
+    pub(super) fn get(&self, number: u32) -> Option<&str> {
+        self.numbers.iter().find(|&(_, &n)| n == number).map(|(text, _)| &**text)
+    }
+
+    /// The number of a string that has one.
+    pub(super) fn find(&self, text: &str) -> Option<u32> {
+        self.numbers.get(text).copied()
+    }
+
     pub(super) fn number(&mut self, text: &str) -> Option<u32> {
         if let Some(&number) = self.numbers.get(text) {
             return Some(number);

@@ -9,8 +9,10 @@
 //! - [`rows`]: what is kept
 //! - `table`: how rows are found and how they leave
 //! - `recent`: UDP that went out just now
+//! - `forget`: what the user wants to be gone
 //! - `intern`: addresses and strings as numbers
 
+mod forget;
 mod intern;
 mod recent;
 pub mod rows;
@@ -47,7 +49,6 @@ pub struct Ledger {
     probes: Table<ProbeRow>,
     recent: Recent,
     early_answers: HashSet<ProbeKey>,
-    latest: Time,
     counts: Counts,
 }
 
@@ -65,14 +66,12 @@ impl Ledger {
             probes: Table::default(),
             recent: Recent::default(),
             early_answers: HashSet::new(),
-            latest: Time(i64::MIN),
             counts: Counts::default(),
         }
     }
 
     /// Takes an observation in. `local` and `target` are taken as ours.
     pub fn observe(&mut self, observation: &Observation) {
-        self.latest = self.latest.max(observation.ts());
         match observation {
             Observation::Contact(contact) => self.contact(contact),
             Observation::Probe(probe) => self.probe(probe),
@@ -80,14 +79,46 @@ impl Ledger {
         }
     }
 
-    /// The operating system says that `address` is temporary (RFC 8981).
-    pub fn mark_temporary(&mut self, address: Ipv6Addr) {
-        self.mark(address, true);
+    /// The operating system says at `at` that `address` is temporary (RFC 8981).
+    pub fn mark_temporary(&mut self, address: Ipv6Addr, at: Time) {
+        self.mark(address, true, at);
     }
 
-    /// The operating system says that `address` is not temporary.
-    pub fn mark_stable(&mut self, address: Ipv6Addr) {
-        self.mark(address, false);
+    /// The operating system says at `at` that `address` is not temporary.
+    pub fn mark_stable(&mut self, address: Ipv6Addr, at: Time) {
+        self.mark(address, false, at);
+    }
+
+    /// Tells what is home since `at`. Locals that are not any more keep their history and are exposed
+    /// no longer; those that are again, are exposed again.
+    pub fn home_is(&mut self, is_home: impl Fn(Ipv6Addr) -> bool, at: Time) {
+        let addresses = &self.addresses;
+        self.locals.change(|row| {
+            row.ended = if is_home(addresses.get(row.address)) { None } else { row.ended.or(Some(at)) };
+        });
+    }
+
+    /// A prefix went away, and with it all locals inside.
+    pub fn home_ended(&mut self, prefix: ipnet::Ipv6Net, at: Time) {
+        let addresses = &self.addresses;
+        self.locals.change(|row| {
+            if prefix.contains(&addresses.get(row.address)) {
+                row.ended = row.ended.or(Some(at));
+            }
+        });
+    }
+
+    /// Which device a local belongs to. Says nothing of addresses that are no locals.
+    pub fn belongs_to(&mut self, address: Ipv6Addr, device: &str) {
+        if let Some(row) = self.addresses.find(address).and_then(|id| self.locals.get_mut(id)) {
+            row.device = self.devices.number(device).or(row.device);
+        }
+    }
+
+    /// The name of a device by its number.
+    #[must_use]
+    pub fn device(&self, number: u32) -> Option<&str> {
+        self.devices.get(number)
     }
 
     /// Forgets what is older than the window. Without a window nothing is.
@@ -142,6 +173,12 @@ impl Ledger {
         self.locals.rows()
     }
 
+    /// How many locals were seen in use. The others are known from netlink or from answers.
+    #[must_use]
+    pub fn locals_in_use(&self) -> usize {
+        self.locals().iter().filter(|local| local.used.is_some()).count()
+    }
+
     /// All contacts, in no order.
     #[must_use]
     pub fn contacts(&self) -> &[ContactRow] {
@@ -152,6 +189,12 @@ impl Ledger {
     #[must_use]
     pub fn probes(&self) -> &[ProbeRow] {
         self.probes.rows()
+    }
+
+    /// The probes of a source for a target with one kind and port.
+    #[must_use]
+    pub fn probe_of(&self, source: AddrId, target: AddrId, kind: Kind, port: u16) -> Option<&ProbeRow> {
+        self.probes.get((source, target, kind, port))
     }
 
     /// The first and the last time of anything kept.
@@ -174,6 +217,8 @@ impl Ledger {
             // The smallest of contradictory numbers would depend on the order of arrival; names
             // that change are rare, and the last word is as good as any.
             row.device = device.or(row.device);
+            // Whatever netlink said: it is in use.
+            row.ended = row.ended.filter(|&ended| last < ended);
         }
         if contact.proto == Proto::Udp {
             self.recent.sent(local, contact.local_port, remote, first, last);
@@ -194,19 +239,19 @@ impl Ledger {
             self.counts.settling += 1;
             return;
         }
+        if self.is_explained(probe) {
+            self.counts.not_probes += 1;
+            return;
+        }
         self.room_for_probe();
-        if probe.answered {
+        let answered = probe.answered || self.answered_early(probe);
+        if answered {
             // First, since it may make room and give out new numbers.
             self.expose(probe.target, probe.ts);
         }
         let source = self.addresses.number(probe.source);
         let target = self.addresses.number(probe.target);
-        if probe.kind == Kind::Udp && self.recent.explains(target, probe.port, source, probe.ts) {
-            self.counts.not_probes += 1;
-            return;
-        }
         let key = (source, target, probe.kind, probe.port);
-        let answered = probe.answered || self.early_answers.remove(&key);
         let print = self.print(&probe.traits);
         let hops = probe.traits.hop_limit.filter(|&hop| hop < 64).map_or(0, |hop| 1u64 << hop);
         if let Some(row) = self.probes.get_mut(key) {
@@ -238,9 +283,21 @@ impl Ledger {
         }
     }
 
+    /// The kernel's UDP rule, applied again.
+    fn is_explained(&self, probe: &Probe) -> bool {
+        let ids = || Some((self.addresses.find(probe.target)?, self.addresses.find(probe.source)));
+        probe.kind == Kind::Udp
+            && ids().is_some_and(|(target, source)| self.recent.explains(target, probe.port, source, probe.ts))
+    }
+
+    fn answered_early(&mut self, probe: &Probe) -> bool {
+        let ids = self.addresses.find(probe.source).zip(self.addresses.find(probe.target));
+        ids.is_some_and(|(source, target)| self.early_answers.remove(&(source, target, probe.kind, probe.port)))
+    }
+
+    /// An answer to what was no probe (UDP while the sensor settled) exposes nobody.
     fn answer(&mut self, answer: &Answer) {
         self.counts.answers += 1;
-        self.expose(answer.target, answer.ts);
         if self.early_answers.len() >= MAX_EARLY_ANSWERS && self.addresses.find(answer.source).is_none() {
             return;
         }
@@ -248,6 +305,7 @@ impl Ledger {
         let key = (source, target, answer.kind, answer.port);
         if let Some(row) = self.probes.get_mut(key) {
             row.answered = true;
+            self.expose(answer.target, answer.ts);
         } else if self.early_answers.len() < MAX_EARLY_ANSWERS {
             self.early_answers.insert(key);
         }
@@ -260,9 +318,8 @@ impl Ledger {
         }
     }
 
-    fn mark(&mut self, address: Ipv6Addr, temporary: bool) {
-        // Without a clock, what the operating system says counts as told at the latest time known.
-        let id = self.local_row(address, self.latest);
+    fn mark(&mut self, address: Ipv6Addr, temporary: bool, at: Time) {
+        let id = self.local_row(address, at);
         if let Some(row) = self.locals.get_mut(id) {
             row.temporary = Some(temporary);
         }
@@ -288,6 +345,7 @@ impl Ledger {
                 temporary: None,
                 public: self.settings.public.iter().any(|net| net.contains(&address)),
                 exposed: false,
+                ended: None,
                 device: None,
                 told: at,
             });

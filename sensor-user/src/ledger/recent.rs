@@ -44,10 +44,13 @@ impl Recent {
         }
     }
 
-    /// Whether UDP that came in at `at` follows UDP that went out before.
-    pub(super) fn explains(&self, local: AddrId, port: u16, remote: AddrId, at: Time) -> bool {
-        [Key::Port(local, port), Key::Pair(local, remote)]
+    /// Whether UDP that came in at `at` follows UDP that went out before. No number: a remote that was
+    /// never seen.
+    pub(super) fn explains(&self, local: AddrId, port: u16, remote: Option<AddrId>, at: Time) -> bool {
+        let pair = remote.map(|remote| Key::Pair(local, remote));
+        [Some(Key::Port(local, port)), pair]
             .iter()
+            .flatten()
             .filter_map(|key| self.sent.get(key))
             .any(|&(first, last)| first < at && at - last < MEMORY)
     }

@@ -25,6 +25,8 @@ pub struct Local {
     pub public: bool,
     /// Answered a probe.
     pub exposed: bool,
+    /// When it ceased to be home, if it did: probes since then are no news of it.
+    pub ended: Option<Time>,
     /// The device that it belongs to, where known: a number of the ledger's.
     pub device: Option<u32>,
     /// The latest time at which anything was told of it.

@@ -35,6 +35,11 @@ impl<R: Row> Table<R> {
         self.index.get(&key).map(|&i| &mut self.rows[i as usize])
     }
 
+    /// Changes rows where they are; keys must stay.
+    pub(super) fn change(&mut self, change: impl FnMut(&mut R)) {
+        self.rows.iter_mut().for_each(change);
+    }
+
     /// Adds a row whose key is not there yet.
     pub(super) fn insert(&mut self, row: R) -> &mut R {
         let at = self.rows.len();
@@ -43,16 +48,16 @@ impl<R: Row> Table<R> {
         &mut self.rows[at]
     }
 
-    /// Keeps the rows that `keep` wants. Returns how many left.
+    /// Keeps the rows that `keep` wants; it may change them, but not their keys. Returns how many left.
     ///
     /// The index is mended and not made anew: nothing is hashed, which is what costs with a million
     /// rows.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&R) -> bool) -> usize {
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&mut R) -> bool) -> usize {
         const GONE: u32 = u32::MAX;
         let before = self.rows.len();
         let mut moved = Vec::with_capacity(before);
         let mut left = 0;
-        self.rows.retain(|row| {
+        self.rows.retain_mut(|row| {
             let stays = keep(row);
             moved.push(if stays { left } else { GONE });
             left += u32::from(stays);

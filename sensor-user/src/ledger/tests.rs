@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::forget::Forget;
 use crate::time::Span;
 
 fn addr(text: &str) -> Ipv6Addr {
@@ -126,6 +127,55 @@ fn pruning_forgets_what_is_older_than_the_window_and_nothing_else() {
     assert_eq!(ledger.id(addr(SITE)), None);
     ledger.observe(&Observation::Contact(contact(40 * day, LOCAL, "2a05::81", Proto::Tcp, 443)));
     assert_eq!(ledger.contacts()[0].count, 2, "numbers changed and rows are still found");
+}
+
+#[test]
+fn what_is_told_of_an_address_before_its_first_packet_stays_for_the_window() {
+    let mut ledger = Ledger::new(Settings::live());
+    let day = 86_400;
+    ledger.mark_stable(addr(LOCAL), Time::from_seconds(40 * day));
+    ledger.prune(Time::from_seconds(40 * day));
+    assert_eq!(ledger.locals()[0].temporary, Some(false));
+    ledger.prune(Time::from_seconds(71 * day));
+    assert!(ledger.locals().is_empty());
+}
+
+#[test]
+fn a_device_a_prefix_or_a_time_is_forgotten_and_the_rest_is_found_as_before() {
+    const OTHER: &str = "2001:db8::1:2:3:4";
+    let of = |device: &str, contact| Observation::Contact(Contact { device: Some(device.into()), ..contact });
+    let all = [
+        of("phone", contact(0, LOCAL, SITE, Proto::Tcp, 443)),
+        Observation::Contact(contact(100, LOCAL, SITE, Proto::Tcp, 443)),
+        of("printer", contact(50, OTHER, SITE, Proto::Tcp, 443)),
+        Observation::Probe(probe(60, SCANNER, LOCAL, Kind::Syn, 22)),
+        Observation::Probe(probe(70, SCANNER, OTHER, Kind::Syn, 22)),
+    ];
+    let after = |forget: Forget| {
+        let mut ledger = ledger(&all);
+        ledger.forget(&forget);
+        ledger.observe(&Observation::Probe(probe(200, SCANNER, OTHER, Kind::Syn, 22)));
+        let contacts =
+            ledger.contacts().iter().map(|row| (ledger.address(row.local).to_string(), row.first, row.count));
+        let probes = ledger.probes().iter().map(|row| (ledger.address(row.target).to_string(), row.first, row.count));
+        (
+            contacts.collect::<Vec<_>>(),
+            probes.collect::<Vec<_>>(),
+            ledger.locals().len(),
+            ledger.counts().evicted_contacts,
+        )
+    };
+    let row = |local: &str, at, count| (local.to_owned(), Time::from_seconds(at), count);
+    let phone = Forget { device: Some("phone".into()), ..Forget::default() };
+    assert_eq!(after(phone), (vec![row(OTHER, 50, 1)], vec![row(OTHER, 70, 2)], 1, 0));
+    let prefix = Forget { prefix: Some("2001:db8::1:2:3:0/112".parse().unwrap()), ..Forget::default() };
+    assert_eq!(after(prefix), (vec![row(LOCAL, 0, 2)], vec![row(LOCAL, 60, 1), row(OTHER, 200, 1)], 1, 0));
+    let site = Forget { prefix: Some("2a05::/16".parse().unwrap()), ..Forget::default() };
+    assert_eq!(after(site), (vec![], vec![row(LOCAL, 60, 1), row(OTHER, 70, 2)], 2, 0));
+    let before = Forget { before: Some(Time::from_seconds(65)), ..Forget::default() };
+    assert_eq!(after(before), (vec![row(LOCAL, 100, 1)], vec![row(OTHER, 70, 2)], 1, 0));
+    let nobody = Forget { device: Some("nobody".into()), ..Forget::default() };
+    assert_eq!(after(nobody).0.len(), 2);
 }
 
 prop_compose! {

@@ -13,45 +13,79 @@ const SHORTEST: u8 = 16;
 /// ARPHRD_LOOPBACK.
 const LOOPBACK: u16 = 772;
 
+/// What the user says of home.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prefixes {
+    /// These alone are home, whatever netlink tells; empty for what netlink tells.
+    pub only: Vec<Ipv6Net>,
+    /// Home as well: the outside of a translation that no route shows, for one.
+    pub add: Vec<Ipv6Net>,
+    /// Not home, with all that netlink finds inside.
+    pub exclude: Vec<Ipv6Net>,
+}
+
+impl Prefixes {
+    /// These alone.
+    #[must_use]
+    pub fn only(prefixes: &[Ipv6Net]) -> Prefixes {
+        Prefixes { only: prefixes.to_vec(), ..Prefixes::default() }
+    }
+}
+
 /// The home prefixes, sorted.
 ///
 /// Ours is what is routed inside: networks on devices other than the uplinks, routes that lead
 /// there, and delegated prefixes, which a router refuses where they are not in use. On an uplink
 /// itself only the addresses of this machine are ours: hosters put many customers into one /64.
-/// Prefixes that the user set count alone.
 #[must_use]
-pub fn home(network: &Network, uplinks: &[Device], set: &[Ipv6Net]) -> Vec<Home> {
+pub fn home(network: &Network, uplinks: &[Device], told: &Prefixes) -> Vec<Home> {
     let mut home: Vec<Home> = Vec::new();
-    if set.is_empty() {
-        let outside = |index: u32| uplinks.iter().any(|uplink| uplink.index == index);
-        let loopback = |index: u32| network.devices.iter().any(|d| d.index == index && d.kind == LOOPBACK);
-        let global = |address: Ipv6Addr| is_global(&address.octets());
-
-        for address in network.addresses.iter().filter(|a| global(a.address)) {
-            let network = Ipv6Net::new(address.address, address.prefix_len).unwrap_or(host(address.address)).trunc();
-            if !outside(address.device) {
-                home.push(Home { prefix: network, ours: true });
-            } else {
-                home.push(Home { prefix: host(address.address), ours: true });
-                if network.prefix_len() < 128 {
-                    home.push(Home { prefix: network, ours: false });
-                }
-            }
-        }
-        for route in network.routes.iter().filter(|r| r.prefix.prefix_len() >= SHORTEST && global(r.prefix.network())) {
-            if route.refuses || !outside(route.device) && !loopback(route.device) {
-                home.push(Home { prefix: route.prefix.trunc(), ours: true });
-            }
-        }
+    if told.only.is_empty() {
+        found(network, uplinks, &mut home);
     } else {
-        home.extend(set.iter().map(|prefix| Home { prefix: prefix.trunc(), ours: true }));
+        home.extend(told.only.iter().map(|prefix| Home { prefix: prefix.trunc(), ours: true }));
     }
+    for exclude in told.exclude.iter().map(Ipv6Net::trunc) {
+        home.retain(|home| !exclude.contains(&home.prefix));
+        home.push(Home { prefix: exclude, ours: false });
+    }
+    home.extend(told.add.iter().map(|prefix| Home { prefix: prefix.trunc(), ours: true }));
     // Where inside and uplink share a prefix, inside wins: `true` sorts last.
     home.sort();
     home.reverse();
     home.dedup_by_key(|home| home.prefix);
     home.reverse();
     home
+}
+
+/// Whether an address is home: the longest prefix decides, as in the kernel.
+#[must_use]
+pub fn is_home(home: &[Home], address: Ipv6Addr) -> bool {
+    let matching = home.iter().filter(|home| home.prefix.contains(&address));
+    matching.max_by_key(|home| home.prefix.prefix_len()).is_some_and(|home| home.ours)
+}
+
+fn found(network: &Network, uplinks: &[Device], home: &mut Vec<Home>) {
+    let outside = |index: u32| uplinks.iter().any(|uplink| uplink.index == index);
+    let loopback = |index: u32| network.devices.iter().any(|d| d.index == index && d.kind == LOOPBACK);
+    let global = |address: Ipv6Addr| is_global(&address.octets());
+
+    for address in network.addresses.iter().filter(|a| global(a.address)) {
+        let network = Ipv6Net::new(address.address, address.prefix_len).unwrap_or(host(address.address)).trunc();
+        if !outside(address.device) {
+            home.push(Home { prefix: network, ours: true });
+        } else {
+            home.push(Home { prefix: host(address.address), ours: true });
+            if network.prefix_len() < 128 {
+                home.push(Home { prefix: network, ours: false });
+            }
+        }
+    }
+    for route in network.routes.iter().filter(|r| r.prefix.prefix_len() >= SHORTEST && global(r.prefix.network())) {
+        if route.refuses || !outside(route.device) && !loopback(route.device) {
+            home.push(Home { prefix: route.prefix.trunc(), ours: true });
+        }
+    }
 }
 
 fn host(address: Ipv6Addr) -> Ipv6Net {
@@ -93,6 +127,7 @@ mod tests {
                 route("2001:db8:ffff::/64", 2, false),
                 route("2000::/3", 4, false),
             ],
+            ..Network::default()
         }
     }
 
@@ -102,7 +137,7 @@ mod tests {
 
     #[test]
     fn lan_delegated_and_vpn_prefixes_are_home_and_the_uplinks_own_prefix_is_not() {
-        let found = home(&router(), &[device(2, 1)], &[]);
+        let found = home(&router(), &[device(2, 1)], &Prefixes::default());
         assert_eq!(
             shown(&found),
             [
@@ -124,13 +159,15 @@ mod tests {
             prefix_len: 64,
             temporary: false,
         });
-        assert!(shown(&home(&network, &[device(2, 1)], &[])).contains(&"2001:db8:ffff::/64".to_owned()));
+        assert!(
+            shown(&home(&network, &[device(2, 1)], &Prefixes::default())).contains(&"2001:db8:ffff::/64".to_owned())
+        );
     }
 
     #[test]
     fn prefixes_that_the_user_set_count_alone() {
         let set = ["2001:db8:5::1/48".parse().unwrap()];
-        assert_eq!(shown(&home(&router(), &[device(2, 1)], &set)), ["2001:db8:5::/48"]);
+        assert_eq!(shown(&home(&router(), &[device(2, 1)], &Prefixes::only(&set))), ["2001:db8:5::/48"]);
     }
 
     #[test]
@@ -138,7 +175,38 @@ mod tests {
         let mut network = router();
         network.addresses.retain(|a| a.device != 3);
         network.routes.retain(|r| r.device == 2);
-        let found = home(&network, &[device(2, 1)], &[]);
+        let found = home(&network, &[device(2, 1)], &Prefixes::default());
         assert_eq!(shown(&found), ["not 2001:db8:ffff::/64", "2001:db8:ffff::2/128"]);
+    }
+
+    #[test]
+    fn what_the_user_adds_is_home_and_what_is_excluded_is_not_with_all_inside() {
+        let told = Prefixes {
+            add: vec!["2001:db8:1:1:8000::/65".parse().unwrap(), "2001:db8:7::/48".parse().unwrap()],
+            exclude: vec!["2001:db8:1:1::1/64".parse().unwrap()],
+            ..Prefixes::default()
+        };
+        let found = home(&router(), &[device(2, 1)], &told);
+        let is_home = |address: &str| super::is_home(&found, address.parse().unwrap());
+        assert!(is_home("2001:db8:1:2::5") && is_home("2001:db8:7::5"));
+        assert!(!is_home("2001:db8:1:1::5"), "{found:?}");
+        assert!(is_home("2001:db8:1:1:8000::5"), "the more specific word counts");
+        assert!(!is_home("2a05::1"));
+    }
+
+    #[test]
+    fn two_uplinks_have_one_home_and_neither_of_their_own_networks() {
+        let mut network = router();
+        network.addresses.push(Address {
+            device: 4,
+            address: "2001:db8:eeee::2".parse().unwrap(),
+            prefix_len: 64,
+            temporary: false,
+        });
+        let found = home(&network, &[device(2, 1), device(4, 1)], &Prefixes::default());
+        let is_home = |address: &str| super::is_home(&found, address.parse().unwrap());
+        assert!(is_home("2001:db8:1:1::5") && is_home("2001:db8:ffff::2") && is_home("2001:db8:eeee::2"));
+        assert!(!is_home("2001:db8:ffff::3") && !is_home("2001:db8:eeee::3"));
+        assert!(!is_home("2001:db8:2::1"), "what is routed to an uplink is outside");
     }
 }

@@ -1,18 +1,26 @@
-//! Devices, addresses and routes, as the kernel tells them by netlink.
+//! Devices, addresses, routes and neighbours, as the kernel tells them by netlink.
+//!
+//! - `home`: what of it is ours
+//! - `changes`: news of it
+//! - `neighbours`: MAC addresses
 
+mod changes;
 mod home;
+mod neighbours;
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use futures_util::stream::{Stream, StreamExt, TryStreamExt};
+use futures_util::stream::TryStreamExt;
 use ipnet::Ipv6Net;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use netlink_packet_route::link::LinkAttribute;
+use netlink_packet_route::link::{LinkAttribute, LinkFlags};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType};
-use rtnetlink::{Handle, MulticastGroup, RouteMessageBuilder, new_connection, new_multicast_connection};
+use rtnetlink::{Handle, RouteMessageBuilder, new_connection};
 
-pub use home::home;
+pub use changes::{NeighbourNews, changes, neighbour_changes};
+pub use home::{Prefixes, home, is_home};
+pub use neighbours::Neighbour;
 
 use crate::datapath::Device;
 
@@ -53,6 +61,8 @@ pub struct Route {
 pub struct Network {
     /// Devices.
     pub devices: Vec<Device>,
+    /// The indices of those that are up.
+    pub up: Vec<u32>,
     /// IPv6 addresses of this machine.
     pub addresses: Vec<Address>,
     /// IPv6 routes of the main table.
@@ -104,6 +114,9 @@ impl Netlink {
                 LinkAttribute::IfName(name) => Some(name.clone()),
                 _ => None,
             });
+            if link.header.flags.contains(LinkFlags::Up) {
+                network.up.push(link.header.index);
+            }
             if let Some(name) = name {
                 network.devices.push(Device {
                     name,
@@ -116,23 +129,12 @@ impl Netlink {
         while let Some(message) = addresses.try_next().await.map_err(failed("addresses"))? {
             network.addresses.extend(address(&message));
         }
-        let mut routes = self.handle.route().get(RouteMessageBuilder::<Ipv6Addr>::new().build()).execute();
-        while let Some(message) = routes.try_next().await.map_err(failed("routes"))? {
-            network.routes.extend(route(&message));
+        let mut messages = self.handle.route().get(RouteMessageBuilder::<Ipv6Addr>::new().build()).execute();
+        while let Some(message) = messages.try_next().await.map_err(failed("routes"))? {
+            network.routes.extend(routes(&message));
         }
         Ok(network)
     }
-}
-
-/// Yields once for each change of devices, IPv6 addresses or IPv6 routes.
-///
-/// # Errors
-/// When the socket can't be opened.
-pub fn changes() -> Result<impl Stream<Item = ()> + Unpin, NetlinkError> {
-    let groups = [MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr, MulticastGroup::Ipv6Route];
-    let (connection, _, messages) = new_multicast_connection(&groups).map_err(failed("changes"))?;
-    tokio::spawn(connection);
-    Ok(messages.map(|_| ()))
 }
 
 fn failed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> NetlinkError {
@@ -145,42 +147,105 @@ fn address(message: &AddressMessage) -> Option<Address> {
     }
     // The flags attribute has all 32 bits; the header has the low 8 of them.
     let mut flags = AddressFlags::from_bits_retain(u32::from(message.header.flags.bits()));
-    let mut found = None;
+    let (mut listed, mut local) = (None, None);
     for attribute in &message.attributes {
         match attribute {
-            AddressAttribute::Address(IpAddr::V6(address)) => found = found.or(Some(*address)),
-            // Of a point-to-point device this is ours, and the other the peer's.
-            AddressAttribute::Local(IpAddr::V6(address)) => found = Some(*address),
+            AddressAttribute::Address(IpAddr::V6(address)) => listed = Some(*address),
+            AddressAttribute::Local(IpAddr::V6(address)) => local = Some(*address),
             AddressAttribute::Flags(all) => flags = *all,
             _ => {}
         }
     }
+    // One that may be somebody else's is not ours, until the kernel has found that nobody has it.
+    let tentative = flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Optimistic);
+    if tentative || flags.contains(AddressFlags::Dadfailed) {
+        return None;
+    }
+    // Of a point-to-point device the one is ours and the other the peer's, with the prefix.
+    let peer = local.is_some() && listed.is_some() && local != listed;
     Some(Address {
         device: message.header.index,
-        address: found?,
-        prefix_len: message.header.prefix_len,
+        address: local.or(listed)?,
+        prefix_len: if peer { 128 } else { message.header.prefix_len },
         // The kernel has one number for IFA_F_TEMPORARY and IFA_F_SECONDARY.
         temporary: flags.contains(AddressFlags::Secondary),
     })
 }
 
-fn route(message: &RouteMessage) -> Option<Route> {
+/// A route for each of its devices: packets take all of them.
+fn routes(message: &RouteMessage) -> Vec<Route> {
     let header = &message.header;
     let refuses = matches!(header.kind, RouteType::Unreachable | RouteType::BlackHole | RouteType::Prohibit);
     let main_table = header.table == RouteHeader::RT_TABLE_MAIN;
     if header.address_family != AddressFamily::Inet6 || !main_table || !(refuses || header.kind == RouteType::Unicast) {
-        return None;
+        return Vec::new();
     }
     let mut network = Ipv6Addr::UNSPECIFIED;
-    let mut device = 0;
+    let mut devices = Vec::new();
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Destination(RouteAddress::Inet6(destination)) => network = *destination,
-            RouteAttribute::Oif(index) => device = *index,
-            RouteAttribute::MultiPath(hops) => device = hops.first().map_or(device, |hop| hop.interface_index),
+            RouteAttribute::Oif(index) => devices.push(*index),
+            RouteAttribute::MultiPath(hops) => devices.extend(hops.iter().map(|hop| hop.interface_index)),
             _ => {}
         }
     }
-    let prefix = Ipv6Net::new(network, header.destination_prefix_length).ok()?;
-    Some(Route { prefix, device, refuses })
+    let Ok(prefix) = Ipv6Net::new(network, header.destination_prefix_length) else { return Vec::new() };
+    if devices.is_empty() {
+        devices.push(0);
+    }
+    devices.into_iter().map(|device| Route { prefix, device, refuses }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_route::route::RouteNextHop;
+
+    use super::*;
+
+    fn told(flags: AddressFlags, attributes: &[AddressAttribute]) -> Option<Address> {
+        let mut message = AddressMessage::default();
+        message.header.family = AddressFamily::Inet6;
+        message.header.index = 4;
+        message.header.prefix_len = 64;
+        message.attributes = attributes.to_vec();
+        message.attributes.push(AddressAttribute::Flags(flags));
+        address(&message)
+    }
+
+    fn one(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_address_is_ours_once_nobody_else_can_have_it_and_as_long_as_it_is_valid() {
+        let ours = [AddressAttribute::Address(one("2001:db8::5"))];
+        assert_eq!(told(AddressFlags::Tentative, &ours), None);
+        assert_eq!(told(AddressFlags::Dadfailed | AddressFlags::Permanent, &ours), None);
+        assert!(told(AddressFlags::Tentative | AddressFlags::Optimistic, &ours).is_some());
+        let deprecated = told(AddressFlags::Deprecated | AddressFlags::Secondary, &ours).unwrap();
+        assert!(deprecated.temporary, "a deprecated address is probed for days");
+    }
+
+    #[test]
+    fn of_a_point_to_point_device_the_local_address_alone_is_ours() {
+        let both = [AddressAttribute::Address(one("2001:db8:9::1")), AddressAttribute::Local(one("2001:db8:8::1"))];
+        let address = told(AddressFlags::Permanent, &both).unwrap();
+        assert_eq!((address.address, address.prefix_len), ("2001:db8:8::1".parse().unwrap(), 128));
+    }
+
+    #[test]
+    fn a_default_route_with_two_next_hops_has_two_uplinks() {
+        let mut message = RouteMessage::default();
+        message.header.address_family = AddressFamily::Inet6;
+        message.header.table = RouteHeader::RT_TABLE_MAIN;
+        message.header.kind = RouteType::Unicast;
+        let hop = |index| {
+            let mut hop = RouteNextHop::default();
+            hop.interface_index = index;
+            hop
+        };
+        message.attributes = vec![RouteAttribute::MultiPath(vec![hop(2), hop(3)])];
+        assert_eq!(routes(&message).iter().map(|route| route.device).collect::<Vec<_>>(), [2, 3]);
+    }
 }

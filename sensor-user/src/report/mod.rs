@@ -4,6 +4,7 @@ use ipnet::Ipv6Net;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv6Addr;
 
+use crate::ack::Acked;
 use crate::attribution::figures::{Figures, Visitors, figures, unexplained};
 use crate::attribution::frame::Frame;
 use crate::attribution::rank::Finding;
@@ -12,14 +13,18 @@ use crate::campaign::{Campaign, Campaigns};
 use crate::ledger::{AddrId, Ledger};
 use crate::time::{Span, Time};
 
+pub mod csv;
 pub mod explain;
+pub mod exposed;
 pub mod table;
 #[cfg(test)]
 mod tests;
 mod words;
 
+pub use csv::{explanation_csv, suspects_csv};
 pub use explain::{Explanation, explain};
-pub use table::{explanation_text, suspects_table};
+pub use exposed::{Exposed, exposed, open_locals, shows_open_port};
+pub use table::{all_suspects_table, explanation_text, suspects_table};
 
 /// The name of the contract.
 pub const SCHEMA: &str = "tattler.report/1";
@@ -135,6 +140,9 @@ pub struct Candidate {
     pub median_lag_seconds: Option<f64>,
     /// Campaigns that it explains, or, if it is not accused, that hit its visitors.
     pub campaigns: Vec<String>,
+    /// The user has seen it and does not want to see it every day; null otherwise, and offline.
+    #[serde(default)]
+    pub acked: Option<Acked>,
 }
 
 /// Everything that a report or an explanation is made from.
@@ -168,7 +176,8 @@ impl<'l> Findings<'l> {
         let table = figures.table;
         let contacted = table.contacted_probed + table.contacted_spared;
         let accused = finding.verdict.accuses() && contacted > 0;
-        let finite = |x: f64| x.is_finite().then_some(x);
+        // Adding 0 turns -0, which reads oddly, into 0.
+        let finite = |x: f64| x.is_finite().then_some(x + 0.0);
         Candidate {
             rank: rank as u64 + 1,
             verdict: finding.verdict,
@@ -190,6 +199,7 @@ impl<'l> Findings<'l> {
             distinct_count: figures.distinct_count,
             median_lag_seconds: figures.median_lag.map(Span::seconds),
             campaigns: figures.campaigns.iter().map(|&c| self.campaigns.list[c].id.clone()).collect(),
+            acked: None,
         }
     }
 }

@@ -15,11 +15,27 @@ const VISITS: usize = 40;
 const PROBES: usize = 5;
 
 /// The suspects: the accused first, then who is ranked without being accused, then who probes back.
+/// Acknowledged ones are counted and not shown.
 #[must_use]
 pub fn suspects_table(report: &Report) -> String {
-    let mut text = headline(report);
+    let mut text = sections(report, &|candidate| candidate.acked.is_none());
+    let acked = report.candidates.iter().filter(|candidate| candidate.acked.is_some()).count();
+    if acked > 0 {
+        text += &format!("\n{acked} acknowledged; --all shows them\n");
+    }
+    text
+}
+
+/// As [`suspects_table`], with the acknowledged ones among the others.
+#[must_use]
+pub fn all_suspects_table(report: &Report) -> String {
+    sections(report, &|_| true)
+}
+
+fn sections(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
+    let mut text = headline(report, shown);
     let section = |text: &mut String, title: &str, keep: &dyn Fn(Verdict) -> bool| {
-        let rows: Vec<&Candidate> = report.candidates.iter().filter(|c| keep(c.verdict)).collect();
+        let rows: Vec<&Candidate> = report.candidates.iter().filter(|c| keep(c.verdict) && shown(c)).collect();
         if !rows.is_empty() {
             *text += &format!("\n{title}\n{}\n", candidates(&rows));
         }
@@ -32,8 +48,10 @@ pub fn suspects_table(report: &Report) -> String {
     text
 }
 
-fn headline(report: &Report) -> String {
-    let accused = report.candidates.iter().filter(|c| c.verdict.accuses()).count() as u64;
+fn headline(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
+    let (accused, hidden): (Vec<_>, Vec<_>) =
+        report.candidates.iter().filter(|c| c.verdict.accuses()).partition(|c| shown(c));
+    let accused = accused.len() as u64;
     let mut text = format!(
         "{}, {} hit by {} that nobody could have guessed.\n",
         plural(report.locals, "local address", "local addresses"),
@@ -42,6 +60,7 @@ fn headline(report: &Report) -> String {
     );
     text += &match (report.probed_locals, accused) {
         (0, _) => "Nobody is accused: there is nothing to explain.\n".to_owned(),
+        (_, 0) if !hidden.is_empty() => "Nobody is accused who was not acknowledged.\n".to_owned(),
         (_, 0) => "Nobody is accused: what was probed may be chance, or there is too little of it.\n".to_owned(),
         (_, n) => {
             let share = report.unexplained_share.unwrap_or(0.0) * 100.0;
@@ -75,7 +94,7 @@ fn candidates(rows: &[&Candidate]) -> String {
     for candidate in rows {
         table.add_row([
             candidate.rank.to_string(),
-            candidate.verdict.as_str().replace("not-identifiable", "can't tell"),
+            verdict(candidate),
             who(candidate),
             format!("{}/{}", candidate.contacted_probed, candidate.contacted),
             candidate.score.map_or_else(|| "-".to_owned(), |score| p_value(10f64.powf(-score))),
@@ -84,6 +103,11 @@ fn candidates(rows: &[&Candidate]) -> String {
         ]);
     }
     finish(table, &[0, 3, 4, 5])
+}
+
+fn verdict(candidate: &Candidate) -> String {
+    let verdict = candidate.verdict.as_str().replace("not-identifiable", "can't tell");
+    if candidate.acked.is_some() { verdict + " (acknowledged)" } else { verdict }
 }
 
 /// The address, the prefix, or the remotes that can't be told apart, a line each.

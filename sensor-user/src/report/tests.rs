@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use sensor_common::{Kind, Proto};
 
 use super::*;
+use crate::ack::Ack;
 use crate::ledger::Settings;
 use crate::ledger::tests::any_observation;
 use crate::observation::{Contact, Observation, Probe, Traits};
@@ -140,11 +141,41 @@ fn guessable_public_and_expired_targets_accuse_nobody() {
 }
 
 #[test]
+fn an_acknowledged_suspect_is_counted_and_not_shown_until_its_time_is_over() {
+    let now = Time::from_seconds(100_000);
+    let ack = |remote: &str, until| Ack {
+        remote: remote.parse().unwrap(),
+        at: Time::from_seconds(90_000),
+        until,
+        note: Some("our own monitor".into()),
+    };
+    let marked = |acks: &[Ack]| {
+        let mut report = report(&ledger(&january_2016()), &Options::default());
+        crate::ack::mark(&mut report, acks, now);
+        report
+    };
+    let acked = marked(&[ack("2a05::/32", None), ack("2a0f::/16", None)]);
+    assert_eq!(acked.candidates[0].acked.as_ref().unwrap().note.as_deref(), Some("our own monitor"));
+    assert_eq!(acked.candidates.iter().filter(|c| c.acked.is_some()).count(), 1);
+    let text = suspects_table(&acked);
+    assert!(!text.contains(POOL) && text.ends_with("\n1 acknowledged; --all shows them\n"), "{text}");
+    assert!(text.contains("Nobody is accused who was not acknowledged."), "{text}");
+    assert!(all_suspects_table(&acked).contains("suspected (acknowledged)  2a05::123"));
+    let json = serde_json::to_string(&acked).unwrap();
+    assert!(json.contains(r#""acked":{"until":null,"note":"our own monitor","at":"1970-01-02T01:00:00.000Z"}}"#));
+    assert!(json.contains(r#""acked":null}"#));
+    // A part of a candidate is not the candidate, and a time that is over is over.
+    for other in [ack("2a05::124/128", None), ack("2a05::/32", Some(now))] {
+        assert!(suspects_table(&marked(&[other])).contains(POOL));
+    }
+}
+
+#[test]
 fn what_netlink_says_of_an_address_beats_what_it_looks_like() {
     let mut stable = ledger(&january_2016());
-    (0..24).for_each(|n| stable.mark_stable(local(n)));
+    (0..24).for_each(|n| stable.mark_stable(local(n), Time(0)));
     assert_eq!(report(&stable, &Options::default()).probed_locals, 0);
-    (0..24).for_each(|n| stable.mark_temporary(local(n)));
+    (0..24).for_each(|n| stable.mark_temporary(local(n), Time(0)));
     assert_eq!(report(&stable, &Options::default()).probed_locals, 8);
 }
 

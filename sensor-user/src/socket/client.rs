@@ -15,6 +15,9 @@ use crate::reason::reason;
 /// Attribution over a full window may take its time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A database of a gigabyte is written anew.
+const LONG_PATIENCE: Duration = Duration::from_secs(600);
+
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub enum AskError {
@@ -68,7 +71,8 @@ pub fn ask(path: &Path, request: &Request) -> Result<Value, AskError> {
 }
 
 fn exchange(mut stream: UnixStream, request: &Request) -> io::Result<Vec<u8>> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let patience = if matches!(request, Request::Forget { .. }) { LONG_PATIENCE } else { PATIENCE };
+    stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
@@ -76,7 +80,9 @@ fn exchange(mut stream: UnixStream, request: &Request) -> io::Result<Vec<u8>> {
     stream.shutdown(Shutdown::Write)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::TimedOut, "no answer within a minute"),
+        io::ErrorKind::WouldBlock => {
+            io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} seconds", patience.as_secs()))
+        }
         _ => error,
     })?;
     if answer.is_empty() {

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Who may ask is a matter of the socket's owner, group and mode; the database stays the owner's
-//! alone.
+//! alone, and only the sensor's own user and root may have it forget.
 //!
 //! # Layout
 //! - this file: the questions
@@ -24,6 +24,11 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use ipnet::Ipv6Net;
+
+use crate::forget::Forget;
+use crate::query::Question;
+use crate::time::Time;
 pub use bind::{BindError, Listener};
 pub use client::{AskError, ask};
 pub use server::{Handler, serve};
@@ -37,18 +42,75 @@ pub const DEFAULT_PATH: &str = "/run/tattler/tattler.sock";
 #[serde(tag = "query", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
     /// How the sensor is.
-    Status {},
+    Status {
+        /// Nothing earlier; without it what the sensor has in memory.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Time>,
+        /// Nothing later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+    },
     /// Who leaks.
     Suspects {
         /// How many at most; 0 for all, 20 unless told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         top: Option<usize>,
+        /// Nothing earlier; without it what the sensor has in memory.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Time>,
+        /// Nothing later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
     },
     /// The evidence for and against a remote.
     Explain {
         /// An address or a prefix.
         remote: String,
+        /// Nothing earlier; without it what the sensor has in memory.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Time>,
+        /// Nothing later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
     },
+    /// Unsolicited packets.
+    Probes(Question),
+    /// Exchanges that ours began.
+    Contacts(Question),
+    /// Our addresses.
+    Locals(Question),
+    /// Prefixes that probes come from.
+    Scanners(Question),
+    /// Deletes for good, from the store and from the window. For the sensor's own user and root.
+    Forget {
+        /// What.
+        what: Forget,
+    },
+    /// Acknowledges a remote.
+    Ack {
+        /// An address or a prefix.
+        remote: Ipv6Net,
+        /// Until when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// Undoes that.
+    Unack {
+        /// As it was acknowledged.
+        remote: Ipv6Net,
+    },
+    /// What is acknowledged.
+    Acks {},
+}
+
+impl Request {
+    /// Whether only the owner of the diary may ask that.
+    const fn is_for_the_owner(&self) -> bool {
+        matches!(self, Request::Forget { .. })
+    }
 }
 
 /// An answer as it goes over the wire.

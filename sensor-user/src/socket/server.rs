@@ -64,6 +64,9 @@ pub async fn serve(listener: Listener, handler: Handler, shutdown: impl Future<O
 
 async fn converse(mut stream: UnixStream, handler: Handler) -> io::Result<()> {
     let response = match timeout(ASKING, question(&mut stream)).await {
+        Ok(Ok(request)) if request.is_for_the_owner() && !is_owner(&stream) => {
+            Response::Error("only root and the user that the sensor runs as may ask it to forget".into())
+        }
         Ok(Ok(request)) => answer(request, handler).await,
         Ok(Err(refusal)) => Response::Error(refusal),
         Err(_) => Response::Error(format!("no whole question within {} seconds", ASKING.as_secs())),
@@ -75,6 +78,12 @@ async fn converse(mut stream: UnixStream, handler: Handler) -> io::Result<()> {
         stream.shutdown().await
     })
     .await?
+}
+
+fn is_owner(stream: &UnixStream) -> bool {
+    // SAFETY: takes nothing, changes nothing and can't fail.
+    let own = unsafe { libc::geteuid() };
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == own)
 }
 
 /// One line, or one line on why it is no question.

@@ -72,10 +72,13 @@ fn bind(path: &Path) -> Result<(), BindError> {
 fn questions_are_asked_and_answered_as_documented() {
     let sensor = Sensor::start(echo);
     for (request, line) in [
-        (Request::Status {}, json!({"query": "status"})),
-        (Request::Suspects { top: Some(20) }, json!({"query": "suspects", "top": 20})),
-        (Request::Suspects { top: None }, json!({"query": "suspects"})),
-        (Request::Explain { remote: "2a05::53".into() }, json!({"query": "explain", "remote": "2a05::53"})),
+        (Request::Status { since: None, until: None }, json!({"query": "status"})),
+        (Request::Suspects { top: Some(20), since: None, until: None }, json!({"query": "suspects", "top": 20})),
+        (Request::Suspects { top: None, since: None, until: None }, json!({"query": "suspects"})),
+        (
+            Request::Explain { remote: "2a05::53".into(), since: None, until: None },
+            json!({"query": "explain", "remote": "2a05::53"}),
+        ),
     ] {
         assert_eq!(ask(&sensor.path(), &request).unwrap(), line);
         assert_eq!(sensor.raw(format!("{line}\n").as_bytes()), json!({"ok": line}));
@@ -85,19 +88,20 @@ fn questions_are_asked_and_answered_as_documented() {
 #[test]
 fn the_sensors_own_refusal_reaches_the_client_as_it_is() {
     let sensor = Sensor::start(|_| Err("2a05::53 never met a local".into()));
-    let error = ask(&sensor.path(), &Request::Explain { remote: "2a05::53".into() }).unwrap_err();
+    let error =
+        ask(&sensor.path(), &Request::Explain { remote: "2a05::53".into(), since: None, until: None }).unwrap_err();
     assert_eq!(error.to_string(), "2a05::53 never met a local");
 }
 
 #[test]
 fn a_handler_that_panics_costs_one_answer_only() {
     let sensor = Sensor::start(|request| match request {
-        Request::Status {} => Ok(json!(1)),
+        Request::Status { .. } => Ok(json!(1)),
         _ => panic!("as a bug would"),
     });
-    let error = ask(&sensor.path(), &Request::Explain { remote: String::new() }).unwrap_err();
+    let error = ask(&sensor.path(), &Request::Explain { remote: String::new(), since: None, until: None }).unwrap_err();
     assert_eq!(error.to_string(), "the sensor failed to answer; see its log");
-    assert_eq!(ask(&sensor.path(), &Request::Status {}).unwrap(), json!(1));
+    assert_eq!(ask(&sensor.path(), &Request::Status { since: None, until: None }).unwrap(), json!(1));
 }
 
 #[test]
@@ -152,7 +156,7 @@ fn two_clients_are_answered_at_the_same_time() {
     });
     let path = sensor.path();
     thread::scope(|scope| {
-        let clients = [0; 2].map(|_| scope.spawn(|| ask(&path, &Request::Status {})));
+        let clients = [0; 2].map(|_| scope.spawn(|| ask(&path, &Request::Status { since: None, until: None })));
         for client in clients {
             assert_eq!(client.join().unwrap().unwrap(), json!("together"));
         }
@@ -163,14 +167,17 @@ fn two_clients_are_answered_at_the_same_time() {
 fn those_who_connect_and_say_nothing_are_sent_away_and_others_get_their_turn() {
     let sensor = Sensor::start(echo);
     let idle: Vec<_> = (0..2 * server::MOST).map(|_| UnixStream::connect(sensor.path()).unwrap()).collect();
-    assert!(ask(&sensor.path(), &Request::Status {}).is_ok());
+    assert!(ask(&sensor.path(), &Request::Status { since: None, until: None }).is_ok());
     drop(idle);
 }
 
 #[test]
 fn an_answer_may_be_large() {
     let sensor = Sensor::start(|_| Ok(Value::String("x".repeat(8 << 20))));
-    assert_eq!(ask(&sensor.path(), &Request::Status {}).unwrap().as_str().unwrap().len(), 8 << 20);
+    assert_eq!(
+        ask(&sensor.path(), &Request::Status { since: None, until: None }).unwrap().as_str().unwrap().len(),
+        8 << 20
+    );
 }
 
 #[test]
@@ -195,7 +202,7 @@ fn a_live_socket_is_refused_and_a_dead_one_is_replaced() {
             sensor.path().display()
         )
     );
-    assert!(ask(&sensor.path(), &Request::Status {}).is_ok(), "the live one goes on");
+    assert!(ask(&sensor.path(), &Request::Status { since: None, until: None }).is_ok(), "the live one goes on");
 
     let dead = sensor.dir.path().join("dead.sock");
     drop(UnixListener::bind(&dead).unwrap());
@@ -221,7 +228,7 @@ fn a_file_in_the_way_is_left_alone_and_named() {
 fn a_client_without_a_sensor_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tattler.sock");
-    let said = |path: &Path| ask(path, &Request::Status {}).unwrap_err().to_string();
+    let said = |path: &Path| ask(path, &Request::Status { since: None, until: None }).unwrap_err().to_string();
     assert_eq!(
         said(&path),
         format!(

@@ -3,13 +3,19 @@
 //! The contract is in docs: `ts`, addresses, `proto` or `kind`, and `port` where there is one are
 //! required, the rest is optional, and what is not known is ignored. A line that breaks it is told
 //! with its number and skipped: [`text`](super::text) reads the lines.
+//!
+//! A backup holds more than observations of the contract: answers, and [`Aside`]s, which are no
+//! observations and are handed out apart.
 
+mod aside;
 mod line;
 mod value;
 mod write;
 
+pub use aside::{Aside, aside_to_json_line};
 pub use line::parse;
+pub(super) use line::{Parsed, parse_any};
 pub use write::to_json_line;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

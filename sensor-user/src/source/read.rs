@@ -14,6 +14,7 @@ use super::capture::home::HomeFinder;
 use super::capture::trace::Traced;
 use super::capture::{Frame, Frames};
 use super::input::{Content, Format};
+use super::jsonl::Aside;
 use super::position::Position;
 use super::rules::Rules;
 use super::text::{self, Clock, Counts, Dialect, Item, Sinks};
@@ -76,6 +77,8 @@ pub struct Summary {
     pub home_is_inferred: bool,
     /// How far each input was read.
     pub positions: Vec<Position>,
+    /// What JSON Lines held beside observations.
+    pub asides: Vec<Aside>,
 }
 
 impl Summary {
@@ -115,6 +118,7 @@ pub fn read(
         observations += 1;
         observe(observation);
     };
+    let mut asides = Vec::new();
     let mut faults = 0;
     let mut tell = |fault| {
         faults += 1;
@@ -139,7 +143,8 @@ pub fn read(
                         Item::Packet(seen) => rules.packet(seen, is_old, &mut observe),
                         Item::Flow(record) => rules.flow(record, is_old, &mut observe),
                         Item::Half(half) => rules.half(half, is_old, &mut observe),
-                        Item::Observation(_) | Item::Nothing => {}
+                        Item::Aside(aside) if asides.len() < MOST_ASIDES => asides.push(aside),
+                        Item::Observation(_) | Item::Aside(_) | Item::Nothing => {}
                     }
                     true
                 };
@@ -174,10 +179,13 @@ pub fn read(
         tell(Fault::NothingOfUse { name: first.to_string() });
     }
     summary.faults = faults;
+    summary.asides = asides;
     summary.observations = observations;
     Ok(summary)
 }
 
+/// Asides that are kept; nobody acknowledges so many remotes.
+const MOST_ASIDES: usize = 100_000;
 /// Frames between two words of progress.
 const STEP: u64 = 1 << 14;
 
@@ -269,7 +277,7 @@ fn header(item: &Item) -> Option<Header> {
         Item::Packet(seen) => Some(seen.header),
         Item::Flow(record) => Some(record.opening()),
         Item::Half(half) => Some(flow::header(half)),
-        Item::Observation(_) | Item::Nothing => None,
+        Item::Observation(_) | Item::Aside(_) | Item::Nothing => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! In: observations become rows.
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, params};
 
 use super::{Store, WriteError};
 use crate::observation::{Answer, Contact, Observation, Probe};
@@ -8,31 +8,45 @@ use crate::observation::{Answer, Contact, Observation, Probe};
 impl Store {
     /// Writes all of them in one transaction, or none.
     pub fn append(&mut self, observations: &[Observation]) -> Result<(), WriteError> {
-        write(&mut self.connection, observations).map_err(|error| WriteError::new(&self.path, error))
+        let write = |connection: &mut Connection| {
+            let transaction = connection.transaction()?;
+            observations.iter().try_for_each(|observation| write(&transaction, observation, Counting::Add))?;
+            transaction.commit()
+        };
+        write(&mut self.connection).map_err(|error| WriteError::new(&self.path, error))
     }
 }
 
-fn write(connection: &mut Connection, observations: &[Observation]) -> rusqlite::Result<()> {
-    let transaction = connection.transaction()?;
-    for observation in observations {
-        match observation {
-            Observation::Contact(contact) => write_contact(&transaction, contact)?,
-            Observation::Probe(probe) => write_probe(&transaction, probe)?,
-            Observation::Answer(answer) => write_answer(&transaction, answer)?,
-        }
+/// What becomes of the counts of two rows that are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counting {
+    /// They add up: each event is told once.
+    Add,
+    /// What was told of the same time may have been told before: the larger count stays, and only
+    /// contacts of different times add up. A sum is then too low at worst, whatever is imported
+    /// twice.
+    Once,
+}
+
+/// Writes one observation into a transaction.
+pub(super) fn write(connection: &Connection, observation: &Observation, counting: Counting) -> rusqlite::Result<()> {
+    match observation {
+        Observation::Contact(contact) => write_contact(connection, contact, counting),
+        Observation::Probe(probe) => write_probe(connection, probe, counting),
+        Observation::Answer(answer) => write_answer(connection, answer),
     }
-    transaction.commit()
 }
 
 /// Of what a contact says beyond its times, the latest word counts; silence is no word.
-fn write_contact(transaction: &Transaction<'_>, contact: &Contact) -> rusqlite::Result<()> {
-    let mut statement = transaction.prepare_cached(
+fn write_contact(connection: &Connection, contact: &Contact, counting: Counting) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
         "INSERT INTO contacts (local, remote, proto, port, first, last, count, local_port, name, device)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT DO UPDATE SET
+            count = iif(?11 OR excluded.first > last OR excluded.last < first,
+                        count + excluded.count, max(count, excluded.count)),
             first = min(first, excluded.first),
             last = max(last, excluded.last),
-            count = count + excluded.count,
             local_port = iif(excluded.last >= last, ifnull(excluded.local_port, local_port),
                                                     ifnull(local_port, excluded.local_port)),
             name = iif(excluded.last >= last, ifnull(excluded.name, name), ifnull(name, excluded.name)),
@@ -49,16 +63,24 @@ fn write_contact(transaction: &Transaction<'_>, contact: &Contact) -> rusqlite::
         contact.local_port,
         contact.name,
         contact.device,
+        counting == Counting::Add,
     ])?;
     Ok(())
 }
 
-fn write_probe(transaction: &Transaction<'_>, probe: &Probe) -> rusqlite::Result<()> {
-    let mut statement = transaction.prepare_cached(
+/// The settled word counts, and the first one on what it looked like.
+fn write_probe(connection: &Connection, probe: &Probe, counting: Counting) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
         "INSERT INTO probes (ts, source, target, kind, port, count, contacted_source, answered, settling, hop_limit,
                              source_port, icmp_id, icmp_seq, payload_len, payload_hash, window, tcp_options,
                              tcp_flags, flow_label, device)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
+         ON CONFLICT DO UPDATE SET
+            count = iif(?21, min(count + excluded.count, 4294967295), max(count, excluded.count)),
+            contacted_source = max(contacted_source, excluded.contacted_source),
+            answered = max(answered, excluded.answered),
+            settling = min(settling, excluded.settling),
+            device = ifnull(device, excluded.device)",
     )?;
     let traits = &probe.traits;
     statement.execute(params![
@@ -82,13 +104,14 @@ fn write_probe(transaction: &Transaction<'_>, probe: &Probe) -> rusqlite::Result
         traits.tcp_flags,
         traits.flow_label,
         probe.device,
+        counting == Counting::Add,
     ])?;
     Ok(())
 }
 
-fn write_answer(transaction: &Transaction<'_>, answer: &Answer) -> rusqlite::Result<()> {
-    let mut statement = transaction
-        .prepare_cached("INSERT INTO answers (ts, source, target, kind, port) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+fn write_answer(connection: &Connection, answer: &Answer) -> rusqlite::Result<()> {
+    let mut statement = connection
+        .prepare_cached("INSERT OR IGNORE INTO answers (ts, source, target, kind, port) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     statement.execute(params![
         answer.ts.0,
         answer.source.octets(),

@@ -7,11 +7,23 @@
 //! - [`open`]: the directory, its lock, its permissions
 //! - [`schema`]: the tables, and how an older file becomes a newer one
 //! - [`append`], [`replay`], [`prune`]: in, out, and away
+//! - [`read`]: for queries, beside the writer and without the lock
+//! - [`forget`]: away for good, from the bytes of the files too
+//! - [`import`], [`export`]: in out of files, and out into files while a sensor writes
+//! - [`acks`], [`key`]: acknowledged remotes, and names for devices
 //! - [`writer`]: the thread that writes, and never makes its caller wait
 
+mod acks;
 mod append;
+#[cfg(test)]
+mod diary_tests;
+mod export;
+mod forget;
+mod import;
+mod key;
 mod open;
 mod prune;
+mod read;
 mod replay;
 mod schema;
 #[cfg(test)]
@@ -24,9 +36,21 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 
+use crate::time::Span;
+pub use export::{Export, ExportError, Snapshot};
+pub use import::{ImportSettings, Imported, Importer};
+pub use key::DeviceKey;
 pub use open::OpenError;
+pub use read::{Reader, Summary as Holdings};
 pub use replay::ReplayError;
-pub use writer::{Counters, Settings, Summary, Writer};
+pub use writer::{Counters, Handle, Settings, Summary, Writer};
+
+/// Where the diary is unless told otherwise.
+pub const DEFAULT_DIR: &str = "/var/lib/tattler";
+/// How long it is kept unless told otherwise.
+pub const RETENTION: Span = Span::from_days(38);
+/// Bytes that it takes at most unless told otherwise: 1 GiB.
+pub const MOST_BYTES: u64 = 1 << 30;
 
 /// The database of one state directory, and the exclusive right to it.
 pub struct Store {
@@ -50,7 +74,8 @@ impl Store {
     }
 }
 
-/// Why the store could not be changed. The change has not happened, not even in part.
+/// Why the store could not be changed. The change has not happened, not even in part, unless the
+/// variant says so.
 #[derive(Debug, Error)]
 pub enum WriteError {
     /// Nothing can be written until there is room.
@@ -62,6 +87,14 @@ pub enum WriteError {
     /// Writing on makes it worse.
     #[error("{} is damaged ({source}); stop the sensor and move it out of the way", path.display())]
     Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// What was to be forgotten is deleted, and the files could not be written anew.
+    #[error("deleted, but traces are left in {}: {source}; do it once more when there is room and no export runs", path.display())]
+    Traces {
         /// The database.
         path: PathBuf,
         /// What SQLite said.

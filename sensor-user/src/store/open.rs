@@ -28,8 +28,8 @@ pub enum OpenError {
         /// The state directory.
         dir: PathBuf,
     },
-    /// Another sensor is at work there.
-    #[error("the state directory {} is in use by another sensor{holder}; stop it, or name another with --state", dir.display())]
+    /// Another sensor, or an import, is at work there.
+    #[error("the state directory {} is in use by another tattler{holder}; stop it, or name another with --state", dir.display())]
     InUse {
         /// The state directory.
         dir: PathBuf,
@@ -43,6 +43,12 @@ pub enum OpenError {
         path: PathBuf,
         /// Its version.
         found: i64,
+    },
+    /// There is nothing to read.
+    #[error("there is no database in {}; name the sensor's state directory with --state", dir.display())]
+    Nothing {
+        /// The state directory.
+        dir: PathBuf,
     },
     /// Not a database, or not any more.
     #[error("{} is damaged ({source}); move it out of the way to begin anew", path.display())]
@@ -161,6 +167,8 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
     // read and written over and over. Taken only as far as the file is large.
     connection.pragma_update(None, "cache_size", -(32 << 10)).map_err(failed)?;
     connection.pragma_update(None, "wal_autocheckpoint", 4_000).map_err(failed)?;
+    // What is deleted is overwritten: a diary that forgets does not leave its pages lying about.
+    connection.pragma_update(None, "secure_delete", true).map_err(failed)?;
     // A large batch must not leave a large log behind.
     connection.pragma_update(None, "journal_size_limit", 16 << 20).map_err(failed)?;
     schema::migrate(&mut connection).map_err(failed)?;

@@ -1,4 +1,6 @@
-//! Away: what is older than the retention.
+//! Away: what is older than the retention, and the oldest of what is too much.
+
+use rusqlite::Connection;
 
 use super::{Store, WriteError};
 use crate::time::Time;
@@ -7,9 +9,21 @@ use crate::time::Time;
 const STATEMENTS: [&str; 3] = [
     "DELETE FROM contacts WHERE (local, remote, proto, port) IN
         (SELECT local, remote, proto, port FROM contacts WHERE last < ?1 LIMIT ?2)",
-    "DELETE FROM probes WHERE id IN (SELECT id FROM probes WHERE ts < ?1 LIMIT ?2)",
-    "DELETE FROM answers WHERE id IN (SELECT id FROM answers WHERE ts < ?1 LIMIT ?2)",
+    "DELETE FROM probes WHERE (ts, source, target, kind, port) IN
+        (SELECT ts, source, target, kind, port FROM probes WHERE ts < ?1 LIMIT ?2)",
+    "DELETE FROM answers WHERE (ts, source, target, kind, port) IN
+        (SELECT ts, source, target, kind, port FROM answers WHERE ts < ?1 LIMIT ?2)",
 ];
+
+/// The time of the row that ?1 others are older than, in each table.
+const NTH: [&str; 3] = [
+    "SELECT last FROM contacts ORDER BY last LIMIT 1 OFFSET ?1",
+    "SELECT ts FROM probes ORDER BY ts LIMIT 1 OFFSET ?1",
+    "SELECT ts FROM answers ORDER BY ts LIMIT 1 OFFSET ?1",
+];
+
+/// Pages that are given back to the file system in one go.
+const VACUUM_PAGES: u32 = 1_000;
 
 impl Store {
     /// Deletes contacts last seen, and probes and answers seen, before a time; says how many rows.
@@ -26,11 +40,69 @@ impl Store {
     /// As [`Store::prune`], but only some rows of each table, so that a writer gets on with its
     /// queue in between. 0 if nothing is left to delete.
     pub fn prune_some(&mut self, before: Time, rows: u32) -> Result<u64, WriteError> {
-        let mut total = 0;
-        for sql in STATEMENTS {
-            let deleted = self.connection.prepare_cached(sql).and_then(|mut s| s.execute((before.0, rows)));
-            total += deleted.map_err(|error| WriteError::new(&self.path, error))? as u64;
-        }
-        Ok(total)
+        let deleted = prune(&self.connection, before, rows).and_then(|deleted| {
+            give_back(&self.connection)?;
+            Ok(deleted)
+        });
+        deleted.map_err(|error| WriteError::new(&self.path, error))
     }
+
+    /// Bytes of the database that rows take; what is free inside it, and the write-ahead log, are
+    /// left out.
+    pub fn used(&self) -> Result<u64, WriteError> {
+        used(&self.connection).map_err(|error| WriteError::new(&self.path, error))
+    }
+
+    /// Deletes some of the oldest rows, whatever they tell, if all of them take more than `most`
+    /// bytes. 0 if they do not.
+    pub fn shrink_some(&mut self, most: u64, rows: u32) -> Result<u64, WriteError> {
+        shrink(&self.connection, most, rows).map_err(|error| WriteError::new(&self.path, error))
+    }
+}
+
+fn prune(connection: &Connection, before: Time, rows: u32) -> rusqlite::Result<u64> {
+    let mut total = 0;
+    for sql in STATEMENTS {
+        total += connection.prepare_cached(sql)?.execute((before.0, rows))? as u64;
+    }
+    Ok(total)
+}
+
+fn used(connection: &Connection) -> rusqlite::Result<u64> {
+    let figure = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (pages, free, size) = (figure("page_count")?, figure("freelist_count")?, figure("page_size")?);
+    Ok(u64::try_from((pages - free) * size).unwrap_or(0))
+}
+
+fn shrink(connection: &Connection, most: u64, rows: u32) -> rusqlite::Result<u64> {
+    if used(connection)? <= most {
+        return Ok(0);
+    }
+    // Among the tables, the one whose oldest rows are oldest sets the time.
+    let mut times = Vec::new();
+    for sql in NTH {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut found = statement.query([rows])?;
+        if let Some(row) = found.next()? {
+            times.push(row.get::<_, i64>(0)?);
+        }
+    }
+    // Fewer rows than that in every table: the rest of what is there is all that can go.
+    let before = times.into_iter().min().unwrap_or(i64::MAX);
+    let mut deleted = prune(connection, Time(before), rows)?;
+    if deleted == 0 {
+        // All of them at the same time.
+        deleted = prune(connection, Time(before.saturating_add(1)), rows)?;
+    }
+    give_back(connection)?;
+    Ok(deleted)
+}
+
+/// Free pages at the end of the file, back to the file system: some, so that it takes no time.
+fn give_back(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
+    // A step for each page.
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
 }

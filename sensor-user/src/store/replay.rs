@@ -1,7 +1,7 @@
 //! Out: rows become observations again, in order of time.
 
 use std::net::Ipv6Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Row};
 use sensor_common::{Kind, Proto};
@@ -37,19 +37,24 @@ impl Store {
     /// come merged, and begin where they began, be that before `since`. At the same time contacts
     /// come before probes, and probes before answers, as cause and effect do.
     pub fn replay(&self, since: Time, give: &mut dyn FnMut(Observation)) -> Result<(), ReplayError> {
-        read(&self.connection, since, give).map_err(|source| {
-            let path = self.path.clone();
-            let undecoded = source.sqlite_error_code().is_none();
-            if undecoded || is_damage(&source) {
-                ReplayError::Damaged { path, source }
-            } else {
-                ReplayError::Failed { path, source }
-            }
-        })
+        read(&self.connection, since, give).map_err(|source| ReplayError::new(&self.path, source))
     }
 }
 
-fn read(connection: &Connection, since: Time, give: &mut dyn FnMut(Observation)) -> rusqlite::Result<()> {
+impl ReplayError {
+    pub(super) fn new(path: &Path, source: rusqlite::Error) -> ReplayError {
+        let path = path.to_owned();
+        let undecoded = source.sqlite_error_code().is_none();
+        if undecoded || is_damage(&source) {
+            ReplayError::Damaged { path, source }
+        } else {
+            ReplayError::Failed { path, source }
+        }
+    }
+}
+
+/// As [`Store::replay`], over any connection.
+pub(super) fn read(connection: &Connection, since: Time, give: &mut dyn FnMut(Observation)) -> rusqlite::Result<()> {
     // Named columns are found once for each row; so the decoders below go by position.
     let mut contacts = connection.prepare(
         "SELECT first, last, local, remote, proto, port, local_port, count, name, device
@@ -58,10 +63,11 @@ fn read(connection: &Connection, since: Time, give: &mut dyn FnMut(Observation))
     let mut probes = connection.prepare(
         "SELECT ts, source, target, kind, port, count, hop_limit, source_port, icmp_id, icmp_seq, payload_len,
                 payload_hash, window, tcp_options, tcp_flags, flow_label, contacted_source, answered, settling, device
-         FROM probes WHERE ts >= ?1 ORDER BY ts, id",
+         FROM probes WHERE ts >= ?1 ORDER BY ts, source, target, kind, port",
     )?;
-    let mut answers =
-        connection.prepare("SELECT ts, source, target, kind, port FROM answers WHERE ts >= ?1 ORDER BY ts, id")?;
+    let mut answers = connection.prepare(
+        "SELECT ts, source, target, kind, port FROM answers WHERE ts >= ?1 ORDER BY ts, source, target, kind, port",
+    )?;
 
     let mut contacts = contacts.query_map([since.0], contact)?;
     let mut probes = probes.query_map([since.0], probe)?;
@@ -86,7 +92,7 @@ fn read(connection: &Connection, since: Time, give: &mut dyn FnMut(Observation))
     Ok(())
 }
 
-fn contact(row: &Row<'_>) -> rusqlite::Result<Observation> {
+pub(super) fn contact(row: &Row<'_>) -> rusqlite::Result<Observation> {
     Ok(Observation::Contact(Contact {
         ts: Time(row.get(0)?),
         last: Time(row.get(1)?),
@@ -101,7 +107,7 @@ fn contact(row: &Row<'_>) -> rusqlite::Result<Observation> {
     }))
 }
 
-fn probe(row: &Row<'_>) -> rusqlite::Result<Observation> {
+pub(super) fn probe(row: &Row<'_>) -> rusqlite::Result<Observation> {
     Ok(Observation::Probe(Probe {
         ts: Time(row.get(0)?),
         source: address(row, 1)?,
@@ -128,7 +134,7 @@ fn probe(row: &Row<'_>) -> rusqlite::Result<Observation> {
     }))
 }
 
-fn answer(row: &Row<'_>) -> rusqlite::Result<Observation> {
+pub(super) fn answer(row: &Row<'_>) -> rusqlite::Result<Observation> {
     Ok(Observation::Answer(Answer {
         ts: Time(row.get(0)?),
         source: address(row, 1)?,

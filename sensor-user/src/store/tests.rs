@@ -94,11 +94,12 @@ prop_compose! {
     }
 }
 
-/// What should come out: contacts merged, all in order of time, equal times in order of kind.
+/// What should come out: contacts merged, and what was seen at the same time of the same kind; all in
+/// order of time, equal times in order of kind.
 fn expected(sent: &[Observation], since: i64) -> Vec<Observation> {
     let mut contacts = BTreeMap::new();
-    let mut probes = Vec::new();
-    let mut answers = Vec::new();
+    let mut probes: BTreeMap<_, Probe> = BTreeMap::new();
+    let mut answers = BTreeMap::new();
     for observation in sent {
         match observation {
             Observation::Contact(c) => {
@@ -106,12 +107,29 @@ fn expected(sent: &[Observation], since: i64) -> Vec<Observation> {
                 let merged = contacts.get(&key).map_or_else(|| c.clone(), |old| merge(old, c));
                 contacts.insert(key, merged);
             }
-            Observation::Probe(_) => probes.push(observation.clone()),
-            Observation::Answer(_) => answers.push(observation.clone()),
+            Observation::Probe(p) => {
+                let key = (p.ts, p.source, p.target, p.kind as u8, p.port);
+                let merged = probes.get(&key).map_or_else(
+                    || p.clone(),
+                    |old| Probe {
+                        count: old.count.saturating_add(p.count),
+                        contacted_source: old.contacted_source || p.contacted_source,
+                        answered: old.answered || p.answered,
+                        settling: old.settling && p.settling,
+                        device: old.device.clone().or(p.device.clone()),
+                        ..old.clone()
+                    },
+                );
+                probes.insert(key, merged);
+            }
+            Observation::Answer(a) => {
+                answers.insert((a.ts, a.source, a.target, a.kind as u8, a.port), a.clone());
+            }
         }
     }
     let contacts = contacts.into_values().filter(|c| c.last >= Time(since)).map(Observation::Contact);
-    let others = probes.into_iter().chain(answers).filter(|o| o.ts() >= Time(since));
+    let probes = probes.into_values().map(Observation::Probe);
+    let others = probes.chain(answers.into_values().map(Observation::Answer)).filter(|o| o.ts() >= Time(since));
     let mut all: Vec<_> = contacts.chain(others).collect();
     all.sort_by_key(Observation::ts);
     all
@@ -198,7 +216,7 @@ fn a_second_sensor_on_the_same_directory_is_refused_until_the_first_is_gone() {
     assert_eq!(
         refusal(dir.path()),
         format!(
-            "the state directory {} is in use by another sensor (process {}); stop it, or name another with --state",
+            "the state directory {} is in use by another tattler (process {}); stop it, or name another with --state",
             path.display(),
             std::process::id()
         )
@@ -212,7 +230,7 @@ fn a_newer_schema_is_refused_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     drop(Store::open(dir.path()).unwrap());
     connection(dir.path()).pragma_update(None, "user_version", 7).unwrap();
-    assert!(refusal(dir.path()).contains("tattler.db has schema version 7, this tattler knows up to 1"));
+    assert!(refusal(dir.path()).contains("tattler.db has schema version 7, this tattler knows up to 2"));
     assert_eq!(schema::version(&connection(dir.path())).unwrap(), 7);
 }
 

@@ -28,6 +28,8 @@ pub struct Settings {
     pub capacity: u64,
     /// What is older is deleted, at start and every hour.
     pub retention: Span,
+    /// Bytes that rows may take; of what is more, the oldest are deleted.
+    pub most_bytes: u64,
     /// The wall clock, which retention goes by.
     pub clock: fn() -> Time,
 }
@@ -37,7 +39,8 @@ impl Default for Settings {
         Settings {
             latency: Duration::from_millis(500),
             capacity: 100_000,
-            retention: Span::from_days(38),
+            retention: super::RETENTION,
+            most_bytes: super::MOST_BYTES,
             clock: || {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Time(since.as_micros() as i64)
@@ -53,6 +56,7 @@ pub struct Counters {
     lost: AtomicU64,
     queued: AtomicU64,
     pruned: AtomicU64,
+    crowded_out: AtomicU64,
     bytes: AtomicU64,
     failure: Mutex<Option<String>>,
 }
@@ -80,6 +84,12 @@ impl Counters {
     #[must_use]
     pub fn pruned(&self) -> u64 {
         self.pruned.load(Relaxed)
+    }
+
+    /// Rows deleted because there were too many.
+    #[must_use]
+    pub fn crowded_out(&self) -> u64 {
+        self.crowded_out.load(Relaxed)
     }
 
     /// Bytes on disk after the latest write.
@@ -111,10 +121,40 @@ pub struct Summary {
     pub failure: Option<String>,
 }
 
+/// What the thread is told.
+enum Message {
+    Write(Vec<Observation>),
+    /// Once all that was sent before is written, or why it can't be.
+    Do(Box<dyn FnOnce(Result<&mut Store, String>) + Send>),
+    End,
+}
+
+/// A way to the store that others may keep: what they ask for is done between two writes.
+#[derive(Clone)]
+pub struct Handle(Sender<Message>);
+
+impl Handle {
+    /// Lets the thread do something with the store, and waits for it. What was sent before is in the
+    /// store by then.
+    ///
+    /// # Errors
+    /// One line: what was sent before can't be written, or the thread has ended.
+    pub fn with<T: Send + 'static>(&self, action: impl FnOnce(&mut Store) -> T + Send + 'static) -> Result<T, String> {
+        let (sender, receiver) = channel();
+        let work = move |store: Result<&mut Store, String>| {
+            // Who asked may have gone.
+            let _ = sender.send(store.map(action));
+        };
+        let ended = || "the sensor is stopping".to_owned();
+        self.0.send(Message::Do(Box::new(work))).map_err(|_| ended())?;
+        receiver.recv().map_err(|_| ended())?
+    }
+}
+
 /// The handle to the thread. Dropping it writes what is queued, as [`Writer::finish`] does.
 pub struct Writer {
     /// `None` once it is to end.
-    sender: Option<Sender<Vec<Observation>>>,
+    sender: Option<Sender<Message>>,
     thread: Option<JoinHandle<()>>,
     counters: Arc<Counters>,
     capacity: u64,
@@ -126,7 +166,7 @@ impl Writer {
         let counters = Arc::new(Counters::default());
         counters.bytes.store(store.size(), Relaxed);
         let (sender, receiver) = channel();
-        let task = Task { store, counters: Arc::clone(&counters), settings, pending: Vec::new() };
+        let task = Task { store, counters: Arc::clone(&counters), settings, pending: Vec::new(), too_large: false };
         let thread = thread::Builder::new().name("store".into()).spawn(move || task.run(&receiver))?;
         Ok(Writer { sender: Some(sender), thread: Some(thread), counters, capacity: settings.capacity })
     }
@@ -137,6 +177,12 @@ impl Writer {
         Arc::clone(&self.counters)
     }
 
+    /// A way to the store for others.
+    #[must_use]
+    pub fn handle(&self) -> Option<Handle> {
+        self.sender.clone().map(Handle)
+    }
+
     /// Queues a batch whole, or counts it as lost if there is no room. Never waits.
     pub fn send(&self, batch: Vec<Observation>) {
         let (counters, len) = (&self.counters, batch.len() as u64);
@@ -144,7 +190,8 @@ impl Writer {
             return;
         }
         let queued = counters.queued.fetch_add(len, Relaxed);
-        let taken = queued + len <= self.capacity && self.sender.as_ref().is_some_and(|s| s.send(batch).is_ok());
+        let taken = queued + len <= self.capacity
+            && self.sender.as_ref().is_some_and(|s| s.send(Message::Write(batch)).is_ok());
         if !taken {
             counters.queued.fetch_sub(len, Relaxed);
             counters.lost.fetch_add(len, Relaxed);
@@ -159,7 +206,10 @@ impl Writer {
     }
 
     fn join(&mut self) {
-        self.sender = None;
+        // Others may hold a handle, so that hanging up is not enough.
+        if let Some(sender) = self.sender.take() {
+            let _ = sender.send(Message::End); // It fails if the thread died, which is seen below.
+        }
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             let queued = self.counters.queued.swap(0, Relaxed);
             self.counters.lost.fetch_add(queued, Relaxed);
@@ -180,28 +230,43 @@ struct Task {
     settings: Settings,
     /// Taken from the channel and not yet written; still counted as queued.
     pending: Vec<Observation>,
+    /// As of the latest write.
+    too_large: bool,
 }
 
 impl Task {
-    fn run(mut self, receiver: &Receiver<Vec<Observation>>) {
+    fn run(mut self, receiver: &Receiver<Message>) {
         let mut prune_at = Instant::now();
         // When what is pending has to be written; looked at only while something is.
         let mut write_at = prune_at;
         loop {
             let wake = if self.pending.is_empty() { prune_at } else { write_at.min(prune_at) };
             match receiver.recv_timeout(wake.saturating_duration_since(Instant::now())) {
-                Ok(batch) => {
+                Ok(Message::Do(work)) => {
+                    if self.write() {
+                        work(Ok(&mut self.store));
+                        self.counters.bytes.store(self.store.size(), Relaxed);
+                    } else {
+                        work(Err(self.counters.failure().unwrap_or_default()));
+                        write_at = Instant::now() + self.settings.latency;
+                    }
+                }
+                Ok(Message::Write(batch)) => {
                     if self.pending.is_empty() {
                         write_at = Instant::now() + self.settings.latency;
                     }
                     self.pending.extend(batch);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+                Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
             }
             let healthy_and_many = self.pending.len() >= ENOUGH && self.counters.failure().is_none();
             if (healthy_and_many || Instant::now() >= write_at) && !self.write() {
                 write_at = Instant::now() + self.settings.latency;
+            }
+            // Growth does not wait for the hour.
+            if std::mem::take(&mut self.too_large) {
+                prune_at = Instant::now();
             }
             if Instant::now() >= prune_at && self.prune() {
                 prune_at = Instant::now() + PRUNE_EVERY;
@@ -212,6 +277,11 @@ impl Task {
             self.counters.queued.fetch_sub(lost, Relaxed);
             self.counters.lost.fetch_add(lost, Relaxed);
         }
+    }
+
+    /// Whether rows take more than they may.
+    fn is_too_large(&self) -> bool {
+        self.store.used().is_ok_and(|used| used > self.settings.most_bytes)
     }
 
     /// Whether nothing is pending any more.
@@ -226,6 +296,7 @@ impl Task {
                 self.counters.queued.fetch_sub(written, Relaxed);
                 self.counters.written.fetch_add(written, Relaxed);
                 self.counters.bytes.store(self.store.size(), Relaxed);
+                self.too_large = self.is_too_large();
                 if self.counters.set_failure(None).is_some() {
                     tracing::info!("the store can be written again");
                 }
@@ -244,12 +315,31 @@ impl Task {
     /// Whether that was all for now.
     fn prune(&mut self) -> bool {
         match self.store.prune_some((self.settings.clock)() - self.settings.retention, PRUNE_ROWS) {
+            Ok(0) => self.shrink(),
             Ok(rows) => {
                 self.counters.pruned.fetch_add(rows, Relaxed);
-                rows == 0
+                false
             }
             Err(error) => {
                 tracing::warn!("could not delete what is older than the retention: {error}");
+                true
+            }
+        }
+    }
+
+    /// Whether that was all for now.
+    fn shrink(&mut self) -> bool {
+        match self.store.shrink_some(self.settings.most_bytes, PRUNE_ROWS) {
+            Ok(rows) => {
+                if rows > 0 && self.counters.crowded_out.fetch_add(rows, Relaxed) == 0 {
+                    let most = self.settings.most_bytes;
+                    tracing::warn!("the store is larger than {most} bytes: the oldest rows are deleted");
+                }
+                self.counters.bytes.store(self.store.size(), Relaxed);
+                rows == 0
+            }
+            Err(error) => {
+                tracing::warn!("could not delete what is too much: {error}");
                 true
             }
         }

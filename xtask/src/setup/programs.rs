@@ -34,6 +34,7 @@ const PROGRAMS: &[Program] = &[
     program("nmap", "nmap", Group::Lab, "probes"),
     program("atk6-thcping6", "thc-ipv6", Group::Lab, "probes"),
     program("scan6", "ipv6toolkit", Group::Lab, "sweeps a prefix"),
+    service("nft", "nftables", "translates addresses"),
     service("radvd", "radvd", "announces the home prefix"),
     service("nginx", "nginx", "is the web sites"),
     service("chronyd", "chrony", "is the NTP pool, and its clients"),

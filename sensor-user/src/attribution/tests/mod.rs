@@ -1,3 +1,4 @@
+mod classes;
 mod simulate;
 
 use std::net::Ipv6Addr;

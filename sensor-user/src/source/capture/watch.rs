@@ -193,6 +193,7 @@ impl Watch {
         repeat.count = repeat.count.saturating_add(1);
         let due = rules::repeat_is_due(&repeat, hop_limit, now);
         repeat.hop_limit = hop_limit;
+        repeat.remote_port = flow.remote_port;
         let count = repeat.count.saturating_sub(repeat.told);
         if due {
             repeat.reported = now;

@@ -4,14 +4,15 @@ use serde::Deserialize;
 
 use sensor_common::{Kind, Proto};
 
+use super::aside::{self, Aside};
 use super::value::Value;
-use crate::observation::{Contact, Observation, Probe, Traits};
+use crate::observation::{Answer, Contact, Observation, Probe, Traits};
 
 /// Every key that means something. Others are ignored.
 #[derive(Deserialize)]
 #[serde(default)]
 #[derive(Default)]
-struct Line<'a> {
+pub(super) struct Line<'a> {
     #[serde(rename = "type", borrow)]
     kind_of_line: Value<'a>,
     #[serde(borrow)]
@@ -21,7 +22,7 @@ struct Line<'a> {
     #[serde(borrow)]
     local: Value<'a>,
     #[serde(borrow)]
-    remote: Value<'a>,
+    pub(super) remote: Value<'a>,
     #[serde(borrow)]
     proto: Value<'a>,
     #[serde(borrow)]
@@ -66,6 +67,23 @@ struct Line<'a> {
     answered: Value<'a>,
     #[serde(borrow)]
     settling: Value<'a>,
+    #[serde(borrow)]
+    pub(super) at: Value<'a>,
+    #[serde(borrow)]
+    pub(super) until: Value<'a>,
+    #[serde(borrow)]
+    pub(super) note: Value<'a>,
+    #[serde(borrow)]
+    pub(super) key: Value<'a>,
+}
+
+/// What a line holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// An observation.
+    Observation(Observation),
+    /// What a backup holds beside them.
+    Aside(Aside),
 }
 
 const U16: u64 = u16::MAX as u64;
@@ -73,11 +91,22 @@ const U32: u64 = u32::MAX as u64;
 /// Twenty bits.
 const FLOW_LABEL: u64 = 0xf_ffff;
 
+/// Reads a line that is an observation.
+///
+/// # Errors
+/// Why it is none, naming the key.
+pub fn parse(line: &[u8]) -> Result<Observation, String> {
+    match parse_any(line)? {
+        Parsed::Observation(observation) => Ok(observation),
+        Parsed::Aside(_) => Err("no observation".into()),
+    }
+}
+
 /// Reads a line.
 ///
 /// # Errors
-/// Why it is no observation, naming the key.
-pub fn parse(line: &[u8]) -> Result<Observation, String> {
+/// Why it holds nothing, naming the key.
+pub fn parse_any(line: &[u8]) -> Result<Parsed, String> {
     let text = std::str::from_utf8(line).map_err(|error| format!("no UTF-8 at byte {}", error.valid_up_to() + 1))?;
     // A byte order mark at the start of a file.
     let text = text.trim_start_matches('\u{feff}');
@@ -90,11 +119,15 @@ pub fn parse(line: &[u8]) -> Result<Observation, String> {
         let what = message.split(" at line ").next().unwrap_or_default();
         format!("column {}: {what}", error.column())
     })?;
-    match &line.kind_of_line {
-        Value::Text(text) if text == "contact" => contact(line).map(Observation::Contact),
-        Value::Text(text) if text == "probe" => probe(line).map(Observation::Probe),
-        other => other.name("type", "contact or probe", |_| None),
-    }
+    let observation = match &line.kind_of_line {
+        Value::Text(text) if text == "contact" => Observation::Contact(contact(line)?),
+        Value::Text(text) if text == "probe" => Observation::Probe(probe(line)?),
+        Value::Text(text) if text == "answer" => Observation::Answer(answer(&line)?),
+        Value::Text(text) if text == "ack" => return aside::ack(line).map(Parsed::Aside),
+        Value::Text(text) if text == "device-key" => return aside::device_key(&line).map(Parsed::Aside),
+        other => return other.name("type", "contact or probe, nor answer, ack or device-key", |_| None),
+    };
+    Ok(Parsed::Observation(observation))
 }
 
 fn contact(line: Line<'_>) -> Result<Contact, String> {
@@ -149,11 +182,22 @@ fn probe(line: Line<'_>) -> Result<Probe, String> {
     })
 }
 
+fn answer(line: &Line<'_>) -> Result<Answer, String> {
+    let kind = line.kind.name("kind", "echo, syn, udp or tcp-other", Kind::from_name)?;
+    Ok(Answer {
+        ts: line.ts.time("ts")?,
+        source: line.source.address("source")?,
+        target: line.target.address("target")?,
+        kind,
+        port: port(&line.port, kind.proto())?,
+    })
+}
+
 /// ICMPv6 has no ports, and what stands there is not looked at.
 fn port(value: &Value<'_>, proto: Proto) -> Result<u16, String> {
     if proto == Proto::Icmpv6 { Ok(0) } else { value.number("port", 0, U16) }
 }
 
-fn text(key: &str, value: Value<'_>) -> Result<Option<String>, String> {
+pub(super) fn text(key: &str, value: Value<'_>) -> Result<Option<String>, String> {
     value.optional(|value| value.text(key).map(Into::into))
 }

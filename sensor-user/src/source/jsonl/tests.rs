@@ -1,5 +1,6 @@
 use super::*;
-use crate::observation::{Answer, Contact, Observation, Probe, Traits};
+use crate::observation::{Contact, Observation, Probe, Traits};
+use crate::source::Fault;
 use crate::source::text::lines::LONGEST;
 use crate::source::text::{self, Clock, Counts, Dialect, Item, Sinks};
 use crate::time::Time;
@@ -12,18 +13,31 @@ const PROBE: &str = r#"{"type":"probe","ts":"2026-09-01T03:51:56.888Z","source":
 
 fn read_all(text: &[u8]) -> (Vec<Observation>, Vec<String>, Counts) {
     let (mut observations, mut told) = (Vec::new(), Vec::new());
-    let sinks = Sinks {
-        item: &mut |item, _| {
-            let Item::Observation(observation) = item else { panic!("{item:?}") };
-            observations.push(observation);
-            true
-        },
-        tell: &mut |fault| told.push(fault.to_string()),
-        step: &mut |_| {},
+    let (counts, asides) =
+        read_text(text, &mut |observation| observations.push(observation), &mut |fault| told.push(fault.to_string()));
+    assert_eq!(asides, []);
+    (observations, told, counts)
+}
+
+/// Reads a text; its asides are given back.
+pub(crate) fn read_text(
+    text: &[u8],
+    observe: &mut dyn FnMut(Observation),
+    tell: &mut dyn FnMut(Fault),
+) -> (Counts, Vec<Aside>) {
+    let mut asides = Vec::new();
+    let mut item = |item, _| {
+        match item {
+            Item::Observation(observation) => observe(observation),
+            Item::Aside(aside) => asides.push(aside),
+            item => panic!("{item:?}"),
+        }
+        true
     };
+    let sinks = Sinks { item: &mut item, tell, step: &mut |_| {} };
     let clock = Clock::new(jiff::tz::TimeZone::UTC, None, None, None);
     let counts = text::read("x", text, Dialect::JsonLines, clock, sinks).unwrap();
-    (observations, told, counts)
+    (counts, asides)
 }
 
 fn reason(line: &str) -> String {
@@ -94,7 +108,7 @@ fn a_reason_names_the_key_the_value_and_what_is_wanted() {
         (CONTACT, "proto", "\"sctp\"", "proto is \"sctp\", not tcp, udp or icmpv6"),
         (CONTACT, "ts", "\"yesterday\"", "ts is \"yesterday\", not a time as 2026-09-01T01:41:54.831Z"),
         (CONTACT, "last", "\"2026-09-01T01:41:54Z\"", "last is before ts"),
-        (CONTACT, "type", "\"answer\"", "type is \"answer\", not contact or probe"),
+        (CONTACT, "type", "\"scan\"", "type is \"scan\", not contact or probe, nor answer, ack or device-key"),
         (CONTACT, "type", "null", "type is missing"),
         (CONTACT, "name", "[1]", "name is a list, not a text"),
         (PROBE, "kind", "\"ack\"", "kind is \"ack\", not echo, syn, udp or tcp-other"),
@@ -148,10 +162,34 @@ fn nothing_at_all_is_told() {
 }
 
 #[test]
-fn an_answer_has_no_line_of_its_own() {
-    let (source, target) = ("2a00::1".parse().unwrap(), "2001:db8::1".parse().unwrap());
-    let answer = Answer { ts: Time(0), source, target, kind: Kind::Syn, port: 22 };
-    assert_eq!(to_json_line(&Observation::Answer(answer)), None);
+fn answers_acknowledgements_and_keys_of_a_backup_are_read_as_they_are_written() {
+    let answer = r#"{"type":"answer","ts":"2026-09-01T03:51:56.888123Z","source":"2a00::1","target":"2001:db8::1","kind":"syn","port":22}"#;
+    let echo =
+        r#"{"type":"answer","ts":"2026-09-01T03:51:56.888Z","source":"2a00::1","target":"2001:db8::1","kind":"echo"}"#;
+    for line in [answer, echo] {
+        let observation = parse(line.as_bytes()).unwrap();
+        assert!(matches!(observation, Observation::Answer(_)), "{observation:?}");
+        assert_eq!(to_json_line(&observation).unwrap(), line);
+    }
+    let ack = r#"{"type":"ack","remote":"2a05::/32","at":"2026-09-01T03:51:56.888123Z","until":"2026-10-01T00:00:00.000Z","note":"our own monitor"}"#;
+    let bare = r#"{"type":"ack","remote":"2a05::53/128","at":"2026-09-01T03:51:56.888Z"}"#;
+    let key = format!(r#"{{"type":"device-key","key":"{}"}}"#, "0f".repeat(32));
+    let (_, asides) = read_text([ack, bare, &key].join("\n").as_bytes(), &mut |one| panic!("{one:?}"), &mut |fault| {
+        panic!("{fault}")
+    });
+    assert_eq!(asides.len(), 3);
+    let written: Vec<_> = asides.iter().map(|aside| aside_to_json_line(aside).unwrap()).collect();
+    assert_eq!(written, [ack, bare, &key]);
+    assert_eq!(asides[2], Aside::DeviceKey([0x0f; 32]));
+    for (line, said) in [
+        (with(ack, "remote", "\"here\""), "remote is \"here\", not an IPv6 address or a prefix"),
+        (with(&key, "key", "\"0f\""), "key is no 64 hexadecimal digits"),
+        (with(&key, "key", &format!("\"{}\"", "é".repeat(32))), "key is no 64 hexadecimal digits"),
+        (without(&key, "key"), "key is missing"),
+    ] {
+        let (_, told, lines) = read_all(line.as_bytes());
+        assert_eq!((told[0].as_str(), lines.bad), (format!("x:1: {said}: line skipped").as_str(), 1));
+    }
 }
 
 fn time() -> impl Strategy<Value = Time> {

@@ -4,17 +4,17 @@ use serde::Serialize;
 
 use sensor_common::Proto;
 
-use crate::observation::{Contact, Observation, Probe};
+use crate::observation::{Answer, Contact, Observation, Probe};
 use crate::time::Time;
 
-/// The contract's line for an observation, without a line's end. `None` for an answer: the format
-/// tells it in the probe that it answers.
+/// The line for an observation, without a line's end; that of an answer is for backups, elsewhere
+/// `answered` in the probe tells it.
 #[must_use]
 pub fn to_json_line(observation: &Observation) -> Option<String> {
     let line = match observation {
         Observation::Contact(contact) => serde_json::to_string(&ContactLine::from(contact)),
         Observation::Probe(probe) => serde_json::to_string(&ProbeLine::from(probe)),
-        Observation::Answer(_) => return None,
+        Observation::Answer(answer) => serde_json::to_string(&AnswerLine::from(answer)),
     };
     line.ok()
 }
@@ -128,8 +128,32 @@ impl<'a> From<&'a Probe> for ProbeLine<'a> {
     }
 }
 
+#[derive(Serialize)]
+struct AnswerLine {
+    r#type: &'static str,
+    ts: Micros,
+    source: std::net::Ipv6Addr,
+    target: std::net::Ipv6Addr,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+}
+
+impl From<&Answer> for AnswerLine {
+    fn from(answer: &Answer) -> Self {
+        AnswerLine {
+            r#type: "answer",
+            ts: Micros(answer.ts),
+            source: answer.source,
+            target: answer.target,
+            kind: answer.kind.as_str(),
+            port: (answer.kind.proto() != Proto::Icmpv6).then_some(answer.port),
+        }
+    }
+}
+
 /// A time in full: milliseconds as elsewhere, microseconds where there are any.
-struct Micros(Time);
+pub(super) struct Micros(pub(super) Time);
 
 impl Serialize for Micros {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

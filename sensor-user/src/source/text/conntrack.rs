@@ -61,8 +61,10 @@ pub(super) fn parse(line: &[u8], clock: &Clock) -> Result<Item, String> {
             b"sport" => of.src_port = port(value).ok_or_else(wrong)?,
             b"dport" => of.dst_port = port(value).ok_or_else(wrong)?,
             b"type" if side == Some(0) => echo = Some(decimal(value).ok_or_else(wrong)?),
-            b"id" if proto == b"icmpv6" => {
-                (of.src_port, of.dst_port) = (port(value).ok_or_else(wrong)?, port(value).ok_or_else(wrong)?)
+            // Behind the second direction `-o id` puts another, of the entry itself.
+            b"id" if proto == b"icmpv6" && (side == Some(0) || of.src_port == 0 && port(value).is_some()) => {
+                of.src_port = port(value).ok_or_else(wrong)?;
+                of.dst_port = of.src_port;
             }
             _ => {}
         }

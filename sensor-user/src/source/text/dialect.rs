@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use super::{Item, conntrack, eve, kernel, nfdump, zeek};
-use crate::source::jsonl;
+use crate::source::jsonl::{Parsed, parse_any};
 
 /// A dialect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -106,11 +106,13 @@ impl Reader {
             return Err(format!("JSON in a {}", self.dialect.as_str()));
         }
         match self.dialect {
-            Dialect::JsonLines => {
-                let observation = jsonl::parse(line)?;
-                self.clock.check(observation.ts())?;
-                Ok(Item::Observation(observation))
-            }
+            Dialect::JsonLines => match parse_any(line)? {
+                Parsed::Observation(observation) => {
+                    self.clock.check(observation.ts())?;
+                    Ok(Item::Observation(observation))
+                }
+                Parsed::Aside(aside) => Ok(Item::Aside(aside)),
+            },
             Dialect::Kernel => kernel::parse(line, &mut self.clock),
             Dialect::Conntrack => conntrack::parse(line, &self.clock),
             Dialect::Zeek => self.zeek.parse(line, &self.clock),

@@ -28,6 +28,7 @@ pub use dialect::Dialect;
 pub use read::{Counts, Sinks, read};
 
 use super::flow::{Half, Record};
+use super::jsonl::Aside;
 use crate::observation::{Observation, Traits};
 use crate::time::Time;
 
@@ -36,6 +37,8 @@ use crate::time::Time;
 pub enum Item {
     /// An observation as it stands.
     Observation(Observation),
+    /// What a backup holds beside observations.
+    Aside(Aside),
     /// A packet, for the rules.
     Packet(Seen),
     /// Both directions of an exchange.

@@ -1,0 +1,58 @@
+//! Acknowledged remotes: suspects that somebody has seen, and does not want to see every day.
+
+use ipnet::Ipv6Net;
+use serde::{Deserialize, Serialize};
+
+use crate::report::{Candidate, Report};
+use crate::time::Time;
+
+/// The longest note that is kept, in bytes.
+pub const LONGEST_NOTE: usize = 1_024;
+
+/// A remote, or a prefix of them, that was acknowledged. Nothing about it is deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack {
+    /// What.
+    pub remote: Ipv6Net,
+    /// When it was acknowledged.
+    pub at: Time,
+    /// Until when that counts; `None`: until it is undone.
+    pub until: Option<Time>,
+    /// Why, in the user's words.
+    pub note: Option<String>,
+}
+
+impl Ack {
+    /// Whether it still counts.
+    #[must_use]
+    pub fn holds(&self, now: Time) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+
+    fn covers(&self, candidate: &Candidate) -> bool {
+        let members = &candidate.members;
+        self.remote.contains(&candidate.prefix)
+            || !members.is_empty() && members.iter().all(|member| self.remote.contains(member))
+    }
+}
+
+/// What a candidate of a report says of its acknowledgement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acked {
+    /// Until when; null: until it is undone.
+    pub until: Option<Time>,
+    /// Why; null if nobody said.
+    pub note: Option<String>,
+    /// Since when.
+    pub at: Time,
+}
+
+/// Marks the candidates of a report that are acknowledged now. Of several, the longest prefix has
+/// its say.
+pub fn mark(report: &mut Report, acks: &[Ack], now: Time) {
+    for candidate in &mut report.candidates {
+        let covering = acks.iter().filter(|ack| ack.holds(now) && ack.covers(candidate));
+        let ack = covering.max_by_key(|ack| ack.remote.prefix_len());
+        candidate.acked = ack.map(|Ack { until, note, at, .. }| Acked { until: *until, note: note.clone(), at: *at });
+    }
+}

@@ -1,0 +1,198 @@
+//! Which device a local belongs to, by the neighbour table.
+//!
+//! A neighbour often becomes known a moment after the first contact of its address, when the answer
+//! is delivered. So the latest contact of each local without a device is kept, and told again, as a
+//! refresh, once the device is known.
+
+use std::collections::{HashMap, HashSet};
+use std::net::Ipv6Addr;
+
+use crate::netlink::Neighbour;
+use crate::observation::{Contact, Observation};
+
+/// The name of the device that the sensor runs on.
+pub const SELF: &str = "self";
+/// Addresses in each half of the cache; 100 bytes each.
+const KEPT: usize = 8_192;
+/// Contacts that wait for a device.
+const WAITING: usize = 1_024;
+
+/// What makes a device's name of its MAC address.
+pub type Name = Box<dyn Fn([u8; 6]) -> String + Send>;
+
+/// Devices by address. What was learned or asked for longest ago is forgotten first.
+pub struct Devices {
+    name: Name,
+    own: HashSet<Ipv6Addr>,
+    young: HashMap<Ipv6Addr, String>,
+    old: HashMap<Ipv6Addr, String>,
+    waiting: HashMap<Ipv6Addr, Contact>,
+}
+
+impl Devices {
+    /// Knows nobody yet.
+    #[must_use]
+    pub fn new(name: Name) -> Devices {
+        Devices { name, own: HashSet::new(), young: HashMap::new(), old: HashMap::new(), waiting: HashMap::new() }
+    }
+
+    /// The addresses of this machine.
+    pub fn own(&mut self, addresses: impl Iterator<Item = Ipv6Addr>) {
+        self.own = addresses.collect();
+    }
+
+    /// Takes a neighbour in. Returns its device if that is news, and the contact that waited for it.
+    pub fn learn(&mut self, neighbour: &Neighbour) -> Option<(String, Option<Observation>)> {
+        let device = (self.name)(neighbour.mac);
+        if self.of(neighbour.address) == Some(&device) {
+            return None;
+        }
+        self.keep(neighbour.address, device.clone());
+        let waited = self.waiting.remove(&neighbour.address);
+        let refresh = waited.map(|contact| {
+            let device = Some(device.clone());
+            Observation::Contact(Contact { ts: contact.last, count: 0, device, ..contact })
+        });
+        Some((device, refresh))
+    }
+
+    /// Puts the device into an observation, where it is known, and returns it: an answer has no
+    /// place for it.
+    pub fn complete(&mut self, observation: &mut Observation) -> Option<String> {
+        match observation {
+            Observation::Contact(contact) => {
+                contact.device = self.find(contact.local);
+                if contact.device.is_none() {
+                    if self.waiting.len() >= WAITING && !self.waiting.contains_key(&contact.local) {
+                        // Addresses without a neighbour (VPN clients, networks behind another router)
+                        // fill it up in time.
+                        self.waiting.clear();
+                    }
+                    self.waiting.insert(contact.local, contact.clone());
+                }
+                contact.device.clone()
+            }
+            Observation::Probe(probe) => {
+                probe.device = self.find(probe.target);
+                probe.device.clone()
+            }
+            Observation::Answer(answer) => self.find(answer.target),
+        }
+    }
+
+    fn find(&mut self, address: Ipv6Addr) -> Option<String> {
+        if self.own.contains(&address) {
+            return Some(SELF.to_owned());
+        }
+        let found = self.of(address)?.clone();
+        if !self.young.contains_key(&address) {
+            self.keep(address, found.clone());
+        }
+        Some(found)
+    }
+
+    fn of(&self, address: Ipv6Addr) -> Option<&String> {
+        self.young.get(&address).or_else(|| self.old.get(&address))
+    }
+
+    fn keep(&mut self, address: Ipv6Addr, device: String) {
+        if self.young.len() >= KEPT && !self.young.contains_key(&address) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(address, device);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sensor_common::Proto;
+
+    use super::*;
+    use crate::time::Time;
+
+    fn address(n: u16) -> Ipv6Addr {
+        Ipv6Addr::new(0x2001, 0xdb8, 1, 1, 0xe014, 0x9aff, 0x5e49, n)
+    }
+
+    fn contact(local: Ipv6Addr) -> Observation {
+        let ts = Time::from_seconds(7);
+        let remote = "2a05::80".parse().unwrap();
+        let (proto, port) = (Proto::Tcp, 443);
+        Observation::Contact(Contact {
+            ts,
+            last: ts,
+            local,
+            remote,
+            proto,
+            port,
+            local_port: None,
+            count: 1,
+            name: None,
+            device: None,
+        })
+    }
+
+    fn device(observation: &Observation) -> Option<&str> {
+        match observation {
+            Observation::Contact(contact) => contact.device.as_deref(),
+            _ => panic!("a contact"),
+        }
+    }
+
+    fn devices() -> Devices {
+        Devices::new(Box::new(|mac| format!("d{}", mac[5])))
+    }
+
+    fn neighbour(n: u16, mac: u8) -> Neighbour {
+        Neighbour { device: 3, address: address(n), mac: [2, 0, 0, 0, 0, mac] }
+    }
+
+    #[test]
+    fn two_addresses_of_a_mac_address_are_one_device() {
+        let mut devices = devices();
+        devices.learn(&neighbour(1, 9));
+        devices.learn(&neighbour(2, 9));
+        devices.learn(&neighbour(3, 8));
+        let mut named = [1, 2, 3].map(|n| contact(address(n)));
+        named.iter_mut().for_each(|observation| _ = devices.complete(observation));
+        assert_eq!(named.each_ref().map(|o| device(o)), [Some("d9"), Some("d9"), Some("d8")]);
+    }
+
+    #[test]
+    fn a_contact_before_its_neighbour_is_known_is_told_again_with_the_device_and_counts_nothing() {
+        let mut devices = devices();
+        let mut first = contact(address(1));
+        devices.complete(&mut first);
+        assert_eq!(device(&first), None);
+        let (name, refresh) = devices.learn(&neighbour(1, 9)).unwrap();
+        let Some(Observation::Contact(refresh)) = refresh else { panic!("a refresh") };
+        assert_eq!((name.as_str(), refresh.device.as_deref(), refresh.count), ("d9", Some("d9"), 0));
+        assert!(devices.learn(&neighbour(1, 9)).is_none(), "no news");
+        let (name, refresh) = devices.learn(&neighbour(1, 7)).unwrap();
+        assert_eq!((name.as_str(), refresh), ("d7", None), "the address moved to another device");
+    }
+
+    #[test]
+    fn this_machine_is_a_device_of_its_own() {
+        let mut devices = devices();
+        devices.own([address(5)].into_iter());
+        let mut ours = contact(address(5));
+        devices.complete(&mut ours);
+        assert_eq!(device(&ours), Some(SELF));
+    }
+
+    #[test]
+    fn what_is_kept_has_a_bound_and_those_in_use_stay() {
+        let mut devices = devices();
+        devices.learn(&neighbour(0, 9));
+        for n in 1..40_000 {
+            devices.learn(&neighbour(n, 1));
+            devices.complete(&mut contact(address(0)));
+            devices.complete(&mut contact(Ipv6Addr::from(u128::from(n))));
+        }
+        assert!(devices.young.len() + devices.old.len() <= 2 * KEPT && devices.waiting.len() <= WAITING);
+        let mut still = contact(address(0));
+        devices.complete(&mut still);
+        assert_eq!(device(&still), Some("d9"));
+    }
+}

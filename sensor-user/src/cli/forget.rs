@@ -1,0 +1,60 @@
+//! `tattler forget`: away for good.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::{Usage, arguments};
+use crate::forget::{Forget, Forgotten};
+use crate::socket::{self, Request};
+use crate::store::Store;
+use crate::time::Time;
+
+/// Delete a device, an address, a prefix or a time from the diary, for good.
+///
+/// The running sensor is told, and forgets too; or, with --state, the directory of one that does not
+/// run. The rows leave the bytes of the files as well, which takes as much room again for a moment.
+/// Exports that you made are yours to delete.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  tattler forget dev-7f3a91c2\n  tattler forget 2001:db8:1:2::/64\n  \
+                        tattler forget --before 2026-10-01")]
+pub(super) struct Arguments {
+    /// A device, an address or a prefix, inside or outside
+    #[arg(value_name = "DEVICE|PREFIX", required_unless_present = "before")]
+    what: Option<String>,
+    /// Only what was before; of a contact that went on, its last time stays
+    #[arg(long, value_name = "TIME", value_parser = arguments::time)]
+    before: Option<Time>,
+    /// The running sensor's socket
+    #[arg(long, value_name = "PATH", default_value = socket::DEFAULT_PATH)]
+    socket: PathBuf,
+    /// The state directory of a sensor that does not run
+    #[arg(long, value_name = "DIR", conflicts_with = "socket")]
+    state: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let named = arguments.what.as_deref().map(Forget::parse).unwrap_or_default();
+    let forget = Forget { before: arguments.before, ..named };
+    if forget.is_nothing() {
+        return Err(Usage("nothing named that could be forgotten: see `tattler forget --help`".into()).into());
+    }
+    let forgotten = if let Some(dir) = &arguments.state {
+        Store::open(dir)?.forget(&forget)?
+    } else {
+        serde_json::from_value(socket::ask(&arguments.socket, &Request::Forget { what: forget })?)?
+    };
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", said(&forgotten))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn said(forgotten: &Forgotten) -> String {
+    let Forgotten { contacts, clipped, probes, answers, acks } = *forgotten;
+    let mut text =
+        format!("forgotten: {contacts} contacts, {probes} probes, {answers} answers, {acks} acknowledgements");
+    if clipped > 0 {
+        text += &format!("; {clipped} contacts that went on keep their last time alone");
+    }
+    text
+}

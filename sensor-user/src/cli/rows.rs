@@ -1,0 +1,79 @@
+//! What `probes`, `contacts`, `locals` and `scanners` share: filters, counts and limits.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::Usage;
+use super::query::{self, Print, width};
+use crate::query::{self as queries, Answer, Plan, Question, Subject};
+use crate::socket::Request;
+use crate::when;
+
+/// Which rows, and how many.
+#[derive(clap::Args)]
+#[group(skip)]
+pub(super) struct Arguments {
+    /// Only what passes, as `port 22 and not device "printer"`; see docs/queries.md.
+    #[arg(value_name = "FILTER")]
+    words: Vec<String>,
+    /// The same, as one argument.
+    #[arg(long, value_name = "FILTER", conflicts_with = "words")]
+    filter: Option<String>,
+    /// Without what passes: the known good; may be given more than once.
+    #[arg(long, value_name = "FILTER")]
+    except: Vec<String>,
+    /// The longest list of rows; 0 for as many as an answer takes.
+    #[arg(long, value_name = "N", default_value_t = queries::USUAL)]
+    limit: u64,
+    #[command(flatten)]
+    query: query::Arguments,
+}
+
+impl Arguments {
+    /// Asks about `subject`; the rest is what that query alone has.
+    pub(super) fn ask(&self, subject: Subject, by: Option<String>, first_seen: bool) -> Result<ExitCode> {
+        let words = (!self.words.is_empty()).then(|| self.words.join(" "));
+        let question = Question {
+            since: self.query.since,
+            until: self.query.until,
+            filter: self.filter.clone().or(words),
+            except: self.except.clone(),
+            by,
+            first_seen,
+            limit: Some(self.limit),
+        };
+        // What is wrong with the question needs no sensor to be told.
+        match Plan::new(subject, &question, when::now()) {
+            Ok(_) => {}
+            Err(queries::Error::Usage(line)) => return Err(Usage(line).into()),
+            Err(queries::Error::Filter(error)) => return Err(error.into()),
+            Err(error @ queries::Error::Read(_)) => return Err(error.into()),
+        }
+        let request = match subject {
+            Subject::Probes => Request::Probes(question),
+            Subject::Contacts => Request::Contacts(question),
+            Subject::Locals => Request::Locals(question),
+            Subject::Scanners => Request::Scanners(question),
+        };
+        self.query.ask(&request, &Print { table, csv: queries::csv::write, notes })
+    }
+}
+
+fn table(answer: &Answer) -> String {
+    if answer.rows.is_empty() {
+        return "nothing matches\n".to_owned();
+    }
+    queries::table::table(answer, width())
+}
+
+fn notes(answer: &Answer) -> Vec<String> {
+    let more = match answer.more {
+        0 => None,
+        more if answer.rows.len() as u64 >= queries::MOST_THROUGH_SOCKET => {
+            Some(format!("{more} more than an answer takes: narrow it with a filter, --since or --until"))
+        }
+        more => Some(format!("{more} more: raise --limit")),
+    };
+    more.into_iter().chain(answer.notes.clone()).collect()
+}

@@ -1,0 +1,87 @@
+//! Words, quoted texts and signs, each with its place.
+
+use super::FilterError;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// Anything without space or sign: a name, an address, a number, a time.
+    Word(String),
+    /// In quotes.
+    Text(String),
+    Open,
+    Close,
+    Comma,
+    /// `=`, `!=`, `<`, `<=`, `>`, `>=`
+    Sign(&'static str),
+}
+
+/// Longer ones first.
+const SIGNS: [(&str, &str); 7] =
+    [("!=", "!="), ("==", "="), ("<=", "<="), (">=", ">="), ("=", "="), ("<", "<"), (">", ">")];
+
+/// Splits a text; each token with the byte where it begins.
+pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, FilterError> {
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while let Some(char) = text[at..].chars().next() {
+        let rest = &text[at..];
+        let begin = at;
+        let token = match char {
+            c if c.is_whitespace() => {
+                at += c.len_utf8();
+                continue;
+            }
+            '(' | ')' | ',' => {
+                at += 1;
+                match char {
+                    '(' => Token::Open,
+                    ')' => Token::Close,
+                    _ => Token::Comma,
+                }
+            }
+            '"' | '\'' => {
+                let (content, length) = quoted(rest, char).ok_or_else(|| FilterError {
+                    text: text.to_owned(),
+                    at: begin,
+                    message: format!("no {char} ends the text that begins here"),
+                })?;
+                at += length;
+                Token::Text(content)
+            }
+            _ => {
+                if let Some((sign, means)) = SIGNS.iter().find(|(sign, _)| rest.starts_with(sign)) {
+                    at += sign.len();
+                    Token::Sign(means)
+                } else {
+                    let ends = |c: char| c.is_whitespace() || "(),=<>\"'".contains(c);
+                    // The first character is none of them, or it would not be here.
+                    let length = rest.char_indices().skip(1).find(|&(_, c)| ends(c)).map_or(rest.len(), |(i, _)| i);
+                    // `port!=22`
+                    let length = rest[..length]
+                        .strip_suffix('!')
+                        .filter(|word| !word.is_empty() && rest[length..].starts_with('='))
+                        .map_or(length, str::len);
+                    at += length;
+                    Token::Word(rest[..length].to_owned())
+                }
+            }
+        };
+        tokens.push((begin, token));
+    }
+    Ok(tokens)
+}
+
+/// The content of a quoted text, and its length with the quotes. A backslash takes the next
+/// character as it is.
+fn quoted(text: &str, quote: char) -> Option<(String, usize)> {
+    let mut content = String::new();
+    let mut chars = text.char_indices().skip(1);
+    while let Some((at, char)) = chars.next() {
+        match char {
+            '\\' => content.push(chars.next()?.1),
+            c if c == quote => return Some((content, at + 1)),
+            c => content.push(c),
+        }
+    }
+    None
+}

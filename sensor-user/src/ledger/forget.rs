@@ -1,0 +1,54 @@
+//! Forgetting: what the store deletes, the window deletes too.
+
+use std::collections::HashSet;
+
+use super::Ledger;
+use crate::forget::Forget;
+
+impl Ledger {
+    /// Forgets what is asked for, as the store does: rows that are meant, and of a contact that went
+    /// on after the time all but its last. Says how many rows left.
+    pub fn forget(&mut self, forget: &Forget) -> usize {
+        if forget.is_nothing() {
+            return 0;
+        }
+        let addresses = &self.addresses;
+        let device = forget.device.as_deref().and_then(|name| self.devices.find(name));
+        let of_device = self.locals.rows().iter().filter(|row| device.is_some() && row.device == device);
+        let locals: HashSet<_> = of_device.map(|row| addresses.get(row.address)).collect();
+        let before = |time| forget.before.is_none_or(|before| time < before);
+
+        let contacts = self.contacts.retain(|row| {
+            if !forget.means(addresses.get(row.local), addresses.get(row.remote), &locals) {
+                return true;
+            }
+            if !before(row.last) && before(row.first) {
+                (row.first, row.count) = (row.last, row.count.min(1));
+            }
+            !before(row.last)
+        });
+        let probes = self.probes.retain(|row| {
+            if !forget.means(addresses.get(row.target), addresses.get(row.source), &locals) {
+                return true;
+            }
+            // A row stands for many probes, of which only first and last are known.
+            if !before(row.last) && before(row.first) {
+                (row.first, row.count) = (row.last, 1);
+            }
+            !before(row.last)
+        });
+        let gone = self.locals.retain(|row| {
+            let address = addresses.get(row.address);
+            let is_meant = forget.prefix.is_none_or(|prefix| prefix.contains(&address))
+                && (forget.device.is_none() || locals.contains(&address));
+            if !is_meant {
+                return true;
+            }
+            row.used = row.used.filter(|&(_, last)| !before(last));
+            row.used = row.used.map(|(first, last)| if before(first) { (last, last) } else { (first, last) });
+            !before(row.told)
+        });
+        self.compact();
+        contacts + probes + gone
+    }
+}

@@ -1,0 +1,28 @@
+//! An answer as CSV: a line of names, then a line for each row. Lists are joined by spaces.
+
+use serde_json::Value;
+
+use super::Answer;
+
+/// Writes the rows; limits and notes have no place in CSV.
+///
+/// # Errors
+/// Those of the output.
+pub fn write(answer: &Answer, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(&answer.columns)?;
+    for row in &answer.rows {
+        writer.write_record(answer.columns.iter().map(|column| row.get(column).map_or_else(String::new, cell)))?;
+    }
+    writer.flush()
+}
+
+/// A value without quotes, braces and nulls.
+pub(crate) fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().map(cell).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
+}

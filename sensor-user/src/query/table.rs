@@ -1,0 +1,262 @@
+//! An answer as a table that fits a terminal.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::{Map, Value};
+
+use super::Answer;
+use super::csv::cell;
+
+type Row = Map<String, Value>;
+
+/// A column of a table: its name, and what a row puts into it.
+struct Column {
+    name: String,
+    /// Columns with the highest leave first where the terminal is narrow; 0 stays.
+    spare: u8,
+    right: bool,
+    cell: Box<dyn Fn(&Row) -> String>,
+}
+
+/// Ports in a table.
+const PORTS: usize = 4;
+
+/// The table; `width` in columns of the terminal, `None` where there is none and lines may be as
+/// long as they like.
+#[must_use]
+pub fn table(answer: &Answer, width: Option<u16>) -> String {
+    if answer.rows.is_empty() {
+        return String::new();
+    }
+    let mut columns = columns(answer);
+    let mut cells: Vec<Vec<String>> =
+        columns.iter().map(|column| answer.rows.iter().map(|row| clean(&(column.cell)(row))).collect()).collect();
+    // What no row fills has no column.
+    let mut keep = cells.iter().map(|cells| cells.iter().any(|cell| !cell.is_empty()));
+    columns.retain(|_| keep.next().unwrap_or(true));
+    cells.retain(|cells| cells.iter().any(|cell| !cell.is_empty()));
+    if let Some(width) = width {
+        fit(&mut columns, &mut cells, width.into());
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(columns.iter().map(|column| column.name.clone()));
+    if let Some(width) = width {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    for i in 0..answer.rows.len() {
+        table.add_row(cells.iter().map(|cells| cells[i].as_str()));
+    }
+    for (i, column) in columns.iter().enumerate() {
+        if let Some(shown) = table.column_mut(i) {
+            shown.set_padding((0, 2));
+            if column.right {
+                shown.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+    }
+    let mut text = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect::<String>();
+    if let [row] = answer.rows.as_slice() {
+        text += &beginning(row);
+    }
+    text
+}
+
+/// Lets columns go until the rest fits, or nothing can be spared.
+fn fit(columns: &mut Vec<Column>, cells: &mut Vec<Vec<String>>, width: usize) {
+    let length = |text: &str| text.chars().count();
+    loop {
+        let natural = |(column, cells): (&Column, &Vec<String>)| {
+            2 + cells.iter().map(|cell| length(cell)).max().unwrap_or(0).max(length(&column.name))
+        };
+        let total: usize = columns.iter().zip(cells.iter()).map(natural).sum();
+        let sparest = columns.iter().enumerate().max_by_key(|(_, column)| column.spare);
+        match sparest {
+            Some((i, column)) if total > width && column.spare > 0 => {
+                columns.remove(i);
+                cells.remove(i);
+            }
+            _ => return,
+        }
+    }
+}
+
+fn columns(answer: &Answer) -> Vec<Column> {
+    let has = |name: &str| answer.columns.iter().any(|column| column == name);
+    let is_begun = answer.rows.first().is_some_and(|row| row.contains_key("began"));
+    let subject = answer.schema.split(['.', '/']).nth(1).unwrap_or_default();
+    match subject {
+        _ if is_begun => {
+            let mut columns = vec![time("first")];
+            let named = ["name", "label", "local", "device", "device_name", "proto", "port", "last", "count"];
+            let keys = answer.columns.iter().filter(|key| *key != "first" && !named.contains(&key.as_str()));
+            columns.extend(keys.map(|key| plain(key)));
+            columns.push(column("name", 1, name));
+            columns.push(column("first by", 0, who("local")));
+            columns.push(column("service", 0, service("proto")));
+            columns.push(spared(time("last"), 2));
+            columns.push(number("count"));
+            columns
+        }
+        // Counts by columns.
+        _ if has("rows") => answer
+            .columns
+            .iter()
+            .map(|key| match key.as_str() {
+                "count" | "rows" => number(key),
+                "first" => spared(time(key), 1),
+                "last" => spared(time(key), 2),
+                key if key.ends_with("/day") => cut(key, "2026-09-01".len()),
+                key if key.ends_with("/hour") || key.ends_with("/minute") => cut(key, "2026-09-01 12:00".len()),
+                key => plain(key),
+            })
+            .collect(),
+        "probes" => vec![
+            time("ts"),
+            column("source", 0, who_named("source", "label")),
+            column("target", 0, who("target")),
+            column("probe", 0, service("kind")),
+            spared(number("count"), 2),
+            column("", 1, notes),
+        ],
+        "contacts" => vec![
+            time("last"),
+            spared(time("first"), 3),
+            column("local", 0, who("local")),
+            column("remote", 0, |row| addressed(row, "remote", &name(row))),
+            column("service", 0, service("proto")),
+            spared(number("count"), 2),
+            column("", 1, notes),
+        ],
+        "locals" => vec![
+            column("local", 0, who("local")),
+            spared(plain("iid"), 3),
+            time("last"),
+            spared(time("first"), 2),
+            spared(number("contacts"), 1),
+            number("probes"),
+            column("", 1, notes),
+        ],
+        _ => vec![
+            column("prefix", 0, who_named("prefix", "label")),
+            number("probes"),
+            number("sources"),
+            number("targets"),
+            column("what", 0, |row| {
+                let ports = row.get("ports").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+                let shown = match ports.len() {
+                    n if n > PORTS => format!(" {n} ports"),
+                    _ => ports.iter().map(|port| format!(" {port}")).collect(),
+                };
+                row.get("kinds").map_or_else(String::new, cell).replace(' ', ", ") + &shown
+            }),
+            spared(number("answered"), 3),
+            spared(time("first"), 2),
+            spared(time("last"), 1),
+        ],
+    }
+}
+
+fn column(name: &str, spare: u8, cell: impl Fn(&Row) -> String + 'static) -> Column {
+    Column { name: name.to_owned(), spare, right: false, cell: Box::new(cell) }
+}
+
+fn spared(column: Column, spare: u8) -> Column {
+    Column { spare, ..column }
+}
+
+fn plain(key: &str) -> Column {
+    let of = key.to_owned();
+    column(key, 0, move |row| text(row, &of))
+}
+
+fn number(key: &str) -> Column {
+    Column { right: true, ..plain(key) }
+}
+
+/// A time to the second: a table is read, not computed with.
+fn time(key: &str) -> Column {
+    let of = key.to_owned();
+    column(key, 0, move |row| seconds(&text(row, &of)))
+}
+
+/// A time, to the unit that was counted by.
+fn cut(key: &str, length: usize) -> Column {
+    let of = key.to_owned();
+    column(key, 0, move |row| seconds(&text(row, &of)).chars().take(length).collect())
+}
+
+fn seconds(text: &str) -> String {
+    text.get(..19).map_or_else(|| text.to_owned(), |text| text.replace('T', " "))
+}
+
+fn text(row: &Row, key: &str) -> String {
+    row.get(key).map_or_else(String::new, cell)
+}
+
+/// An address and whose it is.
+fn addressed(row: &Row, key: &str, name: &str) -> String {
+    let address = text(row, key);
+    if name.is_empty() { address } else { format!("{address} ({name})") }
+}
+
+fn who(key: &'static str) -> impl Fn(&Row) -> String {
+    move |row| {
+        let name = text(row, "device_name");
+        addressed(row, key, &if name.is_empty() { text(row, "device") } else { name })
+    }
+}
+
+fn who_named(key: &'static str, name: &'static str) -> impl Fn(&Row) -> String {
+    move |row| addressed(row, key, &text(row, name))
+}
+
+/// The name of a remote, or the label of its prefix.
+fn name(row: &Row) -> String {
+    let name = text(row, "name");
+    if name.is_empty() { text(row, "label") } else { name }
+}
+
+/// `syn 22`, `echo`
+fn service(key: &'static str) -> impl Fn(&Row) -> String {
+    move |row| format!("{} {}", text(row, key), text(row, "port")).trim_end().to_owned()
+}
+
+fn notes(row: &Row) -> String {
+    let flags = [
+        ("answered", "answered"),
+        ("contacted_source", "contacted before"),
+        ("exposed", "exposed"),
+        ("public", "public"),
+    ];
+    // A local that answered this one is exposed, which goes without saying.
+    let is =
+        |key: &str| row.get(key) == Some(&Value::Bool(true)) && !(key == "exposed" && row.contains_key("answered"));
+    flags.iter().filter(|(key, _)| is(key)).map(|(_, word)| *word).collect::<Vec<_>>().join(", ")
+}
+
+/// The first contacts of what began, and what else happened then: if there is but one row.
+fn beginning(row: &Row) -> String {
+    let mut text = String::new();
+    for (key, title) in
+        [("began", "The first contacts:"), ("around", "Around the first, the same local also contacted:")]
+    {
+        let contacts = row.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let contacts: Vec<&Row> = contacts.iter().filter_map(Value::as_object).collect();
+        if contacts.is_empty() {
+            continue;
+        }
+        text += &format!("\n{title}\n");
+        for contact in contacts {
+            let time = seconds(&self::text(contact, "ts"));
+            let remote = addressed(contact, "remote", &self::text(contact, "name"));
+            let local = if key == "began" { who("local")(contact) + " contacts " } else { String::new() };
+            text += &clean(&format!("{time}  {local}{remote} ({})", service("proto")(contact)));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// Names come from strangers' packets: nothing in them may steer a terminal.
+fn clean(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}

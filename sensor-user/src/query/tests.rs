@@ -1,0 +1,254 @@
+//! Questions to a small store, and what comes back.
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::source::jsonl;
+use crate::store::Store;
+use crate::when;
+
+/// A store of these lines of JSON.
+fn store(lines: &[Value]) -> (TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    let all: Vec<_> = lines.iter().map(|line| jsonl::parse(line.to_string().as_bytes()).unwrap()).collect();
+    store.append(&all).unwrap();
+    (dir, store)
+}
+
+fn contact(ts: &str, local: &str, remote: &str, port: u16) -> Value {
+    let (ts, local) = (format!("2026-09-{ts}Z"), format!("2001:db8::{local}"));
+    json!({"type": "contact", "ts": ts, "local": local, "remote": remote, "proto": "tcp", "port": port, "device": "d1"})
+}
+
+fn probe(ts: &str, source: &str, target: &str, port: u16) -> Value {
+    let (ts, target) = (format!("2026-09-{ts}Z"), format!("2001:db8::{target}"));
+    json!({"type": "probe", "ts": ts, "source": source, "target": target, "kind": "syn", "port": port})
+}
+
+fn household() -> (TempDir, Store) {
+    store(&[
+        contact("01T10:00:00", "a", "3fff:1::1", 443),
+        contact("02T10:00:00", "a", "3fff:1::2", 443),
+        contact("02T09:59:30", "a", "3fff:9::9", 80),
+        contact("03T10:00:00", "b", "3fff:2::1", 123),
+        probe("03T11:00:00", "3fff:5::1", "a", 22),
+        probe("03T11:00:01", "3fff:5::2", "a", 22),
+        probe("03T11:00:02", "3fff:5::2", "b", 80),
+        probe("03T12:00:00", "3fff:1::1", "a", 113),
+        probe("04T12:00:00", "3fff:6::1", "ffff", 22),
+    ])
+}
+
+fn names() -> Names {
+    let mut names = Names::default();
+    names.name_device("d1", "printer");
+    names.label_prefix("3fff:1::/32".parse().unwrap(), "a site");
+    names.mark_public("2001:db8::b/128".parse().unwrap());
+    names
+}
+
+fn ask_with(dir: &TempDir, subject: Subject, question: &Question, most: u64) -> Answer {
+    let (names, read) = (names(), AtomicU64::new(0));
+    let context = Context { names: &names, now: Time(0), most, read: &read };
+    let reader = Reader::open(dir.path()).unwrap();
+    Plan::new(subject, question, Time(0)).unwrap().answer(&reader, &context).unwrap()
+}
+
+fn ask(dir: &TempDir, subject: Subject, question: &Question) -> Answer {
+    ask_with(dir, subject, question, MOST)
+}
+
+fn filter(text: &str) -> Question {
+    Question { filter: Some(text.to_owned()), ..Question::default() }
+}
+
+fn at(text: &str) -> Option<Time> {
+    Some(when::time(text, Time(0)).unwrap())
+}
+
+/// The values of one column.
+fn column(answer: &Answer, key: &str) -> Vec<Value> {
+    answer.rows.iter().map(|row| row[key].clone()).collect()
+}
+
+#[test]
+fn probes_come_the_latest_first_and_the_limit_says_how_many_more() {
+    let (dir, _store) = household();
+    let question = Question { limit: Some(2), ..Question::default() };
+    let answer = ask(&dir, Subject::Probes, &question);
+    assert_eq!(answer.schema, "tattler.probes/1");
+    assert_eq!(column(&answer, "source"), [json!("3fff:6::1"), json!("3fff:1::1")]);
+    assert_eq!(answer.more, 3);
+    // Without a limit of its own the answer has one all the same.
+    let answer = ask_with(&dir, Subject::Probes, &Question { limit: Some(0), ..Question::default() }, 4);
+    assert_eq!((answer.rows.len(), answer.more), (4, 1));
+}
+
+#[test]
+fn a_filter_an_exception_and_a_window_leave_rows_out() {
+    let (dir, _store) = household();
+    let sources = |question: &Question| column(&ask(&dir, Subject::Probes, question), "source").len();
+    assert_eq!(sources(&filter("port 22")), 3);
+    assert_eq!(sources(&Question { except: vec!["port 22".into(), "port 80".into()], ..Question::default() }), 1);
+    assert_eq!(sources(&Question { since: at("2026-09-03T11:00:01Z"), ..filter("port 22") }), 2);
+    assert_eq!(sources(&Question { until: at("2026-09-03T11:00:00Z"), ..Question::default() }), 1);
+    let since = Question { since: at("2026-09-02"), until: at("2026-09-02T23:00:00Z"), ..Question::default() };
+    assert_eq!(column(&ask(&dir, Subject::Contacts, &since), "remote"), [json!("3fff:1::2"), json!("3fff:9::9")]);
+}
+
+#[test]
+fn a_probe_is_marked_with_what_came_to_be_known_of_it() {
+    let (dir, mut store) = household();
+    store
+        .append(&[crate::observation::Observation::Answer(crate::observation::Answer {
+            ts: at("2026-09-03T11:00:03Z").unwrap(),
+            source: "3fff:5::2".parse().unwrap(),
+            target: "2001:db8::b".parse().unwrap(),
+            kind: sensor_common::Kind::Syn,
+            port: 80,
+        })])
+        .unwrap();
+    let answered = ask(&dir, Subject::Probes, &filter("answered"));
+    assert_eq!(column(&answered, "target"), [json!("2001:db8::b")]);
+    let back = ask(&dir, Subject::Probes, &filter("contacted_source"));
+    assert_eq!(column(&back, "source"), [json!("3fff:1::1")]);
+    assert_eq!(column(&ask(&dir, Subject::Locals, &filter("exposed")), "local"), [json!("2001:db8::b")]);
+    assert_eq!(column(&ask(&dir, Subject::Contacts, &filter("exposed")), "remote"), [json!("3fff:2::1")]);
+}
+
+#[test]
+fn names_are_shown_and_can_be_asked_for() {
+    let (dir, _store) = household();
+    let answer = ask(&dir, Subject::Contacts, &filter("device printer and name \"a *\""));
+    assert_eq!(column(&answer, "label"), [json!("a site"), json!("a site")]);
+    assert_eq!(column(&answer, "device_name"), [json!("printer"), json!("printer")]);
+    assert_eq!(column(&ask(&dir, Subject::Locals, &filter("public")), "local"), [json!("2001:db8::b")]);
+    let text = table::table(&answer, None);
+    assert!(text.contains("2001:db8::a (printer)  3fff:1::2 (a site)  tcp 443"), "{text}");
+}
+
+#[test]
+fn counts_go_by_any_columns() {
+    let (dir, _store) = household();
+    let by = |by: &str| ask(&dir, Subject::Probes, &Question { by: Some(by.into()), ..Question::default() });
+    let answer = by("source/48,port");
+    assert_eq!(answer.columns, ["source/48", "port", "count", "rows", "first", "last"]);
+    assert_eq!((&answer.rows[0]["source/48"], &answer.rows[0]["port"]), (&json!("3fff:5::/48"), &json!(22)));
+    assert_eq!(column(&answer, "count"), [2, 1, 1, 1]);
+    let answer = by("ts/day");
+    assert_eq!(column(&answer, "ts/day"), [json!("2026-09-03T00:00:00.000Z"), json!("2026-09-04T00:00:00.000Z")]);
+    assert_eq!(column(&by("contacted_source"), "count"), [4, 1]);
+    for (by, says) in [
+        ("prt", "there is no column \"prt\""),
+        ("remote/129", "wants a length from 0 to 128"),
+        ("port/8", "wants no slash"),
+        ("first/week", "wants minute, hour or day"),
+        ("", "there is no column"),
+    ] {
+        let question = Question { by: Some(by.into()), ..Question::default() };
+        let error = Plan::new(Subject::Probes, &question, Time(0)).err().unwrap().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
+fn what_began_is_told_with_its_first_contacts_and_what_was_around() {
+    let (dir, _store) = household();
+    let question = Question { first_seen: true, ..Question::default() };
+    let answer = ask(&dir, Subject::Contacts, &question);
+    let remotes = ["3fff:2::1", "3fff:1::2", "3fff:9::9", "3fff:1::1"].map(|remote| json!(remote));
+    assert_eq!(column(&answer, "remote"), remotes);
+
+    let one = ask(&dir, Subject::Contacts, &Question { by: Some("remote/32".into()), ..question.clone() });
+    assert_eq!(one.rows[2]["remote/32"], json!("3fff:1::/32"));
+    assert_eq!(one.rows[2]["first"], json!("2026-09-01T10:00:00.000Z"));
+    assert_eq!(one.rows[2]["last"], json!("2026-09-02T10:00:00.000Z"));
+    assert_eq!(one.rows[2]["began"].as_array().unwrap().len(), 2);
+
+    let narrow =
+        ask(&dir, Subject::Contacts, &Question { filter: Some("remote 3fff:1::2".into()), ..question.clone() });
+    assert_eq!(narrow.rows[0]["around"][0]["remote"], json!("3fff:9::9"));
+    let text = table::table(&narrow, None);
+    assert!(text.contains("The first contacts:") && text.contains("also contacted:\n2026-09-02 09:59:30"), "{text}");
+
+    // Since when counts, not whether it was seen since.
+    let since = Question { since: at("2026-09-02T12:00:00Z"), ..question };
+    assert_eq!(column(&ask(&dir, Subject::Contacts, &since), "remote"), [json!("3fff:2::1")]);
+}
+
+#[test]
+fn scanners_are_prefixes_with_their_probes() {
+    let (dir, _store) = household();
+    let answer = ask(&dir, Subject::Scanners, &filter("port 22, 80"));
+    assert_eq!(column(&answer, "prefix"), [json!("3fff:5::/64"), json!("3fff:6::/64")]);
+    let row = &answer.rows[0];
+    assert_eq!((&row["probes"], &row["sources"], &row["targets"]), (&json!(3), &json!(2), &json!(2)));
+    assert_eq!(row["ports"], json!([22, 80]));
+}
+
+#[test]
+fn locals_are_those_that_contacted_somebody() {
+    let (dir, _store) = household();
+    let answer = ask(&dir, Subject::Locals, &Question::default());
+    assert_eq!(column(&answer, "local"), [json!("2001:db8::b"), json!("2001:db8::a")]);
+    assert_eq!(column(&answer, "contacts"), [1, 3]);
+    assert_eq!(column(&answer, "probes"), [1, 3]);
+}
+
+#[test]
+fn a_narrow_terminal_takes_a_narrow_table() {
+    let (dir, _store) = household();
+    let answer = ask(&dir, Subject::Contacts, &Question::default());
+    let widest = |width| table::table(&answer, Some(width)).lines().map(|line| line.chars().count()).max().unwrap();
+    for width in [40, 60, 80, 100, 200] {
+        assert!(widest(width) <= width.into(), "{width}: {}", table::table(&answer, Some(width)));
+    }
+    assert!(table::table(&answer, Some(200)).contains("first") && !table::table(&answer, Some(75)).contains("first"));
+}
+
+#[test]
+fn a_name_from_a_packet_does_not_steer_the_terminal() {
+    let mut line = contact("01T10:00:00", "a", "3fff:8::1", 443);
+    line["name"] = json!("\u{1b}[2Jgone\n");
+    let (dir, _store) = store(&[line]);
+    let text = table::table(&ask(&dir, Subject::Contacts, &Question::default()), None);
+    assert!(text.contains("\\u{1b}[2Jgone\\n") && !text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn csv_has_a_line_for_each_row_and_lists_in_one_cell() {
+    let (dir, _store) = household();
+    let mut out = Vec::new();
+    csv::write(&ask(&dir, Subject::Scanners, &filter("port 22, 80")), &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "prefix,label,probes,sources,targets,kinds,ports,answered,first,last");
+    assert!(lines[1].starts_with("3fff:5::/64,,3,2,2,syn,22 80,0,2026-09-03T11:00:00.000Z,"), "{}", lines[1]);
+    assert_eq!(lines.len(), 3);
+}
+
+#[test]
+fn a_question_that_makes_no_sense_is_told_before_anything_is_read() {
+    let told = |subject, question: &Question| Plan::new(subject, question, Time(0)).err().unwrap().to_string();
+    let backwards = Question { since: at("2026-09-02"), until: at("2026-09-01"), ..Question::default() };
+    assert!(told(Subject::Probes, &backwards).contains("exchange them"));
+    let first = Question { first_seen: true, ..Question::default() };
+    assert!(told(Subject::Probes, &first).contains("is for contacts"));
+    assert!(told(Subject::Locals, &filter("kind syn")).contains("there is no field `kind` here"));
+    assert!(
+        told(Subject::Contacts, &Question { except: vec!["port x".into()], ..Question::default() })
+            .contains("column 6")
+    );
+}
+
+#[test]
+fn a_question_goes_through_the_socket_as_it_is() {
+    let question = Question { by: Some("port".into()), since: at("2026-09-01"), ..filter("port 22") };
+    let request = crate::socket::Request::Probes(question);
+    let line = serde_json::to_string(&request).unwrap();
+    assert_eq!(line, r#"{"query":"probes","since":"2026-09-01T00:00:00.000Z","filter":"port 22","by":"port"}"#);
+    assert_eq!(serde_json::from_str::<crate::socket::Request>(&line).unwrap(), request);
+    assert!(serde_json::from_str::<crate::socket::Request>(r#"{"query":"probes","unknown":1}"#).is_err());
+}

@@ -1,0 +1,237 @@
+//! In, out of files: all of them or nothing, and what is there already is there once.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::Ipv6Addr;
+use std::path::Path;
+
+use rusqlite::{Connection, Transaction};
+use sensor_common::{Kind, Proto};
+
+use super::append::{self, Counting};
+use super::{Store, WriteError, acks, key};
+use crate::ack::Ack;
+use crate::exclusions::Exclusions;
+use crate::observation::{Contact, Observation, Probe};
+use crate::store::DeviceKey;
+use crate::time::{Span, Time};
+
+/// Observations that are put in order before they are written: some 20 MB.
+const BATCH: usize = 50_000;
+/// Clocks may differ by so much; what is later than that is a mistake, which no retention would ever
+/// delete.
+const FUTURE: Span = Span::from_days(1);
+
+/// What is imported.
+#[derive(Clone, Debug)]
+pub struct ImportSettings {
+    /// The wall clock.
+    pub now: Time,
+    /// What is older is left out.
+    pub retention: Span,
+    /// What is never recorded.
+    pub exclusions: Exclusions,
+}
+
+/// What became of the observations of an import.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// All that were handed in.
+    pub observations: u64,
+    /// Rows that the database has now and had not before.
+    pub new: u64,
+    /// Observations that went into rows that were there, or into one row with others.
+    pub merged: u64,
+    /// Left out: older than the retention.
+    pub old: u64,
+    /// Left out: in the future.
+    pub future: u64,
+    /// Left out: excluded by the configuration.
+    pub excluded: u64,
+    /// Acknowledgements.
+    pub acks: u64,
+}
+
+/// An import under way. Unless [`Importer::finish`] succeeds, it has not happened: not after an error,
+/// and not if the process is killed.
+pub struct Importer<'s> {
+    transaction: Transaction<'s>,
+    path: &'s Path,
+    settings: ImportSettings,
+    batch: Batch,
+    counts: Imported,
+    rows_before: u64,
+    /// Before.
+    names_devices: bool,
+    failure: Option<rusqlite::Error>,
+}
+
+impl Store {
+    /// Begins an import.
+    pub fn import(&mut self, settings: ImportSettings) -> Result<Importer<'_>, WriteError> {
+        let path = &self.path;
+        let begun = self.connection.transaction().and_then(|transaction| {
+            let before = (rows(&transaction)?, names_devices(&transaction)?);
+            Ok((transaction, before))
+        });
+        let (transaction, (rows_before, names_devices)) = begun.map_err(|error| WriteError::new(path, error))?;
+        let (batch, counts) = (Batch::default(), Imported::default());
+        Ok(Importer { transaction, path, settings, batch, counts, rows_before, names_devices, failure: None })
+    }
+}
+
+impl Importer<'_> {
+    /// Takes an observation. A failure to write is told at the end.
+    pub fn add(&mut self, observation: Observation) {
+        self.counts.observations += 1;
+        let last = match &observation {
+            Observation::Contact(contact) => contact.last,
+            other => other.ts(),
+        };
+        let ImportSettings { now, retention, ref exclusions } = self.settings;
+        if last < now - retention {
+            self.counts.old += 1;
+        } else if last > now + FUTURE {
+            self.counts.future += 1;
+        } else if exclusions.excludes(&observation) {
+            self.counts.excluded += 1;
+        } else {
+            self.batch.add(observation);
+            if self.batch.taken >= BATCH {
+                self.write();
+            }
+        }
+    }
+
+    /// Takes an acknowledgement; of two of the same prefix the later one stays.
+    pub fn acknowledge(&mut self, ack: &Ack) {
+        self.counts.acks += 1;
+        let known = self.attempt(acks::read).unwrap_or_default();
+        if !known.iter().any(|known| known.remote == ack.remote.trunc() && known.at > ack.at) {
+            self.attempt(|connection| acks::write(connection, ack));
+        }
+    }
+
+    /// Takes the key of another store, so that devices keep their names. `false` if this store has
+    /// named devices by its own, which then stays.
+    pub fn adopt_key(&mut self, other: &DeviceKey) -> bool {
+        let names_devices = self.names_devices;
+        let adopted = self.attempt(|connection| {
+            let own = key::read(connection)?;
+            if own.as_ref() == Some(other) {
+                return Ok(true);
+            }
+            if own.is_some() && names_devices {
+                return Ok(false);
+            }
+            key::write(connection, other).map(|()| true)
+        });
+        adopted.unwrap_or(false)
+    }
+
+    /// Makes it true.
+    ///
+    /// # Errors
+    /// Nothing has been imported.
+    pub fn finish(mut self) -> Result<Imported, WriteError> {
+        self.write();
+        let rows = self.attempt(rows).unwrap_or(0);
+        let failed = |error| WriteError::new(self.path, error);
+        if let Some(failure) = self.failure {
+            return Err(failed(failure));
+        }
+        self.transaction.commit().map_err(failed)?;
+        let Imported { observations, old, future, excluded, .. } = self.counts;
+        let new = rows - self.rows_before;
+        let merged = (observations - old - future - excluded).saturating_sub(new);
+        Ok(Imported { new, merged, ..self.counts })
+    }
+
+    fn write(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        self.attempt(|connection| {
+            batch.in_order().iter().try_for_each(|o| append::write(connection, o, Counting::Once))
+        });
+    }
+
+    /// After the first failure, nothing more is tried.
+    fn attempt<T>(&mut self, action: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Option<T> {
+        if self.failure.is_some() {
+            return None;
+        }
+        action(&self.transaction).map_err(|error| self.failure = Some(error)).ok()
+    }
+}
+
+fn rows(connection: &Connection) -> rusqlite::Result<u64> {
+    let sql = "SELECT (SELECT count(*) FROM contacts) + (SELECT count(*) FROM probes) + (SELECT count(*) FROM answers)";
+    connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+}
+
+fn names_devices(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM contacts WHERE device IS NOT NULL)
+                   OR EXISTS (SELECT 1 FROM probes WHERE device IS NOT NULL)";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
+/// Observations on their way, merged as the database would merge them.
+#[derive(Default)]
+struct Batch {
+    contacts: HashMap<(Ipv6Addr, Ipv6Addr, Proto, u16), Contact>,
+    probes: HashMap<(Time, Ipv6Addr, Ipv6Addr, Kind, u16), Probe>,
+    others: Vec<Observation>,
+    /// Since the last write; merged ones count, so that a batch ends.
+    taken: usize,
+}
+
+impl Batch {
+    fn add(&mut self, observation: Observation) {
+        self.taken += 1;
+        match observation {
+            Observation::Contact(new) => match self.contacts.entry((new.local, new.remote, new.proto, new.port)) {
+                Entry::Vacant(place) => _ = place.insert(new),
+                Entry::Occupied(mut place) => merge(place.get_mut(), new),
+            },
+            Observation::Probe(new) => match self.probes.entry((new.ts, new.source, new.target, new.kind, new.port)) {
+                Entry::Vacant(place) => _ = place.insert(new),
+                Entry::Occupied(mut place) => {
+                    let old = place.get_mut();
+                    old.count = old.count.max(new.count);
+                    old.contacted_source |= new.contacted_source;
+                    old.answered |= new.answered;
+                    old.settling &= new.settling;
+                    old.device = old.device.take().or(new.device);
+                }
+            },
+            answer @ Observation::Answer(_) => self.others.push(answer),
+        }
+    }
+
+    /// In the order of the tables, whose pages are then written one after the other.
+    fn in_order(self) -> Vec<Observation> {
+        let mut contacts: Vec<Contact> = self.contacts.into_values().collect();
+        contacts.sort_unstable_by_key(|c| (c.local, c.remote, c.proto as u8, c.port));
+        let mut probes: Vec<Probe> = self.probes.into_values().collect();
+        probes.sort_unstable_by_key(|p| (p.ts, p.source, p.target));
+        let observations =
+            contacts.into_iter().map(Observation::Contact).chain(probes.into_iter().map(Observation::Probe));
+        observations.chain(self.others).collect()
+    }
+}
+
+/// As [`Counting::Once`] has it.
+fn merge(old: &mut Contact, new: Contact) {
+    let apart = new.ts > old.last || new.last < old.ts;
+    old.count = if apart { old.count.saturating_add(new.count) } else { old.count.max(new.count) };
+    if new.last >= old.last {
+        old.local_port = new.local_port.or(old.local_port);
+        old.name = new.name.or(old.name.take());
+        old.device = new.device.or(old.device.take());
+    } else {
+        old.local_port = old.local_port.or(new.local_port);
+        old.name = old.name.take().or(new.name);
+        old.device = old.device.take().or(new.device);
+    }
+    old.ts = old.ts.min(new.ts);
+    old.last = old.last.max(new.last);
+}

@@ -1,0 +1,102 @@
+//! Names for devices that do not tell their hardware addresses.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{Store, WriteError};
+
+const NAME: &str = "device-key";
+
+/// The secret of one store, by which hardware addresses become names. Without it nobody can tell
+/// which address a name stands for, or try them all.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DeviceKey([u8; 32]);
+
+impl DeviceKey {
+    /// From its bytes, as an export has them.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> DeviceKey {
+        DeviceKey(bytes)
+    }
+
+    /// Its bytes. Whoever has them can find the hardware addresses.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The name of the device with this hardware address: `dev-` and 8 hexadecimal digits of its
+    /// keyed BLAKE3 hash.
+    #[must_use]
+    pub fn id(&self, mac: [u8; 6]) -> String {
+        let hash = blake3::keyed_hash(&self.0, &mac);
+        let start = u32::from_be_bytes([0, 1, 2, 3].map(|i| hash.as_bytes()[i]));
+        format!("dev-{start:08x}")
+    }
+
+    /// As [`DeviceKey::id`], or the hardware address itself where the configuration keeps it.
+    #[must_use]
+    pub fn name(&self, mac: [u8; 6], keep_mac: bool) -> String {
+        if keep_mac { mac.map(|byte| format!("{byte:02x}")).join(":") } else { self.id(mac) }
+    }
+}
+
+/// A secret is not printed.
+impl std::fmt::Debug for DeviceKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DeviceKey(..)")
+    }
+}
+
+impl Store {
+    /// The key of this store, made of the system's randomness when it is first asked for.
+    pub fn device_key(&mut self) -> Result<DeviceKey, WriteError> {
+        let write_error = |error| WriteError::new(&self.path, error);
+        if let Some(key) = read(&self.connection).map_err(write_error)? {
+            return Ok(key);
+        }
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| write_error(rusqlite::Error::ToSqlConversionFailure(Box::new(error))))?;
+        let key = DeviceKey(bytes);
+        write(&self.connection, &key).map_err(write_error)?;
+        Ok(key)
+    }
+}
+
+/// The key, if there is one.
+pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<DeviceKey>> {
+    let bytes = connection.query_row("SELECT value FROM meta WHERE key = ?1", [NAME], |row| row.get(0)).optional()?;
+    Ok(bytes.map(DeviceKey))
+}
+
+/// Sets the key.
+pub(super) fn write(connection: &Connection, key: &DeviceKey) -> rusqlite::Result<()> {
+    connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)", (NAME, key.0))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_has_one_name_in_a_store_and_another_in_the_next() {
+        let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let mac = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
+        let key = |dir: &tempfile::TempDir| Store::open(dir.path()).unwrap().device_key().unwrap();
+        let name = key(&dirs[0]).id(mac);
+        assert_eq!(key(&dirs[0]).id(mac), name, "after a restart too");
+        assert_ne!(key(&dirs[0]).id([0x52, 0x54, 0, 0x12, 0x34, 0x57]), name);
+        assert_ne!(key(&dirs[1]).id(mac), name);
+        assert!(name.len() == 12 && name.starts_with("dev-"), "{name}");
+        assert_eq!(key(&dirs[0]).name(mac, false), name);
+        assert_eq!(key(&dirs[0]).name(mac, true), "52:54:00:12:34:56");
+    }
+
+    #[test]
+    fn the_hash_is_of_the_key_and_the_address_and_is_not_printed() {
+        // Python: blake3.blake3(bytes(6), key=bytes([7] * 32)).hexdigest(length=4)
+        assert_eq!(DeviceKey::from_bytes([7; 32]).id([0; 6]), "dev-de32ab58");
+        assert_eq!(format!("{:?}", DeviceKey::from_bytes([7; 32])), "DeviceKey(..)");
+    }
+}

@@ -1,0 +1,314 @@
+//! The diary by its commands: backup and restore, forgetting, acknowledging, and imports that are
+//! killed or find no room. As root: a file system of its own, and users who may not.
+#![cfg(feature = "live")]
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use sensor_user::socket::{self, Request};
+
+const TATTLER: &str = env!("CARGO_BIN_EXE_tattler");
+const NOBODY: u32 = 65_534;
+
+fn command(arguments: &[&str], state: &Path) -> Command {
+    let mut command = Command::new(TATTLER);
+    command.args(arguments).arg("--state").arg(state).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str], state: &Path) -> (i32, String, String) {
+    told(&command(arguments, state).output().unwrap())
+}
+
+fn told(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+fn ok(arguments: &[&str], state: &Path) -> String {
+    let (status, out, err) = run(arguments, state);
+    assert_eq!((status, err.as_str()), (0, ""), "{arguments:?}: {out}");
+    out
+}
+
+/// Contacts and probes of today, so that no retention is in the way.
+fn lines(count: u64) -> String {
+    let now = jiff::Timestamp::now().as_second() as u64;
+    let ts = |n: u64| jiff::Timestamp::from_second((now - 100_000 + n % 90_000) as i64).unwrap();
+    let line = |n: u64| match n % 2 {
+        0 => format!(
+            r#"{{"type":"contact","ts":"{}","local":"2001:db8:1:2:{:x}:9aff:5e49:ecb3","remote":"2a05:{:x}::{:x}","proto":"tcp","port":443}}"#,
+            ts(n),
+            n % 50 + 0x4000,
+            n * 7_919 % 0xffff,
+            n % 0xffff
+        ),
+        _ => format!(
+            r#"{{"type":"probe","ts":"{}","source":"2a0d:5600::{:x}","target":"2001:db8:1:2:{:x}:9aff:5e49:ecb3","kind":"syn","port":22}}"#,
+            ts(n),
+            n % 0xffff,
+            n % 50 + 0x4000
+        ),
+    };
+    (0..count).map(|n| line(n) + "\n").collect()
+}
+
+#[test]
+fn a_backup_is_restored_to_the_byte_by_the_commands_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    let input = dir.path().join("in.jsonl");
+    let answer = lines(2).lines().nth(1).unwrap().replace("\"probe\"", "\"answer\"");
+    fs::write(&input, lines(5_000) + &answer).unwrap();
+    let said = ok(&["import", input.to_str().unwrap()], &one);
+    assert_eq!(said, "5001 observations: 5001 new rows, 0 merged\n");
+    let said = ok(&["ack", "2a05::/16", "--until", "2099-01-01", "--note", "ours: \"quoted\"\nand long"], &one);
+    assert_eq!(said, "2a05::/16 is acknowledged until 2099-01-01T00:00:00.000Z\n");
+
+    let backup = dir.path().join("backup.jsonl");
+    assert_eq!(ok(&["export", "--all", "-o", backup.to_str().unwrap()], &one), "");
+    assert_eq!(fs::metadata(&backup).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "no draft is left");
+    ok(&["import", backup.to_str().unwrap()], &two);
+    let restored = ok(&["export", "--all"], &two);
+    assert_eq!(restored, fs::read_to_string(&backup).unwrap());
+    assert_eq!(restored.lines().count(), 5_002);
+    assert_eq!(ok(&["export"], &two).lines().count(), 5_000);
+    let said = ok(&["import", backup.to_str().unwrap()], &two);
+    assert_eq!(said, "5001 observations: 0 new rows, 5001 merged; 1 acknowledgements\n");
+}
+
+#[test]
+fn acknowledgements_are_listed_undone_and_refused_in_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path();
+    assert_eq!(ok(&["ack", "--list"], state), "Nothing is acknowledged.\n");
+    ok(&["ack", "2a05::53", "--note", "our\tmonitor"], state);
+    let list = ok(&["ack", "--list"], state);
+    assert!(list.starts_with("2a05::53 ") && list.ends_with("for good                        our monitor\n"), "{list}");
+    let json: serde_json::Value = serde_json::from_str(&ok(&["ack", "--list", "--format", "json"], state)).unwrap();
+    assert_eq!((json[0]["remote"].as_str(), json[0]["until"].is_null()), (Some("2a05::53/128"), true));
+    assert_eq!(ok(&["ack", "--undo", "2a05::53"], state), "2a05::53 is shown again\n");
+    let (status, _, err) = run(&["ack", "--undo", "2a05::53"], state);
+    assert_eq!(status, 1);
+    assert_eq!(err, "tattler: 2a05::53 is not acknowledged; `tattler ack --list` shows what is\n");
+    for wrong in [
+        &["ack"][..],
+        &["ack", "example.org"],
+        &["ack", "2a05::53", "--undo", "2a05::53"],
+        &["ack", "--list", "--note", "x"],
+        &["forget"],
+    ] {
+        let (status, _, err) = run(wrong, state);
+        assert_eq!((status, err.lines().count()), (2, 1), "{wrong:?}: {err}");
+    }
+}
+
+#[test]
+fn what_is_forgotten_is_said_and_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, input) = (dir.path().join("state"), dir.path().join("in.jsonl"));
+    fs::write(&input, lines(5_000)).unwrap();
+    ok(&["import", input.to_str().unwrap()], &state);
+    let said = ok(&["forget", "2001:db8:1:2:4000:9aff:5e49:ecb3"], &state);
+    assert_eq!(said, "forgotten: 100 contacts, 0 probes, 0 answers, 0 acknowledgements\n");
+    let needle = "2001:db8:1:2:4000:9aff:5e49:ecb3".parse::<std::net::Ipv6Addr>().unwrap().octets();
+    for entry in fs::read_dir(&state).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(!fs::read(&path).unwrap().windows(16).any(|bytes| bytes == needle), "{}", path.display());
+    }
+    let said = ok(&["forget", "--before", "2099-01-01"], &state);
+    assert_eq!(said, "forgotten: 2400 contacts, 2500 probes, 0 answers, 0 acknowledgements\n");
+    assert_eq!(ok(&["export", "--all"], &state), "");
+}
+
+#[test]
+fn what_cannot_be_used_is_told_in_one_line_and_nothing_is_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, input) = (dir.path().join("state"), dir.path().join("in.jsonl"));
+    fs::write(&input, lines(100)).unwrap();
+    let import = ["import", input.to_str().unwrap()];
+    let refused = |arguments: &[&str], expected: &str| {
+        let (status, _, err) = run(arguments, &state);
+        assert!(status == 1 && err.lines().count() == 1 && err.contains(expected), "{arguments:?}: {status} {err}");
+    };
+    refused(&["export"], "cannot use the state directory");
+    fs::create_dir(&state).unwrap();
+    refused(&["export"], "there is no database in");
+    let holder = sensor_user::store::Store::open(&state).unwrap();
+    for arguments in [&import[..], &["forget", "printer"], &["ack", "2a05::53"]] {
+        refused(arguments, "in use by another tattler (process");
+    }
+    assert_eq!(ok(&["export"], &state), "", "an export does not mind");
+    drop(holder);
+    fs::write(state.join("tattler.db"), "no database at all, whatever its name says".repeat(50)).unwrap();
+    for arguments in [&import[..], &["forget", "printer"], &["export"]] {
+        refused(arguments, "is damaged");
+    }
+    fs::remove_file(state.join("tattler.db")).unwrap();
+    ok(&import, &state);
+    // One of two files is missing: neither is taken.
+    let before = ok(&["export", "--all"], &state);
+    let other = dir.path().join("other.jsonl");
+    fs::write(&other, lines(400)).unwrap();
+    refused(&["import", other.to_str().unwrap(), "/no/such/file"], "cannot read /no/such/file");
+    assert_eq!(ok(&["export", "--all"], &state), before);
+    // A bad line is told and skipped, and the rest counts.
+    fs::write(&other, lines(100) + "nonsense\n").unwrap();
+    let (status, out, err) = run(&["import", other.to_str().unwrap()], &state);
+    assert_eq!((status, err.lines().count()), (1, 1), "{err}");
+    assert!(out.ends_with("merged\n"), "{out}");
+}
+
+#[test]
+fn an_import_that_is_killed_has_not_happened_and_can_be_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let first = dir.path().join("first.jsonl");
+    fs::write(&first, lines(1_000)).unwrap();
+    ok(&["import", first.to_str().unwrap()], &state);
+    let before = ok(&["export", "--all"], &state);
+
+    let input = dir.path().join("all.jsonl");
+    fs::write(&input, lines(60_000)).unwrap();
+    let import = ["import", input.to_str().unwrap()];
+    let whole = dir.path().join("whole");
+    ok(&["import", first.to_str().unwrap()], &whole);
+    let start = Instant::now();
+    let said = ok(&import, &whole);
+    assert!(said.starts_with("60000 observations: "), "{said}");
+    let (duration, after) = (start.elapsed(), ok(&["export", "--all"], &whole));
+
+    let mut undone = 0;
+    for part in 1..=8 {
+        let mut child = command(&import, &state).stdout(Stdio::null()).spawn().unwrap();
+        thread::sleep(duration * part / 8);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let now = ok(&["export", "--all"], &state);
+        undone += u32::from(now == before);
+        assert!(now == before || now == after, "killed after {part}/8: {} lines", now.lines().count());
+    }
+    assert!(undone > 0, "none was killed in time");
+    ok(&import, &state);
+    assert!(ok(&["export", "--all"], &state) == after);
+    assert_eq!(ok(&import, &state), "60000 observations: 0 new rows, 150000 merged\n");
+    assert!(ok(&["export", "--all"], &state) == after);
+}
+
+/// A small file system, gone with this.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn new() -> SmallDisk {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m,mode=700", "none"]).arg(dir.path()).status();
+        assert!(mounted.unwrap().success(), "this test mounts a file system: run it as root");
+        SmallDisk(dir)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_during_an_import_leaves_the_diary_as_it_was() {
+    let disk = SmallDisk::new();
+    let state = disk.0.path().join("state");
+    let dir = tempfile::tempdir().unwrap();
+    let (small, large) = (dir.path().join("small.jsonl"), dir.path().join("large.jsonl"));
+    fs::write(&small, lines(1_000)).unwrap();
+    fs::write(&large, lines(300_000)).unwrap();
+    ok(&["import", small.to_str().unwrap()], &state);
+    let before = ok(&["export", "--all"], &state);
+
+    let (status, out, err) = run(&["import", large.to_str().unwrap()], &state);
+    assert_eq!((status, out.as_str(), err.lines().count()), (1, "", 1), "{err}");
+    assert!(err.contains("no room is left for /") && err.contains("tattler.db"), "{err}");
+    assert_eq!(ok(&["export", "--all"], &state), before);
+    // The room that it took is free again.
+    ok(&["import", small.to_str().unwrap()], &state);
+}
+
+/// As a user who is not the owner of the diary; `group` is the one group that he is in.
+fn as_user(group: u32, program: &str, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(program);
+    let become_nobody = move || {
+        // SAFETY: three system calls with plain numbers and a list that outlives its call.
+        let failed = unsafe {
+            libc::setgroups(1, &raw const group) != 0 || libc::setgid(NOBODY) != 0 || libc::setuid(NOBODY) != 0
+        };
+        if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
+    };
+    // SAFETY: it does nothing but system calls, as is allowed between fork and exec.
+    unsafe { command.pre_exec(become_nobody) };
+    told(&command.args(arguments).stdin(Stdio::null()).output().unwrap())
+}
+
+#[test]
+fn a_member_of_the_group_may_ask_the_sensor_and_may_not_read_the_files() {
+    let dir = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    let state = dir.path().join("state");
+    let input = dir.path().join("in.jsonl");
+    fs::write(&input, lines(10)).unwrap();
+    ok(&["import", input.to_str().unwrap()], &state);
+    // A program that others may run, wherever the build is.
+    let program = dir.path().join("tattler");
+    fs::copy(TATTLER, &program).unwrap();
+    let program = program.to_str().unwrap();
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let path = dir.path().join("run/tattler.sock");
+    let listener = {
+        let _guard = runtime.enter();
+        socket::Listener::bind(&path).unwrap()
+    };
+    // The group `tattler`, which need not exist here.
+    let (group, stranger) = (54_321, 54_322);
+    chown(path.parent().unwrap(), None, Some(group)).unwrap();
+    chown(&path, None, Some(group)).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o660);
+    runtime.spawn(socket::serve(
+        listener,
+        Arc::new(|request| match request {
+            Request::Acks {} => Ok(serde_json::json!([])),
+            Request::Forget { .. } => Err("it was let through".into()),
+            _ => Err("not asked here".into()),
+        }),
+        std::future::pending(),
+    ));
+    let socket = path.to_str().unwrap();
+
+    let (status, out, err) = as_user(group, program, &["ack", "--list", "--socket", socket]);
+    assert_eq!((status, out.as_str(), err.as_str()), (0, "Nothing is acknowledged.\n", ""));
+    let (status, _, err) = as_user(stranger, program, &["ack", "--list", "--socket", socket]);
+    assert_eq!((status, err.lines().count()), (1, 1), "{err}");
+    assert!(err.contains("permission denied; ask as root or as a member of the group tattler"), "{err}");
+
+    // Forgetting is the owner's.
+    let (status, _, err) = as_user(group, program, &["forget", "printer", "--socket", socket]);
+    assert_eq!(status, 1);
+    assert_eq!(err, "tattler: only root and the user that the sensor runs as may ask it to forget\n");
+    let (_, _, err) = told(&Command::new(program).args(["forget", "printer", "--socket", socket]).output().unwrap());
+    assert_eq!(err, "tattler: it was let through\n");
+
+    for file in ["tattler.db", "tattler.lock"] {
+        let file = state.join(file);
+        assert!(file.exists());
+        let (status, out, _) = as_user(group, "/bin/cat", &[file.to_str().unwrap()]);
+        assert_eq!((status, out.as_str()), (1, ""), "{}", file.display());
+    }
+    let (status, _, err) = as_user(group, program, &["export", "--state", state.to_str().unwrap()]);
+    assert!(status == 1 && err.contains("permission denied; run as its owner"), "{err}");
+}

@@ -1,0 +1,170 @@
+//! The lab as a newcomer runs it: `cargo xtask run --lab`. Runs as root, and for minutes.
+
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tests::programs::{tattler, tool, xtask};
+
+/// A minute of traffic, its end and the set-up.
+const REPLAY: Duration = Duration::from_secs(240);
+
+/// `xtask run --lab` with its output in files. Dropping it ends it by the way on which it cleans up.
+struct Lab {
+    child: Child,
+    directory: TempDir,
+}
+
+impl Lab {
+    fn start(arguments: &[&str]) -> Lab {
+        let directory = TempDir::new().unwrap();
+        let file = |name: &str| File::create(directory.path().join(name)).unwrap();
+        let mut command = Command::new(xtask());
+        command.args(["run", "--lab"]).args(arguments).env("TATTLER_BIN", tattler());
+        command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
+        let child = command.spawn().expect("start xtask");
+        Lab { child, directory }
+    }
+
+    fn said(&self, name: &str) -> String {
+        fs::read_to_string(self.directory.path().join(name)).unwrap()
+    }
+
+    /// Waits until it has ended, or until `enough`.
+    fn wait(&mut self, patience: Duration, enough: impl Fn(&Lab) -> bool) -> Option<ExitStatus> {
+        let deadline = Instant::now() + patience;
+        while !enough(self) {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status);
+            }
+            assert!(Instant::now() < deadline, "not within {patience:?}: {}", self.said("stderr"));
+            sleep(Duration::from_millis(50));
+        }
+        None
+    }
+
+    fn terminate(&self) {
+        // SAFETY: kill touches no memory; the child is not reaped yet, so its number is still its.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+    }
+
+    /// Namespaces, directories and processes of this lab.
+    fn left(&self) -> Vec<String> {
+        let prefix = format!("tattler-lab-{}-", self.child.id());
+        let names = |dir: &Path| -> Vec<String> {
+            let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+            entries.map(|entry| entry.path().display().to_string()).filter(|path| path.contains(&prefix)).collect()
+        };
+        let mut left = [names(Path::new("/run/netns")), names(&std::env::temp_dir())].concat();
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            // Its daemons are told by their command line: it names the lab's directory or namespace.
+            let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&command).replace('\0', " ");
+            if command.contains(&prefix) {
+                left.push(format!("process {}: {command}", process.file_name().display()));
+            }
+        }
+        left
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.terminate();
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+                sleep(Duration::from_millis(50));
+            }
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        if std::thread::panicking() {
+            // With the seed in its first line.
+            eprintln!("the lab said:\n{}", self.said("stderr"));
+        }
+    }
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    value.as_array().expect("a list").iter().map(|text| text.as_str().expect("a text")).collect()
+}
+
+#[test]
+fn both_harvesters_are_ranked_first_and_nobody_else_is_accused() {
+    let metrics = TempDir::new().unwrap();
+    let metrics = metrics.path().join("metrics");
+    let mut lab = Lab::start(&["--once", "--metrics", metrics.to_str().unwrap()]);
+    let status = lab.wait(REPLAY, |_| false).unwrap();
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert_eq!(lab.left(), [""; 0]);
+
+    let report: Value = serde_json::from_str(&lab.said("stdout")).expect("exactly one JSON document");
+    println!("{}\n{}", lab.said("stderr"), lab.said("stdout"));
+    assert_eq!(report["schema"], "tattler.report/1");
+    let harvesters = texts(&report["lab"]["harvesters"]);
+    let bystanders = texts(&report["lab"]["bystanders"]);
+    let sweepers = texts(&report["lab"]["sweepers"]);
+    assert!(harvesters.len() == 2 && bystanders.len() > 5 && !sweepers.is_empty(), "{}", report["lab"]);
+
+    let candidates = report["candidates"].as_array().expect("candidates");
+    assert!(candidates.len() > 2, "bystanders are candidates too");
+    let mut found = Vec::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        let (rank, verdict) = (candidate["rank"].as_u64().unwrap(), candidate["verdict"].as_str().unwrap());
+        assert_eq!(rank as usize, index + 1);
+        let members = texts(&candidate["members"]);
+        if rank <= 2 {
+            assert!(["confirmed", "strong", "suspected"].contains(&verdict), "rank {rank} is {verdict}");
+            assert_eq!(members.len(), 1, "{candidate}");
+            found.extend(members);
+            continue;
+        }
+        assert!(["weak", "not-identifiable"].contains(&verdict), "{candidate}");
+        for member in members {
+            assert!(bystanders.contains(&member), "{member} is no bystander: {candidate}");
+            assert!(!sweepers.contains(&member), "a sweeper: {candidate}");
+        }
+    }
+    found.sort_unstable();
+    let mut harvesters = harvesters;
+    harvesters.sort_unstable();
+    assert_eq!(found, harvesters);
+
+    let mut promtool = tool("promtool");
+    promtool.args(["check", "metrics"]).stdin(File::open(&metrics).unwrap());
+    let output = promtool.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
+#[test]
+fn a_lab_that_is_stopped_in_the_middle_leaves_nothing_behind() {
+    // While it is being built, and while it runs: with and without an end of its own.
+    for (arguments, when, wait) in
+        [(&["--once"][..], "seed", 500), (&["--once"], "s of traffic", 3_000), (&[], "ready", 3_000)]
+    {
+        let mut lab = Lab::start(arguments);
+        let ended = lab.wait(Duration::from_secs(60), |lab| {
+            lab.said("stderr").contains(when) || lab.said("stdout").contains("to look further")
+        });
+        assert_eq!(ended, None, "it ended by itself");
+        sleep(Duration::from_millis(wait));
+        assert!(!lab.left().is_empty(), "there was nothing yet");
+        lab.terminate();
+        let status = lab.wait(Duration::from_secs(30), |_| false).unwrap();
+        assert_eq!(status.signal(), None, "it has to clean up, not to die");
+        assert_eq!(lab.left(), [""; 0], "{}", lab.said("stderr"));
+        let whole = if arguments.is_empty() { 0 } else { 1 };
+        assert_eq!(status.code(), Some(whole), "{}", lab.said("stderr"));
+        if whole == 1 {
+            assert_eq!(lab.said("stdout"), "", "no partial report");
+            assert!(lab.said("stderr").contains("interrupted"), "{}", lab.said("stderr"));
+        }
+    }
+}

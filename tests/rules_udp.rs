@@ -1,0 +1,181 @@
+//! The rules for UDP and ICMPv6, with real sockets: each with its counter-example. Runs as root.
+
+use std::net::Ipv6Addr;
+
+use sensor_common::wire::What;
+use sensor_common::{Kind, Proto};
+use sensor_user::attribution::evidence::Evidence;
+use tests::dial::hops;
+use tests::traffic::{ping, say, udp};
+use tests::watcher::Watcher;
+use tests::world::{HOST, POOL, SCANNER, SITE, STRANGER, World};
+
+/// Another temporary address of the host.
+const LATER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x42, 1, 0x7c21, 0x13ff, 0xfe0a, 0x9e55);
+
+fn watched() -> (World, Watcher) {
+    let world = World::new();
+    let watcher = Watcher::new(&world.router, "wan0");
+    (world, watcher)
+}
+
+#[test]
+fn strangers_at_a_torrents_port_are_peers_until_it_has_been_silent_for_five_minutes() {
+    let (world, mut watcher) = watched();
+    let (torrent, tracker) = (udp(&world.host, HOST, 6_881), udp(&world.internet, POOL, 6_969));
+    say(&torrent, &tracker);
+    say(&tracker, &torrent);
+
+    let peer = udp(&world.internet, STRANGER, 51_413);
+    say(&peer, &torrent);
+    say(&torrent, &peer);
+    watcher.pass(200);
+    let late = udp(&world.internet, SCANNER, 6_881);
+    say(&late, &torrent);
+    say(&torrent, &late);
+    assert_eq!(watcher.probes(), []);
+    assert_eq!(watcher.contacts(), [(HOST, POOL, Proto::Udp, 6_969)], "peers began, so none of them was contacted");
+
+    // Counter-examples: another port at once, and the same port once it is out of use.
+    let other = udp(&world.host, HOST, 6_882);
+    say(&peer, &other);
+    assert_eq!(watcher.probes(), [(STRANGER, HOST, Kind::Udp, 6_882)]);
+    watcher.pass(420);
+    say(&udp(&world.internet, SITE, 1), &torrent);
+    assert_eq!(watcher.probes()[1..], [(SITE, HOST, Kind::Udp, 6_881)]);
+}
+
+#[test]
+fn an_answer_to_a_udp_probe_is_told_once_and_makes_the_two_peers() {
+    let (world, mut watcher) = watched();
+    let (service, scanner) = (udp(&world.host, HOST, 53), udp(&world.internet, SCANNER, 40_000));
+    for _ in 0..3 {
+        say(&scanner, &service);
+        say(&service, &scanner);
+    }
+    assert_eq!(watcher.probes(), [(SCANNER, HOST, Kind::Udp, 53)]);
+    assert_eq!((watcher.matched(What::Probe), watcher.matched(What::Answer)), (1, 1));
+    assert_eq!(watcher.contacts(), []);
+    assert!(watcher.ledger.probes()[0].answered);
+
+    // Counter-example: who says nothing is not exposed.
+    let silent = udp(&world.host, HOST, 54);
+    say(&scanner, &silent);
+    watcher.look();
+    let answered: Vec<bool> = watcher.ledger.probes().iter().map(|row| row.answered).collect();
+    assert_eq!(answered, [true, false]);
+}
+
+#[test]
+fn a_quic_server_that_moves_and_a_client_that_migrates_are_no_probes() {
+    let (world, mut watcher) = watched();
+    let (client, server) = (udp(&world.host, HOST, 50_001), udp(&world.internet, SITE, 443));
+    say(&client, &server);
+    say(&server, &client);
+    // The server goes on from another address (anycast, a load balancer).
+    let moved = udp(&world.internet, STRANGER, 443);
+    say(&moved, &client);
+    say(&client, &moved);
+    // It names a preferred address, which the client tries (RFC 9000, 9.6): a contact like others.
+    let preferred = udp(&world.internet, POOL, 443);
+    say(&client, &preferred);
+    say(&preferred, &client);
+    // The client migrates to another address of its own, with the same port: the server learns it.
+    world.host.ip(&format!("address add {LATER}/64 dev eth0 nodad"));
+    let migrated = udp(&world.host, LATER, 50_001);
+    say(&migrated, &server);
+    say(&server, &migrated);
+    assert_eq!(watcher.probes(), []);
+    assert_eq!(
+        watcher.contacts(),
+        [(HOST, SITE, Proto::Udp, 443), (HOST, POOL, Proto::Udp, 443), (LATER, SITE, Proto::Udp, 443)]
+    );
+
+    // Counter-example: the same server at a port that the client never used is a probe.
+    let elsewhere = udp(&world.host, HOST, 50_002);
+    say(&moved, &elsewhere);
+    assert_eq!(watcher.probes(), [(STRANGER, HOST, Kind::Udp, 50_002)]);
+}
+
+#[test]
+fn a_vpn_peer_that_roams_is_no_probe_while_the_tunnel_lives() {
+    let (world, mut watcher) = watched();
+    // A tunnel that home keeps up, as WireGuard does every 25 seconds, to a peer that roams.
+    let (home, peer) = (udp(&world.host, HOST, 51_820), udp(&world.internet, POOL, 51_820));
+    for _ in 0..14 {
+        say(&home, &peer);
+        say(&peer, &home);
+        watcher.pass(25);
+    }
+    let cafe = udp(&world.internet, STRANGER, 31_337);
+    say(&cafe, &home);
+    for _ in 0..14 {
+        say(&home, &cafe);
+        say(&cafe, &home);
+        watcher.pass(25);
+    }
+    let train = udp(&world.internet, SITE, 31_338);
+    say(&train, &home);
+    assert_eq!(watcher.probes(), []);
+    assert_eq!(watcher.contacts(), [(HOST, POOL, Proto::Udp, 51_820)]);
+
+    // Counter-example: after silence a first packet from anywhere is a probe, be it of a friend.
+    watcher.pass(420);
+    say(&udp(&world.internet, SCANNER, 51_820), &home);
+    assert_eq!(watcher.probes(), [(SCANNER, HOST, Kind::Udp, 51_820)]);
+}
+
+#[test]
+fn a_resolver_that_answers_is_no_probe_and_one_that_is_minutes_late_is_no_evidence() {
+    let (world, mut watcher) = watched();
+    let (stub, resolver) = (udp(&world.host, HOST, 40_053), udp(&world.internet, POOL, 53));
+    say(&stub, &resolver);
+    say(&resolver, &stub);
+    watcher.pass(290);
+    say(&resolver, &stub);
+    assert_eq!(watcher.probes(), []);
+    watcher.pass(500);
+    say(&resolver, &stub);
+    assert_eq!(watcher.probes(), [(POOL, HOST, Kind::Udp, 40_053)]);
+    assert_eq!(watcher.evidence(POOL), [(Kind::Udp, 40_053, Evidence::Exact, true)], "it had been contacted");
+
+    // Counter-example: somebody who was not asked.
+    say(&udp(&world.internet, STRANGER, 53), &stub);
+    assert_eq!(watcher.evidence(STRANGER), [(Kind::Udp, 40_053, Evidence::Exact, false)]);
+}
+
+#[test]
+fn errors_that_come_back_from_a_traceroute_are_nothing() {
+    let (world, mut watcher) = watched();
+    world.internet.set("ipv6/conf/all/forwarding", "1");
+    world.internet.ip("route add 3fff:e::/32 dev net0");
+    let far = "3fff:e::1".parse().unwrap();
+    let socket = udp(&world.host, HOST, 0);
+    // Hop 2 is beyond the uplink and says time exceeded; a closed port of the target, unreachable.
+    hops(&socket, 2);
+    socket.send_to(b"hop", (far, 33_435)).unwrap();
+    watcher.look();
+    hops(&socket, 64);
+    socket.send_to(b"end", (SITE, 33_436)).unwrap();
+    assert_eq!(watcher.contacts(), [(HOST, far, Proto::Udp, 33_435), (HOST, SITE, Proto::Udp, 33_436)]);
+    assert_eq!(watcher.probes(), []);
+    let came_back = world.host.inside(|| std::fs::read_to_string("/proc/thread-self/net/snmp6").unwrap());
+    let count = |name: &str| {
+        let line = came_back.lines().find(|line| line.split_whitespace().next() == Some(name)).expect(name);
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    assert_eq!((count("Icmp6InTimeExcds"), count("Icmp6InDestUnreachs")), (1, 1), "the errors did come back");
+}
+
+#[test]
+fn an_echo_reply_is_nothing_and_an_echo_request_is_a_contact_or_a_probe() {
+    let (world, mut watcher) = watched();
+    ping(&world.host, HOST, SITE);
+    assert_eq!((watcher.contacts(), watcher.probes()), (vec![(HOST, SITE, Proto::Icmpv6, 0)], vec![]));
+    ping(&world.internet, SCANNER, HOST);
+    ping(&world.internet, SITE, HOST);
+    assert_eq!(watcher.probes(), [(SCANNER, HOST, Kind::Echo, 0), (SITE, HOST, Kind::Echo, 0)]);
+    assert_eq!(watcher.evidence(SCANNER), [(Kind::Echo, 0, Evidence::Exact, false)]);
+    assert_eq!(watcher.evidence(SITE), [(Kind::Echo, 0, Evidence::Exact, true)], "it had been contacted");
+    assert_eq!(watcher.contacts().len(), 1, "replies are no contacts");
+}

@@ -1,0 +1,239 @@
+//! `tattler run`, and what it is asked.
+
+use std::fmt::Display;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv6Addr, TcpStream};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use serde_json::Value;
+
+use crate::namespace::Namespace;
+use crate::programs::{succeed, tattler};
+use crate::{eventually, programs};
+
+/// Where it serves metrics unless told; each namespace has its own.
+pub const LISTEN: &str = "[::1]:9646";
+
+const STOPS_WITHIN: Duration = Duration::from_secs(10);
+
+/// A running sensor. Dropping it kills it.
+#[derive(Debug)]
+pub struct Sensor<'n> {
+    child: Child,
+    namespace: &'n Namespace,
+    state: PathBuf,
+    log: Arc<Mutex<String>>,
+}
+
+/// `tattler run` with its state and its socket in `state`, to be run in `namespace`.
+#[must_use]
+pub fn command(namespace: &Namespace, state: &Path, arguments: &[&str]) -> Command {
+    let mut run = Command::new(tattler());
+    run.arg("run").arg("--state").arg(state).arg("--socket").arg(socket(state)).args(arguments);
+    let mut command = namespace.command(&run);
+    command.env("RUST_BACKTRACE", "1").env_remove("RUST_LOG");
+    command
+}
+
+fn socket(state: &Path) -> PathBuf {
+    state.join("tattler.sock")
+}
+
+impl<'n> Sensor<'n> {
+    /// Starts it and waits until it is ready.
+    #[track_caller]
+    #[must_use]
+    pub fn start(namespace: &'n Namespace, state: &Path, arguments: &[&str]) -> Sensor<'n> {
+        let mut command = command(namespace, state, arguments);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("start tattler");
+        let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+        let log = Arc::new(Mutex::new(String::new()));
+        let copy = log.clone();
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                *copy.lock().unwrap() += &(line + "\n");
+            }
+        });
+        let mut sensor = Sensor { child, namespace, state: state.to_owned(), log };
+        eventually("the sensor is ready or has ended", || {
+            let ended = sensor.child.try_wait().expect("wait for tattler").is_some();
+            (ended || sensor.log().lines().any(|line| line.ends_with(" ready"))).then_some(())
+        });
+        assert!(sensor.child.try_wait().is_ok_and(|ended| ended.is_none()), "tattler ended: {}", sensor.log());
+        sensor
+    }
+
+    /// What it said so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Asks it to stop, as a supervisor does; it has to, and well.
+    #[track_caller]
+    pub fn stop(mut self) {
+        let status = self.end(libc::SIGTERM);
+        assert_eq!(status.code(), Some(0), "{status}: {}", self.log());
+        assert!(!self.log().contains("panicked"), "{}", self.log());
+    }
+
+    /// Sends a signal and waits until it has ended.
+    #[track_caller]
+    pub fn end(&mut self, signal: i32) -> ExitStatus {
+        // SAFETY: kill touches no memory; the child is not reaped yet, so its number is still its.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
+        let deadline = Instant::now() + STOPS_WITHIN;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("wait for tattler") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "signal {signal} does not end it: {}", self.log());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The path of its socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        socket(&self.state)
+    }
+
+    /// The answer to `status`.
+    #[track_caller]
+    #[must_use]
+    pub fn status(&self) -> Value {
+        self.ask(&["status"])
+    }
+
+    /// The answer to `suspects`.
+    #[track_caller]
+    #[must_use]
+    pub fn suspects(&self) -> Value {
+        self.ask(&["suspects"])
+    }
+
+    /// The answer to `explain`.
+    #[track_caller]
+    #[must_use]
+    pub fn explain(&self, remote: impl Display) -> Value {
+        self.ask(&["explain", &remote.to_string()])
+    }
+
+    #[track_caller]
+    fn ask(&self, words: &[&str]) -> Value {
+        let mut command = Command::new(programs::tattler());
+        let printed = succeed(command.args(words).args(["--format", "json", "--socket"]).arg(self.socket()));
+        serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{words:?}: {error}: {printed}"))
+    }
+
+    /// What became of contacts, probes or answers: matched, recorded, held back, lost. They must add up.
+    #[track_caller]
+    #[must_use]
+    pub fn fates(&self, what: &str) -> [u64; 4] {
+        let status = self.status();
+        let events = status["events"].as_array().expect("events").iter().find(|events| events["what"] == what);
+        let fates =
+            ["matched", "recorded", "held_back", "lost"].map(|fate| events.expect(what)[fate].as_u64().unwrap());
+        assert_eq!(fates[0], fates[1] + fates[2] + fates[3], "{what}");
+        fates
+    }
+
+    /// Waits until its counters say that so many were recorded.
+    #[track_caller]
+    pub fn wait_for(&self, what: &str, recorded: u64) {
+        eventually(&format!("{recorded} {what}s; {}", self.status()), || {
+            (self.fates(what)[1] >= recorded).then_some(())
+        });
+    }
+
+    /// The sources, kinds and ports of probes that followed a visit of `local` to `remote`.
+    #[track_caller]
+    #[must_use]
+    pub fn followed(&self, remote: Ipv6Addr, local: Ipv6Addr) -> Vec<(String, String, u64)> {
+        let explained = self.explain(remote);
+        let visits = explained["visits"].as_array().expect("visits");
+        let of_local = visits.iter().filter(|visit| visit["local"] == local.to_string());
+        let probes = of_local.flat_map(|visit| visit["probes"].as_array().expect("probes"));
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        probes.map(|probe| (text(&probe["source"]), text(&probe["kind"]), probe["port"].as_u64().unwrap())).collect()
+    }
+
+    /// Gets a page from its HTTP listener: the status line's number and the body.
+    #[track_caller]
+    #[must_use]
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let mut answer = String::new();
+        self.namespace
+            .inside(|| {
+                let mut stream = TcpStream::connect(LISTEN)?;
+                stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+                write!(stream, "GET {path} HTTP/1.1\r\nHost: {LISTEN}\r\nConnection: close\r\n\r\n")?;
+                stream.read_to_string(&mut answer)
+            })
+            .unwrap_or_else(|error| panic!("GET {path}: {error}"));
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer of HTTP");
+        assert!(!head.to_ascii_lowercase().contains("transfer-encoding"), "the body is in pieces:\n{head}");
+        (head.split(' ').nth(1).and_then(|number| number.parse().ok()).expect("a status"), body.to_owned())
+    }
+
+    /// The page for Prometheus.
+    #[track_caller]
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        let (status, page) = self.get("/metrics");
+        assert_eq!(status, 200, "{page}");
+        page
+    }
+}
+
+impl Drop for Sensor<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("tattler said:\n{}", self.log());
+        }
+    }
+}
+
+/// Runs a command that has to fail: exit status, one line on standard error that holds all of
+/// `words`, and nothing else.
+#[track_caller]
+pub fn fails(command: &mut Command, status: i32, words: &[&str]) -> String {
+    command.env("RUST_BACKTRACE", "1").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let deadline = Instant::now() + STOPS_WITHIN;
+    while child.try_wait().expect("wait for tattler").is_none() {
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            let output = child.wait_with_output().expect("wait for tattler");
+            panic!("{command:?} runs on: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().expect("wait for tattler");
+    let said = String::from_utf8(output.stderr).expect("messages in UTF-8");
+    println!("{}", said.trim_end());
+    assert_eq!(said.lines().count(), 1, "{command:?}: {said}");
+    assert!(output.stdout.is_empty(), "{command:?}: {}", String::from_utf8_lossy(&output.stdout));
+    for word in words {
+        assert!(said.contains(word), "{command:?}: no {word:?} in: {said}");
+    }
+    for never in ["panicked", "backtrace", "os error", "Os {"] {
+        assert!(!said.contains(never), "{command:?}: {said}");
+    }
+    assert_eq!(output.status.signal(), None, "{command:?}: {}", output.status);
+    assert_eq!(output.status.code(), Some(status), "{command:?}: {said}");
+    said
+}
+
+/// Whether a path is there, whatever it is.
+#[must_use]
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}

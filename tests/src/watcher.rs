@@ -1,0 +1,155 @@
+//! The programs on a device, and a ledger of what they tell, on a clock that can be moved on.
+//!
+//! `tattler run` sets UDP aside for five minutes after its start and waits in real time; here the
+//! rules themselves are watched.
+
+use std::net::Ipv6Addr;
+use std::thread::sleep;
+use std::time::Duration;
+
+use ipnet::Ipv6Net;
+use sensor_common::counters::Fate;
+use sensor_common::wire::What;
+use sensor_common::{Kind, Proto};
+use sensor_user::attribution::evidence::Evidence;
+use sensor_user::attribution::frame::Frame;
+use sensor_user::datapath::{Datapath, Home, Sizes};
+use sensor_user::ledger::{Ledger, Settings};
+use sensor_user::netlink::{self, Netlink, Network, Prefixes};
+use sensor_user::source::live::Live;
+use sensor_user::time::{Span, Time};
+
+use crate::namespace::Namespace;
+
+/// Packets are seen before their sender's call returns, since a veth has no wire; but a thread of
+/// the kernel may carry them.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// A watched device.
+pub struct Watcher {
+    datapath: Datapath,
+    /// What was seen so far.
+    pub ledger: Ledger,
+    shift: Span,
+}
+
+/// Reads the network of a namespace.
+#[must_use]
+pub fn network(namespace: &Namespace) -> Network {
+    namespace.inside(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async { Netlink::connect().expect("netlink").network().await.expect("the network") })
+    })
+}
+
+impl Watcher {
+    /// Watches a device of a namespace; what is home comes from netlink.
+    #[must_use]
+    pub fn new(namespace: &Namespace, device: &str) -> Watcher {
+        Watcher::told(namespace, device, &Prefixes::default(), &[])
+    }
+
+    /// The same with what the user says of home, and of locals that are public.
+    #[must_use]
+    pub fn told(namespace: &Namespace, device: &str, prefixes: &Prefixes, public: &[Ipv6Net]) -> Watcher {
+        let network = network(namespace);
+        let uplink = network.device(device).expect("the device is there").clone();
+        let home: Vec<Home> = netlink::home(&network, std::slice::from_ref(&uplink), prefixes);
+        let datapath = namespace.inside(|| {
+            let sizes = Sizes { ring_bytes: 1 << 16, entries: 4_096 };
+            let mut datapath = Datapath::load(sizes).expect("load the programs, as root");
+            datapath.set_home(&home).expect("tell home");
+            datapath.attach(&uplink).expect("attach");
+            datapath
+        });
+        let ledger = Ledger::new(Settings { public: public.to_vec(), ..Settings::default() });
+        Watcher { datapath, ledger, shift: Span::from_seconds(0) }
+    }
+
+    /// Reads the network again and follows it, as the sensor does when it changes.
+    pub fn follow(&mut self, namespace: &Namespace, device: &str) {
+        self.look();
+        let network = network(namespace);
+        let uplink = network.device(device).expect("the device is there");
+        let home = netlink::home(&network, std::slice::from_ref(uplink), &Prefixes::default());
+        self.datapath.set_home(&home).expect("tell home");
+        let now = self.now();
+        self.ledger.home_is(|address| netlink::is_home(&home, address), now);
+    }
+
+    /// Lets time go by for the programs and the ledger.
+    pub fn pass(&mut self, seconds: u64) {
+        self.look();
+        self.datapath.age(seconds * 1_000_000_000);
+        self.shift = Span(self.shift.0 + seconds as i64 * 1_000_000);
+    }
+
+    /// Takes in what happened; returns how many observations that were.
+    pub fn look(&mut self) -> usize {
+        sleep(PATIENCE);
+        // Real times don't matter here, but their order does.
+        let booted = Time::from_seconds(1_000_000) + self.shift;
+        let (live, ledger) = (Live::new(0), &mut self.ledger);
+        let drained = self.datapath.drain(100_000, |event| {
+            ledger.observe(&live.observe(&event, booted).expect("an event of ours"));
+        });
+        assert_eq!(drained.invalid, 0);
+        drained.events
+    }
+
+    /// Contacts: local, remote, protocol and port, in order.
+    #[must_use]
+    pub fn contacts(&mut self) -> Vec<(Ipv6Addr, Ipv6Addr, Proto, u16)> {
+        self.look();
+        let address = |id| self.ledger.address(id);
+        let mut rows: Vec<_> = self
+            .ledger
+            .contacts()
+            .iter()
+            .map(|row| (row.first, (address(row.local), address(row.remote), row.proto, row.port)))
+            .collect();
+        rows.sort_by_key(|row| row.0);
+        rows.into_iter().map(|row| row.1).collect()
+    }
+
+    /// Probes that the ledger took for such: source, target, kind and port, in order.
+    #[must_use]
+    pub fn probes(&mut self) -> Vec<(Ipv6Addr, Ipv6Addr, Kind, u16)> {
+        self.look();
+        let address = |id| self.ledger.address(id);
+        let mut rows: Vec<_> = self
+            .ledger
+            .probes()
+            .iter()
+            .map(|row| (row.first, (address(row.source), address(row.target), row.kind, row.port)))
+            .collect();
+        rows.sort_by_key(|row| row.0);
+        rows.into_iter().map(|row| row.1).collect()
+    }
+
+    /// Probes that the kernel took for such.
+    #[must_use]
+    pub fn matched(&mut self, what: What) -> u64 {
+        self.look();
+        self.datapath.counters().expect("counters").fate(what, Fate::Matched)
+    }
+
+    /// What the probes of a source prove, and whether the target had contacted it, by kind and port.
+    #[must_use]
+    pub fn evidence(&mut self, source: Ipv6Addr) -> Vec<(Kind, u16, Evidence, bool)> {
+        self.look();
+        let Some(id) = self.ledger.id(source) else { return Vec::new() };
+        let frame = Frame::new(&self.ledger);
+        let mut rows: Vec<_> = self.ledger.probes().iter().filter(|row| row.source == id).collect();
+        rows.sort_by_key(|row| row.first);
+        rows.into_iter()
+            .map(|row| (row.kind, row.port, Evidence::of(&frame, row), frame.is_answer_to_contact(row)))
+            .collect()
+    }
+
+    /// The time at which the ledger is.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.ledger.span().map_or(Time(0), |span| span.1) + Span(1)
+    }
+}
