@@ -192,6 +192,10 @@ fn remotes_behind_the_networks_own_nat64_are_set_aside_and_counted() {
     ping(host, HOST, translated);
     eventually("a contact", || (sensor.status()["contacts"] == 1).then_some(()));
     sensor.stop();
+    // Told later, it leaves out what it remembers of them.
+    let sensor = Sensor::start(router, state.path(), &["--interface", "wan0", "--nat64", "3fff:64::/96"]);
+    assert_eq!(sensor.status()["contacts"], 0);
+    sensor.stop();
 }
 
 #[test]

@@ -98,7 +98,7 @@ pub struct Settings {
 pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Result<()> {
     let mut store = Store::open(&settings.state)?;
     let (key, keep_mac) = (store.device_key()?, settings.keep_mac);
-    let ledger = rebuild(&store, &settings.public)?;
+    let ledger = rebuild(&store, &settings.public, &settings.nat64)?;
     let open = Open::new(&ledger);
     let acks = store.acks()?;
 
@@ -177,13 +177,16 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
 }
 
 /// The ledger as the store remembers it.
-fn rebuild(store: &Store, public: &[Ipv6Net]) -> Result<Ledger> {
+fn rebuild(store: &Store, public: &[Ipv6Net], nat64: &[Ipv6Net]) -> Result<Ledger> {
     let settings = ledger::Settings { public: public.to_vec(), ..ledger::Settings::live() };
     let since = settings.window.map_or(clock::wall() - Span(i64::MAX), |window| clock::wall() - window);
     let mut ledger = Ledger::new(settings);
     let mut observations = 0u64;
     store.replay(since, &mut |observation| {
-        ledger.observe(&observation);
+        // Home may have been another then; a NAT64 prefix that was not known yet was one all the same.
+        if remotes::counts(&observation, &[], nat64) {
+            ledger.observe(&observation);
+        }
         observations += 1;
     })?;
     if observations > 0 {
@@ -313,7 +316,8 @@ impl Sensor {
         self.invalid += (drained.invalid + unknown) as u64;
         self.last_event = fresh.last().map(Observation::ts).or(self.last_event);
         self.record();
-        if !(self.pending.is_empty() && self.learned.is_empty()) && !self.shared.ledger_is_held() {
+        let waits = !self.pending.is_empty() || !self.learned.is_empty();
+        if waits && !self.shared.ledger_is_held() {
             self.flush();
         }
         drained.events + drained.invalid

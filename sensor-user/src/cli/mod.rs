@@ -20,6 +20,7 @@ mod arguments;
 mod contacts;
 #[cfg(feature = "live")]
 mod explain;
+#[cfg(feature = "live")]
 mod export;
 #[cfg(feature = "live")]
 mod forget;
@@ -71,6 +72,7 @@ enum Command {
     Contacts(contacts::Arguments),
     #[cfg(feature = "live")]
     Locals(locals::Arguments),
+    #[cfg(feature = "live")]
     Ack(ack::Arguments),
     #[cfg(feature = "live")]
     Import(import::Arguments),
@@ -103,6 +105,7 @@ pub fn main() -> ExitCode {
             Command::Contacts(arguments) => contacts::run(&arguments),
             #[cfg(feature = "live")]
             Command::Locals(arguments) => locals::run(&arguments),
+            #[cfg(feature = "live")]
             Command::Ack(arguments) => ack::run(&arguments),
             #[cfg(feature = "live")]
             Command::Import(arguments) => import::run(&arguments),
