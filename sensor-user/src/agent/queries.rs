@@ -39,6 +39,8 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
             let options = Options { top: top.unwrap_or(Options::default().top) };
             let mut report = report::report(&shared.ledger(), &options);
             ack::mark(&mut report, &shared.acks(), clock::wall());
+            let names = shared.names();
+            report.candidates.iter_mut().for_each(|candidate| candidate.name(&names));
             value(&report)
         }
         Request::Forget { what } => value(&diary::forget(shared, what)?),
@@ -50,7 +52,10 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
         Request::Acks {} => value(&*shared.acks()),
         Request::Explain { remote, since: None, until: None } => {
             let remote = parse_remote(remote)?;
-            value(&report::explain(&shared.ledger(), remote))
+            let mut explanation = report::explain(&shared.ledger(), remote);
+            let names = shared.names();
+            explanation.candidate.iter_mut().for_each(|candidate| candidate.name(&names));
+            value(&explanation)
         }
         // All else is a matter of the store, which has a connection for each question.
         _ => {

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::progress::Progress;
 use super::{Format, Usage, arguments, complain};
+use crate::names::Names;
 use crate::query::from_store;
 use crate::socket::{self, Request};
 use crate::time::Time;
@@ -58,7 +59,7 @@ impl Arguments {
         let answer = match &self.state {
             Some(dir) => {
                 let _progress = Progress::start(format!("reading {}", dir.display()), rows.clone());
-                from_store::ask(dir, request, when::now(), &rows)?
+                from_store::ask(dir, request, &Names::default(), when::now(), &rows)?
             }
             None => {
                 let _progress = Progress::start("waiting for the sensor".to_owned(), rows);

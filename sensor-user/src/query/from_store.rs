@@ -70,8 +70,8 @@ impl From<super::Error> for Error {
 ///
 /// # Errors
 /// One line, with the way out.
-pub fn ask(dir: &Path, request: &Request, now: Time, read: &AtomicU64) -> Result<Value, Error> {
-    answer(dir, request, &Context { names: &Names::default(), now, most: MOST, read })
+pub fn ask(dir: &Path, request: &Request, names: &Names, now: Time, read: &AtomicU64) -> Result<Value, Error> {
+    answer(dir, request, &Context { names, now, most: MOST, read })
 }
 
 /// Answers a question from the store in `dir`.
@@ -93,11 +93,14 @@ pub fn answer(dir: &Path, request: &Request, context: &Context<'_>) -> Result<Va
             let options = Options { top: top.unwrap_or(Options::default().top) };
             let mut report = report::report(&ledger(&reader, since, until, context)?, &options);
             ack::mark(&mut report, &reader.acks()?, context.now);
+            report.candidates.iter_mut().for_each(|candidate| candidate.name(context.names));
             value(&report)
         }
         &Request::Explain { ref remote, since, until } => {
             let remote: Ipv6Net = crate::agent::parse_remote(remote).map_err(Error::Other)?;
-            value(&report::explain(&ledger(&reader, since, until, context)?, remote))
+            let mut explanation = report::explain(&ledger(&reader, since, until, context)?, remote);
+            explanation.candidate.iter_mut().for_each(|candidate| candidate.name(context.names));
+            value(&explanation)
         }
         Request::Acks {} => value(&reader.acks()?),
         Request::Forget { .. } | Request::Ack { .. } | Request::Unack { .. } => {

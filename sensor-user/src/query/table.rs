@@ -74,6 +74,13 @@ fn fit(columns: &mut Vec<Column>, cells: &mut Vec<Vec<String>>, width: usize) {
                 columns.remove(i);
                 cells.remove(i);
             }
+            // An address stays in one piece, and its name goes below.
+            _ if total > width => {
+                for cell in cells.iter_mut().flatten() {
+                    *cell = cell.replacen(" (", "\n(", 1);
+                }
+                return;
+            }
             _ => return,
         }
     }

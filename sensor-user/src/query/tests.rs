@@ -205,6 +205,8 @@ fn a_narrow_terminal_takes_a_narrow_table() {
     for width in [40, 60, 80, 100, 200] {
         assert!(widest(width) <= width.into(), "{width}: {}", table::table(&answer, Some(width)));
     }
+    let narrow = table::table(&answer, Some(65));
+    assert!(narrow.contains("3fff:1::2 ") && narrow.contains(" (a site)"), "{narrow}");
     assert!(table::table(&answer, Some(200)).contains("first") && !table::table(&answer, Some(75)).contains("first"));
 }
 

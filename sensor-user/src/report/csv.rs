@@ -31,6 +31,7 @@ pub fn suspects_csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         distinct_count: u64,
         median_lag_seconds: Option<f64>,
         campaigns: String,
+        label: Option<String>,
     }
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(out);
     writer.write_record([
@@ -52,6 +53,7 @@ pub fn suspects_csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         "distinct_count",
         "median_lag_seconds",
         "campaigns",
+        "label",
     ])?;
     for c in &report.candidates {
         writer.serialize(Line {
@@ -73,6 +75,7 @@ pub fn suspects_csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             distinct_count: c.distinct_count,
             median_lag_seconds: c.median_lag_seconds,
             campaigns: c.campaigns.join(" "),
+            label: c.label.clone(),
         })?;
     }
     writer.flush()

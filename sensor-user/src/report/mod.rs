@@ -11,6 +11,7 @@ use crate::attribution::rank::Finding;
 use crate::attribution::{Attribution, Verdict, tail};
 use crate::campaign::{Campaign, Campaigns};
 use crate::ledger::{AddrId, Ledger};
+use crate::names::Names;
 use crate::time::{Span, Time};
 
 pub mod csv;
@@ -140,9 +141,21 @@ pub struct Candidate {
     pub median_lag_seconds: Option<f64>,
     /// Campaigns that it explains, or, if it is not accused, that hit its visitors.
     pub campaigns: Vec<String>,
+    /// The owner's name for its prefix; null if there is none, or if its members have different ones.
+    #[serde(default)]
+    pub label: Option<String>,
     /// The user has seen it and does not want to see it every day; null otherwise, and offline.
     #[serde(default)]
     pub acked: Option<Acked>,
+}
+
+impl Candidate {
+    /// Gives it the name that its prefix has.
+    pub fn name(&mut self, names: &Names) {
+        let label = self.members.first().and_then(|&member| names.label(member));
+        let is_common = self.members.iter().all(|&member| names.label(member) == label);
+        self.label = label.filter(|_| is_common).map(str::to_owned);
+    }
 }
 
 /// Everything that a report or an explanation is made from.
@@ -199,6 +212,7 @@ impl<'l> Findings<'l> {
             distinct_count: figures.distinct_count,
             median_lag_seconds: figures.median_lag.map(Span::seconds),
             campaigns: figures.campaigns.iter().map(|&c| self.campaigns.list[c].id.clone()).collect(),
+            label: None,
             acked: None,
         }
     }

@@ -115,17 +115,25 @@ fn who(candidate: &Candidate) -> String {
     let members = candidate.members.as_slice();
     let inside = members.iter().all(|member| candidate.prefix.contains(member));
     match members {
-        [one] => one.to_string(),
+        [one] => labelled(one.to_string(), candidate),
         _ if inside && candidate.prefix.prefix_len() <= 64 && candidate.verdict.accuses() => {
-            format!("{} ({})", candidate.prefix, plural(members.len() as u64, "address", "addresses"))
+            let text = format!("{} ({})", candidate.prefix, plural(members.len() as u64, "address", "addresses"));
+            labelled(text, candidate)
         }
         _ => {
             let mut lines: Vec<String> = members.iter().take(MEMBERS).map(ToString::to_string).collect();
             if members.len() > MEMBERS {
                 lines.push(format!("or {} more", members.len() - MEMBERS));
             }
-            lines.join("\n")
+            labelled(lines.join("\n"), candidate)
         }
+    }
+}
+
+fn labelled(text: String, candidate: &Candidate) -> String {
+    match &candidate.label {
+        Some(label) => format!("{text} ({label})"),
+        None => text,
     }
 }
 
@@ -142,7 +150,10 @@ pub fn explanation_text(explanation: &Explanation) -> String {
     let name = explanation.remote.to_string();
     let name = name.strip_suffix("/128").unwrap_or(&name);
     let mut text = match &explanation.candidate {
-        Some(c) => format!("{name}: {}, rank {} of {}\n\n", c.verdict.as_str(), c.rank, explanation.candidates),
+        Some(c) => {
+            let name = labelled(name.to_owned(), c);
+            format!("{name}: {}, rank {} of {}\n\n", c.verdict.as_str(), c.rank, explanation.candidates)
+        }
         None => format!("{name}: not a candidate\n\n"),
     };
     for sentence in &explanation.says {

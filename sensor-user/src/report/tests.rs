@@ -171,6 +171,16 @@ fn an_acknowledged_suspect_is_counted_and_not_shown_until_its_time_is_over() {
 }
 
 #[test]
+fn a_candidate_is_shown_with_the_name_of_its_prefix() {
+    let mut names = crate::names::Names::default();
+    names.label_prefix("2a05::/32".parse().unwrap(), "a pool");
+    let mut report = report(&ledger(&january_2016()), &Options::default());
+    report.candidates.iter_mut().for_each(|candidate| candidate.name(&names));
+    assert!(suspects_table(&report).contains("2a05::123 (a pool)"), "{}", suspects_table(&report));
+    assert_eq!(report.candidates.iter().filter(|candidate| candidate.label.is_some()).count(), 1);
+}
+
+#[test]
 fn what_netlink_says_of_an_address_beats_what_it_looks_like() {
     let mut stable = ledger(&january_2016());
     (0..24).for_each(|n| stable.mark_stable(local(n), Time(0)));
