@@ -125,9 +125,11 @@ pub struct Summary {
 enum Message {
     Write(Vec<Observation>),
     /// Once all that was sent before is written, or why it can't be.
-    Do(Box<dyn FnOnce(Result<&mut Store, String>) + Send>),
+    Do(Work),
     End,
 }
+
+type Work = Box<dyn FnOnce(Result<&mut Store, String>) + Send>;
 
 /// A way to the store that others may keep: what they ask for is done between two writes.
 #[derive(Clone)]
