@@ -183,7 +183,7 @@ fn absurd_arguments_are_one_line_and_status_2() {
         ),
         (
             &["analyze", "--format", "xml", "two.pcap"],
-            "invalid value 'xml' for '--format <FORMAT>' [possible values: table, json]: see `tattler analyze --help`",
+            "invalid value 'xml' for '--format <FORMAT>' [possible values: table, json, csv]: see `tattler analyze --help`",
         ),
         (
             &["analyze", "--since", "2026-09-02", "--until", "2026-09-01", "two.pcap"],

@@ -15,12 +15,13 @@ use crate::time::Time;
 
 /// Find the suspects in files.
 #[derive(clap::Args)]
+#[command(after_help = "Example: tattler analyze --home 2001:db8:1200::/56 capture.pcap.gz")]
 pub(super) struct Arguments {
     /// JSON Lines, pcap or pcapng, plain, gzip or zstd; `-` for standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<OsString>,
     /// What is home in captures; may be given more than once. Found out if it is not given.
-    #[arg(long, value_name = "PREFIX", value_parser = arguments::home)]
+    #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     home: Vec<Ipv6Net>,
     /// A table for people, JSON for programs, CSV for spreadsheets.
     #[arg(long, value_enum, default_value_t)]

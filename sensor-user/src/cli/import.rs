@@ -7,11 +7,13 @@ use std::process::ExitCode;
 
 use ipnet::Ipv6Net;
 
-use super::{arguments, complain};
+use super::complain;
+use crate::config::{self, Config};
 use crate::exclusions::Exclusions;
 use crate::source::jsonl::Aside;
 use crate::source::{self, Input};
 use crate::store::{self, DeviceKey, ImportSettings, Imported, Store};
+use crate::time::Span;
 
 /// Take files into the diary: all of them, or nothing if it fails or is interrupted.
 ///
@@ -24,21 +26,34 @@ pub(super) struct Arguments {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<OsString>,
     /// What is home in captures; may be given more than once. Found out if it is not given
-    #[arg(long, value_name = "PREFIX", value_parser = arguments::home)]
+    #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     home: Vec<Ipv6Net>,
     /// The state directory
-    #[arg(long, value_name = "DIR", default_value = store::DEFAULT_DIR)]
+    #[arg(long, value_name = "DIR", default_value_os_t = crate::config::default_sensor().state)]
     state: PathBuf,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let inputs: Vec<Input> = arguments.files.iter().map(|file| Input::from_argument(file)).collect();
     let options = source::Options { home: arguments.home.clone() };
-    let defaults = store::Settings::default();
-    let settings =
-        ImportSettings { now: (defaults.clock)(), retention: defaults.retention, exclusions: Exclusions::default() };
+    // What is never recorded must not come in by this way either.
+    let Config { exclude, store: kept, privacy, .. } = config::load(None)?.config;
 
     let mut store = Store::open(&arguments.state)?;
+    let key = store.device_key()?;
+    let settings = ImportSettings {
+        now: (store::Settings::default().clock)(),
+        retention: Span::from_days(kept.retention_days.into()),
+        exclusions: Exclusions {
+            devices: exclude
+                .devices
+                .iter()
+                .map(|device| device.known_as(|mac| key.name(mac, privacy.keep_mac)))
+                .collect(),
+            remotes: exclude.remotes,
+            ports: exclude.ports,
+        },
+    };
     let mut importer = store.import(settings)?;
     let mut whole = true;
     let summary = source::read(&inputs, &options, &mut |observation| importer.add(observation), &mut |fault| {

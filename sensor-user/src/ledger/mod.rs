@@ -12,6 +12,7 @@
 //! - `forget`: what the user wants to be gone
 //! - `intern`: addresses and strings as numbers
 
+mod configure;
 mod forget;
 mod intern;
 mod recent;
