@@ -39,19 +39,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Config { exclude, store: kept, privacy, .. } = config::load(None)?.config;
 
     let mut store = Store::open(&arguments.state)?;
-    let key = store.device_key()?;
+    // A key is made only where it is needed: what is restored brings its own.
+    let devices = if exclude.devices.is_empty() {
+        Vec::new()
+    } else {
+        let key = store.device_key()?;
+        exclude.devices.iter().map(|device| device.known_as(|mac| key.name(mac, privacy.keep_mac))).collect()
+    };
     let settings = ImportSettings {
         now: (store::Settings::default().clock)(),
         retention: Span::from_days(kept.retention_days.into()),
-        exclusions: Exclusions {
-            devices: exclude
-                .devices
-                .iter()
-                .map(|device| device.known_as(|mac| key.name(mac, privacy.keep_mac)))
-                .collect(),
-            remotes: exclude.remotes,
-            ports: exclude.ports,
-        },
+        exclusions: Exclusions { devices, remotes: exclude.remotes, ports: exclude.ports },
     };
     let mut importer = store.import(settings)?;
     let mut whole = true;

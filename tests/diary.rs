@@ -1,0 +1,73 @@
+//! The diary of a running sensor: forgotten, acknowledged and exported while packets come in. Runs as
+//! root.
+
+use std::fs;
+use std::net::Ipv6Addr;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+use tests::programs::tattler;
+use tests::sensor::Sensor;
+use tests::traffic::{curl, ping, web_site};
+use tests::world::{HOST, SCANNER, SITE, World};
+
+/// A command; what it says, or how it refused.
+fn ask(arguments: &[&str], at: &Path) -> Result<String, String> {
+    let output = Command::new(tattler()).args(arguments).arg(at).output().expect("run tattler");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+fn holds(state: &Path, address: Ipv6Addr) -> bool {
+    let files = fs::read_dir(state).expect("read the state directory").map(|entry| entry.expect("an entry").path());
+    let needle = address.octets();
+    files.filter(|path| path.is_file()).any(|path| {
+        let bytes = fs::read(path).expect("read a file of the state directory");
+        bytes.windows(needle.len()).any(|window| window == needle)
+    })
+}
+
+#[test]
+fn a_running_sensor_forgets_on_disk_and_in_the_window_and_goes_on() {
+    let (world, state) = (World::new(), TempDir::new().expect("make a state directory"));
+    let World { host, router, internet } = &world;
+    let sensor = Sensor::start(router, state.path(), &["--interface", "wan0"]);
+    let socket = state.path().join("tattler.sock");
+
+    let site = web_site(internet, SITE, 80);
+    curl(host, SITE, 80);
+    site.join().unwrap();
+    ping(internet, SCANNER, HOST);
+    sensor.wait_for("contact", 1);
+    sensor.wait_for("probe", 1);
+    tests::eventually("the diary is written", || {
+        (holds(state.path(), SCANNER) && holds(state.path(), SITE)).then_some(())
+    });
+
+    // A backup while it runs.
+    let lines = ask(&["export", "--all", "--state"], state.path()).unwrap();
+    assert!(lines.contains(&SITE.to_string()) && lines.contains(&SCANNER.to_string()), "{lines}");
+    // What would change the files goes through the sensor.
+    let refused = ask(&["forget", "printer", "--state"], state.path()).unwrap_err();
+    assert!(refused.contains("in use by another tattler (process "), "{refused}");
+
+    ask(&["ack", &SITE.to_string(), "--note", "ours", "--socket"], &socket).unwrap();
+    assert!(ask(&["ack", "--list", "--socket"], &socket).unwrap().contains("for good"));
+
+    let said = ask(&["forget", &SCANNER.to_string(), "--socket"], &socket).unwrap();
+    assert!(said.starts_with("forgotten: 0 contacts, 1 probes, 1 answers"), "{said}");
+    assert!(!holds(state.path(), SCANNER) && holds(state.path(), SITE));
+    assert_eq!((&sensor.status()["probes"], &sensor.status()["contacts"]), (&0.into(), &1.into()));
+    let said = ask(&["forget", &SITE.to_string(), "--socket"], &socket).unwrap();
+    assert_eq!(said, "forgotten: 1 contacts, 0 probes, 0 answers, 1 acknowledgements\n");
+    assert!(!holds(state.path(), SITE));
+    assert_eq!(ask(&["ack", "--list", "--socket"], &socket).unwrap(), "Nothing is acknowledged.\n");
+
+    // It goes on.
+    let site = web_site(internet, SITE, 81);
+    curl(host, SITE, 81);
+    site.join().unwrap();
+    sensor.wait_for("contact", 2);
+    tests::eventually("the diary goes on", || holds(state.path(), SITE).then_some(()));
+}
