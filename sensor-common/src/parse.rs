@@ -20,7 +20,7 @@ pub struct Found {
 }
 
 /// Who speaks to whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tuple {
     /// Source address of the innermost IPv6 header.
     pub src: Address,

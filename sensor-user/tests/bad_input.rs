@@ -79,8 +79,11 @@ fn files_that_can_not_be_read_are_named_with_the_way_out() {
         for (file, line) in [
             ("missing", "cannot read missing: No such file or directory: check the name"),
             ("red\u{1b}[31m\nline", "cannot read red\\u{1b}[31m\\nline: No such file or directory: check the name"),
-            ("empty", "empty is empty: give a capture or JSON Lines"),
-            ("program", "cannot tell what program is: give a pcap or pcapng file or JSON Lines, plain, gzip or zstd"),
+            ("empty", "empty is empty: give a capture, a log or JSON Lines"),
+            (
+                "program",
+                "cannot tell what program is: give a pcap or pcapng file, a log or JSON Lines, plain, gzip or zstd",
+            ),
             (
                 "wifi.pcap",
                 "wifi.pcap has link type 105, which is not supported: capture on an Ethernet, PPP, tun or loopback \
@@ -183,7 +186,7 @@ fn absurd_arguments_are_one_line_and_status_2() {
         ),
         (
             &["analyze", "--format", "xml", "two.pcap"],
-            "invalid value 'xml' for '--format <FORMAT>' [possible values: table, json]: see `tattler analyze --help`",
+            "invalid value 'xml' for '--format <FORMAT>' [possible values: table, json, csv]: see `tattler analyze --help`",
         ),
         (
             &["analyze", "--since", "2026-09-02", "--until", "2026-09-01", "two.pcap"],

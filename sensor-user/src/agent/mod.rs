@@ -388,10 +388,14 @@ impl Sensor {
         let mut ledger = self.shared.ledger();
         for observation in &batch {
             ledger.observe(observation);
-            if let Observation::Answer(answer) = observation
-                && let Some(line) = self.open.first_sight(&ledger, answer)
-            {
-                warn!("{line}");
+            if let Observation::Answer(answer) = observation {
+                // It may be all that is ever seen of this local.
+                if let Some(device) = self.devices.find(answer.target) {
+                    ledger.belongs_to(answer.target, &device);
+                }
+                if let Some(line) = self.open.first_sight(&ledger, answer) {
+                    warn!("{line}");
+                }
             }
         }
         let learned = std::mem::take(&mut self.learned);

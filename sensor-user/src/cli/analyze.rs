@@ -3,10 +3,9 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Instant;
 
-use ipnet::Ipv6Net;
-
-use super::{Format, Usage, arguments, complain};
+use super::{Format, Usage, arguments, complain, reading};
 use crate::ledger::{Counts, Ledger, Settings};
 use crate::observation::Observation;
 use crate::report;
@@ -17,12 +16,12 @@ use crate::time::Time;
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler analyze --home 2001:db8:1200::/56 capture.pcap.gz")]
 pub(super) struct Arguments {
-    /// JSON Lines, pcap or pcapng, plain, gzip or zstd; `-` for standard input.
+    /// JSON Lines, pcap or pcapng, firewall logs, flow records of Zeek, nfdump or Suricata, conntrack
+    /// events, plain, gzip or zstd; `-` for standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<OsString>,
-    /// What is home in captures; may be given more than once. Found out if it is not given.
-    #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
-    home: Vec<Ipv6Net>,
+    #[command(flatten)]
+    reading: reading::Arguments,
     /// A table for people, JSON for programs, CSV for spreadsheets.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -44,7 +43,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return Err(Usage(format!("--since {since} is after --until {until}: exchange them")).into());
     }
     let inputs: Vec<Input> = arguments.files.iter().map(|file| Input::from_argument(file)).collect();
-    let options = source::Options { home: arguments.home.clone() };
+    let options = arguments.reading.options();
+    let began = Instant::now();
 
     let mut ledger = Ledger::new(Settings::default());
     let mut observe = |observation: Observation| {
@@ -53,7 +53,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             ledger.observe(&observation);
         }
     };
-    let summary = source::read(&inputs, &options, &mut observe, &mut |fault| complain(fault))?;
+    let summary = source::read(&inputs, &options, &mut observe, &mut reading::tell)?;
+    reading::end(&summary, began);
     let left_out = left_out(&ledger.counts());
     if let Some(line) = &left_out {
         complain(line);

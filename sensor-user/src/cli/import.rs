@@ -4,10 +4,9 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
-use ipnet::Ipv6Net;
-
-use super::complain;
+use super::{complain, reading};
 use crate::config::{self, Config};
 use crate::exclusions::Exclusions;
 use crate::source::jsonl::Aside;
@@ -25,9 +24,8 @@ pub(super) struct Arguments {
     /// Whatever `tattler analyze` reads; `-` for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<OsString>,
-    /// What is home in captures; may be given more than once. Found out if it is not given
-    #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
-    home: Vec<Ipv6Net>,
+    #[command(flatten)]
+    reading: reading::Arguments,
     /// The state directory
     #[arg(long, value_name = "DIR", default_value_os_t = crate::config::default_sensor().state)]
     state: PathBuf,
@@ -35,7 +33,8 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let inputs: Vec<Input> = arguments.files.iter().map(|file| Input::from_argument(file)).collect();
-    let options = source::Options { home: arguments.home.clone() };
+    let options = arguments.reading.options();
+    let began = Instant::now();
     // What is never recorded must not come in by this way either.
     let Config { exclude, store: kept, privacy, .. } = config::load(None)?.config;
 
@@ -57,9 +56,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut importer = store.import(settings)?;
     let mut whole = true;
     let summary = source::read(&inputs, &options, &mut |observation| importer.add(observation), &mut |fault| {
-        complain(fault);
+        reading::tell(fault);
         whole = false;
     })?;
+    reading::end(&summary, began);
     for aside in &summary.asides {
         match aside {
             Aside::Ack(ack) => importer.acknowledge(ack),

@@ -41,6 +41,7 @@ mod probes;
 mod progress;
 #[cfg(feature = "live")]
 mod query;
+mod reading;
 #[cfg(feature = "live")]
 mod rows;
 #[cfg(feature = "live")]

@@ -11,9 +11,11 @@
 //! - `recent`: UDP that went out just now
 //! - `forget`: what the user wants to be gone
 //! - `intern`: addresses and strings as numbers
+//! - `home`: what is told of locals by others than packets
 
 mod configure;
 mod forget;
+mod home;
 mod intern;
 mod recent;
 pub mod rows;
@@ -88,38 +90,6 @@ impl Ledger {
     /// The operating system says at `at` that `address` is not temporary.
     pub fn mark_stable(&mut self, address: Ipv6Addr, at: Time) {
         self.mark(address, false, at);
-    }
-
-    /// Tells what is home since `at`. Locals that are not any more keep their history and are exposed
-    /// no longer; those that are again, are exposed again.
-    pub fn home_is(&mut self, is_home: impl Fn(Ipv6Addr) -> bool, at: Time) {
-        let addresses = &self.addresses;
-        self.locals.change(|row| {
-            row.ended = if is_home(addresses.get(row.address)) { None } else { row.ended.or(Some(at)) };
-        });
-    }
-
-    /// A prefix went away, and with it all locals inside.
-    pub fn home_ended(&mut self, prefix: ipnet::Ipv6Net, at: Time) {
-        let addresses = &self.addresses;
-        self.locals.change(|row| {
-            if prefix.contains(&addresses.get(row.address)) {
-                row.ended = row.ended.or(Some(at));
-            }
-        });
-    }
-
-    /// Which device a local belongs to. Says nothing of addresses that are no locals.
-    pub fn belongs_to(&mut self, address: Ipv6Addr, device: &str) {
-        if let Some(row) = self.addresses.find(address).and_then(|id| self.locals.get_mut(id)) {
-            row.device = self.devices.number(device).or(row.device);
-        }
-    }
-
-    /// The name of a device by its number.
-    #[must_use]
-    pub fn device(&self, number: u32) -> Option<&str> {
-        self.devices.get(number)
     }
 
     /// Forgets what is older than the window. Without a window nothing is.
@@ -357,7 +327,7 @@ impl Ledger {
     fn room_for_contact(&mut self) {
         if self.contacts.rows().len() >= self.settings.max_contacts.max(1) {
             self.counts.evicted_contacts += self.contacts.evict(|row| row.last) as u64;
-            self.compact();
+            self.compact_if_due();
         }
     }
 
@@ -368,7 +338,7 @@ impl Ledger {
             let locals = &self.locals;
             let used = |id| locals.get(id).is_some_and(|local| local.used.is_some());
             self.counts.evicted_probes += self.probes.evict(|row| (used(row.target), row.last)) as u64;
-            self.compact();
+            self.compact_if_due();
         } else if self.addresses.len() >= self.address_bound() {
             self.compact();
         }
@@ -380,16 +350,25 @@ impl Ledger {
         max_locals.saturating_add(max_contacts).saturating_add(max_probes.saturating_mul(2)).saturating_add(65_536)
     }
 
+    /// Making room leaves addresses without a row. They go when there is one for every four rows: new
+    /// numbers for all cost more than the room is worth.
+    fn compact_if_due(&mut self) {
+        let rows = self.locals.rows().len() + self.contacts.rows().len() + self.probes.rows().len();
+        if self.addresses.len() > rows + rows / 4 + 65_536 {
+            self.compact();
+        }
+    }
+
     /// Drops contacts of locals that left and numbers that no row uses, and gives out new ones.
     fn compact(&mut self) {
         let old = std::mem::take(&mut self.addresses);
         let mut new = Addresses::default();
-        self.locals.retain(|row| {
+        self.locals.rebuild(|row| {
             row.address = new.number(old.get(row.address));
             true
         });
         let locals = &self.locals;
-        let gone = self.contacts.retain(|row| {
+        let gone = self.contacts.rebuild(|row| {
             let Some(local) = new.find(old.get(row.local)).filter(|&id| locals.get(id).is_some()) else {
                 return false;
             };
@@ -398,7 +377,7 @@ impl Ledger {
             true
         });
         self.counts.evicted_contacts += gone as u64;
-        self.probes.retain(|row| {
+        self.probes.rebuild(|row| {
             row.source = new.number(old.get(row.source));
             row.target = new.number(old.get(row.target));
             true

@@ -48,8 +48,30 @@ impl<R: Row> Table<R> {
         &mut self.rows[at]
     }
 
+    /// Keeps the rows that `keep` wants; it may change them, but not their keys. Returns how many left.
+    ///
+    /// The index is mended and not made anew: nothing is hashed, which is what costs with a million
+    /// rows.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&mut R) -> bool) -> usize {
+        const GONE: u32 = u32::MAX;
+        let before = self.rows.len();
+        let mut moved = Vec::with_capacity(before);
+        let mut left = 0;
+        self.rows.retain_mut(|row| {
+            let stays = keep(row);
+            moved.push(if stays { left } else { GONE });
+            left += u32::from(stays);
+            stays
+        });
+        self.index.retain(|_, at| {
+            *at = moved[*at as usize];
+            *at != GONE
+        });
+        before - self.rows.len()
+    }
+
     /// Keeps the rows that `keep` wants; it may change them, keys included. Returns how many left.
-    pub(super) fn retain(&mut self, keep: impl FnMut(&mut R) -> bool) -> usize {
+    pub(super) fn rebuild(&mut self, keep: impl FnMut(&mut R) -> bool) -> usize {
         let before = self.rows.len();
         self.rows.retain_mut(keep);
         self.index.clear();

@@ -14,13 +14,13 @@ pub enum Error {
         error: io::Error,
     },
     /// Nothing in it.
-    #[error("{name} is empty: give a capture or JSON Lines")]
+    #[error("{name} is empty: give a capture, a log or JSON Lines")]
     Empty {
         /// The input.
         name: String,
     },
     /// Content of no known kind.
-    #[error("cannot tell what {name} is: give a pcap or pcapng file or JSON Lines, plain, gzip or zstd")]
+    #[error("cannot tell what {name} is: give a pcap or pcapng file, a log or JSON Lines, plain, gzip or zstd")]
     Format {
         /// The input.
         name: String,
@@ -53,10 +53,31 @@ pub enum Error {
         link_type: u16,
     },
     /// Observations where packets are wanted.
-    #[error("{name} holds JSON Lines, not packets: give a pcap or pcapng file")]
+    #[error("{name} holds {what}, not packets: give a pcap or pcapng file")]
     NotACapture {
         /// The input.
         name: String,
+        /// What it holds.
+        what: &'static str,
+    },
+    /// nfcapd's files are read by its own program.
+    #[error("{name} is an nfcapd file, which nfdump reads: {reason}")]
+    Nfcapd {
+        /// The input.
+        name: String,
+        /// Why nfdump can't.
+        reason: String,
+    },
+    /// Lines without a year that go back in time.
+    #[error(
+        "{name}:{line}: its lines have no year, and here time goes back by more than a week: give the year of the \
+         first line with --year, or the files one by one"
+    )]
+    YearUnclear {
+        /// The input.
+        name: String,
+        /// From 1.
+        line: u64,
     },
     /// A capture that can't be read twice, and no home prefix.
     #[error("{name} can be read only once, which leaves home prefixes unknown: give --home PREFIX")]
@@ -78,7 +99,7 @@ impl Error {
     /// Whether other arguments would mend it: exit status 2.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
-        matches!(self, Error::HomeUnknown { .. } | Error::HomeUnclear { .. })
+        matches!(self, Error::HomeUnknown { .. } | Error::HomeUnclear { .. } | Error::YearUnclear { .. })
     }
 }
 
@@ -115,6 +136,20 @@ pub enum Fault {
         bad: u64,
         /// Lines in all, blank ones left out.
         lines: u64,
+    },
+    /// The last line has no end.
+    #[error("{name}:{line} has no line's end: it is cut short or still being written: line skipped")]
+    Unfinished {
+        /// The input.
+        name: String,
+        /// From 1.
+        line: u64,
+    },
+    /// Nothing of the inputs is of use.
+    #[error("{name} holds no IPv6 packet or flow: check that the log has IPv6 in it")]
+    NothingOfUse {
+        /// The input, or the first of them.
+        name: String,
     },
     /// The input ends, or can't be read on, in the middle.
     #[error("{name} is {stop} at {unit} {number}: what comes before counts, fetch or capture it again for the rest")]

@@ -5,10 +5,13 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 
 use super::Error;
+use super::text::Dialect;
 
 mod zstd;
 use zstd::ZstdDecoder;
@@ -29,16 +32,22 @@ pub enum Format {
     Pcap,
     /// A capture in pcapng.
     Pcapng,
-    /// Observations, one a line.
-    JsonLines,
+    /// Lines.
+    Text(Dialect),
+    /// Flow records of nfcapd, nfpcapd or nfdump.
+    Nfcapd,
 }
 
 /// An input that is open, with its content in plain.
 pub struct Content {
     /// What it holds.
     pub format: Format,
+    /// Its first bytes.
+    pub head: Vec<u8>,
     /// From its first byte.
     pub reader: Box<dyn BufRead>,
+    /// How many bytes were read of the file as it lies on the disk.
+    pub read: Arc<AtomicU64>,
 }
 
 impl Input {
@@ -58,6 +67,15 @@ impl Input {
         }
     }
 
+    /// What the file system says of it, if it is a file.
+    #[must_use]
+    pub fn metadata(&self) -> Option<fs::Metadata> {
+        match self {
+            Input::Stdin => None,
+            Input::File(path) => fs::metadata(path).ok(),
+        }
+    }
+
     /// Opens it and tells its format.
     ///
     /// # Errors
@@ -68,6 +86,8 @@ impl Input {
             Input::Stdin => Box::new(io::stdin()),
             Input::File(path) => Box::new(File::open(path).map_err(|error| Error::Open { name: name(), error })?),
         };
+        let read = Arc::new(AtomicU64::new(0));
+        let file = Counted { file, read: Arc::clone(&read) };
         let (head, reader) = peek(file).map_err(|error| Error::Open { name: name(), error })?;
         if head.is_empty() {
             return Err(Error::Empty { name: name() });
@@ -75,13 +95,13 @@ impl Input {
         let unpacked: Box<dyn Read> = match head[..] {
             [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(reader)),
             _ if zstd::is_magic(&head) => Box::new(ZstdDecoder::new(reader)),
-            _ => return known(name(), &head, reader),
+            _ => return known(name(), head, reader, read),
         };
         let (head, reader) = peek(unpacked).map_err(|error| {
             let reason = super::Stop::from(error).to_string();
             Error::Compression { name: name(), reason }
         })?;
-        known(name(), &head, reader)
+        known(name(), head, reader, read)
     }
 }
 
@@ -94,12 +114,26 @@ impl fmt::Display for Input {
     }
 }
 
-fn known(name: String, head: &[u8], reader: Box<dyn BufRead>) -> Result<Content, Error> {
+fn known(name: String, head: Vec<u8>, reader: Box<dyn BufRead>, read: Arc<AtomicU64>) -> Result<Content, Error> {
     if head.is_empty() {
         return Err(Error::Empty { name });
     }
-    let format = Format::of(head).ok_or(Error::Format { name })?;
-    Ok(Content { format, reader })
+    let format = Format::of(&head).ok_or(Error::Format { name })?;
+    Ok(Content { format, head, reader, read })
+}
+
+/// Counts what is read, for those who show progress.
+struct Counted<R> {
+    file: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
 }
 
 impl Format {
@@ -113,29 +147,57 @@ impl Format {
             | [0xa1, 0xb2, 0xcd, 0x34, ..]
             | [0x34, 0xcd, 0xb2, 0xa1, ..] => Some(Format::Pcap),
             [0x0a, 0x0d, 0x0d, 0x0a, ..] => Some(Format::Pcapng),
-            // Text: if it is not JSON, each bad line says so with its number.
-            _ if head.iter().all(|&byte| byte >= b' ' || b"\t\n\r".contains(&byte)) => Some(Format::JsonLines),
+            // Version 1 is of nfdump 1.6, version 2 of 1.7; in the byte order of the machine.
+            [0x0c, 0xa5, 1 | 2, 0, ..] | [0xa5, 0x0c, 0, 1 | 2, ..] => Some(Format::Nfcapd),
+            // Text. If it is in no dialect, each bad line says so with its number.
+            _ if head.iter().all(|&byte| byte >= b' ' || b"\t\n\r".contains(&byte)) => {
+                Some(Format::Text(Dialect::of(head)))
+            }
             _ => None,
         }
     }
 }
 
-/// Reads the first bytes, at least four unless there are fewer, and gives back a reader that still
-/// has them.
+/// Bytes that a format is told by: the first line of some dialects is long.
+const HEAD: usize = 4_096;
+
+/// Reads the first bytes, and gives back a reader that still has them. An error that comes after
+/// some bytes is told by the reader when it gets there.
 fn peek(mut reader: impl Read + 'static) -> io::Result<(Vec<u8>, Box<dyn BufRead>)> {
-    let mut head = vec![0; 512];
+    let mut head = vec![0; HEAD];
     let mut filled = 0;
-    while filled < 4 {
+    let mut failed = None;
+    while filled < HEAD {
         match reader.read(&mut head[filled..]) {
             Ok(0) => break,
             Ok(n) => filled += n,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) if filled < 4 => return Err(error),
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
         }
     }
     head.truncate(filled);
-    let whole = Cursor::new(head.clone()).chain(BufReader::with_capacity(1 << 16, reader));
+    let rest = Rest { failed, reader };
+    let whole = Cursor::new(head.clone()).chain(BufReader::with_capacity(1 << 16, rest));
     Ok((head, Box::new(whole)))
+}
+
+/// What follows the head: an error that came while it was read, then the rest.
+struct Rest<R> {
+    failed: Option<io::Error>,
+    reader: R,
+}
+
+impl<R: Read> Read for Rest<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.failed.take() {
+            Some(error) => Err(error),
+            None => self.reader.read(buffer),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -146,8 +208,9 @@ mod tests {
     fn formats_are_told_by_content() {
         assert_eq!(Format::of(&[0x0a, 0x0d, 0x0d, 0x0a, 0, 0]), Some(Format::Pcapng));
         assert_eq!(Format::of(&[0xd4, 0xc3, 0xb2, 0xa1]), Some(Format::Pcap));
-        assert_eq!(Format::of(b"{\"type\":\"probe\"}"), Some(Format::JsonLines));
-        assert_eq!(Format::of(b"\n# note\n"), Some(Format::JsonLines));
+        assert_eq!(Format::of(b"{\"type\":\"probe\"}"), Some(Format::Text(Dialect::JsonLines)));
+        assert_eq!(Format::of(b"\n# note\n"), Some(Format::Text(Dialect::JsonLines)));
+        assert_eq!(Format::of(&[0x0c, 0xa5, 2, 0]), Some(Format::Nfcapd));
         assert_eq!(Format::of(b"\x7fELF\x02"), None);
     }
 }

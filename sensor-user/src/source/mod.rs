@@ -4,7 +4,11 @@
 //! In the order the bytes meet them:
 //! - [`input`]: a file or standard input, compressed or not, told by its content
 //! - [`jsonl`]: observations, one a line
+//! - [`text`]: logs and flow records of other programs, line by line; `nfcapd`: through nfdump
+//! - [`flow`]: flow records become exchanges, in order
 //! - [`capture`]: packets, and the rules that make observations of them
+//! - `rules`: what makes observations of packets and exchanges that others saw
+//! - [`position`]: how far an input was read
 //! - [`read`]: all of a list of inputs
 //!
 //! Everything is streamed: memory has a bound, whatever the files hold. What can be read counts;
@@ -12,12 +16,18 @@
 
 pub mod capture;
 mod fault;
+pub mod flow;
 pub mod input;
 pub mod jsonl;
 #[cfg(feature = "live")]
 pub mod live;
+mod nfcapd;
+pub mod position;
 mod read;
+mod rules;
+pub mod text;
 
 pub use fault::{Error, Fault, Stop};
 pub use input::Input;
-pub use read::{Options, Summary, each_packet, read};
+pub use position::Position;
+pub use read::{Options, Progress, Summary, each_packet, read};

@@ -1,20 +1,55 @@
 //! All of a list of inputs.
 
+use std::fs;
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
+
 use ipnet::Ipv6Net;
-use sensor_common::GiveUp;
+use jiff::tz::TimeZone;
+use sensor_common::{GiveUp, Header};
 
 use super::capture::home::HomeFinder;
 use super::capture::trace::Traced;
-use super::capture::{Frame, Frames, Watch};
+use super::capture::{Frame, Frames};
 use super::input::{Content, Format};
-use super::{Error, Fault, Input, jsonl};
+use super::jsonl::Aside;
+use super::position::Position;
+use super::rules::Rules;
+use super::text::{self, Clock, Counts, Dialect, Item, Sinks};
+use super::{Error, Fault, Input, flow, nfcapd};
 use crate::observation::Observation;
+use crate::time::Time;
 
 /// How to read.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Home prefixes of captures; found out if there are none.
+    /// Home prefixes, for all but JSON Lines; found out if there are none.
     pub home: Vec<Ipv6Net>,
+    /// The zone of times that name none; UTC if it is not given.
+    pub zone: Option<TimeZone>,
+    /// The year of the first line of a log without years; otherwise the latest that is possible.
+    pub year: Option<i16>,
+    /// The present: what is far ahead of it is refused. `None`: nothing is.
+    pub now: Option<Time>,
+    /// What was read before; what is known is not told again.
+    pub known: Vec<Position>,
+    /// Is told how far the reading is, now and then.
+    pub progress: Option<fn(&Progress<'_>)>,
+}
+
+/// How far a reading is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// The input.
+    pub name: &'a str,
+    /// Bytes read of it, as it lies on the disk.
+    pub read: u64,
+    /// Its size, where it has one.
+    pub size: Option<u64>,
+    /// Lines or frames.
+    pub items: u64,
 }
 
 /// What was read.
@@ -22,10 +57,12 @@ pub struct Options {
 pub struct Summary {
     /// Observations that were handed on.
     pub observations: u64,
-    /// Lines of JSON, blank ones left out.
+    /// Lines of text, blank ones left out.
     pub lines: u64,
     /// Of these, skipped.
     pub bad_lines: u64,
+    /// Of these, with an observation, a packet or a flow of IPv6 in them.
+    pub lines_of_use: u64,
     /// Frames of captures.
     pub frames: u64,
     /// Of these, IPv6 that the parser read.
@@ -34,10 +71,14 @@ pub struct Summary {
     pub gave_up: [u64; GiveUp::COUNTED.len()],
     /// Faults that were told.
     pub faults: u64,
-    /// What was home in captures.
+    /// What was home in captures, logs and flows.
     pub home: Vec<Ipv6Net>,
+    /// It was found out.
+    pub home_is_inferred: bool,
+    /// How far each input was read.
+    pub positions: Vec<Position>,
     /// What JSON Lines held beside observations.
-    pub asides: Vec<jsonl::Aside>,
+    pub asides: Vec<Aside>,
 }
 
 impl Summary {
@@ -56,7 +97,7 @@ impl Summary {
 }
 
 /// Reads `inputs` one after the other. Captures are one capture: what one file remembers, the next
-/// one knows, as `tcpdump -C` writes them.
+/// one knows, as `tcpdump -C` writes them. So are logs, as long as they go on in time.
 ///
 /// # Errors
 /// One of them can't be read at all; the observations handed on so far are then no result.
@@ -68,9 +109,16 @@ pub fn read(
 ) -> Result<Summary, Error> {
     let mut summary = Summary { home: options.home.clone(), ..Summary::default() };
     if summary.home.is_empty() {
-        summary.home.extend(find_home(inputs)?);
+        summary.home.extend(find_home(inputs, options)?);
+        summary.home_is_inferred = !summary.home.is_empty();
     }
-    let mut watch = Watch::new(summary.home.clone());
+    let mut rules = Rules::new(summary.home.clone());
+    let mut observations = 0;
+    let mut observe = |observation| {
+        observations += 1;
+        observe(observation);
+    };
+    let mut asides = Vec::new();
     let mut faults = 0;
     let mut tell = |fault| {
         faults += 1;
@@ -79,51 +127,139 @@ pub fn read(
     for input in inputs {
         let name = input.to_string();
         let content = input.open()?;
-        if content.format == Format::JsonLines {
-            let mut counted = |observation| {
-                summary.observations += 1;
-                observe(observation);
-            };
-            let lines = jsonl::read(&name, content.reader, &mut counted, &mut tell);
-            summary.lines += lines.all;
-            summary.bad_lines += lines.bad;
-            summary.asides.extend(lines.asides);
-            continue;
-        }
-        if options.home.is_empty() && !input.is_rereadable() {
+        let needs_home = content.format != Format::Text(Dialect::JsonLines);
+        if needs_home && options.home.is_empty() && !input.is_rereadable() {
             return Err(Error::HomeUnknown { name });
         }
-        each_packet(&name, content, &mut tell, &mut |frame, traced| {
-            summary.count(traced);
-            if let Ok(header) = &traced.parsed
-                && let Some(observation) = watch.packet(header, frame.nanos)
-            {
-                summary.observations += 1;
-                observe(observation);
+        let mut position = Position::start(&content.head);
+        let known = Position::known(&options.known, &content.head);
+        let mut step = steps(input, &name, &content.read, options);
+        match content.format {
+            Format::Text(_) | Format::Nfcapd => {
+                let mut item = |item: Item, number| {
+                    let is_old = number <= known;
+                    match item {
+                        Item::Observation(observation) if !is_old => observe(observation),
+                        Item::Packet(seen) => rules.packet(seen, is_old, &mut observe),
+                        Item::Flow(record) => rules.flow(record, is_old, &mut observe),
+                        Item::Half(half) => rules.half(half, is_old, &mut observe),
+                        Item::Aside(aside) if asides.len() < MOST_ASIDES => asides.push(aside),
+                        Item::Observation(_) | Item::Aside(_) | Item::Nothing => {}
+                    }
+                    true
+                };
+                let sinks = Sinks { item: &mut item, tell: &mut tell, step: &mut step };
+                let counts = read_lines(input, content, options, sinks)?;
+                position.items = counts.whole;
+                summary.lines += counts.all;
+                summary.bad_lines += counts.bad;
+                summary.lines_of_use += counts.of_use;
             }
-            true
-        })?;
+            Format::Pcap | Format::Pcapng => each_packet(&name, content, &mut tell, &mut |frame, traced| {
+                summary.count(traced);
+                position.items = frame.number;
+                if frame.number % STEP == 0 {
+                    step(frame.number);
+                }
+                if let Ok(header) = &traced.parsed
+                    && let Some(observation) = rules.watch.packet(header, frame.nanos)
+                    && frame.number > known
+                {
+                    observe(observation);
+                }
+                true
+            })?,
+        }
+        summary.positions.push(Position { items: position.items.max(known), ..position });
+    }
+    rules.finish(&mut observe);
+    if let ([first, ..], true) =
+        (inputs, summary.lines > 0 && summary.lines_of_use + summary.bad_lines + summary.frames == 0)
+    {
+        tell(Fault::NothingOfUse { name: first.to_string() });
     }
     summary.faults = faults;
+    summary.asides = asides;
+    summary.observations = observations;
     Ok(summary)
 }
 
-/// Finds out what is home in the captures among `inputs`; `None` if there is none.
-fn find_home(inputs: &[Input]) -> Result<Option<Ipv6Net>, Error> {
+/// Asides that are kept; nobody acknowledges so many remotes.
+const MOST_ASIDES: usize = 100_000;
+/// Frames between two words of progress.
+const STEP: u64 = 1 << 14;
+
+/// What tells progress of an input.
+fn steps<'a>(input: &Input, name: &'a str, read: &Arc<AtomicU64>, options: &Options) -> impl FnMut(u64) + use<'a> {
+    let size = input.metadata().filter(fs::Metadata::is_file).map(|meta| meta.len());
+    let (read, progress) = (Arc::clone(read), options.progress);
+    move |items| {
+        if let Some(progress) = progress {
+            progress(&Progress { name, read: read.load(Ordering::Relaxed), size, items });
+        }
+    }
+}
+
+/// Reads the lines of a text, or those that nfdump prints.
+fn read_lines(input: &Input, content: Content, options: &Options, sinks: Sinks<'_>) -> Result<Counts, Error> {
+    let name = input.to_string();
+    let written = input.metadata().and_then(|meta| {
+        let since = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        meta.is_file().then_some(Time::from_seconds(since.as_secs() as i64))
+    });
+    let clock = |zone| Clock::new(zone, options.year, written, options.now);
+    match (content.format, input) {
+        (Format::Text(dialect), _) => {
+            let clock = clock(options.zone.clone().unwrap_or(TimeZone::UTC));
+            text::read(&name, content.reader, dialect, clock, sinks)
+        }
+        (_, Input::File(path)) if content.head.starts_with(&magic(path)) => {
+            let reader: Box<dyn Read> = Box::new(nfcapd::open(&name, path)?);
+            text::read(&name, reader, Dialect::Nfdump, clock(TimeZone::UTC), sinks)
+        }
+        _ => Err(Error::Nfcapd { name, reason: "unpack it into a file of its own".into() }),
+    }
+}
+
+/// The first two bytes of a file as it lies on the disk: nfdump unpacks nothing.
+fn magic(path: &std::path::Path) -> [u8; 2] {
+    let mut magic = [0; 2];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    if read.is_ok() { magic } else { [0; 2] }
+}
+
+/// Finds out what is home in all `inputs` but JSON Lines; `None` if there are none.
+fn find_home(inputs: &[Input], options: &Options) -> Result<Option<Ipv6Net>, Error> {
     let mut finder = HomeFinder::default();
     let mut captures = Vec::new();
     for input in inputs.iter().filter(|input| input.is_rereadable()) {
         let content = input.open()?;
-        if content.format == Format::JsonLines {
+        if content.format == Format::Text(Dialect::JsonLines) {
             continue;
         }
         let name = input.to_string();
         // Faults are told when the file is read again.
-        each_packet(&name, content, &mut |_| {}, &mut |_, traced| {
+        let mut tell = |_| {};
+        if matches!(content.format, Format::Text(_) | Format::Nfcapd) {
+            let mut item = |item: Item, _| {
+                if let Some(header) = header(&item) {
+                    finder.packet(&header);
+                }
+                !finder.is_full()
+            };
+            let mut step = steps(input, &name, &content.read, options);
+            let sinks = Sinks { item: &mut item, tell: &mut tell, step: &mut step };
+            // A log without IPv6 has no say, and stops nobody.
+            if read_lines(input, content, options, sinks)?.of_use > 0 {
+                captures.push(name.clone());
+            }
+            continue;
+        }
+        each_packet(&name, content, &mut tell, &mut |_, traced| {
             if let Ok(header) = &traced.parsed {
                 finder.packet(header);
             }
-            true
+            !finder.is_full()
         })?;
         captures.push(name);
     }
@@ -133,6 +269,16 @@ fn find_home(inputs: &[Input]) -> Result<Option<Ipv6Net>, Error> {
         [first, rest @ ..] => format!("{first} and {} more", rest.len()),
     };
     finder.find().map(Some).map_err(|reason| Error::HomeUnclear { name, reason })
+}
+
+/// Who speaks to whom.
+fn header(item: &Item) -> Option<Header> {
+    match item {
+        Item::Packet(seen) => Some(seen.header),
+        Item::Flow(record) => Some(record.opening()),
+        Item::Half(half) => Some(flow::header(half)),
+        Item::Observation(_) | Item::Aside(_) | Item::Nothing => None,
+    }
 }
 
 /// Runs the parser over each frame of a capture, until `packet` says no.

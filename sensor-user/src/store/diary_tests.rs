@@ -105,8 +105,9 @@ fn settings(now: i64) -> ImportSettings {
 fn import(dir: &Path, text: &str, now: i64) -> Imported {
     let mut store = Store::open(dir).unwrap();
     let mut importer = store.import(settings(now)).unwrap();
-    let lines = jsonl::read("x", text.as_bytes(), &mut |o| importer.add(o), &mut |fault| panic!("{fault}"));
-    for aside in lines.asides {
+    let (_, asides) =
+        jsonl::tests::read_text(text.as_bytes(), &mut |o| importer.add(o), &mut |fault| panic!("{fault}"));
+    for aside in asides {
         match aside {
             jsonl::Aside::Ack(ack) => importer.acknowledge(&ack),
             jsonl::Aside::DeviceKey(key) => assert!(importer.adopt_key(&DeviceKey::from_bytes(key))),

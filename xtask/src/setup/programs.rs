@@ -40,6 +40,8 @@ const PROGRAMS: &[Program] = &[
     service("chronyd", "chrony", "is the NTP pool, and its clients"),
     service("chronyc", "chrony", "tells the harvester who asked"),
     service("promtool", "prometheus", "checks the metrics"),
+    service("nfpcapd", "nfdump", "makes flow records of captures"),
+    service("nfdump", "nfdump", "counts them"),
 ];
 
 pub fn missing(groups: &[Group]) -> Vec<&'static Program> {

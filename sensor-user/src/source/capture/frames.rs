@@ -47,7 +47,8 @@ impl Frames {
                 Records::Pcap(records)
             }
             Format::Pcapng => Records::Pcapng(pcapng::Blocks::new(content.reader).map_err(header)?),
-            Format::JsonLines => return Err(Error::NotACapture { name: name.to_owned() }),
+            Format::Text(dialect) => return Err(Error::NotACapture { name: name.to_owned(), what: dialect.as_str() }),
+            Format::Nfcapd => return Err(Error::NotACapture { name: name.to_owned(), what: "flow records" }),
         };
         Ok(Frames { records, number: 0, frame: Vec::new() })
     }

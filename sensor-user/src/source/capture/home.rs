@@ -56,6 +56,12 @@ impl HomeFinder {
         }
     }
 
+    /// Whether further packets would change nothing.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.seen.len() >= MOST_EXCHANGES
+    }
+
     /// The home prefix.
     ///
     /// # Errors

@@ -12,8 +12,9 @@ use sensor_common::parse::Address;
 use sensor_common::rules;
 use sensor_common::wire::{Flow, FlowKey, Pair, PairKey, PortKey, Repeat, RepeatKey};
 
-/// Entries that a table keeps at least; at most twice as many. Some 140 MB if all are full.
-const KEPT: usize = 1 << 17;
+/// Entries that a table keeps at least; at most twice as many. Some 70 MB if all are full. A hash
+/// table is at most seven eighths full, and doubles beyond.
+const KEPT: usize = (1 << 17) / 8 * 7;
 
 /// A table that forgets: entries go into the young half, and when that is full, the old half is
 /// dropped and the young one grows old.

@@ -50,6 +50,26 @@ impl Watch {
         }
     }
 
+    /// The exchange that `header` began, as a flow record tells it, went on until `nanos`. Whether it
+    /// is one of ours, a contact or what goes on with one.
+    pub fn goes_on(&mut self, header: &Header, nanos: Nanos) -> bool {
+        let now = u64::try_from(nanos).unwrap_or(0).max(1);
+        let Some(proto) = header.signal.begins() else { return false };
+        let inward = rules::flow_key(&header.tuple, false, proto);
+        if let Some(begun) = self.memory.inbound(&inward) {
+            self.memory.inbound.insert(inward, Flow { last: begun.last.max(now), ..begun });
+        }
+        let outward = rules::flow_key(&header.tuple, true, proto);
+        let Some(known) = self.memory.flow(&outward) else { return false };
+        self.memory.flows.insert(outward, Flow { last: known.last.max(now), ..known });
+        self.sends_from(&outward, proto, now);
+        let pair = rules::pair_key(&outward);
+        if let Some(known) = self.memory.pair(&pair) {
+            self.memory.pairs.insert(pair, Pair { last: known.last.max(now), ..known });
+        }
+        true
+    }
+
     fn outbound(&mut self, header: &Header, now: rules::Time, ts: Time) -> Option<Observation> {
         let asks = header.signal.begins();
         let proto = asks.or(header.signal.answers().map(Kind::proto))?;

@@ -79,8 +79,10 @@ pub(super) struct Line<'a> {
 
 /// What a line holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Parsed {
+pub enum Parsed {
+    /// An observation.
     Observation(Observation),
+    /// What a backup holds beside them.
     Aside(Aside),
 }
 
@@ -104,7 +106,7 @@ pub fn parse(line: &[u8]) -> Result<Observation, String> {
 ///
 /// # Errors
 /// Why it holds nothing, naming the key.
-pub(super) fn parse_any(line: &[u8]) -> Result<Parsed, String> {
+pub fn parse_any(line: &[u8]) -> Result<Parsed, String> {
     let text = std::str::from_utf8(line).map_err(|error| format!("no UTF-8 at byte {}", error.valid_up_to() + 1))?;
     // A byte order mark at the start of a file.
     let text = text.trim_start_matches('\u{feff}');

@@ -1,5 +1,8 @@
 use super::*;
-use crate::observation::{Contact, Probe, Traits};
+use crate::observation::{Contact, Observation, Probe, Traits};
+use crate::source::Fault;
+use crate::source::text::lines::LONGEST;
+use crate::source::text::{self, Clock, Counts, Dialect, Item, Sinks};
 use crate::time::Time;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -8,11 +11,33 @@ use sensor_common::{Kind, Proto};
 const CONTACT: &str = r#"{"type":"contact","ts":"2026-09-01T01:41:54.831Z","local":"2001:db8::e014:9aff:5e49:ecb3","remote":"2a3d:8e01::10","proto":"tcp","port":443}"#;
 const PROBE: &str = r#"{"type":"probe","ts":"2026-09-01T03:51:56.888Z","source":"2a0d:5600::29","target":"2001:db8::e014:9aff:5e49:ecb3","kind":"syn","port":22,"hop_limit":50}"#;
 
-fn read_all(text: &[u8]) -> (Vec<Observation>, Vec<String>, Lines) {
+fn read_all(text: &[u8]) -> (Vec<Observation>, Vec<String>, Counts) {
     let (mut observations, mut told) = (Vec::new(), Vec::new());
-    let lines =
-        read("x", text, &mut |observation| observations.push(observation), &mut |fault| told.push(fault.to_string()));
-    (observations, told, lines)
+    let (counts, asides) =
+        read_text(text, &mut |observation| observations.push(observation), &mut |fault| told.push(fault.to_string()));
+    assert_eq!(asides, []);
+    (observations, told, counts)
+}
+
+/// Reads a text; its asides are given back.
+pub(crate) fn read_text(
+    text: &[u8],
+    observe: &mut dyn FnMut(Observation),
+    tell: &mut dyn FnMut(Fault),
+) -> (Counts, Vec<Aside>) {
+    let mut asides = Vec::new();
+    let mut item = |item, _| {
+        match item {
+            Item::Observation(observation) => observe(observation),
+            Item::Aside(aside) => asides.push(aside),
+            item => panic!("{item:?}"),
+        }
+        true
+    };
+    let sinks = Sinks { item: &mut item, tell, step: &mut |_| {} };
+    let clock = Clock::new(jiff::tz::TimeZone::UTC, None, None, None);
+    let counts = text::read("x", text, Dialect::JsonLines, clock, sinks).unwrap();
+    (counts, asides)
 }
 
 fn reason(line: &str) -> String {
@@ -112,7 +137,7 @@ fn a_bad_line_is_told_with_its_number_and_skipped() {
     let (observations, told, lines) = read_all(text.as_bytes());
     assert_eq!(observations.len(), 2);
     assert_eq!(told, ["x:4: no JSON object: line skipped"]);
-    assert_eq!(lines, Lines { all: 3, bad: 1, asides: vec![] });
+    assert_eq!((lines.all, lines.bad), (3, 1));
 }
 
 #[test]
@@ -120,7 +145,7 @@ fn ten_bad_lines_are_told_and_the_rest_counted() {
     let (_, told, lines) = read_all("x\n".repeat(500).as_bytes());
     assert_eq!(told.len(), 11);
     assert_eq!(told[10], "x: 490 more lines skipped, 500 of 500 in all: mend or remove them");
-    assert_eq!(lines, Lines { all: 500, bad: 500, asides: vec![] });
+    assert_eq!((lines.all, lines.bad), (500, 500));
 }
 
 #[test]
@@ -149,11 +174,13 @@ fn answers_acknowledgements_and_keys_of_a_backup_are_read_as_they_are_written() 
     let ack = r#"{"type":"ack","remote":"2a05::/32","at":"2026-09-01T03:51:56.888123Z","until":"2026-10-01T00:00:00.000Z","note":"our own monitor"}"#;
     let bare = r#"{"type":"ack","remote":"2a05::53/128","at":"2026-09-01T03:51:56.888Z"}"#;
     let key = format!(r#"{{"type":"device-key","key":"{}"}}"#, "0f".repeat(32));
-    let (observations, told, lines) = read_all([ack, bare, &key].join("\n").as_bytes());
-    assert_eq!((observations.len(), told.len(), lines.asides.len()), (0, 0, 3), "{told:?}");
-    let written: Vec<_> = lines.asides.iter().map(|aside| aside_to_json_line(aside).unwrap()).collect();
+    let (_, asides) = read_text([ack, bare, &key].join("\n").as_bytes(), &mut |one| panic!("{one:?}"), &mut |fault| {
+        panic!("{fault}")
+    });
+    assert_eq!(asides.len(), 3);
+    let written: Vec<_> = asides.iter().map(|aside| aside_to_json_line(aside).unwrap()).collect();
     assert_eq!(written, [ack, bare, &key]);
-    assert_eq!(lines.asides[2], Aside::DeviceKey([0x0f; 32]));
+    assert_eq!(asides[2], Aside::DeviceKey([0x0f; 32]));
     for (line, said) in [
         (with(ack, "remote", "\"here\""), "remote is \"here\", not an IPv6 address or a prefix"),
         (with(&key, "key", "\"0f\""), "key is no 64 hexadecimal digits"),

@@ -1,0 +1,186 @@
+//! Writes a log of some dialect to standard output, to measure how fast it is read:
+//!
+//! ```text
+//! cargo run --release --example loglines -- kernel 10000000 | tattler analyze --home 2001:db8:1::/48 -
+//! ```
+//!
+//! The same numbers make the same log.
+
+use std::io::{self, BufWriter, Write};
+use std::net::Ipv6Addr;
+
+const START: u64 = 1_767_225_600; // 2026-01-01T00:00:00Z
+/// Most lines that are written.
+const MOST: u64 = 100_000_000;
+
+/// One packet or flow.
+struct Line {
+    /// Microseconds since 1970.
+    micros: u64,
+    inward: bool,
+    src: Ipv6Addr,
+    dst: Ipv6Addr,
+    src_port: u16,
+    dst_port: u16,
+}
+
+fn main() -> io::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let dialect = arguments.next().unwrap_or_default();
+    let count = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(1_000_000).min(MOST);
+    let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    match dialect.as_str() {
+        "zeek" => writeln!(
+            out,
+            "#separator \\x09\n#unset_field\t-\n#path\tconn\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\tduration\torig_bytes\tresp_bytes\tconn_state\tlocal_orig\tlocal_resp\tmissed_bytes\thistory\torig_pkts\torig_ip_bytes\tresp_pkts\tresp_ip_bytes\ttunnel_parents"
+        )?,
+        "nfdump" => writeln!(out, "ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt")?,
+        "kernel" | "kernel-iso" | "zeek-json" | "eve" | "conntrack" => {}
+        _ => {
+            return Err(io::Error::other(
+                "give kernel, kernel-iso, zeek, zeek-json, eve, nfdump or conntrack, and a number",
+            ));
+        }
+    }
+    let mut state = 1;
+    for n in 0..count {
+        let line = line(n, count, &mut state);
+        let wrote = match dialect.as_str() {
+            "kernel" => kernel(&mut out, &line, false),
+            "kernel-iso" => kernel(&mut out, &line, true),
+            "zeek" => zeek(&mut out, &line),
+            "zeek-json" => zeek_json(&mut out, &line),
+            "eve" => eve(&mut out, &line),
+            "nfdump" => nfdump(&mut out, &line),
+            _ => conntrack(&mut out, &line),
+        };
+        match wrote {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            wrote => wrote?,
+        }
+    }
+    out.flush()
+}
+
+/// Numbers that look random (Steele, Lea, Flood 2014: SplitMix64).
+fn random(state: &mut u64, below: u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z ^ (z >> 31)) % below
+}
+
+/// Spread over 300 days. Eight devices take a new address every day and visit 200 of 2,000 sites each;
+/// addresses of the last week are probed by a hundred sources at a time, each with a port of its own.
+fn line(n: u64, count: u64, state: &mut u64) -> Line {
+    let micros = n * (300 * 86_400 * 1_000_000 / count);
+    let day = micros / 86_400_000_000;
+    let inward = random(state, 2) == 0;
+    let device = random(state, 8);
+    let age = if inward { random(state, 7).min(day) } else { 0 };
+    let identifier = random(&mut (device << 32 | (day - age)), u64::MAX);
+    let local = Ipv6Addr::from(0x2001_0db8_0001_0002_u128 << 64 | u128::from(identifier));
+    let number = if inward { day / 10 * 100 + random(state, 100) } else { device * 200 + random(state, 200) };
+    let first: u128 = if inward { 0x2a0d } else { 0x2a02 };
+    let remote = Ipv6Addr::from((first << 112) + (u128::from(number) << 80) + 0x29);
+    let client = 32_768 + random(state, 28_000) as u16;
+    let server = [22, 23, 80, 443, 8_080][number as usize % 5];
+    let (src, dst) = if inward { (remote, local) } else { (local, remote) };
+    Line { micros: START * 1_000_000 + micros, inward, src, dst, src_port: client, dst_port: server }
+}
+
+/// As the kernel writes addresses.
+fn full(address: Ipv6Addr) -> String {
+    let groups: Vec<String> = address.segments().iter().map(|group| format!("{group:04x}")).collect();
+    groups.join(":")
+}
+
+fn stamp(micros: u64) -> jiff::Timestamp {
+    jiff::Timestamp::from_microsecond(micros as i64).unwrap_or_default()
+}
+
+fn kernel(out: &mut impl Write, line: &Line, is_iso: bool) -> io::Result<()> {
+    let stamp = stamp(line.micros);
+    if is_iso {
+        write!(out, "{stamp:.6}")?;
+    } else {
+        write!(out, "{}", stamp.strftime("%b %e %H:%M:%S"))?;
+    }
+    let (from, to) = if line.inward { ("wan0", "lan0") } else { ("lan0", "wan0") };
+    writeln!(
+        out,
+        " router kernel: [12345.678901] nft: IN={from} OUT={to} MAC=52:54:00:12:34:56:52:54:00:65:43:21:86:dd SRC={} DST={} \
+         LEN=60 TC=0 HOPLIMIT=50 FLOWLBL=12345 PROTO=TCP SPT={} DPT={} WINDOW=64240 RES=0x00 SYN URGP=0 ",
+        full(line.src),
+        full(line.dst),
+        line.src_port,
+        line.dst_port
+    )
+}
+
+fn seconds(micros: u64) -> String {
+    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+}
+
+fn zeek(out: &mut impl Write, line: &Line) -> io::Result<()> {
+    let (state, history, packets) = if line.inward { ("S0", "S", 0) } else { ("SF", "ShADadFf", 9) };
+    writeln!(
+        out,
+        "{}\tCX9aBc2dEf3gHi4jK\t{}\t{}\t{}\t{}\ttcp\t-\t1.250000\t100\t200\t{state}\tT\tF\t0\t{history}\t10\t800\t{packets}\t900\t-",
+        seconds(line.micros),
+        line.src,
+        line.src_port,
+        line.dst,
+        line.dst_port
+    )
+}
+
+fn zeek_json(out: &mut impl Write, line: &Line) -> io::Result<()> {
+    let (state, history, packets) = if line.inward { ("S0", "S", 0) } else { ("SF", "ShADadFf", 9) };
+    writeln!(
+        out,
+        "{{\"ts\":{},\"uid\":\"CX9aBc2dEf3gHi4jK\",\"id.orig_h\":\"{}\",\"id.orig_p\":{},\"id.resp_h\":\"{}\",\"id.resp_p\":{},\
+         \"proto\":\"tcp\",\"duration\":1.25,\"orig_bytes\":100,\"resp_bytes\":200,\"conn_state\":\"{state}\",\
+         \"local_orig\":true,\"missed_bytes\":0,\"history\":\"{history}\",\"orig_pkts\":10,\"resp_pkts\":{packets}}}",
+        seconds(line.micros),
+        line.src,
+        line.src_port,
+        line.dst,
+        line.dst_port
+    )
+}
+
+fn eve(out: &mut impl Write, line: &Line) -> io::Result<()> {
+    let (back, flags) = if line.inward { (0, "00") } else { (9, "1b") };
+    let stamp = stamp(line.micros).strftime("%Y-%m-%dT%H:%M:%S%.6f+0000");
+    writeln!(
+        out,
+        "{{\"timestamp\":\"{stamp}\",\"flow_id\":1234567890,\"in_iface\":\"wan0\",\"event_type\":\"flow\",\"src_ip\":\"{}\",\
+         \"src_port\":{},\"dest_ip\":\"{}\",\"dest_port\":{},\"proto\":\"TCP\",\"flow\":{{\"pkts_toserver\":10,\
+         \"pkts_toclient\":{back},\"bytes_toserver\":74,\"bytes_toclient\":0,\"start\":\"{stamp}\",\"end\":\"{stamp}\",\"age\":0,\
+         \"state\":\"new\",\"reason\":\"timeout\",\"alerted\":false}},\"tcp\":{{\"tcp_flags\":\"1b\",\"tcp_flags_ts\":\"1b\",\
+         \"tcp_flags_tc\":\"{flags}\",\"syn\":true,\"state\":\"closed\"}}}}",
+        line.src, line.src_port, line.dst, line.dst_port
+    )
+}
+
+fn nfdump(out: &mut impl Write, line: &Line) -> io::Result<()> {
+    let stamp = stamp(line.micros).strftime("%Y-%m-%d %H:%M:%S");
+    let flags = if line.inward { "......S." } else { "...AP.SF" };
+    writeln!(
+        out,
+        "{stamp},{stamp},0.000,{},{},{},{},TCP,{flags},0,0,1,60,0,0",
+        line.src, line.dst, line.src_port, line.dst_port
+    )
+}
+
+fn conntrack(out: &mut impl Write, line: &Line) -> io::Result<()> {
+    let Line { src, dst, src_port, dst_port, .. } = line;
+    writeln!(
+        out,
+        "[{}]\t    [NEW] ipv6     10 tcp      6 120 SYN_SENT src={src} dst={dst} sport={src_port} dport={dst_port} \
+         [UNREPLIED] src={dst} dst={src} sport={dst_port} dport={src_port}",
+        seconds(line.micros)
+    )
+}

@@ -1,0 +1,66 @@
+//! How far an input was read, so that reading it again tells only what is new.
+//!
+//! A log that grows, is renamed (`kern.log` to `kern.log.1`) or compressed is the same log: it begins
+//! with the same bytes. Its lines that were read before are read again, because the rules remember and
+//! headers count, but what they tell is not handed on.
+
+use serde::{Deserialize, Serialize};
+
+/// How far an input was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Bytes of its beginning that were looked at; fewer than 4,096 only if it had no more.
+    pub head_length: u32,
+    /// A hash of them, the same everywhere: FNV-1a with 64 bits. It keeps logs apart, not enemies.
+    pub head_hash: u64,
+    /// Whole lines, or frames of a capture, that were read.
+    pub items: u64,
+}
+
+impl Position {
+    /// The beginning of an input, by its first bytes.
+    #[must_use]
+    pub fn start(head: &[u8]) -> Position {
+        Position { head_length: head.len() as u32, head_hash: fnv(head), items: 0 }
+    }
+
+    /// Whether an input that begins with `head` is the one that this position is in.
+    #[must_use]
+    pub fn is_in(&self, head: &[u8]) -> bool {
+        head.get(..self.head_length as usize).is_some_and(|head| !head.is_empty() && fnv(head) == self.head_hash)
+    }
+
+    /// How many items of an input that begins with `head` are known, by the furthest of `positions`.
+    #[must_use]
+    pub fn known(positions: &[Position], head: &[u8]) -> u64 {
+        let known = positions.iter().filter(|position| position.is_in(head));
+        known.map(|position| position.items).max().unwrap_or(0)
+    }
+}
+
+/// The 64-bit FNV-1a hash (RFC 9923).
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_fnv() {
+        assert_eq!(fnv(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv(b"a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(fnv(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn a_log_that_grew_is_the_same_and_another_is_not() {
+        let position = Position { items: 7, ..Position::start(b"one\ntwo\n") };
+        assert!(position.is_in(b"one\ntwo\nthree\n"));
+        assert!(!position.is_in(b"one\ntw"));
+        assert!(!position.is_in(b"one\nTwo\nthree\n"));
+        assert_eq!(Position::known(&[position, Position { items: 9, ..position }], b"one\ntwo\nthree\n"), 9);
+        assert_eq!(Position::known(&[position], b"other"), 0);
+    }
+}
