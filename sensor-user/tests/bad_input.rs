@@ -181,7 +181,7 @@ fn absurd_arguments_are_one_line_and_status_2() {
         ),
         (
             &["analyze", "--since", "yesterday", "two.pcap"],
-            "invalid value 'yesterday' for '--since <TIME>': no time as 2026-09-01 or 2026-09-01T12:00:00Z: see \
+            "invalid value 'yesterday' for '--since <TIME>': no time as 2026-09-01, 2026-09-01T12:00:00Z, 2h or 3d: see \
              `tattler analyze --help`",
         ),
         (
