@@ -130,7 +130,7 @@ fn a_second_sensor_on_the_same_state_directory() {
     let (world, state) = (World::new(), directory());
     let first = Sensor::start(&world.router, state.path(), &WAN0);
     let path = state.path().display().to_string();
-    let words = [&path, "in use by another sensor", "stop it, or name another with --state"];
+    let words = [&path, "in use by another tattler", "stop it, or name another with --state"];
     fails(&mut command(&world.router, state.path(), &WAN0), 1, &words);
 
     // Elsewhere, but at the same socket.

@@ -13,8 +13,11 @@ use sensor_common::wire::What;
 use sensor_common::{Kind, Proto};
 use sensor_user::agent;
 use sensor_user::attribution::evidence::Evidence;
+use sensor_user::config;
+use sensor_user::datapath::Sizes;
 use sensor_user::exclusions::Exclusions;
 use sensor_user::netlink::{self, NeighbourNews, Prefixes};
+use sensor_user::time::Span;
 use tempfile::TempDir;
 use tests::eventually;
 use tests::namespace::Namespace;
@@ -192,6 +195,10 @@ fn remotes_behind_the_networks_own_nat64_are_set_aside_and_counted() {
     ping(host, HOST, translated);
     eventually("a contact", || (sensor.status()["contacts"] == 1).then_some(()));
     sensor.stop();
+    // Told later, it leaves out what it remembers of them.
+    let sensor = Sensor::start(router, state.path(), &["--interface", "wan0", "--nat64", "3fff:64::/96"]);
+    assert_eq!(sensor.status()["contacts"], 0);
+    sensor.stop();
 }
 
 #[test]
@@ -266,21 +273,26 @@ fn an_excluded_device_leaves_no_trace_though_its_first_contact_came_before_it_wa
         home_add: Vec::new(),
         home_exclude: Vec::new(),
         public: Vec::new(),
-        keep_mac: true,
+        keep_mac: false,
         nat64: Vec::new(),
         state: state.path().into(),
         socket: state.path().join("tattler.sock"),
         listen: None,
         store: sensor_user::store::Settings::default(),
-        exclusions: Exclusions { devices: vec![mac], ..Exclusions::default() },
+        exclusions: Exclusions::default(),
+        excluded_devices: vec![mac.parse().unwrap()],
+        names: config::Names::default(),
+        window: Span::from_days(30),
+        sizes: Sizes::default(),
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (_nobody, reloads) = tokio::sync::mpsc::channel(1);
     let socket = settings.socket.clone();
     std::thread::scope(|scope| {
         let sensor = scope.spawn(|| {
             router.inside(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(agent::run(settings, async { _ = stopped.await })).unwrap();
+                runtime.block_on(agent::run(settings, reloads, async { _ = stopped.await })).unwrap();
             });
         });
         eventually("the sensor listens", || socket.exists().then_some(()));

@@ -129,6 +129,7 @@ fn a_host_that_answers_a_stranger_is_told_to_the_owner_once() {
         (&exposed[0]["kind"], &exposed[0]["port"], &exposed[0]["answer"], &exposed[0]["open"]),
         (&json!("syn"), &json!(22), &json!("syn-ack"), &json!(true))
     );
+    assert!(exposed[0]["device"].as_str().is_some_and(|device| device.starts_with("dev-")), "{exposed:?}");
     assert_eq!((&exposed[1]["answer"], &exposed[1]["open"]), (&json!("echo-reply"), &json!(false)));
     let told = format!("answered tcp/22 to {STRANGER}");
     assert_eq!(sensor.log().matches("a host behind this router is open").count(), 1, "{}", sensor.log());

@@ -8,6 +8,7 @@
 //! - [`report`]: what they found, as the JSON contract and as tables
 //! - [`filter`], [`names`], [`when`]: what people write: filters, names, times
 //! - [`cli`]: a file for each command
+//! - [`config`]: what can be configured, and what is wrong with a file
 //!
 //! The live sensor (feature `live`) adds:
 //! - `datapath`: the kernel programs, seen from user space
@@ -15,6 +16,7 @@
 //! - `store`: the memory across restarts
 //! - `query`: what is asked of the store: probes, contacts, locals, scanners
 //! - `agent`: the loop from the ring to ledger and store
+//! - `doctor`: what keeps the sensor from seeing all
 //! - `socket`, `http`, `metrics`: what others may ask it
 
 pub mod ack;
@@ -23,8 +25,11 @@ pub mod agent;
 pub mod attribution;
 pub mod campaign;
 pub mod cli;
+pub mod config;
 #[cfg(feature = "live")]
 pub mod datapath;
+#[cfg(feature = "live")]
+pub mod doctor;
 pub mod exclusions;
 pub mod filter;
 pub mod forget;

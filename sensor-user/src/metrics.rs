@@ -312,6 +312,35 @@ mod tests {
         assert!(!page.contains("tattler_last_event_time_seconds"));
     }
 
+    /// Name, type and labels of each metric: of the page that is exported, and of docs/metrics.md.
+    #[test]
+    fn the_documentation_lists_every_metric_with_its_type_and_labels_and_no_other() {
+        let page = encode(&snapshot()).unwrap();
+        let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        let mut exported: Vec<String> = types
+            .map(|(name, kind)| {
+                let series = page.lines().find(|line| line.starts_with(name)).unwrap();
+                let labels = series.split_once('{').map_or("", |(_, rest)| rest);
+                let mut labels: Vec<&str> = labels.split("\",").filter_map(|l| Some(l.split_once('=')?.0)).collect();
+                labels.sort_unstable();
+                format!("{name} {kind} {}", labels.join(", "))
+            })
+            .collect();
+        let mut documented: Vec<String> = include_str!("../../docs/metrics.md")
+            .lines()
+            .filter(|line| line.starts_with("| `tattler_") && line.split(" | ").count() >= 3)
+            .map(|line| {
+                let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+                let mut labels: Vec<&str> = cells[2].split(", ").filter(|label| !label.is_empty()).collect();
+                labels.sort_unstable();
+                format!("{} {} {}", cells[0].trim_matches('`'), cells[1], labels.join(", "))
+            })
+            .collect();
+        exported.sort();
+        documented.sort();
+        assert_eq!(documented, exported);
+    }
+
     #[test]
     fn promtool_finds_nothing_to_complain_of() {
         let mut promtool = Command::new("promtool")

@@ -181,12 +181,12 @@ fn absurd_arguments_are_one_line_and_status_2() {
         ),
         (
             &["analyze", "--since", "yesterday", "two.pcap"],
-            "invalid value 'yesterday' for '--since <TIME>': no time as 2026-09-01, 2026-09-01T12:00:00Z, 2h or 3d: see \
-             `tattler analyze --help`",
+            "invalid value 'yesterday' for '--since <TIME>': no time as 2026-09-01, 2026-09-01T12:00:00Z, \
+             2h or 3d: see `tattler analyze --help`",
         ),
         (
             &["analyze", "--format", "xml", "two.pcap"],
-            "invalid value 'xml' for '--format <FORMAT>' [possible values: table, json]: see `tattler analyze --help`",
+            "invalid value 'xml' for '--format <FORMAT>' [possible values: table, json, csv]: see `tattler analyze --help`",
         ),
         (
             &["analyze", "--since", "2026-09-02", "--until", "2026-09-01", "two.pcap"],

@@ -199,7 +199,7 @@ fn an_import_that_is_killed_has_not_happened_and_can_be_repeated() {
     assert!(undone > 0, "none was killed in time");
     ok(&import, &state);
     assert!(ok(&["export", "--all"], &state) == after);
-    assert_eq!(ok(&import, &state), "60000 observations: 0 new rows, 150000 merged\n");
+    assert_eq!(ok(&import, &state), "60000 observations: 0 new rows, 60000 merged\n");
     assert!(ok(&["export", "--all"], &state) == after);
 }
 

@@ -82,11 +82,16 @@ impl<'n> Sensor<'n> {
         assert!(!self.log().contains("panicked"), "{}", self.log());
     }
 
+    /// Sends a signal.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: kill touches no memory; the child is not reaped yet, so its number is still its.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
+    }
+
     /// Sends a signal and waits until it has ended.
     #[track_caller]
     pub fn end(&mut self, signal: i32) -> ExitStatus {
-        // SAFETY: kill touches no memory; the child is not reaped yet, so its number is still its.
-        unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
+        self.signal(signal);
         let deadline = Instant::now() + STOPS_WITHIN;
         loop {
             if let Some(status) = self.child.try_wait().expect("wait for tattler") {

@@ -28,7 +28,8 @@ pub fn test(options: &Test) -> Result<()> {
     let tattler = build::build(&Build { release: false })?;
 
     let mut cargo = paths::cargo();
-    cargo.arg("test").arg("--config").arg(runner()?);
+    // All that fails is worth knowing at once.
+    cargo.args(["test", "--no-fail-fast", "--config"]).arg(runner()?);
     if let Some(name) = &options.name {
         select(&mut cargo, name);
     }

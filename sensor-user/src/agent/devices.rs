@@ -80,7 +80,8 @@ impl Devices {
         }
     }
 
-    fn find(&mut self, address: Ipv6Addr) -> Option<String> {
+    /// The device of an address, where it is known.
+    pub fn find(&mut self, address: Ipv6Addr) -> Option<String> {
         if self.own.contains(&address) {
             return Some(SELF.to_owned());
         }

@@ -75,3 +75,115 @@ fn with_store<T: Send + 'static>(
     let diary = shared.diary.as_ref().ok_or("the sensor is stopping")?;
     diary.with(action)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    use super::super::queries::answer;
+    use super::*;
+    use crate::ledger::{Ledger, Settings};
+    use crate::observation::{Contact, Observation};
+    use crate::socket::Request;
+    use crate::store::{self, Store, Writer};
+    use crate::time::Time;
+    use sensor_common::Proto;
+    use serde_json::{Value, json};
+
+    fn contact(local: &str, remote: &str, ts: i64) -> Observation {
+        let (local, remote, ts) = (local.parse().unwrap(), remote.parse().unwrap(), Time::from_seconds(ts));
+        let (proto, port, count) = (Proto::Tcp, 443, 1);
+        let (local_port, name, device) = (None, None, None);
+        Observation::Contact(Contact { ts, last: ts, local, remote, proto, port, local_port, count, name, device })
+    }
+
+    /// A sensor without a network: what it observed is in the window, and on its way to the disk.
+    fn sensor(dir: &std::path::Path) -> (Arc<Shared>, Writer) {
+        let observations = [
+            contact("2001:db8::1:2:3:4", "2a05::1", 10),
+            contact("2001:db8::1:2:3:4", "2a05::2", 20),
+            contact("2001:db8::5:6:7:8", "2a05::1", 30),
+        ];
+        let store = Store::open(dir).unwrap();
+        // Nothing is written unless somebody asks for it.
+        let settings = store::Settings { latency: std::time::Duration::from_secs(3_600), ..store::Settings::default() };
+        let settings = store::Settings { clock: || Time(0), ..settings };
+        let writer = Writer::start(store, settings).unwrap();
+        let mut ledger = Ledger::new(Settings::default());
+        observations.iter().for_each(|o| ledger.observe(o));
+        writer.send(observations.to_vec());
+        (Arc::new(Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger)), writer)
+    }
+
+    fn ask(shared: &Shared, question: Value) -> Result<Value, String> {
+        answer(shared, &serde_json::from_value::<Request>(question).unwrap())
+    }
+
+    fn contacts(dir: &std::path::Path) -> usize {
+        let mut count = 0;
+        Store::open(dir).unwrap().replay(Time(i64::MIN), &mut |_| count += 1).unwrap();
+        count
+    }
+
+    #[test]
+    fn the_running_sensor_forgets_what_is_queued_on_disk_and_in_the_window() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, writer) = sensor(dir.path());
+        let forgotten = ask(&shared, json!({"query": "forget", "what": {"prefix": "2001:db8::1:2:3:4/128"}})).unwrap();
+        assert_eq!(forgotten, json!({"contacts": 2, "clipped": 0, "probes": 0, "answers": 0, "acks": 0}));
+        assert_eq!(shared.ledger().contacts().len(), 1);
+        assert_eq!(shared.ledger().id("2001:db8::1:2:3:4".parse().unwrap()), None);
+        let before = json!({"query": "forget", "what": {"before": "1970-01-01T00:00:31.000Z"}});
+        assert_eq!(ask(&shared, before).unwrap()["contacts"], 1);
+        assert_eq!(shared.ledger().contacts().len(), 0);
+        assert_eq!(shared.ledger().locals().len(), 0);
+        assert!(ask(&shared, json!({"query": "forget", "what": {}})).unwrap_err().contains("nothing to forget"));
+        assert_eq!(writer.finish().written, 3);
+        assert_eq!(contacts(dir.path()), 0);
+        assert_eq!(
+            ask(&shared, json!({"query": "forget", "what": {"device": "x"}})).unwrap_err(),
+            "the sensor is stopping"
+        );
+    }
+
+    #[test]
+    fn acknowledgements_are_kept_over_a_restart_and_undone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, writer) = sensor(dir.path());
+        let until = Time::from_seconds(4_000_000_000);
+        ask(&shared, json!({"query": "ack", "remote": "2a05::7/32", "until": until, "note": "ours"})).unwrap();
+        let acks = ask(&shared, json!({"query": "acks"})).unwrap();
+        assert_eq!((&acks[0]["remote"], &acks[0]["note"]), (&json!("2a05::/32"), &json!("ours")));
+        let long = "x".repeat(LONGEST_NOTE + 1);
+        assert!(ask(&shared, json!({"query": "ack", "remote": "2a05::/32", "note": long})).is_err());
+        drop(writer);
+        let kept = Store::open(dir.path()).unwrap().acks().unwrap();
+        assert_eq!((kept.len(), kept[0].until), (1, Some(until)));
+
+        let (shared, _writer) = sensor(dir.path());
+        shared.acks().extend(kept);
+        ask(&shared, json!({"query": "unack", "remote": "2a05::/32"})).unwrap();
+        assert_eq!(ask(&shared, json!({"query": "acks"})), Ok(json!([])));
+        let error = ask(&shared, json!({"query": "unack", "remote": "2a05::/32"})).unwrap_err();
+        assert_eq!(error, "2a05::/32 is not acknowledged; `tattler ack --list` shows what is");
+    }
+
+    #[test]
+    fn a_store_that_can_not_be_written_refuses_to_forget_and_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, _writer) = sensor(dir.path());
+        // Somebody else is at the file.
+        let other = rusqlite::Connection::open(dir.path().join("tattler.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let (sender, receiver) = channel();
+        let asked = Arc::clone(&shared);
+        thread::spawn(move || sender.send(ask(&asked, json!({"query": "forget", "what": {"prefix": "2a05::/32"}}))));
+        let error = receiver.recv().unwrap().unwrap_err();
+        assert!(error.contains("cannot write to") && !error.contains('\n'), "{error}");
+        assert_eq!(shared.ledger().contacts().len(), 3, "memory and disk tell the same");
+        other.execute_batch("ROLLBACK").unwrap();
+        assert!(ask(&shared, json!({"query": "forget", "what": {"prefix": "2a05::/32"}})).is_ok());
+    }
+}

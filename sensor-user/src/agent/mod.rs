@@ -7,6 +7,7 @@
 //! - [`open`]: hosts that answer strangers
 //! - [`shared`]: what the loop writes and queries read
 //! - [`diary`]: what changes the diary: forget, acknowledge
+//! - [`reload`]: new settings for a running sensor
 //! - [`queries`]: answers to `status`, `suspects` and `explain`
 
 mod clock;
@@ -14,9 +15,11 @@ mod devices;
 mod diary;
 mod open;
 mod queries;
+mod reload;
 mod remotes;
 mod scrape;
 mod shared;
+mod told;
 mod uplinks;
 
 use std::future::Future;
@@ -30,7 +33,7 @@ use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use ipnet::Ipv6Net;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
@@ -43,10 +46,11 @@ use crate::observation::Observation;
 use crate::source::live::Live;
 use crate::store::{self, Store, Writer};
 use crate::time::{Span, Time};
-use crate::{http, socket};
+use crate::{config, http, socket};
 use devices::Devices;
 use open::Open;
 pub use queries::{Status, parse_remote};
+pub use reload::Reload;
 use shared::Shared;
 
 /// How often the ring is drained. No event wakes anybody.
@@ -87,18 +91,39 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// How long the diary is kept, and how large it may be.
     pub store: store::Settings,
-    /// What is never recorded.
+    /// What is never recorded; its devices come from `excluded_devices`.
     pub exclusions: Exclusions,
+    /// Devices that are never recorded, as the configuration names them.
+    pub excluded_devices: Vec<config::DeviceKey>,
+    /// Names for people.
+    pub names: config::Names,
+    /// How far back the ledger looks.
+    pub window: Span,
+    /// The sizes of the kernel's maps.
+    pub sizes: Sizes,
 }
 
-/// Runs the sensor until `shutdown` is ready.
+impl Settings {
+    /// What the user says of home.
+    fn prefixes(&self) -> Prefixes {
+        Prefixes { only: self.home.clone(), add: self.home_add.clone(), exclude: self.home_exclude.clone() }
+    }
+}
+
+/// Runs the sensor until `shutdown` is ready. Settings that come by `reloads` replace those it has,
+/// as far as they can.
 ///
 /// # Errors
 /// Whatever keeps it from starting, in one line. Once it runs, it says what fails and runs on.
-pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Result<()> {
+pub async fn run(
+    mut settings: Settings,
+    reloads: mpsc::Receiver<Reload>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
     let mut store = Store::open(&settings.state)?;
     let (key, keep_mac) = (store.device_key()?, settings.keep_mac);
-    let ledger = rebuild(&store, &settings.public)?;
+    settings.exclusions.devices = told::excluded_devices(&settings, &key);
+    let ledger = rebuild(&store, &settings)?;
     let open = Open::new(&ledger);
     let acks = store.acks()?;
 
@@ -114,18 +139,15 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
     };
     let queries = socket::Listener::bind(&settings.socket)?;
 
-    let prefixes = Prefixes {
-        only: settings.home.clone(),
-        add: settings.home_add.clone(),
-        exclude: settings.home_exclude.clone(),
-    };
+    let prefixes = settings.prefixes();
     let started = clock::boot();
-    let mut datapath = Datapath::load(Sizes::default())?;
+    let mut datapath = Datapath::load(settings.sizes)?;
     datapath.set_home(&netlink::home(&network, &uplinks, &prefixes))?;
     let attachments = uplinks::attach(&mut datapath, &uplinks)?;
 
     let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
     let shared = Arc::new(Shared::new(clock::wall(), settings.state.clone(), &writer, acks, ledger));
+    shared.set_names(told::names(&settings, &key));
     let (stop, stopped) = watch::channel(());
     let servers = serve(&shared, listener, queries, &stopped);
 
@@ -136,7 +158,11 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
         shared,
         live: Live::new(started),
         prefixes,
-        devices: Devices::new(Box::new(move |mac| key.name(mac, keep_mac))),
+        devices: Devices::new({
+            let key = key.clone();
+            Box::new(move |mac| key.name(mac, keep_mac))
+        }),
+        key,
         open,
         set_aside: 0,
         learned: Vec::new(),
@@ -151,7 +177,7 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
     sensor.network_changed(&network);
     sensor.read_neighbours(&netlink).await;
     info!("ready");
-    sensor.watch(netlink, changes, neighbours, shutdown).await;
+    sensor.watch(netlink, changes, neighbours, reloads, shutdown).await;
 
     // Detach first, then take what the ring still holds.
     for uplink in sensor.uplinks.clone() {
@@ -177,13 +203,18 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
 }
 
 /// The ledger as the store remembers it.
-fn rebuild(store: &Store, public: &[Ipv6Net]) -> Result<Ledger> {
-    let settings = ledger::Settings { public: public.to_vec(), ..ledger::Settings::live() };
+fn rebuild(store: &Store, settings: &Settings) -> Result<Ledger> {
+    let nat64 = &settings.nat64;
+    let settings =
+        ledger::Settings { public: settings.public.clone(), window: Some(settings.window), ..ledger::Settings::live() };
     let since = settings.window.map_or(clock::wall() - Span(i64::MAX), |window| clock::wall() - window);
     let mut ledger = Ledger::new(settings);
     let mut observations = 0u64;
     store.replay(since, &mut |observation| {
-        ledger.observe(&observation);
+        // Home may have been another then; a NAT64 prefix that was not known yet was one all the same.
+        if remotes::counts(&observation, &[], nat64) {
+            ledger.observe(&observation);
+        }
         observations += 1;
     })?;
     if observations > 0 {
@@ -238,6 +269,7 @@ struct Sensor {
     live: Live,
     prefixes: Prefixes,
     devices: Devices,
+    key: store::DeviceKey,
     open: Open,
     set_aside: u64,
     learned: Vec<(Ipv6Addr, String)>,
@@ -258,6 +290,7 @@ impl Sensor {
         netlink: Netlink,
         mut changes: impl futures_util::Stream<Item = ()> + Unpin,
         mut neighbours: impl futures_util::Stream<Item = NeighbourNews> + Unpin,
+        mut reloads: mpsc::Receiver<Reload>,
         shutdown: impl Future<Output = ()>,
     ) {
         let mut shutdown = std::pin::pin!(shutdown);
@@ -283,6 +316,9 @@ impl Sensor {
                 Some(news) = neighbours.next() => match news {
                     NeighbourNews::Known(neighbour) => self.learn(&[neighbour]),
                     NeighbourNews::Missed => self.read_neighbours(&netlink).await,
+                },
+                Some(reload) = reloads.recv() => if self.reload(reload) {
+                    settled = Some(Instant::now());
                 },
                 // The first of a burst of changes sets the time; the rest is read with it.
                 Some(()) = changes.next() => { settled.get_or_insert_with(|| Instant::now() + SETTLE); }
@@ -313,7 +349,8 @@ impl Sensor {
         self.invalid += (drained.invalid + unknown) as u64;
         self.last_event = fresh.last().map(Observation::ts).or(self.last_event);
         self.record();
-        if !(self.pending.is_empty() && self.learned.is_empty()) && !self.shared.ledger_is_held() {
+        let waits = !self.pending.is_empty() || !self.learned.is_empty();
+        if waits && !self.shared.ledger_is_held() {
             self.flush();
         }
         drained.events + drained.invalid
@@ -351,10 +388,14 @@ impl Sensor {
         let mut ledger = self.shared.ledger();
         for observation in &batch {
             ledger.observe(observation);
-            if let Observation::Answer(answer) = observation
-                && let Some(line) = self.open.first_sight(&ledger, answer)
-            {
-                warn!("{line}");
+            if let Observation::Answer(answer) = observation {
+                // It may be all that is ever seen of this local.
+                if let Some(device) = self.devices.find(answer.target) {
+                    ledger.belongs_to(answer.target, &device);
+                }
+                if let Some(line) = self.open.first_sight(&ledger, answer) {
+                    warn!("{line}");
+                }
             }
         }
         let learned = std::mem::take(&mut self.learned);

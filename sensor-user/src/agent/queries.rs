@@ -54,6 +54,7 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
         }
         // All else is a matter of the store, which has a connection for each question.
         _ => {
+            let _one_at_a_time = shared.reading();
             let (names, now, read) = (shared.names(), when::now(), AtomicU64::new(0));
             let context = Context { names: &names, now, most: MOST_THROUGH_SOCKET, read: &read };
             from_store::answer(&shared.state, request, &context).map_err(one_line)

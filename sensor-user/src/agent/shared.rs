@@ -29,6 +29,7 @@ pub struct Shared {
     seen: Mutex<Seen>,
     suspects: Mutex<Option<Suspects>>,
     names: Mutex<Arc<Names>>,
+    reading: Mutex<()>,
 }
 
 /// The loop's latest view, a second old at most.
@@ -69,6 +70,7 @@ impl Shared {
             seen: Mutex::default(),
             suspects: Mutex::default(),
             names: Mutex::default(),
+            reading: Mutex::default(),
         }
     }
 
@@ -91,6 +93,17 @@ impl Shared {
     /// What the latest scrape worked out.
     pub fn suspects(&self) -> MutexGuard<'_, Option<Suspects>> {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The right to answer from the store: a ledger for another time is as large as the live one, and
+    /// the sensor has room for one more, not for sixteen.
+    pub fn reading(&self) -> MutexGuard<'_, ()> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Other names from now on.
+    pub fn set_names(&self, names: Names) {
+        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
     }
 
     /// The names by the configuration.

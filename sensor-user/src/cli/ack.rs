@@ -35,7 +35,7 @@ pub(super) struct Arguments {
           conflicts_with_all = ["remote", "until", "note"])]
     undo: Option<Ipv6Net>,
     /// The running sensor's socket
-    #[arg(long, value_name = "PATH", default_value = socket::DEFAULT_PATH)]
+    #[arg(long, value_name = "PATH", default_value_os_t = crate::config::default_sensor().socket)]
     socket: PathBuf,
     /// The state directory of a sensor that does not run
     #[arg(long, value_name = "DIR", conflicts_with = "socket")]

@@ -14,6 +14,7 @@ use crate::time::Time;
 
 /// Find the suspects in files.
 #[derive(clap::Args)]
+#[command(after_help = "Example: tattler analyze --home 2001:db8:1200::/56 capture.pcap.gz")]
 pub(super) struct Arguments {
     /// JSON Lines, pcap or pcapng, firewall logs, flow records of Zeek, nfdump or Suricata, conntrack
     /// events, plain, gzip or zstd; `-` for standard input.

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::{Usage, arguments};
-use crate::store::{self, Export, Snapshot};
+use crate::store::{Export, Snapshot};
 use crate::time::Time;
 
 /// Write contacts and probes as JSON Lines, while the sensor runs or not.
@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The state directory
-    #[arg(long, value_name = "DIR", default_value = store::DEFAULT_DIR)]
+    #[arg(long, value_name = "DIR", default_value_os_t = crate::config::default_sensor().state)]
     state: PathBuf,
 }
 

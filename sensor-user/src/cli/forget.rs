@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     before: Option<Time>,
     /// The running sensor's socket
-    #[arg(long, value_name = "PATH", default_value = socket::DEFAULT_PATH)]
+    #[arg(long, value_name = "PATH", default_value_os_t = crate::config::default_sensor().socket)]
     socket: PathBuf,
     /// The state directory of a sensor that does not run
     #[arg(long, value_name = "DIR", conflicts_with = "socket")]

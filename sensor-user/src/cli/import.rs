@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use super::{complain, reading};
+use crate::config::{self, Config};
 use crate::exclusions::Exclusions;
 use crate::source::jsonl::Aside;
 use crate::source::{self, Input};
 use crate::store::{self, DeviceKey, ImportSettings, Imported, Store};
+use crate::time::Span;
 
 /// Take files into the diary: all of them, or nothing if it fails or is interrupted.
 ///
@@ -25,7 +27,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     reading: reading::Arguments,
     /// The state directory
-    #[arg(long, value_name = "DIR", default_value = store::DEFAULT_DIR)]
+    #[arg(long, value_name = "DIR", default_value_os_t = crate::config::default_sensor().state)]
     state: PathBuf,
 }
 
@@ -33,11 +35,24 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let inputs: Vec<Input> = arguments.files.iter().map(|file| Input::from_argument(file)).collect();
     let options = arguments.reading.options();
     let began = Instant::now();
-    let defaults = store::Settings::default();
-    let settings =
-        ImportSettings { now: (defaults.clock)(), retention: defaults.retention, exclusions: Exclusions::default() };
+    // What is never recorded must not come in by this way either.
+    let Config { exclude, store: kept, privacy, .. } = config::load(None)?.config;
 
     let mut store = Store::open(&arguments.state)?;
+    let key = store.device_key()?;
+    let settings = ImportSettings {
+        now: (store::Settings::default().clock)(),
+        retention: Span::from_days(kept.retention_days.into()),
+        exclusions: Exclusions {
+            devices: exclude
+                .devices
+                .iter()
+                .map(|device| device.known_as(|mac| key.name(mac, privacy.keep_mac)))
+                .collect(),
+            remotes: exclude.remotes,
+            ports: exclude.ports,
+        },
+    };
     let mut importer = store.import(settings)?;
     let mut whole = true;
     let summary = source::read(&inputs, &options, &mut |observation| importer.add(observation), &mut |fault| {

@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 
 use crate::filter::FilterError;
 use crate::source;
@@ -16,17 +16,24 @@ use crate::source;
 mod ack;
 mod analyze;
 mod arguments;
+mod check_config;
+mod completions;
 #[cfg(feature = "live")]
 mod contacts;
 #[cfg(feature = "live")]
+mod doctor;
+#[cfg(feature = "live")]
 mod explain;
+#[cfg(feature = "live")]
 mod export;
 #[cfg(feature = "live")]
 mod forget;
+mod help;
 #[cfg(feature = "live")]
 mod import;
 #[cfg(feature = "live")]
 mod locals;
+mod man;
 mod packets;
 #[cfg(feature = "live")]
 mod probes;
@@ -48,7 +55,7 @@ mod suspects;
 
 /// Finds out who told the scanners about your IPv6 addresses.
 #[derive(Parser)]
-#[command(name = "tattler", version)]
+#[command(name = "tattler", version, after_help = "Example: tattler analyze capture.pcap")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -72,6 +79,7 @@ enum Command {
     Contacts(contacts::Arguments),
     #[cfg(feature = "live")]
     Locals(locals::Arguments),
+    #[cfg(feature = "live")]
     Ack(ack::Arguments),
     #[cfg(feature = "live")]
     Import(import::Arguments),
@@ -81,12 +89,18 @@ enum Command {
     Forget(forget::Arguments),
     Analyze(analyze::Arguments),
     Packets(packets::Arguments),
+    CheckConfig(check_config::Arguments),
+    #[cfg(feature = "live")]
+    Doctor(doctor::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    let outcome = match Arguments::try_parse() {
+    let parsed = help::command().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let outcome = match parsed {
         Ok(arguments) => match arguments.command {
             #[cfg(feature = "live")]
             Command::Run(arguments) => run::run(arguments),
@@ -104,6 +118,7 @@ pub fn main() -> ExitCode {
             Command::Contacts(arguments) => contacts::run(&arguments),
             #[cfg(feature = "live")]
             Command::Locals(arguments) => locals::run(&arguments),
+            #[cfg(feature = "live")]
             Command::Ack(arguments) => ack::run(&arguments),
             #[cfg(feature = "live")]
             Command::Import(arguments) => import::run(&arguments),
@@ -113,6 +128,11 @@ pub fn main() -> ExitCode {
             Command::Forget(arguments) => forget::run(&arguments),
             Command::Analyze(arguments) => analyze::run(&arguments),
             Command::Packets(arguments) => packets::run(&arguments),
+            Command::CheckConfig(arguments) => check_config::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Doctor(arguments) => doctor::run(arguments),
+            Command::Completions(arguments) => completions::run(&arguments),
+            Command::Man(arguments) => man::run(&arguments),
         },
         Err(error) => return usage(&error),
     };
@@ -165,7 +185,7 @@ fn usage(error: &clap::Error) -> ExitCode {
             let what: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
             let what = what.join(" ");
             let first = std::env::args_os().nth(1).unwrap_or_default();
-            let command = Arguments::command();
+            let command = help::command();
             let command = command.find_subcommand(first).map_or(String::new(), |command| format!("{command} "));
             complain(format_args!("{}: see `tattler {command}--help`", what.trim_start_matches("error: ")));
         }
@@ -244,6 +264,6 @@ mod tests {
     #[test]
     fn the_arguments_of_every_command_are_consistent() {
         // clap checks in debug builds only, and only the command that is called.
-        Arguments::command().debug_assert();
+        help::command().debug_assert();
     }
 }

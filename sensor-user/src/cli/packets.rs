@@ -14,6 +14,7 @@ use super::complain;
 
 /// Print a JSON object for each IPv6 packet of captures.
 #[derive(clap::Args)]
+#[command(after_help = "Example: tattler packets capture.pcapng | jq .kind")]
 pub(super) struct Arguments {
     /// pcap or pcapng, plain, gzip or zstd; `-` for standard input.
     #[arg(required = true, value_name = "FILE")]

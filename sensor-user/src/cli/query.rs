@@ -22,7 +22,7 @@ use crate::when;
 #[group(skip)]
 pub(super) struct Arguments {
     /// The running sensor's socket.
-    #[arg(long, value_name = "PATH", default_value = socket::DEFAULT_PATH)]
+    #[arg(long, value_name = "PATH", default_value_os_t = crate::config::default_sensor().socket)]
     socket: PathBuf,
     /// Read a state directory instead of asking a sensor; takes its owner or root.
     #[arg(long, value_name = "DIR", conflicts_with = "socket")]

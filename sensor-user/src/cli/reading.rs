@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use ipnet::Ipv6Net;
 use jiff::tz::TimeZone;
 
-use super::{arguments, complain};
+use super::complain;
 use crate::source::{self, Progress, Summary};
 use crate::time::Time;
 
@@ -17,7 +17,7 @@ use crate::time::Time;
 pub(super) struct Arguments {
     /// What is home in captures, logs and flow records; may be given more than once. Found out if it
     /// is not given.
-    #[arg(long, value_name = "PREFIX", value_parser = arguments::home)]
+    #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     pub(super) home: Vec<Ipv6Net>,
     /// The zone of times that name none, as Europe/Berlin or +01:00. This machine's if not given.
     #[arg(long, value_name = "ZONE", value_parser = zone)]

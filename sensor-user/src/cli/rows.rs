@@ -14,7 +14,8 @@ use crate::when;
 #[derive(clap::Args)]
 #[group(skip)]
 pub(super) struct Arguments {
-    /// Only what passes, as `port 22 and not device "printer"`; see docs/queries.md.
+    /// Only what passes, as port 22 and not device "printer"; an unknown field is told with all that
+    /// there are.
     #[arg(value_name = "FILTER")]
     words: Vec<String>,
     /// The same, as one argument.

@@ -7,16 +7,20 @@ use std::process::ExitCode;
 use clap::Args;
 use ipnet::Ipv6Net;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
-use super::arguments;
+use super::complain;
 use crate::agent::{self, Settings};
+use crate::config::{self, Config};
+use crate::datapath::Sizes;
 use crate::exclusions::Exclusions;
-use crate::{socket, store};
+use crate::store;
+use crate::time::Span;
 
 /// Watch the uplink and remember who contacted whom, and who probed.
 ///
 /// Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. Ends with SIGINT or SIGTERM, and leaves
-/// nothing attached.
+/// nothing attached. SIGHUP makes it read the configuration again.
 #[derive(Args)]
 #[command(after_help = "Example: tattler run --interface wan0")]
 pub(super) struct Arguments {
@@ -25,15 +29,15 @@ pub(super) struct Arguments {
     interface: Vec<String>,
 
     /// A prefix that is ours; may be given again [default: what netlink tells]
-    #[arg(long, value_name = "PREFIX", value_parser = arguments::home)]
+    #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     home: Vec<Ipv6Net>,
 
     /// A prefix that is ours as well, such as the outside of NPTv6; may be given again
-    #[arg(long, value_name = "PREFIX", value_parser = arguments::home)]
+    #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     add_home: Vec<Ipv6Net>,
 
     /// A prefix that is not ours, with all inside; may be given again
-    #[arg(long, value_name = "PREFIX", value_parser = arguments::home)]
+    #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     exclude: Vec<Ipv6Net>,
 
     /// A local, or a prefix of them, that is meant to be reached; may be given again
@@ -44,61 +48,99 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PREFIX", value_parser = agent::parse_remote)]
     nat64: Vec<Ipv6Net>,
 
-    /// The directory for what is remembered
-    #[arg(long, value_name = "DIR", default_value = store::DEFAULT_DIR)]
-    state: PathBuf,
+    /// The directory for what is remembered [default: /var/lib/tattler]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
 
-    /// The socket that queries reach the sensor by
-    #[arg(long, value_name = "PATH", default_value = socket::DEFAULT_PATH)]
-    socket: PathBuf,
+    /// The socket that queries reach the sensor by [default: /run/tattler/tattler.sock]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
 
-    /// Where metrics and health are served; '' for nowhere
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "[::1]:9646", value_parser = parse_listen)]
-    listen: Listen,
+    /// Where metrics and health are served; '' for nowhere [default: [::1]:9646]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_listen)]
+    listen: Option<Listen>,
+
+    /// The configuration, with conf.d beside it [default: /etc/tattler/tattler.toml, if it is there]
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
 }
 
 /// An address to listen on, or none.
 #[derive(Clone, Copy)]
 struct Listen(Option<SocketAddr>);
 
-fn parse_listen(text: &str) -> Result<Listen, &'static str> {
-    if text.is_empty() {
-        return Ok(Listen(None));
-    }
-    let address = text.parse().map_err(|_| "expected an address and a port, as [::1]:9646")?;
-    Ok(Listen(Some(address)))
+fn parse_listen(text: &str) -> Result<Listen, String> {
+    config::listen(text).map(Listen)
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     log_to_stderr();
-    let settings = Settings {
-        interfaces: arguments.interface,
-        home: arguments.home,
-        home_add: arguments.add_home,
-        home_exclude: arguments.exclude,
-        public: arguments.public,
-        nat64: arguments.nat64,
-        keep_mac: false,
-        state: arguments.state,
-        socket: arguments.socket,
-        listen: arguments.listen.0,
-        store: store::Settings::default(),
-        exclusions: Exclusions::default(),
+    let settings = match arguments.settings() {
+        Ok(settings) => settings,
+        Err(config::Problems(problems)) => {
+            problems.iter().for_each(complain);
+            return Ok(ExitCode::FAILURE);
+        }
     };
     // One thread: the ring is drained in turns, and what blocks has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = signal(SignalKind::hangup())?;
         let shutdown = async move {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
         };
-        agent::run(settings, shutdown).await
+        let (send, reloads) = mpsc::channel(1);
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                let settings = arguments.settings();
+                let lines = |problems: config::Problems| problems.0.iter().map(ToString::to_string).collect();
+                if send.send(settings.map_err(lines)).await.is_err() {
+                    return; // The sensor is stopping.
+                }
+            }
+        });
+        agent::run(settings, reloads, shutdown).await
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl Arguments {
+    /// What the files say, and over it what the flags say. Read anew each time.
+    fn settings(&self) -> Result<Settings, config::Problems> {
+        let Config { sensor, home, store, exclude, names, privacy, kernel } =
+            config::load(self.config.as_deref())?.config;
+        let over = |flags: &[Ipv6Net], files: Vec<Ipv6Net>| if flags.is_empty() { files } else { flags.to_vec() };
+        Ok(Settings {
+            interfaces: if self.interface.is_empty() { sensor.interfaces } else { self.interface.clone() },
+            home: over(&self.home, home.prefixes),
+            home_add: over(&self.add_home, home.add),
+            home_exclude: over(&self.exclude, home.exclude),
+            public: over(&self.public, home.public),
+            nat64: over(&self.nat64, home.nat64),
+            state: self.state.clone().unwrap_or(sensor.state),
+            socket: self.socket.clone().unwrap_or(sensor.socket),
+            listen: self.listen.map_or(sensor.listen, |listen| listen.0),
+            store: store::Settings {
+                retention: Span::from_days(store.retention_days.into()),
+                most_bytes: match store.max_size_mib {
+                    0 => u64::MAX,
+                    mib => u64::from(mib) << 20,
+                },
+                ..store::Settings::default()
+            },
+            exclusions: Exclusions { devices: Vec::new(), remotes: exclude.remotes, ports: exclude.ports },
+            excluded_devices: exclude.devices,
+            names,
+            keep_mac: privacy.keep_mac,
+            window: Span::from_days(store.window_days.into()),
+            sizes: Sizes { ring_bytes: kernel.ring_mib << 20, entries: kernel.map_entries },
+        })
+    }
 }
 
 /// One line for each thing worth saying; RUST_LOG asks for more or less.

@@ -80,7 +80,7 @@ fn table(status: &Status) -> String {
     }
     line("window", format!("{} locals, {} contacts, {} probes", status.locals, status.contacts, status.probes));
     if status.exposed_locals > 0 {
-        line("exposed", format!("{} hosts behind this router are open to strangers", status.exposed_locals));
+        line("exposed", format!("{} locals with a port that is open to strangers", status.exposed_locals));
     }
     for exposed in &status.exposed {
         let device = exposed.device.as_ref().map(|device| format!(" ({device})")).unwrap_or_default();

@@ -5,6 +5,7 @@
 
 mod age;
 mod attach;
+mod check;
 mod counters;
 mod error;
 mod home;
@@ -17,6 +18,7 @@ use sensor_common::names;
 use sensor_common::parse::Address;
 
 pub use attach::{Attachment, Device, Mode};
+pub use check::check;
 pub use counters::Counters;
 pub use error::{AttachError, LoadError, MapError};
 pub use home::Home;

@@ -3,9 +3,12 @@
 //! - `home`: what of it is ours
 //! - `changes`: news of it
 //! - `neighbours`: MAC addresses
+//! - `generic`, `links`: what drivers and devices tell to those who look for what is wrong
 
 mod changes;
+pub mod generic;
 mod home;
+mod links;
 mod neighbours;
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -20,6 +23,7 @@ use rtnetlink::{Handle, RouteMessageBuilder, new_connection};
 
 pub use changes::{NeighbourNews, changes, neighbour_changes};
 pub use home::{Prefixes, home, is_home};
+pub use links::LinkDetails;
 pub use neighbours::Neighbour;
 
 use crate::datapath::Device;

@@ -81,7 +81,7 @@ pub fn ask(dir: &Path, request: &Request, now: Time, read: &AtomicU64) -> Result
 pub fn answer(dir: &Path, request: &Request, context: &Context<'_>) -> Result<Value, Error> {
     let reader = Reader::open(dir)?;
     let rows = |subject: Subject, question: &Question| {
-        value(&Plan::new(subject, question, context.now)?.answer(&reader, context)?)
+        Ok::<_, Error>(Plan::new(subject, question, context.now)?.answer(&reader, context)?.into_value())
     };
     match request {
         Request::Probes(question) => rows(Subject::Probes, question),

@@ -29,7 +29,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use self::group::By;
@@ -44,7 +44,7 @@ pub const USUAL: u64 = 50;
 /// Rows of an answer through the socket, which the sensor holds in memory.
 pub const MOST_THROUGH_SOCKET: u64 = 10_000;
 /// Rows of an answer that the command itself takes from the store.
-pub const MOST: u64 = 200_000;
+pub const MOST: u64 = 100_000;
 /// Parts of a question of one kind.
 const MOST_EXCEPTIONS: usize = 100;
 
@@ -153,6 +153,19 @@ pub struct Answer {
     pub more: u64,
     /// What else did not fit, a line each.
     pub notes: Vec<String>,
+}
+
+impl Answer {
+    /// As JSON. Takes the rows as they are: a copy of a long answer would double what it takes.
+    #[must_use]
+    pub fn into_value(self) -> Value {
+        let Answer { schema, since, until, columns, rows, more, notes } = self;
+        let mut value = json!({
+            "schema": schema, "since": since, "until": until, "columns": columns, "more": more, "notes": notes,
+        });
+        value["rows"] = Value::Array(rows.into_iter().map(Value::Object).collect());
+        value
+    }
 }
 
 /// What an answer is made with.

@@ -37,8 +37,7 @@ pub(super) fn scanners(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayErro
         let Some(source) = probe.remote else { return };
         let prefix = Ipv6Net::new(source, customer_prefix(source)).unwrap_or_default().trunc();
         if scanners.len() >= MOST_PREFIXES && !scanners.contains_key(&prefix) {
-            left_out += 1;
-            return;
+            left_out += make_room(&mut scanners, &mut addresses);
         }
         let scanner = scanners.entry(prefix).or_insert_with(|| Scanner {
             label: probe.label.map(str::to_owned),
@@ -65,7 +64,7 @@ pub(super) fn scanners(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayErro
     })?;
     if left_out > 0 {
         notes.push(format!(
-            "{left_out} probes from prefixes beyond the first {MOST_PREFIXES} are left out; give --since"
+            "{left_out} probes are left out, of prefixes that had the fewest when there were {MOST_PREFIXES}; give --since"
         ));
     }
     if addresses >= MOST_ADDRESSES {
@@ -97,4 +96,49 @@ pub(super) fn scanners(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayErro
         rows: scanners.into_iter().map(row).collect(),
         notes,
     })
+}
+
+/// Drops the half with the fewest probes: whoever sweeps from a new prefix each time must not push
+/// out those that come back. Says how many probes went.
+fn make_room(scanners: &mut HashMap<Ipv6Net, Scanner>, addresses: &mut usize) -> u64 {
+    let mut counts: Vec<u64> = scanners.values().map(|scanner| scanner.probes).collect();
+    let half = counts.len() / 2;
+    let (_, &mut least, _) = counts.select_nth_unstable(half);
+    let (mut gone, mut left) = (0, half);
+    scanners.retain(|_, scanner| {
+        let stays = scanner.probes > least || left == 0;
+        if !stays {
+            left -= 1;
+            gone += scanner.probes;
+            *addresses -= scanner.sources.len() + scanner.targets.len();
+        }
+        stays
+    });
+    gone
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_with_the_fewest_probes_make_room() {
+        let scanner = |probes| Scanner {
+            label: None,
+            probes,
+            answered: 0,
+            sources: HashSet::from([Ipv6Addr::LOCALHOST]),
+            targets: HashSet::new(),
+            kinds: BTreeSet::new(),
+            ports: BTreeSet::new(),
+            first: Time(0),
+            last: Time(0),
+        };
+        let net = |i: u32| Ipv6Net::new(Ipv6Addr::from(u128::from(i) << 64), 64).unwrap();
+        let mut scanners: HashMap<_, _> = (0..10).map(|i| (net(i), scanner(if i == 3 { 50 } else { 1 }))).collect();
+        let mut addresses = 10;
+        assert_eq!(make_room(&mut scanners, &mut addresses), 5);
+        assert_eq!((scanners.len(), addresses), (5, 5));
+        assert!(scanners.contains_key(&net(3)));
+    }
 }

@@ -13,7 +13,7 @@ use tokio::net::UnixListener;
 use crate::reason::reason;
 
 /// Whose members may ask, beside the owner.
-const GROUP: &CStr = c"tattler";
+pub(crate) const GROUP: &CStr = c"tattler";
 
 /// Why there is no socket.
 #[derive(Debug, Error)]
@@ -127,7 +127,7 @@ fn give_to(group: Option<u32>, path: &Path) -> io::Result<()> {
     }
 }
 
-fn group_id(name: &CStr) -> Option<u32> {
+pub(crate) fn group_id(name: &CStr) -> Option<u32> {
     // Members' names go there too; a group that is too large for it counts as none.
     let mut names = vec![0; 64 * 1024];
     let mut group = std::mem::MaybeUninit::<libc::group>::uninit();

@@ -30,6 +30,7 @@ use crate::forget::Forget;
 use crate::query::Question;
 use crate::time::Time;
 pub use bind::{BindError, Listener};
+pub(crate) use bind::{GROUP, group_id};
 pub use client::{AskError, ask};
 pub use server::{Handler, serve};
 

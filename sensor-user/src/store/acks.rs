@@ -49,8 +49,7 @@ pub(super) fn write(connection: &Connection, ack: &Ack) -> rusqlite::Result<()> 
 pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<Ack>> {
     let mut statement =
         connection.prepare("SELECT remote, length, at, until, note FROM acks ORDER BY remote, length")?;
-    let acks = statement.query_map([], ack)?.collect();
-    acks
+    statement.query_map([], ack)?.collect()
 }
 
 fn ack(row: &Row<'_>) -> rusqlite::Result<Ack> {

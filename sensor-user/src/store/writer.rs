@@ -121,11 +121,16 @@ pub struct Summary {
     pub failure: Option<String>,
 }
 
+/// What somebody wants done with the store, or to know why it can't be.
+type Work = Box<dyn FnOnce(Result<&mut Store, String>) + Send>;
+
 /// What the thread is told.
 enum Message {
     Write(Vec<Observation>),
     /// Once all that was sent before is written, or why it can't be.
-    Do(Box<dyn FnOnce(Result<&mut Store, String>) + Send>),
+    Do(Work),
+    /// How long what is there is kept, and how large it may be.
+    Keep(Settings),
     End,
 }
 
@@ -198,6 +203,12 @@ impl Writer {
         }
     }
 
+    /// Takes another retention and another bound over, at once. The rest of the settings stays.
+    pub fn keep(&self, settings: Settings) {
+        // A thread that has ended keeps nothing.
+        let _ = self.sender.as_ref().map(|sender| sender.send(Message::Keep(settings)));
+    }
+
     /// Writes what is queued, ends the thread and closes the store.
     #[must_use]
     pub fn finish(mut self) -> Summary {
@@ -256,6 +267,10 @@ impl Task {
                         write_at = Instant::now() + self.settings.latency;
                     }
                     self.pending.extend(batch);
+                }
+                Ok(Message::Keep(Settings { retention, most_bytes, .. })) => {
+                    self.settings = Settings { retention, most_bytes, ..self.settings };
+                    prune_at = Instant::now();
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
@@ -422,6 +437,19 @@ mod tests {
         other.execute_batch("ROLLBACK").unwrap();
         wait_until("the write", || counters.written() == 1);
         assert_eq!(writer.finish(), Summary { written: 1, lost: 0, failure: None });
+    }
+
+    #[test]
+    fn a_shorter_retention_takes_effect_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings { clock: || Time(0) + Span::from_days(2), ..quick() };
+        let writer = Writer::start(Store::open(dir.path()).unwrap(), settings).unwrap();
+        let counters = writer.counters();
+        writer.send(vec![probe_at(1)]);
+        wait_until("one written", || counters.written() == 1);
+        assert_eq!(counters.pruned(), 0);
+        writer.keep(Settings { retention: Span::from_days(1), ..settings });
+        wait_until("the pruning", || counters.pruned() == 1);
     }
 
     #[test]

@@ -1,0 +1,41 @@
+//! `tattler check-config`: what is wrong with the configuration, or what holds.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::complain;
+use crate::config::{self, DEFAULT_PATH};
+
+/// Say what is wrong with the configuration, a line for each thing; else print what holds.
+///
+/// Reads the file and the files of conf.d beside it. What is printed is a configuration itself.
+#[derive(clap::Args)]
+#[command(after_help = "Example: tattler check-config /etc/tattler/tattler.toml")]
+pub(super) struct Arguments {
+    /// The file to check [default: /etc/tattler/tattler.toml]
+    #[arg(value_name = "PATH")]
+    path: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let loaded = match config::load(arguments.path.as_deref()) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            problems.0.iter().for_each(complain);
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let mut out = io::stdout().lock();
+    match loaded.files.as_slice() {
+        [] => writeln!(out, "# there is no {DEFAULT_PATH}; this holds without one")?,
+        files => {
+            for file in files {
+                writeln!(out, "# read {}", file.display())?;
+            }
+        }
+    }
+    out.write_all(toml::to_string(&loaded.config)?.as_bytes())?;
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,27 @@
+//! `tattler completions`: what a shell needs to complete commands and flags.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap_complete::Shell;
+
+/// Print a script that completes commands and flags.
+///
+/// bash: into /etc/bash_completion.d/tattler; zsh: as _tattler into a directory of $fpath; fish:
+/// into ~/.config/fish/completions/tattler.fish.
+#[derive(clap::Args)]
+#[command(after_help = "Example: tattler completions bash > /etc/bash_completion.d/tattler")]
+pub(super) struct Arguments {
+    /// The shell.
+    shell: Shell,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    // clap_complete panics when its writer fails, so it writes to memory.
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut super::help::command(), "tattler", &mut script);
+    let mut out = io::stdout().lock();
+    out.write_all(&script)?;
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}

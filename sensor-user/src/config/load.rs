@@ -1,0 +1,145 @@
+//! Which files there are, and all problems in them at once.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use toml::de::DeTable;
+
+use super::reader::Findings;
+use super::sections::{Places, apply};
+use super::{Config, Place, Problem, Sensor};
+
+/// Where the configuration is unless told otherwise; `conf.d` is beside it.
+pub const DEFAULT_PATH: &str = "/etc/tattler/tattler.toml";
+
+/// More than anybody writes by hand, lists of names included; a device file has no end.
+const LARGEST: u64 = 4 << 20;
+
+/// A configuration and where it came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// What holds.
+    pub config: Config,
+    /// The files that were read, in order.
+    pub files: Vec<PathBuf>,
+}
+
+/// Everything that is wrong; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.first().map(ToString::to_string).unwrap_or_default();
+        match self.0.len() {
+            0 | 1 => write!(f, "{shown}"),
+            n => write!(f, "{shown} (and {} more: `tattler check-config` lists them)", n - 1),
+        }
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Reads a configuration: the file that was named, which has to be there, else the default one,
+/// which need not; and the files of `conf.d` beside it.
+///
+/// # Errors
+/// All problems of all files; nothing of a configuration with a problem is used.
+pub fn load(named: Option<&Path>) -> Result<Loaded, Problems> {
+    let main = named.unwrap_or(Path::new(DEFAULT_PATH));
+    let mut problems = Vec::new();
+    let mut files = vec![main.to_owned()];
+    match parts(main) {
+        Ok(parts) => files.extend(parts),
+        Err(problem) => problems.push(problem),
+    }
+    let mut loaded = Loaded::default();
+    let mut places = Places::default();
+    for file in files {
+        match read(&file) {
+            Ok(text) => {
+                read_one(&mut loaded.config, &mut places, &file, &text, &mut problems);
+                loaded.files.push(file);
+            }
+            Err(error) if named.is_none() && file == main && error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => problems.push(cannot_read(&file, &error)),
+        }
+    }
+    let store = &loaded.config.store;
+    if store.window_days > store.retention_days {
+        let place = places.window.or(places.retention).unwrap_or(Place { file: main.to_owned(), line: None });
+        let what = format!(
+            "store.window_days {} is longer than store.retention_days {}; attribution can't see what is not kept",
+            store.window_days, store.retention_days
+        );
+        problems.push(Problem { place, what });
+    }
+    if problems.is_empty() { Ok(loaded) } else { Err(Problems(problems)) }
+}
+
+/// Where the sensor of this machine answers and keeps its diary, for commands that look for it. A
+/// configuration that can't be read, or has a problem, counts as none: a sensor that runs does not
+/// have it.
+#[must_use]
+pub fn default_sensor() -> Sensor {
+    static SENSOR: OnceLock<Sensor> = OnceLock::new();
+    SENSOR.get_or_init(|| load(None).map_or_else(|_| Sensor::default(), |loaded| loaded.config.sensor)).clone()
+}
+
+/// The files of `conf.d`, in order of name.
+fn parts(main: &Path) -> Result<Vec<PathBuf>, Problem> {
+    let dir = main.with_file_name("conf.d");
+    let entries = match fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(cannot_read(&dir, &error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(|error| cannot_read(&dir, &error))?.path();
+        let hidden = file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && file.extension().is_some_and(|extension| extension == "toml") {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    let found = fs::metadata(file)?;
+    if !found.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
+    if found.len() > LARGEST {
+        return Err(io::Error::other("larger than 4 MiB"));
+    }
+    fs::read_to_string(file)
+}
+
+fn read_one(config: &mut Config, places: &mut Places, file: &Path, text: &str, problems: &mut Vec<Problem>) {
+    let mut findings = Findings { file, text, problems: Vec::new() };
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let what = error.message().lines().collect::<Vec<_>>().join(", ");
+        findings.add(error.span().unwrap_or_default(), format!("not TOML: {what}"));
+    }
+    // What the parser made of a broken file says little; its own words come first.
+    if errors.is_empty() {
+        apply(config, places, table.get_ref(), &mut findings);
+    }
+    findings.problems.sort_by_key(|problem| problem.place.line);
+    problems.append(&mut findings.problems);
+}
+
+fn cannot_read(file: &Path, error: &io::Error) -> Problem {
+    let text = error.to_string();
+    let reason = match error.kind() {
+        io::ErrorKind::InvalidData => "not UTF-8 text".to_owned(),
+        _ => text.split(" (os error").next().unwrap_or_default().to_lowercase(),
+    };
+    Problem { place: Place { file: file.to_owned(), line: None }, what: format!("cannot be read: {reason}") }
+}

@@ -1,0 +1,190 @@
+//! Clock, disk, state directory, socket.
+
+use std::ffi::CString;
+use std::fs;
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use super::Check;
+use crate::config::Config;
+use crate::socket::{GROUP, group_id};
+
+/// Below it the diary of a day may not fit.
+const LITTLE: u64 = 100 << 20;
+
+pub(super) fn checks(config: &Config) -> Vec<Check> {
+    let bound = u64::from(config.store.max_size_mib) << 20;
+    vec![
+        clock(),
+        state(&config.sensor.state),
+        disk(&config.sensor.state, bound),
+        socket(&config.sensor.socket),
+        group(),
+    ]
+}
+
+fn clock() -> Check {
+    // SAFETY: all zeros is a valid timex; modes 0 asks and sets nothing.
+    let mut timex: libc::timex = unsafe { MaybeUninit::zeroed().assume_init() };
+    // SAFETY: the kernel writes into `timex`, which outlives the call.
+    let state = unsafe { libc::adjtimex(&raw mut timex) };
+    if state == -1 {
+        return Check::note("clock", "the kernel does not tell whether it is synchronised", "see `timedatectl`");
+    }
+    if timex.status & libc::STA_UNSYNC != 0 {
+        return Check::note(
+            "clock",
+            "not synchronised: times may not compare with those of others, and an import may not fit",
+            "run an NTP client, such as systemd-timesyncd or chrony",
+        );
+    }
+    Check::ok("clock", "synchronised")
+}
+
+fn state(dir: &Path) -> Check {
+    let shown = dir.display();
+    let found = match fs::metadata(dir) {
+        Ok(found) if found.is_dir() => found,
+        Ok(_) => {
+            return Check::problem(
+                "state",
+                format!("{shown} is no directory"),
+                "name another with --state or sensor.state",
+            );
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Check::ok("state", format!("{shown} is not there yet; `tattler run` makes it"));
+        }
+        Err(error) => {
+            let advice = "run as its owner, or name another with --state or sensor.state";
+            return Check::problem("state", format!("{shown}: {}", crate::reason::reason(&error)), advice);
+        }
+    };
+    if found.mode() & 0o022 != 0 {
+        Check::problem("state", format!("others can write to {shown}"), format!("run `chmod go-w {shown}`"))
+    } else if found.mode() & 0o055 != 0 {
+        Check::note(
+            "state",
+            format!("others can look into {shown}, though not into the database"),
+            format!("run `chmod 700 {shown}`"),
+        )
+    } else {
+        Check::ok("state", format!("{shown} is its owner's alone"))
+    }
+}
+
+fn disk(dir: &Path, bound: u64) -> Check {
+    let there = dir.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"));
+    let Some(free) = free_bytes(there) else {
+        return Check::note("disk", format!("the room at {} is not known", there.display()), "see `df`");
+    };
+    let found = format!("{} MiB free at {}", free >> 20, there.display());
+    let size = fs::metadata(dir.join("tattler.db")).map_or(0, |file| file.len());
+    if free < LITTLE {
+        Check::problem("disk", found, "make room, or name another directory with --state or sensor.state")
+    } else if free.saturating_add(size) < bound {
+        let advice = format!("make room, or set store.max_size_mib below {}", (free + size) >> 20);
+        Check::note("disk", format!("{found}, less than store.max_size_mib {}", bound >> 20), advice)
+    } else {
+        Check::ok("disk", found)
+    }
+}
+
+fn free_bytes(dir: &Path) -> Option<u64> {
+    let path = CString::new(dir.as_os_str().as_bytes()).ok()?;
+    let mut stat = MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: `path` ends with a zero and `stat` is writable; both outlive the call.
+    let failed = unsafe { libc::statvfs(path.as_ptr(), stat.as_mut_ptr()) };
+    if failed != 0 {
+        return None;
+    }
+    // SAFETY: after success all of it is filled in.
+    let stat = unsafe { stat.assume_init() };
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+fn socket(path: &Path) -> Check {
+    let shown = path.display();
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Check::ok("socket", format!("no sensor runs at {shown}"))
+        }
+        Err(error) => Check::note(
+            "socket",
+            format!("{shown}: {}", crate::reason::reason(&error)),
+            "run as root or as a member of the group tattler",
+        ),
+        Ok(file) if !file.file_type().is_socket() => Check::problem(
+            "socket",
+            format!("{shown} is no socket"),
+            "remove it, or name another with --socket or sensor.socket",
+        ),
+        Ok(_) => match UnixStream::connect(path) {
+            Ok(_) => Check::ok("socket", format!("a sensor runs and answers at {shown}")),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                Check::ok("socket", format!("{shown} is what a dead sensor left; `tattler run` replaces it"))
+            }
+            Err(error) => Check::note(
+                "socket",
+                format!("{shown}: {}", crate::reason::reason(&error)),
+                "run as root or as a member of the group tattler",
+            ),
+        },
+    }
+}
+
+fn group() -> Check {
+    match group_id(GROUP) {
+        Some(_) => Check::ok("group", "members of the group tattler may ask the sensor"),
+        None => Check::note(
+            "group",
+            "there is no group tattler, so only the sensor's user can ask it",
+            "run `groupadd --system tattler`, add who may ask, and restart the sensor",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::Level;
+    use super::*;
+
+    #[test]
+    fn a_state_directory_is_judged_by_who_can_get_at_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let level = |mode| {
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+            state(dir.path()).level
+        };
+        assert_eq!([0o700, 0o750, 0o770].map(level), [Level::Ok, Level::Note, Level::Problem]);
+        assert_eq!(state(&dir.path().join("none")).level, Level::Ok);
+        fs::write(dir.path().join("file"), "").unwrap();
+        assert_eq!(state(&dir.path().join("file")).level, Level::Problem);
+    }
+
+    #[test]
+    fn a_bound_that_the_disk_has_no_room_for_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(disk(dir.path(), u64::MAX).level, Level::Note);
+        assert_eq!(disk(&dir.path().join("not/there/yet"), 0).level, Level::Ok);
+    }
+
+    #[test]
+    fn what_is_at_the_sockets_place_is_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        assert!(socket(&path).found.starts_with("no sensor runs"));
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert!(socket(&path).found.starts_with("a sensor runs"));
+        drop(listener);
+        assert!(socket(&path).found.contains("a dead sensor left"));
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        assert_eq!(socket(&path).level, Level::Problem);
+    }
+}

@@ -1,0 +1,63 @@
+//! What can change while the ledger lives.
+
+use ipnet::Ipv6Net;
+
+use super::Ledger;
+use crate::time::{Span, Time};
+
+impl Ledger {
+    /// Sets which locals are meant to be reached, those that are there included.
+    pub fn set_public(&mut self, public: Vec<Ipv6Net>) {
+        let addresses = &self.addresses;
+        self.locals.change(|row| {
+            let address = addresses.get(row.address);
+            row.public = public.iter().any(|net| net.contains(&address));
+        });
+        self.settings.public = public;
+    }
+
+    /// Sets how far back it looks. What a shorter window leaves out is forgotten; what a longer one
+    /// takes in comes with the next start.
+    pub fn set_window(&mut self, window: Span, now: Time) {
+        self.settings.window = Some(window);
+        self.prune(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Settings;
+    use super::*;
+    use crate::observation::{Contact, Observation};
+
+    fn contact(seconds: i64, local: &str) -> Observation {
+        let ts = Time::from_seconds(seconds);
+        Observation::Contact(Contact {
+            ts,
+            last: ts,
+            count: 1,
+            local: local.parse().unwrap(),
+            remote: "2a05::53".parse().unwrap(),
+            proto: sensor_common::Proto::Tcp,
+            port: 443,
+            local_port: None,
+            name: None,
+            device: None,
+        })
+    }
+
+    #[test]
+    fn public_locals_and_the_window_follow_a_change() {
+        let mut ledger = Ledger::new(Settings::live());
+        let day = 86_400;
+        ledger.observe(&contact(0, "2001:db8::1"));
+        ledger.observe(&contact(10 * day, "2001:db8::2"));
+        ledger.set_public(vec!["2001:db8::1/128".parse().unwrap()]);
+        let public = |ledger: &Ledger| ledger.locals().iter().map(|local| local.public).collect::<Vec<_>>();
+        assert_eq!(public(&ledger), [true, false]);
+        ledger.set_public(Vec::new());
+        assert_eq!(public(&ledger), [false, false]);
+        ledger.set_window(Span::from_days(5), Time::from_seconds(10 * day));
+        assert_eq!(ledger.contacts().len(), 1);
+    }
+}
