@@ -377,6 +377,29 @@ fn conntrack_tells_beginnings_and_answers_as_the_outside_sees_them() {
     assert_eq!((echo.kind, echo.traits.icmp_id), (Kind::Echo, Some(7)));
 }
 
+/// As printed by conntrack 1.4.7 and Linux 6.18 in a namespace; the addresses were changed.
+#[test]
+fn lines_of_the_programs_themselves_are_read_whole() {
+    let conntrack = "\
+[1795206080.993596]\t    [NEW] ipv6     10 icmpv6   58 30 src=2a0d:5600::29 dst=2001:db8:1::5 type=128 code=0 id=5949 [UNREPLIED] src=2001:db8:1::5 dst=2a0d:5600::29 type=129 code=0 id=5949 id=2609493027
+[1795206080.993696]\t [UPDATE] ipv6     10 icmpv6   58 30 src=2a0d:5600::29 dst=2001:db8:1::5 type=128 code=0 id=5949 src=2001:db8:1::5 dst=2a0d:5600::29 type=129 code=0 id=5949 id=2609493027
+[1795206081.000998]\t    [NEW] ipv6     10 tcp      6 120 SYN_SENT src=2a0d:5600::29 dst=2001:db8:1::5 sport=34934 dport=80 [UNREPLIED] src=2001:db8:1::5 dst=2a0d:5600::29 sport=80 dport=34934 id=3696125727
+[1795206081.001013]\t[DESTROY] ipv6     10 tcp      6 120 CLOSE src=2a0d:5600::29 dst=2001:db8:1::5 sport=34934 dport=80 [UNREPLIED] src=2001:db8:1::5 dst=2a0d:5600::29 sport=80 dport=34934 id=3696125727
+[1795206081.006280]\t    [NEW] ipv6     10 udp      17 30 src=2a0d:5600::29 dst=2001:db8:1::5 sport=38085 dport=80 [UNREPLIED] src=2001:db8:1::5 dst=2a0d:5600::29 sport=80 dport=38085 id=1039202832
+";
+    let kernel = "\
+2026-11-20T20:21:20Z r kernel: [ 6825.649411] nft test IN=lo OUT= MAC=00:00:00:00:00:00:00:00:00:00:00:00:86:dd SRC=2a0d:5600:0000:0000:0000:0000:0000:0029 DST=2001:0db8:0001:0000:0000:0000:0000:0005 LEN=104 TC=0 HOPLIMIT=64 FLOWLBL=939340 PROTO=ICMPv6 TYPE=128 CODE=0 ID=5949 SEQ=1\x20
+2026-11-20T20:21:20Z r kernel: [ 6825.656946] nft test IN=lo OUT= MAC=00:00:00:00:00:00:00:00:00:00:00:00:86:dd SRC=2a0d:5600:0000:0000:0000:0000:0000:0029 DST=2001:0db8:0001:0000:0000:0000:0000:0005 LEN=80 TC=0 HOPLIMIT=64 FLOWLBL=119686 PROTO=TCP SPT=34934 DPT=80 WINDOW=65476 RES=0x00 SYN URGP=0\x20
+2026-11-20T20:21:21Z r kernel: [ 6825.662087] nft test IN=lo OUT= MAC=00:00:00:00:00:00:00:00:00:00:00:00:86:dd SRC=2a0d:5600:0000:0000:0000:0000:0000:0029 DST=2001:0db8:0001:0000:0000:0000:0000:0005 LEN=49 TC=0 HOPLIMIT=64 FLOWLBL=724468 PROTO=UDP SPT=38085 DPT=80 LEN=9\x20
+";
+    for (text, probes) in [(conntrack, 4), (kernel, 3)] {
+        let Read { told, faults, .. } = read(text, &Options { now: None, ..options() });
+        assert_eq!(faults, [""; 0]);
+        assert_eq!(told.len(), probes, "{told:?}");
+        assert_eq!(told.iter().filter(|told| told.starts_with("probe")).count(), 3);
+    }
+}
+
 #[test]
 fn nfdump_csv_of_both_generations_becomes_the_same_exchanges() {
     let old = format!(

@@ -59,8 +59,8 @@ fn zone(text: &str) -> Result<TimeZone, String> {
         .ok_or_else(|| "no zone as Europe/Berlin or +01:00; names need the package tzdata".into())
 }
 
-/// Reading that takes longer than this says how fast it was.
-const LONG: Duration = Duration::from_secs(5);
+/// Reading that takes longer than this says how fast it was: on a terminal, and elsewhere.
+const LONG: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
 /// How often a terminal is told.
 const OFTEN: Duration = Duration::from_millis(200);
 
@@ -107,7 +107,7 @@ pub(super) fn end(summary: &Summary, began: Instant) {
         complain(format_args!("home is {}, which most exchanges end in: give --home if it is not", home.join(", ")));
     }
     let took = began.elapsed();
-    if took > LONG {
+    if took > LONG[usize::from(!io::stderr().is_terminal())] {
         let items = summary.lines + summary.frames;
         let rate = items as f64 / took.as_secs_f64();
         complain(format_args!(
