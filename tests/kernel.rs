@@ -369,3 +369,13 @@ fn a_simultaneous_open_is_neither_a_contact_nor_an_answer_and_its_syn_ack_is_one
     // Counter-example: another port of ours.
     assert_eq!(said(&kernel.egress(&frame(tcp((LOCAL, 6_001), theirs).syn()))), [(CONTACT, Proto::Tcp as u8)]);
 }
+
+#[test]
+fn an_answer_to_a_probe_over_the_budget_is_no_contact_with_whoever_it_claims_to_be_from() {
+    let mut kernel = Kernel::load();
+    let probe = |i: u32| udp(REMOTE, 53, &format!("2001:db8:1::2:{:x}:{:x}", i >> 16, i & 0xffff), 53);
+    let over = (0..30_000).find(|&i| kernel.ingress(&probe(i)).is_empty()).expect("the budget ends");
+    assert_eq!(kernel.fate(What::Probe, Fate::HeldBack), 1);
+    let local = format!("2001:db8:1::2:{:x}:{:x}", over >> 16, over & 0xffff);
+    assert_eq!(kernel.egress(&udp(&local, 53, REMOTE, 53)), []);
+}

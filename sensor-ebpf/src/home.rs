@@ -6,7 +6,7 @@ use aya_ebpf::maps::lpm_trie::Key;
 use sensor_common::parse::Address;
 
 #[map]
-static HOME: LpmTrie<Address, u8> = LpmTrie::with_max_entries(1024, 0);
+static HOME: LpmTrie<Address, u8> = LpmTrie::with_max_entries(16_384, 0);
 
 /// Whether an address lies in a home prefix: the longest match decides, and may exclude.
 #[inline(always)]

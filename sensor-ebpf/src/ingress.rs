@@ -48,6 +48,11 @@ fn probe(ctx: &XdpContext, kind: Kind, flow: &FlowKey, detail: &Detail, now: Boo
     let due = rules::repeat_is_due(&repeat, detail.hop_limit, now);
     if due && unused && !budgets::take(now) {
         if known.is_none() {
+            if kind as u8 == Kind::Udp as u8 {
+                // An answer to it must not become a contact with whoever the source claims to be.
+                // Not into REPEATS, which a sweep would empty.
+                inbound::seen(flow, now);
+            }
             return Fate::HeldBack;
         }
     } else if due {

@@ -85,9 +85,13 @@ impl Shared {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a query holds the ledger just now.
-    pub fn ledger_is_held(&self) -> bool {
-        matches!(self.ledger.try_lock(), Err(TryLockError::WouldBlock))
+    /// The ledger, unless a query holds it just now.
+    pub fn ledger_if_free(&self) -> Option<MutexGuard<'_, Ledger>> {
+        match self.ledger.try_lock() {
+            Ok(ledger) => Some(ledger),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// What the latest scrape worked out.

@@ -66,7 +66,9 @@ pub fn is_home(home: &[Home], address: Ipv6Addr) -> bool {
 }
 
 fn found(network: &Network, uplinks: &[Device], home: &mut Vec<Home>) {
-    let outside = |index: u32| uplinks.iter().any(|uplink| uplink.index == index);
+    // Another uplink is outside as well, whether it is watched or not.
+    let leads_out = network.default_uplinks();
+    let outside = |index: u32| uplinks.iter().chain(&leads_out).any(|uplink| uplink.index == index);
     let loopback = |index: u32| network.devices.iter().any(|d| d.index == index && d.kind == LOOPBACK);
     let global = |address: Ipv6Addr| is_global(&address.octets());
 
@@ -148,6 +150,18 @@ mod tests {
                 "2001:db8:ffff::2/128",
             ]
         );
+    }
+
+    #[test]
+    fn the_prefix_of_another_uplink_that_is_not_watched_is_not_home() {
+        let mut network = router();
+        network.devices.push(device(5, 1));
+        let other =
+            |address: &str| Address { device: 5, address: address.parse().unwrap(), prefix_len: 64, temporary: false };
+        network.addresses.push(other("2001:db8:eeee::2"));
+        network.routes.push(Route { prefix: "::/0".parse().unwrap(), device: 5, refuses: false });
+        let shown = shown(&home(&network, &[device(2, 1)], &Prefixes::default()));
+        assert!(shown.contains(&"not 2001:db8:eeee::/64".to_owned()), "{shown:?}");
     }
 
     #[test]

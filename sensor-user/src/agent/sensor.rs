@@ -1,0 +1,316 @@
+//! The loop: drains the ring, follows the network, and hands on what it learns.
+//!
+//! Nothing here waits for a query or a disk. The store has a queue of its own; the ledger gets what
+//! is due to it as soon as no query holds it.
+
+use std::future::Future;
+use std::net::Ipv6Addr;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use sensor_common::rules::is_global;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tracing::{info, warn};
+
+use super::devices::Devices;
+use super::open::Open;
+use super::reload::Reload;
+use super::shared::Shared;
+use super::{Settings, clock, diary, remotes};
+use crate::datapath::{Attachment, Datapath, Device, Home};
+use crate::forget::Forget;
+use crate::ledger::Ledger;
+use crate::netlink::{self, NeighbourNews, Netlink, Network, Prefixes};
+use crate::observation::Observation;
+use crate::source::live::Live;
+use crate::store::{self, Writer};
+use crate::time::Time;
+
+/// How often the ring is drained. No event wakes anybody.
+const TICK: Duration = Duration::from_millis(10);
+/// Events taken out of the ring in one turn, so that a flood leaves room for all else.
+const BATCH: usize = 4_096;
+/// Observations that may wait for the ledger, some 200 MB.
+const MOST_PENDING: usize = 1 << 20;
+/// How long changes of the network are left to settle before they are read.
+const SETTLE: Duration = Duration::from_millis(200);
+/// Between two looks at the counters.
+const SECOND: Duration = Duration::from_secs(1);
+/// Between two prunings of the ledger.
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// The loop and what it owns.
+pub(super) struct Sensor {
+    pub(super) settings: Settings,
+    pub(super) datapath: Datapath,
+    pub(super) writer: Writer,
+    pub(super) shared: Arc<Shared>,
+    pub(super) live: Live,
+    pub(super) prefixes: Prefixes,
+    pub(super) devices: Devices,
+    pub(super) key: store::DeviceKey,
+    pub(super) open: Open,
+    pub(super) set_aside: u64,
+    pub(super) learned: Vec<(Ipv6Addr, String)>,
+    pub(super) uplinks: Vec<Device>,
+    pub(super) attachments: Vec<Attachment>,
+    pub(super) drained: u64,
+    pub(super) invalid: u64,
+    pub(super) last_event: Option<Time>,
+    /// What the programs were told; `None` before they were.
+    pub(super) home: Option<Vec<Home>>,
+    /// For the store and then the ledger.
+    pub(super) fresh: Vec<Observation>,
+    /// Waits for the ledger.
+    pub(super) pending: Vec<Observation>,
+    /// As these do.
+    pub(super) due: Vec<Due>,
+}
+
+/// What the ledger is to be told when it is free.
+pub(super) enum Due {
+    /// What is home, from this time on.
+    Home(Vec<Home>, Time),
+    /// The addresses of this machine at this time, and whether they are temporary.
+    Own(Vec<(Ipv6Addr, bool)>, Time),
+    /// It is time to forget what is older than the window.
+    Prune,
+}
+
+impl Sensor {
+    pub(super) async fn watch(
+        &mut self,
+        netlink: Netlink,
+        mut changes: impl Stream<Item = ()> + Unpin,
+        mut neighbours: impl Stream<Item = NeighbourNews> + Unpin,
+        mut reloads: mpsc::Receiver<Reload>,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut second = interval(SECOND);
+        let mut hour = interval(HOUR);
+        let mut settled: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                () = &mut shutdown => return,
+                _ = tick.tick() => if self.drain() == BATCH {
+                    // There is more, but the other branches have their turn first: a flood must not
+                    // keep the sensor from stopping, nor from following the network.
+                    tick.reset_immediately();
+                    tokio::task::yield_now().await;
+                },
+                _ = second.tick() => self.show(),
+                _ = hour.tick() => {
+                    self.due.push(Due::Prune);
+                    self.open.next_hour();
+                }
+                Some(news) = neighbours.next() => match news {
+                    NeighbourNews::Known(neighbour) => self.learn(&[neighbour]),
+                    NeighbourNews::Missed => self.read_neighbours(&netlink).await,
+                },
+                Some(reload) = reloads.recv() => if self.reload(reload) {
+                    settled = Some(Instant::now());
+                },
+                // The first of a burst of changes sets the time; the rest is read with it.
+                Some(()) = changes.next() => { settled.get_or_insert_with(|| Instant::now() + SETTLE); }
+                () = sleep_until(settled.unwrap_or_else(Instant::now)), if settled.is_some() => {
+                    settled = None;
+                    match netlink.network().await {
+                        Ok(network) => self.network_changed(&network),
+                        Err(error) => warn!("{error}"),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes up to [`BATCH`] events out of the ring, to ledger and store. While a query holds the
+    /// ledger they wait in `pending`, and beyond its bound in the ring.
+    fn drain(&mut self) -> usize {
+        let booted = clock::booted();
+        let (live, fresh, mut unknown) = (self.live, &mut self.fresh, 0);
+        let room = MOST_PENDING.saturating_sub(self.pending.len());
+        let (exclusions, excluded) = (&self.settings.exclusions, &self.shared.excluded);
+        let drained = self.datapath.drain(BATCH.min(room), |event| match live.observe(&event, booted) {
+            Some(observation) if exclusions.excludes(&observation) => _ = excluded.fetch_add(1, Relaxed),
+            Some(observation) => fresh.push(observation),
+            None => unknown += 1,
+        });
+        self.drained += drained.events as u64;
+        self.invalid += (drained.invalid + unknown) as u64;
+        self.last_event = fresh.last().map(Observation::ts).or(self.last_event);
+        self.record();
+        if !(self.pending.is_empty() && self.learned.is_empty() && self.due.is_empty()) {
+            let shared = Arc::clone(&self.shared);
+            if let Some(ledger) = shared.ledger_if_free() {
+                self.feed(ledger);
+            }
+        }
+        drained.events + drained.invalid
+    }
+
+    /// Takes all that the ring still holds, and waits for the ledger; for the end.
+    pub(super) fn drain_all(&mut self) {
+        loop {
+            let drained = self.drain();
+            let shared = Arc::clone(&self.shared);
+            self.feed(shared.ledger());
+            if drained == 0 {
+                break;
+            }
+        }
+    }
+
+    /// Hands the store what is fresh, less what is of no remote, with devices. It does not wait for
+    /// the ledger: the store's queue takes what comes in a moment, not what comes during a long query.
+    fn record(&mut self) {
+        let mut batch = std::mem::take(&mut self.fresh);
+        if batch.is_empty() {
+            return;
+        }
+        let events = batch.len();
+        {
+            let seen = self.shared.seen();
+            batch.retain(|observation| remotes::counts(observation, &seen.home, &self.settings.nat64));
+        }
+        self.set_aside += (events - batch.len()) as u64;
+        let excluded_before = batch.len();
+        let (devices, exclusions) = (&mut self.devices, &self.settings.exclusions);
+        batch.retain_mut(|observation| {
+            let device = devices.complete(observation);
+            !exclusions.excludes_of(observation, device.as_deref())
+        });
+        self.shared.excluded.fetch_add((excluded_before - batch.len()) as u64, Relaxed);
+        self.pending.extend_from_slice(&batch);
+        if !batch.is_empty() {
+            self.writer.send(batch);
+        }
+    }
+
+    /// Hands the ledger what waits for it.
+    fn feed(&mut self, mut ledger: MutexGuard<'_, Ledger>) {
+        for due in std::mem::take(&mut self.due) {
+            match due {
+                Due::Home(home, at) => ledger.home_is(|address| netlink::is_home(&home, address), at),
+                Due::Own(addresses, at) => {
+                    for (address, temporary) in addresses {
+                        if temporary {
+                            ledger.mark_temporary(address, at);
+                        } else {
+                            ledger.mark_stable(address, at);
+                        }
+                    }
+                }
+                Due::Prune => ledger.prune(clock::wall()),
+            }
+        }
+        for observation in &std::mem::take(&mut self.pending) {
+            ledger.observe(observation);
+            if let Observation::Answer(answer) = observation {
+                // It may be all that is ever seen of this local.
+                if let Some(device) = self.devices.find(answer.target) {
+                    ledger.belongs_to(answer.target, &device);
+                }
+                if let Some(line) = self.open.first_sight(&ledger, answer) {
+                    warn!("{line}");
+                }
+            }
+        }
+        let learned = std::mem::take(&mut self.learned);
+        for (address, device) in &learned {
+            ledger.belongs_to(*address, device);
+        }
+        drop(ledger);
+        for (address, device) in learned {
+            if self.settings.exclusions.devices.contains(&device) {
+                self.forget_early(address);
+            }
+        }
+    }
+
+    /// What was recorded of an address before its device was known to be excluded goes again.
+    fn forget_early(&self, address: Ipv6Addr) {
+        let shared = self.shared.clone();
+        let what = Forget { prefix: Some(address.into()), ..Forget::default() };
+        tokio::task::spawn_blocking(move || match diary::forget(&shared, &what) {
+            Ok(_) => {}
+            Err(error) => warn!("an excluded device is not wholly forgotten: {error}"),
+        });
+    }
+
+    pub(super) async fn read_neighbours(&mut self, netlink: &Netlink) {
+        match netlink.neighbours().await {
+            Ok(neighbours) => self.learn(&neighbours),
+            Err(error) => warn!("{error}"),
+        }
+    }
+
+    /// Takes neighbours in; the ledger learns of them with the next events. Those on an uplink are
+    /// not ours.
+    fn learn(&mut self, neighbours: &[netlink::Neighbour]) {
+        for neighbour in neighbours.iter().filter(|n| !self.uplinks.iter().any(|uplink| uplink.index == n.device)) {
+            let Some((device, refresh)) = self.devices.learn(neighbour) else { continue };
+            self.learned.push((neighbour.address, device));
+            self.fresh.extend(refresh);
+        }
+    }
+
+    /// Tells programs and ledger what is ours now, and whether the uplinks are there.
+    pub(super) fn network_changed(&mut self, network: &Network) {
+        self.look_at_uplinks(network);
+        let home = netlink::home(network, &self.uplinks, &self.prefixes);
+        if self.home.as_ref() != Some(&home) {
+            match self.datapath.set_home(&home) {
+                Ok(()) => {
+                    let ours: Vec<String> = home.iter().filter(|h| h.ours).map(|h| h.prefix.to_string()).collect();
+                    if ours.is_empty() {
+                        warn!("no home prefix yet: nothing is ours, so nothing is recorded");
+                    } else {
+                        info!(home = ours.join(" "), "home prefixes");
+                    }
+                    self.due.push(Due::Home(home.clone(), clock::wall()));
+                    self.shared.seen().home.clone_from(&home);
+                    self.home = Some(home);
+                }
+                Err(error) => warn!("{error}"),
+            }
+        }
+        self.devices.own(network.addresses.iter().map(|address| address.address));
+        let global = network.addresses.iter().filter(|own| is_global(&own.address.octets()));
+        let own = global.map(|own| (own.address, own.temporary)).collect();
+        self.due.push(Due::Own(own, clock::wall()));
+    }
+
+    /// An uplink that goes away takes the programs with it. One of the same name that comes later
+    /// is another device, which nobody asked to watch.
+    fn look_at_uplinks(&self, network: &Network) {
+        let mut seen = self.shared.seen();
+        for uplink in self.uplinks.iter().filter(|uplink| !network.devices.iter().any(|d| d.index == uplink.index)) {
+            if !seen.gone.contains(&uplink.index) {
+                warn!("{} is gone: nothing is seen there; start the sensor again when it is back", uplink.name);
+                seen.gone.push(uplink.index);
+            }
+        }
+        seen.up.clone_from(&network.up);
+    }
+
+    /// Leaves the latest view for queries and metrics.
+    fn show(&mut self) {
+        let counters = self.datapath.counters();
+        let mut seen = self.shared.seen();
+        match counters {
+            Ok(counters) => seen.counters = counters,
+            Err(error) => warn!("{error}"),
+        }
+        seen.uplinks.clone_from(&self.attachments);
+        seen.drained = self.drained;
+        seen.invalid = self.invalid;
+        seen.set_aside = self.set_aside;
+        seen.last_event = self.last_event;
+    }
+}
