@@ -64,6 +64,20 @@ pub struct Forgotten {
     pub acks: u64,
 }
 
+impl Forgotten {
+    /// With what was deleted then.
+    #[must_use]
+    pub fn and(self, then: Forgotten) -> Forgotten {
+        Forgotten {
+            contacts: self.contacts + then.contacts,
+            clipped: self.clipped + then.clipped,
+            probes: self.probes + then.probes,
+            answers: self.answers + then.answers,
+            acks: self.acks + then.acks,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -53,4 +53,6 @@ pub mod source;
 #[cfg(feature = "live")]
 pub mod store;
 pub mod time;
+#[cfg(feature = "live")]
+pub mod told;
 pub mod when;

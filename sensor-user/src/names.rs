@@ -37,6 +37,13 @@ impl Names {
         self.devices.get(id).map(String::as_str)
     }
 
+    /// The devices that have this name; case makes no difference, as in filters.
+    #[must_use]
+    pub fn devices_called(&self, name: &str) -> Vec<String> {
+        let name = name.to_lowercase();
+        self.devices.iter().filter(|(_, of)| of.to_lowercase() == name).map(|(id, _)| id.clone()).collect()
+    }
+
     /// The label of the longest prefix that holds `address`.
     #[must_use]
     pub fn label(&self, address: Ipv6Addr) -> Option<&str> {
@@ -44,6 +51,12 @@ impl Names {
             let network = Ipv6Net::new(address, length).ok()?.network();
             labels.get(&network).map(String::as_str)
         })
+    }
+
+    /// The prefixes whose locals are meant to be reached.
+    #[must_use]
+    pub fn public(&self) -> &[Ipv6Net] {
+        &self.public
     }
 
     /// Whether a local is meant to be reached.

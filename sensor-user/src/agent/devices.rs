@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv6Addr;
 
+use crate::forget::Forget;
 use crate::netlink::Neighbour;
 use crate::observation::{Contact, Observation};
 
@@ -90,6 +91,15 @@ impl Devices {
             self.keep(address, found.clone());
         }
         Some(found)
+    }
+
+    /// Does not tell again what is to be forgotten. Which device it is of, nobody knows yet.
+    pub fn forget(&mut self, forget: &Forget) {
+        let nobody = HashSet::new();
+        self.waiting.retain(|_, contact| {
+            !forget.means(contact.local, contact.remote, &nobody)
+                || forget.before.is_some_and(|time| contact.last >= time)
+        });
     }
 
     fn of(&self, address: Ipv6Addr) -> Option<&String> {

@@ -6,6 +6,7 @@ use super::shared::Shared;
 use crate::ack::{Ack, LONGEST_NOTE};
 use crate::forget::{Forget, Forgotten};
 use crate::store::Store;
+use crate::told;
 
 /// Deletes from the store and from the window.
 ///
@@ -15,19 +16,21 @@ pub fn forget(shared: &Shared, what: &Forget) -> Result<Forgotten, String> {
     if what.is_nothing() {
         return Err("nothing to forget was named".into());
     }
-    let on_disk = what.clone();
-    let forgotten = with_store(shared, move |store| {
-        let forgotten = store.forget(&on_disk);
-        (forgotten.map_err(|error| error.to_string()), store.acks().ok())
-    })?;
+    let (what, names) = (what.clone(), shared.names());
+    let in_memory = what.device.as_deref().is_some_and(|device| shared.ledger().knows_device(device));
+    let (meant, forgotten, acks) = with_store(shared, move |store| {
+        let meant = told::meant(&what, &names, store, in_memory).map_err(|error| error.to_string())?;
+        let forgotten = store.forget_all(&meant).map_err(|error| error.to_string());
+        Ok::<_, String>((meant, forgotten, store.acks().ok()))
+    })??;
     // In memory too if the disk keeps traces: the rows are deleted then. If it keeps the rows, they
     // come back with the next start.
-    shared.ledger().forget(what);
+    shared.forget(&meant);
     *shared.suspects() = None;
-    if let Some(acks) = forgotten.1 {
+    if let Some(acks) = acks {
         *shared.acks() = acks;
     }
-    forgotten.0
+    forgotten
 }
 
 /// Acknowledges a remote.

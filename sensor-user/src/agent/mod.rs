@@ -23,7 +23,6 @@ mod scrape;
 mod sensor;
 mod servers;
 mod shared;
-mod told;
 mod uplinks;
 
 use std::future::Future;
@@ -43,7 +42,7 @@ use crate::netlink::{self, Netlink, Prefixes};
 use crate::source::live::Live;
 use crate::store::{self, Store, Writer};
 use crate::time::Span;
-use crate::{config, http, socket};
+use crate::{config, http, socket, told};
 use devices::Devices;
 use open::Open;
 pub use queries::{Status, parse_remote};
@@ -107,7 +106,7 @@ pub async fn run(
 ) -> Result<()> {
     let mut store = Store::open(&settings.state)?;
     let (key, keep_mac) = (store.device_key()?, settings.keep_mac);
-    settings.exclusions.devices = told::excluded_devices(&settings, &key);
+    settings.exclusions.devices = told::excluded_devices(&settings.excluded_devices, &key, keep_mac);
     let ledger = rebuild(&store, &settings)?;
     let open = Open::new(&ledger);
     let acks = store.acks()?;
@@ -135,7 +134,7 @@ pub async fn run(
 
     let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
     let shared = Arc::new(Shared::new(clock::wall(), settings.state.clone(), &writer, acks, ledger));
-    shared.set_names(told::names(&settings, &key));
+    shared.set_names(told::names(&settings.names, &settings.public, Some(&key)));
     let (stop, stopped) = watch::channel(());
     let servers = servers::start(&shared, listener, queries, &stopped);
 

@@ -53,8 +53,7 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
         Request::Explain { remote, since: None, until: None } => {
             let remote = parse_remote(remote)?;
             let mut explanation = report::explain(&shared.ledger(), remote);
-            let names = shared.names();
-            explanation.candidate.iter_mut().for_each(|candidate| candidate.name(&names));
+            explanation.name(&shared.names());
             value(&explanation)
         }
         // All else is a matter of the store, which has a connection for each question.

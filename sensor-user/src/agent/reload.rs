@@ -2,7 +2,8 @@
 
 use tracing::{info, warn};
 
-use super::{Sensor, Settings, clock, told};
+use super::{Sensor, Settings, clock};
+use crate::told;
 
 /// New settings, or why there are none: a line for each problem.
 pub type Reload = Result<Settings, Vec<String>>;
@@ -35,8 +36,10 @@ impl Sensor {
             keep_mac: old.keep_mac,
             ..new
         };
-        self.settings.exclusions.devices = told::excluded_devices(&self.settings, &self.key);
-        self.shared.set_names(told::names(&self.settings, &self.key));
+        let Settings { excluded_devices, keep_mac, names, public, .. } = &self.settings;
+        let excluded = told::excluded_devices(excluded_devices, &self.key, *keep_mac);
+        self.shared.set_names(told::names(names, public, Some(&self.key)));
+        self.settings.exclusions.devices = excluded;
         if changed.is_empty() {
             info!("configuration read again: nothing else has changed");
             return false;

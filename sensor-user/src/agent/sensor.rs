@@ -145,7 +145,8 @@ impl Sensor {
         self.invalid += (drained.invalid + unknown) as u64;
         self.last_event = fresh.last().map(Observation::ts).or(self.last_event);
         self.record();
-        if !(self.pending.is_empty() && self.learned.is_empty() && self.due.is_empty()) {
+        let idle = self.pending.is_empty() && self.learned.is_empty() && self.due.is_empty();
+        if !idle || !self.shared.forgets().is_empty() {
             let shared = Arc::clone(&self.shared);
             if let Some(ledger) = shared.ledger_if_free() {
                 self.feed(ledger);
@@ -224,6 +225,11 @@ impl Sensor {
         let learned = std::mem::take(&mut self.learned);
         for (address, device) in &learned {
             ledger.belongs_to(*address, device);
+        }
+        // What waited may have been forgotten while it did: nobody has seen it in the ledger yet.
+        for forget in &std::mem::take(&mut *self.shared.forgets()) {
+            ledger.forget(forget);
+            self.devices.forget(forget);
         }
         drop(ledger);
         for (address, device) in learned {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use super::scrape::Suspects;
 use crate::ack::Ack;
 use crate::datapath::{Attachment, Counters, Home};
+use crate::forget::Forget;
 use crate::ledger::Ledger;
 use crate::names::Names;
 use crate::store;
@@ -29,6 +30,7 @@ pub struct Shared {
     seen: Mutex<Seen>,
     suspects: Mutex<Option<Suspects>>,
     names: Mutex<Arc<Names>>,
+    forgets: Mutex<Vec<Forget>>,
     reading: Mutex<()>,
 }
 
@@ -70,6 +72,7 @@ impl Shared {
             seen: Mutex::default(),
             suspects: Mutex::default(),
             names: Mutex::default(),
+            forgets: Mutex::default(),
             reading: Mutex::default(),
         }
     }
@@ -92,6 +95,21 @@ impl Shared {
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
+    }
+
+    /// Forgets what the ledger has, and what the loop will tell it that is under way: the disk has
+    /// forgotten it already.
+    pub fn forget(&self, what: &[Forget]) {
+        // Before the ledger: what the loop tells it in between is in it then.
+        self.forgets().extend_from_slice(what);
+        let mut ledger = self.ledger();
+        what.iter().for_each(|what| _ = ledger.forget(what));
+    }
+
+    /// What the loop has to forget, in the ledger and of its own, once it has told the ledger what
+    /// was under way.
+    pub fn forgets(&self) -> MutexGuard<'_, Vec<Forget>> {
+        self.forgets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the latest scrape worked out.

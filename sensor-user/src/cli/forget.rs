@@ -4,11 +4,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{Usage, arguments};
+use super::{Usage, arguments, query};
 use crate::forget::{Forget, Forgotten};
+use crate::names::Names;
 use crate::socket::{self, Request};
 use crate::store::Store;
 use crate::time::Time;
+use crate::told;
 
 /// Delete a device, an address, a prefix or a time from the diary, for good.
 ///
@@ -16,10 +18,12 @@ use crate::time::Time;
 /// run. The rows leave the bytes of the files as well, which takes as much room again for a moment.
 /// Exports that you made are yours to delete.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  tattler forget dev-7f3a91c2\n  tattler forget 2001:db8:1:2::/64\n  \
-                        tattler forget --before 2026-10-01")]
+#[command(
+    after_help = "Examples:\n  tattler forget printer\n  tattler forget dev-7f3a91c2\n  tattler forget 2001:db8:1:2::/64\n  \
+                        tattler forget --before 2026-10-01"
+)]
 pub(super) struct Arguments {
-    /// A device, an address or a prefix, inside or outside
+    /// A device by name, identifier or MAC address; or an address or a prefix, inside or outside
     #[arg(value_name = "DEVICE|PREFIX", required_unless_present = "before")]
     what: Option<String>,
     /// Only what was before; of a contact that went on, its last time stays
@@ -31,6 +35,9 @@ pub(super) struct Arguments {
     /// The state directory of a sensor that does not run
     #[arg(long, value_name = "DIR", conflicts_with = "socket")]
     state: Option<PathBuf>,
+    /// Whose names count with --state [default: /etc/tattler/tattler.toml, if it is there]
+    #[arg(long, value_name = "PATH", requires = "state")]
+    config: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -40,7 +47,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return Err(Usage("nothing named that could be forgotten: see `tattler forget --help`".into()).into());
     }
     let forgotten = if let Some(dir) = &arguments.state {
-        Store::open(dir)?.forget(&forget)?
+        let mut store = Store::open(dir)?;
+        // Only a device has a name.
+        let names = if forget.device.is_some() {
+            let config = query::configured(arguments.config.as_deref())?;
+            told::names(&config.names, &config.home.public, Some(&store.device_key()?))
+        } else {
+            Names::default()
+        };
+        let meant = told::meant(&forget, &names, &mut store, false)?;
+        store.forget_all(&meant)?
     } else {
         serde_json::from_value(socket::ask(&arguments.socket, &Request::Forget { what: forget })?)?
     };

@@ -1,7 +1,7 @@
 //! What all queries share: whom they ask, for which time, and how the answer is printed.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::progress::Progress;
 use super::{Format, Usage, arguments, complain};
-use crate::names::Names;
+use crate::config::{self, Config};
 use crate::query::from_store;
 use crate::socket::{self, Request};
 use crate::time::Time;
@@ -28,6 +28,9 @@ pub(super) struct Arguments {
     /// Read a state directory instead of asking a sensor; takes its owner or root.
     #[arg(long, value_name = "DIR", conflicts_with = "socket")]
     pub(super) state: Option<PathBuf>,
+    /// Whose names are shown with --state [default: /etc/tattler/tattler.toml, if it is there]
+    #[arg(long, value_name = "PATH", requires = "state")]
+    config: Option<PathBuf>,
     /// Nothing earlier: RFC 3339, a date in UTC, or back from now as 2h or 3d.
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     pub(super) since: Option<Time>,
@@ -58,8 +61,9 @@ impl Arguments {
         let rows = Arc::new(AtomicU64::new(0));
         let answer = match &self.state {
             Some(dir) => {
+                let config = configured(self.config.as_deref())?;
                 let _progress = Progress::start(format!("reading {}", dir.display()), rows.clone());
-                from_store::ask(dir, request, &Names::default(), when::now(), &rows)?
+                from_store::ask(dir, request, &config, when::now(), &rows)?
             }
             None => {
                 let _progress = Progress::start("waiting for the sensor".to_owned(), rows);
@@ -83,6 +87,18 @@ impl Arguments {
             (print.notes)(&answer).iter().for_each(complain);
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The configuration for its names. Without the usual one there is an answer all the same.
+pub(super) fn configured(named: Option<&Path>) -> Result<Config, config::Problems> {
+    match config::load(named) {
+        Ok(loaded) => Ok(loaded.config),
+        Err(problems) if named.is_some() => Err(problems),
+        Err(problems) => {
+            complain(format_args!("the names of the configuration are left out: {problems}"));
+            Ok(Config::default())
+        }
     }
 }
 

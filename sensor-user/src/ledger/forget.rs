@@ -6,6 +6,13 @@ use super::Ledger;
 use crate::forget::Forget;
 
 impl Ledger {
+    /// Whether a local belongs to a device that is known as `id`.
+    #[must_use]
+    pub fn knows_device(&self, id: &str) -> bool {
+        let device = self.devices.find(id);
+        device.is_some() && self.locals.rows().iter().any(|row| row.device == device)
+    }
+
     /// Forgets what is asked for, as the store does: rows that are meant, and of a contact that went
     /// on after the time all but its last. Says how many rows left.
     pub fn forget(&mut self, forget: &Forget) -> usize {

@@ -10,13 +10,14 @@ use thiserror::Error;
 
 use super::{Context, MOST, Plan, Question, Subject};
 use crate::ack;
+use crate::config::Config;
 use crate::filter::FilterError;
 use crate::ledger::{self, Ledger};
-use crate::names::Names;
 use crate::report::{self, Options};
 use crate::socket::Request;
 use crate::store::{OpenError, Reader, ReplayError};
 use crate::time::Time;
+use crate::told;
 
 /// What the store holds: the status where no sensor runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,12 +67,14 @@ impl From<super::Error> for Error {
     }
 }
 
-/// Answers a question from the store in `dir`, without a sensor.
+/// Answers a question from the store in `dir`, without a sensor, in the words of a configuration.
 ///
 /// # Errors
 /// One line, with the way out.
-pub fn ask(dir: &Path, request: &Request, names: &Names, now: Time, read: &AtomicU64) -> Result<Value, Error> {
-    answer(dir, request, &Context { names, now, most: MOST, read })
+pub fn ask(dir: &Path, request: &Request, config: &Config, now: Time, read: &AtomicU64) -> Result<Value, Error> {
+    let reader = Reader::open(dir)?;
+    let names = told::names(&config.names, &config.home.public, reader.device_key()?.as_ref());
+    answer_of(&reader, dir, request, &Context { names: &names, now, most: MOST, read })
 }
 
 /// Answers a question from the store in `dir`.
@@ -79,27 +82,30 @@ pub fn ask(dir: &Path, request: &Request, names: &Names, now: Time, read: &Atomi
 /// # Errors
 /// One line, with the way out.
 pub fn answer(dir: &Path, request: &Request, context: &Context<'_>) -> Result<Value, Error> {
-    let reader = Reader::open(dir)?;
+    answer_of(&Reader::open(dir)?, dir, request, context)
+}
+
+fn answer_of(reader: &Reader, dir: &Path, request: &Request, context: &Context<'_>) -> Result<Value, Error> {
     let rows = |subject: Subject, question: &Question| {
-        Ok::<_, Error>(Plan::new(subject, question, context.now)?.answer(&reader, context)?.into_value())
+        Ok::<_, Error>(Plan::new(subject, question, context.now)?.answer(reader, context)?.into_value())
     };
     match request {
         Request::Probes(question) => rows(Subject::Probes, question),
         Request::Contacts(question) => rows(Subject::Contacts, question),
         Request::Locals(question) => rows(Subject::Locals, question),
         Request::Scanners(question) => rows(Subject::Scanners, question),
-        &Request::Status { since, until } => value(&holdings(&reader, dir, since, until)?),
+        &Request::Status { since, until } => value(&holdings(reader, dir, since, until)?),
         &Request::Suspects { top, since, until } => {
             let options = Options { top: top.unwrap_or(Options::default().top) };
-            let mut report = report::report(&ledger(&reader, since, until, context)?, &options);
+            let mut report = report::report(&ledger(reader, since, until, context)?, &options);
             ack::mark(&mut report, &reader.acks()?, context.now);
             report.candidates.iter_mut().for_each(|candidate| candidate.name(context.names));
             value(&report)
         }
         &Request::Explain { ref remote, since, until } => {
             let remote: Ipv6Net = crate::agent::parse_remote(remote).map_err(Error::Other)?;
-            let mut explanation = report::explain(&ledger(&reader, since, until, context)?, remote);
-            explanation.candidate.iter_mut().for_each(|candidate| candidate.name(context.names));
+            let mut explanation = report::explain(&ledger(reader, since, until, context)?, remote);
+            explanation.name(context.names);
             value(&explanation)
         }
         Request::Acks {} => value(&reader.acks()?),
@@ -138,7 +144,7 @@ fn ledger(reader: &Reader, since: Option<Time>, until: Option<Time>, context: &C
         _ => from,
     };
     // What was asked for stays, however old it is.
-    let mut ledger = Ledger::new(ledger::Settings { window: None, ..live });
+    let mut ledger = Ledger::new(ledger::Settings { window: None, public: context.names.public().to_vec(), ..live });
     reader.replay(from, until, &mut |observation| {
         ledger.observe(&observation);
         context.read.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

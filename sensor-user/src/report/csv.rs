@@ -91,6 +91,8 @@ pub fn explanation_csv(explanation: &Explanation, out: &mut dyn Write) -> io::Re
     writer.write_record([
         "contact",
         "local",
+        "device",
+        "device_name",
         "class",
         "proto",
         "port",
@@ -108,6 +110,8 @@ pub fn explanation_csv(explanation: &Explanation, out: &mut dyn Write) -> io::Re
         let begin = [
             visit.ts.to_string(),
             visit.local.to_string(),
+            visit.device.clone().unwrap_or_default(),
+            visit.device_name.clone().unwrap_or_default(),
             visit.class.clone(),
             visit.proto.clone(),
             visit.port.to_string(),

@@ -14,6 +14,7 @@ use crate::attribution::frame::LocalClass;
 use crate::attribution::matched::WINDOWS;
 use crate::attribution::rank::Finding;
 use crate::ledger::{AddrId, Ledger};
+use crate::names::Names;
 use crate::report::words::{duration, number, p_value, plural};
 use crate::time::{Span, Time};
 
@@ -63,6 +64,12 @@ pub struct Visit {
     pub ts: Time,
     /// The local.
     pub local: Ipv6Addr,
+    /// Its device, where known.
+    #[serde(default)]
+    pub device: Option<String>,
+    /// The device's name by the configuration.
+    #[serde(default)]
+    pub device_name: Option<String>,
     /// temporary, stable, eui64, guessable or public. Only temporary ones are evidence.
     pub class: String,
     /// tcp, udp or icmpv6.
@@ -96,6 +103,16 @@ pub struct Followed {
     pub evidence: String,
     /// The local had contacted its source, so that it proves no leak.
     pub contacted_source: bool,
+}
+
+impl Explanation {
+    /// Gives remote and visitors the names that they have.
+    pub fn name(&mut self, names: &Names) {
+        self.candidate.iter_mut().for_each(|candidate| candidate.name(names));
+        for visit in &mut self.visits {
+            visit.device_name = visit.device.as_deref().and_then(|id| names.device(id)).map(str::to_owned);
+        }
+    }
 }
 
 /// Explains a remote, an address or a prefix.
@@ -204,6 +221,8 @@ fn visits(findings: &Findings, remote: Ipv6Net) -> (Vec<Visit>, u64) {
         Visit {
             ts,
             local: address,
+            device: ledger.local(local).and_then(|l| l.device).and_then(|n| ledger.device(n)).map(str::to_owned),
+            device_name: None,
             class: class_name(frame.number(local).map(|n| frame.class(n))).to_owned(),
             proto: contact.proto.as_str().to_owned(),
             port: contact.port,

@@ -178,7 +178,9 @@ fn timeline(explanation: &Explanation) -> String {
     for visit in probed.iter().take(VISITS) {
         let class = if visit.class == "temporary" { String::new() } else { format!(", {}", visit.class) };
         let (ts, local) = (visit.ts, visit.local);
-        text += &format!("{ts}  {local} contacts it ({}{class})\n", service(&visit.proto, visit.port));
+        let device = visit.device_name.as_deref().or(visit.device.as_deref());
+        let device = device.map(|name| format!(" ({name})")).unwrap_or_default();
+        text += &format!("{ts}  {local}{device} contacts it ({}{class})\n", service(&visit.proto, visit.port));
         for probe in visit.probes.iter().take(PROBES) {
             let note = match probe.evidence.as_str() {
                 _ if probe.contacted_source => ", a remote that it had contacted",

@@ -21,6 +21,23 @@ impl Store {
         Ok(forgotten)
     }
 
+    /// Forgets one after the other. Whatever fails, the others are tried.
+    ///
+    /// # Errors
+    /// The first of theirs.
+    pub fn forget_all(&mut self, all: &[Forget]) -> Result<Forgotten, WriteError> {
+        let outcomes: Vec<_> = all.iter().map(|forget| self.forget(forget)).collect();
+        outcomes.into_iter().try_fold(Forgotten::default(), |sum, one| Ok(sum.and(one?)))
+    }
+
+    /// Whether there is anything of a device that is known as `id`.
+    pub fn knows_device(&self, id: &str) -> Result<bool, WriteError> {
+        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM contacts WHERE device = ?1)
+                               OR EXISTS (SELECT 1 FROM probes WHERE device = ?1)";
+        let known = self.connection.query_row(SQL, [id], |row| row.get(0));
+        known.map_err(|error| WriteError::new(&self.path, error))
+    }
+
     /// What is deleted is overwritten where it lay; but not what the first version deleted, nor what
     /// the log holds. So everything is written anew, and the log cut to nothing.
     fn wipe(&self) -> rusqlite::Result<()> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Row};
 
 use super::replay::{self, ReplayError};
-use super::{OpenError, Snapshot, acks, open};
+use super::{DeviceKey, OpenError, Snapshot, acks, key, open};
 use crate::ack::Ack;
 use crate::observation::{Answer, Contact, Observation, Probe};
 use crate::time::Time;
@@ -51,6 +51,11 @@ impl Reader {
         // One moment for all that is read.
         connection.execute_batch("BEGIN; SELECT 1 FROM meta LIMIT 1").map_err(failed)?;
         Ok(Reader { connection, path })
+    }
+
+    /// The key by which hardware addresses became names, if there is one.
+    pub fn device_key(&self) -> Result<Option<DeviceKey>, ReplayError> {
+        self.told(key::read(&self.connection))
     }
 
     /// The acknowledged remotes.
