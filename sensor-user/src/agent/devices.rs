@@ -159,6 +159,17 @@ mod tests {
     }
 
     #[test]
+    fn what_waited_for_a_device_and_was_forgotten_is_not_told_again() {
+        let mut devices = Devices::new(Box::new(|_| "dev-1".into()));
+        devices.complete(&mut contact(address(1)));
+        devices.complete(&mut contact(address(2)));
+        devices.forget(&Forget { before: Some(Time::from_seconds(7)), ..Forget::parse("2001:db8::/32") });
+        assert_eq!(devices.waiting.len(), 2, "at that time, not before it");
+        devices.forget(&Forget::parse(&address(1).to_string()));
+        assert!(!devices.waiting.contains_key(&address(1)) && devices.waiting.contains_key(&address(2)));
+    }
+
+    #[test]
     fn two_addresses_of_a_mac_address_are_one_device() {
         let mut devices = devices();
         devices.learn(&neighbour(1, 9));

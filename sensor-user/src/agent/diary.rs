@@ -152,6 +152,52 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_for_the_ledger_is_forgotten_with_the_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, _writer) = sensor(dir.path());
+        // The loop has handed it to the store, and a query holds the ledger.
+        let pending = contact("2001:db8::1:2:3:4", "2a05::3", 40);
+        ask(&shared, json!({"query": "forget", "what": {"prefix": "2001:db8::1:2:3:4/128"}})).unwrap();
+        let mut ledger = shared.ledger();
+        ledger.observe(&pending);
+        assert_eq!(ledger.contacts().len(), 2);
+        shared.forget_late(&mut ledger);
+        assert_eq!(ledger.contacts().len(), 1);
+        assert_eq!(ledger.id("2001:db8::1:2:3:4".parse().unwrap()), None);
+        // What comes later is of another time.
+        ledger.observe(&pending);
+        shared.forget_late(&mut ledger);
+        assert_eq!(ledger.contacts().len(), 2);
+    }
+
+    #[test]
+    fn a_device_is_forgotten_by_the_name_that_the_configuration_gives_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, writer) = sensor(dir.path());
+        let of_device = |device: &str, local: &str| {
+            let Observation::Contact(mut contact) = contact(local, "2a05::3", 50) else { panic!() };
+            contact.device = Some(device.to_owned());
+            Observation::Contact(contact)
+        };
+        let seen = [of_device("dev-00000001", "2001:db8::9:6:7:8"), of_device("dev-00000002", "2001:db8::a:6:7:8")];
+        seen.iter().for_each(|observation| shared.ledger().observe(observation));
+        writer.send(seen.to_vec());
+        let mut names = crate::names::Names::default();
+        // A laptop by cable and by air.
+        names.name_device("dev-00000001", "laptop");
+        names.name_device("dev-00000002", "laptop");
+        shared.set_names(names);
+        let ask = |device: &str| ask(&shared, json!({"query": "forget", "what": {"device": device}}));
+        let error = ask("labtop").unwrap_err();
+        assert!(error.starts_with("no device is called labtop") && !error.contains('\n'), "{error}");
+        assert_eq!(shared.ledger().contacts().len(), 5);
+        assert_eq!(ask("laptop").unwrap()["contacts"], 2);
+        assert_eq!(shared.ledger().contacts().len(), 3);
+        assert_eq!(writer.finish().written, 5);
+        assert_eq!(contacts(dir.path()), 3);
+    }
+
+    #[test]
     fn acknowledgements_are_kept_over_a_restart_and_undone() {
         let dir = tempfile::tempdir().unwrap();
         let (shared, writer) = sensor(dir.path());

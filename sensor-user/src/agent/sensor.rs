@@ -146,7 +146,7 @@ impl Sensor {
         self.last_event = fresh.last().map(Observation::ts).or(self.last_event);
         self.record();
         let idle = self.pending.is_empty() && self.learned.is_empty() && self.due.is_empty();
-        if !idle || !self.shared.forgets().is_empty() {
+        if !idle || self.shared.is_forgetting() {
             let shared = Arc::clone(&self.shared);
             if let Some(ledger) = shared.ledger_if_free() {
                 self.feed(ledger);
@@ -227,8 +227,7 @@ impl Sensor {
             ledger.belongs_to(*address, device);
         }
         // What waited may have been forgotten while it did: nobody has seen it in the ledger yet.
-        for forget in &std::mem::take(&mut *self.shared.forgets()) {
-            ledger.forget(forget);
+        for forget in &self.shared.forget_late(&mut ledger) {
             self.devices.forget(forget);
         }
         drop(ledger);

@@ -106,9 +106,19 @@ impl Shared {
         what.iter().for_each(|what| _ = ledger.forget(what));
     }
 
-    /// What the loop has to forget, in the ledger and of its own, once it has told the ledger what
-    /// was under way.
-    pub fn forgets(&self) -> MutexGuard<'_, Vec<Forget>> {
+    /// Forgets once more, now that the ledger has what was under way; returns what.
+    pub fn forget_late(&self, ledger: &mut Ledger) -> Vec<Forget> {
+        let forgets = std::mem::take(&mut *self.forgets());
+        forgets.iter().for_each(|what| _ = ledger.forget(what));
+        forgets
+    }
+
+    /// Whether there is something to forget late.
+    pub fn is_forgetting(&self) -> bool {
+        !self.forgets().is_empty()
+    }
+
+    fn forgets(&self) -> MutexGuard<'_, Vec<Forget>> {
         self.forgets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

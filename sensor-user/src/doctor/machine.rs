@@ -1,17 +1,23 @@
-//! Clock, disk, state directory, socket.
+//! Clock, disk, state directory, socket, listen address.
 
 use std::ffi::CString;
 use std::fs;
+use std::io::{self, ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use super::Check;
 use crate::config::Config;
+use crate::http;
 use crate::socket::{GROUP, group_id};
 
+/// What listens on this machine answers sooner.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Below it the diary of a day may not fit.
 const LITTLE: u64 = 100 << 20;
 
@@ -22,6 +28,7 @@ pub(super) fn checks(config: &Config) -> Vec<Check> {
         state(&config.sensor.state),
         disk(&config.sensor.state, bound),
         socket(&config.sensor.socket),
+        listen(config.sensor.listen),
         group(),
     ]
 }
@@ -136,6 +143,34 @@ fn socket(path: &Path) -> Check {
     }
 }
 
+fn listen(address: Option<SocketAddr>) -> Check {
+    const ELSEWHERE: &str = "name another with sensor.listen or --listen, or none with ''";
+    let Some(address) = address else {
+        return Check::ok("listen", "metrics are served nowhere, by the configuration");
+    };
+    // Nobody can connect in that moment and take it for a sensor: nothing is accepted.
+    match TcpListener::bind(address) {
+        Ok(_) => Check::ok("listen", format!("{address} is free")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => match is_sensor(address) {
+            Ok(true) => Check::ok("listen", format!("a sensor serves its metrics at {address}")),
+            Ok(false) | Err(_) => Check::problem("listen", format!("something else listens on {address}"), ELSEWHERE),
+        },
+        Err(error) => Check::problem("listen", format!("{address}: {}", crate::reason::reason(&error)), ELSEWHERE),
+    }
+}
+
+/// Whether what listens there answers as a sensor does.
+fn is_sensor(address: SocketAddr) -> io::Result<bool> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    // A stranger could send without end.
+    let mut answer = Vec::new();
+    stream.take(4_096).read_to_end(&mut answer)?;
+    Ok(answer.ends_with(http::ELSEWHERE.as_bytes()))
+}
+
 fn group() -> Check {
     match group_id(GROUP) {
         Some(_) => Check::ok("group", "members of the group tattler may ask the sensor"),
@@ -172,6 +207,34 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(disk(dir.path(), u64::MAX).level, Level::Note);
         assert_eq!(disk(&dir.path().join("not/there/yet"), 0).level, Level::Ok);
+    }
+
+    #[test]
+    fn the_listen_address_is_free_or_a_sensors_or_somebody_elses() {
+        assert_eq!(listen(None).level, Level::Ok);
+        let stranger = TcpListener::bind("[::1]:0").unwrap();
+        let address = stranger.local_addr().unwrap();
+        let other = std::thread::spawn(move || {
+            let mut stream = stranger.accept().unwrap().0;
+            let _ = stream.read(&mut [0; 1_024]).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhello").unwrap();
+        });
+        let check = listen(Some(address));
+        assert_eq!((check.level, check.found), (Level::Problem, format!("something else listens on {address}")));
+        other.join().unwrap();
+        // An address of the documentation is nobody's.
+        assert_eq!(listen(Some("[2001:db8::1]:9646".parse().unwrap())).level, Level::Problem);
+
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let listener = runtime.block_on(http::bind("[::1]:0".parse().unwrap())).unwrap();
+        let address = listener.local_addr().unwrap();
+        let none = std::sync::Arc::new(|| Err(String::new()));
+        let handlers = http::Handlers { metrics: none, health: std::sync::Arc::new(|| Ok(())) };
+        runtime.spawn(http::serve(listener, handlers, std::future::pending()));
+        let check = listen(Some(address));
+        assert_eq!((check.level, check.found), (Level::Ok, format!("a sensor serves its metrics at {address}")));
+        drop(runtime);
+        assert_eq!(listen(Some(address)).found, format!("{address} is free"));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! # Layout
 //! - [`kernel`]: version, compiler, programs, capabilities
 //! - [`network`]: uplinks, XDP modes, offloads, IPv6, home
-//! - [`machine`]: clock, disk, state directory, socket
+//! - [`machine`]: clock, disk, state directory, socket, listen address
 
 mod kernel;
 mod machine;

@@ -30,6 +30,9 @@ use connections::Connections;
 
 use crate::reason::reason;
 
+/// What is answered at all other paths; the doctor knows a sensor by it.
+pub(crate) const ELSEWHERE: &str = "there are /metrics and /healthz here\n";
+
 /// What is asked at each request. Both run on a thread where they may wait for a lock.
 #[derive(Clone)]
 pub struct Handlers {
@@ -63,7 +66,7 @@ pub async fn serve(
     let mut router = Router::new()
         .route("/metrics", get(move || page(metrics)))
         .route("/healthz", get(move || verdict(health)))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "there are /metrics and /healthz here\n") });
+        .fallback(|| async { (StatusCode::NOT_FOUND, ELSEWHERE) });
     if local_only {
         router = router.layer(middleware::from_fn(refuse_other_names));
     }
