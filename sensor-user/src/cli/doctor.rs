@@ -13,7 +13,7 @@ use crate::doctor::{self, Check, Level};
 
 /// Look at kernel, drivers, offloads, IPv6, permissions, clock and disk, and say what to do.
 ///
-/// Changes nothing, attaches nothing and sends nothing.
+/// Changes nothing, attaches nothing and sends nothing off this machine.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler doctor --interface wan0")]
 pub(super) struct Arguments {

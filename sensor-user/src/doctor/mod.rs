@@ -1,6 +1,6 @@
 //! Looks at a machine, says what keeps the sensor from seeing all, and what to do.
 //!
-//! It changes nothing and sends nothing. It loads the kernel programs, since only the verifier knows
+//! It changes nothing, and sends nothing but a question to what is on the listen address. It loads the kernel programs, since only the verifier knows
 //! whether it takes them, but attaches none.
 //!
 //! # Layout
