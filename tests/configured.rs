@@ -135,12 +135,24 @@ fn what_is_excluded_while_the_sensor_runs_is_recorded_no_more() {
     reload(&sensor, "configuration reloaded changed=\"exclude.devices names\"");
     visit(SITE, 8081);
     recorded(4, 3);
-    let shown = || {
-        let asked = Command::new(tattler()).arg("locals").arg("--socket").arg(sensor.socket()).output();
-        String::from_utf8_lossy(&asked.expect("run tattler").stdout).into_owned()
+    let ask = |words: &[&str]| {
+        let asked = Command::new(tattler()).args(words).arg("--socket").arg(sensor.socket()).output();
+        let asked = asked.expect("run tattler");
+        String::from_utf8_lossy(if asked.status.success() { &asked.stdout } else { &asked.stderr }).into_owned()
     };
     // Questions of this kind go to the diary, which is written twice a second.
-    eventually("the name of the host's device", || shown().contains("my printer").then_some(()));
+    eventually("the name of the host's device", || ask(&["locals"]).contains("my printer").then_some(()));
+    let explained = ask(&["explain", &SITE.to_string(), "--format", "csv"]);
+    assert!(explained.contains(",my printer,"), "{explained}");
+
+    // By that name it is forgotten too, and a slip is told.
+    let slip = ask(&["forget", "my pritner"]);
+    assert!(slip.starts_with("tattler: no device is called my pritner,") && slip.lines().count() == 1, "{slip}");
+    recorded(4, 3);
+    let said = ask(&["forget", "my printer"]);
+    assert!(said.starts_with("forgotten: 4 contacts, 0 probes"), "{said}");
+    recorded(0, 3);
+    assert_eq!(ask(&["locals"]), "nothing matches\n");
     sensor.stop();
 }
 
