@@ -242,5 +242,7 @@ fn the_doctor_tells_a_sensor_that_runs() {
     let (status, checks) = doctor(&world.router, &dir.config(), &[]);
     assert_eq!(status, Some(0), "{checks:?}");
     assert!(check(&checks, "socket")[1].starts_with("a sensor runs and answers at"), "{checks:?}");
+    assert_eq!(check(&checks, "listen")[1], "a sensor serves its metrics at [::1]:9646");
     sensor.stop();
+    assert_eq!(check(&doctor(&world.router, &dir.config(), &[]).1, "listen")[1], "[::1]:9646 is free");
 }

@@ -98,7 +98,8 @@ impl Shared {
     }
 
     /// Forgets what the ledger has, and what the loop will tell it that is under way: the disk has
-    /// forgotten it already.
+    /// forgotten it already. What was recorded since then goes from memory too, and comes back from
+    /// the disk with the next start: rather that than to know what was to be forgotten.
     pub fn forget(&self, what: &[Forget]) {
         // Before the ledger: what the loop tells it in between is in it then.
         self.forgets().extend_from_slice(what);
