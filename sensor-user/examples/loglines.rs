@@ -4,12 +4,14 @@
 //! cargo run --release --example loglines -- kernel 10000000 | tattler analyze --home 2001:db8:1::/48 -
 //! ```
 //!
-//! The same numbers make the same log.
+//! The same numbers make the same log. Two more numbers set when it begins, in seconds since 1970, and how
+//! many days it goes on: an import leaves out what is older than the retention.
 
 use std::io::{self, BufWriter, Write};
 use std::net::Ipv6Addr;
 
 const START: u64 = 1_767_225_600; // 2026-01-01T00:00:00Z
+const DAYS: u64 = 300;
 /// Most lines that are written.
 const MOST: u64 = 100_000_000;
 
@@ -28,6 +30,8 @@ fn main() -> io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let dialect = arguments.next().unwrap_or_default();
     let count = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(1_000_000).min(MOST);
+    let mut number = |otherwise| arguments.next().and_then(|number| number.parse().ok()).unwrap_or(otherwise);
+    let (start, days): (u64, u64) = (number(START), number(DAYS));
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
     match dialect.as_str() {
         "zeek" => writeln!(
@@ -44,7 +48,8 @@ fn main() -> io::Result<()> {
     }
     let mut state = 1;
     for n in 0..count {
-        let line = line(n, count, &mut state);
+        let after = n * (days * 86_400 * 1_000_000 / count);
+        let line = line(start * 1_000_000, after, &mut state);
         let wrote = match dialect.as_str() {
             "kernel" => kernel(&mut out, &line, false),
             "kernel-iso" => kernel(&mut out, &line, true),
@@ -71,11 +76,10 @@ fn random(state: &mut u64, below: u64) -> u64 {
     (z ^ (z >> 31)) % below
 }
 
-/// Spread over 300 days. Eight devices take a new address every day and visit 200 of 2,000 sites each;
+/// Eight devices take a new address every day and visit 200 of 2,000 sites each;
 /// addresses of the last week are probed by a hundred sources at a time, each with a port of its own.
-fn line(n: u64, count: u64, state: &mut u64) -> Line {
-    let micros = n * (300 * 86_400 * 1_000_000 / count);
-    let day = micros / 86_400_000_000;
+fn line(start: u64, after: u64, state: &mut u64) -> Line {
+    let day = after / 86_400_000_000;
     let inward = random(state, 2) == 0;
     let device = random(state, 8);
     let age = if inward { random(state, 7).min(day) } else { 0 };
@@ -87,7 +91,7 @@ fn line(n: u64, count: u64, state: &mut u64) -> Line {
     let client = 32_768 + random(state, 28_000) as u16;
     let server = [22, 23, 80, 443, 8_080][number as usize % 5];
     let (src, dst) = if inward { (remote, local) } else { (local, remote) };
-    Line { micros: START * 1_000_000 + micros, inward, src, dst, src_port: client, dst_port: server }
+    Line { micros: start + after, inward, src, dst, src_port: client, dst_port: server }
 }
 
 /// As the kernel writes addresses.

@@ -168,7 +168,7 @@ fn what_cannot_be_used_is_told_in_one_line_and_nothing_is_changed() {
 }
 
 #[test]
-fn an_import_that_is_killed_has_not_happened_and_can_be_repeated() {
+fn an_import_of_an_export_that_is_killed_has_not_happened_and_can_be_repeated() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     let first = dir.path().join("first.jsonl");
@@ -203,16 +203,109 @@ fn an_import_that_is_killed_has_not_happened_and_can_be_repeated() {
     assert!(ok(&["export", "--all"], &state) == after);
 }
 
+/// A firewall log of this hour, each line a probe of its own.
+fn log(numbers: std::ops::Range<u64>) -> String {
+    let now = jiff::Timestamp::now().as_second() as u64 / 3_600 * 3_600;
+    let line = |n: u64| {
+        format!(
+            "{} router kernel: IN=wan0 OUT= SRC=2a0d:5600::{:x}:{:x} DST=2001:db8:1:2:e014:9aff:5e49:ecb3 LEN=60 TC=0 \
+             HOPLIMIT=50 FLOWLBL=7 PROTO=TCP SPT=40000 DPT=22 WINDOW=1024 RES=0x00 SYN URGP=0 \n",
+            jiff::Timestamp::from_second((now - 36_000 + n / 100) as i64).unwrap(),
+            n >> 16,
+            n & 0xffff
+        )
+    };
+    numbers.map(line).collect()
+}
+
+/// Lines of a log that was imported as far as `known` says.
+fn said(observations: u64, new: u64, known: u64) -> String {
+    let known = match known {
+        0 => String::new(),
+        known => format!("; {known} lines or frames were imported before (--again takes them anew)"),
+    };
+    format!("{observations} observations: {new} new rows, {} merged{known}\n", observations - new)
+}
+
+#[test]
+fn a_log_is_taken_from_where_it_ended_and_an_export_as_a_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, path) = (dir.path().join("state"), dir.path().join("kern.log"));
+    let import = ["import", "--home", "2001:db8:1::/48", path.to_str().unwrap()];
+    let again = ["import", "--again", "--home", "2001:db8:1::/48", path.to_str().unwrap()];
+    fs::write(&path, log(0..1_000)).unwrap();
+    assert_eq!(ok(&import, &state), said(1_000, 1_000, 0));
+    assert_eq!(ok(&import, &state), said(0, 0, 1_000));
+    fs::write(&path, log(0..1_007)).unwrap();
+    assert_eq!(ok(&import, &state), said(7, 7, 1_000));
+    assert_eq!(ok(&again, &state), said(1_007, 0, 0));
+    assert_eq!(ok(&import, &state), said(0, 0, 1_007));
+    // Positions are of this machine's files, and no part of a backup.
+    let backup = ok(&["export", "--all"], &state);
+    assert_eq!(backup.lines().count(), 1_007);
+    // Two exports begin alike, and what is new is in the middle of the second.
+    let lines: Vec<&str> = backup.lines().collect();
+    let (one, two, elsewhere) = (dir.path().join("1"), dir.path().join("2"), dir.path().join("elsewhere"));
+    fs::write(&one, [&lines[..500], &lines[600..]].concat().join("\n")).unwrap();
+    fs::write(&two, &backup).unwrap();
+    assert_eq!(ok(&["import", one.to_str().unwrap()], &elsewhere), said(907, 907, 0));
+    assert_eq!(ok(&["import", two.to_str().unwrap()], &elsewhere), said(1_007, 100, 0));
+}
+
+#[test]
+fn an_import_of_a_long_log_goes_on_where_it_was_killed_or_had_no_room() {
+    const LINES: u64 = 300_000;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("kern.log");
+    fs::write(&path, log(0..LINES)).unwrap();
+    let import = ["import", "--home", "2001:db8:1::/48", path.to_str().unwrap()];
+    let rows = |state: &Path| ok(&["export", "--all"], state).lines().count() as u64;
+
+    let state = dir.path().join("killed");
+    let mut child = command(&import, &state).stdout(Stdio::null()).spawn().unwrap();
+    // The log of the database is written into it after the first chunk.
+    let start = Instant::now();
+    while fs::metadata(state.join("tattler.db")).map_or(0, |meta| meta.len()) < 1 << 20 {
+        assert!(start.elapsed().as_secs() < 120, "no chunk is kept");
+        thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let kept = rows(&state);
+    assert!((200_000..LINES).contains(&kept), "{kept}");
+    assert_eq!(ok(&import, &state), said(LINES - kept, LINES - kept, kept));
+    assert_eq!(rows(&state), LINES);
+
+    let disk = SmallDisk::new("30m");
+    let state = disk.0.path().join("state");
+    let (status, out, err) = run(&import, &state);
+    assert_eq!((status, out.as_str(), err.lines().count()), (1, "", 1), "{err}");
+    let kept = rows(&state);
+    assert!((200_000..LINES).contains(&kept), "{kept}");
+    let way_out = format!("; {kept} observations are imported: repeat the import to go on from there\n");
+    assert!(err.contains("no room is left for /") && err.ends_with(&way_out), "{err}");
+    disk.grow("500m");
+    assert_eq!(ok(&import, &state), said(LINES - kept, LINES - kept, kept));
+    assert_eq!(rows(&state), LINES);
+}
+
 /// A small file system, gone with this.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    fn new() -> SmallDisk {
+    fn new(size: &str) -> SmallDisk {
         let dir = tempfile::tempdir().unwrap();
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m,mode=700", "none"]).arg(dir.path()).status();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size},mode=700"), "none"])
+            .arg(dir.path())
+            .status();
         assert!(mounted.unwrap().success(), "this test mounts a file system: run it as root");
         SmallDisk(dir)
+    }
+
+    fn grow(&self, size: &str) {
+        let remount = format!("remount,size={size}");
+        assert!(Command::new("mount").args(["-o", &remount]).arg(self.0.path()).status().unwrap().success());
     }
 }
 
@@ -223,8 +316,8 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-fn a_disk_that_fills_up_during_an_import_leaves_the_diary_as_it_was() {
-    let disk = SmallDisk::new();
+fn a_disk_that_fills_up_while_an_export_is_imported_leaves_the_diary_as_it_was() {
+    let disk = SmallDisk::new("8m");
     let state = disk.0.path().join("state");
     let dir = tempfile::tempdir().unwrap();
     let (small, large) = (dir.path().join("small.jsonl"), dir.path().join("large.jsonl"));

@@ -6,17 +6,21 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use anyhow::anyhow;
+
 use super::{complain, reading};
 use crate::config::{self, Config};
 use crate::exclusions::Exclusions;
+use crate::observation::Observation;
 use crate::source::jsonl::Aside;
-use crate::source::{self, Input};
-use crate::store::{self, DeviceKey, ImportSettings, Imported, Store};
+use crate::source::{self, Fault, Input, Position, Sink, Summary};
+use crate::store::{self, DeviceKey, ImportSettings, Imported, Importer, Store};
 use crate::time::Span;
 
-/// Take files into the diary: all of them, or nothing if it fails or is interrupted.
+/// Take files into the diary.
 ///
-/// What is there already is there once, so that an import may be repeated. What is older than the
+/// What is there already is there once. An import that fails or is interrupted is repeated, and goes on
+/// where it was; a file that has grown is taken from where it ended. What is older than the
 /// retention is left out; `tattler analyze` takes all. No sensor may be running on the directory.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler import backup.jsonl")]
@@ -26,6 +30,10 @@ pub(super) struct Arguments {
     files: Vec<OsString>,
     #[command(flatten)]
     reading: reading::Arguments,
+    /// Take files from their beginning, whatever an earlier import took of them: with another --home,
+    /// or after `forget`
+    #[arg(long)]
+    again: bool,
     /// The state directory
     #[arg(long, value_name = "DIR", default_value_os_t = crate::config::default_sensor().state)]
     state: PathBuf,
@@ -33,12 +41,20 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let inputs: Vec<Input> = arguments.files.iter().map(|file| Input::from_argument(file)).collect();
-    let options = arguments.reading.options();
+    let mut options = arguments.reading.options();
     let began = Instant::now();
     // What is never recorded must not come in by this way either.
     let Config { exclude, store: kept, privacy, .. } = config::load(None)?.config;
 
+    // One that is missing is told before anything of the others is taken.
+    for input in inputs.iter().filter(|input| input.is_rereadable()) {
+        input.open()?;
+    }
+
     let mut store = Store::open(&arguments.state)?;
+    if !arguments.again {
+        options.known = store.positions()?;
+    }
     // A key is made only where it is needed: what is restored brings its own.
     let devices = if exclude.devices.is_empty() {
         Vec::new()
@@ -51,13 +67,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         retention: Span::from_days(kept.retention_days.into()),
         exclusions: Exclusions { devices, remotes: exclude.remotes, ports: exclude.ports },
     };
-    let mut importer = store.import(settings)?;
-    let mut whole = true;
-    let summary = source::read(&inputs, &options, &mut |observation| importer.add(observation), &mut |fault| {
-        reading::tell(fault);
-        whole = false;
-    })?;
-    reading::end(&summary, began);
+    let mut taking = Taking { importer: store.import(settings)?, whole: true };
+    let summary = source::read_into(&inputs, &options, &mut taking)?;
+    let Taking { mut importer, mut whole } = taking;
     for aside in &summary.asides {
         match aside {
             Aside::Ack(ack) => importer.acknowledge(ack),
@@ -69,10 +81,49 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    let imported = importer.finish()?;
+    importer.keep(&summary.positions);
+    let kept = importer.kept();
+    let finished = importer.finish();
+    reading::end(&summary, began);
+    let imported = finished.map_err(|error| match kept {
+        0 => error.into(),
+        _ => anyhow!("{error}; {kept} observations are imported: repeat the import to go on from there"),
+    })?;
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", said(&imported))?;
+    writeln!(out, "{}{}", said(&imported), known(&summary))?;
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Into the store; a failure to write ends the reading.
+struct Taking<'s> {
+    importer: Importer<'s>,
+    whole: bool,
+}
+
+impl Sink for Taking<'_> {
+    fn observe(&mut self, observation: Observation) {
+        self.importer.add(observation);
+    }
+
+    fn tell(&mut self, fault: Fault) {
+        reading::tell(fault);
+        self.whole = false;
+    }
+
+    fn reached(&mut self, positions: &[Position]) {
+        self.importer.reached(positions);
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.importer.has_failed()
+    }
+}
+
+fn known(summary: &Summary) -> String {
+    match summary.known {
+        0 => String::new(),
+        known => format!("; {known} lines or frames were imported before (--again takes them anew)"),
+    }
 }
 
 fn said(imported: &Imported) -> String {

@@ -9,7 +9,7 @@
 //! - [`capture`]: packets, and the rules that make observations of them
 //! - `rules`: what makes observations of packets and exchanges that others saw
 //! - [`position`]: how far an input was read
-//! - [`read`]: all of a list of inputs
+//! - [`read`]: all of a list of inputs, into a [`Sink`]
 //!
 //! Everything is streamed: memory has a bound, whatever the files hold. What can be read counts;
 //! what can't is told as a [`Fault`], so that no part is taken for the whole.
@@ -25,9 +25,11 @@ mod nfcapd;
 pub mod position;
 mod read;
 mod rules;
+mod sink;
 pub mod text;
 
 pub use fault::{Error, Fault, Stop};
 pub use input::Input;
 pub use position::Position;
-pub use read::{Options, Progress, Summary, each_packet, read};
+pub use read::{Options, Progress, Summary, each_packet, read, read_into};
+pub use sink::Sink;

@@ -1,7 +1,9 @@
 //! All of a list of inputs.
 
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io::Read;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
@@ -17,6 +19,7 @@ use super::input::{Content, Format};
 use super::jsonl::Aside;
 use super::position::Position;
 use super::rules::Rules;
+use super::sink::{Functions, Sink};
 use super::text::{self, Clock, Counts, Dialect, Item, Sinks};
 use super::{Error, Fault, Input, flow, nfcapd};
 use crate::observation::Observation;
@@ -75,7 +78,10 @@ pub struct Summary {
     pub home: Vec<Ipv6Net>,
     /// It was found out.
     pub home_is_inferred: bool,
-    /// How far each input was read.
+    /// Lines and frames that [`Options::known`] says were read before.
+    pub known: u64,
+    /// How far each input was read. JSON Lines have none: an export begins as the one before it did, and
+    /// is another.
     pub positions: Vec<Position>,
     /// What JSON Lines held beside observations.
     pub asides: Vec<Aside>,
@@ -107,33 +113,59 @@ pub fn read(
     observe: &mut dyn FnMut(Observation),
     tell: &mut dyn FnMut(Fault),
 ) -> Result<Summary, Error> {
+    read_into(inputs, options, &mut Functions { observe, tell })
+}
+
+/// As [`read`], into a sink that may end it, and may keep what it has so far.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_into(inputs: &[Input], options: &Options, sink: &mut dyn Sink) -> Result<Summary, Error> {
     let mut summary = Summary { home: options.home.clone(), ..Summary::default() };
     if summary.home.is_empty() {
         summary.home.extend(find_home(inputs, options)?);
         summary.home_is_inferred = !summary.home.is_empty();
     }
     let mut rules = Rules::new(summary.home.clone());
-    let mut observations = 0;
+    let sink = RefCell::new(sink);
+    let observations = Cell::new(0);
     let mut observe = |observation| {
-        observations += 1;
-        observe(observation);
+        observations.set(observations.get() + 1);
+        sink.borrow_mut().observe(observation);
     };
     let mut asides = Vec::new();
-    let mut faults = 0;
+    let faults = Cell::new(0);
     let mut tell = |fault| {
-        faults += 1;
-        tell(fault);
+        faults.set(faults.get() + 1);
+        sink.borrow_mut().tell(fault);
     };
     for input in inputs {
+        if !sink.borrow().goes_on() {
+            break;
+        }
         let name = input.to_string();
         let content = input.open()?;
         let needs_home = content.format != Format::Text(Dialect::JsonLines);
         if needs_home && options.home.is_empty() && !input.is_rereadable() {
             return Err(Error::HomeUnknown { name });
         }
-        let mut position = Position::start(&content.head);
-        let known = Position::known(&options.known, &content.head);
-        let mut step = steps(input, &name, &content.read, options);
+        let position = Position::start(&content.head);
+        let mut items = 0;
+        let is_kept = needs_home;
+        let known = if is_kept { Position::known(&options.known, &content.head) } else { 0 };
+        let mut progress = steps(input, &name, &content.read, options);
+        let before = mem::take(&mut summary.positions);
+        let holds_back = Cell::new(rules.holds_back());
+        // All items before this one were handed in.
+        let mut step = |number: u64, is_certain: bool| {
+            progress(number);
+            if is_kept && is_certain && !holds_back.get() {
+                let here = Position { items: (number - 1).max(known), ..position };
+                let positions: Vec<Position> = before.iter().copied().chain([here]).collect();
+                sink.borrow_mut().reached(&positions);
+            }
+            sink.borrow().goes_on()
+        };
         match content.format {
             Format::Text(_) | Format::Nfcapd => {
                 let mut item = |item: Item, number| {
@@ -146,21 +178,22 @@ pub fn read(
                         Item::Aside(aside) if asides.len() < MOST_ASIDES => asides.push(aside),
                         Item::Observation(_) | Item::Aside(_) | Item::Nothing => {}
                     }
+                    holds_back.set(rules.holds_back());
                     true
                 };
                 let sinks = Sinks { item: &mut item, tell: &mut tell, step: &mut step };
                 let counts = read_lines(input, content, options, sinks)?;
-                position.items = counts.whole;
+                items = counts.whole;
                 summary.lines += counts.all;
                 summary.bad_lines += counts.bad;
                 summary.lines_of_use += counts.of_use;
             }
             Format::Pcap | Format::Pcapng => each_packet(&name, content, &mut tell, &mut |frame, traced| {
-                summary.count(traced);
-                position.items = frame.number;
-                if frame.number % STEP == 0 {
-                    step(frame.number);
+                if frame.number % STEP == 0 && !step(frame.number, true) {
+                    return false;
                 }
+                summary.count(traced);
+                items = frame.number;
                 if let Ok(header) = &traced.parsed
                     && let Some(observation) = rules.watch.packet(header, frame.nanos)
                     && frame.number > known
@@ -170,7 +203,14 @@ pub fn read(
                 true
             })?,
         }
-        summary.positions.push(Position { items: position.items.max(known), ..position });
+        summary.positions = before;
+        if is_kept {
+            summary.known += known.min(items);
+            summary.positions.push(Position { items: items.max(known), ..position });
+        }
+        if !rules.holds_back() {
+            sink.borrow_mut().reached(&summary.positions);
+        }
     }
     rules.finish(&mut observe);
     if let ([first, ..], true) =
@@ -178,9 +218,9 @@ pub fn read(
     {
         tell(Fault::NothingOfUse { name: first.to_string() });
     }
-    summary.faults = faults;
+    summary.faults = faults.get();
     summary.asides = asides;
-    summary.observations = observations;
+    summary.observations = observations.get();
     Ok(summary)
 }
 
@@ -247,7 +287,11 @@ fn find_home(inputs: &[Input], options: &Options) -> Result<Option<Ipv6Net>, Err
                 }
                 !finder.is_full()
             };
-            let mut step = steps(input, &name, &content.read, options);
+            let mut progress = steps(input, &name, &content.read, options);
+            let mut step = |number, _| {
+                progress(number);
+                true
+            };
             let sinks = Sinks { item: &mut item, tell: &mut tell, step: &mut step };
             // A log without IPv6 has no say, and stops nobody.
             if read_lines(input, content, options, sinks)?.of_use > 0 {

@@ -70,6 +70,11 @@ impl Rules {
         self.play_due(observe);
     }
 
+    /// Whether something was taken that has not been told yet.
+    pub(super) fn holds_back(&self) -> bool {
+        !self.halves.is_empty() || !self.order.is_empty()
+    }
+
     /// No more will come.
     pub(super) fn finish(&mut self, observe: &mut dyn FnMut(Observation)) {
         let order = &mut self.order;

@@ -17,7 +17,7 @@ use crate::ack::Ack;
 use crate::exclusions::Exclusions;
 use crate::forget::{Forget, Forgotten};
 use crate::observation::{Answer, Contact, Observation, Probe};
-use crate::source::jsonl;
+use crate::source::{Position, jsonl};
 use crate::time::Time;
 
 const PHONE: &str = "2001:db8:1:2:e014:9aff:5e49:ecb3";
@@ -286,6 +286,73 @@ fn a_store_of_the_first_version_is_taken_over_with_every_row() {
 }
 
 #[test]
+fn a_store_of_the_second_version_gets_positions_and_keeps_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let old = connection(dir.path());
+        old.pragma_update(None, "auto_vacuum", "INCREMENTAL").unwrap();
+        for sql in [
+            include_str!("schema/1.sql"),
+            include_str!("schema/fixture-1.sql"),
+            include_str!("schema/2.sql"),
+            "INSERT INTO acks VALUES (x'2a060000000000000000000000000000', 32, 5, NULL, 'ours');
+             INSERT INTO meta VALUES ('device-key', zeroblob(32))",
+        ] {
+            old.execute_batch(sql).unwrap();
+        }
+        old.pragma_update(None, "user_version", 2).unwrap();
+    }
+    let lines = export(dir.path(), ALL);
+    let asides: Vec<&str> = lines.lines().take(2).collect();
+    assert!(asides[0].contains("device-key") && asides[1].contains("\"ours\""), "{asides:?}");
+    let rest: String = lines.lines().skip(2).map(|line| line.to_owned() + "\n").collect();
+    assert_eq!(rest, include_str!("schema/fixture-1.jsonl"));
+    let mut store = Store::open(dir.path()).unwrap();
+    assert_eq!(schema::version(&store.connection).unwrap(), schema::VERSION);
+    assert_eq!(store.positions().unwrap(), []);
+    let position = Position { head_length: 4_096, head_hash: u64::MAX - 1, items: 7 };
+    let mut importer = store.import(settings(0)).unwrap();
+    importer.keep(&[position]);
+    importer.finish().unwrap();
+    assert_eq!(store.positions().unwrap(), [position]);
+}
+
+#[test]
+fn a_chunk_is_there_with_its_position_and_what_follows_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    let start = Position::start(b"a log");
+    let stored = |store: &Store| {
+        let mut rows = 0;
+        store.replay(Time(i64::MIN), &mut |_| rows += 1).unwrap();
+        (rows, store.positions().unwrap().first().map_or(0, |position| position.items))
+    };
+    let mut importer = store.import(settings(0)).unwrap();
+    for n in 0..450_000 {
+        importer.add(probe(n * 10, PHONE));
+        if n % 10_000 == 9_999 {
+            importer.reached(&[Position { items: n as u64 + 1, ..start }]);
+        }
+    }
+    assert_eq!(importer.kept(), 400_000);
+    drop(importer);
+    assert_eq!(stored(&store), (400_000, 400_000));
+    // From there.
+    let mut importer = store.import(settings(0)).unwrap();
+    (400_000..450_000).for_each(|n| importer.add(probe(n * 10, PHONE)));
+    importer.keep(&[Position { items: 450_000, ..start }]);
+    assert_eq!(importer.finish().unwrap().new, 50_000);
+    assert_eq!(stored(&store), (450_000, 450_000));
+    // Positions go with the retention, or from the beginning.
+    let mut importer = store.import(settings(RETENTION.0)).unwrap();
+    importer.keep(&[Position { items: 3, ..start }]);
+    importer.finish().unwrap();
+    assert_eq!(stored(&store), (450_000, 3));
+    store.import(settings(RETENTION.0 * 2 + 1)).unwrap().finish().unwrap();
+    assert_eq!(store.positions().unwrap(), []);
+}
+
+#[test]
 fn a_migration_that_fails_leaves_the_older_version_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     {
@@ -404,6 +471,7 @@ fn an_import_that_fails_has_not_happened() {
     store.connection.pragma_update_and_check(None, "max_page_count", 40, |_| Ok(())).unwrap();
     let mut importer = store.import(settings(0)).unwrap();
     (0..120_000).for_each(|n| importer.add(probe(n * 10, PHONE)));
+    assert!(importer.has_failed(), "told at once, so that nobody reads on");
     assert!(matches!(importer.finish().unwrap_err(), WriteError::Full { .. }));
     let mut seen = 0;
     store.replay(Time(i64::MIN), &mut |_| seen += 1).unwrap();

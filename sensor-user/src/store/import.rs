@@ -1,4 +1,5 @@
-//! In, out of files: all of them or nothing, and what is there already is there once.
+//! In, out of files: in chunks, each with the position in the files that it leads to, and what is there
+//! already is there once.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,15 +10,18 @@ use rusqlite::{Connection, Transaction};
 use sensor_common::{Kind, Proto};
 
 use super::append::{self, Counting};
-use super::{Store, WriteError, acks, key};
+use super::{Store, WriteError, acks, key, positions};
 use crate::ack::Ack;
 use crate::exclusions::Exclusions;
 use crate::observation::{Contact, Observation, Probe};
+use crate::source::Position;
 use crate::store::DeviceKey;
 use crate::time::{Span, Time};
 
 /// Observations that are put in order before they are written: some 20 MB.
 const BATCH: usize = 50_000;
+/// Observations after which an import is made true as far as it is: seconds of work.
+const CHUNK: u64 = 200_000;
 /// Clocks may differ by so much; what is later than that is a mistake, which no retention would ever
 /// delete.
 const FUTURE: Span = Span::from_days(1);
@@ -52,10 +56,12 @@ pub struct Imported {
     pub acks: u64,
 }
 
-/// An import under way. Unless [`Importer::finish`] succeeds, it has not happened: not after an error,
-/// and not if the process is killed.
+/// An import under way. What came after the last position that was [`Importer::reached`], and before
+/// [`Importer::finish`] succeeds, has not happened: not after an error, and not if the process is killed.
 pub struct Importer<'s> {
-    transaction: Transaction<'s>,
+    connection: &'s Connection,
+    /// There is one until a failure.
+    transaction: Option<Transaction<'s>>,
     path: &'s Path,
     settings: ImportSettings,
     batch: Batch,
@@ -64,24 +70,41 @@ pub struct Importer<'s> {
     /// Before.
     names_devices: bool,
     failure: Option<rusqlite::Error>,
+    /// Observations that will stay, whatever happens.
+    kept: u64,
 }
 
 impl Store {
     /// Begins an import.
     pub fn import(&mut self, settings: ImportSettings) -> Result<Importer<'_>, WriteError> {
         let path = &self.path;
-        let begun = self.connection.transaction().and_then(|transaction| {
+        // Nobody else has this connection, so no transaction is open on it.
+        let connection = &self.connection;
+        let begun = connection.unchecked_transaction().and_then(|transaction| {
             let before = (rows(&transaction)?, names_devices(&transaction)?);
             Ok((transaction, before))
         });
         let (transaction, (rows_before, names_devices)) = begun.map_err(|error| WriteError::new(path, error))?;
         let (batch, counts) = (Batch::default(), Imported::default());
-        Ok(Importer { transaction, path, settings, batch, counts, rows_before, names_devices, failure: None })
+        let transaction = Some(transaction);
+        let importer = Importer {
+            connection,
+            transaction,
+            path,
+            settings,
+            batch,
+            counts,
+            rows_before,
+            names_devices,
+            failure: None,
+            kept: 0,
+        };
+        Ok(importer)
     }
 }
 
 impl Importer<'_> {
-    /// Takes an observation. A failure to write is told at the end.
+    /// Takes an observation. A failure to write is told at the end, and by [`Importer::has_failed`].
     pub fn add(&mut self, observation: Observation) {
         self.counts.observations += 1;
         let last = match &observation {
@@ -101,6 +124,43 @@ impl Importer<'_> {
                 self.write();
             }
         }
+    }
+
+    /// All that the inputs hold up to these positions was added. Now and then, it is made true together
+    /// with them, so that an import that is interrupted goes on from there.
+    pub fn reached(&mut self, positions: &[Position]) {
+        if self.counts.observations - self.kept < CHUNK {
+            return;
+        }
+        self.write();
+        self.keep(positions);
+        let Some(transaction) = self.transaction.take().filter(|_| self.failure.is_none()) else { return };
+        let begun = transaction.commit().and_then(|()| {
+            self.kept = self.counts.observations;
+            self.connection.unchecked_transaction()
+        });
+        match begun {
+            Ok(transaction) => self.transaction = Some(transaction),
+            Err(error) => self.failure = Some(error),
+        }
+    }
+
+    /// Notes how far files were read.
+    pub fn keep(&mut self, positions: &[Position]) {
+        let now = self.settings.now;
+        self.attempt(|connection| positions::write(connection, positions, now));
+    }
+
+    /// Whether nothing more can be written.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// Observations that are imported, whatever becomes of the rest.
+    #[must_use]
+    pub fn kept(&self) -> u64 {
+        self.kept
     }
 
     /// Takes an acknowledgement; of two of the same prefix the later one stays.
@@ -132,15 +192,19 @@ impl Importer<'_> {
     /// Makes it true.
     ///
     /// # Errors
-    /// Nothing has been imported.
+    /// What came after the last chunk, which [`Importer::kept`] tells, has not been imported.
     pub fn finish(mut self) -> Result<Imported, WriteError> {
         self.write();
         let rows = self.attempt(rows).unwrap_or(0);
+        let ImportSettings { now, retention, .. } = self.settings;
+        self.attempt(|connection| positions::prune(connection, now - retention));
         let failed = |error| WriteError::new(self.path, error);
         if let Some(failure) = self.failure {
             return Err(failed(failure));
         }
-        self.transaction.commit().map_err(failed)?;
+        if let Some(transaction) = self.transaction {
+            transaction.commit().map_err(failed)?;
+        }
         let Imported { observations, old, future, excluded, .. } = self.counts;
         let new = rows - self.rows_before;
         let merged = (observations - old - future - excluded).saturating_sub(new);
@@ -159,7 +223,7 @@ impl Importer<'_> {
         if self.failure.is_some() {
             return None;
         }
-        action(&self.transaction).map_err(|error| self.failure = Some(error)).ok()
+        action(self.transaction.as_ref()?).map_err(|error| self.failure = Some(error)).ok()
     }
 }
 

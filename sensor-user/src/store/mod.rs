@@ -9,7 +9,8 @@
 //! - [`append`], [`replay`], [`prune`]: in, out, and away
 //! - [`read`]: for queries, beside the writer and without the lock
 //! - [`forget`]: away for good, from the bytes of the files too
-//! - [`import`], [`export`]: in out of files, and out into files while a sensor writes
+//! - [`import`], [`export`]: in out of files, and out into files while a sensor writes; `positions`: how
+//!   far files were imported
 //! - [`acks`], [`key`]: acknowledged remotes, and names for devices
 //! - [`writer`]: the thread that writes, and never makes its caller wait
 
@@ -22,6 +23,7 @@ mod forget;
 mod import;
 mod key;
 mod open;
+mod positions;
 mod prune;
 mod read;
 mod replay;

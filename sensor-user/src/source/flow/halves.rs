@@ -79,6 +79,12 @@ impl Halves {
         self.give_up(emit);
     }
 
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// No more will come, or what comes is of another time.
     pub fn flush(&mut self, emit: &mut dyn FnMut(Record, bool)) {
         self.latest = None;

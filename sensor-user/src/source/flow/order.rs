@@ -49,6 +49,12 @@ impl Order {
         self.waiting.pop().map(|Reverse(waiting)| (waiting.record, waiting.is_old))
     }
 
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// What comes next may be earlier than anything before.
     pub fn restart(&mut self) {
         self.latest = None;

@@ -49,6 +49,11 @@ impl Clock {
         Clock { zone, year, written: written.or(now), now, last: None, guessed: None, minute: None }
     }
 
+    /// Whether times so far stand on a year that a later line may prove wrong.
+    pub(super) fn is_guessing(&self) -> bool {
+        self.guessed.is_some()
+    }
+
     /// Refuses the future.
     pub(super) fn check(&self, time: Time) -> Result<Time, String> {
         match self.now {

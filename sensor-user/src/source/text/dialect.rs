@@ -95,6 +95,11 @@ impl Reader {
         Reader { dialect, clock, zeek: zeek::Columns::default(), nfdump: None, is_over: false }
     }
 
+    /// Whether what was read so far stands, whatever follows.
+    pub(super) fn is_certain(&self) -> bool {
+        !self.clock.is_guessing()
+    }
+
     /// Reads a line.
     ///
     /// # Errors

@@ -32,8 +32,9 @@ pub struct Sinks<'a> {
     pub item: &'a mut dyn FnMut(Item, u64) -> bool,
     /// Gets what is wrong.
     pub tell: &'a mut dyn FnMut(Fault),
-    /// Is called now and then.
-    pub step: &'a mut dyn FnMut(u64),
+    /// Is called now and then, before a line with this number is read, and with whether those before it
+    /// stand whatever follows; says whether to read on.
+    pub step: &'a mut dyn FnMut(u64, bool) -> bool,
 }
 
 /// Reads all lines of the input called `name`.
@@ -46,8 +47,8 @@ pub fn read(name: &str, reader: impl Read, dialect: Dialect, clock: Clock, sinks
     let (mut counts, mut number) = (Counts::default(), 0);
     loop {
         number += 1;
-        if number % STEP == 0 {
-            step(number);
+        if number % STEP == 0 && !step(number, reader.is_certain()) {
+            break;
         }
         let line = match lines.next() {
             Ok(None) => break,

@@ -1,0 +1,39 @@
+//! Where what is read goes.
+
+use super::{Fault, Position};
+use crate::observation::Observation;
+
+/// Takes what the inputs hold.
+pub trait Sink {
+    /// An observation.
+    fn observe(&mut self, observation: Observation);
+
+    /// What is wrong with an input.
+    fn tell(&mut self, fault: Fault);
+
+    /// All that the inputs hold up to these positions has been handed on, and stands whatever follows.
+    /// Is called now and then. Never while flow records wait for others that began earlier, and never
+    /// within a log without years, whose end may show that its year was another.
+    fn reached(&mut self, _positions: &[Position]) {}
+
+    /// Whether to read on.
+    fn goes_on(&self) -> bool {
+        true
+    }
+}
+
+/// Two functions.
+pub(super) struct Functions<'a> {
+    pub(super) observe: &'a mut dyn FnMut(Observation),
+    pub(super) tell: &'a mut dyn FnMut(Fault),
+}
+
+impl Sink for Functions<'_> {
+    fn observe(&mut self, observation: Observation) {
+        (self.observe)(observation);
+    }
+
+    fn tell(&mut self, fault: Fault) {
+        (self.tell)(fault);
+    }
+}
