@@ -51,6 +51,8 @@ pub fn unacknowledge(shared: &Shared, remote: Ipv6Net) -> Result<Ipv6Net, String
     if change(shared, move |store| store.unacknowledge(remote).map_err(|error| error.to_string()))? {
         Ok(remote.trunc())
     } else {
+        let text = remote.trunc().to_string();
+        let remote = text.strip_suffix("/128").unwrap_or(&text);
         Err(format!("{remote} is not acknowledged; `tattler ack --list` shows what is"))
     }
 }

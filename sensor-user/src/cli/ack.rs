@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use ipnet::Ipv6Net;
 
-use super::{Format, Usage, arguments};
+use super::{Plain, Usage, arguments};
 use crate::ack::{Ack, LONGEST_NOTE};
 use crate::socket::{self, Request};
 use crate::store::{Settings, Store};
@@ -42,7 +42,7 @@ pub(super) struct Arguments {
     state: Option<PathBuf>,
     /// A table for people, JSON for programs
     #[arg(long, value_enum, default_value_t, requires = "list")]
-    format: Format,
+    format: Plain,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -71,7 +71,7 @@ fn acknowledge(arguments: &Arguments, remote: Ipv6Net) -> anyhow::Result<()> {
     let (until, note) = (arguments.until, arguments.note.clone());
     if let Some(dir) = &arguments.state {
         let ack = Ack { remote, at: (Settings::default().clock)(), until, note };
-        Store::open(dir)?.acknowledge(&ack)?;
+        Store::open_existing(dir)?.acknowledge(&ack)?;
     } else {
         socket::ask(&arguments.socket, &Request::Ack { remote, until, note })?;
     }
@@ -80,7 +80,7 @@ fn acknowledge(arguments: &Arguments, remote: Ipv6Net) -> anyhow::Result<()> {
 
 fn undo(arguments: &Arguments, remote: Ipv6Net) -> anyhow::Result<()> {
     if let Some(dir) = &arguments.state {
-        if !Store::open(dir)?.unacknowledge(remote)? {
+        if !Store::open_existing(dir)?.unacknowledge(remote)? {
             anyhow::bail!("{} is not acknowledged; `tattler ack --list` shows what is", shown(remote));
         }
     } else {
@@ -91,13 +91,13 @@ fn undo(arguments: &Arguments, remote: Ipv6Net) -> anyhow::Result<()> {
 
 fn acks(arguments: &Arguments) -> anyhow::Result<Vec<Ack>> {
     if let Some(dir) = &arguments.state {
-        return Ok(Store::open(dir)?.acks()?);
+        return Ok(Store::open_existing(dir)?.acks()?);
     }
     Ok(serde_json::from_value(socket::ask(&arguments.socket, &Request::Acks {})?)?)
 }
 
-fn list(acks: &[Ack], format: Format) -> anyhow::Result<String> {
-    if let Format::Json = format {
+fn list(acks: &[Ack], format: Plain) -> anyhow::Result<String> {
+    if let Plain::Json = format {
         return Ok(serde_json::to_string(acks)? + "\n");
     }
     if acks.is_empty() {

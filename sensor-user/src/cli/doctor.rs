@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Format, complain};
+use super::{Plain, complain};
 use crate::config;
 use crate::doctor::{self, Check, Level};
 
@@ -25,7 +25,7 @@ pub(super) struct Arguments {
     config: Option<PathBuf>,
     /// A table for people, JSON for programs.
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: Plain,
 }
 
 #[derive(Serialize)]
@@ -48,8 +48,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let checks = runtime.block_on(doctor::examine(&config));
     let text = match arguments.format {
-        Format::Json => serde_json::to_string(&Examined { schema: "tattler.doctor/1", checks: &checks })? + "\n",
-        _ => table(&checks),
+        Plain::Json => serde_json::to_string(&Examined { schema: "tattler.doctor/1", checks: &checks })? + "\n",
+        Plain::Table => table(&checks),
     };
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;

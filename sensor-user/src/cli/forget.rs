@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{Usage, arguments};
+use super::{Usage, arguments, complain};
 use crate::forget::{Forget, Forgotten};
 use crate::socket::{self, Request};
 use crate::store::Store;
@@ -20,7 +20,7 @@ use crate::time::Time;
                         tattler forget --before 2026-10-01")]
 pub(super) struct Arguments {
     /// A device, an address or a prefix, inside or outside
-    #[arg(value_name = "DEVICE|PREFIX", required_unless_present = "before")]
+    #[arg(value_name = "DEVICE|PREFIX")]
     what: Option<String>,
     /// Only what was before; of a contact that went on, its last time stays
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
@@ -37,15 +37,18 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let named = arguments.what.as_deref().map(Forget::parse).unwrap_or_default();
     let forget = Forget { before: arguments.before, ..named };
     if forget.is_nothing() {
-        return Err(Usage("nothing named that could be forgotten: see `tattler forget --help`".into()).into());
+        return Err(Usage("nothing named that could be forgotten: name a device, an address, a prefix, or a time with --before".into()).into());
     }
     let forgotten = if let Some(dir) = &arguments.state {
-        Store::open(dir)?.forget(&forget)?
+        Store::open_existing(dir)?.forget(&forget)?
     } else {
         serde_json::from_value(socket::ask(&arguments.socket, &Request::Forget { what: forget })?)?
     };
     let mut out = io::stdout().lock();
     writeln!(out, "{}", said(&forgotten))?;
+    if forgotten == Forgotten::default() {
+        complain("nothing of that is in the diary; `tattler locals` shows addresses and devices");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

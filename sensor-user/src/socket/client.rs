@@ -22,7 +22,7 @@ const LONG_PATIENCE: Duration = Duration::from_secs(600);
 #[derive(Debug, Error)]
 pub enum AskError {
     /// No sensor there.
-    #[error("cannot reach the sensor at {}: {}; is `tattler run` running? name its socket with --socket", path.display(), reason(source))]
+    #[error("cannot reach the sensor at {}: {}; is `tattler run` running? name its socket with --socket, or its directory with --state", path.display(), reason(source))]
     Unreachable {
         /// The socket.
         path: PathBuf,

@@ -233,7 +233,7 @@ fn a_client_without_a_sensor_says_what_to_do() {
         said(&path),
         format!(
             "cannot reach the sensor at {}: no such file or directory; is `tattler run` running? name its socket with \
-             --socket",
+             --socket, or its directory with --state",
             path.display()
         )
     );

@@ -120,8 +120,8 @@ fn a_reason_names_the_key_the_value_and_what_is_wanted() {
         assert_eq!(reason(&with(line, key, value)), expected);
     }
     for (line, expected) in [
-        ("[1]", "no JSON object"),
-        ("hello", "no JSON object"),
+        ("[1]", "no JSON object, and no line of a log that is known"),
+        ("hello", "no JSON object, and no line of a log that is known"),
         ("{\"type\":", "column 8: EOF while parsing a value"),
         ("{} {}", "column 4: trailing characters"),
         ("{\"ts\":1,\"ts\":2}", "column 12: duplicate field `ts`"),
@@ -136,7 +136,7 @@ fn a_bad_line_is_told_with_its_number_and_skipped() {
     let text = format!("\u{feff}{CONTACT}\r\n\n  \nnonsense\n{PROBE}");
     let (observations, told, lines) = read_all(text.as_bytes());
     assert_eq!(observations.len(), 2);
-    assert_eq!(told, ["x:4: no JSON object: line skipped"]);
+    assert_eq!(told, ["x:4: no JSON object, and no line of a log that is known: line skipped"]);
     assert_eq!((lines.all, lines.bad), (3, 1));
 }
 
