@@ -8,6 +8,7 @@ use ipnet::Ipv6Net;
 
 use super::{Plain, Usage, arguments};
 use crate::ack::{Ack, LONGEST_NOTE};
+use crate::report::words::remote_name;
 use crate::socket::{self, Request};
 use crate::store::{Settings, Store};
 use crate::time::Time;
@@ -53,11 +54,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         list(&acks(arguments)?, arguments.format)?
     } else if let Some(remote) = arguments.undo {
         undo(arguments, remote.trunc())?;
-        format!("{} is shown again\n", shown(remote))
+        format!("{} is shown again\n", remote_name(remote))
     } else if let Some(remote) = arguments.remote {
         acknowledge(arguments, remote.trunc())?;
         let until = arguments.until.map_or_else(|| "for good".to_owned(), |until| format!("until {until}"));
-        format!("{} is acknowledged {until}\n", shown(remote))
+        format!("{} is acknowledged {until}\n", remote_name(remote))
     } else {
         return Err(Usage("no remote given: see `tattler ack --help`".into()).into());
     };
@@ -81,7 +82,7 @@ fn acknowledge(arguments: &Arguments, remote: Ipv6Net) -> anyhow::Result<()> {
 fn undo(arguments: &Arguments, remote: Ipv6Net) -> anyhow::Result<()> {
     if let Some(dir) = &arguments.state {
         if !Store::open_existing(dir)?.unacknowledge(remote)? {
-            anyhow::bail!("{} is not acknowledged; `tattler ack --list` shows what is", shown(remote));
+            anyhow::bail!("{} is not acknowledged; `tattler ack --list` shows what is", remote_name(remote));
         }
     } else {
         socket::ask(&arguments.socket, &Request::Unack { remote })?;
@@ -108,12 +109,7 @@ fn list(acks: &[Ack], format: Plain) -> anyhow::Result<String> {
         // A note may hold anything, and a line is a line.
         let note: String =
             ack.note.iter().flat_map(|note| note.chars()).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        format!("{:<43}  {}  {until:<30}  {note}", shown(ack.remote), ack.at).trim_end().to_owned() + "\n"
+        format!("{:<43}  {}  {until:<30}  {note}", remote_name(ack.remote), ack.at).trim_end().to_owned() + "\n"
     };
     Ok(acks.iter().map(line).collect())
-}
-
-fn shown(remote: Ipv6Net) -> String {
-    let text = remote.trunc().to_string();
-    text.strip_suffix("/128").unwrap_or(&text).to_owned()
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{Plain, complain};
 use crate::config;
 use crate::doctor::{self, Check, Level};
+use crate::report::words::plural;
 
 /// Look at kernel, drivers, offloads, IPv6, permissions, clock and disk, and say what to do.
 ///
@@ -67,8 +68,8 @@ fn table(checks: &[Check]) -> String {
             let _ = writeln!(text, "{:<20}  -> {advice}", "");
         }
     }
-    let count = |level| checks.iter().filter(|check| check.level == level).count();
-    let some = |n: usize, what| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    let _ = writeln!(text, "{}, {}", some(count(Level::Problem), "problem"), some(count(Level::Note), "note"));
+    let count = |level| checks.iter().filter(|check| check.level == level).count() as u64;
+    let (problems, notes) = (count(Level::Problem), count(Level::Note));
+    let _ = writeln!(text, "{}, {}", plural(problems, "problem", "problems"), plural(notes, "note", "notes"));
     text
 }

@@ -7,7 +7,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-
 use super::{Usage, arguments, cannot_write};
 use crate::store::{Export, Snapshot};
 use crate::time::Time;

@@ -37,7 +37,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let named = arguments.what.as_deref().map(Forget::parse).unwrap_or_default();
     let forget = Forget { before: arguments.before, ..named };
     if forget.is_nothing() {
-        return Err(Usage("nothing named that could be forgotten: name a device, an address, a prefix, or a time with --before".into()).into());
+        return Err(Usage(
+            "nothing named that could be forgotten: name a device, an address, a prefix, or a time with --before"
+                .into(),
+        )
+        .into());
     }
     let forgotten = if let Some(dir) = &arguments.state {
         Store::open_existing(dir)?.forget(&forget)?

@@ -59,18 +59,13 @@ fn without(line: &str, key: &str) -> String {
 
 #[test]
 fn the_lines_of_the_contract_are_read_and_written_as_they_stand() {
-    let contact = Observation::Contact(Contact {
-        ts: Time(1_788_226_914_831_000),
-        last: Time(1_788_226_914_831_000),
-        local: "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap(),
-        remote: "2a3d:8e01::10".parse().unwrap(),
-        proto: Proto::Tcp,
-        port: 443,
-        local_port: None,
-        count: 1,
-        name: None,
-        device: None,
-    });
+    let contact = Observation::Contact(Contact::new(
+        Time(1_788_226_914_831_000),
+        "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap(),
+        "2a3d:8e01::10".parse().unwrap(),
+        Proto::Tcp,
+        443,
+    ));
     assert_eq!(parse(CONTACT.as_bytes()), Ok(contact.clone()));
     assert_eq!(to_json_line(&contact).unwrap(), CONTACT);
     let probe = parse(PROBE.as_bytes()).unwrap();
