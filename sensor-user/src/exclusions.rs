@@ -104,7 +104,7 @@ mod tests {
     use sensor_common::Kind;
 
     use super::*;
-    use crate::observation::{Answer, Contact, Probe, Traits};
+    use crate::observation::{Answer, Contact, Probe};
     use crate::time::Time;
 
     fn observations(remote: &str, port: u16, device: Option<&str>) -> [Observation; 3] {
@@ -112,31 +112,8 @@ mod tests {
         let (device, kind, proto) = (device.map(str::to_owned), Kind::Syn, Proto::Tcp);
         let (source, target) = (remote, local);
         [
-            Observation::Contact(Contact {
-                ts,
-                last: ts,
-                local,
-                remote,
-                proto,
-                port,
-                local_port: None,
-                count: 1,
-                name: None,
-                device: device.clone(),
-            }),
-            Observation::Probe(Probe {
-                ts,
-                source,
-                target,
-                kind,
-                port,
-                count: 1,
-                traits: Traits::default(),
-                contacted_source: false,
-                answered: false,
-                settling: false,
-                device,
-            }),
+            Observation::Contact(Contact { device: device.clone(), ..Contact::new(ts, local, remote, proto, port) }),
+            Observation::Probe(Probe { device, ..Probe::new(ts, source, target, kind, port) }),
             Observation::Answer(Answer { ts, source, target, kind, port }),
         ]
     }

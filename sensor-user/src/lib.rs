@@ -44,7 +44,6 @@ pub mod netlink;
 pub mod observation;
 #[cfg(feature = "live")]
 pub mod query;
-#[cfg(feature = "live")]
 mod reason;
 pub mod report;
 #[cfg(feature = "live")]

@@ -54,6 +54,15 @@ pub struct Contact {
     pub device: Option<String>,
 }
 
+impl Contact {
+    /// One exchange, of which no more is known.
+    #[must_use]
+    pub const fn new(ts: Time, local: Ipv6Addr, remote: Ipv6Addr, proto: Proto, port: u16) -> Contact {
+        let last = ts;
+        Contact { ts, last, local, remote, proto, port, local_port: None, count: 1, name: None, device: None }
+    }
+}
+
 /// An unsolicited packet from a source to a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
@@ -79,6 +88,26 @@ pub struct Probe {
     pub settling: bool,
     /// The device that the target belongs to.
     pub device: Option<String>,
+}
+
+impl Probe {
+    /// One packet, of which no more is known.
+    #[must_use]
+    pub fn new(ts: Time, source: Ipv6Addr, target: Ipv6Addr, kind: Kind, port: u16) -> Probe {
+        Probe {
+            ts,
+            source,
+            target,
+            kind,
+            port,
+            count: 1,
+            traits: Traits::default(),
+            contacted_source: false,
+            answered: false,
+            settling: false,
+            device: None,
+        }
+    }
 }
 
 /// What a probe looks like, beyond its kind and port. Fields that a source can't see are `None`.

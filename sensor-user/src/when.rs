@@ -42,7 +42,7 @@ pub fn time(text: &str, now: Time) -> Result<Time, String> {
         .or_else(|_| utc(text.parse::<DateTime>()?))
         .or_else(|_| utc(text.parse::<Date>()?.into()))
         .map(|timestamp| Time(timestamp.as_microsecond()))
-        .map_err(|_| "no time as 2026-09-01, 2026-09-01T12:00:00Z, 2h or 3d".into())
+        .map_err(|_| "expected a time as 2026-09-01, 2026-09-01T12:00:00Z, 2h or 3d".into())
 }
 
 /// A span: a number and a unit, as `90s`, `15m`, `2h`, `3d`, `1w`.
@@ -50,7 +50,7 @@ pub fn time(text: &str, now: Time) -> Result<Time, String> {
 /// # Errors
 /// What is expected.
 pub fn span(text: &str) -> Result<Span, String> {
-    let wrong = || "no span as 90s, 15m, 2h, 3d or 1w".to_owned();
+    let wrong = || "expected a span as 90s, 15m, 2h, 3d or 1w".to_owned();
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let number: i64 = number.parse().map_err(|_| wrong())?;

@@ -77,8 +77,8 @@ fn files_that_can_not_be_read_are_named_with_the_way_out() {
     files.write("nothing.pcap", capture(0));
     for command in ["packets", "analyze"] {
         for (file, line) in [
-            ("missing", "cannot read missing: No such file or directory: check the name"),
-            ("red\u{1b}[31m\nline", "cannot read red\\u{1b}[31m\\nline: No such file or directory: check the name"),
+            ("missing", "cannot read missing: no such file or directory: check the name"),
+            ("red\u{1b}[31m\nline", "cannot read red\\u{1b}[31m\\nline: no such file or directory: check the name"),
             ("empty", "empty is empty: give a capture, a log or JSON Lines"),
             (
                 "program",
@@ -95,7 +95,7 @@ fn files_that_can_not_be_read_are_named_with_the_way_out() {
     }
     files.fails(&["packets", "lines"], 1, "lines holds JSON Lines, not packets: give a pcap or pcapng file");
     files.fails(&["packets", "nothing.pcap"], 1, "nothing.pcap holds nothing: capture again");
-    files.fails(&["packets", "."], 1, "cannot read .: Is a directory: name the files in it");
+    files.fails(&["packets", "."], 1, "cannot read .: is a directory: name the files in it");
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_capture_that_is_cut_short_gives_what_it_has_and_fails() {
 fn one_bad_file_among_good_ones_is_told_and_the_others_are_printed() {
     let files = Files::new();
     files.write("good.pcap", capture(2));
-    let line = "cannot read missing: No such file or directory: check the name";
+    let line = "cannot read missing: no such file or directory: check the name";
     let output = files.fails(&["packets", "good.pcap", "missing", "good.pcap"], 1, line);
     assert_eq!(text(&output.stdout).lines().count(), 4);
 }
@@ -124,7 +124,7 @@ fn bad_lines_are_told_with_their_numbers_and_the_exit_status_says_so() {
     files.write("lines", bad);
     let output = files.run(&["analyze", "lines"]);
     assert_eq!(output.status.code(), Some(1));
-    let expected = "tattler: lines:2: no JSON object: line skipped\n\
+    let expected = "tattler: lines:2: no JSON object, and no line of a log that is known: line skipped\n\
                     tattler: lines:4: port is 70000, not a number from 0 to 65535: line skipped\n";
     assert_eq!(text(&output.stderr), expected);
 
@@ -172,7 +172,7 @@ fn absurd_arguments_are_one_line_and_status_2() {
         (&["analyze"], "the following required arguments were not provided: <FILE>...: see `tattler analyze --help`"),
         (
             &["analyze", "--top", "many", "two.pcap"],
-            "invalid value 'many' for '--top <N>': invalid digit found in string: see `tattler analyze --help`",
+            "invalid value 'many' for '--top <N>': expected a whole number: see `tattler analyze --help`",
         ),
         (
             &["analyze", "--home", "fd00::/8", "two.pcap"],
@@ -181,8 +181,8 @@ fn absurd_arguments_are_one_line_and_status_2() {
         ),
         (
             &["analyze", "--since", "yesterday", "two.pcap"],
-            "invalid value 'yesterday' for '--since <TIME>': no time as 2026-09-01, 2026-09-01T12:00:00Z, \
-             2h or 3d: see `tattler analyze --help`",
+            "invalid value 'yesterday' for '--since <TIME>': expected a time as 2026-09-01, \
+             2026-09-01T12:00:00Z, 2h or 3d: see `tattler analyze --help`",
         ),
         (
             &["analyze", "--format", "xml", "two.pcap"],

@@ -89,6 +89,14 @@ fn a_backup_is_restored_to_the_byte_by_the_commands_alone() {
 fn acknowledgements_are_listed_undone_and_refused_in_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path();
+    for mistyped in [&["ack", "--list"][..], &["ack", "2a05::53"], &["forget", "2a05::53"]] {
+        let (status, _, err) = run(mistyped, state);
+        assert!(status == 1 && err.starts_with("tattler: there is no database in "), "{err}");
+        assert_eq!(fs::read_dir(state).unwrap().count(), 0, "{mistyped:?} made something");
+    }
+    let input = state.join("in.jsonl");
+    fs::write(&input, lines(1)).unwrap();
+    ok(&["import", input.to_str().unwrap()], state);
     assert_eq!(ok(&["ack", "--list"], state), "Nothing is acknowledged.\n");
     ok(&["ack", "2a05::53", "--note", "our\tmonitor"], state);
     let list = ok(&["ack", "--list"], state);

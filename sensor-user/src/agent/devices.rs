@@ -129,18 +129,7 @@ mod tests {
         let ts = Time::from_seconds(7);
         let remote = "2a05::80".parse().unwrap();
         let (proto, port) = (Proto::Tcp, 443);
-        Observation::Contact(Contact {
-            ts,
-            last: ts,
-            local,
-            remote,
-            proto,
-            port,
-            local_port: None,
-            count: 1,
-            name: None,
-            device: None,
-        })
+        Observation::Contact(Contact::new(ts, local, remote, proto, port))
     }
 
     fn device(observation: &Observation) -> Option<&str> {

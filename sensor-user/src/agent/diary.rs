@@ -5,6 +5,7 @@ use ipnet::Ipv6Net;
 use super::shared::Shared;
 use crate::ack::{Ack, LONGEST_NOTE};
 use crate::forget::{Forget, Forgotten};
+use crate::report::words::remote_name;
 use crate::store::Store;
 use crate::told;
 
@@ -54,7 +55,7 @@ pub fn unacknowledge(shared: &Shared, remote: Ipv6Net) -> Result<Ipv6Net, String
     if change(shared, move |store| store.unacknowledge(remote).map_err(|error| error.to_string()))? {
         Ok(remote.trunc())
     } else {
-        Err(format!("{remote} is not acknowledged; `tattler ack --list` shows what is"))
+        Err(format!("{} is not acknowledged; `tattler ack --list` shows what is", remote_name(remote)))
     }
 }
 

@@ -83,25 +83,13 @@ impl Open {
 mod tests {
     use super::*;
     use crate::ledger::Settings;
-    use crate::observation::{Observation, Probe, Traits};
+    use crate::observation::{Observation, Probe};
     use crate::time::Time;
 
     fn answer(ledger: &mut Ledger, kind: Kind, port: u16) -> Answer {
         let (source, target) = ("2a0d:5600::29".parse().unwrap(), "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap());
         let ts = Time(0);
-        let probe = Probe {
-            ts,
-            source,
-            target,
-            kind,
-            port,
-            count: 1,
-            traits: Traits::default(),
-            contacted_source: false,
-            answered: false,
-            settling: false,
-            device: None,
-        };
+        let probe = Probe::new(ts, source, target, kind, port);
         let answer = Answer { ts, source, target, kind, port };
         ledger.observe(&Observation::Probe(probe));
         ledger.observe(&Observation::Answer(answer.clone()));

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use ipnet::Ipv6Net;
 
-use super::{Format, Usage, arguments};
+use super::{Plain, Usage, arguments};
 use crate::ack::{Ack, LONGEST_NOTE};
+use crate::report::words::remote_name;
 use crate::socket::{self, Request};
 use crate::store::{Settings, Store};
 use crate::time::Time;
@@ -42,7 +43,7 @@ pub(super) struct Arguments {
     state: Option<PathBuf>,
     /// A table for people, JSON for programs
     #[arg(long, value_enum, default_value_t, requires = "list")]
-    format: Format,
+    format: Plain,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -53,11 +54,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         list(&acks(arguments)?, arguments.format)?
     } else if let Some(remote) = arguments.undo {
         undo(arguments, remote.trunc())?;
-        format!("{} is shown again\n", shown(remote))
+        format!("{} is shown again\n", remote_name(remote))
     } else if let Some(remote) = arguments.remote {
         acknowledge(arguments, remote.trunc())?;
         let until = arguments.until.map_or_else(|| "for good".to_owned(), |until| format!("until {until}"));
-        format!("{} is acknowledged {until}\n", shown(remote))
+        format!("{} is acknowledged {until}\n", remote_name(remote))
     } else {
         return Err(Usage("no remote given: see `tattler ack --help`".into()).into());
     };
@@ -71,7 +72,7 @@ fn acknowledge(arguments: &Arguments, remote: Ipv6Net) -> anyhow::Result<()> {
     let (until, note) = (arguments.until, arguments.note.clone());
     if let Some(dir) = &arguments.state {
         let ack = Ack { remote, at: (Settings::default().clock)(), until, note };
-        Store::open(dir)?.acknowledge(&ack)?;
+        Store::open_existing(dir)?.acknowledge(&ack)?;
     } else {
         socket::ask(&arguments.socket, &Request::Ack { remote, until, note })?;
     }
@@ -80,8 +81,8 @@ fn acknowledge(arguments: &Arguments, remote: Ipv6Net) -> anyhow::Result<()> {
 
 fn undo(arguments: &Arguments, remote: Ipv6Net) -> anyhow::Result<()> {
     if let Some(dir) = &arguments.state {
-        if !Store::open(dir)?.unacknowledge(remote)? {
-            anyhow::bail!("{} is not acknowledged; `tattler ack --list` shows what is", shown(remote));
+        if !Store::open_existing(dir)?.unacknowledge(remote)? {
+            anyhow::bail!("{} is not acknowledged; `tattler ack --list` shows what is", remote_name(remote));
         }
     } else {
         socket::ask(&arguments.socket, &Request::Unack { remote })?;
@@ -91,13 +92,13 @@ fn undo(arguments: &Arguments, remote: Ipv6Net) -> anyhow::Result<()> {
 
 fn acks(arguments: &Arguments) -> anyhow::Result<Vec<Ack>> {
     if let Some(dir) = &arguments.state {
-        return Ok(Store::open(dir)?.acks()?);
+        return Ok(Store::open_existing(dir)?.acks()?);
     }
     Ok(serde_json::from_value(socket::ask(&arguments.socket, &Request::Acks {})?)?)
 }
 
-fn list(acks: &[Ack], format: Format) -> anyhow::Result<String> {
-    if let Format::Json = format {
+fn list(acks: &[Ack], format: Plain) -> anyhow::Result<String> {
+    if let Plain::Json = format {
         return Ok(serde_json::to_string(acks)? + "\n");
     }
     if acks.is_empty() {
@@ -108,12 +109,7 @@ fn list(acks: &[Ack], format: Format) -> anyhow::Result<String> {
         // A note may hold anything, and a line is a line.
         let note: String =
             ack.note.iter().flat_map(|note| note.chars()).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        format!("{:<43}  {}  {until:<30}  {note}", shown(ack.remote), ack.at).trim_end().to_owned() + "\n"
+        format!("{:<43}  {}  {until:<30}  {note}", remote_name(ack.remote), ack.at).trim_end().to_owned() + "\n"
     };
     Ok(acks.iter().map(line).collect())
-}
-
-fn shown(remote: Ipv6Net) -> String {
-    let text = remote.trunc().to_string();
-    text.strip_suffix("/128").unwrap_or(&text).to_owned()
 }

@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// The longest list of candidates; 0 for all.
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", value_parser = super::whole::<usize>, default_value_t = 20)]
     top: usize,
     /// Leave out what is earlier: RFC 3339, or a date in UTC.
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Format, complain};
+use super::{Plain, complain};
 use crate::config;
 use crate::doctor::{self, Check, Level};
+use crate::report::words::plural;
 
 /// Look at kernel, drivers, offloads, IPv6, permissions, clock and disk, and say what to do.
 ///
@@ -25,7 +26,7 @@ pub(super) struct Arguments {
     config: Option<PathBuf>,
     /// A table for people, JSON for programs.
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: Plain,
 }
 
 #[derive(Serialize)]
@@ -48,8 +49,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let checks = runtime.block_on(doctor::examine(&config));
     let text = match arguments.format {
-        Format::Json => serde_json::to_string(&Examined { schema: "tattler.doctor/1", checks: &checks })? + "\n",
-        _ => table(&checks),
+        Plain::Json => serde_json::to_string(&Examined { schema: "tattler.doctor/1", checks: &checks })? + "\n",
+        Plain::Table => table(&checks),
     };
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
@@ -67,8 +68,8 @@ fn table(checks: &[Check]) -> String {
             let _ = writeln!(text, "{:<20}  -> {advice}", "");
         }
     }
-    let count = |level| checks.iter().filter(|check| check.level == level).count();
-    let some = |n: usize, what| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    let _ = writeln!(text, "{}, {}", some(count(Level::Problem), "problem"), some(count(Level::Note), "note"));
+    let count = |level| checks.iter().filter(|check| check.level == level).count() as u64;
+    let (problems, notes) = (count(Level::Problem), count(Level::Note));
+    let _ = writeln!(text, "{}, {}", plural(problems, "problem", "problems"), plural(notes, "note", "notes"));
     text
 }

@@ -7,9 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
-
-use super::{Usage, arguments};
+use super::{Usage, arguments, cannot_write};
 use crate::store::{Export, Snapshot};
 use crate::time::Time;
 
@@ -61,12 +59,12 @@ fn whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) 
     let mut draft = path.as_os_str().to_owned();
     draft.push(OsStr::new(&format!(".{}", std::process::id())));
     let draft = PathBuf::from(draft);
-    let made = create(&draft).with_context(|| format!("cannot write {}", path.display())).and_then(|file| {
+    let made = create(&draft).map_err(|error| cannot_write(path, &error)).and_then(|file| {
         let mut out = BufWriter::with_capacity(1 << 16, file);
         write(&mut out)?;
         let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
-        fs::rename(&draft, path).with_context(|| format!("cannot write {}", path.display()))
+        fs::rename(&draft, path).map_err(|error| cannot_write(path, &error))
     });
     if made.is_err() {
         let _ = fs::remove_file(&draft); // It may not be there; the error to tell is the first.

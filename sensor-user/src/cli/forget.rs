@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{Usage, arguments, query};
+use super::{Usage, arguments, complain, query};
 use crate::forget::{Forget, Forgotten};
 use crate::names::Names;
 use crate::socket::{self, Request};
@@ -24,7 +24,7 @@ use crate::told;
 )]
 pub(super) struct Arguments {
     /// A device by name, identifier or MAC address; or an address or a prefix, inside or outside
-    #[arg(value_name = "DEVICE|PREFIX", required_unless_present = "before")]
+    #[arg(value_name = "DEVICE|PREFIX")]
     what: Option<String>,
     /// Only what was before; of a contact that went on, its last time stays
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
@@ -44,10 +44,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let named = arguments.what.as_deref().map(Forget::parse).unwrap_or_default();
     let forget = Forget { before: arguments.before, ..named };
     if forget.is_nothing() {
-        return Err(Usage("nothing named that could be forgotten: see `tattler forget --help`".into()).into());
+        return Err(Usage(
+            "nothing named that could be forgotten: name a device, an address, a prefix, or a time with --before"
+                .into(),
+        )
+        .into());
     }
     let forgotten = if let Some(dir) = &arguments.state {
-        let mut store = Store::open(dir)?;
+        let mut store = Store::open_existing(dir)?;
         // Only a device has a name.
         let names = if forget.device.is_some() {
             let config = query::configured(arguments.config.as_deref())?;
@@ -62,6 +66,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let mut out = io::stdout().lock();
     writeln!(out, "{}", said(&forgotten))?;
+    if forgotten == Forgotten::default() {
+        complain("nothing of that is in the diary; `tattler locals` shows addresses and devices");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
+use super::cannot_write;
 use super::help::exit_statuses;
 
 /// Write the manual pages: tattler.1, and one for each command.
@@ -25,10 +25,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let pages = pages()?;
     match &arguments.dir {
         Some(dir) => {
-            fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+            fs::create_dir_all(dir).map_err(|error| cannot_write(dir, &error))?;
             for (name, page) in pages {
                 let path = dir.join(name);
-                fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
+                fs::write(&path, page).map_err(|error| cannot_write(&path, &error))?;
             }
         }
         None => {

@@ -4,12 +4,14 @@
 //! is wrong, with the way out. Exit status 0, 1 for a failure, 2 for usage.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{FromArgMatches, Parser, Subcommand};
 
 use crate::filter::FilterError;
+use crate::reason::reason;
 use crate::source;
 
 #[cfg(feature = "live")]
@@ -165,6 +167,22 @@ enum Format {
 
 const USAGE: u8 = 2;
 
+/// How a result is printed that is no table of rows.
+#[cfg(feature = "live")]
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+enum Plain {
+    /// A table for people.
+    #[default]
+    Table,
+    /// JSON for programs.
+    Json,
+}
+
+/// A whole number.
+fn whole<N: std::str::FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| "expected a whole number".to_owned())
+}
+
 /// Arguments that are well formed and make no sense together.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -204,6 +222,11 @@ fn one_line(error: &anyhow::Error) -> String {
         }
     }
     line
+}
+
+/// A file that the user named can't be written.
+fn cannot_write(path: &Path, error: &io::Error) -> anyhow::Error {
+    anyhow::anyhow!("cannot write {}: {}: name another place", path.display(), reason(error))
 }
 
 /// Without "(os error 2)", which says nothing to people.

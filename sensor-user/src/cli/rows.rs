@@ -25,7 +25,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILTER")]
     except: Vec<String>,
     /// The longest list of rows; 0 for as many as an answer takes.
-    #[arg(long, value_name = "N", default_value_t = queries::USUAL)]
+    #[arg(long, value_name = "N", value_parser = super::whole::<u64>, default_value_t = queries::USUAL)]
     limit: u64,
     #[command(flatten)]
     query: query::Arguments,

@@ -11,6 +11,7 @@ use super::query::{self, Print};
 use crate::agent::Status;
 use crate::query::csv::cell;
 use crate::query::from_store::Holdings;
+use crate::report::words::plural;
 use crate::socket::Request;
 
 /// How the running sensor is: what it watches, keeps and loses.
@@ -38,8 +39,13 @@ fn holdings(holdings: &Holdings) -> String {
         (Some(from), Some(to)) => format!("covers      {from} to {to}\n"),
         _ => "covers      nothing\n".to_owned(),
     };
-    let Holdings { locals, contacts, probes, .. } = holdings;
-    text + &format!("window      {locals} locals, {contacts} contacts, {probes} probes\n")
+    text + &format!("window      {}\n", window([holdings.locals, holdings.contacts, holdings.probes]))
+}
+
+/// What is there to judge by.
+fn window([locals, contacts, probes]: [u64; 3]) -> String {
+    let (locals, contacts) = (plural(locals, "local", "locals"), plural(contacts, "contact", "contacts"));
+    format!("{locals}, {contacts}, {}", plural(probes, "probe", "probes"))
 }
 
 /// Any status as names and values: `events.0.matched`.
@@ -78,9 +84,12 @@ fn table(status: &Status) -> String {
     for prefix in &status.home {
         line("home", prefix.to_string());
     }
-    line("window", format!("{} locals, {} contacts, {} probes", status.locals, status.contacts, status.probes));
+    line("window", window([status.locals, status.contacts, status.probes]));
     if status.exposed_locals > 0 {
-        line("exposed", format!("{} locals with a port that is open to strangers", status.exposed_locals));
+        line(
+            "exposed",
+            format!("{} with a port that is open to strangers", plural(status.exposed_locals, "local", "locals")),
+        );
     }
     for exposed in &status.exposed {
         let device = exposed.device.as_ref().map(|device| format!(" ({device})")).unwrap_or_default();

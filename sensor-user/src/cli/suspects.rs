@@ -15,7 +15,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     query: query::Arguments,
     /// The longest list of candidates; 0 for all.
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", value_parser = super::whole::<usize>, default_value_t = 20)]
     top: usize,
     /// Show acknowledged ones too; JSON always has them, with `acked`.
     #[arg(long)]

@@ -11,6 +11,7 @@ use toml::de::DeTable;
 use super::reader::Findings;
 use super::sections::{Places, apply};
 use super::{Config, Place, Problem, Sensor};
+use crate::reason::reason;
 
 /// Where the configuration is unless told otherwise; `conf.d` is beside it.
 pub const DEFAULT_PATH: &str = "/etc/tattler/tattler.toml";
@@ -136,10 +137,9 @@ fn read_one(config: &mut Config, places: &mut Places, file: &Path, text: &str, p
 }
 
 fn cannot_read(file: &Path, error: &io::Error) -> Problem {
-    let text = error.to_string();
     let reason = match error.kind() {
         io::ErrorKind::InvalidData => "not UTF-8 text".to_owned(),
-        _ => text.split(" (os error").next().unwrap_or_default().to_lowercase(),
+        _ => reason(error),
     };
     Problem { place: Place { file: file.to_owned(), line: None }, what: format!("cannot be read: {reason}") }
 }

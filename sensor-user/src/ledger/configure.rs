@@ -32,18 +32,8 @@ mod tests {
 
     fn contact(seconds: i64, local: &str) -> Observation {
         let ts = Time::from_seconds(seconds);
-        Observation::Contact(Contact {
-            ts,
-            last: ts,
-            count: 1,
-            local: local.parse().unwrap(),
-            remote: "2a05::53".parse().unwrap(),
-            proto: sensor_common::Proto::Tcp,
-            port: 443,
-            local_port: None,
-            name: None,
-            device: None,
-        })
+        let (local, remote) = (local.parse().unwrap(), "2a05::53".parse().unwrap());
+        Observation::Contact(Contact::new(ts, local, remote, sensor_common::Proto::Tcp, 443))
     }
 
     #[test]

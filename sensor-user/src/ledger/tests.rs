@@ -11,23 +11,11 @@ fn addr(text: &str) -> Ipv6Addr {
 fn contact(ts: i64, local: &str, remote: &str, proto: Proto, port: u16) -> Contact {
     let (local, remote) = (addr(local), addr(remote));
     let ts = Time::from_seconds(ts);
-    Contact { ts, last: ts, local, remote, proto, port, local_port: None, count: 1, name: None, device: None }
+    Contact::new(ts, local, remote, proto, port)
 }
 
 fn probe(ts: i64, source: &str, target: &str, kind: Kind, port: u16) -> Probe {
-    Probe {
-        ts: Time::from_seconds(ts),
-        source: addr(source),
-        target: addr(target),
-        kind,
-        port,
-        count: 1,
-        traits: Traits::default(),
-        contacted_source: false,
-        answered: false,
-        settling: false,
-        device: None,
-    }
+    Probe::new(Time::from_seconds(ts), addr(source), addr(target), kind, port)
 }
 
 const LOCAL: &str = "2001:db8::e014:9aff:5e49:ecb3";

@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::Settings;
-    use crate::observation::{Contact, Observation, Probe, Traits};
+    use crate::observation::{Contact, Observation, Probe};
 
     const LOCAL: &str = "2001:db8::e014:9aff:5e49:ecb3";
     const SERVER: &str = "2001:db8::80";
@@ -148,35 +148,15 @@ mod tests {
 
     fn probed(ts: i64, source: &str, target: &str, kind: Kind, port: u16) -> [Observation; 2] {
         let (source, target, ts) = (source.parse().unwrap(), target.parse().unwrap(), Time::from_seconds(ts));
-        let probe = Probe {
-            ts,
-            source,
-            target,
-            kind,
-            port,
-            count: 1,
-            traits: Traits::default(),
-            contacted_source: false,
-            answered: false,
-            settling: false,
-            device: None,
-        };
+        let probe = Probe::new(ts, source, target, kind, port);
         [Observation::Probe(probe), Observation::Answer(Answer { ts, source, target, kind, port })]
     }
 
     fn contacted(ts: i64, remote: &str) -> Observation {
         let (local, remote, ts) = (LOCAL.parse().unwrap(), remote.parse().unwrap(), Time::from_seconds(ts));
         Observation::Contact(Contact {
-            ts,
-            last: ts,
-            local,
-            remote,
-            proto: Proto::Tcp,
-            port: 21,
-            local_port: None,
-            count: 1,
-            name: None,
             device: Some("printer".into()),
+            ..Contact::new(ts, local, remote, Proto::Tcp, 21)
         })
     }
 

@@ -20,7 +20,7 @@ pub mod exposed;
 pub mod table;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(crate) mod words;
 
 pub use csv::{explanation_csv, suspects_csv};
 pub use explain::{Explanation, explain};

@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::words::{duration, p_value, plural};
+use super::words::{duration, p_value, plural, remote_name};
 use super::{Candidate, Explanation, Report};
 use crate::attribution::Verdict;
 
@@ -147,11 +147,10 @@ fn few(campaigns: &[String]) -> String {
 /// An explanation, to be read from top to bottom.
 #[must_use]
 pub fn explanation_text(explanation: &Explanation) -> String {
-    let name = explanation.remote.to_string();
-    let name = name.strip_suffix("/128").unwrap_or(&name);
+    let name = remote_name(explanation.remote);
     let mut text = match &explanation.candidate {
         Some(c) => {
-            let name = labelled(name.to_owned(), c);
+            let name = labelled(name, c);
             format!("{name}: {}, rank {} of {}\n\n", c.verdict.as_str(), c.rank, explanation.candidates)
         }
         None => format!("{name}: not a candidate\n\n"),

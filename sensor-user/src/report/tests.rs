@@ -18,34 +18,11 @@ fn local(n: u64) -> Ipv6Addr {
 fn contact(ts: i64, local: Ipv6Addr, remote: &str) -> Observation {
     let (ts, remote) = (Time::from_seconds(ts), addr(remote));
     let (proto, port) = (Proto::Udp, 123);
-    Observation::Contact(Contact {
-        ts,
-        last: ts,
-        local,
-        remote,
-        proto,
-        port,
-        local_port: None,
-        count: 1,
-        name: None,
-        device: None,
-    })
+    Observation::Contact(Contact::new(ts, local, remote, proto, port))
 }
 
 fn probe(ts: i64, source: &str, target: Ipv6Addr) -> Observation {
-    Observation::Probe(Probe {
-        ts: Time::from_seconds(ts),
-        source: addr(source),
-        target,
-        kind: Kind::Syn,
-        port: 22,
-        count: 1,
-        traits: Traits::default(),
-        contacted_source: false,
-        answered: false,
-        settling: false,
-        device: None,
-    })
+    Observation::Probe(Probe::new(Time::from_seconds(ts), addr(source), target, Kind::Syn, 22))
 }
 
 const POOL: &str = "2a05::123";

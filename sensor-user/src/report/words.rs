@@ -1,8 +1,16 @@
-//! Numbers as people write them.
+//! Numbers and names as people write them.
+
+use ipnet::Ipv6Net;
 
 /// `1 probe`, `3 probes`.
-pub(super) fn plural(n: u64, one: &str, many: &str) -> String {
+pub(crate) fn plural(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// An address alone, or else a prefix with its length.
+pub(crate) fn remote_name(prefix: Ipv6Net) -> String {
+    let text = prefix.trunc().to_string();
+    text.strip_suffix("/128").unwrap_or(&text).to_owned()
 }
 
 /// `another remote`, `3 other remotes`.

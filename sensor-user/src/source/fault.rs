@@ -2,11 +2,13 @@
 
 use std::io;
 
+use crate::reason::reason;
+
 /// An input, or all of them, can't be read at all. Each is one line that names the way out.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file can't be opened, or its first bytes not read.
-    #[error("cannot read {name}: {error}: {}", way_out(error))]
+    #[error("cannot read {name}: {}: {}", reason(error), way_out(error))]
     Open {
         /// The input.
         name: String,

@@ -93,6 +93,16 @@ impl Store {
         let connection = connect(&path)?;
         Ok(Store { connection, path, _lock: lock })
     }
+
+    /// Opens the database in `dir` if there is one: to change what is there needs something there, and
+    /// a mistyped directory should not get a diary of its own.
+    pub fn open_existing(dir: &Path) -> Result<Store, OpenError> {
+        match fs::symlink_metadata(dir.join("tattler.db")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OpenError::Nothing { dir: dir.to_owned() }),
+            // All else is told by opening it.
+            _ => Store::open(dir),
+        }
+    }
 }
 
 /// The database and what SQLite keeps beside it.

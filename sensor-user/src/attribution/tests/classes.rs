@@ -7,7 +7,7 @@ use sensor_common::{Kind, Proto};
 use crate::attribution::evidence::Evidence;
 use crate::attribution::frame::Frame;
 use crate::ledger::{Ledger, Settings};
-use crate::observation::{Contact, Observation, Probe, Traits};
+use crate::observation::{Contact, Observation, Probe};
 use crate::time::Time;
 
 const DAY: i64 = 86_400;
@@ -24,34 +24,11 @@ fn addr(text: &str) -> Ipv6Addr {
 fn contact(at: i64, local: &str, remote: &str) -> Observation {
     let ts = Time::from_seconds(at);
     let (proto, port) = (Proto::Tcp, 443);
-    Observation::Contact(Contact {
-        ts,
-        last: ts,
-        local: addr(local),
-        remote: addr(remote),
-        proto,
-        port,
-        local_port: None,
-        count: 1,
-        name: None,
-        device: None,
-    })
+    Observation::Contact(Contact::new(ts, addr(local), addr(remote), proto, port))
 }
 
 fn probe(at: i64, source: &str, target: &str) -> Observation {
-    Observation::Probe(Probe {
-        ts: Time::from_seconds(at),
-        source: addr(source),
-        target: addr(target),
-        kind: Kind::Echo,
-        port: 0,
-        count: 1,
-        traits: Traits::default(),
-        contacted_source: false,
-        answered: false,
-        settling: false,
-        device: None,
-    })
+    Observation::Probe(Probe::new(Time::from_seconds(at), addr(source), addr(target), Kind::Echo, 0))
 }
 
 fn seen(observations: &[Observation]) -> Ledger {

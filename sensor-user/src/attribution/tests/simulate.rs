@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 
 use sensor_common::{Kind, Proto};
 
-use crate::observation::{Contact, Observation, Probe, Traits};
+use crate::observation::{Contact, Observation, Probe};
 use crate::time::{Span, Time};
 
 /// xorshift64*, Vigna 2016.
@@ -161,34 +161,17 @@ pub fn network(family: &Family, seed: u64) -> (Vec<Observation>, Vec<Ipv6Addr>) 
         let seconds = |at: f64| Time((1e6 * (start + at)) as i64) + Span::from_seconds(1_790_000_000);
         for (at, remote) in visits {
             let ts = seconds(at);
-            observations.push(Observation::Contact(Contact {
-                ts,
-                last: ts,
-                local: address,
-                remote,
-                proto: Proto::Tcp,
-                port: 443,
-                local_port: None,
-                count: 1,
-                name: None,
-                device: None,
-            }));
+            observations.push(Observation::Contact(Contact::new(ts, address, remote, Proto::Tcp, 443)));
         }
         for (at, scanner) in hits {
             let source = (0x2a0d_5600_0000_0000u128 + ((scanner as u128) << 16)) << 64;
-            observations.push(Observation::Probe(Probe {
-                ts: seconds(at),
-                source: Ipv6Addr::from(source + 1 + random.below(4) as u128),
-                target: address,
-                kind: Kind::Syn,
-                port: 22,
-                count: 1,
-                traits: Traits::default(),
-                contacted_source: false,
-                answered: false,
-                settling: false,
-                device: None,
-            }));
+            observations.push(Observation::Probe(Probe::new(
+                seconds(at),
+                Ipv6Addr::from(source + 1 + random.below(4) as u128),
+                address,
+                Kind::Syn,
+                22,
+            )));
         }
     }
     let truth = (0..family.harvesters.len()).map(harvester).collect();

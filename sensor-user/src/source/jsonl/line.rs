@@ -111,7 +111,7 @@ pub fn parse_any(line: &[u8]) -> Result<Parsed, String> {
     // A byte order mark at the start of a file.
     let text = text.trim_start_matches('\u{feff}');
     if !text.starts_with('{') {
-        return Err("no JSON object".into());
+        return Err("no JSON object, and no line of a log that is known".into());
     }
     let line: Line<'_> = serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();

@@ -59,18 +59,13 @@ fn without(line: &str, key: &str) -> String {
 
 #[test]
 fn the_lines_of_the_contract_are_read_and_written_as_they_stand() {
-    let contact = Observation::Contact(Contact {
-        ts: Time(1_788_226_914_831_000),
-        last: Time(1_788_226_914_831_000),
-        local: "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap(),
-        remote: "2a3d:8e01::10".parse().unwrap(),
-        proto: Proto::Tcp,
-        port: 443,
-        local_port: None,
-        count: 1,
-        name: None,
-        device: None,
-    });
+    let contact = Observation::Contact(Contact::new(
+        Time(1_788_226_914_831_000),
+        "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap(),
+        "2a3d:8e01::10".parse().unwrap(),
+        Proto::Tcp,
+        443,
+    ));
     assert_eq!(parse(CONTACT.as_bytes()), Ok(contact.clone()));
     assert_eq!(to_json_line(&contact).unwrap(), CONTACT);
     let probe = parse(PROBE.as_bytes()).unwrap();
@@ -120,8 +115,8 @@ fn a_reason_names_the_key_the_value_and_what_is_wanted() {
         assert_eq!(reason(&with(line, key, value)), expected);
     }
     for (line, expected) in [
-        ("[1]", "no JSON object"),
-        ("hello", "no JSON object"),
+        ("[1]", "no JSON object, and no line of a log that is known"),
+        ("hello", "no JSON object, and no line of a log that is known"),
         ("{\"type\":", "column 8: EOF while parsing a value"),
         ("{} {}", "column 4: trailing characters"),
         ("{\"ts\":1,\"ts\":2}", "column 12: duplicate field `ts`"),
@@ -136,7 +131,7 @@ fn a_bad_line_is_told_with_its_number_and_skipped() {
     let text = format!("\u{feff}{CONTACT}\r\n\n  \nnonsense\n{PROBE}");
     let (observations, told, lines) = read_all(text.as_bytes());
     assert_eq!(observations.len(), 2);
-    assert_eq!(told, ["x:4: no JSON object: line skipped"]);
+    assert_eq!(told, ["x:4: no JSON object, and no line of a log that is known: line skipped"]);
     assert_eq!((lines.all, lines.bad), (3, 1));
 }
 
