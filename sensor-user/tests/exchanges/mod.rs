@@ -113,7 +113,7 @@ pub fn captures(programs: &[&str]) -> Option<PathBuf> {
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/captures"),
     };
     let is_here = |program: &&str| Command::new(program).arg("-h").output().is_ok();
-    if !captures.join("truth.jsonl").is_file() || !programs.iter().all(|program| is_here(program)) {
+    if !captures.join("truth.jsonl").is_file() || !programs.iter().all(is_here) {
         println!("not run: needs the captures, see captures.rs, and {}", programs.join(" and "));
         return None;
     }
