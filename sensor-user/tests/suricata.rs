@@ -97,7 +97,11 @@ fn flows_and_alerts_of_suricata_tell_what_packets_tell() {
         for home in homes(&rows) {
             let [packets, of_flows, of_alerts] = [&captures.join(file), &flows, &alerts].map(|path| {
                 // An empty file is refused.
-                if fs::metadata(path).unwrap().len() > 0 { read(&[path.clone()], home).0 } else { Vec::new() }
+                if fs::metadata(path).unwrap().len() > 0 {
+                    read(std::slice::from_ref(path), home).0
+                } else {
+                    Vec::new()
+                }
             });
             let mut same = |what: &str, told: BTreeSet<Exchange>, expected: BTreeSet<Exchange>| {
                 compared += expected.len();

@@ -43,7 +43,7 @@ fn connections_of_zeek_count_as_the_ground_truth_does() {
         for home in homes(&rows) {
             let (packets, _) = read(&[captures.join(file)], home);
             for log in &logs {
-                let (told, summary) = read(&[log.clone()], home);
+                let (told, summary) = read(std::slice::from_ref(log), home);
                 assert_eq!(summary.bad_lines, 0, "{file}");
                 let mut same = |what: &str, told: BTreeSet<Exchange>, expected: BTreeSet<Exchange>| {
                     compared += expected.len();
