@@ -1,7 +1,8 @@
 //! Logs and flow records of other programs, from bytes to observations.
 //!
 //! Lines of the kernel are as Linux 6 prints them (net/netfilter/nf_log_syslog.c), Zeek's and
-//! Suricata's as their documentation shows them, conntrack's as conntrack-tools 1.4 prints them.
+//! Suricata's as their documentation shows them (suricata.rs has lines of its own), conntrack's as
+//! conntrack-tools 1.4 prints them.
 
 use std::fs;
 use std::path::Path;
