@@ -63,6 +63,7 @@ fn lines_that_suricata_wrote_are_read_from_both_ends() {
 }
 
 #[test]
+#[ignore = "needs suricata, which Debian 12 has among its backports alone; run it with --include-ignored"]
 fn flows_and_alerts_of_suricata_tell_what_packets_tell() {
     let Some(captures) = exchanges::captures(&["suricata"]) else { return };
     let index = fs::read_to_string(captures.join("index.tsv")).unwrap();
