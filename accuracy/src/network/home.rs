@@ -77,7 +77,7 @@ impl Device {
             busy: random.factor(plan.unevenness),
             day: people.then(|| 4.0 * random.unit() - 2.0),
             favourites: (0..12).map(|_| popular(random)).collect(),
-            drawn: plan.harvesters.iter().map(|_| random.factor(0.5)).collect(),
+            drawn: plan.harvesters.iter().map(|_| random.factor(0.9)).collect(),
         }
     }
 
