@@ -20,8 +20,8 @@ pub(super) const FAMILIES: &[Family] = &[
     }),
     Family::rank("always-fast", "an ubiquitous service leaks, a scan within seconds", |size| {
         Plan::with(size, |harvester| {
-            harvester.place = Place::Early(2.0 * MINUTE);
-            harvester.lag = Lag::About(10.0, 0.7);
+            harvester.place = Place::Early(30.0);
+            harvester.lag = Lag::About(20.0, 0.7);
         })
     }),
     Family::rank("rarely-visited", "three addresses in a hundred visit the harvester", |size| {

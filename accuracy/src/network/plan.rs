@@ -145,7 +145,7 @@ impl Scanner {
 /// Hits by chance: of addresses that were learned by ways that nobody sees here.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Background {
-    /// Share of addresses.
+    /// Share of addresses, the mean over devices; some are hit far more often than others.
     pub share: f64,
     /// Shortly after a contact with anybody, so that the busy hours have more; else at any time.
     pub follows_activity: bool,

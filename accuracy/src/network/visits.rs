@@ -10,10 +10,10 @@ use super::random::Random;
 use rand_distr::Zipf;
 
 /// Mean seconds until each of the ubiquitous services is contacted: the check for a portal, push
-/// services, telemetry, updates.
-const EARLY: [f64; 6] = [10.0, 30.0, 2.0 * MINUTE, 10.0 * MINUTE, 30.0 * MINUTE, HOUR];
+/// services, telemetry, mail, updates.
+const EARLY: [f64; 6] = [5.0, 15.0, 30.0, MINUTE, 5.0 * MINUTE, 30.0 * MINUTE];
 /// Share of addresses that contact an ubiquitous site, and a common one.
-const NEARLY_ALL: f64 = 0.97;
+const NEARLY_ALL: f64 = 0.99;
 /// Sites are visited a few at a time.
 const VISITS_IN_A_SESSION: f64 = 5.0;
 /// How long a session lasts, the mean.
