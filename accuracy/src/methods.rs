@@ -232,3 +232,6 @@ fn sorted(entries: impl Iterator<Item = Entry>) -> Vec<Entry> {
     entries.sort_by(|a, b| b.score.total_cmp(&a.score));
     entries
 }
+
+#[cfg(test)]
+mod tests;

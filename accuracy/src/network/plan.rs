@@ -189,7 +189,7 @@ impl Plan {
     pub fn base(size: Size) -> Plan {
         Plan {
             size,
-            visits: 22.0,
+            visits: 30.0,
             unevenness: 0.4,
             ubiquitous: 6,
             common: 0,

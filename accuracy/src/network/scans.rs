@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
 
-use sensor_common::Kind;
 use sensor_user::observation::Probe;
 
 use super::home::{self, Life};
@@ -109,10 +108,4 @@ impl Scans {
             self.burst(at, source, target, scanner.tool, 8 + (scanner.from * 7 % 14) as u8, random);
         }
     }
-}
-
-/// Whether a probe belongs to what can be evidence: not UDP to a port of a session, for instance.
-#[must_use]
-pub fn is_from_swarm(probe: &Probe) -> bool {
-    probe.kind == Kind::Syn && probe.port == 51_413
 }
