@@ -1,6 +1,6 @@
 //! The rival methods, on observations small enough to count by hand.
 
-use sensor_common::{Kind, Proto};
+use sensor_common::Proto;
 use sensor_user::observation::{Contact, Probe};
 
 use super::*;
@@ -36,7 +36,7 @@ fn only_contacts_before_the_first_probe_count() {
 }
 
 #[test]
-fn late_probes_answers_long_lives_and_guessable_targets_are_no_evidence() {
+fn late_probes_answers_long_lives_guessable_targets_and_path_probes_are_no_evidence() {
     let late = counts(vec![contact(0, 1, 10), probe(7 * 24 + 1, 99, 1)]);
     let answer = counts(vec![contact(0, 1, 10), probe(1, 10, 1)]);
     let stable = counts(vec![contact(0, 1, 10), probe(1, 99, 1), contact(9 * 24, 1, 10)]);
@@ -45,7 +45,10 @@ fn late_probes_answers_long_lives_and_guessable_targets_are_no_evidence() {
     let mut hit = Probe::new(Time::from_seconds(60), remote(99), low.local, Kind::Syn, 22);
     hit.target = low.local;
     let guessable = counts(vec![Observation::Contact(low), Observation::Probe(hit)]);
-    for counts in [late, answer, stable, guessable] {
+    let mut ping = Probe::new(Time::from_seconds(3_600), remote(99), local(1), Kind::Echo, 0);
+    ping.traits.hop_limit = Some(3);
+    let path = counts(vec![contact(0, 1, 10), Observation::Probe(ping)]);
+    for counts in [late, answer, stable, guessable, path] {
         assert_eq!(counts.probed(), 0);
     }
 }

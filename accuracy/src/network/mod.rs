@@ -90,6 +90,7 @@ impl Network {
                 scans.inbound(start, lives[life].address, torrent.inbound, &mut internet, random);
             }
         }
+        scans.services(&lives, &internet, random);
         scans.noise(plan, &internet, random);
 
         let end = plan.end();

@@ -11,12 +11,17 @@ use super::leaks::Told;
 use super::plan::{DAY, HOUR, Plan};
 use super::random::Random;
 use super::time;
-use super::tools::{PEER, SWEEP, tool};
+use super::tools::{PEER, PROXY_CHECK, SWEEP, tool};
 
 /// Share of targets to which a scanner comes back within days.
 const COMES_BACK: f64 = 0.3;
 /// Hosts that a scanner uses in one of its /64s.
 const HOSTS: usize = 4;
+/// The site that looks for open proxies on its visitors, from the address that they contacted; and how
+/// many of them it checks.
+const CHECKS: (usize, f64) = (6, 0.5);
+/// The content network that measures the path to its visitors, from other addresses; and to how many.
+const MEASURES: (usize, f64) = (4, 0.3);
 /// Where the sweeper is, a number that no scanner of a plan has.
 const SWEEPER: usize = 90;
 
@@ -84,6 +89,32 @@ impl Scans {
             let source = internet.new_peer();
             let (at, hops) = (start + 2.0 * HOUR * random.unit(), 8 + random.below(20) as u8);
             self.burst(at, source, target, PEER, hops, random);
+        }
+    }
+
+    /// What sites do with their visitors that is no leak: one checks for open proxies, one sends pairs of
+    /// echo requests whose hop limits ascend step by step, a traceroute by ping.
+    pub fn services(&mut self, lives: &[Life], internet: &Internet, random: &mut Random) {
+        for life in lives {
+            let first = |site: usize| {
+                let visits = life.visits.iter().filter(|visit| visit.remote == internet.site(site));
+                visits.map(|visit| visit.at).reduce(f64::min)
+            };
+            if let Some(at) = first(CHECKS.0).filter(|_| random.chance(CHECKS.1)) {
+                let at = at + 1.0 + random.exponential(2.0);
+                self.burst(at, internet.site(CHECKS.0), life.address, PROXY_CHECK, 12, random);
+            }
+            if let Some(at) = first(MEASURES.0).filter(|_| random.chance(MEASURES.1)) {
+                let tool = tool(SWEEP);
+                for step in 0..12 {
+                    let at = at + 5.0 + 0.2 * f64::from(step);
+                    let source = internet.beside_site(MEASURES.0);
+                    let mut probe = Probe::new(time(at), source, life.address, tool.kind, 0);
+                    probe.traits = tool.traits(0, random);
+                    probe.traits.hop_limit = Some(1 + step as u8 / 2);
+                    self.probes.push(probe);
+                }
+            }
         }
     }
 

@@ -131,3 +131,24 @@ fn sweeps_and_strays_hit_addresses_that_nobody_uses() {
     let low = unused.iter().filter(|address| IidClass::of(&address.octets()) == IidClass::LowByte).count();
     assert!(low >= 15 && unused.len() > low, "{low} of {}", unused.len());
 }
+
+#[test]
+fn a_service_checks_its_visitors_and_another_measures_the_path_to_its_own() {
+    let network = network(&Plan::clean(Size::MEDIUM), 11);
+    let probes: Vec<_> = network
+        .observations
+        .iter()
+        .filter_map(|observation| match observation {
+            Observation::Probe(probe) => Some(probe),
+            _ => None,
+        })
+        .collect();
+    let visited = |source: Ipv6Addr, target: Ipv6Addr| {
+        let life = network.lives.iter().find(|life| life.address == target);
+        life.is_some_and(|life| life.visits.iter().any(|visit| visit.remote == source))
+    };
+    let back = probes.iter().filter(|probe| visited(probe.source, probe.target)).count();
+    assert!(back > 20, "{back}");
+    let hops = |hop: u8| probes.iter().filter(|probe| probe.traits.hop_limit == Some(hop)).count();
+    assert!(hops(1) > 20 && (1..=6).all(|hop| hops(hop) == hops(1)) && hops(7) == 0, "{}", hops(1));
+}
