@@ -88,7 +88,7 @@ fn is_odd_window(window: u32, unlabelled: bool, hops: Option<u32>) -> bool {
             8_949, 8_961,
         ]
         .iter()
-        .any(|segment| window % segment == 0),
+        .any(|&segment| window.is_multiple_of(segment)),
         _ => true,
     }
 }
