@@ -1,97 +1,102 @@
 //! `accuracy`: the table of families and methods.
 
-use std::time::Instant;
+use std::fs;
+use std::io::{IsTerminal, Write, stderr};
+use std::path::PathBuf;
 
-use accuracy::measure::{Judged, average_precision, judge};
-use accuracy::methods::{Counts, ledger, ours};
-use accuracy::network::Network;
+use accuracy::families::{self, Family};
 use accuracy::network::size::Size;
-use anyhow::{Result, bail};
+use accuracy::rows::{Row, rows};
+use accuracy::run::{self, Seeds};
+use accuracy::summary::{Cell, Summary};
+use accuracy::table;
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 
 /// Measure on simulated homes how well those who leak are named
 #[derive(Parser)]
+#[command(name = "accuracy")]
 struct Cli {
-    /// Families, by name; all if left out
-    #[arg(long)]
+    /// Write all figures to this file, with limits
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Only this family; may be repeated. `--list` shows their names
+    #[arg(long, value_name = "NAME")]
     family: Vec<String>,
-    /// Sizes in addresses: 50, 300, 1500; all if left out
-    #[arg(long)]
+    /// Only this size, in addresses: 50, 300 or 1500; may be repeated
+    #[arg(long, value_name = "N")]
     size: Vec<usize>,
     /// Networks of each family and size
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 20)]
     seeds: u64,
-    /// The first of them
-    #[arg(long, default_value_t = 0)]
+    /// The first of them; another one gives other networks
+    #[arg(long, value_name = "N", default_value_t = 0)]
     first_seed: u64,
+    /// Networks that are worked on at the same time
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    jobs: usize,
+    /// List the families and end
+    #[arg(long)]
+    list: bool,
 }
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
-    println!(
-        "{:<24} {:>5} {:<14} {:>6} {:>6} {:>6} {:>7} {:>8}",
-        "family", "size", "method", "AP", "named", "wrong", "strong", "ms/run"
-    );
-    for family in accuracy::families::all() {
-        if !cli.family.is_empty() && !cli.family.iter().any(|name| name == family.name) {
-            continue;
-        }
-        for size in Size::ALL.into_iter().filter(|s| cli.size.is_empty() || cli.size.contains(&s.addresses())) {
-            let mut sums = [(0.0, 0usize, 0usize, 0usize, 0usize, 0.0); 3];
-            let (mut leaked, mut probed, mut contacts, mut generation) = (0, 0, 0, 0.0);
-            for seed in cli.first_seed..cli.first_seed + cli.seeds {
-                let start = Instant::now();
-                let network = Network::new(&(family.plan)(size), family.name, seed)?;
-                generation += start.elapsed().as_secs_f64();
-                let wanted = network.truth.identifiable();
-                leaked += network.truth.harvesters.iter().map(|h| h.leaked).sum::<usize>();
-                contacts += network.observations.len();
-                let counts = Counts::new(&network.observations);
-                probed += counts.probed();
-                for (method, sum) in sums.iter_mut().enumerate() {
-                    let start = Instant::now();
-                    let entries = match method {
-                        0 => ours(&ledger(&network.observations)),
-                        1 => counts.fisher(),
-                        _ => counts.distinct_count(),
-                    };
-                    sum.5 += start.elapsed().as_secs_f64();
-                    let judged = judge(&entries, &network.truth);
-                    if let Some(precision) = average_precision(&entries, &judged, &wanted) {
-                        sum.0 += precision;
-                        sum.1 += 1;
-                    }
-                    for (entry, judged) in entries.iter().zip(&judged).filter(|(entry, _)| entry.named) {
-                        sum.2 += 1;
-                        sum.3 += usize::from(*judged == Judged::Wrong);
-                        sum.4 += usize::from(entry.strong && *judged == Judged::Wrong);
-                    }
-                }
-            }
-            let n = cli.seeds as f64;
-            for (method, sum) in ["ours", "fisher", "distinct-count"].iter().zip(sums) {
-                let precision = if sum.1 > 0 { format!("{:.3}", sum.0 / sum.1 as f64) } else { "-".to_owned() };
-                println!(
-                    "{:<24} {:>5} {method:<14} {precision:>6} {:>6} {:>6} {:>7} {:>8.1}",
-                    family.name,
-                    size.addresses(),
-                    sum.2,
-                    sum.3,
-                    sum.4,
-                    1e3 * sum.5 / n
-                );
-            }
-            println!(
-                "    {:.1} leaks, {:.1} probed, {:.0} observations a run, made in {:.1} ms",
-                leaked as f64 / n,
-                probed as f64 / n,
-                contacts as f64 / n,
-                1e3 * generation / n
-            );
+    if cli.list {
+        families::all().iter().for_each(|family| println!("{:<25}{}", family.name, family.about));
+        return Ok(());
+    }
+    let (families, sizes) = (chosen(&cli.family)?, sizes(&cli.size)?);
+    let seeds = Seeds { first: cli.first_seed, count: cli.seeds, jobs: cli.jobs };
+    let mut cells: Vec<Cell> = Vec::new();
+    let mut all: Vec<Row> = Vec::new();
+    println!("{}", table::head());
+    for family in families {
+        for &size in &sizes {
+            let name = format!("{} at {}", family.name, size.addresses());
+            let scores = run::all(&family, size, seeds, &|done| progress(&name, done, seeds.count))?;
+            progress("", 0, 0);
+            let rows = rows(family.name, size.addresses(), &scores);
+            println!("{}", table::part(&rows));
+            all.extend(rows);
+            cells.push(Cell { family, size, scores });
         }
     }
-    if let Some(name) = cli.family.iter().find(|name| accuracy::families::named(name).is_none()) {
-        bail!("no family {name}");
+    let summary = Summary::new(&cells);
+    println!("\n{}", summary.lines.join("\n"));
+    all.extend(summary.rows);
+    if let Some(path) = &cli.json {
+        let text = serde_json::to_string_pretty(&all)? + "\n";
+        fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
     }
     Ok(())
+}
+
+fn chosen(names: &[String]) -> Result<Vec<Family>> {
+    if names.is_empty() {
+        return Ok(families::all());
+    }
+    names.iter().map(|name| families::named(name).with_context(|| format!("no family {name}; see --list"))).collect()
+}
+
+fn sizes(addresses: &[usize]) -> Result<Vec<Size>> {
+    if addresses.is_empty() {
+        return Ok(Size::ALL.to_vec());
+    }
+    let size = |&n: &usize| match Size::of(n) {
+        Some(size) => Ok(size),
+        None => bail!("no size {n}: 50, 300 or 1500"),
+    };
+    addresses.iter().map(size).collect()
+}
+
+/// On a terminal, one line that is overwritten; `name` empty: it is cleared.
+fn progress(name: &str, done: u64, of: u64) {
+    let mut err = stderr();
+    if err.is_terminal() {
+        let line = if name.is_empty() { String::new() } else { format!("{name}: {done} of {of}") };
+        // A line of progress that can't be written is not worth an end.
+        _ = write!(err, "\r{line}\x1b[K");
+        _ = err.flush();
+    }
 }

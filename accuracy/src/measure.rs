@@ -76,3 +76,15 @@ pub fn recall_at_true_number(entries: &[Entry], judged: &[Judged], wanted: &[usi
     }
     (!wanted.is_empty()).then(|| found / wanted.len() as f64)
 }
+
+/// Mean square of the stated probability minus the truth, over entries that state one. Entries that
+/// name a harvester which could not be found count as true: it leaked.
+#[must_use]
+pub fn brier(entries: &[Entry], judged: &[Judged]) -> Option<f64> {
+    let stated = entries.iter().zip(judged).filter_map(|(entry, judged)| {
+        let truth = f64::from(u8::from(*judged != Judged::Wrong));
+        entry.probability.map(|probability| (probability - truth).powi(2))
+    });
+    let (sum, n) = stated.fold((0.0, 0.0), |(sum, n), square| (sum + square, n + 1.0));
+    (n > 0.0).then(|| sum / n)
+}

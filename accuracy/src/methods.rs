@@ -15,11 +15,12 @@ use std::net::Ipv6Addr;
 
 use sensor_common::IidClass;
 use sensor_user::attribution::Verdict;
-use sensor_user::attribution::tail::fisher;
 use sensor_user::ledger::{Ledger, Settings};
 use sensor_user::observation::Observation;
 use sensor_user::report::{Options, Report, report};
 use sensor_user::time::{Span, Time};
+
+use crate::statistics::fisher;
 
 /// The methods, in the order of tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,12 +100,23 @@ pub fn ledger(observations: &[Observation]) -> Ledger {
     ledger
 }
 
+/// What one method says of observations in the order of time.
+#[must_use]
+pub fn rank(method: Method, observations: &[Observation]) -> Vec<Entry> {
+    match method {
+        Method::Ours => ours(&ledger(observations)),
+        Method::Fisher => Counts::new(observations).fisher(),
+        Method::DistinctCount => Counts::new(observations).distinct_count(),
+    }
+}
+
 /// For each remote how many addresses contacted it and were probed (then), or were not probed.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     remotes: BTreeMap<Ipv6Addr, (u64, u64)>,
     probed: u64,
     spared: u64,
+    firsts: Vec<Time>,
 }
 
 impl Counts {
@@ -141,6 +153,7 @@ impl Counts {
             match seen.probed_at {
                 Some(at) => {
                     counts.probed += 1;
+                    counts.firsts.push(at);
                     for (remote, _) in seen.firsts.into_iter().filter(|&(_, first)| first < at) {
                         counts.remotes.entry(remote).or_default().0 += 1;
                     }
@@ -153,7 +166,14 @@ impl Counts {
                 }
             }
         }
+        counts.firsts.sort_unstable();
         counts
+    }
+
+    /// When addresses were probed for the first time, in order.
+    #[must_use]
+    pub fn first_probes(&self) -> &[Time] {
+        &self.firsts
     }
 
     /// Addresses that were probed.

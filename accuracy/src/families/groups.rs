@@ -28,7 +28,7 @@ pub(super) const FAMILIES: &[Family] = &[
     // A quarter of the visits is of the site that leaks; the address is all that can be seen.
     Family::rank("cdn-front", "one address before many sites, of which one leaks", |size| {
         Plan::with(size, |harvester| {
-            harvester.place = Place::Site(0.5);
+            harvester.place = Place::Site(0.4);
             harvester.leak = Leak::Each(0.2);
         })
     }),

@@ -6,7 +6,8 @@ use crate::network::plan::{DAY, HOUR, Lag, MINUTE, Plan};
 pub(super) const FAMILIES: &[Family] = &[
     Family::rank("lag-seconds", "a scan five seconds later", |size| {
         Plan::with(size, |harvester| harvester.lag = Lag::About(5.0, 0.6))
-    }),
+    })
+    .replayed(),
     Family::rank("lag-hours", "a scan four hours later", |size| {
         Plan::with(size, |harvester| harvester.lag = Lag::About(4.0 * HOUR, 0.8))
     }),

@@ -5,10 +5,10 @@ use crate::network::plan::{HOUR, Harvester, Lag, MINUTE, Place, Plan, Scanner};
 use crate::network::size::Size;
 
 /// Shares of addresses that visit each of five harvesters.
-const SHARES: [f64; 5] = [0.25, 0.2, 0.15, 0.12, 0.1];
+const SHARES: [f64; 5] = [0.2, 0.15, 0.12, 0.1, 0.08];
 
 pub(super) const FAMILIES: &[Family] = &[
-    Family::rank("one", "one harvester, a scan within minutes", Plan::base),
+    Family::rank("one", "one harvester, a scan within minutes", Plan::base).replayed(),
     Family::rank("five-own-scanners", "five harvesters, each with a scanner of its own", |size| {
         five(size, |number| number)
     }),
@@ -20,8 +20,8 @@ pub(super) const FAMILIES: &[Family] = &[
     }),
     Family::rank("always-fast", "an ubiquitous service leaks, a scan within seconds", |size| {
         Plan::with(size, |harvester| {
-            harvester.place = Place::Early(2.0 * MINUTE);
-            harvester.lag = Lag::About(10.0, 0.7);
+            harvester.place = Place::Early(30.0);
+            harvester.lag = Lag::About(20.0, 0.7);
         })
     }),
     Family::rank("rarely-visited", "three addresses in a hundred visit the harvester", |size| {

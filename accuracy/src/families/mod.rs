@@ -51,25 +51,31 @@ pub struct Family {
     pub class: Class,
     /// A network in which nobody leaks and nobody frames.
     pub clean: bool,
+    /// One harvester and a fast lag: it is measured after how many probed addresses it is first.
+    pub replayed: bool,
     /// What is simulated.
     pub plan: fn(Size) -> Plan,
 }
 
 impl Family {
     const fn rank(name: &'static str, about: &'static str, plan: fn(Size) -> Plan) -> Family {
-        Family { name, about, expect: Expect::Rank, class: Class::Hours, clean: false, plan }
+        Family { name, about, expect: Expect::Rank, class: Class::Hours, clean: false, replayed: false, plan }
     }
 
     const fn hard(self) -> Family {
         Family { class: Class::Hard, ..self }
     }
 
+    const fn replayed(self) -> Family {
+        Family { replayed: true, ..self }
+    }
+
     const fn without(name: &'static str, about: &'static str, expect: Expect, plan: fn(Size) -> Plan) -> Family {
-        Family { name, about, expect, class: Class::None, clean: false, plan }
+        Family { name, about, expect, class: Class::None, clean: false, replayed: false, plan }
     }
 
     const fn clean(name: &'static str, about: &'static str, plan: fn(Size) -> Plan) -> Family {
-        Family { name, about, expect: Expect::Nobody, class: Class::None, clean: true, plan }
+        Family { name, about, expect: Expect::Nobody, class: Class::None, clean: true, replayed: false, plan }
     }
 }
 

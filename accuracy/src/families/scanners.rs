@@ -10,7 +10,7 @@ pub(super) const FAMILIES: &[Family] = &[
         plan
     }),
     Family::rank("two-scanners-one-print", "two harvesters, their scanners use the same tool", |size| {
-        let second = Harvester { place: Place::Site(0.12), scanner: 1, ..Harvester::BASE };
+        let second = Harvester { place: Place::Site(0.08), scanner: 1, ..Harvester::BASE };
         let mut plan = Plan::base(size);
         plan.harvesters.push(second);
         plan.scanners[1] = Scanner { from: 1, ..Scanner::plain(0) };
@@ -22,7 +22,7 @@ pub(super) const FAMILIES: &[Family] = &[
         plan
     }),
     Family::rank("scanner-falls-silent", "the scanner probes one address a day in each /64 of ours", |size| {
-        let mut plan = Plan::with(size, |harvester| harvester.place = Place::Site(0.3));
+        let mut plan = Plan::with(size, |harvester| harvester.place = Place::Site(0.2));
         plan.scanners[0].once_a_day = true;
         plan
     }),

@@ -54,6 +54,8 @@ pub struct Device {
     pub day: Option<f64>,
     /// Sites that it visits every day, as their ranks.
     pub favourites: Vec<usize>,
+    /// How much more than others it is hit by chance: what told of it is on some devices and not on others.
+    pub exposed: f64,
     /// How much more than others it is drawn to each harvester.
     pub drawn: Vec<f64>,
 }
@@ -77,7 +79,8 @@ impl Device {
             busy: random.factor(plan.unevenness),
             day: people.then(|| 4.0 * random.unit() - 2.0),
             favourites: (0..12).map(|_| popular(random)).collect(),
-            drawn: plan.harvesters.iter().map(|_| random.factor(0.5)).collect(),
+            exposed: random.factor(0.7),
+            drawn: plan.harvesters.iter().map(|_| random.factor(0.9)).collect(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Who learns of which address, and when that leads to a scan: harvesters, chance, rivals.
 
-use super::home::Life;
+use super::home::{Device, Life};
 use super::internet::Internet;
 use super::plan::{DAY, HOUR, Lag, Leak, MINUTE, Plan, Rival};
 use super::random::Random;
@@ -79,7 +79,7 @@ pub fn harvested(plan: &Plan, number: usize, life: usize, contacts: &[f64], rand
 }
 
 /// Hits by chance.
-pub fn background(plan: &Plan, lives: &[Life], random: &mut Random) -> Vec<Told> {
+pub fn background(plan: &Plan, devices: &[Device], lives: &[Life], random: &mut Random) -> Vec<Told> {
     let fed: Vec<usize> = plan.harvesters.iter().map(|harvester| harvester.scanner).collect();
     let others: Vec<usize> = (0..plan.scanners.len()).filter(|scanner| !fed.contains(scanner)).collect();
     let background = &plan.background;
@@ -94,7 +94,8 @@ pub fn background(plan: &Plan, lives: &[Life], random: &mut Random) -> Vec<Told>
             continue;
         }
         let weight = if background.by_activity { life.visits.len() as f64 / mean } else { 1.0 };
-        let share = if life.temporary { background.share * weight } else { STABLE_KNOWN };
+        let share =
+            if life.temporary { background.share * devices[life.device].exposed * weight } else { STABLE_KNOWN };
         let in_burst = background.burst.is_none_or(|(from, to)| (from * whole..to * whole).contains(&life.from));
         if !in_burst || !random.chance(share) {
             continue;

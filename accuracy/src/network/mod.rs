@@ -76,7 +76,7 @@ impl Network {
                 told.extend(leaks::harvested(plan, harvester, number, &contacts, random));
             }
         }
-        told.extend(leaks::background(plan, &lives, random));
+        told.extend(leaks::background(plan, &devices, &lives, random));
         if let Some(rival) = plan.rival {
             told.extend(leaks::rival(rival, plan, &lives, &internet, random));
         }

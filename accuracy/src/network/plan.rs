@@ -71,7 +71,8 @@ pub struct Harvester {
 /// How a harvester is contacted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Place {
-    /// A site that this share of addresses visits, some devices more often than others.
+    /// A site that this share of addresses visits, some devices far more often than others; half of
+    /// the visits come from another, popular site.
     Site(f64),
     /// By nearly every address early in its life, on average after so many seconds.
     Early(f64),
@@ -144,7 +145,7 @@ impl Scanner {
 /// Hits by chance: of addresses that were learned by ways that nobody sees here.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Background {
-    /// Share of addresses.
+    /// Share of addresses, the mean over devices; some are hit far more often than others.
     pub share: f64,
     /// Shortly after a contact with anybody, so that the busy hours have more; else at any time.
     pub follows_activity: bool,
@@ -181,8 +182,9 @@ pub enum Rival {
 }
 
 impl Plan {
-    /// An ordinary home: one harvester that a fifth of the addresses visits, which passes on seven of
-    /// ten; the scanner comes within minutes. One address in twenty is hit by chance.
+    /// An ordinary home: one harvester that an eighth of the addresses visits, some devices often and
+    /// others hardly ever, which passes on six of ten; the scanner comes within minutes. One address in
+    /// twenty is hit by chance.
     #[must_use]
     pub fn base(size: Size) -> Plan {
         Plan {
@@ -223,11 +225,11 @@ impl Plan {
 impl Harvester {
     /// See [`Plan::base`].
     pub const BASE: Harvester = Harvester {
-        place: Place::Site(0.2),
+        place: Place::Site(0.12),
         addresses: Addresses::One,
         companions: 0,
         companions_elsewhere: 0.0,
-        leak: Leak::First(0.7),
+        leak: Leak::First(0.6),
         lag: Lag::About(5.0 * MINUTE, 1.0),
         scanner: 0,
     };

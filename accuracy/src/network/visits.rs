@@ -10,16 +10,21 @@ use super::random::Random;
 use rand_distr::Zipf;
 
 /// Mean seconds until each of the ubiquitous services is contacted: the check for a portal, push
-/// services, telemetry, updates.
-const EARLY: [f64; 6] = [10.0, 30.0, 2.0 * MINUTE, 10.0 * MINUTE, 30.0 * MINUTE, HOUR];
+/// services, telemetry, mail, updates.
+const EARLY: [f64; 6] = [5.0, 15.0, 30.0, MINUTE, 5.0 * MINUTE, 30.0 * MINUTE];
 /// Share of addresses that contact an ubiquitous site, and a common one.
-const NEARLY_ALL: f64 = 0.97;
+const NEARLY_ALL: f64 = 0.99;
 /// Sites are visited a few at a time.
 const VISITS_IN_A_SESSION: f64 = 5.0;
 /// How long a session lasts, the mean.
 const SESSION: f64 = 8.0 * MINUTE;
 /// Share of visits that are repeated later in the day.
 const REPEATED: f64 = 0.25;
+/// Share of visits that lead on to a site that is often visited next.
+const LEADS_ON: f64 = 0.15;
+/// Share of visits of a harvester's site that come from a popular one, and the first such rank.
+const REFERRED: f64 = 0.5;
+const REFERRER: usize = 10;
 /// Days for which a site is in fashion.
 const ERA: f64 = 4.0 * DAY;
 /// Peers of the swarm that are met again and again.
@@ -163,29 +168,38 @@ impl<'a> Day<'a> {
                 self.habits.popular(self.random)
             };
             let at = self.in_session();
-            // Sites come and go at different times.
-            let era = if self.plan.fashion {
-                (at / ERA + rank as f64 * 0.37) as usize - (rank as f64 * 0.37) as usize
-            } else {
-                0
-            };
-            let remote = self.internet.site(rank + era * self.plan.size.sites);
-            self.tcp(at, remote);
-            if self.random.chance(REPEATED) {
-                let again = self.in_session();
-                self.tcp(again, remote);
+            self.site(rank, at);
+            if self.random.chance(LEADS_ON) {
+                let at = at + self.random.exponential(MINUTE);
+                // Neighbours in rank lead to each other.
+                self.site(rank ^ 1, at);
             }
-            if self.random.chance(0.5) {
-                let third = self.random.draw(&self.habits.third_parties) as usize - 1;
-                let at = at + 0.2 + 2.0 * self.random.unit();
-                self.tcp(at, self.internet.third_party(third));
-            }
-            for (number, harvester) in self.plan.harvesters.iter().enumerate() {
-                for companion in 0..harvester.companions {
-                    if self.random.chance(harvester.companions_elsewhere) {
-                        let at = at + 0.2 + 2.0 * self.random.unit();
-                        self.tcp(at, self.internet.companion(number, companion));
-                    }
+        }
+    }
+
+    fn site(&mut self, rank: usize, at: f64) {
+        // Sites come and go at different times.
+        let era = if self.plan.fashion {
+            (at / ERA + rank as f64 * 0.37) as usize - (rank as f64 * 0.37) as usize
+        } else {
+            0
+        };
+        let remote = self.internet.site(rank + era * self.plan.size.sites);
+        self.tcp(at, remote);
+        if self.random.chance(REPEATED) {
+            let again = self.in_session();
+            self.tcp(again, remote);
+        }
+        if self.random.chance(0.5) {
+            let third = self.random.draw(&self.habits.third_parties) as usize - 1;
+            let at = at + 0.2 + 2.0 * self.random.unit();
+            self.tcp(at, self.internet.third_party(third));
+        }
+        for (number, harvester) in self.plan.harvesters.iter().enumerate() {
+            for companion in 0..harvester.companions {
+                if self.random.chance(harvester.companions_elsewhere) {
+                    let at = at + 0.2 + 2.0 * self.random.unit();
+                    self.tcp(at, self.internet.companion(number, companion));
                 }
             }
         }
@@ -232,6 +246,10 @@ impl<'a> Day<'a> {
             };
             for _ in 0..=self.random.poisson(again) {
                 let at = self.in_session();
+                if self.random.chance(REFERRED) {
+                    let before = at - self.random.exponential(MINUTE);
+                    self.site(REFERRER + number, before);
+                }
                 self.harvester(number, at, 0, Proto::Tcp, 443);
             }
         }
