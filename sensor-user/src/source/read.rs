@@ -123,7 +123,7 @@ pub fn read(
 pub fn read_into(inputs: &[Input], options: &Options, sink: &mut dyn Sink) -> Result<Summary, Error> {
     let mut summary = Summary { home: options.home.clone(), ..Summary::default() };
     if summary.home.is_empty() {
-        summary.home.extend(find_home(inputs, options)?);
+        summary.home.extend(find_home(inputs, options, &mut |fault| sink.tell(fault))?);
         summary.home_is_inferred = !summary.home.is_empty();
     }
     let mut rules = Rules::new(summary.home.clone());
@@ -269,17 +269,25 @@ fn magic(path: &std::path::Path) -> [u8; 2] {
 }
 
 /// Finds out what is home in all `inputs` but JSON Lines; `None` if there are none.
-fn find_home(inputs: &[Input], options: &Options) -> Result<Option<Ipv6Net>, Error> {
+///
+/// # Errors
+/// It can't be told; where an input ended too soon, `tell` has got that before.
+fn find_home(inputs: &[Input], options: &Options, tell_cut: &mut dyn FnMut(Fault)) -> Result<Option<Ipv6Net>, Error> {
     let mut finder = HomeFinder::default();
     let mut captures = Vec::new();
+    let mut cut = Vec::new();
     for input in inputs.iter().filter(|input| input.is_rereadable()) {
         let content = input.open()?;
         if content.format == Format::Text(Dialect::JsonLines) {
             continue;
         }
         let name = input.to_string();
-        // Faults are told when the file is read again.
-        let mut tell = |_| {};
+        // Faults are told when the file is read again, if it is.
+        let mut tell = |fault| {
+            if matches!(fault, Fault::Stopped { .. }) {
+                cut.push(fault);
+            }
+        };
         if matches!(content.format, Format::Text(_) | Format::Nfcapd) {
             let mut item = |item: Item, _| {
                 if let Some(header) = header(&item) {
@@ -299,20 +307,29 @@ fn find_home(inputs: &[Input], options: &Options) -> Result<Option<Ipv6Net>, Err
             }
             continue;
         }
+        let mut is_empty = true;
         each_packet(&name, content, &mut tell, &mut |_, traced| {
+            is_empty = false;
             if let Ok(header) = &traced.parsed {
                 finder.packet(header);
             }
             !finder.is_full()
         })?;
-        captures.push(name);
+        // Nor does a capture without a frame.
+        if !is_empty {
+            captures.push(name);
+        }
     }
     let name = match &captures[..] {
         [] => return Ok(None),
         [name] => name.clone(),
         [first, rest @ ..] => format!("{first} and {} more", rest.len()),
     };
-    finder.find().map(Some).map_err(|reason| Error::HomeUnclear { name, reason })
+    finder.find().map(Some).map_err(|reason| {
+        // It may be why.
+        cut.into_iter().for_each(tell_cut);
+        Error::HomeUnclear { name, reason }
+    })
 }
 
 /// Who speaks to whom.
