@@ -4,6 +4,7 @@
 //! # Layout
 //! - [`dial`]: connections from an address and a port of choice
 //! - [`programs`]: the binaries under test and the tools, found and run
+//! - [`daemon`]: a program that runs beside a test and ends with it
 //! - [`namespace`]: a network namespace that goes with its guard
 //! - [`world`]: a home, its router and an internet
 //! - [`sensor`]: `tattler run`, and what it is asked
@@ -11,6 +12,7 @@
 //! - [`traffic`]: clients, servers and raw frames
 //! - [`watcher`]: the programs and a ledger, on a clock that can be moved on
 
+pub mod daemon;
 pub mod dial;
 pub mod namespace;
 pub mod programs;

@@ -40,6 +40,8 @@ const PROGRAMS: &[Program] = &[
     service("chronyd", "chrony", "is the NTP pool, and its clients"),
     service("chronyc", "chrony", "tells the harvester who asked"),
     service("promtool", "prometheus", "checks the metrics"),
+    program("wireguard-go", "wireguard-go", Group::Lab, "is a road warrior, without a kernel module"),
+    program("wg", "wireguard-tools", Group::Lab, "sets it up"),
     program("tshark", "tshark", Group::Lab, "takes captures apart, to compare"),
     service("nfpcapd", "nfdump", "makes flow records of captures"),
     service("nfdump", "nfdump", "counts them"),
