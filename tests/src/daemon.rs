@@ -34,10 +34,13 @@ impl Daemon {
         Daemon { child, log: log.to_owned() }
     }
 
-    /// What it said so far.
+    /// What it said so far; of a line that it wrote over and over, the last.
     #[must_use]
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+        let said = fs::read(&self.log).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        let lines = said.lines().map(|line| line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default());
+        lines.map(|line| format!("{}\n", line.trim_end())).collect()
     }
 
     /// Fails with what it said if it has ended by itself.

@@ -42,6 +42,8 @@ const PROGRAMS: &[Program] = &[
     service("promtool", "prometheus", "checks the metrics"),
     program("wireguard-go", "wireguard-go", Group::Lab, "is a road warrior, without a kernel module"),
     program("wg", "wireguard-tools", Group::Lab, "sets it up"),
+    program("transmission-cli", "transmission-cli", Group::Lab, "is a peer of a torrent"),
+    program("transmission-create", "transmission-cli", Group::Lab, "makes the torrent"),
     program("tshark", "tshark", Group::Lab, "takes captures apart, to compare"),
     service("nfpcapd", "nfdump", "makes flow records of captures"),
     service("nfdump", "nfdump", "counts them"),
