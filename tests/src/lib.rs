@@ -4,18 +4,22 @@
 //! # Layout
 //! - [`dial`]: connections from an address and a port of choice
 //! - [`programs`]: the binaries under test and the tools, found and run
+//! - [`daemon`]: a program that runs beside a test and ends with it
 //! - [`namespace`]: a network namespace that goes with its guard
 //! - [`world`]: a home, its router and an internet
 //! - [`sensor`]: `tattler run`, and what it is asked
 //! - [`stored`]: what the sensor left in its database
+//! - [`tracker`]: a tracker of torrents
 //! - [`traffic`]: clients, servers and raw frames
 //! - [`watcher`]: the programs and a ledger, on a clock that can be moved on
 
+pub mod daemon;
 pub mod dial;
 pub mod namespace;
 pub mod programs;
 pub mod sensor;
 pub mod stored;
+pub mod tracker;
 pub mod traffic;
 pub mod watcher;
 pub mod world;
@@ -28,13 +32,22 @@ use std::time::{Duration, Instant};
 /// # Panics
 /// When there is none within ten seconds.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(10);
+pub fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    within(10, what, ask)
+}
+
+/// The same, for what takes its time.
+///
+/// # Panics
+/// When there is none within these seconds.
+#[track_caller]
+pub fn within<T>(seconds: u64, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
+        assert!(Instant::now() < deadline, "not within {seconds} seconds: {what}");
         sleep(Duration::from_millis(20));
     }
 }

@@ -55,6 +55,16 @@ impl Namespace {
         self.inside(|| fs::write(&path, value)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
+    /// The hardware address of a device.
+    #[must_use]
+    pub fn mac(&self, device: &str) -> [u8; 6] {
+        let shown: serde_json::Value =
+            serde_json::from_str(&self.ip(&format!("-j link show dev {device}"))).expect("JSON");
+        let text = shown[0]["address"].as_str().expect("an address");
+        let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16).expect("a byte"));
+        bytes.collect::<Vec<_>>().try_into().expect("six bytes")
+    }
+
     /// A veth between `name` here and `peer_name` in `peer`, both up.
     pub fn link(&self, name: &str, peer: &Namespace, peer_name: &str) {
         self.ip(&format!("link add {name} type veth peer name {peer_name} netns {}", peer.name));

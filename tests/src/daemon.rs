@@ -1,0 +1,68 @@
+//! A program that runs beside a test and ends with it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
+
+use crate::namespace::Namespace;
+
+/// What a program has to clean up after itself before it is killed.
+const STOPS_WITHIN: Duration = Duration::from_secs(2);
+
+/// A child of the test. Dropping it ends it; if the test failed, what it said is shown.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Daemon {
+    /// Starts a program inside, which must stay in the foreground. What it says goes to a file.
+    #[track_caller]
+    #[must_use]
+    pub fn start(namespace: &Namespace, program: &Command, log: &Path) -> Daemon {
+        let out = fs::File::create(log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
+        let both = out.try_clone().expect("a second handle of a file");
+        let mut command = namespace.command(program);
+        for (name, value) in program.get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        let child = command.stdin(Stdio::null()).stdout(out).stderr(both).spawn();
+        let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Daemon { child, log: log.to_owned() }
+    }
+
+    /// What it said so far; of a line that it wrote over and over, the last.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let said = fs::read(&self.log).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        let lines = said.lines().map(|line| line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default());
+        lines.map(|line| format!("{}\n", line.trim_end())).collect()
+    }
+
+    /// Fails with what it said if it has ended by itself.
+    #[track_caller]
+    pub fn must_run(&mut self) {
+        let ended = self.child.try_wait().expect("wait for a child");
+        assert!(ended.is_none(), "it ended, {}: {}", ended.unwrap_or_default(), self.log());
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // SAFETY: kill touches no memory; the child is not reaped yet, so its number is still its.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+        let deadline = Instant::now() + STOPS_WITHIN;
+        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            sleep(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("{} said:\n{}", self.log.display(), self.log());
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A tracker of torrents over HTTP: it tells every peer of the others.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{IpAddr, Ipv6Addr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle, sleep};
+use std::time::Duration;
+
+use crate::namespace::Namespace;
+use crate::traffic::listen;
+
+/// A peer's address and port.
+pub type Peer = (Ipv6Addr, u16);
+
+#[derive(Debug, Default)]
+struct State {
+    peers: Mutex<Vec<Peer>>,
+    closed: AtomicBool,
+    stop: AtomicBool,
+}
+
+/// A tracker. It knows one torrent, whichever it is asked for.
+#[derive(Debug)]
+pub struct Tracker {
+    state: Arc<State>,
+    serving: Option<JoinHandle<()>>,
+}
+
+impl Tracker {
+    /// Serves announcements until it is dropped.
+    #[must_use]
+    pub fn serve(namespace: &Namespace, address: Ipv6Addr, port: u16) -> Tracker {
+        let listener = listen(namespace, address, port);
+        listener.set_nonblocking(true).expect("a listener that does not wait");
+        let state = Arc::new(State::default());
+        let shared = state.clone();
+        let serving = thread::spawn(move || serve(&listener, &shared));
+        Tracker { state, serving: Some(serving) }
+    }
+
+    /// Who announced itself and did not take its leave.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Peer> {
+        self.state.peers.lock().unwrap().clone()
+    }
+
+    /// From now on nobody new is named, so that who comes meets only those who are here.
+    pub fn close_list(&self) {
+        self.state.closed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Tracker {
+    fn drop(&mut self) {
+        self.state.stop.store(true, Ordering::Relaxed);
+        let _ = self.serving.take().map(JoinHandle::join);
+    }
+}
+
+fn serve(listener: &TcpListener, state: &State) {
+    while !state.stop.load(Ordering::Relaxed) {
+        match listener.accept() {
+            // Who goes away in the middle of a question needs no answer.
+            Ok((stream, _)) => drop(answer(stream, state)),
+            Err(_) => sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// Answers one announcement: BEP 3, and BEP 7 for IPv6. A scrape (BEP 48) gets an empty one.
+fn answer(mut stream: TcpStream, state: &State) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    // To its end: a connection that is closed with something unread loses the answer.
+    let lines = BufReader::new(&stream).lines().take_while(|line| line.as_ref().is_ok_and(|line| !line.is_empty()));
+    let request = lines.collect::<io::Result<Vec<_>>>()?.into_iter().next().unwrap_or_default();
+    let parameter = |name: &str| {
+        let query = request.split([' ', '?']).nth(2).unwrap_or_default();
+        query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
+    };
+    let IpAddr::V6(address) = stream.peer_addr()?.ip() else { return Ok(()) };
+    let Some(port) = parameter("port").and_then(|port| port.parse().ok()) else {
+        return reply(&mut stream, b"d5:filesdee");
+    };
+    let mut known = state.peers.lock().unwrap();
+    let was_known = known.contains(&(address, port));
+    known.retain(|peer| *peer != (address, port));
+    let others: Vec<u8> =
+        known.iter().flat_map(|(address, port)| [&address.octets()[..], &port.to_be_bytes()].concat()).collect();
+    let is_welcome = was_known || !state.closed.load(Ordering::Relaxed);
+    if is_welcome && parameter("event").as_deref() != Some("stopped") {
+        known.push((address, port));
+    }
+    let head = format!("d8:intervali1800e5:peers0:6:peers6{}:", others.len());
+    reply(&mut stream, &[head.as_bytes(), &others, b"e"].concat())
+}
+
+fn reply(stream: &mut TcpStream, body: &[u8]) -> io::Result<()> {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    stream.write_all(&[head.as_bytes(), body].concat())
+}
