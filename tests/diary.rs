@@ -56,11 +56,11 @@ fn a_running_sensor_forgets_on_disk_and_in_the_window_and_goes_on() {
     assert!(ask(&["ack", "--list", "--socket"], &socket).unwrap().contains("for good"));
 
     let said = ask(&["forget", &SCANNER.to_string(), "--socket"], &socket).unwrap();
-    assert!(said.starts_with("forgotten: 0 contacts, 1 probes, 1 answers"), "{said}");
+    assert!(said.starts_with("forgotten: 0 contacts, 1 probe, 1 answer,"), "{said}");
     assert!(!holds(state.path(), SCANNER) && holds(state.path(), SITE));
     assert_eq!((&sensor.status()["probes"], &sensor.status()["contacts"]), (&0.into(), &1.into()));
     let said = ask(&["forget", &SITE.to_string(), "--socket"], &socket).unwrap();
-    assert_eq!(said, "forgotten: 1 contacts, 0 probes, 0 answers, 1 acknowledgements\n");
+    assert_eq!(said, "forgotten: 1 contact, 0 probes, 0 answers, 1 acknowledgement\n");
     assert!(!holds(state.path(), SITE));
     assert_eq!(ask(&["ack", "--list", "--socket"], &socket).unwrap(), "Nothing is acknowledged.\n");
 

@@ -192,6 +192,7 @@ fn assert_generic(sensor: &Sensor<'_>, device: &str) {
     let page = sensor.metrics();
     assert!(page.lines().any(|l| l == line), "no line {line} in\n{page}");
     assert!(sensor.log().contains("generic"), "{}", sensor.log());
+    assert!(!sensor.log().contains("os error"), "{}", sensor.log());
 }
 
 #[test]

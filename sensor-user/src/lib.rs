@@ -6,7 +6,7 @@
 //! - [`ledger`]: the index of the window, without I/O and without a clock
 //! - [`campaign`], [`attribution`]: pure functions of the ledger
 //! - [`report`]: what they found, as the JSON contract and as tables
-//! - [`filter`], [`names`], [`when`]: what people write: filters, names, times
+//! - [`filter`], [`names`], [`remote`], [`when`]: what people write: filters, names, remotes, times
 //! - [`cli`]: a file for each command
 //! - [`config`]: what can be configured, and what is wrong with a file
 //!
@@ -45,6 +45,7 @@ pub mod observation;
 #[cfg(feature = "live")]
 pub mod query;
 mod reason;
+pub mod remote;
 pub mod report;
 #[cfg(feature = "live")]
 pub mod socket;

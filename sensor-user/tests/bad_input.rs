@@ -75,6 +75,8 @@ fn files_that_can_not_be_read_are_named_with_the_way_out() {
     unknown[20] = 105;
     files.write("wifi.pcap", unknown);
     files.write("nothing.pcap", capture(0));
+    files.write("letter", "dear reader\n");
+    files.write("kern.log", "Sep  1 01:41:54 router kernel: drop: IN=wan0 OUT= SRC=2a0d:5600::29 DST=2001:db8::1\n");
     for command in ["packets", "analyze"] {
         for (file, line) in [
             ("missing", "cannot read missing: no such file or directory: check the name"),
@@ -93,7 +95,10 @@ fn files_that_can_not_be_read_are_named_with_the_way_out() {
             assert!(files.fails(&[command, file], 1, line).stdout.is_empty());
         }
     }
-    files.fails(&["packets", "lines"], 1, "lines holds JSON Lines, not packets: give a pcap or pcapng file");
+    for (name, what) in [("lines", "JSON Lines"), ("letter", "text"), ("kern.log", "firewall log")] {
+        let line = "`tattler packets` takes pcap and pcapng, plain, gzip or zstd";
+        files.fails(&["packets", name], 1, &format!("{name} is no capture, but {what}: {line}"));
+    }
     files.fails(&["packets", "nothing.pcap"], 1, "nothing.pcap holds nothing: capture again");
     files.fails(&["packets", "."], 1, "cannot read .: is a directory: name the files in it");
 }
@@ -145,6 +150,18 @@ fn home_that_can_not_be_told_is_a_question_of_usage() {
     files.fails(&["analyze", "one.pcap"], 2, line);
     assert!(files.run(&["analyze", "two.pcap"]).status.success());
     assert!(files.run(&["analyze", "--home", "2001:db8::/48", "one.pcap"]).status.success());
+
+    // A capture that is cut may be unclear for that: it is said first.
+    files.write("cut.pcap", &capture(2)[..120]);
+    let output = files.run(&["analyze", "cut.pcap"]);
+    let cut = "is cut short at frame";
+    let rest = "what comes before counts, fetch or capture it again for the rest";
+    let line = line.replace("one.pcap", "cut.pcap");
+    assert_eq!(text(&output.stderr), format!("tattler: cut.pcap {cut} 2: {rest}\ntattler: {line}\n"));
+    assert_eq!(output.status.code(), Some(2));
+    // Without a frame there is nothing to ask about.
+    files.write("header.pcap", &capture(1)[..60]);
+    files.fails(&["analyze", "header.pcap"], 1, &format!("header.pcap {cut} 1: {rest}"));
 
     let mut child = tattler(files.0.path())
         .args(["analyze", "-"])

@@ -176,7 +176,7 @@ fn what_cannot_be_used_is_told_in_one_line_and_nothing_is_changed() {
 }
 
 #[test]
-fn an_import_of_an_export_that_is_killed_has_not_happened_and_can_be_repeated() {
+fn an_import_of_a_short_export_that_is_killed_has_not_happened_and_can_be_repeated() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     let first = dir.path().join("first.jsonl");
@@ -270,15 +270,7 @@ fn an_import_of_a_long_log_goes_on_where_it_was_killed_or_had_no_room() {
     let rows = |state: &Path| ok(&["export", "--all"], state).lines().count() as u64;
 
     let state = dir.path().join("killed");
-    let mut child = command(&import, &state).stdout(Stdio::null()).spawn().unwrap();
-    // The log of the database is written into it after the first chunk.
-    let start = Instant::now();
-    while fs::metadata(state.join("tattler.db")).map_or(0, |meta| meta.len()) < 1 << 20 {
-        assert!(start.elapsed().as_secs() < 120, "no chunk is kept");
-        thread::sleep(std::time::Duration::from_millis(5));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    kill_after_a_chunk(&import, &state);
     let kept = rows(&state);
     assert!((200_000..LINES).contains(&kept), "{kept}");
     assert_eq!(ok(&import, &state), said(LINES - kept, LINES - kept, kept));
@@ -295,6 +287,94 @@ fn an_import_of_a_long_log_goes_on_where_it_was_killed_or_had_no_room() {
     disk.grow("500m");
     assert_eq!(ok(&import, &state), said(LINES - kept, LINES - kept, kept));
     assert_eq!(rows(&state), LINES);
+}
+
+/// Begins an import, and kills it when a part of it is kept.
+fn kill_after_a_chunk(import: &[&str], state: &Path) {
+    let mut child = command(import, state).stdout(Stdio::null()).spawn().unwrap();
+    // A part comes with the position that it leads to.
+    let is_kept = || {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let database = rusqlite::Connection::open_with_flags(state.join("tattler.db"), flags)?;
+        database.query_row("SELECT EXISTS (SELECT 1 FROM positions)", [], |row| row.get::<_, bool>(0))
+    };
+    let start = Instant::now();
+    while !is_kept().unwrap_or(false) {
+        assert!(start.elapsed().as_secs() < 120, "no chunk is kept");
+        thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn an_import_of_a_long_export_goes_on_where_it_was_killed_and_the_next_one_is_whole() {
+    const LINES: u64 = 300_000;
+    let dir = tempfile::tempdir().unwrap();
+    let (state, other) = (dir.path().join("state"), dir.path().join("other"));
+    let (log_path, path) = (dir.path().join("kern.log"), dir.path().join("backup.jsonl"));
+    fs::write(&log_path, log(0..LINES)).unwrap();
+    ok(&["import", "--home", "2001:db8:1::/48", log_path.to_str().unwrap()], &other);
+    ok(&["ack", "2a05::/16", "--note", "ours"], &other);
+    let key = sensor_user::store::Store::open(&other).unwrap().device_key().unwrap();
+    let backup = ok(&["export", "--all"], &other);
+    // Of a device, so that the key must have come with the first part.
+    fs::write(&path, backup.replace(r#""kind":"syn""#, r#""kind":"syn","device":"dev-00000001""#)).unwrap();
+
+    // It has a key of its own, which names nothing yet.
+    sensor_user::store::Store::open(&state).unwrap().device_key().unwrap();
+    let import = ["import", path.to_str().unwrap()];
+    kill_after_a_chunk(&import, &state);
+    let rows = || ok(&["export"], &state).lines().count() as u64;
+    let kept = rows();
+    assert!((200_000 - 2..LINES).contains(&kept), "{kept}");
+    let acks = "; 1 acknowledgements";
+    let went_on = said(LINES - kept, LINES - kept, kept + 2);
+    assert_eq!(ok(&import, &state).replace(acks, ""), went_on);
+    assert_eq!(rows(), LINES);
+    assert!(sensor_user::store::Store::open(&state).unwrap().device_key().unwrap() == key);
+    assert!(ok(&["ack", "--list"], &state).contains("ours"));
+    assert_eq!(ok(&import, &state).replace(acks, ""), said(LINES, 0, 0));
+}
+
+/// Flow records of one direction each; every eighth is the answer to the one before it, and one in
+/// sixteen lasted ten minutes, so that it began before others that are told before it.
+fn flows(numbers: std::ops::Range<u64>) -> String {
+    let now = jiff::Timestamp::now().as_second() as u64 / 3_600 * 3_600;
+    let line = |n: u64| {
+        let of = n - u64::from(n % 8 == 7);
+        let lasts = if n % 16 == 3 { 600 } else { 0 };
+        let at = jiff::Timestamp::from_second((now - 36_000 + of / 20 - lasts) as i64).unwrap().strftime("%F %T.000");
+        let (there, here) =
+            (format!("2a0d:5600::{:x}:{:x}", of >> 16, of & 0xffff), "2001:db8:1:2:e014:9aff:5e49:ecb3");
+        if n == of {
+            format!("{at},{lasts}.000,TCP,{there},50000,{here},22,......S.,1,60\n")
+        } else {
+            format!("{at},{lasts}.000,TCP,{here},22,{there},50000,...A..S.,1,60\n")
+        }
+    };
+    let lines: String = numbers.map(line).collect();
+    format!("firstSeen,duration,proto,srcAddr,srcPort,dstAddr,dstPort,flags,packets,bytes\n{lines}")
+}
+
+#[test]
+fn an_import_of_flow_records_goes_on_before_what_still_waited_when_it_was_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, whole, path) = (dir.path().join("state"), dir.path().join("whole"), dir.path().join("flows.csv"));
+    fs::write(&path, flows(0..400_000)).unwrap();
+    let import = ["import", "--timezone", "UTC", "--home", "2001:db8:1::/48", path.to_str().unwrap()];
+    ok(&import, &whole);
+    kill_after_a_chunk(&import, &state);
+    let all = |state: &Path| ok(&["export", "--all"], state);
+    let kept = all(&state).lines().count();
+    assert!((100_000..350_000).contains(&kept), "{kept}");
+    let said = ok(&import, &state);
+    // What has been told and comes after what waited is told again, and merged.
+    let (_, known) = said.split_once("merged; ").unwrap();
+    let known: u64 = known.split(' ').next().unwrap().parse().unwrap();
+    assert!((100_000..300_000).contains(&known) && !said.contains(" 0 merged"), "{said}");
+    assert!(all(&state) == all(&whole));
+    assert!(ok(&import, &state).starts_with("0 observations: 0 new rows, 0 merged; 400001 lines"));
 }
 
 /// A small file system, gone with this.

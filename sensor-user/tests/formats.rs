@@ -251,7 +251,7 @@ fn what_can_not_be_told_or_read_is_an_error_with_a_way_out() {
     let error = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
     assert!(error(b"").ends_with(" is empty: give a capture, a log or JSON Lines"));
     assert!(error(b"\x7fELF\x01\x02").starts_with("cannot tell what "));
-    assert!(error(b"{}").contains("holds JSON Lines, not packets"));
+    assert!(error(b"{}").contains("is no capture, but JSON Lines: "));
     assert!(error(&pcap(Big, 0xa1b2_c3d4, 105, 0, &[])).contains("has link type 105"));
     assert!(error(&gzip(b"")).ends_with(" is empty: give a capture, a log or JSON Lines"));
     assert!(error(&[0x1f, 0x8b, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]).starts_with("cannot unpack "));

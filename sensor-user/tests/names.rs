@@ -79,12 +79,10 @@ fn a_directory_forgets_a_device_by_its_name_and_says_if_nobody_has_it() {
     let unknown = "tattler: no device is called pritner, neither in the configuration nor in the diary; \
                    `tattler locals --by device` shows those there are\n";
     assert_eq!(forget("pritner"), Err(unknown.to_owned()));
-    let said = |contacts, probes| {
-        Ok(format!("forgotten: {contacts} contacts, {probes} probes, 0 answers, 0 acknowledgements\n"))
-    };
-    assert_eq!(forget("printer"), said(1, 1));
-    assert_eq!(forget("00:53:00:12:34:56"), said(0, 0));
-    assert_eq!(forget("dev-00000002"), said(1, 0));
+    let said = |what: &str| Ok(format!("forgotten: {what}, 0 answers, 0 acknowledgements\n"));
+    assert_eq!(forget("printer"), said("1 contact, 1 probe"));
+    assert_eq!(forget("00:53:00:12:34:56"), said("0 contacts, 0 probes"));
+    assert_eq!(forget("dev-00000002"), said("1 contact, 0 probes"));
     assert_eq!(tattler(&["contacts", "--format", "csv"], dir.path()).unwrap().lines().count(), 1);
 }
 
@@ -97,4 +95,18 @@ fn a_configuration_that_is_named_and_has_a_problem_is_one_line() {
         let error = tattler(arguments, dir.path()).unwrap_err();
         assert!(error.starts_with("tattler: tattler.toml:2") && error.lines().count() == 1, "{error}");
     }
+}
+
+#[test]
+fn check_config_takes_the_file_by_its_place_and_as_other_commands_do() {
+    let dir = tempfile::tempdir().unwrap();
+    household(dir.path());
+    let check = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tattler"));
+        command.arg("check-config").args(arguments).current_dir(dir.path()).output().unwrap()
+    };
+    let (placed, named) = (check(&["tattler.toml"]), check(&["--config", "tattler.toml"]));
+    assert!(named.status.success() && named.stdout.starts_with(b"# read tattler.toml"), "{named:?}");
+    assert_eq!(placed, named);
+    assert_eq!(check(&["tattler.toml", "--config", "tattler.toml"]).status.code(), Some(2));
 }

@@ -49,7 +49,13 @@ impl<'n> Sensor<'n> {
     #[track_caller]
     #[must_use]
     pub fn start(namespace: &'n Namespace, state: &Path, arguments: &[&str]) -> Sensor<'n> {
-        let mut command = command(namespace, state, arguments);
+        Sensor::started(command(namespace, state, arguments), namespace, state)
+    }
+
+    /// Starts it by a command that somebody made and waits until it is ready.
+    #[track_caller]
+    #[must_use]
+    pub fn started(mut command: Command, namespace: &'n Namespace, state: &Path) -> Sensor<'n> {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("start tattler");
         let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
         let log = Arc::new(Mutex::new(String::new()));

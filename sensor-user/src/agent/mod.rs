@@ -45,7 +45,7 @@ use crate::time::Span;
 use crate::{config, http, socket, told};
 use devices::Devices;
 use open::Open;
-pub use queries::{Status, parse_remote};
+pub use queries::Status;
 pub use reload::Reload;
 use sensor::Sensor;
 use shared::Shared;

@@ -14,6 +14,7 @@ use super::shared::Shared;
 use super::{clock, diary};
 use crate::ack::{self, Ack};
 use crate::query::{Context, MOST_THROUGH_SOCKET, from_store};
+use crate::remote;
 use crate::report::{self, Exposed, Options};
 use crate::socket::Request;
 use crate::store::Reader;
@@ -51,7 +52,7 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
         Request::Unack { remote } => value(&diary::unacknowledge(shared, *remote)?),
         Request::Acks {} => value(&*shared.acks()),
         Request::Explain { remote, since: None, until: None } => {
-            let remote = parse_remote(remote)?;
+            let remote = remote::parse(remote)?;
             let mut explanation = report::explain(&shared.ledger(), remote);
             explanation.name(&shared.names());
             value(&explanation)
@@ -72,15 +73,6 @@ fn one_line(error: impl std::fmt::Display) -> String {
 
 fn value(answer: &impl Serialize) -> Result<Value, String> {
     serde_json::to_value(answer).map_err(|error| format!("cannot write the answer: {error}"))
-}
-
-/// An address or a prefix.
-///
-/// # Errors
-/// One line that shows what was given and what is expected.
-pub fn parse_remote(text: &str) -> Result<Ipv6Net, String> {
-    let address = text.parse().map(|address: std::net::Ipv6Addr| address.into());
-    address.or_else(|_| text.parse()).map_err(|_| format!("{text} is neither an IPv6 address nor a prefix"))
 }
 
 /// How the sensor is.
@@ -268,12 +260,5 @@ mod tests {
         let evidence =
             ask(&shared, r#"{"query":"explain","remote":"3fff::1","since":"2026-09-01T00:00:00Z"}"#).unwrap();
         assert_eq!(evidence["visits"][0]["probes"][0]["source"], "3fff::3");
-    }
-
-    #[test]
-    fn a_remote_is_an_address_or_a_prefix() {
-        assert_eq!(parse_remote("2a05::53").unwrap().to_string(), "2a05::53/128");
-        assert_eq!(parse_remote("2a05::/32").unwrap().to_string(), "2a05::/32");
-        assert_eq!(parse_remote("example.org").unwrap_err(), "example.org is neither an IPv6 address nor a prefix");
     }
 }

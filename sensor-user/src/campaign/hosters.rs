@@ -1,31 +1,30 @@
-//! Hosters that hand out single addresses or /124s: there a /64 is shared by strangers.
+//! How much of a prefix one customer has: strangers share a /64 at some hosters.
 //!
-//! Source: their own documentation of IPv6 on virtual machines and a public-domain list of scanner
-//! ranges in which 20 of 882 /64s were shared by at least two operators, all of them here; June 2026.
+//! Of 882 /64s that hold known scanners 20 were shared by at least two operators, all of them at
+//! hosters that hand out single addresses or /124s; at /124 none was (public-domain list, June 2026).
 
 use std::net::Ipv6Addr;
 
-/// (first 32 bits, name)
-const DENSE: [(u32, &str); 12] = [
-    (0x2604_a880, "DigitalOcean"),
-    (0x2a03_b0c0, "DigitalOcean"),
-    (0x2400_6180, "DigitalOcean"),
-    (0x2600_3c00, "Linode"),
-    (0x2600_3c01, "Linode"),
-    (0x2600_3c02, "Linode"),
-    (0x2600_3c03, "Linode"),
-    (0x2600_3c04, "Linode"),
-    (0x2400_8902, "Linode"),
-    (0x2400_8904, "Linode"),
-    (0x2400_8907, "Linode"),
-    (0x2a01_7e01, "Linode"),
-];
+use ipnet::Ipv6Net;
 
-/// The length of the prefix that one customer has, as far as the list knows.
+use super::catalogue::dense_hoster;
+
+/// The length of the prefix that one customer has, as far as the catalogue knows.
 #[must_use]
 pub fn customer_prefix(source: Ipv6Addr) -> u8 {
-    let high = (u128::from(source) >> 96) as u32;
-    if DENSE.iter().any(|&(prefix, _)| prefix == high) { 124 } else { 64 }
+    dense_hoster(source).and_then(|entry| entry.customer).unwrap_or(64)
+}
+
+/// The prefix that the customer with this address has.
+#[must_use]
+pub fn customer(source: Ipv6Addr) -> Ipv6Net {
+    prefix(source, customer_prefix(source))
+}
+
+/// The prefix of a length, at most 128, that holds an address.
+#[must_use]
+pub fn prefix(address: Ipv6Addr, length: u8) -> Ipv6Net {
+    Ipv6Net::new(address, length).unwrap_or_default().trunc()
 }
 
 #[cfg(test)]
@@ -33,8 +32,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_customers_of_a_dense_hoster_are_two_prefixes() {
-        assert_eq!(customer_prefix("2a03:b0c0:3:d0::18:b001".parse().unwrap()), 124);
-        assert_eq!(customer_prefix("2a0d:5600::29".parse().unwrap()), 64);
+    fn customers_of_dense_hosters_have_less_than_a_64() {
+        let of = |address: &str| customer(address.parse().unwrap()).to_string();
+        assert_eq!(of("2a03:b0c0:3:d0::18:b001"), "2a03:b0c0:3:d0::18:b000/124");
+        assert_eq!(of("2001:41d0:304:200::2b1f"), "2001:41d0:304:200::2b1f/128");
+        assert_eq!(of("2a0d:5600::29"), "2a0d:5600::/64");
+        // What was Shodan's in 2016 is DigitalOcean's all the same.
+        assert_eq!(of("2604:a880:800:10::1a:1"), "2604:a880:800:10::1a:0/124");
     }
 }

@@ -20,7 +20,7 @@ use crate::time::Time;
 #[command(after_help = "Example: tattler ack 2a05:d014::53 --until 2026-12-31 --note 'our own monitor'")]
 pub(super) struct Arguments {
     /// An address or a prefix.
-    #[arg(value_parser = crate::agent::parse_remote, required_unless_present_any = ["list", "undo"])]
+    #[arg(value_parser = crate::remote::parse, required_unless_present_any = ["list", "undo"])]
     remote: Option<Ipv6Net>,
     /// When it is to be shown again [default: never]
     #[arg(long, value_name = "TIME", value_parser = arguments::time, requires = "remote")]
@@ -32,7 +32,7 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with_all = ["remote", "undo", "until", "note"])]
     list: bool,
     /// Show it again
-    #[arg(long, value_name = "REMOTE", value_parser = crate::agent::parse_remote,
+    #[arg(long, value_name = "REMOTE", value_parser = crate::remote::parse,
           conflicts_with_all = ["remote", "until", "note"])]
     undo: Option<Ipv6Net>,
     /// The running sensor's socket

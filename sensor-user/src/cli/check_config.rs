@@ -14,12 +14,16 @@ use crate::config::{self, DEFAULT_PATH};
 #[command(after_help = "Example: tattler check-config /etc/tattler/tattler.toml")]
 pub(super) struct Arguments {
     /// The file to check [default: /etc/tattler/tattler.toml]
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", conflicts_with = "config")]
     path: Option<PathBuf>,
+    /// The same, as other commands take it
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let loaded = match config::load(arguments.path.as_deref()) {
+    let path = arguments.config.as_deref().or(arguments.path.as_deref());
+    let loaded = match config::load(path) {
         Ok(loaded) => loaded,
         Err(problems) => {
             problems.0.iter().for_each(complain);

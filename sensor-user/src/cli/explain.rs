@@ -13,7 +13,7 @@ use crate::socket::Request;
 #[command(after_help = "Example: tattler explain 2a05:d014::53")]
 pub(super) struct Arguments {
     /// An address or a prefix.
-    #[arg(value_parser = crate::agent::parse_remote)]
+    #[arg(value_parser = crate::remote::parse)]
     remote: Ipv6Net,
     #[command(flatten)]
     query: query::Arguments,

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::{Usage, arguments, complain, query};
 use crate::forget::{Forget, Forgotten};
 use crate::names::Names;
+use crate::report::words::plural;
 use crate::socket::{self, Request};
 use crate::store::Store;
 use crate::time::Time;
@@ -74,10 +75,30 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn said(forgotten: &Forgotten) -> String {
     let Forgotten { contacts, clipped, probes, answers, acks } = *forgotten;
-    let mut text =
-        format!("forgotten: {contacts} contacts, {probes} probes, {answers} answers, {acks} acknowledgements");
-    if clipped > 0 {
-        text += &format!("; {clipped} contacts that went on keep their last time alone");
+    let mut text = format!(
+        "forgotten: {}, {}, {}, {}",
+        plural(contacts, "contact", "contacts"),
+        plural(probes, "probe", "probes"),
+        plural(answers, "answer", "answers"),
+        plural(acks, "acknowledgement", "acknowledgements")
+    );
+    match clipped {
+        0 => {}
+        1 => text += "; 1 contact that went on keeps its last time alone",
+        _ => text += &format!("; {clipped} contacts that went on keep their last time alone"),
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_one_and_none_and_two_are_many() {
+        let forgotten = Forgotten { contacts: 1, clipped: 1, probes: 0, answers: 2, acks: 1 };
+        let text = "forgotten: 1 contact, 0 probes, 2 answers, 1 acknowledgement; 1 contact that went on keeps its \
+                    last time alone";
+        assert_eq!(said(&forgotten), text);
+    }
 }

@@ -69,18 +69,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let mut taking = Taking { importer: store.import(settings)?, whole: true };
     let summary = source::read_into(&inputs, &options, &mut taking)?;
-    let Taking { mut importer, mut whole } = taking;
-    for aside in &summary.asides {
-        match aside {
-            Aside::Ack(ack) => importer.acknowledge(ack),
-            Aside::DeviceKey(key) => {
-                if !importer.adopt_key(&DeviceKey::from_bytes(*key)) {
-                    complain("devices have names by another key here: those of the files will not meet them");
-                    whole = false;
-                }
-            }
-        }
-    }
+    let Taking { mut importer, whole } = taking;
     importer.keep(&summary.positions);
     let kept = importer.kept();
     let finished = importer.finish();
@@ -108,6 +97,22 @@ impl Sink for Taking<'_> {
     fn tell(&mut self, fault: Fault) {
         reading::tell(fault);
         self.whole = false;
+    }
+
+    fn aside(&mut self, aside: Aside) {
+        match aside {
+            Aside::Ack(ack) => self.importer.acknowledge(&ack),
+            Aside::DeviceKey(key) => {
+                if !self.importer.adopt_key(&DeviceKey::from_bytes(key)) {
+                    complain("devices have names by another key here: those of the files will not meet them");
+                    self.whole = false;
+                }
+            }
+        }
+    }
+
+    fn wants_positions(&self) -> bool {
+        self.importer.is_due()
     }
 
     fn reached(&mut self, positions: &[Position]) {

@@ -41,11 +41,11 @@ pub(super) struct Arguments {
     exclude: Vec<Ipv6Net>,
 
     /// A local, or a prefix of them, that is meant to be reached; may be given again
-    #[arg(long, value_name = "PREFIX", value_parser = agent::parse_remote)]
+    #[arg(long, value_name = "PREFIX", value_parser = crate::remote::parse)]
     public: Vec<Ipv6Net>,
 
     /// A NAT64 prefix of this network; may be given again [the well-known ones need not be]
-    #[arg(long, value_name = "PREFIX", value_parser = agent::parse_remote)]
+    #[arg(long, value_name = "PREFIX", value_parser = crate::remote::parse)]
     nat64: Vec<Ipv6Net>,
 
     /// The directory for what is remembered [default: /var/lib/tattler]

@@ -137,6 +137,10 @@ fn attach_ingress(ebpf: &mut Ebpf, device: &Device, link: Link) -> Result<Ingres
         let error = match load(ebpf, name) {
             Ok(()) => match xdp(ebpf, name)?.attach_to_if_index(device.index, xdp_mode) {
                 Ok(id) => return Ok(((name, id), mode, native_failed)),
+                Err(error) if errno(&error) == Some(libc::EOPNOTSUPP) => {
+                    let reason = "its driver has no XDP, or not with its present settings".to_owned();
+                    AttachError::Other { program: name, name: device.name.clone(), reason }
+                }
                 Err(error) => attach_error(name, device, error),
             },
             // Multi-buffer programs came with 5.18; the next rung has none.

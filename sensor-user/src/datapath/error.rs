@@ -111,6 +111,8 @@ pub(super) fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
         let text = error.to_string();
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let first = lines.next().unwrap_or_default().to_owned();
+        // Its number says nothing to people.
+        let first = first.split(" (os error ").next().unwrap_or_default().to_owned();
         let part = match lines.rfind(|line| !line.starts_with("processed") && !line.starts_with("verification time")) {
             Some(last) => format!("{first} {last}"),
             None => first,
@@ -121,4 +123,18 @@ pub(super) fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
         source = error.source();
     }
     parts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_and_its_causes_are_one_line_without_numbers() {
+        let refused = ProgramError::SyscallError(aya::sys::SyscallError {
+            call: "bpf_link_create",
+            io_error: io::Error::from_raw_os_error(libc::EINVAL),
+        });
+        assert_eq!(one_line(&refused), "`bpf_link_create` failed: Invalid argument");
+    }
 }

@@ -3,6 +3,7 @@
 //! The only place that names aya. Links, maps and ring are reached by name and handed out by verbs,
 //! so that a next life of the sensor can adopt them without its callers knowing.
 
+#[cfg(feature = "test-helpers")]
 mod age;
 mod attach;
 mod check;

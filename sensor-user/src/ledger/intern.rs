@@ -52,6 +52,11 @@ impl Strings {
         self.numbers.iter().find(|&(_, &n)| n == number).map(|(text, _)| &**text)
     }
 
+    /// All of them, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (u32, &str)> {
+        self.numbers.iter().map(|(text, &number)| (number, &**text))
+    }
+
     /// The number of a string that has one.
     pub(super) fn find(&self, text: &str) -> Option<u32> {
         self.numbers.get(text).copied()

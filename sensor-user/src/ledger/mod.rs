@@ -32,7 +32,7 @@ use sensor_common::{IidClass, Kind, Proto};
 use self::intern::{Addresses, Strings};
 use self::recent::Recent;
 use self::rows::ProbeKey;
-pub use self::rows::{AddrId, ContactRow, Local, Print, ProbeRow};
+pub use self::rows::{AddrId, ContactRow, Hops, Local, Print, ProbeRow};
 pub use self::settings::{Counts, Settings};
 use self::table::Table;
 use crate::observation::{Answer, Contact, Observation, Probe, Traits};
@@ -168,6 +168,11 @@ impl Ledger {
         self.probes.get((source, target, kind, port))
     }
 
+    /// The strings that [`Print`]s refer to, with their numbers.
+    pub fn texts(&self) -> impl Iterator<Item = (u32, &str)> {
+        self.strings.all()
+    }
+
     /// The first and the last time of anything kept.
     #[must_use]
     pub fn span(&self) -> Option<(Time, Time)> {
@@ -224,7 +229,8 @@ impl Ledger {
         let target = self.addresses.number(probe.target);
         let key = (source, target, probe.kind, probe.port);
         let print = self.print(&probe.traits);
-        let hops = probe.traits.hop_limit.filter(|&hop| hop < 64).map_or(0, |hop| 1u64 << hop);
+        let mut hops = Hops::default();
+        probe.traits.hop_limit.iter().for_each(|&hop| hops.insert(hop));
         if let Some(row) = self.probes.get_mut(key) {
             if (probe.ts, print) < (row.first, row.print) {
                 row.print = print;
@@ -234,7 +240,7 @@ impl Ledger {
             row.count = row.count.saturating_add(probe.count.max(1));
             row.contacted_source |= probe.contacted_source;
             row.answered |= answered;
-            row.hops |= hops;
+            row.hops.union(hops);
         } else {
             let &Probe { kind, port, contacted_source, .. } = probe;
             let (first, last, count) = (probe.ts, probe.ts, probe.count.max(1));

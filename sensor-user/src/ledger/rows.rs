@@ -74,9 +74,8 @@ pub struct ProbeRow {
     pub contacted_source: bool,
     /// The target answered.
     pub answered: bool,
-    /// Bit n: a probe arrived with hop limit n. Higher ones than 63 are not kept: path probes end
-    /// with a few hops left.
-    pub hops: u64,
+    /// The hop limits that probes arrived with.
+    pub hops: Hops,
     /// What the first probe looked like.
     pub print: Print,
 }
@@ -86,8 +85,34 @@ impl ProbeRow {
     /// ping.
     #[must_use]
     pub fn is_path_probe(&self) -> bool {
-        let h = self.hops;
-        self.kind == Kind::Echo && h & (h >> 1) & (h >> 2) & (h >> 3) != 0
+        self.kind == Kind::Echo && self.hops.ascend()
+    }
+}
+
+/// A set of hop limits below 128. Those of probes that count hops are low: whoever begins at 128 has
+/// no path so long. In two words, since one of 128 bits would align the row by 16.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hops([u64; 2]);
+
+impl Hops {
+    /// Adds one.
+    pub fn insert(&mut self, hop_limit: u8) {
+        if let Some(word) = self.0.get_mut(usize::from(hop_limit / 64)) {
+            *word |= 1 << (hop_limit % 64);
+        }
+    }
+
+    /// Adds another's.
+    pub fn union(&mut self, other: Hops) {
+        self.0[0] |= other.0[0];
+        self.0[1] |= other.0[1];
+    }
+
+    /// Four in a row.
+    #[must_use]
+    pub fn ascend(self) -> bool {
+        let h = u128::from(self.0[0]) | u128::from(self.0[1]) << 64;
+        h & (h >> 1) & (h >> 2) & (h >> 3) != 0
     }
 }
 

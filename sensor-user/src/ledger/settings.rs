@@ -17,7 +17,7 @@ pub struct Settings {
     pub max_locals: usize,
     /// Contacts kept. A row takes about 80 bytes with its index.
     pub max_contacts: usize,
-    /// Probes kept. A row takes about 160 bytes with its index.
+    /// Probes kept. A row takes about 170 bytes with its index.
     pub max_probes: usize,
 }
 

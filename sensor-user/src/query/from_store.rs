@@ -13,6 +13,7 @@ use crate::ack;
 use crate::config::Config;
 use crate::filter::FilterError;
 use crate::ledger::{self, Ledger};
+use crate::remote;
 use crate::report::{self, Options};
 use crate::socket::Request;
 use crate::store::{OpenError, Reader, ReplayError};
@@ -103,7 +104,7 @@ fn answer_of(reader: &Reader, dir: &Path, request: &Request, context: &Context<'
             value(&report)
         }
         &Request::Explain { ref remote, since, until } => {
-            let remote: Ipv6Net = crate::agent::parse_remote(remote).map_err(Error::Other)?;
+            let remote: Ipv6Net = remote::parse(remote).map_err(Error::Other)?;
             let mut explanation = report::explain(&ledger(reader, since, until, context)?, remote);
             explanation.name(context.names);
             value(&explanation)

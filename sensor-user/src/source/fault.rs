@@ -54,8 +54,8 @@ pub enum Error {
         /// Its number in the registry of link types.
         link_type: u16,
     },
-    /// Observations where packets are wanted.
-    #[error("{name} holds {what}, not packets: give a pcap or pcapng file")]
+    /// Something else where packets are wanted.
+    #[error("{name} is no capture, but {what}: `tattler packets` takes pcap and pcapng, plain, gzip or zstd")]
     NotACapture {
         /// The input.
         name: String,

@@ -6,10 +6,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::time::Time;
+
 /// How far an input was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// Bytes of its beginning that were looked at; fewer than 4,096 only if it had no more.
+    /// Bytes of its beginning that were looked at; fewer than 4,096 only if it had no more. 0 of a file
+    /// that counts as another when anything of it changes.
     pub head_length: u32,
     /// A hash of them, the same everywhere: FNV-1a with 64 bits. It keeps logs apart, not enemies.
     pub head_hash: u64,
@@ -22,6 +25,20 @@ impl Position {
     #[must_use]
     pub fn start(head: &[u8]) -> Position {
         Position { head_length: head.len() as u32, head_hash: fnv(head), items: 0 }
+    }
+
+    /// The beginning of a file that was not written to since: one export begins as the next.
+    #[must_use]
+    pub fn start_of_whole(head: &[u8], size: u64, written: Time) -> Position {
+        let bytes = [&size.to_le_bytes()[..], &written.0.to_le_bytes(), head].concat();
+        Position { head_length: 0, head_hash: fnv(&bytes), items: 0 }
+    }
+
+    /// How many items of the file that begins as this does are known.
+    #[must_use]
+    pub fn known_of_whole(self, positions: &[Position]) -> u64 {
+        let same = |known: &&Position| (known.head_length, known.head_hash) == (0, self.head_hash);
+        positions.iter().filter(same).map(|known| known.items).max().unwrap_or(0)
     }
 
     /// Whether an input that begins with `head` is the one that this position is in.
@@ -71,5 +88,13 @@ mod tests {
         assert!(!position.is_in(b"one\nTwo\nthree\n"));
         assert_eq!(Position::known(&[position, Position { items: 9, ..position }], b"one\ntwo\nthree\n"), 9);
         assert_eq!(Position::known(&[position], b"other"), 0);
+    }
+
+    #[test]
+    fn an_export_that_begins_as_another_is_not_the_same() {
+        let of = |size, seconds| Position::start_of_whole(b"one", size, Time::from_seconds(seconds));
+        let known = [Position { items: 7, ..of(3, 5) }, Position { items: 9, ..Position::start(b"one") }];
+        assert_eq!([of(3, 5), of(4, 5), of(3, 6)].map(|position| position.known_of_whole(&known)), [7, 0, 0]);
+        assert_eq!(Position::known(&known[..1], b"one"), 0);
     }
 }

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io::Read;
-use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
@@ -15,8 +14,8 @@ use sensor_common::{GiveUp, Header};
 use super::capture::home::HomeFinder;
 use super::capture::trace::Traced;
 use super::capture::{Frame, Frames};
+use super::flow::Origin;
 use super::input::{Content, Format};
-use super::jsonl::Aside;
 use super::position::Position;
 use super::rules::Rules;
 use super::sink::{Functions, Sink};
@@ -80,11 +79,9 @@ pub struct Summary {
     pub home_is_inferred: bool,
     /// Lines and frames that [`Options::known`] says were read before.
     pub known: u64,
-    /// How far each input was read. JSON Lines have none: an export begins as the one before it did, and
-    /// is another.
+    /// How far each input was read. That of JSON Lines is their beginning: they are taken as a whole each
+    /// time, unless that was interrupted.
     pub positions: Vec<Position>,
-    /// What JSON Lines held beside observations.
-    pub asides: Vec<Aside>,
 }
 
 impl Summary {
@@ -123,23 +120,24 @@ pub fn read(
 pub fn read_into(inputs: &[Input], options: &Options, sink: &mut dyn Sink) -> Result<Summary, Error> {
     let mut summary = Summary { home: options.home.clone(), ..Summary::default() };
     if summary.home.is_empty() {
-        summary.home.extend(find_home(inputs, options)?);
+        summary.home.extend(find_home(inputs, options, &mut |fault| sink.tell(fault))?);
         summary.home_is_inferred = !summary.home.is_empty();
     }
-    let mut rules = Rules::new(summary.home.clone());
+    let rules = RefCell::new(Rules::new(summary.home.clone()));
     let sink = RefCell::new(sink);
     let observations = Cell::new(0);
     let mut observe = |observation| {
         observations.set(observations.get() + 1);
         sink.borrow_mut().observe(observation);
     };
-    let mut asides = Vec::new();
+    let mut asides = 0;
     let faults = Cell::new(0);
     let mut tell = |fault| {
         faults.set(faults.get() + 1);
         sink.borrow_mut().tell(fault);
     };
-    for input in inputs {
+    let mut reached = Reached::default();
+    for (index, input) in inputs.iter().enumerate() {
         if !sink.borrow().goes_on() {
             break;
         }
@@ -149,19 +147,16 @@ pub fn read_into(inputs: &[Input], options: &Options, sink: &mut dyn Sink) -> Re
         if needs_home && options.home.is_empty() && !input.is_rereadable() {
             return Err(Error::HomeUnknown { name });
         }
-        let position = Position::start(&content.head);
+        let (start, known) = start(input, &content, &options.known);
         let mut items = 0;
-        let is_kept = needs_home;
-        let known = if is_kept { Position::known(&options.known, &content.head) } else { 0 };
         let mut progress = steps(input, &name, &content.read, options);
-        let before = mem::take(&mut summary.positions);
-        let holds_back = Cell::new(rules.holds_back());
         // All items before this one were handed in.
         let mut step = |number: u64, is_certain: bool| {
             progress(number);
-            if is_kept && is_certain && !holds_back.get() {
-                let here = Position { items: (number - 1).max(known), ..position };
-                let positions: Vec<Position> = before.iter().copied().chain([here]).collect();
+            let is_wanted = is_certain && sink.borrow().wants_positions();
+            if let Some(start) = start.filter(|_| is_wanted) {
+                let here = Position { items: (number - 1).max(known), ..start };
+                let positions = reached.and(index, known, here).before(rules.borrow().earliest());
                 sink.borrow_mut().reached(&positions);
             }
             sink.borrow().goes_on()
@@ -170,15 +165,19 @@ pub fn read_into(inputs: &[Input], options: &Options, sink: &mut dyn Sink) -> Re
             Format::Text(_) | Format::Nfcapd => {
                 let mut item = |item: Item, number| {
                     let is_old = number <= known;
+                    let origin = Origin { at: (index, number), is_old };
+                    let mut rules = rules.borrow_mut();
                     match item {
                         Item::Observation(observation) if !is_old => observe(observation),
                         Item::Packet(seen) => rules.packet(seen, is_old, &mut observe),
-                        Item::Flow(record) => rules.flow(record, is_old, &mut observe),
-                        Item::Half(half) => rules.half(half, is_old, &mut observe),
-                        Item::Aside(aside) if asides.len() < MOST_ASIDES => asides.push(aside),
+                        Item::Flow(record) => rules.flow(record, origin, &mut observe),
+                        Item::Half(half) => rules.half(half, origin, &mut observe),
+                        Item::Aside(aside) if asides < MOST_ASIDES => {
+                            asides += 1;
+                            sink.borrow_mut().aside(aside);
+                        }
                         Item::Observation(_) | Item::Aside(_) | Item::Nothing => {}
                     }
-                    holds_back.set(rules.holds_back());
                     true
                 };
                 let sinks = Sinks { item: &mut item, tell: &mut tell, step: &mut step };
@@ -195,7 +194,7 @@ pub fn read_into(inputs: &[Input], options: &Options, sink: &mut dyn Sink) -> Re
                 summary.count(traced);
                 items = frame.number;
                 if let Ok(header) = &traced.parsed
-                    && let Some(observation) = rules.watch.packet(header, frame.nanos)
+                    && let Some(observation) = rules.borrow_mut().watch.packet(header, frame.nanos)
                     && frame.number > known
                 {
                     observe(observation);
@@ -203,28 +202,69 @@ pub fn read_into(inputs: &[Input], options: &Options, sink: &mut dyn Sink) -> Re
                 true
             })?,
         }
-        summary.positions = before;
-        if is_kept {
+        if let Some(start) = start {
             summary.known += known.min(items);
-            summary.positions.push(Position { items: items.max(known), ..position });
-        }
-        if !rules.holds_back() {
-            sink.borrow_mut().reached(&summary.positions);
+            reached = reached.and(index, known, Position { items: items.max(known), ..start });
+            if sink.borrow().wants_positions() {
+                sink.borrow_mut().reached(&reached.before(rules.borrow().earliest()));
+            }
         }
     }
-    rules.finish(&mut observe);
+    rules.borrow_mut().finish(&mut observe);
     if let ([first, ..], true) =
         (inputs, summary.lines > 0 && summary.lines_of_use + summary.bad_lines + summary.frames == 0)
     {
         tell(Fault::NothingOfUse { name: first.to_string() });
     }
     summary.faults = faults.get();
-    summary.asides = asides;
+    summary.positions = reached.at_the_end();
     summary.observations = observations.get();
     Ok(summary)
 }
 
-/// Asides that are kept; nobody acknowledges so many remotes.
+/// How far the inputs were read that have positions.
+#[derive(Clone, Debug, Default)]
+struct Reached(Vec<(usize, u64, Position)>);
+
+impl Reached {
+    /// With how far one more was read, by its number; so much of it was known before.
+    fn and(&self, index: usize, known: u64, position: Position) -> Reached {
+        Reached(self.0.iter().copied().chain([(index, known, position)]).collect())
+    }
+
+    /// What of it comes before a line that has not been told yet, if there is one.
+    fn before(&self, waiting: Option<(usize, u64)>) -> Vec<Position> {
+        let until = waiting.unwrap_or((usize::MAX, 0));
+        let reached = self.0.iter().filter(|(index, ..)| *index <= until.0);
+        let position = |&(index, known, position): &(usize, u64, Position)| match until {
+            (waits, line) if waits == index => Position { items: (line - 1).max(known), ..position },
+            _ => position,
+        };
+        reached.map(position).collect()
+    }
+
+    /// All is told: JSON Lines begin anew the next time.
+    fn at_the_end(&self) -> Vec<Position> {
+        let position = |&(_, _, position): &(usize, u64, Position)| match position {
+            Position { head_length: 0, .. } => Position { items: 0, ..position },
+            _ => position,
+        };
+        self.0.iter().map(position).collect()
+    }
+}
+
+/// The beginning of an input, if it can be told from others, and how many items of it are known.
+fn start(input: &Input, content: &Content, known: &[Position]) -> (Option<Position>, u64) {
+    if content.format != Format::Text(Dialect::JsonLines) {
+        return (Some(Position::start(&content.head)), Position::known(known, &content.head));
+    }
+    let Some(meta) = input.metadata().filter(fs::Metadata::is_file) else { return (None, 0) };
+    let written = meta.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    let start = Position::start_of_whole(&content.head, meta.len(), Time(written.as_micros() as i64));
+    (Some(start), start.known_of_whole(known))
+}
+
+/// Asides that are handed on; nobody acknowledges so many remotes.
 const MOST_ASIDES: usize = 100_000;
 /// Frames between two words of progress.
 const STEP: u64 = 1 << 14;
@@ -269,17 +309,25 @@ fn magic(path: &std::path::Path) -> [u8; 2] {
 }
 
 /// Finds out what is home in all `inputs` but JSON Lines; `None` if there are none.
-fn find_home(inputs: &[Input], options: &Options) -> Result<Option<Ipv6Net>, Error> {
+///
+/// # Errors
+/// It can't be told; where an input ended too soon, `tell` has got that before.
+fn find_home(inputs: &[Input], options: &Options, tell_cut: &mut dyn FnMut(Fault)) -> Result<Option<Ipv6Net>, Error> {
     let mut finder = HomeFinder::default();
     let mut captures = Vec::new();
+    let mut cut = Vec::new();
     for input in inputs.iter().filter(|input| input.is_rereadable()) {
         let content = input.open()?;
         if content.format == Format::Text(Dialect::JsonLines) {
             continue;
         }
         let name = input.to_string();
-        // Faults are told when the file is read again.
-        let mut tell = |_| {};
+        // Faults are told when the file is read again, if it is.
+        let mut tell = |fault| {
+            if matches!(fault, Fault::Stopped { .. }) {
+                cut.push(fault);
+            }
+        };
         if matches!(content.format, Format::Text(_) | Format::Nfcapd) {
             let mut item = |item: Item, _| {
                 if let Some(header) = header(&item) {
@@ -299,20 +347,29 @@ fn find_home(inputs: &[Input], options: &Options) -> Result<Option<Ipv6Net>, Err
             }
             continue;
         }
+        let mut is_empty = true;
         each_packet(&name, content, &mut tell, &mut |_, traced| {
+            is_empty = false;
             if let Ok(header) = &traced.parsed {
                 finder.packet(header);
             }
             !finder.is_full()
         })?;
-        captures.push(name);
+        // Nor does a capture without a frame.
+        if !is_empty {
+            captures.push(name);
+        }
     }
     let name = match &captures[..] {
         [] => return Ok(None),
         [name] => name.clone(),
         [first, rest @ ..] => format!("{first} and {} more", rest.len()),
     };
-    finder.find().map(Some).map_err(|reason| Error::HomeUnclear { name, reason })
+    finder.find().map(Some).map_err(|reason| {
+        // It may be why.
+        cut.into_iter().for_each(tell_cut);
+        Error::HomeUnclear { name, reason }
+    })
 }
 
 /// Who speaks to whom.

@@ -5,7 +5,7 @@ use sensor_common::rules::REFRESH;
 use sensor_common::{Kind, Proto, Signal};
 
 use super::capture::Watch;
-use super::flow::{Half, Halves, Order, Record};
+use super::flow::{Half, Halves, Order, Origin, Record};
 use super::text::Seen;
 use crate::observation::{Contact, Observation, Traits};
 use crate::time::{Span, Time};
@@ -56,31 +56,32 @@ impl Rules {
     }
 
     /// One direction of an exchange.
-    pub(super) fn half(&mut self, half: Half, is_old: bool, observe: &mut dyn FnMut(Observation)) {
+    pub(super) fn half(&mut self, half: Half, origin: Origin, observe: &mut dyn FnMut(Observation)) {
         self.look_back(half.last, observe);
         let order = &mut self.order;
-        self.halves.push(half, is_old, &mut |record, is_old| order.push(record, is_old));
+        self.halves.push(half, origin, &mut |record, origin| order.push(record, origin));
         self.play_due(observe);
     }
 
     /// Both directions of an exchange.
-    pub(super) fn flow(&mut self, record: Record, is_old: bool, observe: &mut dyn FnMut(Observation)) {
+    pub(super) fn flow(&mut self, record: Record, origin: Origin, observe: &mut dyn FnMut(Observation)) {
         self.look_back(record.last, observe);
-        self.order.push(record, is_old);
+        self.order.push(record, origin);
         self.play_due(observe);
     }
 
-    /// Whether something was taken that has not been told yet.
-    pub(super) fn holds_back(&self) -> bool {
-        !self.halves.is_empty() || !self.order.is_empty()
+    /// The first line that was taken and has not been told yet, with the number of its input. Looks at
+    /// all that waits.
+    pub(super) fn earliest(&self) -> Option<(usize, u64)> {
+        self.halves.earliest().into_iter().chain(self.order.earliest()).min()
     }
 
     /// No more will come.
     pub(super) fn finish(&mut self, observe: &mut dyn FnMut(Observation)) {
         let order = &mut self.order;
-        self.halves.flush(&mut |record, is_old| order.push(record, is_old));
-        while let Some((record, is_old)) = self.order.pop_any() {
-            self.play(&record, is_old, observe);
+        self.halves.flush(&mut |record, origin| order.push(record, origin));
+        while let Some((record, origin)) = self.order.pop_any() {
+            self.play(&record, origin.is_old, observe);
         }
     }
 
@@ -95,8 +96,8 @@ impl Rules {
     }
 
     fn play_due(&mut self, observe: &mut dyn FnMut(Observation)) {
-        while let Some((record, is_old)) = self.order.pop() {
-            self.play(&record, is_old, observe);
+        while let Some((record, origin)) = self.order.pop() {
+            self.play(&record, origin.is_old, observe);
         }
     }
 

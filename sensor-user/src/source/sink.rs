@@ -1,5 +1,6 @@
 //! Where what is read goes.
 
+use super::jsonl::Aside;
 use super::{Fault, Position};
 use crate::observation::Observation;
 
@@ -11,9 +12,19 @@ pub trait Sink {
     /// What is wrong with an input.
     fn tell(&mut self, fault: Fault);
 
-    /// All that the inputs hold up to these positions has been handed on, and stands whatever follows.
-    /// Is called now and then. Never while flow records wait for others that began earlier, and never
-    /// within a log without years, whose end may show that its year was another.
+    /// What JSON Lines hold beside observations. All of them are handed on, also those before a known
+    /// position.
+    fn aside(&mut self, _aside: Aside) {}
+
+    /// Whether to be told positions now: to work them out takes time.
+    fn wants_positions(&self) -> bool {
+        false
+    }
+
+    /// All that the inputs hold up to these positions has been handed on, and stands whatever follows. Of
+    /// flow records, some of what comes after has been too, since they come in the order in which they
+    /// began. Is called now and then, but never within a log without years, whose end may show that its
+    /// year was another.
     fn reached(&mut self, _positions: &[Position]) {}
 
     /// Whether to read on.

@@ -126,10 +126,16 @@ impl Importer<'_> {
         }
     }
 
-    /// All that the inputs hold up to these positions was added. Now and then, it is made true together
-    /// with them, so that an import that is interrupted goes on from there.
+    /// Whether enough was added to make it true, if one knew up to where.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.counts.observations - self.kept >= CHUNK
+    }
+
+    /// All that the inputs hold up to these positions was added. When it [is due](Importer::is_due), it is
+    /// made true together with them, so that an import that is interrupted goes on from there.
     pub fn reached(&mut self, positions: &[Position]) {
-        if self.counts.observations - self.kept < CHUNK {
+        if !self.is_due() {
             return;
         }
         self.write();

@@ -18,15 +18,21 @@ impl Store {
     }
 }
 
-/// Sets positions, also back: who begins a file anew and is interrupted goes on from there.
+/// Sets positions, also back: who begins a file anew and is interrupted goes on from there. A beginning
+/// is none.
 pub(super) fn write(connection: &Connection, positions: &[Position], at: Time) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT OR REPLACE INTO positions (head_length, head_hash, items, at) VALUES (?1, ?2, ?3, ?4)",
     )?;
+    let mut begin = connection.prepare_cached("DELETE FROM positions WHERE head_length = ?1 AND head_hash = ?2")?;
     for position in positions {
         // SQLite has no unsigned numbers.
         let (hash, items) = (position.head_hash.cast_signed(), position.items.cast_signed());
-        statement.execute(params![position.head_length, hash, items, at.0])?;
+        if items == 0 {
+            begin.execute(params![position.head_length, hash])?;
+        } else {
+            statement.execute(params![position.head_length, hash, items, at.0])?;
+        }
     }
     Ok(())
 }

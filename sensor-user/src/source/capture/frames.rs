@@ -4,6 +4,7 @@ use std::io::BufRead;
 
 use super::{LinkType, Nanos, pcap, pcapng};
 use crate::source::input::{Content, Format};
+use crate::source::text::Dialect;
 use crate::source::{Error, Stop};
 
 /// One frame.
@@ -47,8 +48,8 @@ impl Frames {
                 Records::Pcap(records)
             }
             Format::Pcapng => Records::Pcapng(pcapng::Blocks::new(content.reader).map_err(header)?),
-            Format::Text(dialect) => return Err(Error::NotACapture { name: name.to_owned(), what: dialect.as_str() }),
-            Format::Nfcapd => return Err(Error::NotACapture { name: name.to_owned(), what: "flow records" }),
+            Format::Text(dialect) => return Err(not_a_capture(name, text(dialect, &content.head))),
+            Format::Nfcapd => return Err(not_a_capture(name, "an nfcapd file")),
         };
         Ok(Frames { records, number: 0, frame: Vec::new() })
     }
@@ -65,5 +66,17 @@ impl Frames {
             Records::Pcapng(blocks) => blocks.next(&mut self.frame)?,
         };
         Ok(next.map(|(nanos, link_type)| Frame { number: self.number, nanos, link_type, bytes: &self.frame }))
+    }
+}
+
+fn not_a_capture(name: &str, what: &'static str) -> Error {
+    Error::NotACapture { name: name.to_owned(), what }
+}
+
+/// What a text is; one that nobody can tell is taken for JSON Lines elsewhere.
+fn text(dialect: Dialect, head: &[u8]) -> &'static str {
+    match dialect {
+        Dialect::JsonLines if !head.trim_ascii_start().starts_with(b"{") => "text",
+        dialect => dialect.as_str(),
     }
 }

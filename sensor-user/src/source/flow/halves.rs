@@ -6,7 +6,7 @@ use std::mem;
 use sensor_common::parse::{Address, Tuple};
 use sensor_common::{Proto, Signal};
 
-use super::{Half, Record};
+use super::{Half, Origin, Record};
 use crate::time::{Span, Time};
 
 /// Packets of one exchange are at most this far apart, as elsewhere.
@@ -36,18 +36,17 @@ pub struct Halves {
 #[derive(Clone, Copy)]
 struct Waiting {
     half: Half,
-    is_old: bool,
+    origin: Origin,
     arrived: u64,
 }
 
 impl Halves {
-    /// Takes a half in; `emit` gets the exchanges that are known now, and whether they were told at an
-    /// earlier reading.
-    pub fn push(&mut self, half: Half, is_old: bool, emit: &mut dyn FnMut(Record, bool)) {
+    /// Takes a half in; `emit` gets the exchanges that are known now.
+    pub fn push(&mut self, half: Half, origin: Origin, emit: &mut dyn FnMut(Record, Origin)) {
         self.latest = self.latest.max(Some(half.last));
         let key = key(&half);
         self.arrived += 1;
-        let new = Waiting { half, is_old, arrived: self.arrived };
+        let new = Waiting { half, origin, arrived: self.arrived };
         match self.waiting.get_mut(&key) {
             Some(known) if is_near(&known.half, &half) => {
                 if known.half.tuple.src == half.tuple.src && known.half.tuple.src_port == half.tuple.src_port {
@@ -59,17 +58,17 @@ impl Halves {
                         .flags
                         .max(half.flags)
                         .map(|flags| flags | before.flags.unwrap_or(0) | half.flags.unwrap_or(0));
-                    known.is_old |= is_old;
+                    known.origin = known.origin.and(origin);
                 } else {
                     let known = *known;
                     self.waiting.remove(&key);
-                    emit_all(both(&known.half, &half), known.is_old || is_old, emit);
+                    emit_all(both(&known.half, &half), known.origin.and(origin), emit);
                 }
             }
             Some(known) => {
                 let before = mem::replace(known, new);
                 self.queue.push_back((key, new.arrived));
-                emit_all(alone(&before.half), before.is_old, emit);
+                emit_all(alone(&before.half), before.origin, emit);
             }
             None => {
                 self.waiting.insert(key, new);
@@ -79,21 +78,21 @@ impl Halves {
         self.give_up(emit);
     }
 
-    /// Whether none waits.
+    /// The first line of which a half waits.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    pub fn earliest(&self) -> Option<(usize, u64)> {
+        self.waiting.values().map(|waiting| waiting.origin.at).min()
     }
 
     /// No more will come, or what comes is of another time.
-    pub fn flush(&mut self, emit: &mut dyn FnMut(Record, bool)) {
+    pub fn flush(&mut self, emit: &mut dyn FnMut(Record, Origin)) {
         self.latest = None;
         for (key, arrived) in mem::take(&mut self.queue) {
             self.release(key, arrived, emit);
         }
     }
 
-    fn give_up(&mut self, emit: &mut dyn FnMut(Record, bool)) {
+    fn give_up(&mut self, emit: &mut dyn FnMut(Record, Origin)) {
         while let Some(&(key, arrived)) = self.queue.front() {
             let has_waited = self.waiting.get(&key).is_none_or(|waiting| {
                 waiting.arrived != arrived || self.latest.is_some_and(|latest| latest - waiting.half.last > WAIT)
@@ -107,18 +106,18 @@ impl Halves {
     }
 
     /// Emits what waits under `key`, if it is what arrived then.
-    fn release(&mut self, key: Key, arrived: u64, emit: &mut dyn FnMut(Record, bool)) {
+    fn release(&mut self, key: Key, arrived: u64, emit: &mut dyn FnMut(Record, Origin)) {
         if self.waiting.get(&key).is_some_and(|waiting| waiting.arrived == arrived)
-            && let Some(Waiting { half, is_old, .. }) = self.waiting.remove(&key)
+            && let Some(Waiting { half, origin, .. }) = self.waiting.remove(&key)
         {
-            emit_all(alone(&half), is_old, emit);
+            emit_all(alone(&half), origin, emit);
         }
     }
 }
 
-fn emit_all(record: Option<Record>, is_old: bool, emit: &mut dyn FnMut(Record, bool)) {
+fn emit_all(record: Option<Record>, origin: Origin, emit: &mut dyn FnMut(Record, Origin)) {
     if let Some(record) = record {
-        emit(record, is_old);
+        emit(record, origin);
     }
 }
 

@@ -53,6 +53,23 @@ pub struct Half {
     pub is_reply: bool,
 }
 
+/// What a record was read from, so that an import knows how far it has told all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The number of the input, and of the line in it: the first, if it is of two.
+    pub at: (usize, u64),
+    /// Told already, at an earlier reading.
+    pub is_old: bool,
+}
+
+impl Origin {
+    /// Of a record that is of both.
+    #[must_use]
+    pub fn and(self, other: Origin) -> Origin {
+        Origin { at: self.at.min(other.at), is_old: self.is_old || other.is_old }
+    }
+}
+
 impl Record {
     /// The packet that began it.
     #[must_use]

@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use super::Record;
+use super::{Origin, Record};
 use crate::time::{Span, Time};
 
 /// How long a record waits for others that began earlier, by the times in the records.
@@ -22,37 +22,36 @@ pub struct Order {
 
 struct Waiting {
     record: Record,
-    /// Told already, at an earlier reading.
-    is_old: bool,
+    origin: Origin,
     /// Records of one time keep their order.
     arrived: u64,
 }
 
 impl Order {
     /// Takes a record in.
-    pub fn push(&mut self, record: Record, is_old: bool) {
+    pub fn push(&mut self, record: Record, origin: Origin) {
         // Records are told when they end, so ends are nearly in order.
         self.latest = self.latest.max(Some(record.last));
         self.arrived += 1;
-        self.waiting.push(Reverse(Waiting { record, is_old, arrived: self.arrived }));
+        self.waiting.push(Reverse(Waiting { record, origin, arrived: self.arrived }));
     }
 
-    /// The next record that has waited long enough, and whether it was told already.
-    pub fn pop(&mut self) -> Option<(Record, bool)> {
+    /// The next record that has waited long enough.
+    pub fn pop(&mut self) -> Option<(Record, Origin)> {
         let Reverse(first) = self.waiting.peek()?;
         let is_due = self.waiting.len() > MOST || self.latest.is_some_and(|latest| latest - first.record.first > WAIT);
         if is_due { self.pop_any() } else { None }
     }
 
     /// The next record, however long it has waited.
-    pub fn pop_any(&mut self) -> Option<(Record, bool)> {
-        self.waiting.pop().map(|Reverse(waiting)| (waiting.record, waiting.is_old))
+    pub fn pop_any(&mut self) -> Option<(Record, Origin)> {
+        self.waiting.pop().map(|Reverse(waiting)| (waiting.record, waiting.origin))
     }
 
-    /// Whether none waits.
+    /// The first line of which a record waits.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    pub fn earliest(&self) -> Option<(usize, u64)> {
+        self.waiting.iter().map(|Reverse(waiting)| waiting.origin.at).min()
     }
 
     /// What comes next may be earlier than anything before.

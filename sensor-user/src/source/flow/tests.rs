@@ -26,7 +26,7 @@ fn exchanges(halves: &[Half]) -> Vec<Record> {
     let mut found = Vec::new();
     let mut waiting = Halves::default();
     for half in halves {
-        waiting.push(*half, false, &mut |record, _| found.push(record));
+        waiting.push(*half, Origin::default(), &mut |record, _| found.push(record));
     }
     waiting.flush(&mut |record, _| found.push(record));
     found
@@ -87,7 +87,7 @@ fn records_come_in_the_order_in_which_they_began() {
     let [record] = exchanges(&[half((THEIRS, 40_000), (OURS, 22), SYN, (0, 1))])[..] else { panic!() };
     for minute in [30, 10, 20, 200] {
         let first = Time::from_seconds(minute * 60);
-        order.push(Record { first, last: first, ..record }, false);
+        order.push(Record { first, last: first, ..record }, Origin::default());
     }
     let mut due = Vec::new();
     while let Some((record, _)) = order.pop() {
@@ -95,4 +95,20 @@ fn records_come_in_the_order_in_which_they_began() {
     }
     assert_eq!(due, [10, 20, 30]);
     assert!(order.pop_any().is_some() && order.pop_any().is_none());
+}
+
+#[test]
+fn the_first_line_of_what_waits_is_known() {
+    let from = |line| Origin { at: (0, line), is_old: line < 3 };
+    let there = half((THEIRS, 40_000), (OURS, 22), SYN, (0, 1));
+    let back = half((OURS, 22), (THEIRS, 40_000), RST_ACK, (0, 1));
+    let other = half((THEIRS, 50_000), (OURS, 22), SYN, (0, 1));
+    let (mut halves, mut order) = (Halves::default(), Order::default());
+    for (half, line) in [(there, 2), (other, 3), (back, 4)] {
+        halves.push(half, from(line), &mut |record, origin| order.push(record, origin));
+    }
+    // A pair is as old as the older of its halves.
+    assert_eq!((halves.earliest(), order.earliest()), (Some((0, 3)), Some((0, 2))));
+    assert!(order.pop_any().is_some_and(|(_, origin)| origin == from(2)));
+    assert_eq!(order.earliest(), None);
 }

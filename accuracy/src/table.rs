@@ -1,0 +1,84 @@
+//! The table for people: one part for each family, printed as it is done.
+
+use comfy_table::{CellAlignment, ColumnConstraint, Table, Width, presets};
+
+use crate::rows::Row;
+
+const COLUMNS: [(&str, u16); 12] = [
+    ("family", 25),
+    ("size", 6),
+    ("method", 15),
+    ("average precision", 22),
+    ("recall", 7),
+    ("ours - it", 22),
+    ("named in", 10),
+    ("wrong", 9),
+    ("strong wrong", 13),
+    ("first after", 12),
+    ("Brier", 8),
+    ("intervals hold", 14),
+];
+
+/// The head of the table.
+#[must_use]
+pub fn head() -> String {
+    let mut table = table();
+    table.add_row(COLUMNS.map(|column| column.0));
+    text(table)
+}
+
+/// The part of one family at one size.
+#[must_use]
+pub fn part(rows: &[Row]) -> String {
+    let mut table = table();
+    let mut methods: Vec<&str> = rows.iter().map(|row| row.method).collect();
+    methods.dedup();
+    for method in methods {
+        let figure = |method: &str, metric: &str| rows.iter().find(|row| row.method == method && row.metric == metric);
+        let find = |metric: &str| figure(method, metric);
+        let limits = |row: &Row| format!("{:.3} [{:.3}, {:.3}]", row.value, row.low, row.high);
+        let plain = |row: &Row| format!("{:.3}", row.value);
+        // A share as what it was made of.
+        let counts = |row: &Row| format!("{}/{}", (row.value * row.n as f64).round(), row.n);
+        let dash = |row: Option<&Row>, show: &dyn Fn(&Row) -> String| row.map_or("-".to_owned(), show);
+        let lead = match method {
+            "fisher" => figure("ours", "average_precision_minus_fisher"),
+            "distinct-count" => figure("ours", "average_precision_minus_distinct_count"),
+            _ => None,
+        };
+        let first = rows.first();
+        table.add_row([
+            dash(first, &|row| row.family.clone()),
+            dash(first, &|row| row.size.to_string()),
+            method.to_owned(),
+            dash(find("average_precision"), &limits),
+            dash(find("recall_at_true_number"), &plain),
+            dash(lead, &limits),
+            dash(find("names_anyone"), &counts),
+            dash(find("false_discovery"), &counts),
+            dash(find("false_discovery_strong"), &counts),
+            dash(find("addresses_needed"), &|row| format!("{:.1}", row.value)),
+            dash(find("brier"), &plain),
+            dash(find("interval_coverage"), &counts),
+        ]);
+    }
+    text(table)
+}
+
+fn table() -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table
+}
+
+/// Parts are printed one after another, so columns have fixed widths.
+fn text(mut table: Table) -> String {
+    for ((position, column), (_, width)) in table.column_iter_mut().enumerate().zip(COLUMNS) {
+        column.set_padding((0, 1));
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width + 1)));
+        if position == 1 || position > 2 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}

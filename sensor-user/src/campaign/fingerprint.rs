@@ -1,0 +1,276 @@
+//! What a probe looks like, apart from what it probes: the marks of a tool.
+//!
+//! A trait that was not seen, or that changes from probe to probe, is no mark and agrees with any:
+//! logs of firewalls and flow records lack most of them. Only the source's side counts.
+
+use std::collections::HashMap;
+
+use sensor_common::Kind;
+
+use super::options::Options;
+use crate::ledger::{Ledger, Print, ProbeRow};
+
+/// The marks of a tool for one kind of probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Fingerprint {
+    pub(super) kind: Kind,
+    marks: [Option<u32>; MARKS],
+}
+
+const WINDOW: usize = 0;
+const OPTIONS: usize = 1;
+const FLAGS: usize = 2;
+/// The hop limit that it began with, as far as the arrived one tells.
+const HOPS: usize = 3;
+const LENGTH: usize = 4;
+const PAYLOAD: usize = 5;
+/// 1: without a flow label. Kernels set one.
+const UNLABELLED: usize = 6;
+/// 1: one source port for all. Kernels take another for each.
+const ONE_PORT: usize = 7;
+const MARKS: usize = 8;
+
+/// Rows from which on a source port that never changed is constant.
+const CONSTANT: u32 = 4;
+
+impl Fingerprint {
+    /// How much is known.
+    pub(super) fn known(&self) -> usize {
+        self.marks.iter().flatten().count()
+    }
+
+    /// Nothing that is known of both differs.
+    pub(super) fn agrees(&self, other: &Fingerprint) -> bool {
+        self.kind == other.kind
+            && self.marks.iter().zip(&other.marks).all(|(a, b)| a.is_none() || b.is_none() || a == b)
+    }
+
+    /// The tool, whatever it was told to do: without what takes several probes to see.
+    pub(super) fn tool(mut self) -> Fingerprint {
+        self.marks[ONE_PORT] = None;
+        self
+    }
+
+    /// Nobody's kernel sends that: packets that a program made itself. Sources in different networks
+    /// that share such a tool may be one; that two machines run Linux says nothing.
+    pub(super) fn is_distinctive(&self, forms: &Forms) -> bool {
+        let raw = self.marks[HOPS] == Some(255);
+        let unlabelled = self.marks[UNLABELLED] == Some(1);
+        let length = self.marks[LENGTH];
+        match self.kind {
+            Kind::Syn => match self.marks[OPTIONS].map(|number| forms.of(number)) {
+                Some(Options::Kernel) => raw,
+                Some(Options::Bare | Options::Odd) => true,
+                None => {
+                    raw || self.marks[WINDOW].is_some_and(|window| is_odd_window(window, unlabelled, self.marks[HOPS]))
+                }
+            },
+            Kind::TcpOther => raw || self.marks[WINDOW].is_some(),
+            Kind::Echo => raw || length.is_some_and(|length| !PING.contains(&length)),
+            Kind::Udp => raw || self.marks[PAYLOAD].is_some(),
+        }
+    }
+}
+
+/// Payloads of ordinary pings in bytes: Windows 32, busybox and fping variants 48 and 64, iputils and
+/// BSD 56.
+const PING: [u32; 4] = [32, 48, 56, 64];
+
+/// Windows that no usual kernel opens with. zmap's 65535 is that of macOS as well, which begins with
+/// 64 hops and sets a flow label; 1024 is masscan's, and nmap's with its multiples.
+fn is_odd_window(window: u32, unlabelled: bool, hops: Option<u32>) -> bool {
+    match window {
+        65_535 => unlabelled || hops.is_none(),
+        8_192 | 16_384 | 32_768 | 65_280 => false,
+        // Linux opens with a multiple of the segment size, by the size of the path's packets.
+        5_000.. => ![
+            1_220, 1_340, 1_360, 1_380, 1_400, 1_410, 1_412, 1_420, 1_428, 1_432, 1_440, 1_448, 1_452, 1_460, 8_940,
+            8_949, 8_961,
+        ]
+        .iter()
+        .any(|&segment| window.is_multiple_of(segment)),
+        _ => true,
+    }
+}
+
+/// What the TCP options that the ledger knows by number say.
+pub(super) struct Forms(HashMap<u32, Options>);
+
+impl Forms {
+    pub(super) fn new(ledger: &Ledger) -> Forms {
+        let used: std::collections::HashSet<u32> =
+            ledger.probes().iter().filter_map(|row| row.print.tcp_options).collect();
+        let read = ledger.texts().filter(|(number, _)| used.contains(number));
+        Forms(read.map(|(number, text)| (number, Options::read(text))).collect())
+    }
+
+    fn of(&self, number: u32) -> Options {
+        self.0.get(&number).copied().unwrap_or(Options::Odd)
+    }
+}
+
+/// A trait over several probes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Seen {
+    #[default]
+    Never,
+    Always(u32),
+    Differs,
+}
+
+impl Seen {
+    fn add(&mut self, value: Option<u32>) {
+        let Some(value) = value else { return };
+        *self = match *self {
+            Seen::Never => Seen::Always(value),
+            Seen::Always(known) if known == value => Seen::Always(known),
+            _ => Seen::Differs,
+        };
+    }
+
+    fn one(self) -> Option<u32> {
+        match self {
+            Seen::Always(value) => Some(value),
+            Seen::Never | Seen::Differs => None,
+        }
+    }
+}
+
+/// A value that a tool was started with or keeps by its nature, and that chance does not repeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Constant {
+    SourcePort(u32),
+    IcmpId(u32),
+    FlowLabel(u32),
+}
+
+/// The prints of one source's probes of one kind and port, put together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Prints {
+    rows: u32,
+    marks: [Seen; MARKS],
+    source_port: Seen,
+    icmp_id: Seen,
+    flow_label: Seen,
+}
+
+impl Prints {
+    /// `counts_hops`: the hop limit is what the probe is about.
+    pub(super) fn add(&mut self, row: &ProbeRow, counts_hops: bool) {
+        let Print { hop_limit, tcp_flags, window, tcp_options, payload_len, payload_hash, flow_label, .. } = row.print;
+        self.rows += 1;
+        let hops = hop_limit.filter(|_| !counts_hops).map(began_with);
+        let payload = payload_hash.filter(|_| payload_len != Some(0));
+        let flags = tcp_flags.filter(|_| row.kind == Kind::TcpOther).map(u32::from);
+        let window = window.map(|window| match window {
+            // nmap takes one of these by chance.
+            2_048 | 3_072 | 4_096 => 1_024,
+            other => u32::from(other),
+        });
+        let marks = [
+            (WINDOW, window),
+            (OPTIONS, tcp_options),
+            (FLAGS, flags),
+            (HOPS, hops),
+            (LENGTH, payload_len.map(u32::from)),
+            (PAYLOAD, payload),
+            (UNLABELLED, flow_label.map(|label| u32::from(label == 0))),
+        ];
+        for (mark, value) in marks {
+            self.marks[mark].add(value);
+        }
+        self.source_port.add(row.print.source_port.map(u32::from));
+        self.icmp_id.add(row.print.icmp_id.map(u32::from));
+        self.flow_label.add(flow_label);
+    }
+
+    pub(super) fn fingerprint(&self, kind: Kind) -> Fingerprint {
+        let mut marks = self.marks.map(Seen::one);
+        marks[ONE_PORT] = match self.source_port {
+            Seen::Differs => Some(0),
+            Seen::Always(_) if self.rows >= CONSTANT => Some(1),
+            _ => None,
+        };
+        Fingerprint { kind, marks }
+    }
+
+    /// Constants, and whether they were seen often enough to be sure. Values that many tools share are
+    /// none: ports of services, ids 0 and 1 of simple pings.
+    pub(super) fn constants(&self) -> impl Iterator<Item = (Constant, bool)> {
+        let port = self.source_port.one().filter(|&port| port >= 1_024).map(Constant::SourcePort);
+        let id = self.icmp_id.one().filter(|id| ![0, 1, 256, 512, 0xffff].contains(id)).map(Constant::IcmpId);
+        let label = self.flow_label.one().filter(|&label| label > 1).map(Constant::FlowLabel);
+        let is_sure = self.rows >= CONSTANT;
+        [port, id, label].into_iter().flatten().map(move |constant| (constant, is_sure))
+    }
+}
+
+/// The next usual initial hop limit.
+fn began_with(arrived: u8) -> u32 {
+    match arrived {
+        0..=32 => 32,
+        33..=64 => 64,
+        65..=128 => 128,
+        129.. => 255,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::tests::{ledger_of, probe, with};
+    use crate::observation::Traits;
+
+    fn is_distinctive(kind: Kind, traits: &Traits) -> bool {
+        let ledger = ledger_of(&[with(probe(0, "2a0e::1", 1, kind, 22), traits)]);
+        let mut prints = Prints::default();
+        prints.add(&ledger.probes()[0], false);
+        prints.fingerprint(kind).is_distinctive(&Forms::new(&ledger))
+    }
+
+    #[test]
+    fn what_scanners_make_themselves_is_distinctive_and_what_kernels_make_is_not() {
+        let none = Traits::default();
+        let syn = |window, hop_limit, flow_label, options: Option<&str>| {
+            let tcp_options = options.map(str::to_owned);
+            let traits = Traits {
+                window: Some(window),
+                hop_limit: Some(hop_limit),
+                flow_label: Some(flow_label),
+                tcp_options,
+                ..Traits::default()
+            };
+            is_distinctive(Kind::Syn, &traits)
+        };
+        assert!(syn(65_535, 243, 0, None), "zmap");
+        assert!(syn(65_535, 51, 0, Some("mss")), "zmap with another hop limit");
+        assert!(syn(1_024, 240, 0, None), "masscan");
+        assert!(syn(3_072, 50, 0, Some("mss")), "nmap");
+        assert!(!syn(64_800, 52, 77_123, Some("mss,sackOK,ts,nop,ws")), "Linux");
+        assert!(!syn(64_800, 52, 77_123, None) && !syn(64_240, 52, 77_123, None), "Linux, without options seen");
+        assert!(!syn(65_535, 52, 77_123, None), "macOS");
+        let echo =
+            |len| is_distinctive(Kind::Echo, &Traits { payload_len: Some(len), hop_limit: Some(50), ..none.clone() });
+        assert!(echo(8) && !echo(56) && !echo(32));
+        for kind in Kind::ALL {
+            assert!(!is_distinctive(*kind, &none), "what is not known distinguishes nobody");
+        }
+    }
+
+    #[test]
+    fn a_trait_that_changes_or_is_not_known_agrees_with_any() {
+        let of = |windows: &[Option<u16>]| {
+            let rows = windows.iter().enumerate().map(|(i, &window)| {
+                with(probe(i as i64, "2a0e::1", i as u64, Kind::Syn, 22), &Traits { window, ..Traits::default() })
+            });
+            let ledger = ledger_of(&rows.collect::<Vec<_>>());
+            let mut prints = Prints::default();
+            ledger.probes().iter().for_each(|row| prints.add(row, false));
+            prints.fingerprint(Kind::Syn)
+        };
+        let (one, other) = (of(&[Some(1_024)]), of(&[Some(65_535)]));
+        assert!(!one.agrees(&other));
+        assert!(one.agrees(&of(&[None])) && one.agrees(&of(&[Some(7), Some(9)])));
+        assert_eq!(one, of(&[Some(1_024), Some(3_072)]), "nmap's windows are one");
+    }
+}

@@ -1,0 +1,94 @@
+//! When a scanner is active: once, at intervals, again and again.
+
+use crate::time::{Span, Time};
+
+/// How a scanner is active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rhythm {
+    /// Once, for a day at most.
+    OneOff,
+    /// In rounds of like distance.
+    Periodic,
+    /// In rounds of any distance.
+    Returning,
+    /// For more than a day without a pause.
+    Steady,
+}
+
+/// Pauses that part rounds, the shortest first: whoever comes every hour pauses for less than whoever
+/// comes every week.
+const PAUSES: [Span; 3] = [Span::from_seconds(20 * 60), Span::from_seconds(6 * 3_600), Span::from_days(2)];
+/// Rounds from which on their distances say something.
+const ROUNDS: usize = 5;
+/// A pause after which a scanner returns.
+const RETURN: Span = Span::from_seconds(12 * 3_600);
+
+impl Rhythm {
+    /// Of someone who was active at these times.
+    #[must_use]
+    pub fn of(mut times: Vec<Time>) -> Rhythm {
+        times.sort_unstable();
+        let Some((&first, &last)) = times.first().zip(times.last()) else { return Rhythm::OneOff };
+        if PAUSES.iter().any(|&pause| is_regular(&rounds(&times, pause))) {
+            Rhythm::Periodic
+        } else if rounds(&times, RETURN).len() > 1 {
+            Rhythm::Returning
+        } else if last - first > Span::from_days(1) {
+            Rhythm::Steady
+        } else {
+            Rhythm::OneOff
+        }
+    }
+
+    /// The name in JSON and tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Rhythm::OneOff => "one-off",
+            Rhythm::Periodic => "periodic",
+            Rhythm::Returning => "returning",
+            Rhythm::Steady => "steady",
+        }
+    }
+}
+
+/// When rounds began, of times in order.
+fn rounds(times: &[Time], pause: Span) -> Vec<Time> {
+    times.chunk_by(|&a, &b| b - a <= pause).map(|round| round[0]).collect()
+}
+
+/// Three quarters of the distances are within a tenth of the median. A round that did not reach us
+/// makes one of twice the length.
+fn is_regular(starts: &[Time]) -> bool {
+    if starts.len() < ROUNDS {
+        return false;
+    }
+    let mut distances: Vec<i64> = starts.windows(2).map(|pair| (pair[1] - pair[0]).0).collect();
+    distances.sort_unstable();
+    let median = distances[distances.len() / 2];
+    let near = distances.iter().filter(|&&distance| distance.abs_diff(median) <= median.unsigned_abs() / 10).count();
+    near * 4 >= distances.len() * 3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(seconds: &[i64]) -> Rhythm {
+        Rhythm::of(seconds.iter().map(|&s| Time::from_seconds(s)).collect())
+    }
+
+    #[test]
+    fn rounds_at_like_distances_are_periodic_and_others_return() {
+        const HOUR: i64 = 3_600;
+        assert_eq!(of(&[]), Rhythm::OneOff);
+        assert_eq!(of(&[0, 10, 500]), Rhythm::OneOff);
+        assert_eq!(of(&[0, HOUR, 2 * HOUR + 60, 3 * HOUR, 4 * HOUR - 60]), Rhythm::Periodic);
+        let days: Vec<i64> = (0..8).flat_map(|day| (0..20).map(move |probe| day * 24 * HOUR + probe * 300)).collect();
+        assert_eq!(of(&days), Rhythm::Periodic);
+        assert_eq!(of(&[0, 60, 72 * HOUR, 72 * HOUR + 60, 200 * HOUR]), Rhythm::Returning);
+        let steady: Vec<i64> = (0..200).map(|n| n * 997 + (n * n * 7_919) % 4_000).collect();
+        assert_eq!(of(&steady), Rhythm::Steady);
+        assert_eq!(Rhythm::of(vec![Time(i64::MIN), Time(i64::MAX)]), Rhythm::Returning);
+    }
+}

@@ -1,0 +1,315 @@
+use std::net::Ipv6Addr;
+use std::time::Instant;
+
+use proptest::prelude::*;
+use sensor_common::{Kind, Proto};
+
+use super::*;
+use crate::ledger::{Ledger, Settings};
+use crate::observation::{Contact, Observation, Probe, Traits};
+
+/// A random address of ours.
+pub(crate) fn local(n: u64) -> Ipv6Addr {
+    Ipv6Addr::from((0x2001_0db8u128 << 96) | u128::from(0xe014_9aff_5e49_0101 + (n << 20)))
+}
+
+pub(crate) fn probe(ts: i64, source: &str, target: u64, kind: Kind, port: u16) -> Probe {
+    let port = if kind == Kind::Echo { 0 } else { port };
+    Probe::new(Time::from_seconds(ts), source.parse().unwrap(), local(target), kind, port)
+}
+
+pub(crate) fn with(probe: Probe, traits: &Traits) -> Probe {
+    Probe { traits: traits.clone(), ..probe }
+}
+
+pub(crate) fn echo(ts: i64, source: &str, target: u64, hop_limit: u8) -> Probe {
+    with(probe(ts, source, target, Kind::Echo, 0), &Traits { hop_limit: Some(hop_limit), ..Traits::default() })
+}
+
+pub(crate) fn ledger_of(probes: &[Probe]) -> Ledger {
+    let mut ledger = Ledger::new(Settings::default());
+    probes.iter().for_each(|probe| ledger.observe(&Observation::Probe(probe.clone())));
+    ledger
+}
+
+fn campaigns_of(probes: &[Probe]) -> Campaigns {
+    Campaigns::new(&Frame::new(&ledger_of(probes)))
+}
+
+fn labels(campaigns: &Campaigns) -> Vec<&str> {
+    campaigns.list.iter().map(|campaign| campaign.label.as_str()).collect()
+}
+
+fn zmap() -> Traits {
+    Traits {
+        window: Some(65_535),
+        hop_limit: Some(240),
+        flow_label: Some(0),
+        payload_len: Some(0),
+        ..Traits::default()
+    }
+}
+
+fn linux(port: u16) -> Traits {
+    Traits {
+        window: Some(64_800),
+        hop_limit: Some(52),
+        flow_label: Some(7_000 + u32::from(port)),
+        payload_len: Some(0),
+        source_port: Some(port),
+        tcp_options: Some("mss,sackOK,ts,nop,ws".to_owned()),
+        ..Traits::default()
+    }
+}
+
+const DAY: i64 = 86_400;
+
+#[test]
+fn a_scanner_spread_over_700_prefixes_is_one_campaign() {
+    let probes: Vec<Probe> = (0..2_100i64)
+        .map(|n| {
+            let source = format!("2a{:02x}:{:x}:1:1::{:x}", 16 + n % 7, 0x100 + n % 700, 1 + n % 3);
+            with(probe(n * 60, &source, n as u64 % 97, Kind::Syn, [22, 443, 8080][n as usize % 3]), &zmap())
+        })
+        .collect();
+    let campaigns = campaigns_of(&probes);
+    assert_eq!(campaigns.list.len(), 1, "{:?}", &labels(&campaigns)[..10]);
+    assert_eq!(campaigns.list[0].prefixes.len(), 700);
+    assert!(campaigns.list[0].labels.contains(&Label::SlowAndSpreadOut));
+    // One probe from each, so that no prefix shows more than one port.
+    let single: Vec<Probe> = probes[..700].to_vec();
+    assert_eq!(campaigns_of(&single).list.len(), 1);
+}
+
+#[test]
+fn rounds_of_a_spread_scanner_that_pause_for_days_are_one() {
+    let probes: Vec<Probe> = (0..4i64)
+        .flat_map(|round| (0..12).map(move |n| (round * 5 * DAY + n * 600, format!("2a10:{:x}::1", round * 12 + n))))
+        .map(|(ts, source)| with(probe(ts, &source, ts as u64 % 5, Kind::Syn, 22), &zmap()))
+        .collect();
+    let campaigns = campaigns_of(&probes);
+    assert_eq!(campaigns.list.len(), 1, "{:?}", labels(&campaigns));
+    let labels = &campaigns.list[0].labels;
+    assert!(
+        labels.contains(&Label::SlowAndSpreadOut) && labels.contains(&Label::Rhythm(Rhythm::Returning)),
+        "{labels:?}"
+    );
+}
+
+#[test]
+fn two_tenants_of_a_64_are_two() {
+    let other = Traits {
+        window: Some(1_024),
+        hop_limit: Some(233),
+        flow_label: Some(0),
+        payload_len: Some(0),
+        ..Traits::default()
+    };
+    let mut probes: Vec<Probe> = Vec::new();
+    for n in 0..20 {
+        probes.push(with(probe(n, &format!("2a0e::{:x}", 1 + n % 3), n as u64, Kind::Syn, 443), &zmap()));
+        probes.push(with(probe(n, &format!("2a0e::{:x}", 101 + n % 3), n as u64, Kind::Syn, 443), &other));
+    }
+    assert_eq!(campaigns_of(&probes).list.iter().map(|c| c.sources.len()).collect::<Vec<_>>(), [3, 3]);
+    let pings = |len| Traits { payload_len: Some(len), ..Traits::default() };
+    let echoes: Vec<Probe> = (0..20)
+        .map(|n| {
+            with(probe(n, &format!("2a0e::{:x}", 1 + n % 4), n as u64, Kind::Echo, 0), &pings(8 + 48 * (n % 2) as u16))
+        })
+        .collect();
+    assert_eq!(campaigns_of(&echoes).list.len(), 2);
+}
+
+#[test]
+fn two_users_of_one_tool_in_different_networks_are_two() {
+    let of = |traits: &dyn Fn(i64, u16) -> Traits| -> Vec<Probe> {
+        let each = |n: i64| ["2a0e:1::1", "2a11:5::1"].map(|source| (n * 60, source));
+        (0..100)
+            .flat_map(each)
+            .map(|(ts, source)| {
+                with(probe(ts, source, ts as u64 / 60, Kind::Syn, 22), &traits(ts, source.len() as u16))
+            })
+            .collect()
+    };
+    let varying = |ts: i64, _| Traits { source_port: Some(32_768 + (ts * 7_919 % 28_000) as u16), ..zmap() };
+    assert_eq!(campaigns_of(&of(&varying)).list.len(), 2);
+    // One source port for all their probes is no coincidence.
+    let constant = |_, _| Traits { source_port: Some(41_234), ..zmap() };
+    assert_eq!(campaigns_of(&of(&constant)).list.len(), 1);
+    // That two machines run Linux says nothing, however few probes they send.
+    let kernels: Vec<Probe> = (0..60i64)
+        .map(|n| {
+            with(probe(n * 600, &format!("2a10:{n:x}::1"), n as u64 % 4, Kind::Syn, 22), &linux(40_000 + n as u16))
+        })
+        .collect();
+    let campaigns = campaigns_of(&kernels);
+    assert_eq!(campaigns.list.len(), 60);
+    assert!(campaigns.list[0].labels.contains(&Label::SlowAndSpreadOut), "{:?}", campaigns.list[0].labels);
+}
+
+#[test]
+fn two_tools_of_one_source_are_one() {
+    let ping = Traits { payload_len: Some(56), hop_limit: Some(52), ..Traits::default() };
+    let campaigns = campaigns_of(&[
+        with(probe(0, "2a0e::1", 1, Kind::Echo, 0), &ping),
+        with(probe(1, "2a0e::1", 1, Kind::Syn, 22), &zmap()),
+        with(probe(2, "2a0e::2", 2, Kind::Syn, 22), &zmap()),
+    ]);
+    assert_eq!(labels(&campaigns), ["echo, syn 22 from 2a0e::/64"]);
+}
+
+#[test]
+fn hop_limits_that_ascend_over_targets_are_a_path_probe() {
+    let probes: Vec<Probe> = (0..40).map(|n| echo(n, "2a0e::1", n as u64, (3 + n / 2) as u8)).collect();
+    let campaigns = campaigns_of(&probes);
+    assert_eq!(labels(&campaigns), ["path probe, sweep: echo from 2a0e::/64"]);
+    assert!(campaigns.list[0].is_path_probe && campaigns.is_path.iter().all(|&is| is));
+}
+
+#[test]
+fn logs_that_lack_traits_are_clustered_by_prefix_and_port() {
+    let campaigns = campaigns_of(&[
+        probe(0, "2a0e::1", 1, Kind::Syn, 22),
+        probe(1, "2a0e::2", 1, Kind::Syn, 22),
+        probe(2, "2a0e::3", 1, Kind::Syn, 80),
+        probe(3, "2a0f::1", 1, Kind::Syn, 22),
+    ]);
+    let sources: Vec<usize> = campaigns.list.iter().map(|campaign| campaign.sources.len()).collect();
+    assert_eq!(sources, [2, 1, 1]);
+}
+
+#[test]
+fn prefixes_of_a_known_operator_are_one_campaign_with_its_name() {
+    let campaigns = campaigns_of(&[
+        probe(0, "2602:80d:1000::1", 1, Kind::Syn, 443),
+        probe(1, "2620:96:e000:1::1", 2, Kind::Syn, 80),
+        probe(2, "2604:a880:800:10::1:1", 2, Kind::Syn, 22),
+        probe(3, "2604:a880:800:11::1:1", 2, Kind::Syn, 22),
+    ]);
+    let expected = [
+        "Censys: syn 80 443 from 2 prefixes",
+        "Shodan in 2016: syn 22 from 2604:a880:800:10::1:0/124",
+        "syn 22 from 2604:a880:800:11::1:0/124",
+    ];
+    assert_eq!(labels(&campaigns), expected);
+}
+
+/// A home with exact hits: each local contacts a site before it is probed.
+fn home(probes: &[Probe]) -> Ledger {
+    let mut ledger = ledger_of(probes);
+    for probe in probes {
+        let site = "2a06::80".parse().unwrap();
+        ledger.observe(&Observation::Contact(Contact::new(Time(probe.ts.0 - 1), probe.target, site, Proto::Tcp, 443)));
+    }
+    ledger
+}
+
+#[test]
+fn views_are_few_with_the_most_hits_first_and_the_campaigns_among_them() {
+    let mut probes: Vec<Probe> = Vec::new();
+    for n in 0..30u64 {
+        let source = format!("2a0e:1:1:{:x}::1", n % 3);
+        probes.push(with(probe(n as i64, &source, n, Kind::Syn, 22), &linux(n as u16 + 1_024)));
+    }
+    probes.push(probe(50, "2a11::1", 1, Kind::Echo, 0));
+    let ledger = home(&probes);
+    let campaigns = Campaigns::new(&Frame::new(&ledger));
+    assert_eq!(campaigns.list.len(), 4);
+    let sizes: Vec<(usize, usize)> =
+        campaigns.views.iter().map(|view| (view.rows.len(), view.campaigns.len())).collect();
+    // The /48, which is the /32 and the fingerprint as well, three /64s, which are campaigns, and one.
+    assert_eq!(sizes, [(30, 3), (10, 1), (10, 1), (10, 1), (1, 1)]);
+    assert_eq!(campaigns.views[0].campaigns, [0, 1, 2]);
+    assert_eq!(campaigns.views_left_out, 0);
+}
+
+#[test]
+fn there_are_never_more_than_128_views() {
+    let probes: Vec<Probe> =
+        (0..900u64).map(|n| probe(n as i64, &format!("2a0e:{:x}:{:x}::1", n % 300, n % 2), n, Kind::Syn, 22)).collect();
+    let campaigns = Campaigns::new(&Frame::new(&home(&probes)));
+    assert_eq!(campaigns.views.len(), 128);
+    assert!(campaigns.views_left_out > 100);
+    assert!(campaigns.views.windows(2).all(|pair| pair[0].rows.len() >= pair[1].rows.len()));
+}
+
+#[test]
+fn a_flood_of_sources_stays_bounded_and_costs_the_same_for_each() {
+    let ledger = |n: u64| {
+        let mut ledger = Ledger::new(Settings::default());
+        for i in 0..n {
+            let source = Ipv6Addr::from((0x2a00_u128 << 112) | u128::from(i.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 40);
+            let ts = Time::from_seconds(i as i64);
+            let traits = Traits { window: Some((i % 9_000) as u16), source_port: Some((i * 31) as u16), ..zmap() };
+            let probe = Probe { traits, ..Probe::new(ts, source, local(i % 50), Kind::Syn, (i % 5_000) as u16) };
+            ledger.observe(&Observation::Probe(probe));
+        }
+        ledger
+    };
+    let time = |n| {
+        let ledger = ledger(n);
+        let start = Instant::now();
+        let campaigns = Campaigns::new(&Frame::new(&ledger));
+        assert!(campaigns.list.len() <= MAX_CAMPAIGNS);
+        assert_eq!(campaigns.list.iter().map(|campaign| campaign.rows.len() as u64).sum::<u64>(), n);
+        (start.elapsed(), campaigns.lumped)
+    };
+    let (small, _) = time(20_000);
+    let (large, lumped) = time(100_000);
+    println!("20,000: {small:?}, 100,000: {large:?}");
+    assert!(lumped > 0);
+    assert!(large < small * 20, "20,000 rows take {small:?}, 100,000 {large:?}");
+}
+
+/// Which rows are one, whatever campaigns and addresses are numbered.
+fn partition(probes: &[Probe]) -> Vec<Vec<(Ipv6Addr, Time, u16)>> {
+    let ledger = ledger_of(probes);
+    let campaigns = Campaigns::new(&Frame::new(&ledger));
+    let row = |&i: &u32| {
+        let row = &ledger.probes()[i as usize];
+        (ledger.address(row.source), row.first, row.port)
+    };
+    let mut groups: Vec<Vec<_>> =
+        campaigns.list.iter().map(|campaign| distinct(campaign.rows.iter().map(row).collect())).collect();
+    groups.sort();
+    groups
+}
+
+prop_compose! {
+    fn any_probe()(
+        ts in 0..50i64, net in 0..14u32, host in 0..3u32, target in 0..12u64, kind in 0..4usize, port in 0..4u16,
+        tool in 0..5u8, value in 0..3u16,
+    ) -> Probe {
+        let traits = match tool {
+            0 => Traits::default(),
+            1 => zmap(),
+            2 => linux(value),
+            3 => Traits { source_port: Some(40_000 + value), ..zmap() },
+            _ => Traits { payload_len: Some(value), tcp_options: Some(format!("odd{value}")), ..Traits::default() },
+        };
+        with(probe(ts * 3_000, &format!("2a10:{:x}:{:x}::{host:x}", net / 4, net % 4), target, Kind::ALL[kind], port), &traits)
+    }
+}
+
+proptest! {
+    #[test]
+    fn other_targets_in_place_of_the_targets_change_no_cluster(probes in prop::collection::vec(any_probe(), 0..120)) {
+        let renamed: Vec<Probe> = probes
+            .iter()
+            .map(|probe| {
+                let bits = u128::from(probe.target);
+                Probe { target: Ipv6Addr::from(bits ^ 0x5a5a_1234_0000_0f0f_8888u128), ..probe.clone() }
+            })
+            .collect();
+        prop_assert_eq!(partition(&probes), partition(&renamed));
+    }
+
+    #[test]
+    fn the_order_of_arrival_changes_no_cluster(probes in prop::collection::vec(any_probe(), 0..80)) {
+        // Two prints at one time are ordered by numbers that depend on the order of arrival.
+        let mut probes = probes;
+        probes.iter_mut().enumerate().for_each(|(i, probe)| probe.ts = Time(probe.ts.0 + i as i64));
+        let reversed: Vec<Probe> = probes.iter().rev().cloned().collect();
+        prop_assert_eq!(partition(&probes), partition(&reversed));
+    }
+}

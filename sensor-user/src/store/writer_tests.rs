@@ -1,0 +1,107 @@
+//! The writer and its queue.
+
+use super::super::tests::{connection, probe_at};
+use super::*;
+
+fn quick() -> Settings {
+    Settings { latency: Duration::from_millis(10), clock: || Time(0), ..Settings::default() }
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(20), "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn what_is_sent_is_written_soon_and_the_rest_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = Writer::start(Store::open(dir.path()).unwrap(), quick()).unwrap();
+    let counters = writer.counters();
+    writer.send(vec![probe_at(1), probe_at(2)]);
+    wait_until("two written", || counters.written() == 2 && counters.queued() == 0);
+    assert!(counters.bytes() > 0);
+    writer.send(vec![probe_at(3)]);
+    assert_eq!(writer.finish(), Summary { written: 3, lost: 0, failure: None });
+    let mut times = Vec::new();
+    Store::open(dir.path()).unwrap().replay(Time(0), &mut |o| times.push(o.ts().0)).unwrap();
+    assert_eq!(times, [1, 2, 3]);
+}
+
+#[test]
+fn a_writer_that_is_dropped_has_written_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { latency: Duration::from_secs(3600), ..quick() };
+    let writer = Writer::start(Store::open(dir.path()).unwrap(), settings).unwrap();
+    writer.send(vec![probe_at(1)]);
+    let counters = writer.counters();
+    drop(writer);
+    assert_eq!((counters.written(), counters.queued()), (1, 0));
+}
+
+#[test]
+fn a_database_that_refuses_costs_counted_observations_and_no_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    store.connection.pragma_update(None, "query_only", true).unwrap();
+    let writer = Writer::start(store, Settings { capacity: 5, ..quick() }).unwrap();
+    let counters = writer.counters();
+    for _ in 0..4 {
+        writer.send(vec![probe_at(1), probe_at(2)]);
+    }
+    // Two batches fit; they are tried again and again.
+    wait_until("a failure", || counters.failure().is_some());
+    assert_eq!((counters.written(), counters.lost(), counters.queued()), (0, 4, 4));
+    let summary = writer.finish();
+    assert_eq!((summary.written, summary.lost), (0, 8));
+    let failure = summary.failure.unwrap();
+    assert!(failure.starts_with("cannot write to /") && !failure.contains('\n'), "{failure}");
+}
+
+#[test]
+fn a_write_that_failed_is_repeated_until_it_succeeds() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let other = connection(dir.path());
+    store.connection.busy_timeout(Duration::ZERO).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let writer = Writer::start(store, quick()).unwrap();
+    let counters = writer.counters();
+    writer.send(vec![probe_at(1)]);
+    wait_until("a failure", || counters.failure().is_some());
+    other.execute_batch("ROLLBACK").unwrap();
+    wait_until("the write", || counters.written() == 1);
+    assert_eq!(writer.finish(), Summary { written: 1, lost: 0, failure: None });
+}
+
+#[test]
+fn a_shorter_retention_takes_effect_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { clock: || Time(0) + Span::from_days(2), ..quick() };
+    let writer = Writer::start(Store::open(dir.path()).unwrap(), settings).unwrap();
+    let counters = writer.counters();
+    writer.send(vec![probe_at(1)]);
+    wait_until("one written", || counters.written() == 1);
+    assert_eq!(counters.pruned(), 0);
+    writer.keep(Settings { retention: Span::from_days(1), ..settings });
+    wait_until("the pruning", || counters.pruned() == 1);
+}
+
+#[test]
+fn what_is_older_than_the_retention_goes_at_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    let day = Span::from_days(1).0;
+    let batch: Vec<_> = (0..20_000).map(|i| probe_at(i * day / 10_000)).collect();
+    store.append(&batch).unwrap();
+    let settings = Settings { retention: Span::from_days(1), clock: || Time(0) + Span::from_days(2), ..quick() };
+    let writer = Writer::start(store, settings).unwrap();
+    let counters = writer.counters();
+    wait_until("the pruning", || counters.pruned() == 10_000);
+    drop(writer);
+    let mut left = 0;
+    Store::open(dir.path()).unwrap().replay(Time(0), &mut |_| left += 1).unwrap();
+    assert_eq!(left, 10_000);
+}
