@@ -38,7 +38,8 @@ impl Visitors {
     }
 
     /// The locals that contacted any of `remotes`, with their contacts in order.
-    fn of(&self, remotes: &[AddrId]) -> BTreeMap<u32, Vec<Time>> {
+    #[must_use]
+    pub fn of(&self, remotes: &[AddrId]) -> BTreeMap<u32, Vec<Time>> {
         let mut visitors: BTreeMap<u32, Vec<Time>> = BTreeMap::new();
         for remote in remotes {
             let range = self.starts[remote.0 as usize] as usize..self.starts[remote.0 as usize + 1] as usize;
@@ -93,7 +94,7 @@ fn first_hits(attribution: &Attribution, campaigns: &[usize]) -> BTreeMap<u32, T
     let campaigns: HashSet<usize> = campaigns.iter().copied().collect();
     let mut hits = BTreeMap::new();
     for cases in &attribution.cases {
-        if cases.campaign.is_some_and(|campaign| campaigns.contains(&campaign)) {
+        if cases.campaigns.iter().flatten().any(|campaign| campaigns.contains(campaign)) {
             for case in &cases.list {
                 let at = hits.entry(case.local).or_insert(case.at);
                 *at = case.at.min(*at);
@@ -121,7 +122,7 @@ pub fn figures(
     };
     let supporting: Vec<usize> = if finding.campaigns.is_empty() {
         let hit = attribution.cases.iter().filter(|c| c.list.iter().any(|c| before(c.local, c.at).is_some()));
-        hit.filter_map(|cases| cases.campaign).collect()
+        hit.filter_map(|cases| cases.campaigns.as_deref()).flatten().copied().collect()
     } else {
         finding.campaigns.clone()
     };
@@ -146,9 +147,9 @@ pub fn figures(
     lags.sort_unstable();
     let rows = supporting.iter().flat_map(|&campaign| &campaigns.list[campaign].rows);
     let explained_probes = rows
-        .filter(|&&row| campaigns.evidence[row as usize] == Evidence::Exact)
+        .filter(|&&row| campaigns.evidence[row as usize] == Evidence::Exact && !campaigns.is_path[row as usize])
         .map(|&row| &frame.ledger.probes()[row as usize])
-        .filter(|row| !row.is_path_probe() && !frame.is_answer_to_contact(row))
+        .filter(|row| !frame.is_answer_to_contact(row))
         .filter(|row| frame.number(row.target).is_some_and(|local| explained_locals.contains(&(local as u32))))
         .map(|row| u64::from(row.count))
         .sum();
@@ -181,7 +182,7 @@ pub fn unexplained(frame: &Frame, campaigns: &Campaigns, attribution: &Attributi
     }
     let (mut all, mut open) = (0, 0);
     for (i, row) in frame.ledger.probes().iter().enumerate() {
-        if campaigns.evidence[i] != Evidence::Exact || row.is_path_probe() || frame.is_answer_to_contact(row) {
+        if campaigns.evidence[i] != Evidence::Exact || campaigns.is_path[i] || frame.is_answer_to_contact(row) {
             continue;
         }
         let campaign = campaigns.of_row[i] as usize;

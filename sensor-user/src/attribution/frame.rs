@@ -19,6 +19,10 @@ pub struct First {
     pub at: Time,
     /// With whom.
     pub remote: AddrId,
+    /// The last exchange of the two.
+    pub last: Time,
+    /// Exchanges that they began, as far as they were counted; at least 1.
+    pub count: u32,
     /// The last use of the local by this contact or one that began earlier.
     pub used_until: Time,
 }
@@ -59,10 +63,10 @@ impl<'l> Frame<'l> {
         for (i, local) in locals.iter().enumerate() {
             number[local.address.0 as usize] = i as u32;
         }
-        let mut rows: Vec<(u32, Time, AddrId, Time)> = ledger
+        let mut rows: Vec<(u32, Time, AddrId, Time, u32)> = ledger
             .contacts()
             .iter()
-            .map(|row| (number[row.local.0 as usize], row.first, row.remote, row.last))
+            .map(|row| (number[row.local.0 as usize], row.first, row.remote, row.last, row.count))
             .filter(|row| row.0 != u32::MAX)
             .collect();
         rows.sort_unstable_by_key(|row| (row.0, row.2, row.1));
@@ -70,6 +74,7 @@ impl<'l> Frame<'l> {
             let same = (later.0, later.2) == (earlier.0, earlier.2);
             if same {
                 earlier.3 = earlier.3.max(later.3);
+                earlier.4 = earlier.4.saturating_add(later.4);
             }
             same
         });
@@ -79,9 +84,9 @@ impl<'l> Frame<'l> {
         let mut starts = vec![0; locals.len() + 1];
         let mut firsts: Vec<First> = Vec::with_capacity(rows.len());
         let mut previous = u32::MAX;
-        for (local, at, remote, last) in rows {
+        for (local, at, remote, last, count) in rows {
             let until = if previous == local { firsts.last().map_or(last, |f| f.used_until.max(last)) } else { last };
-            firsts.push(First { at, remote, used_until: until });
+            firsts.push(First { at, remote, last, count: count.max(1), used_until: until });
             starts[local as usize + 1] = firsts.len() as u32;
             previous = local;
         }

@@ -82,8 +82,8 @@ impl<'a> Matched<'a> {
     pub fn new(frame: &'a Frame<'a>, groups: &'a Groups, tested: &[bool], cases: &'a Cases) -> Matched<'a> {
         let mut reach: Vec<(u32, u32)> =
             (0..frame.len()).map(|n| (if tested[n] { frame.firsts(n).len() as u32 } else { 0 }, NONE)).collect();
-        for &(local, contacts) in &cases.cut {
-            reach[local as usize].0 = contacts;
+        for cut in &cases.cut {
+            reach[cut.local as usize].0 = cut.contacts;
         }
         let mut slots = vec![NONE; groups.list.len()];
         let mut candidates = Vec::new();

@@ -19,24 +19,33 @@ pub mod evidence;
 pub mod figures;
 pub mod frame;
 pub mod groups;
+pub mod hazard;
+pub mod lag;
 pub mod matched;
 pub mod rank;
+pub mod risk;
 pub mod select;
 pub mod tail;
 #[cfg(test)]
 mod tests;
+pub mod verdict;
 
 use self::cases::{Cases, under_test};
 use self::frame::Frame;
 use self::groups::Groups;
+use self::hazard::Hazard;
 use self::matched::{Explains, Matched};
 use self::rank::{Finding, Round};
+use self::risk::{Counting, Exposure, Risk};
 use crate::campaign::Campaigns;
 
-pub use self::rank::Verdict;
+pub use self::verdict::{Rival, Verdict};
 
 /// Campaigns that are compared one by one: those with the most cases. The rest counts in the pool.
 const MAX_CAMPAIGNS: usize = 64;
+/// Only the first contact of a local with a remote counts, unless the model in which each counts is so
+/// much better (natural logarithm of the likelihood).
+const PREFER_FIRST: f64 = 3.0;
 
 /// What attribution found.
 pub struct Attribution {
@@ -62,7 +71,8 @@ impl Attribution {
         let groups = Groups::new(frame, &tested);
         let cases = Cases::of_campaigns(frame, campaigns, &tested);
         let pooled = Cases::pooled(frame, &cases);
-        let (rounds, hypotheses) = rounds(frame, &groups, &tested, &cases, &pooled);
+        let views = Cases::of_views(frame, campaigns, &tested);
+        let (rounds, hypotheses) = rounds(frame, &groups, &tested, &views, &pooled);
         let findings = rank::rank(frame, campaigns, &groups, &cases, &pooled, rounds);
         Attribution { tested, groups, cases, pooled, findings, hypotheses }
     }
@@ -72,9 +82,16 @@ impl Attribution {
 /// campaigns leave.
 fn rounds(frame: &Frame, groups: &Groups, tested: &[bool], cases: &[Cases], pooled: &Cases) -> (Vec<Round>, usize) {
     let mut single: Vec<&Cases> = cases.iter().filter(|cases| cases.list.len() >= 2).collect();
-    single.sort_by_key(|cases| (std::cmp::Reverse(cases.list.len()), cases.campaign));
+    single.sort_by_key(|cases| std::cmp::Reverse(cases.list.len()));
     single.truncate(MAX_CAMPAIGNS);
     let pool_differs = single.iter().all(|cases| cases.list.len() < pooled.list.len());
+    let exposures =
+        [Counting::First, Counting::Every].map(|counting| Exposure::new(frame, groups, tested, counting));
+    let model = |cases: &Cases| {
+        let [first, every] =
+            exposures.each_ref().map(|exposure| Hazard::fit(Risk::new(frame, groups, tested, exposure, cases)));
+        if every.log_likelihood() > first.log_likelihood() + PREFER_FIRST { every } else { first }
+    };
     let single: Vec<Matched> = single.into_iter().map(|cases| Matched::new(frame, groups, tested, cases)).collect();
     let pool = pool_differs.then(|| Matched::new(frame, groups, tested, pooled));
 
@@ -92,13 +109,13 @@ fn rounds(frame: &Frame, groups: &Groups, tested: &[bool], cases: &[Cases], pool
         let ln_correction = correction(in_campaigns);
         let (accused, left) = select::forward(matched, groups, first.clone(), Vec::new(), ln_correction);
         explained.extend(accused.iter().map(|accused| accused.explains));
-        rounds.push(Round::new(matched, accused, &first, &left, ln_correction));
+        rounds.push(Round::new(matched, accused, &first, &left, ln_correction, model(matched.cases)));
     }
     if let Some((matched, first)) = pool.as_ref().zip(pool_pass) {
         let ln_correction = correction(in_pool);
         let start = if explained.is_empty() { first.clone() } else { matched.pass(&explained) };
         let (accused, left) = select::forward(matched, groups, start, explained, ln_correction);
-        rounds.push(Round::new(matched, accused, &first, &left, ln_correction));
+        rounds.push(Round::new(matched, accused, &first, &left, ln_correction, model(matched.cases)));
     }
     (rounds, in_campaigns + in_pool)
 }

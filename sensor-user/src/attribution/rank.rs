@@ -2,65 +2,16 @@
 
 use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::cases::Cases;
 use super::evidence::Evidence;
 use super::frame::Frame;
 use super::groups::Groups;
+use super::hazard::{Hazard, Leak};
 use super::matched::{Explains, Matched, Test, WINDOWS};
 use super::select::{Accused, Strength, strength};
+use super::verdict::{Rival, Verdict};
 use crate::campaign::Campaigns;
 use crate::ledger::AddrId;
-
-/// What is said of a candidate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// A canary was hit.
-    Confirmed,
-    /// Named, and more than enough.
-    Strong,
-    /// Named.
-    Suspected,
-    /// Ranked, not accused.
-    Weak,
-    /// Probes its visitors itself: listed, not ranked as a leak.
-    ProbesBack,
-    /// Contacted by practically all: the data can't tell.
-    NotIdentifiable,
-}
-
-impl Verdict {
-    /// Every verdict, in rank order.
-    pub const ALL: [Verdict; 6] = [
-        Verdict::Confirmed,
-        Verdict::Strong,
-        Verdict::Suspected,
-        Verdict::Weak,
-        Verdict::ProbesBack,
-        Verdict::NotIdentifiable,
-    ];
-
-    /// The name in JSON and tables.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Verdict::Confirmed => "confirmed",
-            Verdict::Strong => "strong",
-            Verdict::Suspected => "suspected",
-            Verdict::Weak => "weak",
-            Verdict::ProbesBack => "probes-back",
-            Verdict::NotIdentifiable => "not-identifiable",
-        }
-    }
-
-    /// Whether this names somebody.
-    #[must_use]
-    pub fn accuses(self) -> bool {
-        matches!(self, Verdict::Confirmed | Verdict::Strong | Verdict::Suspected)
-    }
-}
 
 /// A candidate.
 #[derive(Clone, Debug)]
@@ -77,15 +28,27 @@ pub struct Finding {
     /// Campaigns whose probes it explains, or, if it is not accused, that hit locals which had
     /// contacted it. Positions in the list, in order.
     pub campaigns: Vec<usize>,
+    /// How much better the model is with it than without: difference of the logarithms of the
+    /// likelihood, less what chance gives to the best of so many.
+    pub evidence: f64,
+    /// What contacts with it led to, by the model.
+    pub leak: Option<Leak>,
+    /// What else could be behind the evidence.
+    pub rivals: Vec<Rival>,
 }
 
 /// The result of one campaign's comparison, or of the pool's.
 pub struct Round {
-    campaign: Option<usize>,
+    campaigns: Option<Vec<usize>>,
     accused: Vec<Accused>,
     ln_correction: f64,
     /// By candidate: group, logarithm of p at first and of what the accused leave, signature.
     tests: Vec<(usize, f64, f64, u64)>,
+    model: Hazard,
+    /// What the best of so many gets by chance: natural logarithm.
+    by_chance: f64,
+    /// By slot of the model, less that.
+    evidence: Vec<f64>,
 }
 
 impl Round {
@@ -97,11 +60,36 @@ impl Round {
         first: &[Test],
         left: &[Strength],
         ln_correction: f64,
+        model: Hazard,
     ) -> Round {
         let tests = matched.candidates.iter().zip(first.iter().zip(left));
         let tests = tests.map(|(&group, (a, b))| (group, strength(a).ln_p, b.ln_p, a.signature)).collect();
-        Round { campaign: matched.cases.campaign, accused, ln_correction, tests }
+        let (groups, cases) = (model.candidates().len() as f64, matched.cases.list.len() as f64);
+        let by_chance = groups.max(1.0).ln() + 0.5 * cases.max(1.0).ln();
+        let evidence = (0..model.candidates().len()).map(|slot| model.evidence(slot) - by_chance).collect();
+        Round { campaigns: matched.cases.campaigns.clone(), accused, ln_correction, tests, model, by_chance, evidence }
     }
+
+    /// What its model says of an accused group when its twins, and what holds it or is held by it, are
+    /// left out.
+    fn of(&self, groups: &Groups, accused: &Accused) -> Option<(f64, Leak)> {
+        let group = accused.explains.group;
+        let slots = self.model.candidates().iter().map(|&candidate| candidate as usize).enumerate();
+        let is_related = |other: usize| {
+            accused.groups.contains(&other) || groups.is_inside(other, group) || groups.is_inside(group, other)
+        };
+        let related: Vec<usize> =
+            slots.clone().filter(|&(slot, other)| self.model.is_active(slot) && is_related(other)).map(|s| s.0).collect();
+        let (slot, _) = slots.clone().find(|&(_, other)| other == group)?;
+        let (evidence, leak) = self.model.alone(slot, &related);
+        Some((evidence - self.by_chance, leak))
+    }
+}
+
+/// The most that any model says of an accused group, and what contacts with it led to there.
+fn modelled(rounds: &[Round], groups: &Groups, accused: &Accused) -> (f64, Option<Leak>) {
+    let all = rounds.iter().filter_map(|round| round.of(groups, accused));
+    all.max_by(|a, b| a.0.total_cmp(&b.0)).map_or((f64::NEG_INFINITY, None), |(evidence, leak)| (evidence, Some(leak)))
 }
 
 /// What all rounds say of a group that nobody accused.
@@ -110,8 +98,21 @@ struct Weak {
     score: f64,
     at_first: f64,
     signature: u64,
+    evidence: f64,
 }
 
+impl Weak {
+    /// What it is ranked by. The comparison comes first, since it assumes less than the model does; the
+    /// model tells apart what compares alike.
+    fn order(&self) -> f64 {
+        self.score + MODEL_WEIGHT * (self.evidence / std::f64::consts::LN_10).max(LEAST_EVIDENCE)
+    }
+}
+
+/// How much a decimal power of the model's evidence counts beside one of the comparison's.
+const MODEL_WEIGHT: f64 = 0.1;
+/// Less evidence counts as this: decimal logarithm.
+const LEAST_EVIDENCE: f64 = -2.0;
 /// A prefix is listed beside its addresses only if it is ten times as convincing.
 const PREFER_SPECIFIC: f64 = 1.0;
 /// From this share of locals on, "contacted it" says nothing.
@@ -128,7 +129,7 @@ pub fn rank(
     rounds: Vec<Round>,
 ) -> Vec<Finding> {
     let weak = combine(groups, cases, frame, &rounds);
-    let mut findings = accuse(frame, groups, cases, rounds);
+    let mut findings = accuse(frame, groups, cases, &rounds);
     // What an accused one contains or is contained in is said with it.
     let covered = |group: usize, findings: &[Finding]| {
         findings
@@ -155,7 +156,7 @@ pub fn rank(
     let prefixes: Vec<usize> = others.iter().map(|o| o.0).filter(|&g| groups.members(g).len() > 1).collect();
     others.retain(|&(group, _)| !prefixes.iter().any(|&outer| groups.is_inside(group, outer)));
     others.sort_by(|a, b| {
-        (b.1.score.total_cmp(&a.1.score)).then(b.1.at_first.total_cmp(&a.1.at_first)).then(a.0.cmp(&b.0))
+        (b.1.order().total_cmp(&a.1.order())).then(b.1.at_first.total_cmp(&a.1.at_first)).then(a.0.cmp(&b.0))
     });
     let back = probes_back(frame, campaigns, groups);
     let everybody = UBIQUITOUS * tested_locals(frame, groups, pooled);
@@ -185,6 +186,9 @@ pub fn rank(
             score,
             window: WINDOWS.len() - 1,
             campaigns: Vec::new(),
+            evidence: weak.evidence,
+            leak: None,
+            rivals: Vec::new(),
         });
     }
     // Not ranked as leaks, so behind those that are.
@@ -199,16 +203,13 @@ fn tested_locals(frame: &Frame, groups: &Groups, pooled: &Cases) -> f64 {
 }
 
 /// One finding for each accused group, whatever campaigns accuse it.
-fn accuse(frame: &Frame, groups: &Groups, cases: &[Cases], rounds: Vec<Round>) -> Vec<Finding> {
+fn accuse(frame: &Frame, groups: &Groups, cases: &[Cases], rounds: &[Round]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     for round in rounds {
-        for accused in round.accused {
+        for accused in round.accused.clone() {
             let score = -(accused.strength.ln_p + round.ln_correction) / std::f64::consts::LN_10;
             let group = accused.explains.group;
-            let supports = match round.campaign {
-                Some(campaign) => vec![campaign],
-                None => hitting(frame, groups, cases, accused.explains),
-            };
+            let supports = hitting(frame, groups, cases, accused.explains, round.campaigns.as_deref());
             let same = findings.iter_mut().find(|f| {
                 let other = f.groups[0];
                 f.groups.contains(&group) || groups.is_inside(group, other) || groups.is_inside(other, group)
@@ -227,8 +228,10 @@ fn accuse(frame: &Frame, groups: &Groups, cases: &[Cases], rounds: Vec<Round>) -
                 }
             } else {
                 let window = accused.explains.window;
+                let (evidence, leak) = modelled(rounds, groups, &accused);
                 let groups = accused.groups;
-                findings.push(Finding { verdict: Verdict::Suspected, groups, score, window, campaigns: supports });
+                let verdict = Verdict::Suspected;
+                findings.push(Finding { verdict, groups, score, window, campaigns: supports, evidence, leak, rivals: Vec::new() });
             }
         }
     }
@@ -240,8 +243,14 @@ fn accuse(frame: &Frame, groups: &Groups, cases: &[Cases], rounds: Vec<Round>) -
     findings
 }
 
-/// Campaigns with a case that `explains` explains.
-fn hitting(frame: &Frame, groups: &Groups, cases: &[Cases], explains: Explains) -> Vec<usize> {
+/// Campaigns with a case that `explains` explains, of all or of those in `within`.
+fn hitting(
+    frame: &Frame,
+    groups: &Groups,
+    cases: &[Cases],
+    explains: Explains,
+    within: Option<&[usize]>,
+) -> Vec<usize> {
     let hit = |cases: &&Cases| {
         cases.list.iter().any(|case| {
             frame.firsts(case.local as usize)[..case.contacts as usize].iter().any(|first| {
@@ -250,12 +259,14 @@ fn hitting(frame: &Frame, groups: &Groups, cases: &[Cases], explains: Explains) 
             })
         })
     };
-    cases.iter().filter(hit).filter_map(|cases| cases.campaign).collect()
+    let of = |cases: &&Cases| cases.campaigns.iter().flatten().any(|campaign| within.is_none_or(|within| within.contains(campaign)));
+    cases.iter().filter(of).filter(hit).filter_map(|cases| cases.campaigns.as_deref()).flatten().copied().collect()
 }
 
 /// For each group that some case had contacted: its best score in any round.
 fn combine(groups: &Groups, cases: &[Cases], frame: &Frame, rounds: &[Round]) -> HashMap<usize, Weak> {
-    let unknown = Weak { score: f64::NEG_INFINITY, at_first: f64::NEG_INFINITY, signature: 0 };
+    let none = f64::NEG_INFINITY;
+    let unknown = Weak { score: none, at_first: none, signature: 0, evidence: none };
     let mut combined: HashMap<usize, Weak> = HashMap::new();
     for (i, round) in rounds.iter().enumerate() {
         let score = |ln_p: f64| -(ln_p + round.ln_correction) / std::f64::consts::LN_10;
@@ -265,13 +276,18 @@ fn combine(groups: &Groups, cases: &[Cases], frame: &Frame, rounds: &[Round]) ->
             weak.at_first = weak.at_first.max(score(at_first));
             weak.signature = weak.signature.wrapping_add(signature.rotate_left(i as u32 % 64));
         }
+        for (&group, &evidence) in round.model.candidates().iter().zip(&round.evidence) {
+            if let Some(weak) = combined.get_mut(&(group as usize)) {
+                weak.evidence = weak.evidence.max(evidence);
+            }
+        }
     }
     // Campaigns with one case and no pool beside them have no round; they have candidates.
     if rounds.is_empty() {
         for case in cases.iter().flat_map(|cases| &cases.list) {
             for first in &frame.firsts(case.local as usize)[..case.contacts as usize] {
                 if let [Some(group), ..] = groups.of(first.remote) {
-                    combined.insert(group, Weak { score: 0.0, at_first: 0.0, signature: group as u64 });
+                    combined.insert(group, Weak { score: 0.0, at_first: 0.0, signature: group as u64, evidence: 0.0 });
                 }
             }
         }

@@ -23,9 +23,18 @@ pub fn fisher(a: u64, b: u64, c: u64, d: u64) -> f64 {
 /// Clopper and Pearson's exact 95 % interval of a share.
 #[must_use]
 pub fn clopper_pearson(hits: u64, of: u64) -> [f64; 2] {
-    let (k, n) = (hits.min(of) as f64, of as f64);
-    let low = if k == 0.0 { 0.0 } else { inv_beta_reg(k, n - k + 1.0, 0.025) };
-    let high = if k == n { 1.0 } else { inv_beta_reg(k + 1.0, n - k, 0.975) };
+    clopper_pearson_of_shares(hits as f64, of as f64)
+}
+
+/// The same where hits are counted in shares, by the continuous form of the beta distribution.
+#[must_use]
+pub fn clopper_pearson_of_shares(hits: f64, of: f64) -> [f64; 2] {
+    let (k, n) = (hits.clamp(0.0, of), of.max(0.0));
+    if n <= 0.0 {
+        return [0.0, 1.0];
+    }
+    let low = if k <= 0.0 { 0.0 } else { inv_beta_reg(k, n - k + 1.0, 0.025) };
+    let high = if k >= n { 1.0 } else { inv_beta_reg(k + 1.0, n - k, 0.975) };
     [low, high]
 }
 

@@ -165,7 +165,18 @@ fn find(findings: &Findings, remote: Ipv6Net) -> Option<(Option<usize>, Finding)
         (0..groups.list.len()).filter(|&group| inside(group)).max_by_key(|&group| groups.members(group).len())?;
     let window = WINDOWS.len() - 1;
     let campaigns = Vec::new();
-    Some((None, Finding { verdict: Verdict::Weak, groups: vec![group], score: f64::NEG_INFINITY, window, campaigns }))
+    let none = f64::NEG_INFINITY;
+    let finding = Finding {
+        verdict: Verdict::Weak,
+        groups: vec![group],
+        score: none,
+        window,
+        campaigns,
+        evidence: none,
+        leak: None,
+        rivals: Vec::new(),
+    };
+    Some((None, finding))
 }
 
 fn visits(findings: &Findings, remote: Ipv6Net) -> (Vec<Visit>, u64) {

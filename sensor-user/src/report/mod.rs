@@ -8,7 +8,7 @@ use crate::ack::Acked;
 use crate::attribution::figures::{Figures, Visitors, figures, unexplained};
 use crate::attribution::frame::Frame;
 use crate::attribution::rank::Finding;
-use crate::attribution::{Attribution, Verdict, tail};
+use crate::attribution::{Attribution, Rival, Verdict, tail, verdict};
 use crate::campaign::{Campaign, Campaigns};
 use crate::ledger::{AddrId, Ledger};
 use crate::names::Names;
@@ -128,10 +128,18 @@ pub struct Candidate {
     pub score: Option<f64>,
     /// The probability that it leaks at all; null: not computed yet.
     pub probability: Option<f64>,
+    /// How much better the model explains the probes with it than without: natural logarithm of the
+    /// ratio of likelihoods, less what the best of so many remotes gets by chance.
+    #[serde(default)]
+    pub evidence: Option<f64>,
     /// For the accused: the share of its visitors that were then probed by its campaigns.
     pub leak_probability: Option<f64>,
     /// Clopper and Pearson's interval of that share.
     pub leak_interval_95: Option<[f64; 2]>,
+    /// What else could be behind the evidence: few-locals, one-device, device-itself, on-path,
+    /// timing-alone, many-sites, one-of-several.
+    #[serde(default)]
+    pub rivals: Vec<Rival>,
     /// Probes of its campaigns that hit its visitors within the window that is the evidence.
     pub explained_probes: u64,
     /// The visitors that they hit.
@@ -179,8 +187,9 @@ impl<'l> Findings<'l> {
     pub(crate) fn new(ledger: &'l Ledger) -> Findings<'l> {
         let frame = Frame::new(ledger);
         let campaigns = Campaigns::new(&frame);
-        let attribution = Attribution::new(&frame, &campaigns);
+        let mut attribution = Attribution::new(&frame, &campaigns);
         let visitors = Visitors::new(&frame, &attribution.tested);
+        verdict::judge(&frame, &campaigns, &mut attribution, &visitors);
         Findings { frame, campaigns, attribution, visitors }
     }
 
@@ -198,6 +207,7 @@ impl<'l> Findings<'l> {
         let table = figures.table;
         let contacted = table.contacted_probed + table.contacted_spared;
         let accused = finding.verdict.accuses() && contacted > 0;
+        let leak = finding.leak.filter(|leak| accused && leak.contacts > 0.0);
         // Adding 0 turns -0, which reads oddly, into 0.
         let finite = |x: f64| x.is_finite().then_some(x + 0.0);
         Candidate {
@@ -210,8 +220,10 @@ impl<'l> Findings<'l> {
             members,
             score: finite(finding.score),
             probability: None,
-            leak_probability: accused.then(|| table.contacted_probed as f64 / contacted as f64),
-            leak_interval_95: accused.then(|| tail::clopper_pearson(table.contacted_probed, contacted)),
+            evidence: finite(finding.evidence),
+            leak_probability: leak.map(|leak| (leak.probes / leak.contacts).min(1.0)),
+            leak_interval_95: leak.map(|leak| tail::clopper_pearson_of_shares(leak.probes, leak.contacts)),
+            rivals: finding.rivals.clone(),
             explained_probes: figures.explained_probes,
             explained_locals: figures.explained_locals.len() as u64,
             devices: figures.devices,
