@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::{IsTerminal, Write, stderr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use accuracy::families::{self, Family};
+use accuracy::network::Network;
 use accuracy::network::size::Size;
 use accuracy::rows::{Row, rows};
 use accuracy::run::{self, Seeds};
@@ -13,6 +14,7 @@ use accuracy::summary::{Cell, Summary};
 use accuracy::table;
 use anyhow::{Context, Result};
 use clap::Parser;
+use sensor_user::source::jsonl::to_json_line;
 
 /// Measure on simulated homes how well those who leak are named
 #[derive(Parser)]
@@ -36,6 +38,10 @@ struct Cli {
     /// Networks that are worked on at the same time
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
+    /// Write the first network to this file as JSON Lines, say who leaks, and end; `tattler analyze`
+    /// and `explain` read it
+    #[arg(long, value_name = "FILE")]
+    observations: Option<PathBuf>,
     /// List the families and end
     #[arg(long)]
     list: bool,
@@ -59,6 +65,9 @@ fn main() -> ExitCode {
 fn measure(cli: &Cli) -> Result<()> {
     let families = if cli.family.is_empty() { families::all() } else { cli.family.clone() };
     let sizes = if cli.size.is_empty() { Size::ALL.to_vec() } else { cli.size.clone() };
+    if let Some(path) = &cli.observations {
+        return write_observations(&families[0], sizes[0], cli.first_seed, path);
+    }
     let seeds = Seeds { first: cli.first_seed, count: cli.seeds, jobs: cli.jobs };
     let mut cells: Vec<Cell> = Vec::new();
     let mut all: Vec<Row> = Vec::new();
@@ -80,6 +89,18 @@ fn measure(cli: &Cli) -> Result<()> {
     if let Some(path) = &cli.json {
         let text = serde_json::to_string_pretty(&all)? + "\n";
         fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn write_observations(family: &Family, size: Size, seed: u64, path: &Path) -> Result<()> {
+    let network = Network::new(&(family.plan)(size), family.name, seed)?;
+    let lines: Vec<String> = network.observations.iter().filter_map(to_json_line).collect();
+    fs::write(path, lines.join("\n") + "\n").with_context(|| format!("write {}", path.display()))?;
+    for harvester in &network.truth.harvesters {
+        let addresses: Vec<String> = harvester.addresses.iter().map(ToString::to_string).collect();
+        let (leaked, visitors) = (harvester.leaked, harvester.visitors);
+        println!("{leaked} of {visitors} visitors were probed because of {}", addresses.join(" "));
     }
     Ok(())
 }
