@@ -2,16 +2,19 @@
 
 use std::fs;
 use std::io::{IsTerminal, Write, stderr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use accuracy::families::{self, Family};
+use accuracy::network::Network;
 use accuracy::network::size::Size;
 use accuracy::rows::{Row, rows};
 use accuracy::run::{self, Seeds};
 use accuracy::summary::{Cell, Summary};
 use accuracy::table;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Parser;
+use sensor_user::source::jsonl::to_json_line;
 
 /// Measure on simulated homes how well those who leak are named
 #[derive(Parser)]
@@ -20,14 +23,14 @@ struct Cli {
     /// Write all figures to this file, with limits
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Only this family; may be repeated. `--list` shows their names
-    #[arg(long, value_name = "NAME")]
-    family: Vec<String>,
+    /// Only this family; may be repeated. --list shows their names
+    #[arg(long, value_name = "NAME", value_parser = family)]
+    family: Vec<Family>,
     /// Only this size, in addresses: 50, 300 or 1500; may be repeated
-    #[arg(long, value_name = "N")]
-    size: Vec<usize>,
-    /// Networks of each family and size
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", value_parser = size)]
+    size: Vec<Size>,
+    /// Networks of each family and size; with 50 there are 450 clean ones
+    #[arg(long, value_name = "N", default_value_t = 50)]
     seeds: u64,
     /// The first of them; another one gives other networks
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -35,18 +38,36 @@ struct Cli {
     /// Networks that are worked on at the same time
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
+    /// Write the first network to this file as JSON Lines, say who leaks, and end; `tattler analyze`
+    /// and `explain` read it
+    #[arg(long, value_name = "FILE")]
+    observations: Option<PathBuf>,
     /// List the families and end
     #[arg(long)]
     list: bool,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let cli = Cli::parse();
     if cli.list {
         families::all().iter().for_each(|family| println!("{:<25}{}", family.name, family.about));
-        return Ok(());
+        return ExitCode::SUCCESS;
     }
-    let (families, sizes) = (chosen(&cli.family)?, sizes(&cli.size)?);
+    match measure(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(cli: &Cli) -> Result<()> {
+    let families = if cli.family.is_empty() { families::all() } else { cli.family.clone() };
+    let sizes = if cli.size.is_empty() { Size::ALL.to_vec() } else { cli.size.clone() };
+    if let Some(path) = &cli.observations {
+        return write_observations(&families[0], sizes[0], cli.first_seed, path);
+    }
     let seeds = Seeds { first: cli.first_seed, count: cli.seeds, jobs: cli.jobs };
     let mut cells: Vec<Cell> = Vec::new();
     let mut all: Vec<Row> = Vec::new();
@@ -72,22 +93,25 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn chosen(names: &[String]) -> Result<Vec<Family>> {
-    if names.is_empty() {
-        return Ok(families::all());
+fn write_observations(family: &Family, size: Size, seed: u64, path: &Path) -> Result<()> {
+    let network = Network::new(&(family.plan)(size), family.name, seed)?;
+    let lines: Vec<String> = network.observations.iter().filter_map(to_json_line).collect();
+    fs::write(path, lines.join("\n") + "\n").with_context(|| format!("write {}", path.display()))?;
+    for harvester in &network.truth.harvesters {
+        let addresses: Vec<String> = harvester.addresses.iter().map(ToString::to_string).collect();
+        let (leaked, visitors) = (harvester.leaked, harvester.visitors);
+        println!("{leaked} of {visitors} visitors were probed because of {}", addresses.join(" "));
     }
-    names.iter().map(|name| families::named(name).with_context(|| format!("no family {name}; see --list"))).collect()
+    Ok(())
 }
 
-fn sizes(addresses: &[usize]) -> Result<Vec<Size>> {
-    if addresses.is_empty() {
-        return Ok(Size::ALL.to_vec());
-    }
-    let size = |&n: &usize| match Size::of(n) {
-        Some(size) => Ok(size),
-        None => bail!("no size {n}: 50, 300 or 1500"),
-    };
-    addresses.iter().map(size).collect()
+fn family(name: &str) -> Result<Family, String> {
+    families::named(name).ok_or_else(|| format!("no family {name}; see --list"))
+}
+
+fn size(addresses: &str) -> Result<Size, String> {
+    let size = addresses.parse().ok().and_then(Size::of);
+    size.ok_or_else(|| format!("no size {addresses}: 50, 300 or 1500"))
 }
 
 /// On a terminal, one line that is overwritten; `name` empty: it is cleared.

@@ -32,11 +32,24 @@ fn a_small_run_prints_a_table_and_writes_every_figure_with_its_limits() {
 }
 
 #[test]
+fn a_network_is_written_for_the_product_to_read() {
+    let file = std::env::temp_dir().join(format!("accuracy-{}.jsonl", std::process::id()));
+    let done =
+        accuracy(&["--family", "one", "--size", "50", "--first-seed", "4", "--observations", file.to_str().unwrap()]);
+    let said = String::from_utf8(done.stdout).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let harvester = said.split_whitespace().last().unwrap();
+    assert!(text.contains(&format!("\"remote\":\"{harvester}\"")), "{said}");
+    assert!(text.lines().all(|line| line.starts_with("{\"type\":\"")));
+}
+
+#[test]
 fn unknown_families_and_sizes_are_named() {
     for (arguments, complaint) in [(["--family", "none-such"], "no family none-such"), (["--size", "77"], "no size 77")]
     {
         let done = accuracy(&arguments);
         let said = String::from_utf8(done.stderr).unwrap();
-        assert!(!done.status.success() && said.contains(complaint), "{said}");
+        assert!(done.status.code() == Some(2) && said.contains(complaint), "{said}");
     }
 }

@@ -82,7 +82,7 @@ fn harvesters_that_are_to_be_found_leak_often_enough_at_300_addresses() {
 #[test]
 fn a_harvester_is_visited_by_its_share_and_leaks_its_share() {
     let (mut visited, mut leaked, mut runs) = (0, 0, 0.0);
-    for seed in 0..20 {
+    for seed in 0..10 {
         let plan = (named("one").unwrap().plan)(Size::LARGE);
         let truth = Network::new(&plan, "one", seed).unwrap().truth;
         visited += truth.harvesters[0].visitors;
