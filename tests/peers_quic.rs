@@ -9,6 +9,7 @@ use std::time::Duration;
 use quinn::rustls::RootCertStore;
 use quinn::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, TransportConfig};
+use sensor_common::wire::What;
 use sensor_common::{Kind, Proto};
 use tempfile::TempDir;
 use tests::sensor::Sensor;
@@ -163,6 +164,8 @@ fn the_port_that_a_client_left_is_nobodys_after_five_minutes() {
     watcher.pass(200);
     let _early = quic.knock(udp(&world.internet, POOL, 443), (HOST, 50_001));
     assert_eq!(watcher.probes(), []);
+    // Nor to the kernel: the ledger, which applies the rule again, had nothing to put right.
+    assert_eq!(watcher.matched(What::Probe), 0);
     watcher.pass(420);
     let _late = quic.knock(udp(&world.internet, STRANGER, 443), (HOST, 50_001));
     assert_eq!(watcher.probes(), [(STRANGER, HOST, Kind::Udp, 50_001)]);

@@ -190,6 +190,9 @@ fn peers_by_udp_are_no_probes_and_peers_by_tcp_are_marked() {
     let (home_port, other_port) = (HOME.into(), UNUSED.into());
     let wanted = [(&*stranger_is, other_port, false), (&node_is, home_port, true), (&dialler_is, home_port, false)];
     assert_eq!(marks, wanted, "{explained}");
+    // Who told them is named first, and not accused for one address.
+    let told = &sensor.explain(POOL)["candidate"];
+    assert_eq!((&told["rank"], &told["verdict"]), (&json!(1), &json!("weak")), "{told}");
     let exposed = &sensor.status()["exposed"];
     let told = (&exposed[0]["port"], &exposed[0]["open"], &exposed[0]["sources"]);
     assert_eq!(told, (&json!(HOME), &json!(true), &json!(2)), "{exposed}");

@@ -9,6 +9,7 @@ use std::{fs, io};
 use sensor_common::{Kind, Proto};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tests::daemon::Daemon;
 use tests::eventually;
 use tests::namespace::Namespace;
 use tests::programs::tool;
@@ -264,16 +265,6 @@ fn two_uplinks_share_one_ledger() {
     assert_eq!((stored.contacts.len(), stored.probes.len(), stored.answers.len()), (1, 1, 1));
 }
 
-/// A child that is killed with its guard.
-struct Daemon(std::process::Child);
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn radvd(namespace: &Namespace, directory: &Path) -> io::Result<Daemon> {
     let (config, pid) = (directory.join("radvd.conf"), directory.join("radvd.pid"));
     fs::write(
@@ -285,7 +276,7 @@ fn radvd(namespace: &Namespace, directory: &Path) -> io::Result<Daemon> {
     )?;
     let mut command = tool("radvd");
     command.args(["--nodaemon", "--logmethod=stderr", "--config"]).arg(&config).arg("--pidfile").arg(&pid);
-    namespace.command(&command).spawn().map(Daemon)
+    Ok(Daemon::start(namespace, &command, &directory.join("radvd.log")))
 }
 
 #[test]
