@@ -72,7 +72,14 @@ struct Catalogue {
     by_prefix: HashMap<(u8, u128), usize>,
     /// The longest first.
     lengths: Vec<u8>,
+    /// The first bytes of all prefixes, in order: most addresses are in none, and need no more.
+    beginnings: Vec<u32>,
     newest: i32,
+}
+
+/// The first three bytes: a test holds that no prefix is shorter.
+fn beginning(address: Ipv6Addr) -> u32 {
+    (u128::from(address) >> 104) as u32
 }
 
 static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::read(include_str!("catalogue.csv")));
@@ -86,13 +93,20 @@ impl Catalogue {
         let mut lengths: Vec<u8> = entries.iter().map(|entry| entry.prefix.prefix_len()).collect();
         lengths.sort_unstable_by(|a, b| b.cmp(a));
         lengths.dedup();
+        let mut beginnings: Vec<u32> = entries.iter().map(|entry| beginning(entry.prefix.network())).collect();
+        beginnings.sort_unstable();
+        beginnings.dedup();
         let newest = entries.iter().map(Entry::year).max().unwrap_or_default();
-        Catalogue { entries, by_prefix, lengths, newest }
+        Catalogue { entries, by_prefix, lengths, beginnings, newest }
     }
 
     fn covering(&self, address: Ipv6Addr) -> impl Iterator<Item = &Entry> {
         let bits = u128::from(address);
-        self.lengths.iter().filter_map(move |&length| {
+        let lengths = match self.beginnings.binary_search(&beginning(address)) {
+            Ok(_) => self.lengths.as_slice(),
+            Err(_) => &[],
+        };
+        lengths.iter().filter_map(move |&length| {
             let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
             self.by_prefix.get(&(length, bits & mask)).map(|&i| &self.entries[i])
         })

@@ -158,8 +158,8 @@ fn join_constants(strands: &[Strand], bucket: &[Sample], union: &mut Union) {
         .collect();
     sharers.sort_unstable_by_key(|(constant, is_sure, sample)| (*constant, *is_sure, sample.unit, sample.strand));
     for group in sharers.chunk_by(|a, b| a.0 == b.0) {
-        // Those that are sure share it, whatever their tool: a kernel takes another port or id for each
-        // target. The others only where it can't be chance: of thousands of machines some meet at one
+        // Those that are sure share it, even if a kernel sends such packets: it takes another port or id
+        // for each target. The others only where it can't be chance: of thousands of machines some meet at one
         // of 28,000 ports.
         union.join_all(group.iter().filter(|(_, is_sure, _)| *is_sure).map(|(.., sample)| sample.strand));
         let distinct = group.iter().map(|(.., sample)| sample.unit).collect::<HashSet<_>>().len();

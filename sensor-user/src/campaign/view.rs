@@ -17,7 +17,8 @@ use crate::ledger::AddrId;
 const MAX_VIEWS: usize = 128;
 /// Of those, campaigns that stay whatever else there is.
 const CAMPAIGNS: usize = 96;
-/// Exact targets from which on anything but a campaign is worth a view.
+/// Exact targets from which on there is something to compare. A campaign with fewer has a view as long
+/// as there is room: a torrent brings hundreds of peers that try one address each.
 const TARGETS: usize = 2;
 
 /// Probes that may be one scanner's.
@@ -29,30 +30,44 @@ pub struct View {
     pub campaigns: Vec<u32>,
 }
 
-/// Levels, the most natural first: of the same hits the first stays.
-const LEVELS: usize = 7;
+/// What makes probes one scanner's; the most natural first: of the same hits the first stays.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Campaign,
+    Customer,
+    Prefix(u8),
+    Tool,
+}
 
-/// What the key of a row is at a level; `None`: it has none.
-fn keys(frame: &Frame, clusters: &Clusters, of_row: &[u32]) -> [Vec<Option<u128>>; LEVELS] {
-    let rows = frame.ledger.probes();
-    let net = |length: Option<u8>| -> Vec<Option<u128>> {
-        let key = |source| {
-            let address = frame.ledger.address(source);
-            let length = length.unwrap_or_else(|| hosters::customer_prefix(address));
+const LEVELS: [Level; 7] = [
+    Level::Campaign,
+    Level::Customer,
+    Level::Prefix(64),
+    Level::Prefix(48),
+    Level::Prefix(32),
+    Level::Tool,
+    Level::Prefix(128),
+];
+
+/// Keys of rows at the levels.
+struct Keys<'a> {
+    frame: &'a Frame<'a>,
+    clusters: &'a Clusters,
+    of_row: &'a [u32],
+}
+
+impl Keys<'_> {
+    /// What a row shares with others of one scanner; `None` where that is not known.
+    fn of(&self, level: Level, row: u32) -> Option<u128> {
+        let source = || self.frame.ledger.address(self.frame.ledger.probes()[row as usize].source);
+        match level {
+            Level::Campaign => Some(self.of_row[row as usize].into()),
             // Lengths differ within a level only where prefixes do.
-            u128::from(hosters::prefix(address, length).network())
-        };
-        rows.iter().map(|row| Some(key(row.source))).collect()
-    };
-    [
-        of_row.iter().map(|&campaign| Some(campaign.into())).collect(),
-        net(None),
-        net(Some(64)),
-        net(Some(48)),
-        net(Some(32)),
-        clusters.tool_of.iter().map(|tool| tool.map(u128::from)).collect(),
-        net(Some(128)),
-    ]
+            Level::Customer => Some(hosters::customer(source()).network().into()),
+            Level::Prefix(length) => Some(hosters::prefix(source(), length).network().into()),
+            Level::Tool => self.clusters.tool_of[row as usize].map(u128::from),
+        }
+    }
 }
 
 /// What is known of a view before its rows are put together.
@@ -68,14 +83,14 @@ pub(super) fn views(frame: &Frame, clusters: &Clusters, campaigns: &Campaigns) -
     let exact: Vec<u32> = (0..rows.len() as u32)
         .filter(|&i| campaigns.evidence[i as usize] == Evidence::Exact && !campaigns.is_path[i as usize])
         .collect();
-    let keys = keys(frame, clusters, &campaigns.of_row);
+    let keys = Keys { frame, clusters, of_row: &campaigns.of_row };
     // (exact targets, level, key), the same hits once.
     let mut found: Vec<(usize, usize, u128)> = Vec::new();
     let mut known = HashSet::new();
-    for (level, keys) in keys.iter().enumerate() {
+    for (level, &of) in LEVELS.iter().enumerate() {
         let mut sketches: HashMap<u128, Sketch> = HashMap::new();
         for &i in &exact {
-            if let Some(key) = keys[i as usize] {
+            if let Some(key) = keys.of(of, i) {
                 let sketch = sketches.entry(key).or_default();
                 sketch.targets.insert(rows[i as usize].target);
                 i.hash(&mut sketch.hits);
@@ -90,19 +105,35 @@ pub(super) fn views(frame: &Frame, clusters: &Clusters, campaigns: &Campaigns) -
         }
     }
     let order = |&(targets, level, key): &(usize, usize, u128)| (std::cmp::Reverse(targets), level, key);
-    found.sort_unstable_by_key(|view| (view.1 > 0, order(view)));
-    let first = found.partition_point(|view| view.1 == 0).min(CAMPAIGNS);
+    let is_reserved = |view: &(usize, usize, u128)| view.1 == 0 && view.0 >= TARGETS;
+    found.sort_unstable_by_key(|view| (!is_reserved(view), order(view)));
+    let first = found.partition_point(is_reserved).min(CAMPAIGNS);
     found[first..].sort_unstable_by_key(order);
     let dropped = found.len().saturating_sub(MAX_VIEWS) as u64;
     found.truncate(MAX_VIEWS);
     found.sort_unstable_by_key(order);
-    (found.iter().map(|&(_, level, key)| assemble(&keys[level], key, campaigns)).collect(), dropped)
+    (assemble(rows.len(), &keys, &found), dropped)
 }
 
-fn assemble(keys: &[Option<u128>], key: u128, campaigns: &Campaigns) -> View {
-    let rows: Vec<u32> = (0..keys.len() as u32).filter(|&i| keys[i as usize] == Some(key)).collect();
-    let mut of: Vec<u32> = rows.iter().map(|&i| campaigns.of_row[i as usize]).collect();
-    of.sort_unstable();
-    of.dedup();
-    View { rows, campaigns: of }
+/// Puts the rows of the views together, a level at a time.
+fn assemble(rows: usize, keys: &Keys, found: &[(usize, usize, u128)]) -> Vec<View> {
+    let mut views = vec![View { rows: Vec::new(), campaigns: Vec::new() }; found.len()];
+    for (level, &of) in LEVELS.iter().enumerate() {
+        let wanted: HashMap<u128, usize> =
+            found.iter().enumerate().filter(|(_, view)| view.1 == level).map(|(at, view)| (view.2, at)).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        for row in 0..rows as u32 {
+            if let Some(&at) = keys.of(of, row).and_then(|key| wanted.get(&key)) {
+                views[at].rows.push(row);
+            }
+        }
+    }
+    for view in &mut views {
+        view.campaigns = view.rows.iter().map(|&row| keys.of_row[row as usize]).collect();
+        view.campaigns.sort_unstable();
+        view.campaigns.dedup();
+    }
+    views
 }
