@@ -6,6 +6,8 @@ use std::net::Ipv6Addr;
 use std::path::Path;
 use std::process::Command;
 
+use aya::maps::{HashMap, Map, MapData};
+use sensor_common::names;
 use tempfile::TempDir;
 use tests::programs::tattler;
 use tests::sensor::Sensor;
@@ -26,6 +28,37 @@ fn holds(state: &Path, address: Ipv6Addr) -> bool {
         let bytes = fs::read(path).expect("read a file of the state directory");
         bytes.windows(needle.len()).any(|window| window == needle)
     })
+}
+
+/// Pairs of a local and a remote in the kernel, of all sensors.
+fn pairs(remote: Ipv6Addr) -> usize {
+    let mut pairs = 0;
+    for map in aya::maps::loaded_maps().flatten().filter(|map| map.name_as_str() == Some(names::PAIRS)) {
+        let Ok(data) = MapData::from_id(map.id()) else { continue };
+        let keys: HashMap<_, [u8; 32], [u64; 3]> = HashMap::try_from(Map::LruHashMap(data)).expect("pairs");
+        pairs += keys.keys().filter(|key| key.as_ref().is_ok_and(|key| key[16..] == remote.octets())).count();
+    }
+    pairs
+}
+
+#[test]
+#[ignore = "takes five minutes, and no other sensor may run"]
+fn the_kernels_tables_of_a_running_sensor_forget_when_the_rules_need_them_no_more() {
+    let (world, state) = (World::new(), TempDir::new().expect("make a state directory"));
+    let World { host, router, internet } = &world;
+    let sensor = Sensor::start(router, state.path(), &["--interface", "wan0"]);
+    for remote in [SITE, SCANNER] {
+        let site = web_site(internet, remote, 80);
+        curl(host, remote, 80);
+        site.join().unwrap();
+    }
+    sensor.wait_for("contact", 2);
+    assert_eq!((pairs(SITE), pairs(SCANNER)), (1, 1));
+    ask(&["forget", &SITE.to_string(), "--socket"], &state.path().join("tattler.sock")).unwrap();
+    assert_eq!(pairs(SITE), 1, "the rules go by it still");
+    std::thread::sleep(std::time::Duration::from_secs(303));
+    assert_eq!((pairs(SITE), pairs(SCANNER)), (0, 1));
+    sensor.stop();
 }
 
 #[test]

@@ -179,3 +179,40 @@ fn an_echo_reply_is_nothing_and_an_echo_request_is_a_contact_or_a_probe() {
     assert_eq!(watcher.evidence(SITE), [(Kind::Echo, 0, Evidence::Exact, true)], "it had been contacted");
     assert_eq!(watcher.contacts().len(), 1, "replies are no contacts");
 }
+
+#[test]
+fn what_the_programs_remember_of_a_remote_can_be_taken_away_and_the_rest_stays() {
+    let (world, mut watcher) = watched();
+    let [ours, other] = [(HOST, 40_000), (HOST, 40_001)].map(|(local, port)| udp(&world.host, local, port));
+    let (site, pool) = (udp(&world.internet, SITE, 443), udp(&world.internet, POOL, 123));
+    say(&ours, &site);
+    say(&other, &pool);
+    say(&udp(&world.internet, SCANNER, 5), &udp(&world.host, HOST, 53));
+    assert_eq!((watcher.contacts().len(), watcher.probes().len()), (2, 1));
+
+    let entries = |watcher: &Watcher| {
+        let mut found = Vec::new();
+        let removed = watcher.memory().remove(&mut |entry| {
+            found.push((entry.local, entry.remote));
+            false
+        });
+        assert_eq!(removed.unwrap(), 0);
+        found
+    };
+    let of = |found: &[(Ipv6Addr, Option<Ipv6Addr>)], remote| found.iter().filter(|entry| entry.1 == remote).count();
+    let before = entries(&watcher);
+    assert!(before.iter().all(|entry| entry.0 == HOST));
+    // Flow and pair; flow and pair; what came in; two ports and the local.
+    assert_eq!([SITE, POOL].map(|remote| of(&before, Some(remote))), [2, 2]);
+    assert!(of(&before, Some(SCANNER)) > 0 && of(&before, None) == 3, "{before:?}");
+
+    assert_eq!(watcher.memory().remove(&mut |entry| entry.remote == Some(SITE)).unwrap(), 2);
+    let after = entries(&watcher);
+    assert_eq!((of(&after, Some(SITE)), after.len()), (0, before.len() - 2));
+    // The programs go on: what is said now is new.
+    say(&ours, &site);
+    say(&other, &pool);
+    assert_eq!(watcher.matched(What::Contact), 3);
+    assert_eq!(watcher.memory().remove(&mut |entry| entry.local == HOST).unwrap(), before.len());
+    assert_eq!(entries(&watcher), []);
+}

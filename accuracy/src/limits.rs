@@ -61,3 +61,26 @@ pub fn mean_of_means(groups: &[&[f64]]) -> Option<Figure> {
     means.sort_by(f64::total_cmp);
     Some(Figure { value, low: means[RESAMPLES * 25 / 1_000], high: means[RESAMPLES * 975 / 1_000 - 1], n })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bootstrap_agrees_with_the_normal_approximation() {
+        // 200 values, half 0 and half 1: the mean's standard error is 0.0354.
+        let values: Vec<f64> = (0..200).map(|n| f64::from(n % 2)).collect();
+        let figure = mean(&values).unwrap();
+        assert_eq!((figure.value, figure.n), (0.5, 200));
+        assert!((figure.low - 0.431).abs() < 0.015 && (figure.high - 0.569).abs() < 0.015, "{figure:?}");
+        assert_eq!(mean(&values), mean(&values), "seeded");
+    }
+
+    #[test]
+    fn families_weigh_the_same_whatever_their_number_of_networks() {
+        let figure = mean_of_means(&[&[1.0, 1.0, 1.0, 1.0], &[0.0], &[]]).unwrap();
+        assert_eq!((figure.value, figure.low, figure.high, figure.n), (0.5, 0.5, 0.5, 5));
+        assert_eq!(mean_of_means(&[&[]]), None);
+        assert_eq!(share(0, 0), None);
+    }
+}

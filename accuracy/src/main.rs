@@ -50,7 +50,7 @@ fn main() -> Result<()> {
     let seeds = Seeds { first: cli.first_seed, count: cli.seeds, jobs: cli.jobs };
     let mut cells: Vec<Cell> = Vec::new();
     let mut all: Vec<Row> = Vec::new();
-    println!("{}", table::head());
+    println!("{}\n{}", table::LEGEND, table::head());
     for family in families {
         for &size in &sizes {
             let name = format!("{} at {}", family.name, size.addresses());

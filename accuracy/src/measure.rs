@@ -88,3 +88,6 @@ pub fn brier(entries: &[Entry], judged: &[Judged]) -> Option<f64> {
     let (sum, n) = stated.fold((0.0, 0.0), |(sum, n), square| (sum + square, n + 1.0));
     (n > 0.0).then(|| sum / n)
 }
+
+#[cfg(test)]
+mod tests;

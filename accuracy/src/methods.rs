@@ -8,12 +8,13 @@
 //!
 //! The first two get their evidence from the observations and not from the model's code. They get the
 //! benefit of what is not in question: random addresses in use for at most eight days, first probes
-//! within seven days of the last contact, by sources that the target had not contacted.
+//! within seven days of the last contact, by sources that the target had not contacted, no pings that
+//! arrive with their last hops.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv6Addr;
 
-use sensor_common::IidClass;
+use sensor_common::{IidClass, Kind};
 use sensor_user::attribution::Verdict;
 use sensor_user::ledger::{Ledger, Settings};
 use sensor_user::observation::Observation;
@@ -69,6 +70,8 @@ pub struct Entry {
 const FALSE_DISCOVERIES: f64 = 0.05;
 /// What temporary addresses stay valid after their last use.
 const VALIDITY: Span = Span::from_days(7);
+/// Pings that arrive with fewer hops left count the path. The others start at 64 or more.
+const PATH_PROBE: u8 = 16;
 /// Random addresses that are in use for longer are not temporary.
 const LONGEST_USE: Span = Span::from_days(8);
 
@@ -136,8 +139,9 @@ impl Counts {
                 }
                 Observation::Probe(probe) => {
                     let Some(local) = locals.get_mut(&probe.target) else { continue };
+                    let path = probe.kind == Kind::Echo && probe.traits.hop_limit.is_some_and(|hops| hops < PATH_PROBE);
                     let answers = local.firsts.contains_key(&probe.source);
-                    if local.probed_at.is_none() && !answers && probe.ts - local.last_before <= VALIDITY {
+                    if local.probed_at.is_none() && !answers && !path && probe.ts - local.last_before <= VALIDITY {
                         local.probed_at = Some(probe.ts);
                     }
                 }
@@ -232,3 +236,6 @@ fn sorted(entries: impl Iterator<Item = Entry>) -> Vec<Entry> {
     entries.sort_by(|a, b| b.score.total_cmp(&a.score));
     entries
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,7 @@ pub struct Row {
 /// | names_anyone | share of networks |
 /// | false_discovery, false_discovery_strong | share of the accusations; of those called strong |
 /// | addresses_needed | probed addresses until the harvester is first and stays so, up to 20 |
+/// | leaks_needed | how many of those were probed because of the harvester; where it became first |
 /// | first_after_5 | share of networks in which five were enough |
 /// | brier | of the stated probabilities |
 /// | interval_coverage | share of the 95 % leak intervals of true harvesters that hold the truth |
@@ -65,6 +66,7 @@ pub fn rows(family: &str, size: usize, scores: &[Scores]) -> Vec<Row> {
         let needed = all(|score| score.needed.map(|needed| needed as f64));
         add("addresses_needed", limits::mean(&needed));
         add("first_after_5", limits::share(needed.iter().filter(|&&needed| needed <= 5.0).count(), needed.len()));
+        add("leaks_needed", limits::mean(&all(|score| score.needed_leaks.map(|leaks| leaks as f64))));
         add("brier", limits::mean(&all(|score| score.brier)));
         add("interval_coverage", limits::share(sum(|score| score.covered), sum(|score| score.intervals)));
     }

@@ -10,8 +10,8 @@ use sensor_user::time::Span;
 use crate::families::Family;
 use crate::measure::{Judged, average_precision, brier, judge, recall_at_true_number};
 use crate::methods::{Counts, Entry, Method, ledger, ours};
-use crate::network::Network;
 use crate::network::size::Size;
+use crate::network::{Network, time};
 
 /// What one method made of one network.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +37,8 @@ pub struct Score {
     /// After so many probed addresses the harvester was first and stayed so; one more than
     /// [`REPLAYED`] if it never was. `None`: not measured.
     pub needed: Option<usize>,
+    /// How many of those were probed because of the harvester. `None`: not measured, or never first.
+    pub needed_leaks: Option<usize>,
 }
 
 /// Probed addresses after which a replay ends.
@@ -55,6 +57,10 @@ pub fn one(family: &Family, size: Size, seed: u64) -> Result<Scores> {
         let needed = replay(&network, &counts);
         for (score, needed) in scores.iter_mut().zip(needed) {
             score.needed = Some(needed);
+            score.needed_leaks = counts.first_probes().get(needed - 1).filter(|_| needed <= REPLAYED).map(|&at| {
+                let leaks = network.told.iter().filter(|told| told.by.is_some());
+                leaks.filter(|told| time(told.at) <= at).count()
+            });
         }
     }
     Ok(scores)

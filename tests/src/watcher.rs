@@ -13,7 +13,7 @@ use sensor_common::wire::What;
 use sensor_common::{Kind, Proto};
 use sensor_user::attribution::evidence::Evidence;
 use sensor_user::attribution::frame::Frame;
-use sensor_user::datapath::{Datapath, Home, Sizes};
+use sensor_user::datapath::{Datapath, Home, Memory, Sizes};
 use sensor_user::ledger::{Ledger, Settings};
 use sensor_user::netlink::{self, Netlink, Network, Prefixes};
 use sensor_user::source::live::Live;
@@ -82,6 +82,12 @@ impl Watcher {
         self.look();
         self.datapath.age(seconds * 1_000_000_000);
         self.shift = Span(self.shift.0 + seconds as i64 * 1_000_000);
+    }
+
+    /// What the programs remember of addresses.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        self.datapath.memory().expect("the tables")
     }
 
     /// Takes in what happened; returns how many observations that were.

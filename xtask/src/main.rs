@@ -1,6 +1,7 @@
 //! Tattler's chores. Each verb does all the set-up that it needs, so that a newcomer has two to
 //! learn: `cargo xtask run` and `cargo xtask test`.
 
+mod accuracy;
 mod build;
 mod lab;
 mod paths;
@@ -32,6 +33,8 @@ enum Verb {
     Run(run::Run),
     /// Build, then run the tests (as root)
     Test(test::Test),
+    /// Measure on simulated homes how well those who leak are named
+    Accuracy(accuracy::Accuracy),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Verb::Build(options) => build::build(&options).map(drop),
         Verb::Run(options) => run::run(&options),
         Verb::Test(options) => test::test(&options),
+        Verb::Accuracy(options) => accuracy::accuracy(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,6 +10,8 @@ mod leaks;
 mod main_ones;
 mod rivals;
 mod scanners;
+#[cfg(test)]
+mod tests;
 
 use crate::network::plan::Plan;
 use crate::network::size::Size;

@@ -20,6 +20,8 @@ pub struct Visit {
     pub port: u16,
     /// The harvester that the remote is, a position in the plan.
     pub harvester: Option<usize>,
+    /// Made because the address is new: never with the one before.
+    pub fresh: bool,
 }
 
 /// The time in which a device prefers an address.

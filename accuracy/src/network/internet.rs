@@ -56,6 +56,11 @@ impl Internet {
         }
     }
 
+    /// Another host of a site's operator; only sites with a /48 of their own have one.
+    pub fn beside_site(&self, number: usize) -> Ipv6Addr {
+        self.host(number as u32, 2, 0x99)
+    }
+
     /// A site that nearly every address contacts early.
     pub fn ubiquitous(&self, number: usize) -> Ipv6Addr {
         self.host(UBIQUITOUS + number as u32, 1, 0x200)

@@ -3,7 +3,7 @@
 //!
 //! # Layout
 //! - [`size`], [`plan`]: what is prescribed
-//! - [`random`]: chance
+//! - `random`: chance
 //! - [`home`]: devices, addresses and days; [`visits`]: what is contacted on a day
 //! - [`internet`]: who has which address
 //! - [`leaks`]: who tells scanners; [`scans`], [`tools`]: what they send
@@ -39,6 +39,8 @@ pub const START: i64 = 1_772_323_200;
 
 /// Share of contacts in an address's first two hours that still use the one before.
 const HOLDS_ON: f64 = 0.1;
+/// Contacts with less than this between them, in seconds, belong together.
+const TOGETHER: f64 = 3.0;
 
 /// A point in time, by seconds from the beginning.
 #[must_use]
@@ -88,6 +90,7 @@ impl Network {
                 scans.inbound(start, lives[life].address, torrent.inbound, &mut internet, random);
             }
         }
+        scans.services(&lives, &internet, random);
         scans.noise(plan, &internet, random);
 
         let end = plan.end();
@@ -143,12 +146,18 @@ fn live(
             let from = from + day as f64 * DAY;
             let day = Day::live(plan, habits, internet, random, &devices[device], from);
             swarms.extend(day.swarm_at.map(|at| (number, at)));
-            let visits = day.visits;
+            let mut visits = day.visits;
+            visits.sort_by(|a, b| a.at.total_cmp(&b.at));
+            let (mut before, mut old) = (f64::NEG_INFINITY, false);
             for visit in visits {
                 // With a new prefix the old address is of no more use.
-                let holds_on = follows && !plan.prefix_changes && visit.at < from + 2.0 * HOUR;
-                let by = if holds_on && random.chance(HOLDS_ON) { number - 1 } else { number };
-                lives[by].visits.push(visit);
+                let may = follows && !plan.prefix_changes && !visit.fresh && visit.at < from + 2.0 * HOUR;
+                // What is loaded together uses one address.
+                if visit.at - before > TOGETHER {
+                    old = random.chance(HOLDS_ON);
+                }
+                before = visit.at;
+                lives[if may && old { number - 1 } else { number }].visits.push(visit);
             }
         }
     }
@@ -165,6 +174,8 @@ fn contacts<'a>(lives: &'a [Life], seen: &'a dyn Fn(f64) -> bool) -> impl Iterat
     })
 }
 
-fn seconds(at: Time) -> f64 {
+/// Seconds from the beginning, by a point in time.
+#[must_use]
+pub fn seconds(at: Time) -> f64 {
     (at - Time::from_seconds(START)).seconds()
 }

@@ -1,6 +1,9 @@
 //! What a family prescribes: the home's habits, who leaks, who scans, what happens by chance.
 //!
 //! [`Plan::base`] is an ordinary home with one harvester; a family changes what it is about.
+//! Beside that, in every home, somebody sweeps low addresses, a service checks its visitors for open
+//! proxies, and a content network measures the path to its own.
+//!
 //! Shares are of temporary addresses unless told otherwise; times are in seconds.
 
 use super::size::Size;
@@ -189,7 +192,7 @@ impl Plan {
     pub fn base(size: Size) -> Plan {
         Plan {
             size,
-            visits: 22.0,
+            visits: 30.0,
             unevenness: 0.4,
             ubiquitous: 6,
             common: 0,

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
 
-use sensor_common::Kind;
 use sensor_user::observation::Probe;
 
 use super::home::{self, Life};
@@ -12,12 +11,17 @@ use super::leaks::Told;
 use super::plan::{DAY, HOUR, Plan};
 use super::random::Random;
 use super::time;
-use super::tools::{PEER, SWEEP, tool};
+use super::tools::{PEER, PROXY_CHECK, SWEEP, tool};
 
 /// Share of targets to which a scanner comes back within days.
 const COMES_BACK: f64 = 0.3;
 /// Hosts that a scanner uses in one of its /64s.
 const HOSTS: usize = 4;
+/// The site that looks for open proxies on its visitors, from the address that they contacted; and how
+/// many of them it checks.
+const CHECKS: (usize, f64) = (6, 0.5);
+/// The content network that measures the path to its visitors, from other addresses; and to how many.
+const MEASURES: (usize, f64) = (4, 0.3);
 /// Where the sweeper is, a number that no scanner of a plan has.
 const SWEEPER: usize = 90;
 
@@ -88,6 +92,32 @@ impl Scans {
         }
     }
 
+    /// What sites do with their visitors that is no leak: one checks for open proxies, one sends pairs of
+    /// echo requests whose hop limits ascend step by step, a traceroute by ping.
+    pub fn services(&mut self, lives: &[Life], internet: &Internet, random: &mut Random) {
+        for life in lives {
+            let first = |site: usize| {
+                let visits = life.visits.iter().filter(|visit| visit.remote == internet.site(site));
+                visits.map(|visit| visit.at).reduce(f64::min)
+            };
+            if let Some(at) = first(CHECKS.0).filter(|_| random.chance(CHECKS.1)) {
+                let at = at + 1.0 + random.exponential(2.0);
+                self.burst(at, internet.site(CHECKS.0), life.address, PROXY_CHECK, 12, random);
+            }
+            if let Some(at) = first(MEASURES.0).filter(|_| random.chance(MEASURES.1)) {
+                let tool = tool(SWEEP);
+                for step in 0..12 {
+                    let at = at + 5.0 + 0.2 * f64::from(step);
+                    let source = internet.beside_site(MEASURES.0);
+                    let mut probe = Probe::new(time(at), source, life.address, tool.kind, 0);
+                    probe.traits = tool.traits(0, random);
+                    probe.traits.hop_limit = Some(1 + step as u8 / 2);
+                    self.probes.push(probe);
+                }
+            }
+        }
+    }
+
     /// Sweeps over low addresses, three in all, and a few strays to random addresses that nobody uses.
     pub fn noise(&mut self, plan: &Plan, internet: &Internet, random: &mut Random) {
         let days = plan.size.days as f64;
@@ -109,10 +139,4 @@ impl Scans {
             self.burst(at, source, target, scanner.tool, 8 + (scanner.from * 7 % 14) as u8, random);
         }
     }
-}
-
-/// Whether a probe belongs to what can be evidence: not UDP to a port of a session, for instance.
-#[must_use]
-pub fn is_from_swarm(probe: &Probe) -> bool {
-    probe.kind == Kind::Syn && probe.port == 51_413
 }

@@ -107,6 +107,8 @@ const TOOLS: [Tool; 12] = [
 
 /// What peers' operating systems send.
 pub const PEER: usize = 11;
+/// The tool of a service that looks for open proxies on its visitors.
+pub const PROXY_CHECK: usize = 3;
 /// The tool of the one who sweeps low addresses.
 pub const SWEEP: usize = 5;
 

@@ -106,14 +106,14 @@ impl<'a> Day<'a> {
     }
 
     fn tcp(&mut self, at: f64, remote: std::net::Ipv6Addr) {
-        self.visits.push(Visit { at, remote, proto: Proto::Tcp, port: 443, harvester: None });
+        self.visits.push(Visit { at, remote, proto: Proto::Tcp, port: 443, harvester: None, fresh: false });
     }
 
     /// A contact with a harvester, and with the third parties that come along.
     fn harvester(&mut self, number: usize, at: f64, which: usize, proto: Proto, port: u16) {
         let plan = &self.plan.harvesters[number];
         let remote = self.internet.harvester(number, plan, at, which);
-        self.visits.push(Visit { at, remote, proto, port, harvester: Some(number) });
+        self.visits.push(Visit { at, remote, proto, port, harvester: Some(number), fresh: false });
         for companion in 0..plan.companions {
             // Known within the same page load, so no lag tells them apart.
             let at = at + 0.01 + 0.3 * self.random.unit();
@@ -143,6 +143,7 @@ impl<'a> Day<'a> {
                 self.harvester(number, at, 0, Proto::Tcp, 443);
             }
         }
+        self.visits.iter_mut().for_each(|visit| visit.fresh = true);
     }
 
     fn common(&mut self) {
@@ -221,13 +222,20 @@ impl<'a> Day<'a> {
         for _ in 0..self.plan.ntp_asked {
             let at = self.from + DAY * 0.9 * self.random.unit();
             let server = self.random.below(self.plan.ntp_servers);
-            let again = self.random.chance(0.5).then(|| at + 1_024.0);
+            let again = self.random.chance(0.5).then_some(at + 1_024.0);
             for at in [Some(at), again].into_iter().flatten() {
                 match ours.get(server) {
                     Some(&(number, which)) => self.harvester(number, at, which, Proto::Udp, 123),
                     None => {
                         let remote = self.internet.ntp(server);
-                        self.visits.push(Visit { at, remote, proto: Proto::Udp, port: 123, harvester: None });
+                        self.visits.push(Visit {
+                            at,
+                            remote,
+                            proto: Proto::Udp,
+                            port: 123,
+                            harvester: None,
+                            fresh: false,
+                        });
                     }
                 }
             }
@@ -272,7 +280,7 @@ impl<'a> Day<'a> {
             };
             let proto = if self.random.chance(0.5) { Proto::Tcp } else { Proto::Udp };
             let port = 1_024 + self.random.below(60_000) as u16;
-            self.visits.push(Visit { at, remote, proto, port, harvester: None });
+            self.visits.push(Visit { at, remote, proto, port, harvester: None, fresh: false });
         }
         for (number, place) in self.harvesters() {
             if place == Place::Peer && self.random.chance(0.8) {

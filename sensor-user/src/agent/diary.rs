@@ -172,6 +172,20 @@ mod tests {
     }
 
     #[test]
+    fn the_kernels_tables_are_to_forget_the_locals_of_a_device_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, _writer) = sensor(dir.path());
+        let (sender, receiver) = channel();
+        shared.erase_by(sender);
+        let local = "2001:db8::1:2:3:4".parse().unwrap();
+        shared.ledger().belongs_to(local, "dev-00000001");
+        ask(&shared, json!({"query": "forget", "what": {"device": "dev-00000001"}})).unwrap();
+        let erase = receiver.try_recv().unwrap();
+        let [(forget, locals)] = &erase.what[..] else { panic!("{erase:?}") };
+        assert_eq!((forget.device.as_deref(), locals.len(), locals.contains(&local)), (Some("dev-00000001"), 1, true));
+    }
+
+    #[test]
     fn a_device_is_forgotten_by_the_name_that_the_configuration_gives_it() {
         let dir = tempfile::tempdir().unwrap();
         let (shared, writer) = sensor(dir.path());

@@ -15,6 +15,7 @@
 mod clock;
 mod devices;
 mod diary;
+mod erase;
 mod open;
 mod queries;
 mod reload;
@@ -134,6 +135,8 @@ pub async fn run(
 
     let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
     let shared = Arc::new(Shared::new(clock::wall(), settings.state.clone(), &writer, acks, ledger));
+    let eraser = erase::start(datapath.memory()?).context("cannot start the thread that forgets")?;
+    shared.erase_by(eraser);
     shared.set_names(told::names(&settings.names, &settings.public, Some(&key)));
     let (stop, stopped) = watch::channel(());
     let servers = servers::start(&shared, listener, queries, &stopped);

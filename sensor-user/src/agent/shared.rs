@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
+use super::clock;
+use super::erase::Erase;
 use super::scrape::Suspects;
 use crate::ack::Ack;
 use crate::datapath::{Attachment, Counters, Home};
@@ -31,6 +34,7 @@ pub struct Shared {
     suspects: Mutex<Option<Suspects>>,
     names: Mutex<Arc<Names>>,
     forgets: Mutex<Vec<Forget>>,
+    eraser: Mutex<Option<Sender<Erase>>>,
     reading: Mutex<()>,
 }
 
@@ -73,6 +77,7 @@ impl Shared {
             suspects: Mutex::default(),
             names: Mutex::default(),
             forgets: Mutex::default(),
+            eraser: Mutex::default(),
             reading: Mutex::default(),
         }
     }
@@ -97,6 +102,11 @@ impl Shared {
         }
     }
 
+    /// Has the kernel's tables forget too, from now on.
+    pub fn erase_by(&self, eraser: Sender<Erase>) {
+        *self.eraser.lock().unwrap_or_else(PoisonError::into_inner) = Some(eraser);
+    }
+
     /// Forgets what the ledger has, and what the loop will tell it that is under way: the disk has
     /// forgotten it already. What was recorded since then goes from memory too, and comes back from
     /// the disk with the next start: rather that than to know what was to be forgotten.
@@ -104,6 +114,12 @@ impl Shared {
         // Before the ledger: what the loop tells it in between is in it then.
         self.forgets().extend_from_slice(what);
         let mut ledger = self.ledger();
+        if let Some(eraser) = &*self.eraser.lock().unwrap_or_else(PoisonError::into_inner) {
+            let of = |what: &Forget| what.device.as_deref().map(|id| ledger.locals_of(id)).unwrap_or_default();
+            let what = what.iter().map(|what| (what.clone(), of(what))).collect();
+            // Its thread ends after everybody who could ask.
+            let _ = eraser.send(Erase { what, at: clock::boot() });
+        }
         what.iter().for_each(|what| _ = ledger.forget(what));
     }
 

@@ -53,6 +53,12 @@ impl Entry {
         self.date.get(..4).and_then(|year| year.parse().ok()).unwrap_or_default()
     }
 
+    /// The operator, with the year where that is long ago.
+    #[must_use]
+    pub fn named(&self) -> String {
+        if self.is_current() { self.operator.clone() } else { format!("{} in {}", self.operator, self.year()) }
+    }
+
     /// It tells of today, and not of who had the prefix years ago.
     #[must_use]
     pub fn is_current(&self) -> bool {
@@ -103,6 +109,13 @@ pub fn entries() -> &'static [Entry] {
 #[must_use]
 pub fn operator(address: Ipv6Addr) -> Option<&'static Entry> {
     CATALOGUE.covering(address).next()
+}
+
+/// The operator of an address as a label says it: `Censys`, or `Shodan in 2016` where that is long ago.
+/// A dense hoster rents to anybody, and is no name for what its tenants do.
+#[must_use]
+pub fn named(address: Ipv6Addr) -> Option<String> {
+    operator(address).filter(|entry| entry.what != What::HosterDense).map(Entry::named)
 }
 
 /// The dense hoster that an address belongs to, if it is known to.

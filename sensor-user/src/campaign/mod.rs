@@ -228,16 +228,10 @@ impl Described<'_, '_> {
 }
 
 impl Campaign {
-    /// The operator as a label says it: `Censys`, or `Shodan in 2016` where that is long ago. A dense
-    /// hoster rents to anybody, and is no name for what its tenants do.
+    /// The operator as a label says it: `Censys`, or `Shodan in 2016` where that is long ago.
     #[must_use]
     pub fn operator_named(&self) -> Option<String> {
-        let entry = self.operator?;
-        Some(if entry.is_current() {
-            entry.operator.clone()
-        } else {
-            format!("{} in {}", entry.operator, entry.year())
-        })
+        self.operator.map(Entry::named)
     }
 }
 

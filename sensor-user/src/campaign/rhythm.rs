@@ -52,22 +52,28 @@ impl Rhythm {
     }
 }
 
-/// When rounds began, of times in order.
-fn rounds(times: &[Time], pause: Span) -> Vec<Time> {
-    times.chunk_by(|&a, &b| b - a <= pause).map(|round| round[0]).collect()
+/// When rounds began and ended, of times in order.
+fn rounds(times: &[Time], pause: Span) -> Vec<(Time, Time)> {
+    times.chunk_by(|&a, &b| b - a <= pause).map(|round| (round[0], round[round.len() - 1])).collect()
 }
 
-/// Three quarters of the distances are within a tenth of the median. A round that did not reach us
-/// makes one of twice the length.
-fn is_regular(starts: &[Time]) -> bool {
-    if starts.len() < ROUNDS {
+/// Three quarters of the distances are within a twentieth of the median, and rounds are short: what
+/// follows a household's days is neither punctual nor short. A round that did not reach us makes a
+/// distance of twice the length.
+fn is_regular(rounds: &[(Time, Time)]) -> bool {
+    if rounds.len() < ROUNDS {
         return false;
     }
-    let mut distances: Vec<i64> = starts.windows(2).map(|pair| (pair[1] - pair[0]).0).collect();
-    distances.sort_unstable();
-    let median = distances[distances.len() / 2];
-    let near = distances.iter().filter(|&&distance| distance.abs_diff(median) <= median.unsigned_abs() / 10).count();
-    near * 4 >= distances.len() * 3
+    let distances: Vec<i64> = rounds.windows(2).map(|pair| (pair[1].0 - pair[0].0).0).collect();
+    let distance = median(distances.clone());
+    let near = distances.iter().filter(|d| d.abs_diff(distance) <= distance.unsigned_abs() / 20).count();
+    let length = median(rounds.iter().map(|&(start, end)| (end - start).0).collect());
+    near * 4 >= distances.len() * 3 && length <= distance / 10
+}
+
+fn median(mut values: Vec<i64>) -> i64 {
+    values.sort_unstable();
+    values[values.len() / 2]
 }
 
 #[cfg(test)]
@@ -87,6 +93,9 @@ mod tests {
         let days: Vec<i64> = (0..8).flat_map(|day| (0..20).map(move |probe| day * 24 * HOUR + probe * 300)).collect();
         assert_eq!(of(&days), Rhythm::Periodic);
         assert_eq!(of(&[0, 60, 72 * HOUR, 72 * HOUR + 60, 200 * HOUR]), Rhythm::Returning);
+        let visit = |day: i64, n: i64| day * 24 * HOUR + n * HOUR + (day * 10 + n).pow(2) * 1_237 % HOUR;
+        let waking: Vec<i64> = (0..8).flat_map(|day| (0..10).map(move |n| visit(day, n))).collect();
+        assert_eq!(of(&waking), Rhythm::Returning);
         let steady: Vec<i64> = (0..200).map(|n| n * 997 + (n * n * 7_919) % 4_000).collect();
         assert_eq!(of(&steady), Rhythm::Steady);
         assert_eq!(Rhythm::of(vec![Time(i64::MIN), Time(i64::MAX)]), Rhythm::Returning);

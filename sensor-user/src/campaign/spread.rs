@@ -3,10 +3,11 @@
 //! Here units, which are what one customer's prefix holds of one scanner, are joined across prefixes.
 //! That takes a fingerprint that no kernel has, the same kind and port, and one thing more:
 //! - the same /48; or the same /32 at the same time (not at dense hosters, where that says nothing)
-//! - the same constant: a source port, an ICMPv6 id, a flow label
 //! - the same unusual set of ports
 //! - many units with few probes each
-//! - one operator, by the catalogue
+//!
+//! or a constant over several targets, which no kernel has either: a source port, an ICMPv6 id, a flow
+//! label; or one operator, by the catalogue.
 //!
 //! Two who use the same tool with its defaults from two networks stay two. Every step sorts, and looks
 //! at neighbours: the cost does not depend on what outsiders send.
@@ -45,12 +46,14 @@ const USUAL_PORTS: [u16; 24] = [
     8443,
 ];
 
-/// A strand of a distinctive tool.
+/// A strand that may be one with others.
 struct Sample {
     strand: u32,
     unit: u32,
     tool: Fingerprint,
     port: u16,
+    /// No kernel sends that.
+    is_distinctive: bool,
 }
 
 /// A spread scanner of one tool, kind and port.
@@ -72,16 +75,22 @@ pub(super) fn join(strands: &[Strand], forms: &Forms, union: &mut Union) {
     }
     let mut samples: Vec<Sample> = Vec::new();
     for (i, strand) in strands.iter().enumerate() {
-        if strand.fingerprint.is_distinctive(forms) {
+        let is_distinctive = strand.fingerprint.is_distinctive(forms);
+        // Peers of peer-to-peer networks and VPNs send UDP from one port each, and many from the same.
+        if is_distinctive || matches!(strand.kind, Kind::Echo | Kind::Syn) {
             let tool = strand.fingerprint.tool();
-            samples.push(Sample { strand: i as u32, unit: units[i], tool, port: strand.port });
+            samples.push(Sample { strand: i as u32, unit: units[i], tool, port: strand.port, is_distinctive });
         }
     }
     samples.sort_unstable_by_key(|sample| (sample.tool, sample.port, strands[sample.strand as usize].customer));
     let mut spreads = Vec::new();
     for bucket in samples.chunk_by(|a, b| (a.tool, a.port) == (b.tool, b.port)) {
-        join_networks(strands, bucket, union);
         join_constants(strands, bucket, union);
+        // That goes by the tool: all of a bucket are distinctive, or none.
+        if !bucket[0].is_distinctive {
+            continue;
+        }
+        join_networks(strands, bucket, union);
         join_few(strands, bucket, &rows, union, &mut spreads);
     }
     join_ports(strands, &samples, union);
@@ -149,11 +158,12 @@ fn join_constants(strands: &[Strand], bucket: &[Sample], union: &mut Union) {
         .collect();
     sharers.sort_unstable_by_key(|(constant, is_sure, sample)| (*constant, *is_sure, sample.unit, sample.strand));
     for group in sharers.chunk_by(|a, b| a.0 == b.0) {
-        // Those that are sure share it among themselves; the others only where it can't be chance:
-        // of 28,000 source ports that a kernel takes by turns some meet.
+        // Those that are sure share it, whatever their tool: a kernel takes another port or id for each
+        // target. The others only where it can't be chance: of thousands of machines some meet at one
+        // of 28,000 ports.
         union.join_all(group.iter().filter(|(_, is_sure, _)| *is_sure).map(|(.., sample)| sample.strand));
         let distinct = group.iter().map(|(.., sample)| sample.unit).collect::<HashSet<_>>().len();
-        if distinct >= SHARERS && distinct * 2_000 > units {
+        if bucket[0].is_distinctive && distinct >= SHARERS && distinct * 200 > units {
             union.join_all(group.iter().map(|(.., sample)| sample.strand));
         }
     }
@@ -190,7 +200,8 @@ fn join_few(
 fn join_ports(strands: &[Strand], samples: &[Sample], union: &mut Union) {
     let mut sets: HashMap<u32, Vec<(Fingerprint, u16)>> = HashMap::new();
     let mut any: HashMap<u32, u32> = HashMap::new();
-    for sample in samples.iter().filter(|sample| matches!(sample.tool.kind, Kind::Syn | Kind::Udp)) {
+    let with_ports = |sample: &&Sample| sample.is_distinctive && matches!(sample.tool.kind, Kind::Syn | Kind::Udp);
+    for sample in samples.iter().filter(with_ports) {
         sets.entry(sample.unit).or_default().push((sample.tool, sample.port));
         let earlier = |&a: &u32, b: u32| strands[a as usize].first <= strands[b as usize].first;
         let known = any.get(&sample.unit).copied().filter(|known| earlier(known, sample.strand));

@@ -136,6 +136,13 @@ fn two_users_of_one_tool_in_different_networks_are_two() {
     // One source port for all their probes is no coincidence.
     let constant = |_, _| Traits { source_port: Some(41_234), ..zmap() };
     assert_eq!(campaigns_of(&of(&constant)).list.len(), 1);
+    let echoes = |id: &dyn Fn(i64) -> u16| -> usize {
+        let ping = |ts| Traits { icmp_id: Some(id(ts)), payload_len: Some(56), ..Traits::default() };
+        let each =
+            |n: i64| ["2a0e:1::1", "2a11:5::1"].map(|source| with(probe(n, source, n as u64, Kind::Echo, 0), &ping(n)));
+        campaigns_of(&(0..10).flat_map(each).collect::<Vec<_>>()).list.len()
+    };
+    assert_eq!((echoes(&|_| 4_242), echoes(&|ts| 5_000 + ts as u16), echoes(&|_| 1)), (1, 2, 2), "a fixed id joins");
     // That two machines run Linux says nothing, however few probes they send.
     let kernels: Vec<Probe> = (0..60i64)
         .map(|n| {

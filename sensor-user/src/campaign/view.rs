@@ -30,7 +30,7 @@ pub struct View {
 }
 
 /// Levels, the most natural first: of the same hits the first stays.
-const LEVELS: usize = 6;
+const LEVELS: usize = 7;
 
 /// What the key of a row is at a level; `None`: it has none.
 fn keys(frame: &Frame, clusters: &Clusters, of_row: &[u32]) -> [Vec<Option<u128>>; LEVELS] {
@@ -51,6 +51,7 @@ fn keys(frame: &Frame, clusters: &Clusters, of_row: &[u32]) -> [Vec<Option<u128>
         net(Some(48)),
         net(Some(32)),
         clusters.tool_of.iter().map(|tool| tool.map(u128::from)).collect(),
+        net(Some(128)),
     ]
 }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::rows;
-use crate::query::Subject;
+use crate::query::{Question, Subject};
 
 /// Exchanges that our addresses began, the latest first.
 #[derive(clap::Args)]
@@ -20,5 +20,6 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    arguments.rows.ask(Subject::Contacts, arguments.by.clone(), arguments.first_seen)
+    let own = Question { by: arguments.by.clone(), first_seen: arguments.first_seen, ..Question::default() };
+    arguments.rows.ask(Subject::Contacts, own)
 }

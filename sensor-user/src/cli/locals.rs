@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::rows;
-use crate::query::Subject;
+use crate::query::{Question, Subject};
 
 /// Our addresses that contacted anybody, the latest used first.
 #[derive(clap::Args)]
@@ -17,5 +17,5 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    arguments.rows.ask(Subject::Locals, arguments.by.clone(), false)
+    arguments.rows.ask(Subject::Locals, Question { by: arguments.by.clone(), ..Question::default() })
 }

@@ -54,6 +54,7 @@ mod scanners;
 mod status;
 #[cfg(feature = "live")]
 mod suspects;
+mod terminal;
 
 /// Finds out who told the scanners about your IPv6 addresses.
 #[derive(Parser)]

@@ -1,11 +1,13 @@
 //! What is shown while a query takes long: a line on the terminal that goes away, nothing in a pipe.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use super::terminal;
 
 /// What takes less is not worth a line.
 const LONG: Duration = Duration::from_millis(700);
@@ -34,10 +36,10 @@ impl Progress {
                     0 => String::new(),
                     rows => format!(", {rows} rows"),
                 };
-                let _ = write!(io::stderr(), "\r\x1b[K{what} … {} s{rows}", begin.elapsed().as_secs());
+                terminal::show("", &what, &format!(" … {} s{rows}", begin.elapsed().as_secs()));
             }
             if shown {
-                let _ = write!(io::stderr(), "\r\x1b[K");
+                terminal::wipe();
             }
         };
         // Without a thread there is no line, and the query goes on.

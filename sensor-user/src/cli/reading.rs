@@ -1,13 +1,13 @@
 //! What all commands that read files have in common: arguments, progress, and a word at the end.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ipnet::Ipv6Net;
 use jiff::tz::TimeZone;
 
-use super::complain;
+use super::{complain, terminal};
 use crate::source::{self, Progress, Summary};
 use crate::time::Time;
 
@@ -79,9 +79,7 @@ fn show(progress: &Progress<'_>) {
         Some(size) if size > 0 => format!("{:3} %", (progress.read.min(size) * 100) / size),
         _ => format!("{} MB", progress.read / 1_000_000),
     };
-    let name: String = progress.name.chars().map(|char| if char.is_control() { '?' } else { char }).take(50).collect();
-    // The terminal is gone: there is nobody left to show.
-    let _ = write!(io::stderr(), "\r\x1b[K{part} of {name}, {} lines or frames", progress.items);
+    terminal::show(&format!("{part} of "), progress.name, &format!(", {} lines or frames", progress.items));
 }
 
 /// The line is wiped, so that what follows begins at the margin.
@@ -89,7 +87,7 @@ fn wipe() {
     if let Ok(mut shown) = SHOWN.lock()
         && shown.take().is_some()
     {
-        let _ = write!(io::stderr(), "\r\x1b[K");
+        terminal::wipe();
     }
 }
 

@@ -32,17 +32,16 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// Asks about `subject`; the rest is what that query alone has.
-    pub(super) fn ask(&self, subject: Subject, by: Option<String>, first_seen: bool) -> Result<ExitCode> {
+    /// Asks about `subject`; `own` is what that query alone has.
+    pub(super) fn ask(&self, subject: Subject, own: Question) -> Result<ExitCode> {
         let words = (!self.words.is_empty()).then(|| self.words.join(" "));
         let question = Question {
             since: self.query.since,
             until: self.query.until,
             filter: self.filter.clone().or(words),
             except: self.except.clone(),
-            by,
-            first_seen,
             limit: Some(self.limit),
+            ..own
         };
         // What is wrong with the question needs no sensor to be told.
         match Plan::new(subject, &question, when::now()) {

@@ -10,6 +10,7 @@ mod check;
 mod counters;
 mod error;
 mod home;
+mod memory;
 mod ring;
 
 use aya::maps::{LpmTrie, MapData, PerCpuArray, RingBuf};
@@ -23,6 +24,7 @@ pub use check::check;
 pub use counters::Counters;
 pub use error::{AttachError, LoadError, MapError};
 pub use home::Home;
+pub use memory::{Entry, Memory};
 pub use ring::Drained;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sensor.bpf.o"));

@@ -1,6 +1,7 @@
 //! Forgetting: what the store deletes, the window deletes too.
 
 use std::collections::HashSet;
+use std::net::Ipv6Addr;
 
 use super::Ledger;
 use crate::forget::Forget;
@@ -13,16 +14,22 @@ impl Ledger {
         device.is_some() && self.locals.rows().iter().any(|row| row.device == device)
     }
 
+    /// The locals of the device that is known as `id`.
+    #[must_use]
+    pub fn locals_of(&self, id: &str) -> HashSet<Ipv6Addr> {
+        let device = self.devices.find(id);
+        let of_device = self.locals.rows().iter().filter(|row| device.is_some() && row.device == device);
+        of_device.map(|row| self.addresses.get(row.address)).collect()
+    }
+
     /// Forgets what is asked for, as the store does: rows that are meant, and of a contact that went
     /// on after the time all but its last. Says how many rows left.
     pub fn forget(&mut self, forget: &Forget) -> usize {
         if forget.is_nothing() {
             return 0;
         }
+        let locals = forget.device.as_deref().map(|id| self.locals_of(id)).unwrap_or_default();
         let addresses = &self.addresses;
-        let device = forget.device.as_deref().and_then(|name| self.devices.find(name));
-        let of_device = self.locals.rows().iter().filter(|row| device.is_some() && row.device == device);
-        let locals: HashSet<_> = of_device.map(|row| addresses.get(row.address)).collect();
         let before = |time| forget.before.is_none_or(|before| time < before);
 
         let contacts = self.contacts.retain(|row| {

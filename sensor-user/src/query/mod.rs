@@ -57,7 +57,7 @@ pub enum Subject {
     Contacts,
     /// Our addresses.
     Locals,
-    /// Prefixes that probes come from.
+    /// Campaigns that probes belong to.
     Scanners,
 }
 
@@ -126,6 +126,9 @@ pub struct Question {
     /// When each began.
     #[serde(skip_serializing_if = "is_false")]
     pub first_seen: bool,
+    /// Of scanners: sources, in a form that may be published.
+    #[serde(skip_serializing_if = "is_false")]
+    pub publish: bool,
     /// Rows at most; 0 for as many as an answer takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
@@ -203,6 +206,7 @@ pub struct Plan {
     except: Vec<Filter>,
     by: Option<By>,
     first_seen: bool,
+    publish: bool,
     limit: u64,
 }
 
@@ -222,7 +226,10 @@ impl Plan {
             return usage("--first-seen is for contacts");
         }
         if question.by.is_some() && subject == Subject::Scanners {
-            return usage("scanners are counted by prefix already: `tattler probes --by` counts by other columns");
+            return usage("scanners are counted already: `tattler probes --by` counts by other columns");
+        }
+        if question.publish && subject != Subject::Scanners {
+            return usage("--publish is for scanners");
         }
         if question.except.len() > MOST_EXCEPTIONS {
             return usage("too many --except: put them into one with `or`");
@@ -238,6 +245,7 @@ impl Plan {
             except: question.except.iter().map(read).collect::<Result<_, _>>()?,
             by: by.map(|by| By::parse(by, subject).map_err(Error::Usage)).transpose()?,
             first_seen: question.first_seen,
+            publish: question.publish,
             limit: question.limit.unwrap_or(USUAL),
         })
     }
@@ -255,11 +263,12 @@ impl Plan {
         let kept = match (self.subject, &self.by) {
             (Subject::Contacts, Some(by)) if self.first_seen => begin::began(&rows, by, limit)?,
             (_, Some(by)) => group::counted(&rows, by, limit)?,
+            (Subject::Scanners, None) if self.publish => scanners::sources(&rows, limit)?,
             (Subject::Scanners, None) => scanners::scanners(&rows, limit)?,
             (_, None) => latest::latest(&rows, limit)?,
         };
         Ok(Answer {
-            schema: format!("tattler.{}/1", self.subject.as_str()),
+            schema: format!("tattler.{}/1", if self.publish { "sources" } else { self.subject.as_str() }),
             since: self.since,
             until: self.until,
             columns: kept.columns,

@@ -1,22 +1,42 @@
-//! Who probes, by the prefix that one customer has.
+//! Who probes: campaigns, or sources in a form that may be published.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::Ipv6Addr;
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering::Relaxed;
 
 use ipnet::Ipv6Net;
 use serde_json::json;
 
+use super::record::Record;
 use super::{Kept, Rows};
-use crate::campaign::hosters::customer_prefix;
+use crate::attribution::frame::Frame;
+use crate::campaign::hosters::customer;
+use crate::campaign::{Campaigns, catalogue};
+use crate::ledger::{Ledger, Settings};
+use crate::report::words::plural;
 use crate::store::ReplayError;
 use crate::time::Time;
 
-/// Prefixes at a time: outsiders decide how many there are.
-const MOST_PREFIXES: usize = 100_000;
-/// Sources and targets told apart, over all prefixes.
+/// Scanners at a time: outsiders decide how many there are.
+const MOST_SCANNERS: usize = 100_000;
+/// Sources and targets told apart, over all scanners.
 const MOST_ADDRESSES: usize = 2_000_000;
 /// Ports told of one scanner.
 const MOST_PORTS: usize = 1_000;
+
+/// Contacts and probes that campaigns are made from: more would cost the sensor too much memory.
+const MOST_ROWS: usize = 500_000;
+
+/// What is counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Of {
+    /// A position in the list of campaigns.
+    Campaign(u32),
+    /// Of a source that is in no campaign: what it sent is no probe by the ledger's rules, or too old.
+    Prefix(Ipv6Net),
+    Source(Ipv6Addr),
+}
 
 struct Scanner {
     label: Option<String>,
@@ -30,16 +50,10 @@ struct Scanner {
     last: Time,
 }
 
-pub(super) fn scanners(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError> {
-    let mut scanners: HashMap<Ipv6Net, Scanner> = HashMap::new();
-    let (mut left_out, mut addresses) = (0u64, 0);
-    let mut notes = rows.each(&mut |probe| {
-        let Some(source) = probe.remote else { return };
-        let prefix = Ipv6Net::new(source, customer_prefix(source)).unwrap_or_default().trunc();
-        if scanners.len() >= MOST_PREFIXES && !scanners.contains_key(&prefix) {
-            left_out += make_room(&mut scanners, &mut addresses);
-        }
-        let scanner = scanners.entry(prefix).or_insert_with(|| Scanner {
+impl Scanner {
+    /// From the first probe that is seen of it.
+    fn new(probe: &Record<'_>) -> Scanner {
+        Scanner {
             label: probe.label.map(str::to_owned),
             probes: 0,
             answered: 0,
@@ -49,7 +63,157 @@ pub(super) fn scanners(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayErro
             ports: BTreeSet::new(),
             first: probe.first,
             last: probe.last,
-        });
+        }
+    }
+}
+
+/// Scanners with the probes that pass, those with the most first. Who is one scanner is judged by all
+/// probes of the time, so that a filter does not tear a scanner apart.
+pub(super) fn scanners(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError> {
+    let (list, mut notes) = campaigns(rows)?;
+    let mut campaign_of: HashMap<Ipv6Addr, u32> = HashMap::new();
+    for (i, campaign) in list.iter().enumerate() {
+        campaign_of.extend(campaign.sources.iter().map(|&source| (source, i as u32)));
+    }
+    let of = |source| match campaign_of.get(&source) {
+        Some(&campaign) => Of::Campaign(campaign),
+        None => Of::Prefix(customer(source)),
+    };
+    let (scanners, more, counted) = count(rows, limit, &mut |_, source| Some(of(source)))?;
+    notes.extend(counted);
+    let columns = [
+        "id", "prefix", "label", "what", "operator", "prefixes", "probes", "sources", "targets", "kinds", "ports",
+        "answered", "rhythm", "labels", "first", "last",
+    ];
+    let row = |(of, scanner): (Of, Scanner)| {
+        let campaign = match of {
+            Of::Campaign(i) => Some(&list[i as usize]),
+            Of::Prefix(_) | Of::Source(_) => None,
+        };
+        let prefixes = scanner.sources.iter().map(|&source| customer(source)).collect::<BTreeSet<_>>();
+        let values = [
+            json!(campaign.map(|campaign| &campaign.id)),
+            json!(prefixes.first()),
+            json!(scanner.label),
+            json!(campaign.map(|campaign| &campaign.what)),
+            json!(campaign.and_then(|campaign| campaign.operator.as_ref())),
+            json!(prefixes.len()),
+            json!(scanner.probes),
+            json!(scanner.sources.len()),
+            json!(scanner.targets.len()),
+            json!(scanner.kinds),
+            json!(scanner.ports),
+            json!(scanner.answered),
+            json!(campaign.map(|campaign| campaign.rhythm)),
+            json!(campaign.map_or(&[][..], |campaign| &campaign.labels)),
+            json!(scanner.first),
+            json!(scanner.last),
+        ];
+        columns.iter().map(|&column| column.to_owned()).zip(values).collect()
+    };
+    let rows = scanners.into_iter().map(row).collect();
+    Ok(Kept { columns: columns.map(str::to_owned).to_vec(), more, rows, notes })
+}
+
+/// Sources by number of attempts, in a form that may be published: nothing of ours is in it, neither
+/// addresses nor names. Sources that one of ours contacted are left out, since they would tell where
+/// we were, and may be peers that do nobody harm.
+pub(super) fn sources(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError> {
+    let mut contacted: HashSet<Ipv6Addr> = HashSet::new();
+    let mut left_out: HashSet<Ipv6Addr> = HashSet::new();
+    rows.reader.contacts(Time(i64::MIN), Time(i64::MAX), &mut |contact| {
+        contacted.insert(contact.remote);
+        ControlFlow::Continue(())
+    })?;
+    let mut of = |probe: &Record<'_>, source| {
+        let is_known = probe.contacted_source || contacted.contains(&source);
+        if is_known && left_out.len() < MOST_ADDRESSES {
+            left_out.insert(source);
+        }
+        (!is_known).then_some(Of::Source(source))
+    };
+    let (sources, more, mut notes) = count(rows, limit, &mut of)?;
+    if !left_out.is_empty() {
+        let sources = plural(left_out.len() as u64, "source is", "sources are");
+        notes.push(format!("{sources} left out: yours had contacted them"));
+    }
+    let columns = ["source", "operator", "attempts", "targets", "kinds", "ports", "first", "last"];
+    let row = |(of, scanner): (Of, Scanner)| {
+        let Of::Source(source) = of else { return serde_json::Map::new() };
+        let values = [
+            json!(source),
+            json!(catalogue::named(source)),
+            json!(scanner.probes),
+            json!(scanner.targets.len()),
+            json!(scanner.kinds),
+            json!(scanner.ports),
+            json!(scanner.first),
+            json!(scanner.last),
+        ];
+        columns.iter().map(|&column| column.to_owned()).zip(values).collect()
+    };
+    let rows = sources.into_iter().map(row).collect();
+    Ok(Kept { columns: columns.map(str::to_owned).to_vec(), more, rows, notes })
+}
+
+/// What of a campaign a row shows.
+struct Known {
+    id: String,
+    what: String,
+    operator: Option<String>,
+    rhythm: &'static str,
+    labels: Vec<&'static str>,
+    sources: Vec<Ipv6Addr>,
+}
+
+/// The campaigns of the time that is asked about, from all probes in it.
+fn campaigns(rows: &Rows<'_>) -> Result<(Vec<Known>, Vec<String>), ReplayError> {
+    let mut ledger = Ledger::new(Settings {
+        public: rows.context.names.public().to_vec(),
+        max_contacts: MOST_ROWS,
+        max_probes: MOST_ROWS,
+        ..Settings::default()
+    });
+    rows.reader.replay(rows.plan.from(), rows.plan.to(), &mut |observation| {
+        rows.context.read.fetch_add(1, Relaxed);
+        ledger.observe(&observation);
+    })?;
+    let campaigns = Campaigns::new(&Frame::new(&ledger));
+    let mut notes = Vec::new();
+    if ledger.counts().evicted_probes > 0 {
+        notes.push(format!("{MOST_ROWS} probes are put into campaigns, the others by prefix; give --since"));
+    }
+    if campaigns.lumped > 0 {
+        notes.push(format!("{} small campaigns are put together as one", campaigns.lumped));
+    }
+    let known = campaigns.list.into_iter().map(|campaign| Known {
+        operator: campaign.operator_named(),
+        rhythm: campaign.rhythm.as_str(),
+        labels: campaign.labels.iter().map(|label| label.as_str()).collect(),
+        sources: campaign.sources.iter().map(|&source| ledger.address(source)).collect(),
+        id: campaign.id,
+        what: campaign.label,
+    });
+    Ok((known.collect(), notes))
+}
+
+/// What is counted together, how many more there are, and what was left out.
+type Counted = (Vec<(Of, Scanner)>, u64, Vec<String>);
+
+/// Counts the probes that pass under what `of` makes of them; those with the most first.
+fn count(
+    rows: &Rows<'_>,
+    limit: usize,
+    of: &mut dyn FnMut(&Record<'_>, Ipv6Addr) -> Option<Of>,
+) -> Result<Counted, ReplayError> {
+    let mut scanners: HashMap<Of, Scanner> = HashMap::new();
+    let (mut left_out, mut addresses) = (0u64, 0);
+    let mut notes = rows.each(&mut |probe| {
+        let Some((source, of)) = probe.remote.and_then(|source| Some((source, of(&probe, source)?))) else { return };
+        if scanners.len() >= MOST_SCANNERS && !scanners.contains_key(&of) {
+            left_out += make_room(&mut scanners, &mut addresses);
+        }
+        let scanner = scanners.entry(of).or_insert_with(|| Scanner::new(&probe));
         scanner.probes += probe.count;
         scanner.answered += if probe.answered { probe.count } else { 0 };
         if addresses < MOST_ADDRESSES {
@@ -64,7 +228,7 @@ pub(super) fn scanners(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayErro
     })?;
     if left_out > 0 {
         notes.push(format!(
-            "{left_out} probes are left out, of prefixes that had the fewest when there were {MOST_PREFIXES}; give --since"
+            "{left_out} probes are left out, of those that had the fewest when there were {MOST_SCANNERS}; give --since"
         ));
     }
     if addresses >= MOST_ADDRESSES {
@@ -72,35 +236,15 @@ pub(super) fn scanners(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayErro
     }
     let total = scanners.len();
     let mut scanners: Vec<_> = scanners.into_iter().collect();
-    scanners.sort_unstable_by(|(a_net, a), (b_net, b)| (b.probes, a_net).cmp(&(a.probes, b_net)));
+    scanners.sort_unstable_by(|(a_of, a), (b_of, b)| (b.probes, a_of).cmp(&(a.probes, b_of)));
     scanners.truncate(limit);
-    let columns = ["prefix", "label", "probes", "sources", "targets", "kinds", "ports", "answered", "first", "last"];
-    let row = |(prefix, scanner): (Ipv6Net, Scanner)| {
-        let values = [
-            json!(prefix),
-            json!(scanner.label),
-            json!(scanner.probes),
-            json!(scanner.sources.len()),
-            json!(scanner.targets.len()),
-            json!(scanner.kinds),
-            json!(scanner.ports),
-            json!(scanner.answered),
-            json!(scanner.first),
-            json!(scanner.last),
-        ];
-        columns.iter().map(|&column| column.to_owned()).zip(values).collect()
-    };
-    Ok(Kept {
-        columns: columns.map(str::to_owned).to_vec(),
-        more: (total - scanners.len()) as u64,
-        rows: scanners.into_iter().map(row).collect(),
-        notes,
-    })
+    let more = (total - scanners.len()) as u64;
+    Ok((scanners, more, notes))
 }
 
 /// Drops the half with the fewest probes: whoever sweeps from a new prefix each time must not push
 /// out those that come back. Says how many probes went.
-fn make_room(scanners: &mut HashMap<Ipv6Net, Scanner>, addresses: &mut usize) -> u64 {
+fn make_room(scanners: &mut HashMap<Of, Scanner>, addresses: &mut usize) -> u64 {
     let mut counts: Vec<u64> = scanners.values().map(|scanner| scanner.probes).collect();
     let half = counts.len() / 2;
     let (_, &mut least, _) = counts.select_nth_unstable(half);
@@ -134,7 +278,7 @@ mod tests {
             first: Time(0),
             last: Time(0),
         };
-        let net = |i: u32| Ipv6Net::new(Ipv6Addr::from(u128::from(i) << 64), 64).unwrap();
+        let net = Of::Campaign;
         let mut scanners: HashMap<_, _> = (0..10).map(|i| (net(i), scanner(if i == 3 { 50 } else { 1 }))).collect();
         let mut addresses = 10;
         assert_eq!(make_room(&mut scanners, &mut addresses), 5);

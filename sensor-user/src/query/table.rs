@@ -142,24 +142,52 @@ fn columns(answer: &Answer) -> Vec<Column> {
             number("probes"),
             column("", 1, notes),
         ],
+        "sources" => vec![
+            column("source", 0, who_named("source", "operator")),
+            number("attempts"),
+            number("targets"),
+            column("what", 0, kinds_and_ports),
+            spared(time("first"), 2),
+            spared(time("last"), 1),
+        ],
         _ => vec![
-            column("prefix", 0, who_named("prefix", "label")),
+            plain("id"),
+            column("prefix", 0, |row| match row.get("prefixes").and_then(Value::as_u64) {
+                Some(prefixes) if prefixes > 1 => format!("{} and {} more", who_scans(row), prefixes - 1),
+                _ => who_scans(row),
+            }),
             number("probes"),
             number("sources"),
             number("targets"),
             column("what", 0, |row| {
-                let ports = row.get("ports").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-                let shown = match ports.len() {
-                    n if n > PORTS => format!(" {n} ports"),
-                    _ => ports.iter().map(|port| format!(" {port}")).collect(),
-                };
-                row.get("kinds").map_or_else(String::new, cell).replace(' ', ", ") + &shown
+                let labels = row.get("labels").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+                let told = ["path-probe", "sweep", "slow-and-spread-out", "remainder"];
+                let labels: Vec<String> = labels.iter().map(cell).filter(|l| told.contains(&l.as_str())).collect();
+                let colon = if labels.is_empty() { "" } else { ": " };
+                labels.join(", ").replace('-', " ") + colon + &kinds_and_ports(row)
             }),
+            spared(plain("rhythm"), 4),
             spared(number("answered"), 3),
             spared(time("first"), 2),
             spared(time("last"), 1),
         ],
     }
+}
+
+/// The prefix of a scanner, with the user's name for it or else its operator.
+fn who_scans(row: &Row) -> String {
+    let label = text(row, "label");
+    addressed(row, "prefix", &if label.is_empty() { text(row, "operator") } else { label })
+}
+
+/// `echo, syn 22 80`
+fn kinds_and_ports(row: &Row) -> String {
+    let ports = row.get("ports").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let shown = match ports.len() {
+        n if n > PORTS => format!(" {n} ports"),
+        _ => ports.iter().map(|port| format!(" {port}")).collect(),
+    };
+    row.get("kinds").map_or_else(String::new, cell).replace(' ', ", ") + &shown
 }
 
 fn column(name: &str, spare: u8, cell: impl Fn(&Row) -> String + 'static) -> Column {

@@ -179,13 +179,60 @@ fn what_began_is_told_with_its_first_contacts_and_what_was_around() {
 }
 
 #[test]
-fn scanners_are_prefixes_with_their_probes() {
+fn scanners_are_campaigns_with_the_probes_that_pass() {
     let (dir, _store) = household();
     let answer = ask(&dir, Subject::Scanners, &filter("port 22, 80"));
     assert_eq!(column(&answer, "prefix"), [json!("3fff:5::/64"), json!("3fff:6::/64")]);
     let row = &answer.rows[0];
     assert_eq!((&row["probes"], &row["sources"], &row["targets"]), (&json!(3), &json!(2), &json!(2)));
     assert_eq!(row["ports"], json!([22, 80]));
+    assert_eq!((&row["id"], &row["what"]), (&json!("c1"), &json!("syn 22 80 from 3fff:5::/64")));
+
+    // A filter narrows what is counted, and not who is one scanner.
+    let ports = ask(&dir, Subject::Scanners, &filter("port 80"));
+    assert_eq!((column(&ports, "id"), column(&ports, "what")), (vec![json!("c1")], vec![row["what"].clone()]));
+    assert_eq!((column(&ports, "probes"), column(&ports, "sources")), (vec![json!(1)], vec![json!(1)]));
+}
+
+#[test]
+fn a_scanner_in_many_networks_is_one_row() {
+    let mut lines: Vec<Value> = (0..20)
+        .map(|n| {
+            let mut line = probe(&format!("03T11:{n:02}:00"), &format!("3fff:{:x}::1", 0x100 + n), "a", 22);
+            line["window"] = json!(1_024);
+            line["hop_limit"] = json!(240);
+            line
+        })
+        .collect();
+    lines.push(probe("04T11:00:00", "2602:80d:1000::1", "b", 443));
+    let (dir, _store) = store(&lines);
+    let answer = ask(&dir, Subject::Scanners, &Question::default());
+    assert_eq!(
+        (column(&answer, "prefixes"), column(&answer, "sources")),
+        (vec![json!(20), json!(1)], vec![json!(20), json!(1)])
+    );
+    assert_eq!(column(&answer, "operator"), [json!(null), json!("Censys")]);
+    let text = table::table(&answer, None);
+    assert!(text.contains("3fff:100::/64 and 19 more") && text.contains("2602:80d:1000::/64 (Censys)"), "{text}");
+}
+
+#[test]
+fn what_may_be_published_holds_nothing_of_ours() {
+    let (dir, _store) = household();
+    let answer = ask(&dir, Subject::Scanners, &Question { publish: true, ..Question::default() });
+    assert_eq!(answer.schema, "tattler.sources/1");
+    assert_eq!(column(&answer, "source"), ["3fff:5::2", "3fff:5::1", "3fff:6::1"].map(|source| json!(source)));
+    assert_eq!(column(&answer, "attempts"), [2, 1, 1]);
+    assert_eq!(answer.rows[0]["targets"], json!(2));
+    assert_eq!(answer.notes, ["1 source is left out: yours had contacted them"]);
+    let mut csv = Vec::new();
+    csv::write(&answer, &mut csv).unwrap();
+    let texts = [String::from_utf8(csv).unwrap(), answer.clone().into_value().to_string(), table::table(&answer, None)];
+    for text in texts {
+        for ours in ["2001:db8", "3fff:1::1", "a site", "printer"] {
+            assert!(!text.contains(ours), "{ours} in {text}");
+        }
+    }
 }
 
 #[test]
@@ -226,8 +273,13 @@ fn csv_has_a_line_for_each_row_and_lists_in_one_cell() {
     csv::write(&ask(&dir, Subject::Scanners, &filter("port 22, 80")), &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[0], "prefix,label,probes,sources,targets,kinds,ports,answered,first,last");
-    assert!(lines[1].starts_with("3fff:5::/64,,3,2,2,syn,22 80,0,2026-09-03T11:00:00.000Z,"), "{}", lines[1]);
+    assert_eq!(
+        lines[0],
+        "id,prefix,label,what,operator,prefixes,probes,sources,targets,kinds,ports,answered,rhythm,labels,first,last"
+    );
+    let row =
+        "c1,3fff:5::/64,,syn 22 80 from 3fff:5::/64,,1,3,2,2,syn,22 80,0,one-off,one-off,2026-09-03T11:00:00.000Z,";
+    assert!(lines[1].starts_with(row), "{}", lines[1]);
     assert_eq!(lines.len(), 3);
 }
 
@@ -238,6 +290,8 @@ fn a_question_that_makes_no_sense_is_told_before_anything_is_read() {
     assert!(told(Subject::Probes, &backwards).contains("exchange them"));
     let first = Question { first_seen: true, ..Question::default() };
     assert!(told(Subject::Probes, &first).contains("is for contacts"));
+    let publish = Question { publish: true, ..Question::default() };
+    assert!(told(Subject::Probes, &publish).contains("is for scanners"));
     assert!(told(Subject::Locals, &filter("kind syn")).contains("there is no field `kind` here"));
     assert!(
         told(Subject::Contacts, &Question { except: vec!["port x".into()], ..Question::default() })

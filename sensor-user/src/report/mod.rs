@@ -79,7 +79,7 @@ pub struct Window {
 /// A scanner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CampaignReport {
-    /// `c1` is the one seen first.
+    /// `c1` is the one seen first: a number of this report, another one may give it to somebody else.
     pub id: String,
     /// What it does and from where.
     pub label: String,
@@ -99,6 +99,15 @@ pub struct CampaignReport {
     pub first: Time,
     /// Its last probe.
     pub last: Time,
+    /// Whose it is, by the catalogue of known operators; null if that is not known.
+    #[serde(default)]
+    pub operator: Option<String>,
+    /// one-off, periodic, returning, steady.
+    #[serde(default)]
+    pub rhythm: String,
+    /// path-probe, sweep, slow-and-spread-out, known-operator, remainder, and the rhythm.
+    #[serde(default)]
+    pub labels: Vec<String>,
 }
 
 /// A remote, or several that can't be told apart, contacted before an exact hit.
@@ -268,6 +277,9 @@ fn campaign_report(findings: &Findings, campaign: &Campaign) -> CampaignReport {
         targets: campaign.targets as u64,
         first: campaign.first,
         last: campaign.last,
+        operator: campaign.operator_named(),
+        rhythm: campaign.rhythm.as_str().to_owned(),
+        labels: campaign.labels.iter().map(|label| label.as_str().to_owned()).collect(),
     }
 }
 

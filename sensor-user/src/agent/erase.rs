@@ -1,0 +1,121 @@
+//! Takes what is forgotten out of the kernel's tables too, on a thread of its own.
+//!
+//! The rules go by what the programs saw in the last five minutes: without it, the answer to a packet that
+//! has just gone out is a probe. So what has been idle for longer goes at once, and the rest when it has
+//! been, unless it was used again: then it is of the time after.
+
+use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::net::Ipv6Addr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use sensor_common::rules::QUIET;
+use sensor_common::wire::BootTime;
+use tracing::warn;
+
+use super::clock;
+use crate::datapath::{Entry, Memory};
+use crate::forget::Forget;
+use crate::time::{Span, Time};
+
+/// What waits for its second turn; each was a database that was written anew.
+const MOST: usize = 256;
+
+/// What is to be forgotten, with the locals of the device if it is one; and when that was asked.
+#[derive(Clone, Debug)]
+pub struct Erase {
+    /// Each with its locals.
+    pub what: Vec<(Forget, HashSet<Ipv6Addr>)>,
+    /// Since boot, in nanoseconds.
+    pub at: BootTime,
+}
+
+impl Erase {
+    /// Whether an entry is to go now.
+    fn means(&self, entry: Entry, now: BootTime, booted: Time) -> bool {
+        let Entry { local, remote, last } = entry;
+        let seen = booted + Span(i64::try_from(last / 1_000).unwrap_or(i64::MAX));
+        last <= self.at
+            && now.saturating_sub(last) >= QUIET
+            && self.what.iter().any(|(forget, locals)| {
+                forget.means(local, remote.unwrap_or(local), locals) && forget.before.is_none_or(|time| seen < time)
+            })
+    }
+}
+
+/// Starts the thread, which ends when the sender is dropped.
+///
+/// # Errors
+/// There is no thread to be had.
+pub fn start(memory: Memory) -> io::Result<Sender<Erase>> {
+    let (sender, receiver) = channel();
+    thread::Builder::new().name("erase".into()).spawn(move || erase_all(memory, &receiver))?;
+    Ok(sender)
+}
+
+fn erase_all(mut memory: Memory, receiver: &Receiver<Erase>) {
+    let mut waiting: VecDeque<Erase> = VecDeque::new();
+    loop {
+        let wait = waiting.front().map(|next| (next.at + QUIET).saturating_sub(clock::boot()));
+        let new = match wait {
+            None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(nanos) => receiver.recv_timeout(Duration::from_nanos(nanos)),
+        };
+        match new {
+            Ok(new) => {
+                erase(&mut memory, &new);
+                waiting.push_back(new);
+                if waiting.len() > MOST {
+                    waiting.pop_front();
+                    warn!("what was forgotten first may stay in the kernel's tables until the sensor stops");
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(idle) = waiting.pop_front() {
+                    erase(&mut memory, &idle);
+                }
+            }
+            // The tables end with the sensor.
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+fn erase(memory: &mut Memory, what: &Erase) {
+    let (now, booted) = (clock::boot(), clock::booted());
+    if let Err(error) = memory.remove(&mut |entry| what.means(entry, now, booted)) {
+        warn!("what was forgotten may stay in the kernel's tables until the sensor stops: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_meant_goes_when_it_has_been_idle_and_was_not_used_since() {
+        let (local, other): (Ipv6Addr, Ipv6Addr) = ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap());
+        let remote: Ipv6Addr = "2a05::1".parse().unwrap();
+        let at: BootTime = 1_000 * 1_000_000_000;
+        let of = |forget: Forget| Erase { what: vec![(forget, HashSet::from([local]))], at };
+        let prefix = |text: &str| of(Forget { prefix: Some(text.parse().unwrap()), ..Forget::default() });
+        let entry = |local, remote, seconds: u64| Entry { local, remote, last: seconds * 1_000_000_000 };
+        let goes =
+            |erase: &Erase, entry, seconds: u64| erase.means(entry, seconds * 1_000_000_000, Time::from_seconds(0));
+
+        let site = prefix("2a05::/32");
+        assert!(goes(&site, entry(local, Some(remote), 600), 1_000));
+        assert!(!goes(&site, entry(local, Some(remote), 900), 1_000), "the rules go by it");
+        assert!(goes(&site, entry(local, Some(remote), 900), 1_300));
+        assert!(!goes(&site, entry(local, Some(remote), 1_001), 1_400), "it is of the time after");
+        assert!(!goes(&site, entry(local, None, 0), 1_000), "a port has no remote");
+        assert!(goes(&prefix("2001:db8::1/128"), entry(local, None, 0), 1_000));
+
+        let device = of(Forget { device: Some("dev-00000001".into()), ..Forget::default() });
+        assert_eq!([local, other].map(|local| goes(&device, entry(local, Some(remote), 0), 1_000)), [true, false]);
+        let before = of(Forget { before: Some(Time::from_seconds(500)), ..Forget::default() });
+        assert_eq!([499, 500].map(|last| goes(&before, entry(local, None, last), 1_000)), [true, false]);
+    }
+}
