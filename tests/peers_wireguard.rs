@@ -86,9 +86,11 @@ impl Tunnel {
         let mut program = tool("wireguard-go");
         program.args(["-f", &device]).env("LOG_LEVEL", "verbose");
         let mut daemon = Daemon::start(namespace, &program, &directory.join(format!("{end}.log")));
+        // Not by asking wg: it removes a control socket that is bound and does not listen yet, which
+        // it takes for one left behind, and wireguard-go then ends.
         eventually("wireguard-go listens to wg", || {
             daemon.must_run();
-            wg_is_ready(&device).then_some(())
+            daemon.log().contains("UAPI listener started").then_some(())
         });
         let tunnel = Tunnel { device, _daemon: daemon };
         let config = directory.join(format!("{end}.conf"));
@@ -115,10 +117,6 @@ impl Tunnel {
         let shown = succeed(tool("wg").args(["show", &self.device, "endpoints"]));
         shown.split_whitespace().nth(1).expect("a peer").to_owned()
     }
-}
-
-fn wg_is_ready(device: &str) -> bool {
-    tool("wg").args(["show", device]).output().is_ok_and(|output| output.status.success())
 }
 
 /// Pings through the tunnel until there is an answer: the first packets may wait for a handshake.

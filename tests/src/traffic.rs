@@ -144,28 +144,31 @@ impl Wire {
         let deadline = Instant::now() + PATIENCE;
         while frames.len() < count {
             assert!(Instant::now() < deadline, "{} of {count} frames came", frames.len());
-            let mut frame = vec![0; 1 << 16];
-            // SAFETY: sockaddr_ll is plain integers, for which zeros do.
-            let mut from = unsafe { std::mem::zeroed::<libc::sockaddr_ll>() };
-            let mut from_length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-            // SAFETY: writes to buffers that are alive, within the lengths that are given.
-            let length = unsafe {
-                libc::recvfrom(
-                    self.socket.as_raw_fd(),
-                    frame.as_mut_ptr().cast(),
-                    frame.len(),
-                    0,
-                    (&raw mut from).cast(),
-                    &raw mut from_length,
-                )
-            };
-            let Ok(length) = usize::try_from(length) else { continue };
-            let outgoing = from.sll_pkttype == libc::PACKET_OUTGOING;
-            frame.truncate(length);
-            if !outgoing && frame.get(6..12) == Some(&station[..]) {
-                frames.push(frame);
-            }
+            frames.extend(self.next_from(station));
         }
         frames
+    }
+
+    /// The next frame, unless it comes from elsewhere or not within 20 ms.
+    #[must_use]
+    pub fn next_from(&self, station: [u8; 6]) -> Option<Vec<u8>> {
+        let mut frame = vec![0; 1 << 16];
+        // SAFETY: sockaddr_ll is plain integers, for which zeros do.
+        let mut from = unsafe { std::mem::zeroed::<libc::sockaddr_ll>() };
+        let mut from_length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+        // SAFETY: writes to buffers that are alive, within the lengths that are given.
+        let length = unsafe {
+            libc::recvfrom(
+                self.socket.as_raw_fd(),
+                frame.as_mut_ptr().cast(),
+                frame.len(),
+                0,
+                (&raw mut from).cast(),
+                &raw mut from_length,
+            )
+        };
+        frame.truncate(usize::try_from(length).ok()?);
+        let outgoing = from.sll_pkttype == libc::PACKET_OUTGOING;
+        (!outgoing && frame.get(6..12) == Some(&station[..])).then_some(frame)
     }
 }
