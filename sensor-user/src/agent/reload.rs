@@ -21,7 +21,8 @@ impl Sensor {
                 return false;
             }
         };
-        for key in needs_restart(&new, &self.settings) {
+        let late = needs_restart(&new, &self.settings);
+        for key in &late {
             warn!("{key} has changed; that takes a restart");
         }
         let changed = changes(&new, &self.settings);
@@ -41,7 +42,8 @@ impl Sensor {
         self.shared.set_names(told::names(names, public, Some(&self.key)));
         self.settings.exclusions.devices = excluded;
         if changed.is_empty() {
-            info!("configuration read again: nothing else has changed");
+            let what = if late.is_empty() { "nothing" } else { "nothing else" };
+            info!("configuration read again: {what} has changed");
             return false;
         }
         self.prefixes = self.settings.prefixes();
