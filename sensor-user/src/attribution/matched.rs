@@ -14,6 +14,7 @@
 //! contacts sooner or later is found if probes follow it at once.
 
 use super::cases::{Case, Cases};
+use super::devices::Factors;
 use super::frame::Frame;
 use super::groups::Groups;
 use super::tail::Trials;
@@ -66,6 +67,7 @@ pub struct Explains {
 pub struct Matched<'a> {
     frame: &'a Frame<'a>,
     groups: &'a Groups,
+    tested: &'a [bool],
     /// The cases.
     pub cases: &'a Cases,
     /// (contacts that can be compared, local, position of its case), the most contacts first.
@@ -79,7 +81,7 @@ pub struct Matched<'a> {
 impl<'a> Matched<'a> {
     /// Lays the comparison out. `tested`: locals that can be controls.
     #[must_use]
-    pub fn new(frame: &'a Frame<'a>, groups: &'a Groups, tested: &[bool], cases: &'a Cases) -> Matched<'a> {
+    pub fn new(frame: &'a Frame<'a>, groups: &'a Groups, tested: &'a [bool], cases: &'a Cases) -> Matched<'a> {
         let mut reach: Vec<(u32, u32)> =
             (0..frame.len()).map(|n| (if tested[n] { frame.firsts(n).len() as u32 } else { 0 }, NONE)).collect();
         for cut in &cases.cut {
@@ -105,7 +107,7 @@ impl<'a> Matched<'a> {
         let mut ranked: Vec<(u32, u32, u32)> =
             reach.iter().enumerate().filter(|(_, r)| r.0 > 0).map(|(n, r)| (r.0, n as u32, r.1)).collect();
         ranked.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-        Matched { frame, groups, cases, ranked, slots, candidates }
+        Matched { frame, groups, tested, cases, ranked, slots, candidates }
     }
 
     /// Whether a case had contacted a group within a window before its probe.
@@ -146,6 +148,8 @@ impl<'a> Matched<'a> {
         let stride = self.stride();
         let mut tests = vec![Test::default(); self.candidates.len()];
         let mut tally = Tally::new(self.candidates.len());
+        let open = self.cases.list.iter().filter(|case| !self.is_explained(case, explained));
+        let factors = Factors::new(self.frame, self.tested, open.map(|case| case.local));
         let mut controls = Vec::new();
         for (i, case) in self.cases.list.iter().enumerate().step_by(stride) {
             if self.is_explained(case, explained) {
@@ -153,27 +157,30 @@ impl<'a> Matched<'a> {
             }
             self.controls(i, case, wanted, least, &mut controls);
             tally.start();
-            let (mut compared, mut missing) = (0u32, 0u32);
+            let (mut compared, mut missing) = (0.0, 0u32);
             for &(_, contacts, local) in &controls {
                 let firsts = self.frame.firsts(local as usize);
                 let moment = firsts[contacts as usize - 1].at + case.gap;
                 if self.is_exposed(local, contacts, moment, explained) || self.frame.has_ended(local as usize, moment) {
                     continue;
                 }
-                compared += 1;
-                tally.next_local();
+                let weight = factors.of(local);
+                compared += weight;
+                tally.next_local(weight);
                 missing += case.contacts - contacts;
                 let more = firsts[contacts as usize..].iter().take(MAX_TOGETHER);
                 let last = firsts[contacts as usize - 1].at;
                 let together = more.take_while(|first| first.at - last <= TOGETHER).count() as u32;
                 self.visit(local, contacts + together, moment, |slot, window| tally.control(slot, window));
             }
-            tally.next_local();
+            let own = factors.of_case(case.local);
+            tally.next_local(own);
             self.visit(case.local, case.contacts, case.at, |slot, window| tally.case(slot, window));
             for &slot in &tally.touched {
                 let group = self.candidates[slot];
                 let popularity = f64::from(self.groups.list[group].locals) / self.groups.pairs as f64;
-                tally.settle(slot, i as u64, f64::from(compared), f64::from(missing) * popularity, &mut tests[slot]);
+                let imputed = f64::from(missing) * popularity;
+                tally.settle(slot, i as u64, (compared, own), imputed, &mut tests[slot]);
             }
         }
         tests
@@ -232,23 +239,33 @@ impl<'a> Matched<'a> {
 
 /// Counts of one case and its controls, kept between cases to spare the allocation.
 struct Tally {
-    /// For each candidate: controls by smallest window, window of the case, marks of the last local
-    /// and of the last case that touched it.
-    counts: Vec<([u32; W], Option<usize>)>,
+    /// For each candidate its count, and marks of the last local and of the last case that touched it.
+    counts: Vec<Count>,
     local_mark: Vec<u32>,
     case_mark: Vec<u32>,
     local: u32,
+    /// What the local at hand counts for.
+    weight: f64,
     case: u32,
     touched: Vec<usize>,
+}
+
+/// Controls by smallest window, as numbers and by weight, and the window of the case.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    controls: [u32; W],
+    weights: [f64; W],
+    case: Option<usize>,
 }
 
 impl Tally {
     fn new(candidates: usize) -> Tally {
         Tally {
-            counts: vec![([0; W], None); candidates],
+            counts: vec![Count::default(); candidates],
             local_mark: vec![0; candidates],
             case_mark: vec![0; candidates],
             local: 0,
+            weight: 1.0,
             case: 0,
             touched: Vec::new(),
         }
@@ -259,15 +276,16 @@ impl Tally {
         self.touched.clear();
     }
 
-    fn next_local(&mut self) {
+    fn next_local(&mut self, weight: f64) {
         self.local += 1;
+        self.weight = weight;
     }
 
     /// Whether the local at hand touches this candidate for the first time.
     fn is_new(&mut self, slot: usize) -> bool {
         if self.case_mark[slot] != self.case {
             self.case_mark[slot] = self.case;
-            self.counts[slot] = ([0; W], None);
+            self.counts[slot] = Count::default();
             self.touched.push(slot);
         }
         std::mem::replace(&mut self.local_mark[slot], self.local) != self.local
@@ -275,24 +293,25 @@ impl Tally {
 
     fn control(&mut self, slot: usize, window: usize) {
         if self.is_new(slot) {
-            self.counts[slot].0[window] += 1;
+            self.counts[slot].controls[window] += 1;
+            self.counts[slot].weights[window] += self.weight;
         }
     }
 
     fn case(&mut self, slot: usize, window: usize) {
         if self.is_new(slot) {
-            self.counts[slot].1 = Some(window);
+            self.counts[slot].case = Some(window);
         }
     }
 
-    fn settle(&self, slot: usize, case: u64, compared: f64, imputed: f64, test: &mut Test) {
-        let (controls, mine) = self.counts[slot];
+    fn settle(&self, slot: usize, case: u64, (compared, own): (f64, f64), imputed: f64, test: &mut Test) {
+        let Count { controls, weights, case: mine } = self.counts[slot];
         let (mut exposed, mut last, mut ln_p) = (0.0, -1.0, 0.0);
         for (window, trials) in test.windows.iter_mut().enumerate() {
-            exposed += f64::from(controls[window]);
+            exposed += weights[window];
             let hit = mine.is_some_and(|mine| mine <= window);
-            let all = (exposed + imputed).min(compared) + f64::from(u8::from(hit));
-            let p = all / (compared + 1.0);
+            let all = (exposed + imputed).min(compared) + if hit { own } else { 0.0 };
+            let p = all / (compared + own);
             if p != last {
                 (last, ln_p) = (p, p.ln());
             }

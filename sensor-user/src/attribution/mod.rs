@@ -15,6 +15,7 @@
 //! - [`figures`]: the numbers shown beside a candidate
 
 pub mod cases;
+pub mod devices;
 pub mod evidence;
 pub mod figures;
 pub mod frame;
