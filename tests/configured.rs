@@ -6,11 +6,12 @@ use std::net::{Ipv6Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use sensor_user::netlink::generic;
 use serde_json::Value;
 use tempfile::TempDir;
 use tests::eventually;
 use tests::namespace::Namespace;
-use tests::programs::tattler;
+use tests::programs::{succeed, tattler};
 use tests::sensor::Sensor;
 use tests::world::{POOL, SITE, World};
 
@@ -91,7 +92,7 @@ fn files_are_used_flags_win_and_sighup_takes_over_what_can_change() {
     let log = reload(&sensor, "configuration reloaded");
     assert!(!log.contains("takes a restart"), "{log}");
     eventually("home as netlink tells it", || home(&sensor).contains(&HOME.to_owned()).then_some(()));
-    assert!(reload(&sensor, "configuration read again").contains("nothing else has changed"));
+    assert!(reload(&sensor, "configuration read again").contains(": nothing has changed"));
     sensor.stop();
 }
 
@@ -203,6 +204,23 @@ fn the_doctor_finds_nothing_wrong_with_a_router_and_changes_nothing() {
     assert_eq!(check(&checks, "programs")[0], "ok");
     assert_eq!((world.router.ip("address"), world.router.attached("wan0")), before);
     assert!(!dir.0.path().join("state").exists());
+}
+
+/// What hides VLAN tags, as ethtool sets it. This is all of it that a veth has: hw-tc-offload is fixed there,
+/// and VLAN devices and flowtables take a kernel that has them.
+#[test]
+fn the_doctor_knows_offloads_as_ethtool_sets_them() {
+    let world = World::new();
+    let network = tests::watcher::network(&world.router);
+    let index = network.device("wan0").expect("wan0 is there").index;
+    let hides_tags = || {
+        let active = world.router.inside(|| generic::offloads(index)).expect("features");
+        active.iter().any(|feature| feature == "rx-vlan-hw-parse")
+    };
+    for (state, hidden) in [("off", false), ("on", true), ("off", false)] {
+        succeed(&mut world.router.tool("ethtool", &["-K", "wan0", "rxvlan", state]));
+        assert_eq!(hides_tags(), hidden, "{state}");
+    }
 }
 
 #[test]
