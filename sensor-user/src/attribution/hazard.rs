@@ -137,7 +137,8 @@ impl Hazard {
     pub fn explained(&self, slot: usize) -> impl Iterator<Item = (usize, f64, usize)> + '_ {
         let density = self.rates.density();
         self.by_candidate.of(slot).iter().map(move |&(case, bin, contacts)| {
-            let share = self.rates.q[slot] * f64::from(contacts) * density[usize::from(bin)] / self.at_cases[case as usize];
+            let share =
+                self.rates.q[slot] * f64::from(contacts) * density[usize::from(bin)] / self.at_cases[case as usize];
             (case as usize, share, usize::from(bin))
         })
     }
@@ -181,7 +182,8 @@ impl Hazard {
         let mut ratios: Vec<f64> = Vec::new();
         let mut last = u32::MAX;
         for &(case, bin, contacts) in self.by_candidate.of(slot) {
-            let ratio = f64::from(contacts) * density[usize::from(bin)] / at_cases[case as usize].max(f64::MIN_POSITIVE);
+            let ratio =
+                f64::from(contacts) * density[usize::from(bin)] / at_cases[case as usize].max(f64::MIN_POSITIVE);
             match ratios.last_mut() {
                 Some(sum) if last == case => *sum += ratio,
                 _ => ratios.push(ratio),
@@ -318,7 +320,11 @@ fn best(ratios: &[f64], at_risk: f64) -> Gain {
     let mut q = high * 0.5;
     for _ in 0..30 {
         let s = slope(q);
-        if s > 0.0 { low = q } else { high = q }
+        if s > 0.0 {
+            low = q
+        } else {
+            high = q
+        }
         let curve: f64 = ratios.iter().map(|r| (r / (1.0 + q * r)).powi(2)).sum();
         let newton = q + s / curve;
         let next = if newton > low && newton < high { newton } else { (low + high) / 2.0 };

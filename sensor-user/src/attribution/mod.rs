@@ -23,6 +23,7 @@ pub mod groups;
 pub mod hazard;
 pub mod lag;
 pub mod matched;
+pub mod plain;
 pub mod rank;
 pub mod risk;
 pub mod select;
@@ -43,7 +44,7 @@ use crate::campaign::Campaigns;
 pub use self::verdict::{Rival, Verdict};
 
 /// Campaigns that are compared one by one: those with the most cases. The rest counts in the pool.
-const MAX_CAMPAIGNS: usize = 64;
+const MAX_VIEWS: usize = 64;
 /// Only the first contact of a local with a remote counts, unless the model in which each counts is so
 /// much better (natural logarithm of the likelihood).
 const PREFER_FIRST: f64 = 3.0;
@@ -74,7 +75,9 @@ impl Attribution {
         let pooled = Cases::pooled(frame, &cases);
         let views = Cases::of_views(frame, campaigns, &tested);
         let (rounds, hypotheses) = rounds(frame, &groups, &tested, &views, &pooled);
-        let findings = rank::rank(frame, campaigns, &groups, &cases, &pooled, rounds);
+        let number = tested.iter().filter(|&&tested| tested).count() as u64;
+        let plain = plain::tables(frame, &groups, number, &pooled);
+        let findings = rank::rank(frame, campaigns, &groups, &cases, &pooled, &plain, rounds);
         Attribution { tested, groups, cases, pooled, findings, hypotheses }
     }
 }
@@ -84,10 +87,9 @@ impl Attribution {
 fn rounds(frame: &Frame, groups: &Groups, tested: &[bool], cases: &[Cases], pooled: &Cases) -> (Vec<Round>, usize) {
     let mut single: Vec<&Cases> = cases.iter().filter(|cases| cases.list.len() >= 2).collect();
     single.sort_by_key(|cases| std::cmp::Reverse(cases.list.len()));
-    single.truncate(MAX_CAMPAIGNS);
+    single.truncate(MAX_VIEWS);
     let pool_differs = single.iter().all(|cases| cases.list.len() < pooled.list.len());
-    let exposures =
-        [Counting::First, Counting::Every].map(|counting| Exposure::new(frame, groups, tested, counting));
+    let exposures = [Counting::First, Counting::Every].map(|counting| Exposure::new(frame, groups, tested, counting));
     let model = |cases: &Cases| {
         let [first, every] =
             exposures.each_ref().map(|exposure| Hazard::fit(Risk::new(frame, groups, tested, exposure, cases)));

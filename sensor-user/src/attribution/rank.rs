@@ -78,8 +78,11 @@ impl Round {
         let is_related = |other: usize| {
             accused.groups.contains(&other) || groups.is_inside(other, group) || groups.is_inside(group, other)
         };
-        let related: Vec<usize> =
-            slots.clone().filter(|&(slot, other)| self.model.is_active(slot) && is_related(other)).map(|s| s.0).collect();
+        let related: Vec<usize> = slots
+            .clone()
+            .filter(|&(slot, other)| self.model.is_active(slot) && is_related(other))
+            .map(|s| s.0)
+            .collect();
         let (slot, _) = slots.clone().find(|&(_, other)| other == group)?;
         let (evidence, leak) = self.model.alone(slot, &related);
         Some((evidence - self.by_chance, leak))
@@ -99,18 +102,23 @@ struct Weak {
     at_first: f64,
     signature: u64,
     evidence: f64,
+    /// Decimal logarithm of 1 / p of the plain table.
+    plain: f64,
 }
 
 impl Weak {
     /// What it is ranked by. The comparison comes first, since it assumes less than the model does; the
     /// model tells apart what compares alike.
     fn order(&self) -> f64 {
-        self.score + MODEL_WEIGHT * (self.evidence / std::f64::consts::LN_10).max(LEAST_EVIDENCE)
+        let evidence = (self.evidence / std::f64::consts::LN_10).max(LEAST_EVIDENCE);
+        self.score + MODEL_WEIGHT * evidence + PLAIN_WEIGHT * self.plain
     }
 }
 
 /// How much a decimal power of the model's evidence counts beside one of the comparison's.
 const MODEL_WEIGHT: f64 = 0.1;
+/// The same of the plain table.
+const PLAIN_WEIGHT: f64 = 0.3;
 /// Less evidence counts as this: decimal logarithm.
 const LEAST_EVIDENCE: f64 = -2.0;
 /// A prefix is listed beside its addresses only if it is ten times as convincing.
@@ -126,9 +134,13 @@ pub fn rank(
     groups: &Groups,
     cases: &[Cases],
     pooled: &Cases,
+    plain: &[f64],
     rounds: Vec<Round>,
 ) -> Vec<Finding> {
-    let weak = combine(groups, cases, frame, &rounds);
+    let mut weak = combine(groups, cases, frame, &rounds);
+    for (&group, weak) in &mut weak {
+        weak.plain = plain[group];
+    }
     let mut findings = accuse(frame, groups, cases, &rounds);
     // What an accused one contains or is contained in is said with it.
     let covered = |group: usize, findings: &[Finding]| {
@@ -231,7 +243,16 @@ fn accuse(frame: &Frame, groups: &Groups, cases: &[Cases], rounds: &[Round]) -> 
                 let (evidence, leak) = modelled(rounds, groups, &accused);
                 let groups = accused.groups;
                 let verdict = Verdict::Suspected;
-                findings.push(Finding { verdict, groups, score, window, campaigns: supports, evidence, leak, rivals: Vec::new() });
+                findings.push(Finding {
+                    verdict,
+                    groups,
+                    score,
+                    window,
+                    campaigns: supports,
+                    evidence,
+                    leak,
+                    rivals: Vec::new(),
+                });
             }
         }
     }
@@ -259,14 +280,16 @@ fn hitting(
             })
         })
     };
-    let of = |cases: &&Cases| cases.campaigns.iter().flatten().any(|campaign| within.is_none_or(|within| within.contains(campaign)));
+    let of = |cases: &&Cases| {
+        cases.campaigns.iter().flatten().any(|campaign| within.is_none_or(|within| within.contains(campaign)))
+    };
     cases.iter().filter(of).filter(hit).filter_map(|cases| cases.campaigns.as_deref()).flatten().copied().collect()
 }
 
 /// For each group that some case had contacted: its best score in any round.
 fn combine(groups: &Groups, cases: &[Cases], frame: &Frame, rounds: &[Round]) -> HashMap<usize, Weak> {
     let none = f64::NEG_INFINITY;
-    let unknown = Weak { score: none, at_first: none, signature: 0, evidence: none };
+    let unknown = Weak { score: none, at_first: none, signature: 0, evidence: none, plain: 0.0 };
     let mut combined: HashMap<usize, Weak> = HashMap::new();
     for (i, round) in rounds.iter().enumerate() {
         let score = |ln_p: f64| -(ln_p + round.ln_correction) / std::f64::consts::LN_10;
@@ -287,7 +310,10 @@ fn combine(groups: &Groups, cases: &[Cases], frame: &Frame, rounds: &[Round]) ->
         for case in cases.iter().flat_map(|cases| &cases.list) {
             for first in &frame.firsts(case.local as usize)[..case.contacts as usize] {
                 if let [Some(group), ..] = groups.of(first.remote) {
-                    combined.insert(group, Weak { score: 0.0, at_first: 0.0, signature: group as u64, evidence: 0.0 });
+                    combined.insert(
+                        group,
+                        Weak { score: 0.0, at_first: 0.0, signature: group as u64, evidence: 0.0, plain: 0.0 },
+                    );
                 }
             }
         }

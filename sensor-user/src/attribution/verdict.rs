@@ -176,9 +176,8 @@ fn rivals(
     if contacted >= POPULAR * tested {
         rivals.push(Rival::TimingAlone);
     }
-    let is_cdn = |&member| {
-        catalogue::operator(frame.ledger.address(member)).is_some_and(|entry| entry.what == What::Cdn)
-    };
+    let is_cdn =
+        |&member| catalogue::operator(frame.ledger.address(member)).is_some_and(|entry| entry.what == What::Cdn);
     if figures.members.iter().any(is_cdn) {
         rivals.push(Rival::ManySites);
     }

@@ -197,19 +197,27 @@ fn model_ranks(observations: &[Observation], truth: &[Ipv6Addr]) -> (Vec<f64>, f
     let groups = Groups::new(&frame, &tested);
     let cases = Cases::of_campaigns(&frame, &campaigns, &tested);
     let pooled = Cases::pooled(&frame, &cases);
-    let exposures = [Counting::First, Counting::Every].map(|counting| Exposure::new(&frame, &groups, &tested, counting));
+    let exposures =
+        [Counting::First, Counting::Every].map(|counting| Exposure::new(&frame, &groups, &tested, counting));
     let mut scored: Vec<(f64, Vec<usize>)> = Vec::new();
     let mut views: Vec<&Cases> = cases.iter().collect();
-    if cases.len() != 1 { views.push(&pooled); }
+    if cases.len() != 1 {
+        views.push(&pooled);
+    }
     for view in views {
-        let [a, b] = exposures.each_ref().map(|exposure| Hazard::fit(Risk::new(&frame, &groups, &tested, exposure, view)));
+        let [a, b] =
+            exposures.each_ref().map(|exposure| Hazard::fit(Risk::new(&frame, &groups, &tested, exposure, view)));
         let hazard = if b.log_likelihood() > a.log_likelihood() + 1.0 { b } else { a };
         let candidates = hazard.candidates();
         let penalty = (candidates.len() as f64).ln() + 0.5 * (view.list.len() as f64).ln();
         for slot in 0..candidates.len() {
             if hazard.is_active(slot) {
                 let rest = hazard.without(slot);
-                let same = |&other: &usize| other == slot || !hazard.is_active(other) && hazard.gain_instead(other, &rest).log_likelihood >= rest.loss - 2.0;
+                let same = |&other: &usize| {
+                    other == slot
+                        || !hazard.is_active(other)
+                            && hazard.gain_instead(other, &rest).log_likelihood >= rest.loss - 2.0
+                };
                 let set = (0..candidates.len()).filter(same).map(|s| candidates[s] as usize).collect();
                 scored.push((rest.loss - penalty, set));
             } else {
@@ -221,15 +229,23 @@ fn model_ranks(observations: &[Observation], truth: &[Ipv6Addr]) -> (Vec<f64>, f
     let mut seen: Vec<usize> = Vec::new();
     let mut list: Vec<(f64, Vec<Ipv6Addr>)> = Vec::new();
     for (score, set) in scored {
-        let new: Vec<usize> = set.into_iter().filter(|&g| !seen.iter().any(|&o| o == g || groups.is_inside(g, o) || groups.is_inside(o, g))).collect();
-        if new.is_empty() { continue; }
-        let mut members: Vec<Ipv6Addr> = new.iter().flat_map(|&g| groups.members(g)).map(|&m| ledger.address(m)).collect();
+        let new: Vec<usize> = set
+            .into_iter()
+            .filter(|&g| !seen.iter().any(|&o| o == g || groups.is_inside(g, o) || groups.is_inside(o, g)))
+            .collect();
+        if new.is_empty() {
+            continue;
+        }
+        let mut members: Vec<Ipv6Addr> =
+            new.iter().flat_map(|&g| groups.members(g)).map(|&m| ledger.address(m)).collect();
         members.sort_unstable();
         members.dedup();
         seen.extend(new);
         list.push((score, members));
     }
-    let place = |h: &Ipv6Addr| list.iter().position(|(_, m)| m.contains(h) && m.len() <= 3).map_or(list.len() as f64 + 1.0, |p| p as f64 + 1.0);
+    let place = |h: &Ipv6Addr| {
+        list.iter().position(|(_, m)| m.contains(h) && m.len() <= 3).map_or(list.len() as f64 + 1.0, |p| p as f64 + 1.0)
+    };
     let wrong = list.iter().filter(|(s, m)| *s > 0.0 && !m.iter().any(|m| truth.contains(m))).count();
     (truth.iter().map(place).collect(), wrong as f64)
 }
@@ -254,7 +270,15 @@ fn model_figures() {
             }
         }
         let n = seeds as f64;
-        println!("{:34} model {:.3} now {:.3} wrong {:.3} in {:.3}  {:?}", family.name, ap / n, ours / n, wrong / n, slander / n, took / seeds as u32);
+        println!(
+            "{:34} model {:.3} now {:.3} wrong {:.3} in {:.3}  {:?}",
+            family.name,
+            ap / n,
+            ours / n,
+            wrong / n,
+            slander / n,
+            took / seeds as u32
+        );
     }
 }
 
