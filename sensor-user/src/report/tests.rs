@@ -59,7 +59,7 @@ fn ledger(observations: &[Observation]) -> Ledger {
 fn the_ntp_server_of_january_2016_is_the_one_accused() {
     let report = report(&ledger(&january_2016()), &Options::default());
     let first = &report.candidates[0];
-    assert_eq!((first.verdict, first.members.as_slice()), (Verdict::Suspected, &[addr(POOL)][..]), "{report:#?}");
+    assert_eq!((first.verdict, first.members.as_slice()), (Verdict::Strong, &[addr(POOL)][..]), "{report:#?}");
     assert_eq!((first.contacted, first.contacted_probed, first.explained_probes), (8, 8, 8));
     assert_eq!(first.median_lag_seconds, Some(3.0));
     assert_eq!(first.prefix.to_string(), "2a05::123/128");
@@ -80,7 +80,7 @@ fn a_report_is_the_contract_and_reads_back_the_same() {
     assert!(places.is_sorted(), "{text}");
     assert!(text.starts_with("{\"schema\":\"tattler.report/1\",\"window\":{\"from\":\"1970-01-01T00:00:00.000Z\""));
     assert!(
-        text.contains("\"verdict\":\"suspected\",\"members\":[\"2a05::123\"],\"prefix\":\"2a05::123/128\",\"score\":")
+        text.contains("\"verdict\":\"strong\",\"members\":[\"2a05::123\"],\"prefix\":\"2a05::123/128\",\"score\":")
     );
     assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
 }
@@ -137,7 +137,7 @@ fn an_acknowledged_suspect_is_counted_and_not_shown_until_its_time_is_over() {
     let text = suspects_table(&acked);
     assert!(!text.contains(POOL) && text.ends_with("\n1 acknowledged; --all shows them\n"), "{text}");
     assert!(text.contains("Nobody is accused who was not acknowledged."), "{text}");
-    assert!(all_suspects_table(&acked).contains("suspected (acknowledged)  2a05::123"));
+    assert!(all_suspects_table(&acked).contains("strong (acknowledged)  2a05::123"));
     let json = serde_json::to_string(&acked).unwrap();
     assert!(json.contains(r#""acked":{"until":null,"note":"our own monitor","at":"1970-01-02T01:00:00.000Z"}}"#));
     assert!(json.contains(r#""acked":null}"#));
@@ -195,7 +195,7 @@ fn a_harvester_that_changes_its_address_is_accused_as_a_prefix() {
     }
     let report = report(&ledger(&all), &Options::default());
     assert_eq!(report.candidates[0].prefix.to_string(), "2a05::/64");
-    assert_eq!((report.candidates[0].verdict, report.candidates[0].members.len()), (Verdict::Suspected, 8));
+    assert_eq!((report.candidates[0].verdict, report.candidates[0].members.len()), (Verdict::Strong, 8));
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn the_list_is_bounded_and_leaves_room_for_those_that_probe_back() {
     assert_eq!(short.candidates[3].verdict, Verdict::ProbesBack);
     assert_eq!(short.candidates.iter().map(|c| c.rank).collect::<Vec<_>>(), [1, 2, 3, 4]);
     assert!(report(&ledger, &Options { top: 0 }).candidates.len() > 4);
-    assert_eq!(report(&ledger, &Options { top: 1 }).candidates[0].verdict, Verdict::Suspected);
+    assert_eq!(report(&ledger, &Options { top: 1 }).candidates[0].verdict, Verdict::Strong);
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn an_explanation_tells_contact_and_probe_in_order_of_time() {
         (8, 0, 0, 16)
     );
     let text = explanation_text(&explanation);
-    assert!(text.starts_with("2a05::123: suspected, rank 1 of "), "{text}");
+    assert!(text.starts_with("2a05::123: strong, rank 1 of "), "{text}");
     let scanner = explanation_text(&explain(&ledger, addr(SCANNER)));
     assert!(scanner.contains("It sent 8 probes itself."), "{scanner}");
     println!("{text}\n{scanner}");
