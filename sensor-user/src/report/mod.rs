@@ -128,18 +128,10 @@ pub struct Candidate {
     pub score: Option<f64>,
     /// The probability that it leaks at all; null where the data can't tell.
     pub probability: Option<f64>,
-    /// How much better the model explains the probes with it than without: natural logarithm of the
-    /// ratio of likelihoods, less what the best of so many remotes gets by chance.
-    #[serde(default)]
-    pub evidence: Option<f64>,
     /// For the accused: the probability that one contact with it leads to a probe.
     pub leak_probability: Option<f64>,
     /// Its interval: Clopper and Pearson's, widened by what the model can't tell.
     pub leak_interval_95: Option<[f64; 2]>,
-    /// What else could be behind the evidence: few-locals, one-device, device-itself, on-path,
-    /// timing-alone, many-sites, one-of-several.
-    #[serde(default)]
-    pub rivals: Vec<Rival>,
     /// Probes of its campaigns that hit its visitors within the window that is the evidence.
     pub explained_probes: u64,
     /// The visitors that they hit.
@@ -158,6 +150,18 @@ pub struct Candidate {
     pub median_lag_seconds: Option<f64>,
     /// Campaigns that it explains, or, if it is not accused, that hit its visitors.
     pub campaigns: Vec<String>,
+    /// How much better the model explains the probes with it than without: natural logarithm of the
+    /// ratio of likelihoods, less what the best of so many remotes gets by chance.
+    #[serde(default)]
+    pub evidence: Option<f64>,
+    /// What else could be behind the evidence: few-locals, one-device, device-itself, on-path,
+    /// timing-alone, many-sites, one-of-several.
+    #[serde(default)]
+    pub rivals: Vec<Rival>,
+    /// The operator by the catalogue, if it is accused as one: its members are in several prefixes then,
+    /// of which `prefix` is the first one's.
+    #[serde(default)]
+    pub operator: Option<String>,
     /// The owner's name for its prefix; null if there is none, or if its members have different ones.
     #[serde(default)]
     pub label: Option<String>,
@@ -233,6 +237,7 @@ impl<'l> Findings<'l> {
             distinct_count: figures.distinct_count,
             median_lag_seconds: figures.median_lag.map(Span::seconds),
             campaigns: figures.campaigns.iter().map(|&c| self.campaigns.list[c].id.clone()).collect(),
+            operator: self.attribution.groups.list[finding.groups[0]].operator.map(str::to_owned),
             label: None,
             acked: None,
         }
