@@ -1,5 +1,7 @@
 mod classes;
+mod hostile;
 mod model;
+mod properties;
 mod rivals;
 mod simulate;
 
@@ -19,10 +21,14 @@ use crate::ledger::{Ledger, Settings};
 use crate::observation::Observation;
 use crate::report::{Candidate, Options, Report, report};
 
-fn report_of(observations: &[Observation]) -> Report {
+fn ledger_of(observations: &[Observation]) -> Ledger {
     let mut ledger = Ledger::new(Settings::default());
     observations.iter().for_each(|o| ledger.observe(o));
-    report(&ledger, &Options { top: 0 })
+    ledger
+}
+
+fn report_of(observations: &[Observation]) -> Report {
+    report(&ledger_of(observations), &Options { top: 0 })
 }
 
 /// Where each true harvester stands; a set of more than three that holds it is a miss, which counts
