@@ -1,6 +1,6 @@
 //! What the sentences about a remote are made from.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv6Addr;
 
 use super::explain::{LagBin, Together};
@@ -75,6 +75,21 @@ impl<'a> Facts<'a> {
         list.sort_unstable_by(|a, b| b.locals.cmp(&a.locals).then(a.remote.cmp(&b.remote)));
         list.truncate(MAX_TOGETHER);
         list
+    }
+
+    /// The device that most probed addresses are of: how many, of how many, and how many addresses it
+    /// has. `None` unless all their devices are known.
+    pub(super) fn most_hit_device(&self) -> Option<(u64, u64, u64)> {
+        let device = |local: usize| self.findings.frame.local(local).device;
+        let cases = &self.findings.attribution.pooled.list;
+        let mut hits: BTreeMap<u32, u64> = BTreeMap::new();
+        for case in cases {
+            *hits.entry(device(case.local as usize)?).or_default() += 1;
+        }
+        let (most, count) = hits.into_iter().max_by_key(|&(_, hits)| hits)?;
+        let tested = self.findings.attribution.tested.iter().enumerate().filter(|(_, tested)| **tested);
+        let addresses = tested.filter(|&(local, _)| device(local) == Some(most)).count() as u64;
+        Some((count, cases.len() as u64, addresses))
     }
 
     /// The accused one, other than this, that explains most of the same probed visitors: its rank, its

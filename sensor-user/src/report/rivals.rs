@@ -99,6 +99,8 @@ pub(super) fn weigh(facts: &Facts) -> Vec<Weighed> {
             let mut few = vec![chance(facts)];
             few.extend(another_remote(facts));
             few.extend([few_locals(facts), one_device(facts)].into_iter().filter(|w| w.weight == Weight::Open));
+            few.extend(busy_device(facts));
+            few.extend(everything_probed(facts));
             few
         }
         _ => {
@@ -127,7 +129,7 @@ fn chance(facts: &Facts) -> Weighed {
     let tested = facts.findings.attribution.hypotheses as u64;
     let corrected = format!("corrected for {}", plural(tested, "hypothesis tested", "hypotheses tested"));
     if facts.finding.verdict.accuses() || !facts.finding.rivals.is_empty() {
-        Weighed::new("chance", Weight::RuledOut, format!("chance does this with p {p}, {corrected}."))
+        Weighed::new("chance", Weight::RuledOut, format!("p {p}, {corrected}."))
     } else {
         let why = format!("among so many remotes some look like this: p {p}, {corrected}; it takes 0.01 to accuse.");
         Weighed::new("chance", Weight::Open, why)
@@ -193,6 +195,33 @@ fn device_itself(facts: &Facts) -> Option<Weighed> {
     })
 }
 
+/// Of one that was not judged: is it one device that is hit, here and everywhere?
+fn busy_device(facts: &Facts) -> Option<Weighed> {
+    let (hits, all_hits, addresses) = facts.most_hit_device()?;
+    let (share, fair) = (hits as f64 / all_hits as f64, addresses as f64 / facts.tested as f64);
+    (hits >= 3 && share >= 0.5 && share >= 2.0 * fair).then(|| {
+        let why = format!(
+            "{hits} of all {all_hits} probed addresses are of one device, which has {addresses} of the {} addresses: it \
+             may give itself away, whomever it contacts.",
+            facts.tested
+        );
+        Weighed::of(Rival::DeviceItself, Weight::Likelier, why)
+    })
+}
+
+/// Of one that was not judged: is nearly everything probed?
+fn everything_probed(facts: &Facts) -> Option<Weighed> {
+    let hits = facts.findings.attribution.pooled.list.len() as u64;
+    (hits >= 3 && hits * 2 >= facts.tested).then(|| {
+        let why = format!(
+            "{hits} of all {} addresses were probed, whomever they had contacted: somebody may see all your traffic or \
+             your look-ups.",
+            facts.tested
+        );
+        Weighed::of(Rival::OnPath, Weight::Open, why)
+    })
+}
+
 fn on_path(facts: &Facts) -> Weighed {
     if has(facts, Rival::OnPath) {
         let why = "contacts with others are followed by probes as well: who sees all your traffic or your look-ups \
@@ -201,7 +230,7 @@ fn on_path(facts: &Facts) -> Weighed {
     } else {
         let why = format!(
             "contacts with others are not followed by probes like these: the model, which allows for that, still finds \
-             the probes {} times as likely with it as without.",
+             the probes {} times as likely with it as without. (Who listens close to it can't be told from it.)",
             times(facts.finding.evidence)
         );
         Weighed::of(Rival::OnPath, Weight::RuledOut, why)

@@ -12,6 +12,14 @@ pub(super) fn headline(explanation: &Explanation) -> String {
     let titles = |weight: Weight| -> Vec<String> {
         explanation.rivals_that_are(weight).map(|rival| rival.title().to_owned()).collect()
     };
+    // Of several that can't be told apart, one; a prefix that was asked for is one too.
+    let is_set = explanation.may_be(Rival::OneOfSeveral) && candidate.members.len() > 1;
+    let it = if is_set {
+        format!("One of {} remotes that can't be told apart", candidate.members.len())
+    } else {
+        "It".to_owned()
+    };
+    let them = if is_set { "them" } else { "it" };
     match candidate.verdict {
         Verdict::Confirmed => {
             "It passes on addresses: one that was used for a contact with it and for nothing else was \
@@ -35,6 +43,9 @@ pub(super) fn headline(explanation: &Explanation) -> String {
             )
         }
         Verdict::Weak => match titles(Weight::Likelier).as_slice() {
+            [] if candidate.evidence.is_some_and(|evidence| evidence > 0.0) => {
+                "Not accused: something points to it, but it is not enough to name it.".to_owned()
+            }
             [] => "Not accused: chance, or what those days had in common, explains the probes well enough.".to_owned(),
             better => format!("Not accused: better explained by {}.", list(better)),
         },
@@ -79,11 +90,6 @@ fn no_candidate(explanation: &Explanation) -> String {
 /// What was counted. `within`: how long before the probe a contact counts.
 pub(super) fn counted(explanation: &Explanation, within: Option<Span>) -> Vec<String> {
     let mut says = Vec::new();
-    if let Some(candidate) = &explanation.candidate
-        && let Some(probability) = candidate.probability
-    {
-        says.push(format!("The probability that it leaks at all is {}.", percent(probability)));
-    }
     if explanation.table.is_some() {
         table(explanation, &mut says);
     }
@@ -154,8 +160,9 @@ fn tests(explanation: &Explanation, within: Option<Span>, says: &mut Vec<String>
         says.push(if evidence > 0.0 {
             format!(
                 "The model of contacts, lags and background finds the probes {} times as likely if it leaks as if not \
-                 (after a discount for having picked among so many).",
-                times(evidence)
+                 (after a discount for having picked among so many).{}",
+                times(evidence),
+                if candidate.verdict == Verdict::Weak { " To accuse takes the comparison as well." } else { "" },
             )
         } else {
             "The model of contacts, lags and background finds no more for it than the best of so many remotes gets by \
@@ -185,7 +192,7 @@ fn tests(explanation: &Explanation, within: Option<Span>, says: &mut Vec<String>
     }
     says.push(format!(
         "The count of 2015 (probed addresses that had contacted it) is {}. It puts first whom everybody contacts, and is \
-         shown for comparison.",
+         shown for comparison only.",
         candidate.distinct_count,
     ));
 }
@@ -242,14 +249,12 @@ pub(super) fn settle(explanation: &Explanation) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if let [first, ..] = explanation.together.as_slice() {
+    if !explanation.together.is_empty() {
         let probed = explanation.candidate.as_ref().map_or(0, |candidate| candidate.explained_locals);
         let others: Vec<String> =
             explanation.together.iter().map(|other| format!("{} ({})", other.remote, other.locals)).collect();
-        let what = if others.len() == 1 { "this remote, which" } else { "these remotes, which" };
         steps.push(format!(
-            "Contact it without {what} up to {} of the {probed} probed visitors had contacted as well: {}.",
-            first.locals,
+            "Contact it without what most of its {probed} probed visitors had contacted as well: {}.",
             list(&others),
         ));
     }

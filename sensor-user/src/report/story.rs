@@ -5,7 +5,7 @@ use super::Explanation;
 use super::explain::LagBin;
 use super::table::{WIDTH, finish, labelled, plain_table};
 use super::visits::{Followed, Visit};
-use super::words::{duration, instant, plural, remote_name};
+use super::words::{duration, instant, percent, plural, remote_name};
 
 /// Visits shown; the other formats have a thousand.
 const VISITS: usize = 15;
@@ -23,7 +23,11 @@ pub fn explanation_text(explanation: &Explanation) -> String {
     let mut text = match &explanation.candidate {
         Some(c) => {
             let name = labelled(name, c);
-            format!("{name}: {}, rank {} of {}\n", c.verdict.as_str(), c.rank, explanation.candidates)
+            let rank = format!("{}, rank {} of {}", c.verdict.as_str(), c.rank, explanation.candidates);
+            match c.probability {
+                Some(probability) => format!("{name}: {rank}, leaks with probability {}\n", percent(probability)),
+                None => format!("{name}: {rank}\n"),
+            }
         }
         None => format!("{name}: not a candidate\n"),
     };
@@ -79,11 +83,17 @@ fn histogram(lags: &[LagBin]) -> String {
 }
 
 fn timeline(explanation: &Explanation) -> String {
-    let (probed, spared): (Vec<_>, Vec<_>) = explanation.visits.iter().partition(|visit| !visit.probes.is_empty());
+    let (mut probed, spared): (Vec<_>, Vec<_>) = explanation.visits.iter().partition(|visit| !visit.probes.is_empty());
+    // If there are probes that speak against it, the visits that they followed are the story.
+    let counts = |visit: &&Visit| visit.probes.iter().any(|probe| probe.counts);
+    let visited = probed.len();
+    if probed.iter().any(counts) {
+        probed.retain(counts);
+    }
+    let aside = visited - probed.len();
     let mut text = String::new();
     if !probed.is_empty() {
-        text +=
-            "\nContacts with it that probes followed, in order of time (UTC); below each how much later they came:\n";
+        text += "\nContacts with it that probes followed (UTC); below each how much later the probes came:\n";
     }
     probed.iter().take(VISITS).for_each(|visit| text += &followed(visit, explanation.candidate.is_some()));
     if probed.len() > VISITS {
@@ -93,17 +103,27 @@ fn timeline(explanation: &Explanation) -> String {
     let shown = probed.iter().take(VISITS).flat_map(|visit| visit.probes.iter().take(PROBES));
     let shown: std::collections::HashSet<&str> = shown.map(|probe| probe.campaign.as_str()).collect();
     let scanners = explanation.scanners.iter().filter(|scanner| shown.contains(scanner.id.as_str()));
+    if !shown.is_empty() {
+        text += "Scanners:\n";
+    }
     let (named, rest) = (scanners.clone().take(SCANNERS), scanners.count().saturating_sub(SCANNERS));
     for scanner in named {
-        text += &wrap(&format!("{}: {}", scanner.id, scanner.label), "", "    ");
+        text += &wrap(&format!("{}: {}", scanner.id, scanner.label), "  ", "    ");
     }
     if rest > 0 {
         text += &format!("and {}\n", plural(rest as u64, "more scanner", "more scanners"));
     }
+    if aside > 0 || !spared.is_empty() {
+        text.push('\n');
+    }
+    if aside > 0 {
+        let n = plural(aside as u64, "address contacted it and was", "addresses contacted it and were");
+        text += &format!("{n} followed only by probes that don't speak against it.\n");
+    }
     if !spared.is_empty() {
         let n = spared.len() as u64;
         text += &format!(
-            "\n{} not followed by any probe.\n",
+            "{} not followed by any probe.\n",
             plural(n, "address contacted it and was", "addresses contacted it and were")
         );
     }

@@ -57,6 +57,11 @@ fn headline(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
     text += &match (report.probed_locals, accused) {
         (0, _) => "Nobody is accused: there is nothing to explain.\n".to_owned(),
         (_, 0) if !hidden.is_empty() => "Nobody is accused who was not acknowledged.\n".to_owned(),
+        (hit, 0) if hit >= 10 && hit * 2 >= report.locals => {
+            "Nobody is accused: no remote stands out. So many were hit that a listener on the path, the resolver, or a\n\
+             remote that all contact may be behind it.\n"
+                .to_owned()
+        }
         (_, 0) => "Nobody is accused: what was probed may be chance, or there is too little of it.\n".to_owned(),
         (_, n) => {
             let share = report.unexplained_share.unwrap_or(0.0) * 100.0;

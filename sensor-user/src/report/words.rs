@@ -40,12 +40,14 @@ pub(super) fn percent(share: f64) -> String {
     }
 }
 
-/// How many times, from its natural logarithm: `1.4`, `25`, `10^6`.
+/// How many times, from its natural logarithm: `1.4`, `25`, `17,000`. Beyond a million nobody believes
+/// a model, and rightly.
 pub(super) fn times(ln: f64) -> String {
     match ln.exp() {
         n if n < 9.95 => format!("{n:.1}"),
-        n if n < 9_999.5 => format!("{n:.0}"),
-        _ => format!("10^{:.0}", ln / std::f64::consts::LN_10),
+        n if n < 999.5 => format!("{n:.0}"),
+        n if n < 999_500.0 => format!("{:.0},000", n / 1_000.0),
+        _ => "more than a million".to_owned(),
     }
 }
 
@@ -86,7 +88,8 @@ mod tests {
         assert_eq!([0.42, 12.0, 300.0, 21_600.0, 259_200.0].map(duration), ["0.4 s", "12 s", "5 min", "6 h", "3 d"]);
         assert_eq!([1.0, 0.5, 0.042, 0.0042, 3e-7, 0.0].map(p_value), ["1", "0.5", "0.04", "0.004", "3e-7", "0e0"]);
         assert_eq!([0.0, 0.004, 0.62, 0.9999, 1.0].map(percent), ["0 %", "<1 %", "62 %", ">99 %", "100 %"]);
-        assert_eq!([0.3, 3.2, 8.0, 700.0, 9_000.0].map(times), ["1.3", "25", "2981", "10^304", "10^3909"]);
+        assert_eq!([0.3, 3.2, 8.0, 13.8].map(times), ["1.3", "25", "3,000", "985,000"]);
+        assert_eq!([14.0, 9_000.0].map(times), ["more than a million"; 2]);
     }
 
     #[test]
