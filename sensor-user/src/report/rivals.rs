@@ -212,20 +212,21 @@ fn busy_device(facts: &Facts) -> Option<Weighed> {
 /// Of one that was not judged: is nearly everything probed?
 fn everything_probed(facts: &Facts) -> Option<Weighed> {
     let hits = facts.findings.attribution.pooled.list.len() as u64;
-    (hits >= 3 && hits * 2 >= facts.tested).then(|| {
+    let is_anybody_accused = facts.findings.attribution.findings.iter().any(|finding| finding.verdict.accuses());
+    (hits >= 3 && hits * 2 >= facts.tested && !is_anybody_accused).then(|| {
         let why = format!(
             "{hits} of all {} addresses were probed, whomever they had contacted: somebody may see all your traffic or \
              your look-ups.",
             facts.tested
         );
-        Weighed::of(Rival::OnPath, Weight::Open, why)
+        Weighed::of(Rival::OnPath, Weight::Likelier, why)
     })
 }
 
 fn on_path(facts: &Facts) -> Weighed {
     if has(facts, Rival::OnPath) {
-        let why = "contacts with others are followed by probes as well: who sees all your traffic or your look-ups \
-                   explains that without it.";
+        let why = "the model, once it allows for probes after contacts with anybody, needs it no more: who sees all \
+                   your traffic, or your look-ups, explains them as well.";
         Weighed::of(Rival::OnPath, Weight::Likelier, why.to_owned())
     } else {
         let why = format!(

@@ -1,5 +1,6 @@
 //! The sentences of an explanation: what the verdict means, what was counted, what would settle it.
 
+use super::Candidate;
 use super::explain::Explanation;
 use super::rivals::Weight;
 use super::words::{duration, instant, list, p_value, percent, plural, remote_name, times, were};
@@ -26,11 +27,10 @@ pub(super) fn headline(explanation: &Explanation) -> String {
                                probed."
                 .to_owned()
         }
-        Verdict::Strong => {
-            "It passes on the addresses that contact it, or who sees its traffic does: probes follow far \
-                            more often than chance brings them, and nothing else was found that explains it."
-                .to_owned()
-        }
+        Verdict::Strong => format!(
+            "{it} passes on the addresses that contact {them}, or who sees that traffic does: probes follow far more often \
+             than chance brings them, and nothing else was found that explains it."
+        ),
         Verdict::Suspected => {
             let open = titles(Weight::Open);
             let but = match open.as_slice() {
@@ -38,8 +38,8 @@ pub(super) fn headline(explanation: &Explanation) -> String {
                 open => format!("still open: {}", list(open)),
             };
             format!(
-                "It probably passes on the addresses that contact it: probes follow more often than chance brings them. \
-                 That is not certain ({but})."
+                "{it} probably passes on the addresses that contact {them}: probes follow more often than chance brings \
+                 them. That is not certain ({but})."
             )
         }
         Verdict::Weak => match titles(Weight::Likelier).as_slice() {
@@ -249,7 +249,9 @@ pub(super) fn settle(explanation: &Explanation) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if !explanation.together.is_empty() {
+    let points = |candidate: &Candidate| candidate.evidence.is_some_and(|evidence| evidence > 0.0);
+    let points = verdict != Some(Verdict::Weak) || explanation.candidate.as_ref().is_some_and(points);
+    if points && !explanation.together.is_empty() {
         let probed = explanation.candidate.as_ref().map_or(0, |candidate| candidate.explained_locals);
         let others: Vec<String> =
             explanation.together.iter().map(|other| format!("{} ({})", other.remote, other.locals)).collect();
@@ -270,8 +272,8 @@ pub(super) fn settle(explanation: &Explanation) -> Vec<String> {
             "See which sites were meant: `tattler contacts remote {remote}` shows names seen in DNS and TLS."
         ));
     }
-    let is_thin = verdict == Some(Verdict::Weak) || explanation.may_be(Rival::FewLocals);
-    if is_thin {
+    let by_chance = explanation.rivals_that_are(Weight::Open).any(|rival| rival.rival == "chance");
+    if by_chance || explanation.may_be(Rival::FewLocals) {
         steps.push(
             "More days: a device makes a new temporary address about once a day, and each that contacts it and is probed, \
              or is not, counts."

@@ -58,8 +58,8 @@ fn headline(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
         (0, _) => "Nobody is accused: there is nothing to explain.\n".to_owned(),
         (_, 0) if !hidden.is_empty() => "Nobody is accused who was not acknowledged.\n".to_owned(),
         (hit, 0) if hit >= 10 && hit * 2 >= report.locals => {
-            "Nobody is accused: no remote stands out. So many were hit that a listener on the path, the resolver, or a\n\
-             remote that all contact may be behind it.\n"
+            "Nobody is accused: no remote stands out. So many were hit that it may be a listener on the path,\n\
+             the resolver, or a remote that all contact.\n"
                 .to_owned()
         }
         (_, 0) => "Nobody is accused: what was probed may be chance, or there is too little of it.\n".to_owned(),
