@@ -5,6 +5,7 @@ use std::net::Ipv6Addr;
 
 use super::explain::{LagBin, Together};
 use super::{Candidate, Findings};
+use crate::attribution::Verdict;
 use crate::attribution::figures::Figures;
 use crate::attribution::lag;
 use crate::attribution::rank::Finding;
@@ -42,10 +43,10 @@ impl<'a> Facts<'a> {
         self.findings.addresses(&self.figures.members)
     }
 
-    /// The lags by bin; nothing if there are none.
+    /// The lags by bin, of probes that may come from a leak; nothing if there are none.
     pub(super) fn lags(&self) -> Vec<LagBin> {
         let bins: Vec<usize> = self.figures.lags.iter().filter_map(|&lag| lag::bin(lag)).collect();
-        if bins.is_empty() {
+        if bins.is_empty() || self.finding.verdict == Verdict::ProbesBack {
             return Vec::new();
         }
         let count = |bin: usize| bins.iter().filter(|&&b| b == bin).count() as u64;

@@ -6,6 +6,7 @@ use super::explain::Explanation;
 use super::facts::Facts;
 use super::words::{duration, p_value, percent, plural, remote_name, times, were};
 use crate::attribution::matched::WINDOWS;
+use crate::attribution::rank::Finding;
 use crate::attribution::{Rival, Verdict};
 
 /// How a rival explanation stands.
@@ -212,8 +213,10 @@ fn busy_device(facts: &Facts) -> Option<Weighed> {
 /// Of one that was not judged: is nearly everything probed?
 fn everything_probed(facts: &Facts) -> Option<Weighed> {
     let hits = facts.findings.attribution.pooled.list.len() as u64;
-    let is_anybody_accused = facts.findings.attribution.findings.iter().any(|finding| finding.verdict.accuses());
-    (hits >= 3 && hits * 2 >= facts.tested && !is_anybody_accused).then(|| {
+    // Nobody stands out, by neither way of counting.
+    let stands_out = |finding: &Finding| finding.verdict.accuses() || finding.evidence > 0.0 || finding.score > 0.3;
+    let any = facts.findings.attribution.findings.iter().any(stands_out);
+    (hits >= 3 && hits * 2 >= facts.tested && !any).then(|| {
         let why = format!(
             "{hits} of all {} addresses were probed, whomever they had contacted: somebody may see all your traffic or \
              your look-ups.",

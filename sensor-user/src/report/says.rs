@@ -139,13 +139,17 @@ fn table(explanation: &Explanation, says: &mut Vec<String>) {
 
 fn tests(explanation: &Explanation, within: Option<Span>, says: &mut Vec<String>) {
     let Some(candidate) = &explanation.candidate else { return };
+    if candidate.verdict == Verdict::ProbesBack {
+        says.push("That is about probes of others; its own are apart.".to_owned());
+        return;
+    }
     if let Some(p) = candidate.fisher_p {
         says.push(format!(
             "Fisher's exact test of the table, which knows no times and nothing of other remotes: p {}.",
             p_value(p)
         ));
     }
-    if let Some(score) = candidate.score.filter(|_| candidate.verdict != Verdict::ProbesBack) {
+    if let Some(score) = candidate.score {
         let within = within.filter(|within| within.0 != i64::MAX);
         let within =
             within.map(|w| format!(", counting contacts in the last {}", duration(w.seconds()))).unwrap_or_default();
@@ -156,7 +160,7 @@ fn tests(explanation: &Explanation, within: Option<Span>, says: &mut Vec<String>
             p_value(10f64.powf(-score)),
         ));
     }
-    if let Some(evidence) = candidate.evidence.filter(|_| candidate.verdict != Verdict::ProbesBack) {
+    if let Some(evidence) = candidate.evidence {
         says.push(if evidence > 0.0 {
             format!(
                 "The model of contacts, lags and background finds the probes {} times as likely if it leaks as if not \

@@ -6,6 +6,7 @@ use super::explain::LagBin;
 use super::table::{WIDTH, finish, labelled, plain_table};
 use super::visits::{Followed, Visit};
 use super::words::{duration, instant, percent, plural, remote_name};
+use crate::attribution::Verdict;
 
 /// Visits shown; the other formats have a thousand.
 const VISITS: usize = 15;
@@ -83,24 +84,26 @@ fn histogram(lags: &[LagBin]) -> String {
 }
 
 fn timeline(explanation: &Explanation) -> String {
-    let (mut probed, spared): (Vec<_>, Vec<_>) = explanation.visits.iter().partition(|visit| !visit.probes.is_empty());
-    // If there are probes that speak against it, the visits that they followed are the story.
-    let counts = |visit: &&Visit| visit.probes.iter().any(|probe| probe.counts);
-    let visited = probed.len();
-    if probed.iter().any(counts) {
-        probed.retain(counts);
-    }
-    let aside = visited - probed.len();
+    let visits = &explanation.visits;
+    let back = explanation.candidate.as_ref().is_some_and(|candidate| candidate.verdict == Verdict::ProbesBack);
+    let is_own = |probe: &Followed| explanation.remote.contains(&probe.source);
+    let speaks = |probe: &Followed| if back { is_own(probe) } else { probe.counts };
+    // If there are probes that speak against it, they are the story; if not, all are.
+    let any_speaks = visits.iter().flat_map(|visit| &visit.probes).any(speaks);
+    let is_told = |probe: &Followed| !any_speaks || speaks(probe);
+    let (probed, rest): (Vec<_>, Vec<_>) = visits.iter().partition(|visit| visit.probes.iter().any(is_told));
+    let (aside, spared): (Vec<_>, Vec<_>) = rest.into_iter().partition(|visit| !visit.probes.is_empty());
     let mut text = String::new();
     if !probed.is_empty() {
-        text += "\nContacts with it that probes followed (UTC); below each how much later the probes came:\n";
+        let whose = if back && any_speaks { "its own probes" } else { "probes" };
+        text += &format!("\nContacts with it that {whose} followed (UTC); below each how much later they came:\n");
     }
-    probed.iter().take(VISITS).for_each(|visit| text += &followed(visit, explanation.candidate.is_some()));
+    probed.iter().take(VISITS).for_each(|visit| text += &followed(visit, &is_told, explanation.candidate.is_some()));
     if probed.len() > VISITS {
         let more = plural((probed.len() - VISITS) as u64, "more such contact", "more such contacts");
         text += &format!("and {more}; --format json or csv lists them\n");
     }
-    let shown = probed.iter().take(VISITS).flat_map(|visit| visit.probes.iter().take(PROBES));
+    let shown = probed.iter().take(VISITS).flat_map(|visit| visit.probes.iter().filter(|p| is_told(p)).take(PROBES));
     let shown: std::collections::HashSet<&str> = shown.map(|probe| probe.campaign.as_str()).collect();
     let scanners = explanation.scanners.iter().filter(|scanner| shown.contains(scanner.id.as_str()));
     if !shown.is_empty() {
@@ -113,12 +116,13 @@ fn timeline(explanation: &Explanation) -> String {
     if rest > 0 {
         text += &format!("and {}\n", plural(rest as u64, "more scanner", "more scanners"));
     }
-    if aside > 0 || !spared.is_empty() {
+    if !aside.is_empty() || !spared.is_empty() {
         text.push('\n');
     }
-    if aside > 0 {
-        let n = plural(aside as u64, "address contacted it and was", "addresses contacted it and were");
-        text += &format!("{n} followed only by probes that don't speak against it.\n");
+    if !aside.is_empty() {
+        let n = plural(aside.len() as u64, "address contacted it and was", "addresses contacted it and were");
+        let what = if back { "of others" } else { "that don't speak against it" };
+        text += &format!("{n} followed only by probes {what}.\n");
     }
     if !spared.is_empty() {
         let n = spared.len() as u64;
@@ -136,13 +140,14 @@ fn timeline(explanation: &Explanation) -> String {
     text
 }
 
-fn followed(visit: &Visit, is_candidate: bool) -> String {
+fn followed(visit: &Visit, is_told: &dyn Fn(&Followed) -> bool, is_candidate: bool) -> String {
     let class = if visit.class == "temporary" { String::new() } else { format!(", {} address", visit.class) };
     let device = visit.device_name.as_deref().or(visit.device.as_deref());
     let device = device.map(|name| format!(" ({name})")).unwrap_or_default();
     let service = service(&visit.proto, visit.port);
     let mut text = format!("{}  {}{device}, {service}{class}\n", instant(visit.ts), visit.local);
-    for probe in visit.probes.iter().take(PROBES) {
+    let told: Vec<&Followed> = visit.probes.iter().filter(|probe| is_told(probe)).take(PROBES).collect();
+    for probe in &told {
         text += &format!(
             "{:>19}  {} from {}, {}{}\n",
             format!("+{}", duration(probe.lag_seconds)),
@@ -152,7 +157,7 @@ fn followed(visit: &Visit, is_candidate: bool) -> String {
             note(probe, is_candidate),
         );
     }
-    let more = visit.probes.len().saturating_sub(PROBES) as u64 + visit.probes_left_out;
+    let more = (visit.probes.len() - told.len()) as u64 + visit.probes_left_out;
     if more > 0 {
         text += &format!("{:>19}  {}\n", "", plural(more, "more probe", "more probes"));
     }

@@ -44,6 +44,11 @@ fn sections(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
     text
 }
 
+/// Something points to it, by either way of counting.
+fn stands_out(candidate: &Candidate) -> bool {
+    candidate.evidence.is_some_and(|evidence| evidence > 0.0) || candidate.score.is_some_and(|score| score > 0.3)
+}
+
 fn headline(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
     let (accused, hidden): (Vec<_>, Vec<_>) =
         report.candidates.iter().filter(|c| c.verdict.accuses()).partition(|c| shown(c));
@@ -57,7 +62,7 @@ fn headline(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
     text += &match (report.probed_locals, accused) {
         (0, _) => "Nobody is accused: there is nothing to explain.\n".to_owned(),
         (_, 0) if !hidden.is_empty() => "Nobody is accused who was not acknowledged.\n".to_owned(),
-        (hit, 0) if hit >= 10 && hit * 2 >= report.locals => {
+        (hit, 0) if hit >= 10 && hit * 2 >= report.locals && !report.candidates.iter().any(stands_out) => {
             "Nobody is accused: no remote stands out. So many were hit that it may be a listener on the path,\n\
              the resolver, or a remote that all contact.\n"
                 .to_owned()
