@@ -17,15 +17,21 @@ use crate::time::{Span, Time};
 pub mod csv;
 pub mod explain;
 pub mod exposed;
+mod facts;
+pub mod rivals;
+mod says;
+mod story;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod visits;
 pub(crate) mod words;
 
 pub use csv::{explanation_csv, suspects_csv};
 pub use explain::{Explanation, explain};
 pub use exposed::{Exposed, exposed, open_locals, shows_open_port};
-pub use table::{all_suspects_table, explanation_text, suspects_table};
+pub use story::explanation_text;
+pub use table::{all_suspects_table, suspects_table};
 
 /// The name of the contract.
 pub const SCHEMA: &str = "tattler.report/1";
@@ -68,7 +74,7 @@ pub struct Report {
 }
 
 /// The time that a report covers: the first and the last observation in it; null if there is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// First.
     pub from: Option<Time>,
