@@ -2,6 +2,7 @@ mod classes;
 mod hostile;
 mod properties;
 mod simulate;
+mod worst;
 
 use std::net::Ipv6Addr;
 use std::time::Instant;
