@@ -87,14 +87,15 @@ fn evidence_from_one_device_is_said_in_the_table_and_in_the_explanation() {
 
 #[test]
 fn remotes_that_cannot_be_told_apart_are_accused_as_one_of_them() {
-    let mut all = january_2016();
-    for n in 24..84 {
-        all.push(contact(n * 100, local(n as u64), SITE));
+    let mut all = Vec::new();
+    for n in 0..60i64 {
+        let (at, local) = (n * 100, local(n as u64));
+        all.extend((0..6).map(|k| contact(at + k * 10, local, &format!("2a06:{:x}::80", 1 + (n * 5 + k * 7) % 19))));
         if n % 3 == 0 {
-            all.extend([contact(n * 100 + 5, local(n as u64), POOL), probe(n * 100 + 8, SCANNER, local(n as u64))]);
+            all.extend([contact(at + 35, local, POOL), contact(at + 35, local, "2a09::1")]);
+            all.push(probe(at + 38, SCANNER, local));
         }
     }
-    all.extend((0..84).step_by(3).map(|n| contact(n * 100 + 5, local(n as u64), "2a09::1")));
     let explanation = told(&all, POOL);
     assert!(explanation.headline.starts_with("One of 2 remotes"), "{}", explanation.headline);
     assert_eq!(weight(&explanation, "one-of-several"), Some(Weight::Open));
