@@ -24,6 +24,7 @@ pub mod hazard;
 pub mod lag;
 pub mod matched;
 pub mod plain;
+pub mod probability;
 pub mod rank;
 pub mod risk;
 pub mod select;
