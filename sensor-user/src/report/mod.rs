@@ -16,6 +16,8 @@ use crate::time::{Span, Time};
 
 pub mod csv;
 pub mod explain;
+#[cfg(test)]
+mod explain_tests;
 pub mod exposed;
 mod facts;
 pub mod rivals;
