@@ -10,10 +10,12 @@
 //! - `table`: how rows are found and how they leave
 //! - `recent`: UDP that went out just now
 //! - `forget`: what the user wants to be gone
+//! - `follow`: a copy, brought up to date by what changed
 //! - `intern`: addresses and strings as numbers
 //! - `home`: what is told of locals by others than packets
 
 mod configure;
+mod follow;
 mod forget;
 mod home;
 mod intern;
@@ -29,6 +31,7 @@ use std::net::Ipv6Addr;
 
 use sensor_common::{IidClass, Kind, Proto};
 
+pub use self::follow::Revision;
 use self::intern::{Addresses, Strings};
 use self::recent::Recent;
 use self::rows::ProbeKey;
@@ -53,6 +56,11 @@ pub struct Ledger {
     recent: Recent,
     early_answers: HashSet<ProbeKey>,
     counts: Counts,
+    revision: Revision,
+    /// Changes whenever numbers of addresses are given out anew.
+    numbering: u64,
+    /// How often a copy was made or brought up to date.
+    followed: u64,
 }
 
 impl Ledger {
@@ -70,11 +78,15 @@ impl Ledger {
             recent: Recent::default(),
             early_answers: HashSet::new(),
             counts: Counts::default(),
+            revision: Revision::default(),
+            numbering: 0,
+            followed: 0,
         }
     }
 
     /// Takes an observation in. `local` and `target` are taken as ours.
     pub fn observe(&mut self, observation: &Observation) {
+        self.revision.all += 1;
         match observation {
             Observation::Contact(contact) => self.contact(contact),
             Observation::Probe(probe) => self.probe(probe),
@@ -96,10 +108,16 @@ impl Ledger {
     pub fn prune(&mut self, now: Time) {
         let Some(window) = self.settings.window else { return };
         let from = now - window;
+        let before = self.contacts.rows().len() + self.probes.rows().len() + self.locals.rows().len();
         self.contacts.retain(|row| row.last >= from);
         self.probes.retain(|row| row.last >= from);
         self.locals.retain(|local| local.told >= from);
         self.compact();
+        let after = self.contacts.rows().len() + self.probes.rows().len() + self.locals.rows().len();
+        if after < before {
+            self.revision.all += 1;
+            self.revision.forgotten += 1;
+        }
     }
 
     /// What it goes by.
@@ -244,6 +262,7 @@ impl Ledger {
         } else {
             let &Probe { kind, port, contacted_source, .. } = probe;
             let (first, last, count) = (probe.ts, probe.ts, probe.count.max(1));
+            self.revision.evidence += u64::from(self.may_be_leaked(target));
             self.probes.insert(ProbeRow {
                 source,
                 target,
@@ -258,6 +277,14 @@ impl Ledger {
                 print,
             });
         }
+    }
+
+    /// A local in use that nobody guesses.
+    fn may_be_leaked(&self, target: AddrId) -> bool {
+        self.locals.get(target).is_some_and(|local| {
+            let unguessable = local.temporary.unwrap_or(local.iid == IidClass::Random);
+            local.used.is_some() && unguessable && !local.public
+        })
     }
 
     /// The kernel's UDP rule, applied again.
@@ -296,6 +323,7 @@ impl Ledger {
     }
 
     fn mark(&mut self, address: Ipv6Addr, temporary: bool, at: Time) {
+        self.revision.all += 1;
         let id = self.local_row(address, at);
         if let Some(row) = self.locals.get_mut(id) {
             row.temporary = Some(temporary);
@@ -389,6 +417,7 @@ impl Ledger {
             true
         });
         self.addresses = new;
+        self.numbering += 1;
         self.recent.clear();
         self.early_answers.clear();
     }

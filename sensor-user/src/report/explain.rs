@@ -118,15 +118,19 @@ impl Explanation {
 /// Explains a remote, an address or a prefix.
 #[must_use]
 pub fn explain(ledger: &Ledger, remote: impl Into<Ipv6Net>) -> Explanation {
-    let remote = remote.into().trunc();
-    let findings = Findings::new(ledger);
-    let (rank, finding) = find(&findings, remote).unzip();
+    explain_by(&Findings::new(ledger), remote.into())
+}
+
+/// The same where the findings are at hand.
+pub(crate) fn explain_by(findings: &Findings, remote: Ipv6Net) -> Explanation {
+    let (remote, ledger) = (remote.trunc(), findings.frame.ledger);
+    let (rank, finding) = find(findings, remote).unzip();
     let ranked = rank.flatten();
     let figures = finding.as_ref().map(|finding| findings.figures(finding));
     let candidate = finding.as_ref().map(|finding| findings.candidate(ranked.unwrap_or(0), finding));
     // Contacted, but never before an exact hit: figures, but no candidate.
     let candidate = candidate.filter(|_| ranked.is_some());
-    let (visits, visits_left_out) = visits(&findings, remote);
+    let (visits, visits_left_out) = visits(findings, remote);
     let own = ledger.probes().iter().filter(|row| remote.contains(&ledger.address(row.source)));
     let own_probes = own.map(|row| u64::from(row.count)).sum();
     let table = figures.as_ref().map(|figures| figures.table);

@@ -32,7 +32,7 @@ const SCANNER: &str = "2a0d:5600::29";
 
 /// January 2016: an NTP server is asked, and a scanner from elsewhere comes seconds later. Everybody
 /// visits the site, some locals the rare one.
-fn january_2016() -> Vec<Observation> {
+pub(super) fn january_2016() -> Vec<Observation> {
     let mut all = Vec::new();
     for n in 0..24u64 {
         let (at, local) = (n as i64 * 100, local(n));

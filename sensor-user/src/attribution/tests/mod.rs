@@ -1,5 +1,5 @@
 mod classes;
-mod simulate;
+pub(crate) mod simulate;
 
 use std::net::Ipv6Addr;
 use std::time::Instant;
