@@ -16,6 +16,7 @@
 
 use super::lag::{self, BINS, PRIOR, Shares};
 use super::risk::{ByCandidate, Hit, Risk};
+use super::tail;
 
 /// Turns of fitting: without the sparse prior, while it grows, and with all of it.
 const TURNS: [usize; 3] = [12, 12, 16];
@@ -71,6 +72,33 @@ pub struct Leak {
     pub probes: f64,
     /// Contacts, each as far as its leak would have come by now.
     pub contacts: f64,
+    /// Cases of which it is a plausible cause, each whole.
+    pub plausible: f64,
+    /// Contacts, each whole.
+    pub all_contacts: f64,
+}
+
+/// A cause is plausible if it has at least this share of a case.
+const PLAUSIBLE: f64 = 0.05;
+
+impl Leak {
+    /// The probability that one contact leads to a probe.
+    #[must_use]
+    pub fn probability(&self) -> Option<f64> {
+        (self.contacts > 0.0).then(|| (self.probes / self.contacts).min(1.0))
+    }
+
+    /// Its interval at 95 %. Chance is not all that is uncertain: the model may give a case to the wrong
+    /// cause, and be wrong about leaks that are still to come. So the lower end goes by the shares and
+    /// all contacts, the upper one by all cases of which it is a plausible cause.
+    #[must_use]
+    pub fn interval(&self) -> Option<[f64; 2]> {
+        self.probability().map(|_| {
+            let [low, _] = tail::clopper_pearson_of_shares(self.probes, self.contacts.max(self.all_contacts));
+            let [_, high] = tail::clopper_pearson_of_shares(self.plausible.max(self.probes), self.contacts);
+            [low, high]
+        })
+    }
 }
 
 /// A model without one of its groups.
@@ -154,13 +182,19 @@ impl Hazard {
         let gain = self.gain_over(slot, &at_cases);
         let density = self.rates.density();
         // A contact that brought a probe counts whole, however short it was at risk.
-        let mut leak = Leak { probes: 0.0, contacts: self.at_risk(slot) };
+        let all_contacts = f64::from(self.risk.exposure[slot][0]);
+        let mut leak = Leak { contacts: self.at_risk(slot), all_contacts, ..Leak::default() };
+        let mut last = None;
         for &(case, bin, contacts) in self.by_candidate.of(slot) {
             let own = gain.q * f64::from(contacts) * density[usize::from(bin)];
             let share = own / (at_cases[case as usize] + own);
             let by_then: f64 = self.rates.lag[..usize::from(bin)].iter().sum::<f64>();
             leak.probes += share;
             leak.contacts += share * (1.0 - by_then - 0.5 * self.rates.lag[usize::from(bin)]);
+            if share >= PLAUSIBLE && last != Some(case) {
+                leak.plausible += 1.0;
+                last = Some(case);
+            }
         }
         (gain.log_likelihood, leak)
     }

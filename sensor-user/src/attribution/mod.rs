@@ -26,6 +26,7 @@ pub mod lag;
 pub mod matched;
 pub mod memo;
 pub mod plain;
+pub mod probability;
 pub mod rank;
 pub mod risk;
 pub mod select;

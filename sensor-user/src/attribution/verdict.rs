@@ -104,7 +104,8 @@ impl Rival {
     }
 
     /// Whether it explains the evidence better than the remote does.
-    fn wins(self) -> bool {
+    #[must_use]
+    pub fn wins(self) -> bool {
         matches!(self, Rival::DeviceItself | Rival::OnPath)
     }
 

@@ -9,7 +9,7 @@ use crate::attribution::figures::{Figures, Visitors, figures, unexplained};
 use crate::attribution::frame::Frame;
 use crate::attribution::memo::Memo;
 use crate::attribution::rank::Finding;
-use crate::attribution::{Attribution, Rival, Verdict, tail, verdict};
+use crate::attribution::{Attribution, Rival, Verdict, verdict};
 use crate::campaign::{Campaign, Campaigns};
 use crate::ledger::{AddrId, Ledger};
 use crate::names::Names;
@@ -129,15 +129,15 @@ pub struct Candidate {
     /// everything tested. From 2 on it names; below 0 chance does it easily. Held at 1.7 where a
     /// comparison with only the nearest in time does not confirm.
     pub score: Option<f64>,
-    /// The probability that it leaks at all; null: not computed yet.
+    /// The probability that it leaks at all; null where the data can't tell.
     pub probability: Option<f64>,
     /// How much better the model explains the probes with it than without: natural logarithm of the
     /// ratio of likelihoods, less what the best of so many remotes gets by chance.
     #[serde(default)]
     pub evidence: Option<f64>,
-    /// For the accused: the share of its visitors that were then probed by its campaigns.
+    /// For the accused: the probability that one contact with it leads to a probe.
     pub leak_probability: Option<f64>,
-    /// Clopper and Pearson's interval of that share.
+    /// Its interval: Clopper and Pearson's, widened by what the model can't tell.
     pub leak_interval_95: Option<[f64; 2]>,
     /// What else could be behind the evidence: few-locals, one-device, device-itself, on-path,
     /// timing-alone, many-sites, one-of-several.
@@ -230,7 +230,7 @@ impl<'l> Findings<'l> {
         let table = figures.table;
         let contacted = table.contacted_probed + table.contacted_spared;
         let accused = finding.verdict.accuses() && contacted > 0;
-        let leak = finding.leak.filter(|leak| accused && leak.contacts > 0.0);
+        let leak = finding.leak.filter(|_| accused);
         // Adding 0 turns -0, which reads oddly, into 0.
         let finite = |x: f64| x.is_finite().then_some(x + 0.0);
         Candidate {
@@ -239,10 +239,10 @@ impl<'l> Findings<'l> {
             prefix: self.prefix_of(finding, &members),
             members,
             score: finite(finding.score),
-            probability: None,
+            probability: finding.probability(),
             evidence: finite(finding.evidence),
-            leak_probability: leak.map(|leak| (leak.probes / leak.contacts).min(1.0)),
-            leak_interval_95: leak.map(|leak| tail::clopper_pearson_of_shares(leak.probes, leak.contacts)),
+            leak_probability: leak.and_then(|leak| leak.probability()),
+            leak_interval_95: leak.and_then(|leak| leak.interval()),
             rivals: finding.rivals.clone(),
             explained_probes: figures.explained_probes,
             explained_locals: figures.explained_locals.len() as u64,
