@@ -234,21 +234,25 @@ fn time_of_an_update() {
     for locals in [300, 1_500] {
         let observations = in_order(network(&sized(locals), 1).0);
         let mut ledger = Ledger::new(Settings::live());
-        observations.iter().for_each(|observation| ledger.observe(observation));
-        let repeat = refresh(&ledger);
-        let alone = Instant::now();
-        (0..100_000).for_each(|_| ledger.observe(&repeat));
-        let unfollowed = alone.elapsed() / 100_000;
+        let mut observe_all = || {
+            let start = Instant::now();
+            observations.iter().for_each(|observation| ledger.observe(observation));
+            start.elapsed() / observations.len() as u32
+        };
+        observe_all();
+        let alone = median((0..9).map(|_| observe_all()).collect());
         let mut live = Live::default();
-        let start = Instant::now();
+        let with_copy = (0..9).map(|_| {
+            live.follow(&mut ledger, Time(0));
+            let start = Instant::now();
+            observations.iter().for_each(|observation| ledger.observe(observation));
+            start.elapsed() / observations.len() as u32
+        });
+        let with_copy = median(with_copy.collect());
         live.follow(&mut ledger, Time(0));
-        let whole = start.elapsed();
         live.update();
-        let followed = Instant::now();
-        (0..100_000).for_each(|_| ledger.observe(&repeat));
-        let followed = followed.elapsed() / 100_000;
         println!(
-            "{locals} locals, {} contacts: an event {unfollowed:?} alone, {followed:?} with a copy; first copy {whole:?}",
+            "{locals} locals, {} contacts: an event {alone:?} alone, {with_copy:?} with a copy",
             ledger.contacts().len()
         );
         let fresh = (0..9).map(|_| {
@@ -286,4 +290,39 @@ fn time_of_an_update() {
             );
         }
     }
+}
+
+#[test]
+#[ignore = "prints times; meant for --release"]
+fn time_of_a_copy_at_the_bounds() {
+    let settings = Settings::live();
+    let (contacts, probes) = (settings.max_contacts as u128 - 1, settings.max_probes as u128 - 1);
+    let mut ledger = Ledger::new(settings);
+    let local = |n: u128| Ipv6Addr::from(0x2001_0db8u128 << 96 | 0xe014_9aff_5e49_0101 + (n << 32));
+    let remote = |n: u128| Ipv6Addr::from(0x2a05u128 << 112 | n);
+    let at = |n: u128| Time::from_seconds(n as i64 / 10);
+    let contact = |n: u128| {
+        Observation::Contact(Contact::new(at(n), local(n % 20_000), remote(n % 500_001), Proto::Tcp, 443))
+    };
+    (0..contacts).for_each(|n| ledger.observe(&contact(n)));
+    (0..probes).for_each(|n| {
+        let source = Ipv6Addr::from(0x2a0du128 << 112 | n);
+        ledger.observe(&Observation::Probe(Probe::new(at(n), source, local(n % 20_000), Kind::Syn, 22)));
+    });
+    println!("{} contacts, {} probes", ledger.contacts().len(), ledger.probes().len());
+    let mut live = Live::default();
+    let mut copied = |what: &str, ledger: &mut Ledger| {
+        let start = Instant::now();
+        live.follow(ledger, Time(0));
+        println!("  lock {:?} {what}", start.elapsed());
+    };
+    copied("for the first copy", &mut ledger);
+    (0..1_000).for_each(|n| ledger.observe(&contact(n * 17)));
+    copied("after a thousand events", &mut ledger);
+    let start = Instant::now();
+    ledger.prune(at(contacts));
+    println!("  pruning holds it for {:?}", start.elapsed());
+    copied("after pruning without anything to drop", &mut ledger);
+    ledger.observe(&contact(0));
+    copied("after one event", &mut ledger);
 }
