@@ -26,6 +26,9 @@ pub struct Run {
     /// Replay once, print the report as JSON, clean up
     #[arg(long, requires = "lab")]
     once: bool,
+    /// Nobody leaks in the lab: traffic, sweepers and scanners that hit addresses at random
+    #[arg(long, requires = "lab")]
+    clean: bool,
     /// Choose the lab's visits by this number [default: from the clock]
     #[arg(long, requires = "lab")]
     seed: Option<u64>,
@@ -44,6 +47,7 @@ pub fn run(options: &Run) -> Result<()> {
         return lab::run(&Replay {
             tattler,
             once: options.once,
+            clean: options.clean,
             seed: options.seed.unwrap_or_else(lab::seed_from_clock),
             metrics: options.metrics.clone(),
         });

@@ -84,6 +84,8 @@ pub struct Figures {
     pub devices: Option<u64>,
     /// From the last contact with it to the first probe, the median over locals.
     pub median_lag: Option<Span>,
+    /// The lags of which that is the median, the shortest first.
+    pub lags: Vec<Span>,
     /// Campaigns of the finding, or those that hit its visitors. Positions in the list.
     pub campaigns: Vec<usize>,
 }
@@ -165,6 +167,7 @@ pub fn figures(
         devices: devices.map(|devices| devices.len() as u64).filter(|_| !explained_locals.is_empty()),
         explained_locals,
         median_lag: lags.get(lags.len() / 2).copied(),
+        lags,
         campaigns: supporting,
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! - `q` is how many probes one contact with a group is expected to bring; nearly all are 0.
 //! - `f` is the density of the lag, constant within each bin of [`lag`].
-//! - `background` finds addresses by itself, in bursts; `any` follows contacts, whomever they are with:
+//! - `background` finds addresses by itself, in bursts, and some devices more often than others; `any` follows contacts, whomever they are with:
 //!   busy addresses don't implicate popular sites, and a listener on the path implicates nobody.
 //!
 //! Fitted by expectation and maximization: each case is shared out among what could have brought it,
@@ -271,7 +271,7 @@ impl Rates {
     /// The rate at which a case is probed by background, and by following any contact.
     fn base(&self, risk: &Risk, case: usize, density: &[f64; BINS]) -> (f64, f64) {
         let contacts: f64 = risk.contacts[case].iter().zip(density).map(|(&n, d)| f64::from(n) * d).sum();
-        (self.background[usize::from(risk.epochs[case])], self.any * contacts)
+        (self.background[usize::from(risk.epochs[case])] * risk.factors[case], self.any * contacts)
     }
 
     fn turn(&mut self, risk: &Risk, sparse: f64, learn_lag: bool) {

@@ -12,6 +12,12 @@ fn begin(bin: usize) -> f64 {
     if bin == 0 { 0.0 } else { ENDS[bin - 1] }
 }
 
+/// Where a bin ends, in seconds.
+#[must_use]
+pub fn end(bin: usize) -> f64 {
+    ENDS[bin]
+}
+
 /// How long a bin is, in seconds.
 #[must_use]
 pub fn width(bin: usize) -> f64 {

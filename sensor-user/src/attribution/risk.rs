@@ -5,6 +5,7 @@
 //! could probe it any more: its prefix went away, its validity ran out, the window ended.
 
 use super::cases::Cases;
+use super::devices::Factors;
 use super::frame::{First, Frame};
 use super::groups::Groups;
 use super::lag::{self, BINS};
@@ -138,7 +139,9 @@ pub struct Risk {
     pub contacts: Vec<[f32; BINS]>,
     /// For each case the epoch in which it was probed.
     pub epochs: Vec<u8>,
-    /// Seconds at risk of all locals together, by epoch.
+    /// For each case how much more often than others its device is hit.
+    pub factors: Vec<f64>,
+    /// Seconds at risk of all locals together, weighted by their devices' factors, by epoch.
     pub time: Vec<f64>,
 }
 
@@ -177,6 +180,7 @@ impl Risk {
             hits,
             contacts,
             epochs: Vec::new(),
+            factors: Vec::new(),
             time: Vec::new(),
         };
         let cuts = cases.cut.iter().map(|cut| (cut.local, cut.at));
@@ -214,14 +218,17 @@ impl Risk {
         borders.dedup();
         self.epochs =
             cases.list.iter().map(|case| borders.partition_point(|&border| border <= case.at) as u8).collect();
+        let factors = Factors::new(frame, tested, cases.list.iter().map(|case| case.local));
+        self.factors = cases.list.iter().map(|case| factors.of_case(case.local)).collect();
         self.time = vec![0.0; borders.len() + 1];
         for local in (0..frame.len()).filter(|&local| tested[local]) {
             let Some(first) = frame.firsts(local).first() else { continue };
             let (mut from, end) = (first.at, ends[local]);
+            let factor = factors.of(local as u32);
             let mut epoch = borders.partition_point(|&border| border <= from);
             while from < end {
                 let to = borders.get(epoch).copied().unwrap_or(end).min(end);
-                self.time[epoch] += (to - from).seconds();
+                self.time[epoch] += (to - from).seconds() * factor;
                 (from, epoch) = (to, epoch + 1);
             }
         }

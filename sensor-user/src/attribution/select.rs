@@ -124,8 +124,8 @@ pub fn forward(
         // Twins are told by the comparison itself; which of them the nearest confirm is chance.
         let plain = strength(&tests[best]).ln_p;
         let twins = (0..tests.len()).filter(|&other| {
-            let same_level = groups.list[matched.candidates[other]].net.prefix_len()
-                == groups.list[matched.candidates[best]].net.prefix_len();
+            let level = |test: usize| groups.list[matched.candidates[test]].level;
+            let same_level = level(other) == level(best);
             other == best
                 || same_level
                     && tests[other].exposure == tests[best].exposure

@@ -119,6 +119,8 @@ impl Rival {
 const STRONG: f64 = 2.0;
 /// Evidence of the model that it takes as well: natural logarithm, after what chance gives.
 const STRONG_EVIDENCE: f64 = 3.0;
+/// Rivals of those who are not accused are weighed from this probability on.
+const WORTH_WEIGHING: f64 = 0.1;
 /// Addresses that it takes.
 const LOCALS: usize = 3;
 /// From this share of addresses on that contact a remote, the evidence is timing alone.
@@ -126,16 +128,19 @@ const POPULAR: f64 = 0.5;
 /// Within one device, the p up to which contacts with the remote and not the device explain the probes.
 const WITHIN_DEVICE: f64 = 0.05;
 
-/// Weighs the rivals of all that are accused, and says what is left.
+/// Weighs the rivals of all that are accused or nearly so, and says what is left.
 pub fn judge(frame: &Frame, campaigns: &Campaigns, attribution: &mut Attribution, visitors: &Visitors) {
-    let accused: Vec<usize> =
-        (0..attribution.findings.len()).filter(|&i| attribution.findings[i].verdict.accuses()).collect();
-    for i in accused {
+    let is_worth_it = |finding: &Finding| {
+        finding.verdict.accuses() || finding.probability().is_some_and(|probability| probability >= WORTH_WEIGHING)
+    };
+    let judged: Vec<usize> =
+        (0..attribution.findings.len()).filter(|&i| is_worth_it(&attribution.findings[i])).collect();
+    for i in judged {
         let figures = figures(frame, campaigns, attribution, visitors, &attribution.findings[i]);
         let rivals = rivals(frame, attribution, visitors, &attribution.findings[i], &figures);
         let finding = &mut attribution.findings[i];
         let is_sure = finding.score >= STRONG && finding.evidence >= STRONG_EVIDENCE;
-        finding.verdict = if rivals.iter().any(|rival| rival.wins()) {
+        finding.verdict = if !finding.verdict.accuses() || rivals.iter().any(|rival| rival.wins()) {
             Verdict::Weak
         } else if is_sure && !rivals.iter().any(|rival| rival.caps()) {
             Verdict::Strong

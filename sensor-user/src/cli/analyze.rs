@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use ipnet::Ipv6Net;
+
 use super::{Format, Usage, arguments, complain, reading};
 use crate::ledger::{Counts, Ledger, Settings};
 use crate::observation::Observation;
@@ -28,6 +30,9 @@ pub(super) struct Arguments {
     /// The longest list of candidates; 0 for all.
     #[arg(long, value_name = "N", value_parser = super::whole::<usize>, default_value_t = 20)]
     top: usize,
+    /// Show the evidence about this address or prefix instead, as `tattler explain` does.
+    #[arg(long, value_name = "REMOTE", value_parser = crate::remote::parse)]
+    explain: Option<Ipv6Net>,
     /// Leave out what is earlier: RFC 3339, or a date in UTC.
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     since: Option<Time>,
@@ -60,16 +65,34 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         complain(line);
     }
 
-    let report = report::report(&ledger, &report::Options { top: arguments.top });
+    match arguments.explain {
+        Some(remote) => explain(&ledger, remote, arguments.format)?,
+        None => suspects(&ledger, arguments.top, arguments.format)?,
+    }
+    let whole = summary.faults == 0 && left_out.is_none();
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn suspects(ledger: &Ledger, top: usize, format: Format) -> anyhow::Result<()> {
+    let report = report::report(ledger, &report::Options { top });
     let mut out = io::stdout().lock();
-    match arguments.format {
+    match format {
         Format::Json => out.write_all((serde_json::to_string(&report)? + "\n").as_bytes())?,
         Format::Csv => report::suspects_csv(&report, &mut out)?,
         Format::Table => out.write_all(report::suspects_table(&report).as_bytes())?,
     }
-    out.flush()?;
-    let whole = summary.faults == 0 && left_out.is_none();
-    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(out.flush()?)
+}
+
+fn explain(ledger: &Ledger, remote: Ipv6Net, format: Format) -> anyhow::Result<()> {
+    let explanation = report::explain(ledger, remote);
+    let mut out = io::stdout().lock();
+    match format {
+        Format::Json => out.write_all((serde_json::to_string(&explanation)? + "\n").as_bytes())?,
+        Format::Csv => report::explanation_csv(&explanation, &mut out)?,
+        Format::Table => out.write_all(report::explanation_text(&explanation).as_bytes())?,
+    }
+    Ok(out.flush()?)
 }
 
 /// What did not fit into the ledger.

@@ -32,6 +32,8 @@ pub fn suspects_csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         median_lag_seconds: Option<f64>,
         campaigns: String,
         label: Option<String>,
+        evidence: Option<f64>,
+        rivals: String,
     }
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(out);
     writer.write_record([
@@ -54,6 +56,8 @@ pub fn suspects_csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         "median_lag_seconds",
         "campaigns",
         "label",
+        "evidence",
+        "rivals",
     ])?;
     for c in &report.candidates {
         writer.serialize(Line {
@@ -76,6 +80,8 @@ pub fn suspects_csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             median_lag_seconds: c.median_lag_seconds,
             campaigns: c.campaigns.join(" "),
             label: c.label.clone(),
+            evidence: c.evidence,
+            rivals: c.rivals.iter().map(|rival| rival.as_str()).collect::<Vec<_>>().join(" "),
         })?;
     }
     writer.flush()
@@ -105,6 +111,7 @@ pub fn explanation_csv(explanation: &Explanation, out: &mut dyn Write) -> io::Re
         "campaign",
         "evidence",
         "contacted_source",
+        "counts",
     ])?;
     for visit in &explanation.visits {
         let begin = [
@@ -117,7 +124,7 @@ pub fn explanation_csv(explanation: &Explanation, out: &mut dyn Write) -> io::Re
             visit.port.to_string(),
         ];
         if visit.probes.is_empty() {
-            writer.write_record(begin.iter().map(String::as_str).chain([""; 9]))?;
+            writer.write_record(begin.iter().map(String::as_str).chain([""; 10]))?;
         }
         for probe in &visit.probes {
             let probe = [
@@ -130,6 +137,7 @@ pub fn explanation_csv(explanation: &Explanation, out: &mut dyn Write) -> io::Re
                 probe.campaign.clone(),
                 probe.evidence.clone(),
                 probe.contacted_source.to_string(),
+                probe.counts.to_string(),
             ];
             writer.write_record(begin.iter().chain(&probe))?;
         }

@@ -18,17 +18,23 @@ use crate::time::{Span, Time};
 pub mod csv;
 pub mod explain;
 pub mod exposed;
+mod facts;
 pub mod live;
+pub mod rivals;
+mod says;
+mod story;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod visits;
 pub(crate) mod words;
 
 pub use csv::{explanation_csv, suspects_csv};
 pub use explain::{Explanation, explain};
 pub use exposed::{Exposed, exposed, open_locals, shows_open_port};
 pub use live::Live;
-pub use table::{all_suspects_table, explanation_text, suspects_table};
+pub use story::explanation_text;
+pub use table::{all_suspects_table, suspects_table};
 
 /// The name of the contract.
 pub const SCHEMA: &str = "tattler.report/1";
@@ -71,7 +77,7 @@ pub struct Report {
 }
 
 /// The time that a report covers: the first and the last observation in it; null if there is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// First.
     pub from: Option<Time>,
@@ -131,18 +137,10 @@ pub struct Candidate {
     pub score: Option<f64>,
     /// The probability that it leaks at all; null where the data can't tell.
     pub probability: Option<f64>,
-    /// How much better the model explains the probes with it than without: natural logarithm of the
-    /// ratio of likelihoods, less what the best of so many remotes gets by chance.
-    #[serde(default)]
-    pub evidence: Option<f64>,
     /// For the accused: the probability that one contact with it leads to a probe.
     pub leak_probability: Option<f64>,
     /// Its interval: Clopper and Pearson's, widened by what the model can't tell.
     pub leak_interval_95: Option<[f64; 2]>,
-    /// What else could be behind the evidence: few-locals, one-device, device-itself, on-path,
-    /// timing-alone, many-sites, one-of-several.
-    #[serde(default)]
-    pub rivals: Vec<Rival>,
     /// Probes of its campaigns that hit its visitors within the window that is the evidence.
     pub explained_probes: u64,
     /// The visitors that they hit.
@@ -161,6 +159,18 @@ pub struct Candidate {
     pub median_lag_seconds: Option<f64>,
     /// Campaigns that it explains, or, if it is not accused, that hit its visitors.
     pub campaigns: Vec<String>,
+    /// How much better the model explains the probes with it than without: natural logarithm of the
+    /// ratio of likelihoods, less what the best of so many remotes gets by chance.
+    #[serde(default)]
+    pub evidence: Option<f64>,
+    /// What else could be behind the evidence: few-locals, one-device, device-itself, on-path,
+    /// timing-alone, many-sites, one-of-several.
+    #[serde(default)]
+    pub rivals: Vec<Rival>,
+    /// The operator by the catalogue, if it is accused as one: its members are in several prefixes then,
+    /// of which `prefix` is the first one's.
+    #[serde(default)]
+    pub operator: Option<String>,
     /// The owner's name for its prefix; null if there is none, or if its members have different ones.
     #[serde(default)]
     pub label: Option<String>,
@@ -253,6 +263,7 @@ impl<'l> Findings<'l> {
             distinct_count: figures.distinct_count,
             median_lag_seconds: figures.median_lag.map(Span::seconds),
             campaigns: figures.campaigns.iter().map(|&c| self.campaigns.list[c].id.clone()).collect(),
+            operator: self.attribution.groups.list[finding.groups[0]].operator.map(str::to_owned),
             label: None,
             acked: None,
         }

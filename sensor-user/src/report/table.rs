@@ -1,18 +1,14 @@
 //! Tables for people: a hundred columns, no colour, no borders.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
-use super::words::{duration, p_value, plural, remote_name};
-use super::{Candidate, Explanation, Report};
-use crate::attribution::Verdict;
+use super::words::{duration, p_value, percent, plural};
+use super::{Candidate, Report};
+use crate::attribution::{Rival, Verdict};
 
-const WIDTH: u16 = 100;
+pub(super) const WIDTH: u16 = 100;
 /// Members of a candidate shown in a table.
 const MEMBERS: usize = 4;
-/// Visits shown in an explanation.
-const VISITS: usize = 40;
-/// Probes shown for each visit.
-const PROBES: usize = 5;
 
 /// The suspects: the accused first, then who is ranked without being accused, then who probes back.
 /// Acknowledged ones are counted and not shown.
@@ -48,6 +44,11 @@ fn sections(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
     text
 }
 
+/// Something points to it, by either way of counting.
+fn stands_out(candidate: &Candidate) -> bool {
+    candidate.evidence.is_some_and(|evidence| evidence > 0.0) || candidate.score.is_some_and(|score| score > 0.3)
+}
+
 fn headline(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
     let (accused, hidden): (Vec<_>, Vec<_>) =
         report.candidates.iter().filter(|c| c.verdict.accuses()).partition(|c| shown(c));
@@ -61,6 +62,11 @@ fn headline(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
     text += &match (report.probed_locals, accused) {
         (0, _) => "Nobody is accused: there is nothing to explain.\n".to_owned(),
         (_, 0) if !hidden.is_empty() => "Nobody is accused who was not acknowledged.\n".to_owned(),
+        (hit, 0) if hit >= 10 && hit * 2 >= report.locals && !report.candidates.iter().any(stands_out) => {
+            "Nobody is accused: no remote stands out. So many were hit that it may be a listener on the path,\n\
+             the resolver, or a remote that all contact.\n"
+                .to_owned()
+        }
         (_, 0) => "Nobody is accused: what was probed may be chance, or there is too little of it.\n".to_owned(),
         (_, n) => {
             let share = report.unexplained_share.unwrap_or(0.0) * 100.0;
@@ -70,14 +76,14 @@ fn headline(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
     text
 }
 
-fn plain_table(header: &[&str]) -> Table {
+pub(super) fn plain_table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     table.set_header(header);
     table
 }
 
-fn finish(mut table: Table, right: &[usize]) -> String {
+pub(super) fn finish(mut table: Table, right: &[usize]) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
@@ -90,24 +96,67 @@ fn finish(mut table: Table, right: &[usize]) -> String {
 }
 
 fn candidates(rows: &[&Candidate]) -> String {
-    let mut table = plain_table(&["#", "verdict", "who", "probed", "p", "lag", "campaigns"]);
+    // How likely chance does it stands where the probability that it leaks is not known.
+    let has_probability = rows.iter().any(|candidate| candidate.probability.is_some());
+    let leaks = rows.iter().any(|candidate| candidate.leak_probability.is_some());
+    let dash = || "-".to_owned();
+    let mut header = vec!["#", "verdict", "who", if has_probability { "likely" } else { "p" }, "probed"];
+    header.extend(leaks.then_some("leaks"));
+    header.extend(["lag", "campaigns"]);
+    let mut table = plain_table(&header);
     for candidate in rows {
-        table.add_row([
+        let chance = candidate.score.map(|score| p_value(10f64.powf(-score)));
+        let likely = candidate.probability.map(percent);
+        let mut row = vec![
             candidate.rank.to_string(),
             verdict(candidate),
             who(candidate),
+            if has_probability { likely } else { chance }.unwrap_or_else(dash),
             format!("{}/{}", candidate.contacted_probed, candidate.contacted),
-            candidate.score.map_or_else(|| "-".to_owned(), |score| p_value(10f64.powf(-score))),
-            candidate.median_lag_seconds.map_or_else(|| "-".to_owned(), duration),
-            few(&candidate.campaigns),
-        ]);
+        ];
+        row.extend(leaks.then(|| candidate.leak_probability.map_or_else(dash, percent)));
+        row.extend([candidate.median_lag_seconds.map_or_else(dash, duration), few(&candidate.campaigns)]);
+        table.add_row(row);
     }
-    finish(table, &[0, 3, 4, 5])
+    // Addresses are not broken: the rest makes room.
+    for column in [1, 2] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    finish(table, if leaks { &[0, 3, 4, 5, 6] } else { &[0, 3, 4, 5] })
 }
 
+/// The verdict, below it what stands against it, in a few words.
 fn verdict(candidate: &Candidate) -> String {
-    let verdict = candidate.verdict.as_str().replace("not-identifiable", "can't tell");
-    if candidate.acked.is_some() { verdict + " (acknowledged)" } else { verdict }
+    let mut text = candidate.verdict.as_str().replace("not-identifiable", "can't tell");
+    if candidate.acked.is_some() {
+        text += " (acknowledged)";
+    }
+    // The one that weighs most; `explain` has all.
+    let hint = |rival: Rival| match rival {
+        Rival::OnPath => "(path?)",
+        Rival::DeviceItself => "(its device?)",
+        Rival::OneDevice => "(one device)",
+        Rival::FewLocals => "(few)",
+        Rival::ManySites => "(many sites)",
+        Rival::TimingAlone => "(timing)",
+        Rival::OneOfSeveral => "(one of them)",
+    };
+    let order = [
+        Rival::OnPath,
+        Rival::DeviceItself,
+        Rival::OneDevice,
+        Rival::FewLocals,
+        Rival::ManySites,
+        Rival::TimingAlone,
+        Rival::OneOfSeveral,
+    ];
+    if let Some(rival) = order.into_iter().find(|rival| candidate.rivals.contains(rival)) {
+        text += "\n";
+        text += hint(rival);
+    }
+    text
 }
 
 /// The address, the prefix, or the remotes that can't be told apart, a line each.
@@ -130,7 +179,7 @@ fn who(candidate: &Candidate) -> String {
     }
 }
 
-fn labelled(text: String, candidate: &Candidate) -> String {
+pub(super) fn labelled(text: String, candidate: &Candidate) -> String {
     match &candidate.label {
         Some(label) => format!("{text} ({label})"),
         None => text,
@@ -142,91 +191,4 @@ fn few(campaigns: &[String]) -> String {
         many if many.len() > 3 => format!("{} and {} more", many[..2].join(" "), many.len() - 2),
         few => few.join(" "),
     }
-}
-
-/// An explanation, to be read from top to bottom.
-#[must_use]
-pub fn explanation_text(explanation: &Explanation) -> String {
-    let name = remote_name(explanation.remote);
-    let mut text = match &explanation.candidate {
-        Some(c) => {
-            let name = labelled(name, c);
-            format!("{name}: {}, rank {} of {}\n\n", c.verdict.as_str(), c.rank, explanation.candidates)
-        }
-        None => format!("{name}: not a candidate\n\n"),
-    };
-    for sentence in &explanation.says {
-        text += &wrap(sentence);
-    }
-    if let Some(counts) = &explanation.table {
-        let mut table = plain_table(&["temporary addresses", "probed", "not probed"]);
-        let row = |name: &str, a: u64, b: u64| [name.to_owned(), a.to_string(), b.to_string()];
-        table.add_row(row("contacted it before", counts.contacted_probed, counts.contacted_spared));
-        table.add_row(row("did not", counts.others_probed, counts.others_spared));
-        text += &format!("\n{}\n", finish(table, &[1, 2]));
-    }
-    text + &timeline(explanation)
-}
-
-fn timeline(explanation: &Explanation) -> String {
-    let (probed, spared): (Vec<_>, Vec<_>) = explanation.visits.iter().partition(|visit| !visit.probes.is_empty());
-    let mut text = String::new();
-    if !probed.is_empty() {
-        text += "\nContacts that probes followed, in order of time (UTC):\n";
-    }
-    for visit in probed.iter().take(VISITS) {
-        let class = if visit.class == "temporary" { String::new() } else { format!(", {}", visit.class) };
-        let (ts, local) = (visit.ts, visit.local);
-        let device = visit.device_name.as_deref().or(visit.device.as_deref());
-        let device = device.map(|name| format!(" ({name})")).unwrap_or_default();
-        text += &format!("{ts}  {local}{device} contacts it ({}{class})\n", service(&visit.proto, visit.port));
-        for probe in visit.probes.iter().take(PROBES) {
-            let note = match probe.evidence.as_str() {
-                _ if probe.contacted_source => ", a remote that it had contacted",
-                "exact-hit" => "",
-                _ => ", no evidence",
-            };
-            text += &format!(
-                "{:>14} later  {} from {} ({}{note})\n",
-                duration(probe.lag_seconds),
-                service(&probe.kind, probe.port),
-                probe.source,
-                probe.campaign,
-            );
-        }
-        let more = visit.probes.len().saturating_sub(PROBES) as u64 + visit.probes_left_out;
-        if more > 0 {
-            text += &format!("{:>21} {}\n", "and", plural(more, "more", "more"));
-        }
-    }
-    if probed.len() > VISITS {
-        text += &format!("and {} more.\n", probed.len() - VISITS);
-    }
-    if !spared.is_empty() || explanation.visits_left_out > 0 {
-        let more = spared.len() as u64 + explanation.visits_left_out;
-        let what = if explanation.visits_left_out > 0 { "not shown" } else { "not followed by a probe" };
-        text += &format!("\n{} {what}.\n", plural(more, "contact was", "contacts were"));
-    }
-    text
-}
-
-fn service(kind: &str, port: u16) -> String {
-    if matches!(kind, "echo" | "icmpv6") { kind.to_owned() } else { format!("{kind} {port}") }
-}
-
-fn wrap(sentence: &str) -> String {
-    let (mut text, mut column) = (String::new(), 0);
-    for word in sentence.split(' ') {
-        let length = word.chars().count();
-        if column > 0 && column + 1 + length > usize::from(WIDTH) {
-            text.push('\n');
-            column = 0;
-        } else if column > 0 {
-            text.push(' ');
-            column += 1;
-        }
-        text += word;
-        column += length;
-    }
-    text + "\n"
 }

@@ -184,6 +184,24 @@ fn a_path_probe_is_a_campaign_and_no_evidence() {
 }
 
 #[test]
+fn an_operator_with_servers_in_many_places_is_accused_as_one() {
+    let mut all = january_2016();
+    for (n, observation) in all.iter_mut().enumerate() {
+        if let Observation::Contact(contact) = observation
+            && contact.remote == addr(POOL)
+        {
+            // Prefixes that the catalogue gives to one operator.
+            let prefix = if n % 2 == 0 { "2602:80d:1000::" } else { "2620:96:e000::" };
+            contact.remote = Ipv6Addr::from(u128::from(addr(prefix)) | (contact.ts.0 as u128 / 300_000_000));
+        }
+    }
+    let report = report(&ledger(&all), &Options::default());
+    let first = &report.candidates[0];
+    assert_eq!((first.operator.as_deref(), first.members.len()), (Some("Censys"), 8), "{first:?}");
+    assert!(first.verdict.accuses(), "{first:?}");
+}
+
+#[test]
 fn a_harvester_that_changes_its_address_is_accused_as_a_prefix() {
     let mut all = january_2016();
     for observation in &mut all {

@@ -52,7 +52,7 @@ pub fn time_server(internet: &Internet, dir: &Path) -> Harvester {
 pub fn web_site(internet: &Internet, dir: &Path) -> Harvester {
     Harvester {
         address: plan::harvesting_site(),
-        record: Record::Log { path: internet::access_log(dir) },
+        record: Record::Log { path: internet::access_log(dir, "site") },
         scanner: Scanner::by_thc_and_ports(internet.part("scanner2").inside(), plan::site_scanner()),
     }
 }
@@ -95,13 +95,19 @@ impl Record {
     fn visitors(&self) -> Result<Vec<Ipv6Addr>> {
         let text = match self {
             Self::Chrony { socket } => clients(socket)?,
-            Self::Log { path } => match fs::read_to_string(path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-                read => read.with_context(|| format!("read {}", path.display()))?,
-            },
+            Self::Log { path } => return logged_visitors(path),
         };
         Ok(text.lines().filter_map(address_of).collect())
     }
+}
+
+/// Everybody in an access log, each visit anew.
+pub fn logged_visitors(path: &Path) -> Result<Vec<Ipv6Addr>> {
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        read => read.with_context(|| format!("read {}", path.display()))?,
+    };
+    Ok(text.lines().filter_map(address_of).collect())
 }
 
 /// chronyd's clients in CSV, the address first.

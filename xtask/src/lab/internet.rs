@@ -36,18 +36,19 @@ impl Internet {
         let core = Namespace::new("core")?;
         core.sysctl(&["net.ipv6.conf.all.forwarding=1"])?;
         let mut parts = Vec::new();
+        let sites = [plan::popular_sites(), rare_bystanders(), plan::third_party_addresses()].concat();
         for (label, addresses) in [
-            ("sites", [plan::popular_sites(), rare_bystanders()].concat()),
+            ("sites", sites.clone()),
             ("site", vec![plan::harvesting_site()]),
             ("pool", plan::pool()),
             ("scanner1", plan::server_scanner().to_vec()),
             ("scanner2", plan::site_scanner().to_vec()),
             ("sweepers", plan::sweepers().to_vec()),
+            ("probers", plan::path_probers().to_vec()),
         ] {
             parts.push(part(label, &addresses, &core)?);
         }
         let mut internet = Self { daemons: Vec::new(), parts, core };
-        let sites = [plan::popular_sites(), rare_bystanders()].concat();
         internet.start_nginx(dir, "sites", &sites)?;
         internet.start_nginx(dir, "site", &[plan::harvesting_site()])?;
         for server in plan::pool() {
@@ -117,9 +118,9 @@ impl Internet {
     }
 }
 
-/// The log of visitors that the harvesting site reads.
-pub fn access_log(dir: &Path) -> PathBuf {
-    dir.join("site").join("access.log")
+/// The visitors of a part with web servers: of the harvesting `site`, or of the other `sites`.
+pub fn access_log(dir: &Path, label: &str) -> PathBuf {
+    dir.join(label).join("access.log")
 }
 
 /// The socket by which a chronyd is asked for its clients.

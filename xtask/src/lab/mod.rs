@@ -3,9 +3,10 @@
 //! Hosts of the home take temporary addresses from a real radvd and visit sites and time servers.
 //! One time server and one site pass on who visited them; seconds later a scanner at another
 //! address probes that visitor. The sensor watches the home router's uplink and is told nothing.
+//! In the clean lab all is the same but that nobody passes anything on: scanners hit at random.
 //!
 //! In reading order: [`plan`] (who has which address), [`netns`], [`home`] and [`internet`] (what
-//! there is), [`visits`], [`harvester`] and [`scanner`] (what they do), [`sensor`] and [`view`]
+//! there is), [`visits`], [`harvester`], [`scanner`] and [`path`] (what they do), [`sensor`] and [`view`]
 //! (what comes of it). Nothing outside the lab's own namespaces is touched, and whatever way it
 //! ends, nothing stays.
 
@@ -14,6 +15,7 @@ mod home;
 mod internet;
 mod leftovers;
 mod netns;
+mod path;
 mod plan;
 mod random;
 mod scanner;
@@ -39,6 +41,8 @@ use world::{Phase, World};
 pub struct Replay {
     pub tattler: PathBuf,
     pub once: bool,
+    /// Nobody leaks, and scanners hit addresses in use at random.
+    pub clean: bool,
     pub seed: u64,
     pub metrics: Option<PathBuf>,
 }
@@ -74,7 +78,8 @@ impl Lab {
         eprintln!("lab: seed {} (repeat these choices with --seed {0})", replay.seed);
         let dir =
             tempfile::Builder::new().prefix(&leftovers::prefix()).tempdir().context("make the lab's directory")?;
-        let world = World::new(replay.seed);
+        let leaky = if replay.clean { &[][..] } else { &plan::harvesters()[..] };
+        let world = World::new(replay.seed, leaky);
         let internet = Internet::start(dir.path())?;
         let home = Home::start(dir.path(), internet.core())?;
         // The sensor first: it shall see every address from its first packet on.
@@ -83,8 +88,15 @@ impl Lab {
         for (number, host) in home.hosts().iter().enumerate() {
             actors.add(visits::Host::new(number, host, dir.path()));
         }
-        actors.add(harvester::time_server(&internet, dir.path()));
-        actors.add(harvester::web_site(&internet, dir.path()));
+        if replay.clean {
+            for scanner in scanner::at_random(&internet) {
+                actors.add(scanner);
+            }
+        } else {
+            actors.add(harvester::time_server(&internet, dir.path()));
+            actors.add(harvester::web_site(&internet, dir.path()));
+        }
+        actors.add(path::Prober::new(&internet, dir.path()));
         for sweeper in scanner::sweepers(&internet) {
             actors.add(sweeper);
         }
@@ -104,14 +116,14 @@ impl Lab {
             self.sensor.save_metrics(path)?;
         }
         let report = self.sensor.report()?;
-        println!("{}", view::with_truth(report)?);
+        println!("{}", view::with_truth(report, &self.actors.world)?);
         self.sensor.stop()
     }
 
     /// Runs on, with the suspects shown every few seconds, until a signal comes.
     fn show_until_stopped(&mut self) -> Result<()> {
         let started = Instant::now();
-        let further = view::further(&self.sensor, self.home.router());
+        let further = view::further(&self.sensor, self.home.router(), &self.actors.world);
         while !signals::stopped() {
             let table = self.sensor.suspects_table()?;
             view::show(&table, started.elapsed(), &self.actors.world, &further)?;

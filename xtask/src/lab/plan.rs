@@ -51,10 +51,34 @@ pub fn harvesters() -> [Ipv6Addr; 2] {
     [harvesting_server(), harvesting_site()]
 }
 
-/// Everything that is visited and does not harvest.
-pub fn bystanders() -> Vec<Ipv6Addr> {
-    let visited = [popular_sites(), rare_sites(), pool()].concat();
-    visited.into_iter().filter(|remote| !harvesters().contains(remote)).collect()
+/// A host that pages of sites make their visitors load from, within a second of the page.
+pub struct ThirdParty {
+    pub address: Ipv6Addr,
+    pub sites: Vec<Ipv6Addr>,
+    /// Of the visits of such a page, those that load from it: the others have it in their cache.
+    pub share: f64,
+}
+
+/// All are loaded with the harvesting site. Three always, but with other sites as well; one with no
+/// other site, but not always. Who is always loaded with one site and never without it can't be told
+/// from it by anybody.
+pub fn third_parties() -> Vec<ThirdParty> {
+    let party = |number: u16, with: &[u16], share| ThirdParty {
+        address: address(0xc00 + number, 1, 0x80),
+        sites: with.iter().chain(&[HARVESTING_SITE]).map(|site| address(0xb00 + site, 1, 0x80)).collect(),
+        share,
+    };
+    vec![party(1, &[2], 1.0), party(2, &[1, 6], 1.0), party(3, &[1, 5, 7], 1.0), party(4, &[], 0.7)]
+}
+
+pub fn third_party_addresses() -> Vec<Ipv6Addr> {
+    third_parties().into_iter().map(|party| party.address).collect()
+}
+
+/// Everything that is visited and is not among `harvesters`.
+pub fn bystanders(harvesters: &[Ipv6Addr]) -> Vec<Ipv6Addr> {
+    let visited = [popular_sites(), rare_sites(), third_party_addresses(), pool()].concat();
+    visited.into_iter().filter(|remote| !harvesters.contains(remote)).collect()
 }
 
 /// As in 2016: the scanner's addresses are in another /64 of the time server's own provider.
@@ -65,6 +89,11 @@ pub fn server_scanner() -> [Ipv6Addr; 2] {
 /// The site sells what it learns: the scanner is somewhere else altogether.
 pub fn site_scanner() -> [Ipv6Addr; 2] {
     [address(0xe05, 7, 0xa), address(0xe05, 7, 0xb)]
+}
+
+/// They measure the paths to visitors of a content network, from three of its places.
+pub fn path_probers() -> [Ipv6Addr; 3] {
+    [address(0xe07, 1, 7), address(0xe07, 2, 7), address(0xe07, 3, 7)]
 }
 
 /// They go through the home's prefix without being told of anyone.

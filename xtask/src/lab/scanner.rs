@@ -1,6 +1,7 @@
-//! Those who probe: scanners, who are told whom, and sweepers, who are told nothing. All of it is
-//! done by the tools that scanners use, a few packets at a time.
+//! Those who probe: scanners, who are told whom or hit addresses in use at random, and sweepers, who
+//! are told nothing. All of it is done by the tools that scanners use, a few packets at a time.
 
+use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -26,6 +27,45 @@ pub struct Scanner {
 enum Style {
     PingAndPorts,
     ThcAndPorts,
+}
+
+/// The scanners of a lab in which nobody tells them anything.
+pub fn at_random(internet: &Internet) -> [AtRandom; 2] {
+    [
+        AtRandom(Scanner::by_ping_and_ports(internet.part("scanner1").inside(), plan::server_scanner())),
+        AtRandom(Scanner::by_thc_and_ports(internet.part("scanner2").inside(), plan::site_scanner())),
+    ]
+}
+
+/// Probes addresses in use that it has from nobody whom they contacted, and each but once.
+pub struct AtRandom(Scanner);
+
+/// Time between two probes, in seconds: that of a harvester's scanner, as far as their number goes.
+const AT_RANDOM: (f64, f64) = (1.0, 6.0);
+
+impl Actor for AtRandom {
+    fn name(&self) -> String {
+        format!("scanner {}", self.0.sources[0])
+    }
+
+    fn act(self, world: &World) -> Result<()> {
+        let mut random = world.random(u64::from(self.0.sources[0].segments()[1]));
+        let is_over = || world.phase() > Phase::Traffic;
+        let mut probed = BTreeSet::new();
+        loop {
+            let wait = Duration::from_secs_f64(random.between(AT_RANDOM.0, AT_RANDOM.1));
+            if !signals::sleep_until(Instant::now() + wait, &is_over) {
+                return Ok(());
+            }
+            let mut visitors = world.visitors();
+            visitors.retain(|visitor| !probed.contains(visitor));
+            for target in random.pick(&visitors, 1) {
+                probed.insert(target);
+                self.0.probe(target, world)?;
+                world.note_probe(self.0.sources[0], target);
+            }
+        }
+    }
 }
 
 impl Scanner {

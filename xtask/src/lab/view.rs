@@ -16,15 +16,17 @@ use super::world::World;
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The sensor's report with what the lab knows about itself under the key `lab`.
-pub fn with_truth(mut report: Value) -> Result<String> {
+pub fn with_truth(mut report: Value, world: &World) -> Result<String> {
     let names = |addresses: &[Ipv6Addr]| -> Vec<String> { addresses.iter().map(Ipv6Addr::to_string).collect() };
     let document = report.as_object_mut().context("the report is not a JSON object")?;
     document.insert(
         "lab".to_owned(),
         json!({
-            "harvesters": names(&plan::harvesters()),
-            "bystanders": names(&plan::bystanders()),
+            "harvesters": names(world.harvesters()),
+            "bystanders": names(&plan::bystanders(world.harvesters())),
+            "third_parties": names(&plan::third_party_addresses()),
             "sweepers": names(&plan::sweepers()),
+            "path_probers": names(&plan::path_probers()),
         }),
     );
     serde_json::to_string_pretty(&report).context("write the report")
@@ -48,9 +50,11 @@ pub fn show(table: &str, elapsed: Duration, world: &World, further: &str) -> Res
 }
 
 /// How to look further.
-pub fn further(sensor: &Sensor, router: &Namespace) -> String {
-    let [server, site] = plan::harvesters();
-    let mut text = format!("the lab's harvesters are {server} (time server) and {site} (web site)\n");
+pub fn further(sensor: &Sensor, router: &Namespace, world: &World) -> String {
+    let mut text = match world.harvesters() {
+        [server, site] => format!("the lab's harvesters are {server} (time server) and {site} (web site)\n"),
+        _ => "nobody leaks in this lab: nobody shall be named\n".to_owned(),
+    };
     text += "to look further, in another terminal, as root:\n";
     let shell = (format!("{} bash", router.inside().enter()), "a shell on the home's router");
     for (command, what) in sensor.further().into_iter().chain([shell]) {

@@ -38,12 +38,13 @@ pub struct Host {
     plans: Vec<Visit>,
 }
 
-#[derive(Clone, Copy)]
 struct Visit {
     at: Instant,
     local: Ipv6Addr,
     remote: Ipv6Addr,
     what: What,
+    /// What the page at `remote` loads from elsewhere.
+    embedded: Vec<Ipv6Addr>,
 }
 
 #[derive(Clone, Copy)]
@@ -68,7 +69,9 @@ impl Host {
             }
             while let Some(visit) = self.next_due() {
                 self.visit(&visit, world)?;
-                world.note_visit(visit.local, visit.remote);
+                for remote in std::iter::once(visit.remote).chain(visit.embedded) {
+                    world.note_visit(visit.local, remote);
+                }
             }
             thread::sleep(Duration::from_millis(200));
         }
@@ -101,7 +104,11 @@ impl Host {
         let mut add = |remote, what, from: f64, to: f64, random: &mut Random| {
             let wait = random.between(from, to);
             let at = Instant::now() + Duration::from_secs_f64(wait);
-            self.plans.push(Visit { at, local, remote, what });
+            let embedded = match what {
+                What::Web => embedded(remote, random),
+                What::Time => Vec::new(),
+            };
+            self.plans.push(Visit { at, local, remote, what, embedded });
             wait
         };
         let (from, to) = LIFE;
@@ -138,10 +145,12 @@ impl Host {
         Ok(())
     }
 
+    /// The page and what it embeds, one right after the other.
     fn curl(&self, visit: &Visit) -> Result<Command> {
         let mut curl = self.inside.command("curl")?;
         curl.args(["--silent", "--max-time", "3", "--noproxy", "*", "--interface"]);
-        curl.arg(visit.local.to_string()).arg(format!("http://[{}]/", visit.remote));
+        curl.arg(visit.local.to_string());
+        curl.args(std::iter::once(&visit.remote).chain(&visit.embedded).map(|remote| format!("http://[{remote}]/")));
         Ok(curl)
     }
 
@@ -156,6 +165,13 @@ impl Host {
         chronyd.args(["cmdport 0", "bindcmdaddress /"]);
         Ok(chronyd)
     }
+}
+
+/// The third parties that a visit of `site` loads from: not those that are in the browser's cache.
+fn embedded(site: Ipv6Addr, random: &mut Random) -> Vec<Ipv6Addr> {
+    let parties = plan::third_parties().into_iter();
+    let loaded = parties.filter(|party| party.sites.contains(&site) && random.chance(party.share));
+    loaded.map(|party| party.address).collect()
 }
 
 impl Actor for Host {

@@ -24,6 +24,7 @@ pub enum Phase {
 #[derive(Clone)]
 pub struct World {
     seed: u64,
+    harvesters: Vec<Ipv6Addr>,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -33,22 +34,31 @@ struct Shared {
     visitors: usize,
     /// Each temporary address that visited, with what it visited.
     visits: BTreeMap<Ipv6Addr, BTreeSet<Ipv6Addr>>,
-    /// Each harvester with the addresses that its scanner probed, in order.
+    /// Each harvester with the addresses that its scanner probed, in order; of scanners that nobody
+    /// tells, the scanner.
     probes: BTreeMap<Ipv6Addr, Vec<Ipv6Addr>>,
     /// Queries of a harvester that the same address had queried before.
     repeats: usize,
+    /// Addresses to which the path was measured.
+    paths: usize,
 }
 
 impl World {
-    pub fn new(seed: u64) -> Self {
+    /// Nobody leaks but `harvesters`.
+    pub fn new(seed: u64, harvesters: &[Ipv6Addr]) -> Self {
         let shared = Shared {
             phase: Phase::Traffic,
             visitors: plan::HOSTS,
             visits: BTreeMap::new(),
             probes: BTreeMap::new(),
             repeats: 0,
+            paths: 0,
         };
-        Self { seed, shared: Arc::new(Mutex::new(shared)) }
+        Self { seed, harvesters: harvesters.to_vec(), shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    pub fn harvesters(&self) -> &[Ipv6Addr] {
+        &self.harvesters
     }
 
     /// Choices of one actor, which don't depend on how fast the others are.
@@ -79,25 +89,41 @@ impl World {
     pub fn note_visit(&self, local: Ipv6Addr, remote: Ipv6Addr) {
         let mut shared = self.lock();
         let is_new = shared.visits.entry(local).or_default().insert(remote);
-        if !is_new && plan::harvesters().contains(&remote) {
+        if !is_new && self.harvesters.contains(&remote) {
             shared.repeats += 1;
         }
     }
 
-    pub fn note_probe(&self, harvester: Ipv6Addr, target: Ipv6Addr) {
-        self.lock().probes.entry(harvester).or_default().push(target);
+    pub fn note_probe(&self, who: Ipv6Addr, target: Ipv6Addr) {
+        self.lock().probes.entry(who).or_default().push(target);
+    }
+
+    pub fn note_path(&self) {
+        self.lock().paths += 1;
+    }
+
+    /// Temporary addresses that have visited somebody.
+    pub fn visitors(&self) -> Vec<Ipv6Addr> {
+        self.lock().visits.keys().copied().collect()
     }
 
     /// One line on what happened so far.
     pub fn summary(&self) -> String {
         let shared = self.lock();
         let mut line = format!("{} temporary addresses", shared.visits.len());
-        for harvester in plan::harvesters() {
-            let visitors = shared.visits.values().filter(|remotes| remotes.contains(&harvester)).count();
-            let probed = shared.probes.get(&harvester).map_or(0, Vec::len);
+        for harvester in &self.harvesters {
+            let visitors = shared.visits.values().filter(|remotes| remotes.contains(harvester)).count();
+            let probed = shared.probes.get(harvester).map_or(0, Vec::len);
             line += &format!("; {harvester}: visited by {visitors}, passed on {probed}");
         }
-        line + &format!("; {} repeated visits of harvesters, no second probe", shared.repeats)
+        line += &match self.harvesters.as_slice() {
+            [] => {
+                let targets: BTreeSet<_> = shared.probes.values().flatten().collect();
+                format!("; nobody leaks, {} of them probed at random", targets.len())
+            }
+            _ => format!("; {} repeated visits of harvesters, no second probe", shared.repeats),
+        };
+        line + &format!("; path measured to {}", shared.paths)
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {

@@ -1,4 +1,8 @@
 mod classes;
+mod hostile;
+mod model;
+mod properties;
+mod rivals;
 pub(crate) mod simulate;
 
 use std::net::Ipv6Addr;
@@ -8,17 +12,23 @@ use self::simulate::{BASE, Family, network};
 use super::cases::{Cases, under_test};
 use super::frame::Frame;
 use super::groups::Groups;
+use super::hazard::Hazard;
 use super::matched::Matched;
+use super::risk::{Counting, Exposure, Risk};
 use super::select;
 use crate::campaign::Campaigns;
 use crate::ledger::{Ledger, Settings};
 use crate::observation::Observation;
 use crate::report::{Candidate, Options, Report, report};
 
-fn report_of(observations: &[Observation]) -> Report {
+fn ledger_of(observations: &[Observation]) -> Ledger {
     let mut ledger = Ledger::new(Settings::default());
     observations.iter().for_each(|o| ledger.observe(o));
-    report(&ledger, &Options { top: 0 })
+    ledger
+}
+
+fn report_of(observations: &[Observation]) -> Report {
+    report(&ledger_of(observations), &Options { top: 0 })
 }
 
 /// Where each true harvester stands; a set of more than three that holds it is a miss, which counts
@@ -185,103 +195,6 @@ fn clean() -> Vec<Family> {
     ]
 }
 
-/// WIP: ranks by the model alone.
-fn model_ranks(observations: &[Observation], truth: &[Ipv6Addr]) -> (Vec<f64>, f64) {
-    use super::hazard::Hazard;
-    use super::risk::{Counting, Exposure, Risk};
-    let mut ledger = Ledger::new(Settings::default());
-    observations.iter().for_each(|o| ledger.observe(o));
-    let frame = Frame::new(&ledger);
-    let campaigns = Campaigns::new(&frame);
-    let tested = under_test(&frame);
-    let groups = Groups::new(&frame, &tested);
-    let cases = Cases::of_campaigns(&frame, &campaigns, &tested);
-    let pooled = Cases::pooled(&frame, &cases);
-    let exposures =
-        [Counting::First, Counting::Every].map(|counting| Exposure::new(&frame, &groups, &tested, counting));
-    let mut scored: Vec<(f64, Vec<usize>)> = Vec::new();
-    let mut views: Vec<&Cases> = cases.iter().collect();
-    if cases.len() != 1 {
-        views.push(&pooled);
-    }
-    for view in views {
-        let [a, b] =
-            exposures.each_ref().map(|exposure| Hazard::fit(Risk::new(&frame, &groups, &tested, exposure, view)));
-        let hazard = if b.log_likelihood() > a.log_likelihood() + 1.0 { b } else { a };
-        let candidates = hazard.candidates();
-        let penalty = (candidates.len() as f64).ln() + 0.5 * (view.list.len() as f64).ln();
-        for slot in 0..candidates.len() {
-            if hazard.is_active(slot) {
-                let rest = hazard.without(slot);
-                let same = |&other: &usize| {
-                    other == slot
-                        || !hazard.is_active(other)
-                            && hazard.gain_instead(other, &rest).log_likelihood >= rest.loss - 2.0
-                };
-                let set = (0..candidates.len()).filter(same).map(|s| candidates[s] as usize).collect();
-                scored.push((rest.loss - penalty, set));
-            } else {
-                scored.push((hazard.gain(slot).log_likelihood - penalty, vec![candidates[slot] as usize]));
-            }
-        }
-    }
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let mut seen: Vec<usize> = Vec::new();
-    let mut list: Vec<(f64, Vec<Ipv6Addr>)> = Vec::new();
-    for (score, set) in scored {
-        let new: Vec<usize> = set
-            .into_iter()
-            .filter(|&g| !seen.iter().any(|&o| o == g || groups.is_inside(g, o) || groups.is_inside(o, g)))
-            .collect();
-        if new.is_empty() {
-            continue;
-        }
-        let mut members: Vec<Ipv6Addr> =
-            new.iter().flat_map(|&g| groups.members(g)).map(|&m| ledger.address(m)).collect();
-        members.sort_unstable();
-        members.dedup();
-        seen.extend(new);
-        list.push((score, members));
-    }
-    let place = |h: &Ipv6Addr| {
-        list.iter().position(|(_, m)| m.contains(h) && m.len() <= 3).map_or(list.len() as f64 + 1.0, |p| p as f64 + 1.0)
-    };
-    let wrong = list.iter().filter(|(s, m)| *s > 0.0 && !m.iter().any(|m| truth.contains(m))).count();
-    (truth.iter().map(place).collect(), wrong as f64)
-}
-
-#[test]
-#[ignore = "wip"]
-fn model_figures() {
-    let seeds = std::env::var("SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(20u64);
-    for family in with_harvesters().iter().chain(&clean()) {
-        let (mut ap, mut ours, mut wrong, mut slander) = (0.0, 0.0, 0.0, 0.0);
-        let mut took = std::time::Duration::ZERO;
-        for seed in 1..=seeds {
-            let (observations, truth) = network(family, seed);
-            let start = Instant::now();
-            let (ranks_, w) = model_ranks(&observations, &truth);
-            took += start.elapsed();
-            wrong += w;
-            slander += f64::from(u8::from(w > 0.0));
-            if !truth.is_empty() {
-                ap += average_precision(ranks_);
-                ours += average_precision(ranks(&report_of(&observations), &truth));
-            }
-        }
-        let n = seeds as f64;
-        println!(
-            "{:34} model {:.3} now {:.3} wrong {:.3} in {:.3}  {:?}",
-            family.name,
-            ap / n,
-            ours / n,
-            wrong / n,
-            slander / n,
-            took / seeds as u32
-        );
-    }
-}
-
 #[test]
 #[ignore = "prints the figures of all families; see the other tests for what must hold"]
 fn figures() {
@@ -373,6 +286,12 @@ fn time_of_a_report() {
         let passed = lap(&mut start);
         tests.iter().for_each(|test| _ = select::strength(test));
         let weighed = lap(&mut start);
+        let exposure = Exposure::new(&frame, &groups, &tested, Counting::First);
+        let risk = Risk::new(&frame, &groups, &tested, &exposure, &cases);
+        let at_risk = lap(&mut start);
+        let hazard = Hazard::fit(risk);
+        let fitted = lap(&mut start);
+        println!("  time at risk {at_risk:?}, fit {fitted:?}, log-likelihood {:.1}", hazard.log_likelihood());
         println!(
             "  frame {framed:?}, campaigns {clustered:?}, groups {grouped:?}, layout {laid_out:?}, pass {passed:?}, tails {weighed:?}"
         );

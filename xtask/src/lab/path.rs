@@ -1,0 +1,77 @@
+//! Who measures paths: a content network that sends echo requests with ascending hop limits to those
+//! who visited its sites, as in 2016, when these looked like scans of everybody and were none.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::Ipv6Addr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::{process, signals};
+
+use super::harvester::logged_visitors;
+use super::internet::{self, Internet};
+use super::netns::Inside;
+use super::world::{Phase, World};
+use super::{Actor, plan};
+
+/// The hop limits that it sends. The home's router sees each less one, and answers the first itself.
+const HOPS: std::ops::RangeInclusive<usize> = 2..=7;
+/// Between two looks at who came.
+const PAUSE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+pub struct Prober {
+    inside: Inside,
+    log: PathBuf,
+}
+
+impl Prober {
+    pub fn new(internet: &Internet, dir: &Path) -> Self {
+        Self { inside: internet.part("probers").inside(), log: internet::access_log(dir, "sites") }
+    }
+
+    /// An echo request for each hop limit, each to the next of `targets`.
+    fn measure(&self, source: Ipv6Addr, targets: &[Ipv6Addr], world: &World) -> Result<()> {
+        for (hop_limit, target) in HOPS.zip(targets.iter().cycle()) {
+            let mut ping = self.inside.command("ping")?;
+            ping.args(["-6", "-n", "-c", "1", "-W", "1", "-t", &hop_limit.to_string()]);
+            ping.args(["-I", &source.to_string(), &target.to_string()]);
+            process::run_bounded(&mut ping, TIMEOUT, &|| world.is_over())?;
+        }
+        (0..targets.len()).for_each(|_| world.note_path());
+        Ok(())
+    }
+}
+
+impl Actor for Prober {
+    fn name(&self) -> String {
+        "path prober".to_owned()
+    }
+
+    /// Two places measure all hops to one visitor, the third measures each hop to another visitor.
+    fn act(self, world: &World) -> Result<()> {
+        let is_over = || world.phase() > Phase::Traffic;
+        let [first, second, spread] = plan::path_probers();
+        let mut known = BTreeSet::new();
+        let mut waiting = VecDeque::new();
+        let mut others = Vec::new();
+        while signals::sleep_until(Instant::now() + PAUSE, &is_over) {
+            waiting.extend(logged_visitors(&self.log)?.into_iter().filter(|&visitor| known.insert(visitor)));
+            // Of three visitors one for each place.
+            if waiting.len() >= 3 {
+                let mut three = waiting.drain(..3);
+                for (source, target) in [first, second].into_iter().zip(&mut three) {
+                    self.measure(source, &[target], world)?;
+                }
+                others.extend(three);
+            }
+            if others.len() == HOPS.count() {
+                self.measure(spread, &others, world)?;
+                others.clear();
+            }
+        }
+        Ok(())
+    }
+}
