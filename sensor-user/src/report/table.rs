@@ -30,10 +30,11 @@ pub fn all_suspects_table(report: &Report) -> String {
 
 fn sections(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
     let mut text = headline(report, shown);
+    let has_probability = report.candidates.iter().any(|candidate| candidate.probability.is_some());
     let section = |text: &mut String, title: &str, keep: &dyn Fn(Verdict) -> bool| {
         let rows: Vec<&Candidate> = report.candidates.iter().filter(|c| keep(c.verdict) && shown(c)).collect();
         if !rows.is_empty() {
-            *text += &format!("\n{title}\n{}\n", candidates(&rows));
+            *text += &format!("\n{title}\n{}\n", candidates(&rows, has_probability));
         }
     };
     section(&mut text, "Accused:", &Verdict::accuses);
@@ -95,9 +96,8 @@ pub(super) fn finish(mut table: Table, right: &[usize]) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-fn candidates(rows: &[&Candidate]) -> String {
-    // How likely chance does it stands where the probability that it leaks is not known.
-    let has_probability = rows.iter().any(|candidate| candidate.probability.is_some());
+/// How likely chance does it stands where the probability that it leaks is not known.
+fn candidates(rows: &[&Candidate], has_probability: bool) -> String {
     let leaks = rows.iter().any(|candidate| candidate.leak_probability.is_some());
     let dash = || "-".to_owned();
     let mut header = vec!["#", "verdict", "who", if has_probability { "likely" } else { "p" }, "probed"];
