@@ -68,6 +68,9 @@ fn headline(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
              the resolver, or a remote that all contact.\n"
                 .to_owned()
         }
+        (_, 0) if report.candidates.first().is_some_and(stands_out) => {
+            "Nobody is accused: something points to the first below, but not enough to name it.\n".to_owned()
+        }
         (_, 0) => "Nobody is accused: what was probed may be chance, or there is too little of it.\n".to_owned(),
         (_, n) => {
             let share = report.unexplained_share.unwrap_or(0.0) * 100.0;
