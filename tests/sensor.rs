@@ -89,6 +89,29 @@ fn a_contact_and_then_a_probe_are_seen_from_the_wire_to_the_store() {
 }
 
 #[test]
+fn suspects_are_worked_out_without_being_asked_for_and_shown_with_their_age() {
+    let (world, state) = (World::new(), directory());
+    let World { host, router, internet } = &world;
+    let sensor = Sensor::start(router, state.path(), &WAN0);
+    let as_of = || sensor.status()["suspects_as_of"].as_str().map(str::to_owned);
+    eventually("a sensor that saw nothing knows that there are no suspects", as_of);
+
+    ping(host, HOST, SITE);
+    sensor.wait_for("contact", 1);
+    let before = as_of();
+    ping(internet, SCANNER, HOST);
+    // The status shows what is known and works nothing out.
+    eventually("suspects are worked out after a hit", || as_of().filter(|at| Some(at) > before.as_ref()));
+
+    let page = sensor.metrics();
+    let of = |line: &str| line.rsplit_once(' ').and_then(|(_, value)| value.parse::<u64>().ok());
+    let candidates: u64 = page.lines().filter(|l| l.starts_with("tattler_suspects{")).filter_map(of).sum();
+    assert_eq!(candidates, 1, "{page}");
+    assert!(page.lines().any(|line| line.starts_with("tattler_suspects_age_seconds ")), "{page}");
+    sensor.stop();
+}
+
+#[test]
 fn answers_and_peers_at_ports_in_use_are_no_probes_and_our_answers_are_no_contacts() {
     let (world, state) = (World::new(), directory());
     let World { host, router, internet } = &world;

@@ -1,9 +1,11 @@
 //! Acknowledged remotes: suspects that somebody has seen, and does not want to see every day.
 
+use std::net::Ipv6Addr;
+
 use ipnet::Ipv6Net;
 use serde::{Deserialize, Serialize};
 
-use crate::report::{Candidate, Report};
+use crate::report::Report;
 use crate::time::Time;
 
 /// The longest note that is kept, in bytes.
@@ -29,9 +31,8 @@ impl Ack {
         self.until.is_none_or(|until| now < until)
     }
 
-    fn covers(&self, candidate: &Candidate) -> bool {
-        let members = &candidate.members;
-        self.remote.contains(&candidate.prefix)
+    fn covers(&self, members: &[Ipv6Addr], prefix: Ipv6Net) -> bool {
+        self.remote.contains(&prefix)
             || !members.is_empty() && members.iter().all(|member| self.remote.contains(member))
     }
 }
@@ -47,11 +48,17 @@ pub struct Acked {
     pub at: Time,
 }
 
+/// Whether a candidate with these members and this prefix is acknowledged now.
+#[must_use]
+pub fn is_acked(acks: &[Ack], members: &[Ipv6Addr], prefix: Ipv6Net, now: Time) -> bool {
+    acks.iter().any(|ack| ack.holds(now) && ack.covers(members, prefix))
+}
+
 /// Marks the candidates of a report that are acknowledged now. Of several, the longest prefix has
 /// its say.
 pub fn mark(report: &mut Report, acks: &[Ack], now: Time) {
     for candidate in &mut report.candidates {
-        let covering = acks.iter().filter(|ack| ack.holds(now) && ack.covers(candidate));
+        let covering = acks.iter().filter(|ack| ack.holds(now) && ack.covers(&candidate.members, candidate.prefix));
         let ack = covering.max_by_key(|ack| ack.remote.prefix_len());
         candidate.acked = ack.map(|Ack { until, note, at, .. }| Acked { until: *until, note: note.clone(), at: *at });
     }

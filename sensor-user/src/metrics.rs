@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub exposed_locals: u64,
     /// Suspects by verdict; verdicts without a suspect belong here too, so that no series is missing.
     pub suspects: Vec<(&'static str, u64)>,
+    /// Seconds by which they are behind the ledger.
+    pub suspects_age: u64,
     /// The database.
     pub store: Store,
 }
@@ -100,6 +102,8 @@ pub fn encode(snapshot: &Snapshot) -> Result<String, prometheus::Error> {
     page.ledger(&snapshot.ledger, &snapshot.suspects)?;
     let help = "Locals in the window that answered a probe at an open port, public ones left out.";
     page.gauge("exposed_locals", help, [], &[([], snapshot.exposed_locals)])?;
+    let help = "Seconds by which the suspects shown are behind the ledger; 0 if nothing has come since.";
+    page.gauge("suspects_age_seconds", help, [], &[([], snapshot.suspects_age)])?;
     page.store(&snapshot.store)?;
     TextEncoder::new().encode_to_string(&page.registry.gather())
 }
@@ -258,6 +262,7 @@ mod tests {
             home_prefixes: 2,
             ledger: Ledger { locals: 5, contacts: 6, probes: u64::MAX, campaigns: 0 },
             suspects: vec![("strong", 1), ("weak", 0)],
+            suspects_age: 8,
             store: Store {
                 written: 9,
                 lost: 2,
@@ -292,6 +297,7 @@ mod tests {
             "tattler_ledger_locals 5",
             "tattler_suspects{verdict=\"strong\"} 1",
             "tattler_suspects{verdict=\"weak\"} 0",
+            "tattler_suspects_age_seconds 8",
             "tattler_store_observations_total{result=\"lost\"} 2",
             "tattler_store_queued_observations 1",
             "tattler_store_crowded_out_rows_total 5",

@@ -10,6 +10,7 @@
 //! - [`shared`]: what the loop writes and queries read
 //! - [`diary`]: what changes the diary: forget, acknowledge
 //! - [`reload`]: new settings for a running sensor
+//! - [`suspects`]: the thread that keeps the suspects up to date
 //! - [`queries`]: answers to `status`, `suspects` and `explain`
 
 mod clock;
@@ -24,6 +25,7 @@ mod scrape;
 mod sensor;
 mod servers;
 mod shared;
+mod suspects;
 mod uplinks;
 
 use std::future::Future;
@@ -138,6 +140,7 @@ pub async fn run(
     let eraser = erase::start(datapath.memory()?).context("cannot start the thread that forgets")?;
     shared.erase_by(eraser);
     shared.set_names(told::names(&settings.names, &settings.public, Some(&key)));
+    let keeper = suspects::start(&shared).context("cannot start the thread that keeps the suspects")?;
     let (stop, stopped) = watch::channel(());
     let servers = servers::start(&shared, listener, queries, &stopped);
 
@@ -176,7 +179,7 @@ pub async fn run(
         sensor.datapath.detach(uplink.index);
     }
     sensor.drain_all();
-    drop(stop);
+    drop((stop, keeper));
     for server in servers {
         let _ = server.await;
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::shared::Shared;
-use super::{clock, diary};
+use super::{clock, diary, suspects};
 use crate::ack::{self, Ack};
 use crate::query::{Context, MOST_THROUGH_SOCKET, from_store};
 use crate::remote;
@@ -38,7 +38,7 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
         }
         Request::Suspects { top, since: None, until: None } => {
             let options = Options { top: top.unwrap_or(Options::default().top) };
-            let mut report = report::report(&shared.ledger(), &options);
+            let mut report = suspects::now(shared).report(&options);
             ack::mark(&mut report, &shared.acks(), clock::wall());
             let names = shared.names();
             report.candidates.iter_mut().for_each(|candidate| candidate.name(&names));
@@ -53,7 +53,7 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
         Request::Acks {} => value(&*shared.acks()),
         Request::Explain { remote, since: None, until: None } => {
             let remote = remote::parse(remote)?;
-            let mut explanation = report::explain(&shared.ledger(), remote);
+            let mut explanation = suspects::now(shared).explain(remote);
             explanation.name(&shared.names());
             value(&explanation)
         }
@@ -106,6 +106,12 @@ pub struct Status {
     pub contacts: u64,
     /// Probes within the window: source, target, kind and port.
     pub probes: u64,
+    /// When the suspects that the metrics show were what the ledger says; null before that is known.
+    #[serde(default)]
+    pub suspects_as_of: Option<Time>,
+    /// By how many seconds they are behind it; 0 if nothing has come since.
+    #[serde(default)]
+    pub suspects_age_seconds: Option<f64>,
     /// The state directory.
     pub state: String,
     /// Observations that the store has taken, since the start.
@@ -155,11 +161,13 @@ pub struct GaveUp {
 
 fn status(shared: &Shared) -> Status {
     let mut exposed;
-    let (locals, contacts, probes) = {
+    let (locals, contacts, probes, revision) = {
         let ledger = shared.ledger();
         exposed = report::exposed(&ledger);
-        (ledger.locals_in_use() as u64, ledger.contacts().len() as u64, ledger.probes().len() as u64)
+        let rows = (ledger.contacts().len() as u64, ledger.probes().len() as u64);
+        (ledger.locals_in_use() as u64, rows.0, rows.1, ledger.revision())
     };
+    let suspects = shared.suspects().clone();
     let exposed_locals = report::open_locals(&exposed);
     exposed.truncate(LATEST);
     let seen = shared.seen();
@@ -199,6 +207,8 @@ fn status(shared: &Shared) -> Status {
         locals,
         contacts,
         probes,
+        suspects_as_of: suspects.as_ref().map(|suspects| suspects.as_of),
+        suspects_age_seconds: suspects.map(|suspects| suspects.age(revision).seconds()),
         state: shared.state.display().to_string(),
         stored: shared.store.written(),
         store_lost: shared.store.lost(),

@@ -1,37 +1,24 @@
 //! What a scrape by Prometheus and a look at the sensor's health show.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
 
-use super::clock;
 use super::shared::Shared;
-use crate::ack;
-use crate::attribution::Verdict;
+use super::suspects;
 use crate::metrics::{self, Ledger, Ring, Snapshot, Store, Uplink};
-use crate::report::{self, Options};
-
-/// A report for the metrics may be so old: attribution looks at the whole ledger.
-const FRESH: Duration = Duration::from_secs(10);
-
-/// Figures that take a report.
-#[derive(Clone, Debug)]
-pub struct Suspects {
-    made: Instant,
-    campaigns: u64,
-    by_verdict: Vec<(&'static str, u64)>,
-    exposed_locals: u64,
-}
 
 /// The page for Prometheus.
 ///
 /// # Errors
 /// One line that says why there is none.
 pub fn metrics(shared: &Shared) -> Result<String, String> {
-    let suspects = suspects(shared);
-    let (locals, contacts, probes) = {
+    let suspects = suspects::shown(shared);
+    let (locals, contacts, probes, revision) = {
         let ledger = shared.ledger();
-        (ledger.locals_in_use() as u64, ledger.contacts().len() as u64, ledger.probes().len() as u64)
+        let rows = (ledger.contacts().len() as u64, ledger.probes().len() as u64);
+        (ledger.locals_in_use() as u64, rows.0, rows.1, ledger.revision())
     };
+    let age = suspects.age(revision).seconds();
+    let figures = suspects.figures;
     let seen = shared.seen().clone();
     let snapshot = Snapshot {
         version: env!("CARGO_PKG_VERSION"),
@@ -53,9 +40,10 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
             })
             .collect(),
         home_prefixes: seen.home.iter().filter(|home| home.ours).count() as u64,
-        ledger: Ledger { locals, contacts, probes, campaigns: suspects.campaigns },
-        exposed_locals: suspects.exposed_locals,
-        suspects: suspects.by_verdict,
+        ledger: Ledger { locals, contacts, probes, campaigns: figures.campaigns },
+        exposed_locals: figures.exposed_locals,
+        suspects: figures.by_verdict.iter().map(|&(verdict, n)| (verdict.as_str(), n)).collect(),
+        suspects_age: age as u64,
         store: Store {
             written: shared.store.written(),
             lost: shared.store.lost(),
@@ -83,26 +71,4 @@ pub fn health(shared: &Shared) -> Result<(), String> {
         Some(uplink) => Err(format!("{} is gone; start the sensor again when it is back", uplink.device.name)),
         None => Ok(()),
     }
-}
-
-fn suspects(shared: &Shared) -> Suspects {
-    if let Some(known) = shared.suspects().clone().filter(|known| known.made.elapsed() < FRESH) {
-        return known;
-    }
-    let (mut report, exposed) = {
-        let ledger = shared.ledger();
-        (report::report(&ledger, &Options { top: 0 }), report::exposed(&ledger))
-    };
-    ack::mark(&mut report, &shared.acks(), clock::wall());
-    // What was acknowledged must not ring an alarm every day.
-    let open = || report.candidates.iter().filter(|candidate| candidate.acked.is_none());
-    let count = |verdict| open().filter(|candidate| candidate.verdict == verdict).count() as u64;
-    let suspects = Suspects {
-        made: Instant::now(),
-        exposed_locals: report::open_locals(&exposed),
-        campaigns: report.campaigns.len() as u64,
-        by_verdict: Verdict::ALL.iter().map(|&verdict| (verdict.as_str(), count(verdict))).collect(),
-    };
-    *shared.suspects() = Some(suspects.clone());
-    suspects
 }

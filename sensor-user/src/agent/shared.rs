@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::clock;
 use super::erase::Erase;
-use super::scrape::Suspects;
+use super::suspects::Suspects;
 use crate::ack::Ack;
 use crate::datapath::{Attachment, Counters, Home};
 use crate::forget::Forget;
 use crate::ledger::Ledger;
 use crate::names::Names;
+use crate::report::Live;
 use crate::store;
 use crate::time::Time;
 
@@ -30,6 +31,7 @@ pub struct Shared {
     pub excluded: AtomicU64,
     acks: Mutex<Vec<Ack>>,
     ledger: Mutex<Ledger>,
+    live: Mutex<Live>,
     seen: Mutex<Seen>,
     suspects: Mutex<Option<Suspects>>,
     names: Mutex<Arc<Names>>,
@@ -73,6 +75,7 @@ impl Shared {
             excluded: AtomicU64::default(),
             acks: Mutex::new(acks),
             ledger: Mutex::new(ledger),
+            live: Mutex::default(),
             seen: Mutex::default(),
             suspects: Mutex::default(),
             names: Mutex::default(),
@@ -87,7 +90,13 @@ impl Shared {
         self.acks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The ledger. A query holds it for one report; meanwhile the ring holds the events.
+    /// What is kept beside the ledger. Who holds the ledger must not wait for this.
+    pub fn live(&self) -> MutexGuard<'_, Live> {
+        // What a panic left half done is worked out again.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The ledger. Who thinks long does so over [`Shared::live`]; meanwhile the ring holds the events.
     pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // A query that panicked has only read.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
@@ -139,7 +148,7 @@ impl Shared {
         self.forgets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the latest scrape worked out.
+    /// What was worked out last; `None` if it counts no more.
     pub fn suspects(&self) -> MutexGuard<'_, Option<Suspects>> {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -17,6 +17,7 @@ use super::cases::{Case, Cases};
 use super::devices::Factors;
 use super::frame::Frame;
 use super::groups::Groups;
+use super::memo::Memo;
 use super::tail::Trials;
 use crate::time::{Span, Time};
 
@@ -55,7 +56,7 @@ pub struct Test {
 }
 
 /// A group that explains cases when contacted within a window before the probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Explains {
     /// The group.
     pub group: usize,
@@ -76,6 +77,8 @@ pub struct Matched<'a> {
     slots: Vec<u32>,
     /// Groups that a case had contacted.
     pub candidates: Vec<usize>,
+    /// What is known from before, and the key of these cases there.
+    memo: Option<(&'a Memo, u64)>,
 }
 
 impl<'a> Matched<'a> {
@@ -107,7 +110,13 @@ impl<'a> Matched<'a> {
         let mut ranked: Vec<(u32, u32, u32)> =
             reach.iter().enumerate().filter(|(_, r)| r.0 > 0).map(|(n, r)| (r.0, n as u32, r.1)).collect();
         ranked.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-        Matched { frame, groups, tested, cases, ranked, slots, candidates }
+        Matched { frame, groups, tested, cases, ranked, slots, candidates, memo: None }
+    }
+
+    /// The same with what is known from before.
+    #[must_use]
+    pub fn with(self, memo: &'a Memo) -> Matched<'a> {
+        Matched { memo: Some((memo, memo.of_cases(self.cases))), ..self }
     }
 
     /// Whether a case had contacted a group within a window before its probe.
@@ -145,6 +154,15 @@ impl<'a> Matched<'a> {
     }
 
     fn compare(&self, explained: &[Explains], wanted: usize, least: usize) -> Vec<Test> {
+        match self.memo {
+            Some((memo, cases)) => {
+                memo.tests(cases, explained, (wanted, least), || self.compare_anew(explained, wanted, least))
+            }
+            None => self.compare_anew(explained, wanted, least),
+        }
+    }
+
+    fn compare_anew(&self, explained: &[Explains], wanted: usize, least: usize) -> Vec<Test> {
         let stride = self.stride();
         let mut tests = vec![Test::default(); self.candidates.len()];
         let mut tally = Tally::new(self.candidates.len());

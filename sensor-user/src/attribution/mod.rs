@@ -13,6 +13,7 @@
 //! - [`select`]: accuse, set aside, ask again
 //! - [`rank`]: from the tests of all campaigns to one list
 //! - [`figures`]: the numbers shown beside a candidate
+//! - [`memo`]: what one attribution leaves to the next
 
 pub mod cases;
 pub mod devices;
@@ -23,6 +24,7 @@ pub mod groups;
 pub mod hazard;
 pub mod lag;
 pub mod matched;
+pub mod memo;
 pub mod plain;
 pub mod probability;
 pub mod rank;
@@ -30,7 +32,7 @@ pub mod risk;
 pub mod select;
 pub mod tail;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod verdict;
 
 use self::cases::{Cases, under_test};
@@ -38,6 +40,7 @@ use self::frame::Frame;
 use self::groups::Groups;
 use self::hazard::Hazard;
 use self::matched::{Explains, Matched};
+use self::memo::Memo;
 use self::rank::{Finding, Round};
 use self::risk::{Counting, Exposure, Risk};
 use crate::campaign::Campaigns;
@@ -70,12 +73,18 @@ impl Attribution {
     /// Attributes the exact hits of the ledger.
     #[must_use]
     pub fn new(frame: &Frame, campaigns: &Campaigns) -> Attribution {
+        Attribution::with(frame, campaigns, &Memo::default())
+    }
+
+    /// The same with what is left from before; it makes no difference to what is found.
+    #[must_use]
+    pub fn with(frame: &Frame, campaigns: &Campaigns, memo: &Memo) -> Attribution {
         let tested = under_test(frame);
         let groups = Groups::new(frame, &tested);
         let cases = Cases::of_campaigns(frame, campaigns, &tested);
         let pooled = Cases::pooled(frame, &cases);
         let views = Cases::of_views(frame, campaigns, &tested);
-        let (rounds, hypotheses) = rounds(frame, &groups, &tested, &views, &pooled);
+        let (rounds, hypotheses) = rounds(frame, &groups, &tested, &views, &pooled, memo);
         let number = tested.iter().filter(|&&tested| tested).count() as u64;
         let plain = plain::tables(frame, &groups, number, &pooled);
         let findings = rank::rank(frame, campaigns, &groups, &cases, &pooled, &plain, rounds);
@@ -85,7 +94,15 @@ impl Attribution {
 
 /// A round for each campaign that can carry evidence, then one for the pool, which gets what the
 /// campaigns leave.
-fn rounds(frame: &Frame, groups: &Groups, tested: &[bool], cases: &[Cases], pooled: &Cases) -> (Vec<Round>, usize) {
+fn rounds(
+    frame: &Frame,
+    groups: &Groups,
+    tested: &[bool],
+    cases: &[Cases],
+    pooled: &Cases,
+    memo: &Memo,
+) -> (Vec<Round>, usize) {
+    memo.begin(frame, tested);
     let mut single: Vec<&Cases> = cases.iter().filter(|cases| cases.list.len() >= 2).collect();
     single.sort_by_key(|cases| std::cmp::Reverse(cases.list.len()));
     single.truncate(MAX_VIEWS);
@@ -96,8 +113,9 @@ fn rounds(frame: &Frame, groups: &Groups, tested: &[bool], cases: &[Cases], pool
             exposures.each_ref().map(|exposure| Hazard::fit(Risk::new(frame, groups, tested, exposure, cases)));
         if every.log_likelihood() > first.log_likelihood() + PREFER_FIRST { every } else { first }
     };
-    let single: Vec<Matched> = single.into_iter().map(|cases| Matched::new(frame, groups, tested, cases)).collect();
-    let pool = pool_differs.then(|| Matched::new(frame, groups, tested, pooled));
+    let matched = |cases| Matched::new(frame, groups, tested, cases).with(memo);
+    let single: Vec<Matched> = single.into_iter().map(matched).collect();
+    let pool = pool_differs.then(|| matched(pooled));
 
     let first_passes: Vec<_> = single.iter().map(|matched| matched.pass(&[])).collect();
     let pool_pass = pool.as_ref().map(|matched| matched.pass(&[]));
@@ -121,5 +139,6 @@ fn rounds(frame: &Frame, groups: &Groups, tested: &[bool], cases: &[Cases], pool
         let (accused, left) = select::forward(matched, groups, start, explained, ln_correction);
         rounds.push(Round::new(matched, accused, &first, &left, ln_correction, model(matched.cases)));
     }
+    memo.end();
     (rounds, in_campaigns + in_pool)
 }

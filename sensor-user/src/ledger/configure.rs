@@ -8,6 +8,7 @@ use crate::time::{Span, Time};
 impl Ledger {
     /// Sets which locals are meant to be reached, those that are there included.
     pub fn set_public(&mut self, public: Vec<Ipv6Net>) {
+        self.revision.all += 1;
         let addresses = &self.addresses;
         self.locals.change(|row| {
             let address = addresses.get(row.address);
@@ -19,6 +20,7 @@ impl Ledger {
     /// Sets how far back it looks. What a shorter window leaves out is forgotten; what a longer one
     /// takes in comes with the next start.
     pub fn set_window(&mut self, window: Span, now: Time) {
+        self.revision.all += 1;
         self.settings.window = Some(window);
         self.prune(now);
     }

@@ -28,6 +28,8 @@ impl Ledger {
         if forget.is_nothing() {
             return 0;
         }
+        self.revision.all += 1;
+        self.revision.forgotten += 1;
         let locals = forget.device.as_deref().map(|id| self.locals_of(id)).unwrap_or_default();
         let addresses = &self.addresses;
         let before = |time| forget.before.is_none_or(|before| time < before);

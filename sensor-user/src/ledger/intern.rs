@@ -25,6 +25,17 @@ impl Addresses {
         self.numbers.get(&address).copied()
     }
 
+    /// Becomes a copy of another one. `knows`: it is one already, of what that was before it grew.
+    pub(super) fn follow(&mut self, other: &Addresses, knows: bool) {
+        if knows {
+            let known = self.addresses.len();
+            other.addresses[known..].iter().for_each(|&address| _ = self.number(address));
+        } else {
+            self.numbers.clone_from(&other.numbers);
+            self.addresses.clone_from(&other.addresses);
+        }
+    }
+
     /// The number of `address`, a new one if need be. The rows' bounds are its bound.
     pub(super) fn number(&mut self, address: Ipv6Addr) -> AddrId {
         *self.numbers.entry(address).or_insert_with(|| {
@@ -60,6 +71,17 @@ impl Strings {
     /// The number of a string that has one.
     pub(super) fn find(&self, text: &str) -> Option<u32> {
         self.numbers.get(text).copied()
+    }
+
+    /// Becomes a copy of another one. `knows`: it is one already, of what that was before it grew.
+    pub(super) fn follow(&mut self, other: &Strings, knows: bool) {
+        let known = self.numbers.len();
+        if !knows {
+            self.numbers.clone_from(&other.numbers);
+        } else if known < other.numbers.len() {
+            let new = other.numbers.iter().filter(|&(_, &number)| number as usize >= known);
+            self.numbers.extend(new.map(|(text, &number)| (text.clone(), number)));
+        }
     }
 
     pub(super) fn number(&mut self, text: &str) -> Option<u32> {

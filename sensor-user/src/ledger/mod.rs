@@ -8,16 +8,20 @@
 //! - `settings`: bounds, and what is counted
 //! - [`rows`]: what is kept
 //! - `table`: how rows are found and how they leave
+//! - `room`: who leaves when it is full
 //! - `recent`: UDP that went out just now
 //! - `forget`: what the user wants to be gone
+//! - `follow`: a copy, brought up to date by what changed
 //! - `intern`: addresses and strings as numbers
 //! - `home`: what is told of locals by others than packets
 
 mod configure;
+mod follow;
 mod forget;
 mod home;
 mod intern;
 mod recent;
+mod room;
 pub mod rows;
 mod settings;
 mod table;
@@ -29,6 +33,7 @@ use std::net::Ipv6Addr;
 
 use sensor_common::{IidClass, Kind, Proto};
 
+pub use self::follow::Revision;
 use self::intern::{Addresses, Strings};
 use self::recent::Recent;
 use self::rows::ProbeKey;
@@ -53,6 +58,11 @@ pub struct Ledger {
     recent: Recent,
     early_answers: HashSet<ProbeKey>,
     counts: Counts,
+    revision: Revision,
+    /// Changes whenever numbers of addresses are given out anew.
+    numbering: u64,
+    /// How often a copy was made or brought up to date.
+    followed: u64,
 }
 
 impl Ledger {
@@ -70,11 +80,15 @@ impl Ledger {
             recent: Recent::default(),
             early_answers: HashSet::new(),
             counts: Counts::default(),
+            revision: Revision::default(),
+            numbering: 0,
+            followed: 0,
         }
     }
 
     /// Takes an observation in. `local` and `target` are taken as ours.
     pub fn observe(&mut self, observation: &Observation) {
+        self.revision.all += 1;
         match observation {
             Observation::Contact(contact) => self.contact(contact),
             Observation::Probe(probe) => self.probe(probe),
@@ -96,10 +110,16 @@ impl Ledger {
     pub fn prune(&mut self, now: Time) {
         let Some(window) = self.settings.window else { return };
         let from = now - window;
+        let before = self.contacts.rows().len() + self.probes.rows().len() + self.locals.rows().len();
         self.contacts.retain(|row| row.last >= from);
         self.probes.retain(|row| row.last >= from);
         self.locals.retain(|local| local.told >= from);
         self.compact();
+        let after = self.contacts.rows().len() + self.probes.rows().len() + self.locals.rows().len();
+        if after < before {
+            self.revision.all += 1;
+            self.revision.forgotten += 1;
+        }
     }
 
     /// What it goes by.
@@ -244,6 +264,7 @@ impl Ledger {
         } else {
             let &Probe { kind, port, contacted_source, .. } = probe;
             let (first, last, count) = (probe.ts, probe.ts, probe.count.max(1));
+            self.revision.evidence += u64::from(self.may_be_leaked(target));
             self.probes.insert(ProbeRow {
                 source,
                 target,
@@ -258,6 +279,14 @@ impl Ledger {
                 print,
             });
         }
+    }
+
+    /// A local in use that nobody guesses.
+    fn may_be_leaked(&self, target: AddrId) -> bool {
+        self.locals.get(target).is_some_and(|local| {
+            let unguessable = local.temporary.unwrap_or(local.iid == IidClass::Random);
+            local.used.is_some() && unguessable && !local.public
+        })
     }
 
     /// The kernel's UDP rule, applied again.
@@ -296,6 +325,7 @@ impl Ledger {
     }
 
     fn mark(&mut self, address: Ipv6Addr, temporary: bool, at: Time) {
+        self.revision.all += 1;
         let id = self.local_row(address, at);
         if let Some(row) = self.locals.get_mut(id) {
             row.temporary = Some(temporary);
@@ -328,69 +358,6 @@ impl Ledger {
             });
         }
         id
-    }
-
-    fn room_for_contact(&mut self) {
-        if self.contacts.rows().len() >= self.settings.max_contacts.max(1) {
-            self.counts.evicted_contacts += self.contacts.evict(|row| row.last) as u64;
-            self.compact_if_due();
-        }
-    }
-
-    /// Outsiders decide how many probes there are: those of addresses that nobody uses leave first,
-    /// so that a sweep does not push the evidence out.
-    fn room_for_probe(&mut self) {
-        if self.probes.rows().len() >= self.settings.max_probes.max(1) {
-            let locals = &self.locals;
-            let used = |id| locals.get(id).is_some_and(|local| local.used.is_some());
-            self.counts.evicted_probes += self.probes.evict(|row| (used(row.target), row.last)) as u64;
-            self.compact_if_due();
-        } else if self.addresses.len() >= self.address_bound() {
-            self.compact();
-        }
-    }
-
-    /// Addresses without a row (of probes that were none, of answers) are dropped at this number.
-    fn address_bound(&self) -> usize {
-        let Settings { max_locals, max_contacts, max_probes, .. } = self.settings;
-        max_locals.saturating_add(max_contacts).saturating_add(max_probes.saturating_mul(2)).saturating_add(65_536)
-    }
-
-    /// Making room leaves addresses without a row. They go when there is one for every four rows: new
-    /// numbers for all cost more than the room is worth.
-    fn compact_if_due(&mut self) {
-        let rows = self.locals.rows().len() + self.contacts.rows().len() + self.probes.rows().len();
-        if self.addresses.len() > rows + rows / 4 + 65_536 {
-            self.compact();
-        }
-    }
-
-    /// Drops contacts of locals that left and numbers that no row uses, and gives out new ones.
-    fn compact(&mut self) {
-        let old = std::mem::take(&mut self.addresses);
-        let mut new = Addresses::default();
-        self.locals.rebuild(|row| {
-            row.address = new.number(old.get(row.address));
-            true
-        });
-        let locals = &self.locals;
-        let gone = self.contacts.rebuild(|row| {
-            let Some(local) = new.find(old.get(row.local)).filter(|&id| locals.get(id).is_some()) else {
-                return false;
-            };
-            row.local = local;
-            row.remote = new.number(old.get(row.remote));
-            true
-        });
-        self.counts.evicted_contacts += gone as u64;
-        self.probes.rebuild(|row| {
-            row.source = new.number(old.get(row.source));
-            row.target = new.number(old.get(row.target));
-            true
-        });
-        self.addresses = new;
-        self.recent.clear();
-        self.early_answers.clear();
     }
 
     fn print(&mut self, traits: &Traits) -> Print {

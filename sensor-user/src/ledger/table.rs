@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use super::follow::Changed;
+
 /// A row that can be found by a part of itself.
 pub(super) trait Row {
     type Key: Copy + Eq + Hash;
@@ -14,11 +16,12 @@ pub(super) trait Row {
 pub(super) struct Table<R: Row> {
     rows: Vec<R>,
     index: HashMap<R::Key, u32>,
+    changed: Changed,
 }
 
 impl<R: Row> Default for Table<R> {
     fn default() -> Self {
-        Table { rows: Vec::new(), index: HashMap::new() }
+        Table { rows: Vec::new(), index: HashMap::new(), changed: Changed::All }
     }
 }
 
@@ -32,11 +35,14 @@ impl<R: Row> Table<R> {
     }
 
     pub(super) fn get_mut(&mut self, key: R::Key) -> Option<&mut R> {
-        self.index.get(&key).map(|&i| &mut self.rows[i as usize])
+        let &at = self.index.get(&key)?;
+        self.changed.note(at, self.rows.len());
+        Some(&mut self.rows[at as usize])
     }
 
     /// Changes rows where they are; keys must stay.
     pub(super) fn change(&mut self, change: impl FnMut(&mut R)) {
+        self.changed = Changed::All;
         self.rows.iter_mut().for_each(change);
     }
 
@@ -54,6 +60,7 @@ impl<R: Row> Table<R> {
     /// rows.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&mut R) -> bool) -> usize {
         const GONE: u32 = u32::MAX;
+        self.changed = Changed::All;
         let before = self.rows.len();
         let mut moved = Vec::with_capacity(before);
         let mut left = 0;
@@ -73,10 +80,32 @@ impl<R: Row> Table<R> {
     /// Keeps the rows that `keep` wants; it may change them, keys included. Returns how many left.
     pub(super) fn rebuild(&mut self, keep: impl FnMut(&mut R) -> bool) -> usize {
         let before = self.rows.len();
+        self.changed = Changed::All;
         self.rows.retain_mut(keep);
         self.index.clear();
         self.index.extend(self.rows.iter().enumerate().map(|(i, row)| (row.key(), i as u32)));
         before - self.rows.len()
+    }
+
+    /// Becomes a copy of another one. `knows`: it is one already, of what that was before its latest
+    /// changes.
+    pub(super) fn follow(&mut self, other: &mut Table<R>, knows: bool)
+    where
+        R: Clone,
+    {
+        match std::mem::replace(&mut other.changed, Changed::Rows(Vec::new())) {
+            Changed::Rows(list) if knows => {
+                let known = self.rows.len();
+                list.iter().map(|&at| at as usize).filter(|&at| at < known).for_each(|at| {
+                    self.rows[at].clone_from(&other.rows[at]);
+                });
+                other.rows[known..].iter().for_each(|row| _ = self.insert(row.clone()));
+            }
+            _ => {
+                self.rows.clone_from(&other.rows);
+                self.index.clone_from(&other.index);
+            }
+        }
     }
 
     /// Removes the sixteenth of the rows (at least one) whose `rank` is lowest, so that the cost of

@@ -149,13 +149,17 @@ impl Explanation {
 /// Explains a remote, an address or a prefix.
 #[must_use]
 pub fn explain(ledger: &Ledger, remote: impl Into<Ipv6Net>) -> Explanation {
-    let remote = remote.into().trunc();
-    let findings = Findings::new(ledger);
-    let (rank, finding) = find(&findings, remote).unzip();
+    explain_by(&Findings::new(ledger), remote.into())
+}
+
+/// The same where the findings are at hand.
+pub(crate) fn explain_by(findings: &Findings, remote: Ipv6Net) -> Explanation {
+    let (remote, ledger) = (remote.trunc(), findings.frame.ledger);
+    let (rank, finding) = find(findings, remote).unzip();
     let ranked = rank.flatten();
-    let facts = finding.as_ref().map(|finding| Facts::new(&findings, finding, ranked));
+    let facts = finding.as_ref().map(|finding| Facts::new(findings, finding, ranked));
     let against = facts.as_ref().map_or(&[][..], |facts| &facts.figures.campaigns);
-    let (visits, visits_left_out) = visits(&findings, remote, against);
+    let (visits, visits_left_out) = visits(findings, remote, against);
     let own = ledger.probes().iter().filter(|row| remote.contains(&ledger.address(row.source)));
     let own_probes = own.map(|row| u64::from(row.count)).sum();
     let span = ledger.span();
@@ -180,7 +184,7 @@ pub fn explain(ledger: &Ledger, remote: impl Into<Ipv6Net>) -> Explanation {
         rivals: facts.as_ref().map(rivals::weigh).unwrap_or_default(),
         together: facts.as_ref().map(Facts::together).unwrap_or_default(),
         settle: Vec::new(),
-        scanners: scanners(&findings, &visits),
+        scanners: scanners(findings, &visits),
         visits,
         visits_left_out,
         own_probes,

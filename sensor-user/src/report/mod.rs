@@ -7,6 +7,7 @@ use std::net::Ipv6Addr;
 use crate::ack::Acked;
 use crate::attribution::figures::{Figures, Visitors, figures, unexplained};
 use crate::attribution::frame::Frame;
+use crate::attribution::memo::Memo;
 use crate::attribution::rank::Finding;
 use crate::attribution::{Attribution, Rival, Verdict, verdict};
 use crate::campaign::{Campaign, Campaigns};
@@ -20,6 +21,7 @@ pub mod explain;
 mod explain_tests;
 pub mod exposed;
 mod facts;
+pub mod live;
 pub mod rivals;
 mod says;
 mod story;
@@ -32,6 +34,7 @@ pub(crate) mod words;
 pub use csv::{explanation_csv, suspects_csv};
 pub use explain::{Explanation, explain};
 pub use exposed::{Exposed, exposed, open_locals, shows_open_port};
+pub use live::Live;
 pub use story::explanation_text;
 pub use table::{all_suspects_table, suspects_table};
 
@@ -197,9 +200,13 @@ pub(crate) struct Findings<'l> {
 
 impl<'l> Findings<'l> {
     pub(crate) fn new(ledger: &'l Ledger) -> Findings<'l> {
+        Findings::with(ledger, &Memo::default())
+    }
+
+    pub(crate) fn with(ledger: &'l Ledger, memo: &Memo) -> Findings<'l> {
         let frame = Frame::new(ledger);
         let campaigns = Campaigns::new(&frame);
-        let mut attribution = Attribution::new(&frame, &campaigns);
+        let mut attribution = Attribution::with(&frame, &campaigns, memo);
         let visitors = Visitors::new(&frame, &attribution.tested);
         verdict::judge(&frame, &campaigns, &mut attribution, &visitors);
         Findings { frame, campaigns, attribution, visitors }
@@ -211,6 +218,22 @@ impl<'l> Findings<'l> {
 
     fn addresses(&self, ids: &[AddrId]) -> Vec<Ipv6Addr> {
         ids.iter().map(|&id| self.frame.ledger.address(id)).collect()
+    }
+
+    /// The remotes of a finding, in order of address.
+    pub(crate) fn members(&self, finding: &Finding) -> Vec<Ipv6Addr> {
+        let groups = finding.groups.iter().flat_map(|&group| self.attribution.groups.members(group));
+        let mut members: Vec<Ipv6Addr> = groups.map(|&member| self.frame.ledger.address(member)).collect();
+        members.sort_unstable();
+        members
+    }
+
+    /// The prefix that is accused of a finding with these members.
+    pub(crate) fn prefix_of(&self, finding: &Finding, members: &[Ipv6Addr]) -> Ipv6Net {
+        match common_prefix(members) {
+            common if finding.groups.len() > 1 && common.prefix_len() >= 48 => common,
+            _ => self.attribution.groups.list[finding.groups[0]].net,
+        }
     }
 
     pub(crate) fn candidate(&self, rank: usize, finding: &Finding) -> Candidate {
@@ -225,10 +248,7 @@ impl<'l> Findings<'l> {
         Candidate {
             rank: rank as u64 + 1,
             verdict: finding.verdict,
-            prefix: match common_prefix(&members) {
-                common if finding.groups.len() > 1 && common.prefix_len() >= 48 => common,
-                _ => self.attribution.groups.list[finding.groups[0]].net,
-            },
+            prefix: self.prefix_of(finding, &members),
             members,
             score: finite(finding.score),
             probability: finding.probability(),
@@ -255,7 +275,12 @@ impl<'l> Findings<'l> {
 /// Reports what the ledger says.
 #[must_use]
 pub fn report(ledger: &Ledger, options: &Options) -> Report {
-    let findings = Findings::new(ledger);
+    report_of(&Findings::new(ledger), options)
+}
+
+/// The same where the findings are at hand.
+pub(crate) fn report_of(findings: &Findings, options: &Options) -> Report {
+    let ledger = findings.frame.ledger;
     let (exact, open) = unexplained(&findings.frame, &findings.campaigns, &findings.attribution, &findings.visitors);
     let span = ledger.span();
     Report {
@@ -265,7 +290,7 @@ pub fn report(ledger: &Ledger, options: &Options) -> Report {
         probed_locals: findings.attribution.pooled.list.len() as u64,
         probes: ledger.probes().iter().map(|row| u64::from(row.count)).sum(),
         unexplained_share: (exact > 0).then(|| open as f64 / exact as f64),
-        campaigns: listed(&findings.campaigns).map(|campaign| campaign_report(&findings, campaign)).collect(),
+        campaigns: listed(&findings.campaigns).map(|campaign| campaign_report(findings, campaign)).collect(),
         candidates: top(&findings.attribution.findings, options.top)
             .enumerate()
             .map(|(rank, finding)| findings.candidate(rank, finding))
@@ -284,10 +309,12 @@ fn top(findings: &[Finding], top: usize) -> impl Iterator<Item = &Finding> {
 }
 
 fn listed(campaigns: &Campaigns) -> impl Iterator<Item = &Campaign> {
-    let mut weights: Vec<(usize, u64)> = campaigns.list.iter().map(|c| (c.exact_targets, c.probes)).collect();
-    weights.sort_unstable_by(|a, b| b.cmp(a));
-    let least = weights.get(MAX_LISTED).copied();
-    campaigns.list.iter().filter(move |c| least.is_none_or(|least| (c.exact_targets, c.probes) > least))
+    let mut order: Vec<usize> = (0..campaigns.list.len()).collect();
+    // Of equals, and there may be thousands that sent one probe each, the first to come.
+    order.sort_by_key(|&i| std::cmp::Reverse((campaigns.list[i].exact_targets, campaigns.list[i].probes)));
+    order.truncate(MAX_LISTED);
+    order.sort_unstable();
+    order.into_iter().map(|i| &campaigns.list[i])
 }
 
 fn campaign_report(findings: &Findings, campaign: &Campaign) -> CampaignReport {

@@ -3,7 +3,8 @@ mod hostile;
 mod model;
 mod properties;
 mod rivals;
-mod simulate;
+pub(crate) mod simulate;
+mod worst;
 
 use std::net::Ipv6Addr;
 use std::time::Instant;

@@ -1,0 +1,70 @@
+//! Who leaves when the ledger is full, and numbers for those that stay.
+
+use super::intern::Addresses;
+use super::{Ledger, Settings};
+
+impl Ledger {
+    pub(super) fn room_for_contact(&mut self) {
+        if self.contacts.rows().len() >= self.settings.max_contacts.max(1) {
+            self.counts.evicted_contacts += self.contacts.evict(|row| row.last) as u64;
+            self.compact_if_due();
+        }
+    }
+
+    /// Outsiders decide how many probes there are: those of addresses that nobody uses leave first,
+    /// so that a sweep does not push the evidence out.
+    pub(super) fn room_for_probe(&mut self) {
+        if self.probes.rows().len() >= self.settings.max_probes.max(1) {
+            let locals = &self.locals;
+            let used = |id| locals.get(id).is_some_and(|local| local.used.is_some());
+            self.counts.evicted_probes += self.probes.evict(|row| (used(row.target), row.last)) as u64;
+            self.compact_if_due();
+        } else if self.addresses.len() >= self.address_bound() {
+            self.compact();
+        }
+    }
+
+    /// Addresses without a row (of probes that were none, of answers) are dropped at this number.
+    fn address_bound(&self) -> usize {
+        let Settings { max_locals, max_contacts, max_probes, .. } = self.settings;
+        max_locals.saturating_add(max_contacts).saturating_add(max_probes.saturating_mul(2)).saturating_add(65_536)
+    }
+
+    /// Making room leaves addresses without a row. They go when there is one for every four rows: new
+    /// numbers for all cost more than the room is worth.
+    fn compact_if_due(&mut self) {
+        let rows = self.locals.rows().len() + self.contacts.rows().len() + self.probes.rows().len();
+        if self.addresses.len() > rows + rows / 4 + 65_536 {
+            self.compact();
+        }
+    }
+
+    /// Drops contacts of locals that left and numbers that no row uses, and gives out new ones.
+    pub(super) fn compact(&mut self) {
+        let old = std::mem::take(&mut self.addresses);
+        let mut new = Addresses::default();
+        self.locals.rebuild(|row| {
+            row.address = new.number(old.get(row.address));
+            true
+        });
+        let locals = &self.locals;
+        let gone = self.contacts.rebuild(|row| {
+            let Some(local) = new.find(old.get(row.local)).filter(|&id| locals.get(id).is_some()) else {
+                return false;
+            };
+            row.local = local;
+            row.remote = new.number(old.get(row.remote));
+            true
+        });
+        self.counts.evicted_contacts += gone as u64;
+        self.probes.rebuild(|row| {
+            row.source = new.number(old.get(row.source));
+            row.target = new.number(old.get(row.target));
+            true
+        });
+        self.addresses = new;
+        self.numbering += 1;
+        self.recent.clear();
+        self.early_answers.clear();
+    }
+}
