@@ -101,7 +101,9 @@ pub(super) fn weigh(facts: &Facts) -> Vec<Weighed> {
             // Too little points to it for the rest to be judged.
             let mut few = vec![chance(facts)];
             few.extend(another_remote(facts));
-            few.extend([few_locals(facts), one_device(facts)].into_iter().filter(|w| w.weight == Weight::Open));
+            let few_open = [few_locals(facts), one_device(facts)].into_iter().filter(|w| w.weight == Weight::Open);
+            // One address is of one device: that says no more than that it is one.
+            few.extend(few_open.filter(|w| probed(facts) > 1 || w.rival != Rival::OneDevice.as_str()));
             few.extend(busy_device(facts));
             few.extend((facts.finding.groups.len() > 1).then(|| one_of_several(facts)));
             few.extend(everything_probed(facts));

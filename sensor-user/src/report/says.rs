@@ -149,7 +149,7 @@ fn tests(explanation: &Explanation, within: Option<Span>, says: &mut Vec<String>
     }
     if let Some(p) = candidate.fisher_p {
         says.push(format!(
-            "Fisher's exact test of the table, which knows no times and nothing of other remotes: p {}.",
+            "Fisher's exact test of the table, which knows no times and nothing of other remotes: p {}, not corrected.",
             p_value(p)
         ));
     }

@@ -47,7 +47,8 @@ fn sections(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
 
 /// Something points to it, by either way of counting.
 fn stands_out(candidate: &Candidate) -> bool {
-    candidate.evidence.is_some_and(|evidence| evidence > 0.0) || candidate.score.is_some_and(|score| score > 0.3)
+    let counted = candidate.evidence.is_some_and(|evidence| evidence > 0.0) || candidate.score.is_some_and(|s| s > 0.3);
+    counted && candidate.probability.is_none_or(|probability| probability >= 0.1)
 }
 
 fn headline(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
