@@ -81,6 +81,9 @@ pub struct Leak {
 /// A cause is plausible if it has at least this share of a case.
 const PLAUSIBLE: f64 = 0.05;
 
+/// What the model may be wrong by however many contacts there are: lags are not constant within bins.
+const MODEL_ERROR: f64 = 0.05;
+
 impl Leak {
     /// The probability that one contact leads to a probe.
     #[must_use]
@@ -96,7 +99,7 @@ impl Leak {
         self.probability().map(|_| {
             let [low, _] = tail::clopper_pearson_of_shares(self.probes, self.contacts.max(self.all_contacts));
             let [_, high] = tail::clopper_pearson_of_shares(self.plausible.max(self.probes), self.contacts);
-            [low, high]
+            [low * (1.0 - MODEL_ERROR), (high * (1.0 + MODEL_ERROR)).min(1.0)]
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::cases::Cases;
+use super::cases::{Case, Cases};
 use super::evidence::Evidence;
 use super::frame::Frame;
 use super::groups::Groups;
@@ -92,7 +92,10 @@ impl Round {
 /// The most that any model says of an accused group, and what contacts with it led to there.
 fn modelled(rounds: &[Round], groups: &Groups, accused: &Accused) -> (f64, Option<Leak>) {
     let all = rounds.iter().filter_map(|round| round.of(groups, accused));
-    all.max_by(|a, b| a.0.total_cmp(&b.0)).map_or((f64::NEG_INFINITY, None), |(evidence, leak)| (evidence, Some(leak)))
+    all.max_by(|a, b| a.0.total_cmp(&b.0)).map_or((f64::NEG_INFINITY, None), |(evidence, leak)| {
+        // Of what it does not see, the model has no measure.
+        (evidence, Some(leak).filter(|_| evidence > 0.0))
+    })
 }
 
 /// What all rounds say of a group that nobody accused.
@@ -267,7 +270,8 @@ fn accuse(frame: &Frame, groups: &Groups, cases: &[Cases], rounds: &[Round]) -> 
     findings
 }
 
-/// Campaigns with a case that `explains` explains, of all or of those in `within`.
+/// Campaigns of which `explains` explains a good share of the cases, of all or of those in `within`. A
+/// stranger's scanner that hits some of the same addresses by chance is none of them.
 fn hitting(
     frame: &Frame,
     groups: &Groups,
@@ -275,19 +279,24 @@ fn hitting(
     explains: Explains,
     within: Option<&[usize]>,
 ) -> Vec<usize> {
-    let hit = |cases: &&Cases| {
-        cases.list.iter().any(|case| {
-            frame.firsts(case.local as usize)[..case.contacts as usize].iter().any(|first| {
-                groups.of(first.remote).contains(&Some(explains.group))
-                    && case.at - first.at <= WINDOWS[explains.window]
-            })
+    let is_explained = |case: &&Case| {
+        frame.firsts(case.local as usize)[..case.contacts as usize].iter().any(|first| {
+            groups.of(first.remote).contains(&Some(explains.group)) && case.at - first.at <= WINDOWS[explains.window]
         })
     };
-    let of = |cases: &&Cases| {
-        cases.campaigns.iter().flatten().any(|campaign| within.is_none_or(|within| within.contains(campaign)))
-    };
-    cases.iter().filter(of).filter(hit).filter_map(|cases| cases.campaigns.as_deref()).flatten().copied().collect()
+    let is_within = |campaign: &usize| within.is_none_or(|within| within.contains(campaign));
+    let of = cases.iter().filter(|cases| cases.campaigns.iter().flatten().any(is_within));
+    let shares: Vec<(&Cases, f64)> = of
+        .map(|cases| (cases, cases.list.iter().filter(is_explained).count() as f64 / cases.list.len().max(1) as f64))
+        .collect();
+    let most = shares.iter().map(|share| share.1).fold(0.0, f64::max);
+    let supporting = shares.iter().filter(|share| share.1 > 0.0 && share.1 >= SUPPORTING * most);
+    supporting.filter_map(|share| share.0.campaigns.as_deref()).flatten().copied().collect()
 }
+
+/// A campaign supports an accusation if the share of its cases that is explained is at least so much of
+/// the largest.
+const SUPPORTING: f64 = 0.3;
 
 /// For each group that some case had contacted: its best score in any round.
 fn combine(groups: &Groups, cases: &[Cases], frame: &Frame, rounds: &[Round]) -> HashMap<usize, Weak> {

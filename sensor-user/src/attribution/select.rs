@@ -51,7 +51,7 @@ pub fn strength(test: &Test) -> Strength {
 
 /// The p up to which the comparison with the nearest in time confirms; not corrected, since it
 /// only confirms.
-const CONFIRM: f64 = 0.001;
+const CONFIRM: f64 = 0.01;
 
 /// The strongest windows of all tests, held just below naming where the comparison with the nearest
 /// in time does not confirm: then it is the days that have something in common, not the remote.

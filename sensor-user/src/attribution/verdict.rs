@@ -125,6 +125,8 @@ const WORTH_WEIGHING: f64 = 0.1;
 const LOCALS: usize = 3;
 /// From this share of addresses on that contact a remote, the evidence is timing alone.
 const POPULAR: f64 = 0.5;
+/// Less than this share of addresses probed is no listener on the path.
+const SPREAD: f64 = 0.25;
 /// Within one device, the p up to which contacts with the remote and not the device explain the probes.
 const WITHIN_DEVICE: f64 = 0.05;
 
@@ -174,10 +176,13 @@ fn rivals(
             rivals.push(Rival::DeviceItself);
         }
     }
-    if finding.evidence <= 0.0 {
+    let tested = attribution.tested.iter().filter(|&&tested| tested).count() as f64;
+    // Who listens on the path hits a good part of all addresses. Of who is not accused, somebody else
+    // may have taken the evidence.
+    let is_spread = attribution.pooled.list.len() as f64 >= SPREAD * tested;
+    if finding.verdict.accuses() && finding.evidence <= 0.0 && is_spread {
         rivals.push(Rival::OnPath);
     }
-    let tested = attribution.tested.iter().filter(|&&tested| tested).count() as f64;
     let contacted = (figures.table.contacted_probed + figures.table.contacted_spared) as f64;
     if contacted >= POPULAR * tested {
         rivals.push(Rival::TimingAlone);
