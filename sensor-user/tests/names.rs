@@ -61,7 +61,7 @@ fn queries_of_a_directory_show_the_names_of_the_configuration() {
     assert!(locals.lines().count() == 2 && locals.contains("2001:db8::e014:9aff:5e49:2,"), "{locals}");
     assert!(ask(&["scanners"]).contains("a scanner"));
     let explained = ask(&["explain", "3fff::1"]);
-    assert!(explained.contains("2001:db8::e014:9aff:5e49:1 (Printer) contacts it"), "{explained}");
+    assert!(explained.contains("2001:db8::e014:9aff:5e49:1 (Printer), "), "{explained}");
     let explained: serde_json::Value = serde_json::from_str(&ask(&["explain", "3fff::1", "--format", "json"])).unwrap();
     let visits = explained["visits"].as_array().unwrap();
     let told: Vec<_> = visits.iter().map(|v| (v["device_name"].as_str(), v["class"].as_str().unwrap())).collect();
