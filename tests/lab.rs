@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tests::programs::{tattler, tool, xtask};
 
-/// A minute of traffic, its end and the set-up.
+/// Traffic, its end and the set-up.
 const REPLAY: Duration = Duration::from_secs(240);
 
 /// `xtask run --lab` with its output in files. Dropping it ends it by the way on which it cleans up.
@@ -173,7 +173,7 @@ fn path_probers_are_labelled_and_no_evidence(report: &Value) {
     assert_eq!(seen, probers, "in order of address, each once");
 }
 
-/// Days of five hosts' addresses, a minute each lab: `docs/lab.md` says what is compressed.
+/// Days of five hosts' addresses in 90 seconds: `docs/lab.md` says what is compressed.
 #[test]
 fn a_home_in_which_nobody_leaks_has_nobody_named() {
     // At once: a lab waits more than it computes.

@@ -142,3 +142,15 @@ fn top_bounds_the_list_and_a_table_is_for_people() {
     let table = String::from_utf8(analyze(&["-"], lines.as_bytes()).stdout).unwrap();
     assert!(table.contains(HARVESTER), "{table}");
 }
+
+#[test]
+fn the_evidence_about_one_remote_comes_out_of_files_as_out_of_a_store() {
+    let lines = json_lines();
+    let told = report(&["--explain", HARVESTER, "-"], lines.as_bytes());
+    assert_eq!(told["candidate"]["members"], serde_json::json!([HARVESTER]));
+    assert_eq!(told["visits"].as_array().unwrap().len(), 14);
+    let text = analyze(&["--explain", HARVESTER, "-"], lines.as_bytes()).stdout;
+    assert!(String::from_utf8(text).unwrap().starts_with("2a05::53: "));
+    let csv = analyze(&["--explain", HARVESTER, "--format", "csv", "-"], lines.as_bytes()).stdout;
+    assert_eq!(String::from_utf8(csv).unwrap().lines().filter(|line| line.ends_with(",true")).count(), 14);
+}

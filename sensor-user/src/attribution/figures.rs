@@ -151,8 +151,8 @@ pub fn figures(
     let explained_probes = rows
         .filter(|&&row| campaigns.evidence[row as usize] == Evidence::Exact && !campaigns.is_path[row as usize])
         .map(|&row| &frame.ledger.probes()[row as usize])
-        .filter(|row| !frame.is_answer_to_contact(row))
         .filter(|row| frame.number(row.target).is_some_and(|local| explained_locals.contains(&(local as u32))))
+        .filter(|row| !frame.is_answer_to_contact(row))
         .map(|row| u64::from(row.count))
         .sum();
     let devices: Option<HashSet<u32>> =

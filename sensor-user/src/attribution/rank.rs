@@ -168,7 +168,9 @@ pub fn rank(
     let prefixes: Vec<usize> = others.iter().map(|o| o.0).filter(|&g| groups.members(g).len() > 1).collect();
     others.retain(|&(group, _)| !prefixes.iter().any(|&outer| groups.is_inside(group, outer)));
     others.sort_by(|a, b| {
-        (b.1.order().total_cmp(&a.1.order())).then(b.1.at_first.total_cmp(&a.1.at_first)).then(a.0.cmp(&b.0))
+        let by_score = b.1.order().total_cmp(&a.1.order()).then(b.1.at_first.total_cmp(&a.1.at_first));
+        // Of equal ones those first that fewer contacted, so that names decide as late as possible.
+        by_score.then(groups.list[a.0].locals.cmp(&groups.list[b.0].locals)).then(a.0.cmp(&b.0))
     });
     let back = probes_back(frame, campaigns, groups);
     let everybody = UBIQUITOUS * tested_locals(frame, groups, pooled);

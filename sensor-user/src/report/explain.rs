@@ -93,7 +93,7 @@ pub struct Odds {
 }
 
 impl Odds {
-    fn of(table: &Table) -> Option<Odds> {
+    pub(super) fn of(table: &Table) -> Option<Odds> {
         let cells = [table.contacted_probed, table.contacted_spared, table.others_probed, table.others_spared];
         if cells[0] + cells[1] == 0 || cells[2] + cells[3] == 0 {
             return None;

@@ -17,6 +17,8 @@ use crate::time::{Span, Time};
 
 pub mod csv;
 pub mod explain;
+#[cfg(test)]
+mod explain_tests;
 pub mod exposed;
 mod facts;
 pub mod live;
@@ -307,10 +309,12 @@ fn top(findings: &[Finding], top: usize) -> impl Iterator<Item = &Finding> {
 }
 
 fn listed(campaigns: &Campaigns) -> impl Iterator<Item = &Campaign> {
-    let mut weights: Vec<(usize, u64)> = campaigns.list.iter().map(|c| (c.exact_targets, c.probes)).collect();
-    weights.sort_unstable_by(|a, b| b.cmp(a));
-    let least = weights.get(MAX_LISTED).copied();
-    campaigns.list.iter().filter(move |c| least.is_none_or(|least| (c.exact_targets, c.probes) > least))
+    let mut order: Vec<usize> = (0..campaigns.list.len()).collect();
+    // Of equals, and there may be thousands that sent one probe each, the first to come.
+    order.sort_by_key(|&i| std::cmp::Reverse((campaigns.list[i].exact_targets, campaigns.list[i].probes)));
+    order.truncate(MAX_LISTED);
+    order.sort_unstable();
+    order.into_iter().map(|i| &campaigns.list[i])
 }
 
 fn campaign_report(findings: &Findings, campaign: &Campaign) -> CampaignReport {

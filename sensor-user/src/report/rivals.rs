@@ -101,6 +101,7 @@ pub(super) fn weigh(facts: &Facts) -> Vec<Weighed> {
             few.extend(another_remote(facts));
             few.extend([few_locals(facts), one_device(facts)].into_iter().filter(|w| w.weight == Weight::Open));
             few.extend(busy_device(facts));
+            few.extend((facts.finding.groups.len() > 1).then(|| one_of_several(facts)));
             few.extend(everything_probed(facts));
             few
         }
@@ -277,7 +278,7 @@ fn many_sites(facts: &Facts) -> Weighed {
 
 fn one_of_several(facts: &Facts) -> Weighed {
     let n = facts.figures.members.len();
-    if has(facts, Rival::OneOfSeveral) {
+    if has(facts, Rival::OneOfSeveral) || facts.finding.groups.len() > 1 {
         let few: Vec<String> = facts.addresses().iter().take(4).map(ToString::to_string).collect();
         let more = if n > few.len() { format!(" and {} more", n - few.len()) } else { String::new() };
         let why = format!(

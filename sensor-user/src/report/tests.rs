@@ -7,28 +7,28 @@ use crate::ledger::Settings;
 use crate::ledger::tests::any_observation;
 use crate::observation::{Contact, Observation, Probe, Traits};
 
-fn addr(text: &str) -> Ipv6Addr {
+pub(super) fn addr(text: &str) -> Ipv6Addr {
     text.parse().unwrap()
 }
 
-fn local(n: u64) -> Ipv6Addr {
+pub(super) fn local(n: u64) -> Ipv6Addr {
     Ipv6Addr::from((0x2001_0db8u128 << 96) | u128::from(0xe014_9aff_5e49_0101 + (n << 32)))
 }
 
-fn contact(ts: i64, local: Ipv6Addr, remote: &str) -> Observation {
+pub(super) fn contact(ts: i64, local: Ipv6Addr, remote: &str) -> Observation {
     let (ts, remote) = (Time::from_seconds(ts), addr(remote));
     let (proto, port) = (Proto::Udp, 123);
     Observation::Contact(Contact::new(ts, local, remote, proto, port))
 }
 
-fn probe(ts: i64, source: &str, target: Ipv6Addr) -> Observation {
+pub(super) fn probe(ts: i64, source: &str, target: Ipv6Addr) -> Observation {
     Observation::Probe(Probe::new(Time::from_seconds(ts), addr(source), target, Kind::Syn, 22))
 }
 
-const POOL: &str = "2a05::123";
-const SITE: &str = "2a06::80";
-const RARE: &str = "2a07:1234:5678:9abc:def0:1234:5678:9abc";
-const SCANNER: &str = "2a0d:5600::29";
+pub(super) const POOL: &str = "2a05::123";
+pub(super) const SITE: &str = "2a06::80";
+pub(super) const RARE: &str = "2a07:1234:5678:9abc:def0:1234:5678:9abc";
+pub(super) const SCANNER: &str = "2a0d:5600::29";
 
 /// January 2016: an NTP server is asked, and a scanner from elsewhere comes seconds later. Everybody
 /// visits the site, some locals the rare one.
@@ -49,7 +49,7 @@ pub(super) fn january_2016() -> Vec<Observation> {
     all
 }
 
-fn ledger(observations: &[Observation]) -> Ledger {
+pub(super) fn ledger(observations: &[Observation]) -> Ledger {
     let mut ledger = Ledger::new(Settings::default());
     observations.iter().for_each(|o| ledger.observe(o));
     ledger

@@ -2,7 +2,6 @@
 //! each test says how.
 
 use std::net::Ipv6Addr;
-use std::time::{Duration, Instant};
 
 use sensor_common::{Kind, Proto};
 
@@ -10,40 +9,40 @@ use super::properties::check;
 use super::simulate::Random;
 use super::{ledger_of, report_of};
 use crate::attribution::Verdict;
-use crate::ledger::{Ledger, Settings};
+use crate::ledger::Ledger;
 use crate::observation::{Contact, Observation, Probe};
 use crate::report::{Candidate, Options, Report, explain, explanation_text, report, suspects_table};
 use crate::time::{Span, Time};
 
 const DAY: i64 = 86_400;
-const START: i64 = 1_790_000_000;
+pub const START: i64 = 1_790_000_000;
 
-fn local(n: u64) -> Ipv6Addr {
+pub fn local(n: u64) -> Ipv6Addr {
     Ipv6Addr::from((0x2001_0db8u128 << 96) | u128::from(0xe014_9aff_5e49_0101 ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
 }
 
-fn remote(n: u64) -> Ipv6Addr {
+pub fn remote(n: u64) -> Ipv6Addr {
     Ipv6Addr::from((0x2a05_0000_0000_0000u128 + u128::from(n)) << 64 | 0x80)
 }
 
 /// Of a network of its own each, in different /32s.
-fn source(n: u64) -> Ipv6Addr {
+pub fn source(n: u64) -> Ipv6Addr {
     Ipv6Addr::from((0x2a0d_5600u128 + u128::from(n)) << 96 | 0x29)
 }
 
-const HARVESTER: u64 = 900;
+pub const HARVESTER: u64 = 900;
 
-fn contact(at: Time, local: Ipv6Addr, remote: Ipv6Addr) -> Observation {
+pub fn contact(at: Time, local: Ipv6Addr, remote: Ipv6Addr) -> Observation {
     Observation::Contact(Contact::new(at, local, remote, Proto::Tcp, 443))
 }
 
-fn probe(at: Time, source: Ipv6Addr, target: Ipv6Addr) -> Observation {
+pub fn probe(at: Time, source: Ipv6Addr, target: Ipv6Addr) -> Observation {
     Observation::Probe(Probe::new(at, source, target, Kind::Syn, 22))
 }
 
 /// 36 locals, each a day; every third one meets the harvester and is probed half a minute later.
 /// `clock` tells what the sensor's clock shows.
-fn home(clock: impl Fn(i64) -> Time) -> Vec<Observation> {
+pub fn home(clock: impl Fn(i64) -> Time) -> Vec<Observation> {
     let mut all = Vec::new();
     for n in 0..36u64 {
         let at = START + n as i64 * 20_000;
@@ -56,11 +55,11 @@ fn home(clock: impl Fn(i64) -> Time) -> Vec<Observation> {
     all
 }
 
-fn of(report: &Report, remote: Ipv6Addr) -> Option<&Candidate> {
+pub fn of(report: &Report, remote: Ipv6Addr) -> Option<&Candidate> {
     report.candidates.iter().find(|c| c.members.contains(&remote))
 }
 
-fn accused(report: &Report) -> Vec<Ipv6Addr> {
+pub fn accused(report: &Report) -> Vec<Ipv6Addr> {
     report.candidates.iter().filter(|c| c.verdict.accuses()).flat_map(|c| c.members.clone()).collect()
 }
 
@@ -309,84 +308,4 @@ fn a_flood_of_forged_sources_at_one_target_accuses_nobody_and_hides_nobody() {
         flood(&mut all, target);
         assert_eq!(accused(&sound_of(&all)), [remote(HARVESTER)], "target {target}");
     }
-}
-
-// How long the worst takes. Debug builds are ten to twenty times slower than what users run.
-
-/// What a report may take in a release build; several times as much in a debug build.
-const LIMIT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 6 });
-
-fn timed(name: &str, all: impl Iterator<Item = Observation>, settings: Settings) -> Report {
-    let mut ledger = Ledger::new(settings);
-    let start = Instant::now();
-    all.for_each(|o| ledger.observe(&o));
-    let observed = start.elapsed();
-    let start = Instant::now();
-    let short = report(&ledger, &Options::default());
-    let took = start.elapsed();
-    let start = Instant::now();
-    let full = report(&ledger, &Options { top: 0 });
-    let took_full = start.elapsed();
-    let start = Instant::now();
-    let explained = full.candidates.first().map(|c| explain(&ledger, c.members[0]));
-    println!(
-        "{name}: {} locals, {} contacts, {} probes, {} campaigns, {} candidates; observe {observed:?}, report {took:?}, \
-         all candidates {took_full:?}, explain {:?} ({})",
-        ledger.locals().len(),
-        ledger.contacts().len(),
-        ledger.probes().len(),
-        full.campaigns.len(),
-        full.candidates.len(),
-        start.elapsed(),
-        explained.is_some(),
-    );
-    check(&short).unwrap();
-    assert!(took < LIMIT, "{name}: {took:?}");
-    full
-}
-
-fn seconds(at: i64) -> Time {
-    Time::from_seconds(START + at)
-}
-
-#[test]
-fn ten_thousand_campaigns_of_one_probe_each_take_seconds_and_accuse_nobody() {
-    let mut random = Random::new(1);
-    let mut all = Vec::new();
-    for n in 0..2_000u64 {
-        all.extend((0..5).map(|k| contact(seconds(n as i64 * 60 + k), local(n), remote(random.below(300) as u64))));
-    }
-    for n in 0..10_000u64 {
-        let target = random.below(2_000);
-        all.push(probe(
-            seconds(target as i64 * 60 + 10 + random.below(80_000) as i64),
-            source(n),
-            local(target as u64),
-        ));
-    }
-    let report = timed("10,000 campaigns", all.into_iter(), Settings::default());
-    assert!(report.campaigns.len() <= 1_000 && accused(&report).is_empty());
-}
-
-#[test]
-fn a_local_with_a_hundred_thousand_remotes_takes_seconds_and_accuses_nobody() {
-    let wide =
-        (0..100_000u64).map(|n| contact(Time(START * 1_000_000 + n as i64 * 1_000), local(5_000), remote(1_000 + n)));
-    let others = home(Time::from_seconds).into_iter();
-    let hit = [probe(seconds(50_000), source(0), local(5_000))];
-    let report = timed("100,000 remotes", wide.chain(others).chain(hit), Settings::default());
-    assert_eq!(accused(&report), [remote(HARVESTER)], "only the harvester");
-}
-
-#[test]
-fn a_remote_that_a_hundred_thousand_locals_contact_takes_seconds() {
-    let all = (0..100_000u64).flat_map(|n| {
-        let at = n as i64 * 5;
-        let own = [contact(seconds(at), local(n), remote(1)), contact(seconds(at + 60), local(n), remote(2 + n % 500))];
-        let hit = (n % 100 == 0).then(|| probe(seconds(at + 1_000), source(n % 3), local(n)));
-        own.into_iter().chain(hit)
-    });
-    let report = timed("100,000 locals", all, Settings::default());
-    assert_eq!((report.locals, report.probed_locals), (100_000, 1_000));
-    assert_eq!(of(&report, remote(1)).map(|c| c.verdict), Some(Verdict::NotIdentifiable));
 }

@@ -4,6 +4,7 @@ mod model;
 mod properties;
 mod rivals;
 pub(crate) mod simulate;
+mod worst;
 
 use std::net::Ipv6Addr;
 use std::time::Instant;

@@ -1,0 +1,188 @@
+//! How long the worst takes: input of a size and a shape that costs most. Debug builds are ten to
+//! twenty times slower than what users run.
+
+use std::time::{Duration, Instant};
+
+use super::hostile::{HARVESTER, START, accused, contact, home, local, of, probe, remote, source};
+use super::properties::check;
+use super::simulate::Random;
+use crate::attribution::Verdict;
+use crate::ledger::{Ledger, Settings};
+use crate::observation::Observation;
+use crate::report::{Options, Report, report};
+use crate::time::Time;
+
+/// What a report may take. Some seconds in a release build on an idle core, ten to twenty times as much in
+/// a debug build; this leaves room for machines that do other things as well.
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn seconds(at: i64) -> Time {
+    Time::from_seconds(START + at)
+}
+
+fn timed(name: &str, all: impl Iterator<Item = Observation>, settings: Settings) -> Report {
+    let mut ledger = Ledger::new(settings);
+    let start = Instant::now();
+    all.for_each(|o| ledger.observe(&o));
+    let observed = start.elapsed();
+    let start = Instant::now();
+    let report = report(&ledger, &Options::default());
+    let took = start.elapsed();
+    println!(
+        "{name}: {} locals, {} contacts, {} probes, {} campaigns listed; observe {observed:?}, report {took:?}, peak {}",
+        ledger.locals().len(),
+        ledger.contacts().len(),
+        ledger.probes().len(),
+        report.campaigns.len(),
+        peak(),
+    );
+    check(&report).unwrap();
+    assert!(took < LIMIT, "{name}: {took:?}");
+    report
+}
+
+#[test]
+fn ten_thousand_campaigns_of_one_probe_each_take_seconds_and_accuse_nobody() {
+    let mut random = Random::new(1);
+    let mut all = Vec::new();
+    for n in 0..2_000u64 {
+        all.extend((0..5).map(|k| contact(seconds(n as i64 * 60 + k), local(n), remote(random.below(300) as u64))));
+    }
+    for n in 0..10_000u64 {
+        let target = random.below(2_000);
+        all.push(probe(
+            seconds(target as i64 * 60 + 10 + random.below(80_000) as i64),
+            source(n),
+            local(target as u64),
+        ));
+    }
+    let report = timed("10,000 campaigns", all.into_iter(), Settings::default());
+    assert_eq!((report.campaigns.len(), accused(&report).len()), (1_000, 0), "the bound of the list");
+}
+
+#[test]
+fn a_local_with_a_hundred_thousand_remotes_takes_seconds_and_accuses_nobody() {
+    let wide =
+        (0..100_000u64).map(|n| contact(Time(START * 1_000_000 + n as i64 * 1_000), local(5_000), remote(1_000 + n)));
+    let others = home(Time::from_seconds).into_iter();
+    let hit = [probe(seconds(50_000), source(0), local(5_000))];
+    let report = timed("100,000 remotes", wide.chain(others).chain(hit), Settings::default());
+    assert_eq!(accused(&report), [remote(HARVESTER)], "only the harvester");
+}
+
+#[test]
+fn a_remote_that_a_hundred_thousand_locals_contact_takes_seconds() {
+    let all = (0..100_000u64).flat_map(|n| {
+        let at = n as i64 * 5;
+        let own = [contact(seconds(at), local(n), remote(1)), contact(seconds(at + 60), local(n), remote(2 + n % 500))];
+        let hit = (n % 100 == 0).then(|| probe(seconds(at + 1_000), source(n % 3), local(n)));
+        own.into_iter().chain(hit)
+    });
+    let report = timed("100,000 locals", all, Settings::default());
+    assert_eq!((report.locals, report.probed_locals), (100_000, 1_000));
+    assert_eq!(of(&report, remote(1)).map(|c| c.verdict), Some(Verdict::NotIdentifiable));
+}
+
+/// Remotes beside each other in thousands of /64s and /48s, each contacted by others: as many different
+/// candidates as can be.
+#[test]
+#[ignore = "meant for --release: prints time and memory"]
+fn a_hundred_thousand_candidates() {
+    let mut random = Random::new(1);
+    let mut all = Vec::new();
+    for n in 0..400u64 {
+        for _ in 0..1_000 {
+            let number = random.below(100_000) as u64;
+            let beside = std::net::Ipv6Addr::from(u128::from(remote(number / 4 * 2)) + u128::from(number % 4));
+            all.push(contact(seconds(n as i64 * 2_000 + random.below(80_000) as i64), local(n), beside));
+        }
+        if n % 2 == 0 {
+            all.push(probe(seconds(n as i64 * 2_000 + 40_000 + random.below(40_000) as i64), source(n % 5), local(n)));
+        }
+    }
+    timed("100,000 candidates", all.into_iter(), Settings::default());
+}
+
+/// A hundred scanners that each probe every local.
+#[test]
+#[ignore = "meant for --release: prints time and memory"]
+fn a_hundred_scanners_that_know_everybody() {
+    let mut random = Random::new(1);
+    let mut all = Vec::new();
+    for n in 0..1_500u64 {
+        let at = n as i64 * 2_000;
+        all.extend(
+            (0..40).map(|_| {
+                contact(seconds(at + random.below(80_000) as i64), local(n), remote(random.below(2_000) as u64))
+            }),
+        );
+        all.extend((0..100).map(|s| probe(seconds(at + 20_000 + random.below(60_000) as i64), source(s), local(n))));
+    }
+    timed("100 scanners of 1,500 locals", all.into_iter(), Settings::default());
+}
+
+/// Every local of very many is probed.
+#[test]
+#[ignore = "meant for --release: prints time and memory"]
+fn a_hundred_thousand_probed_locals() {
+    let mut random = Random::new(1);
+    let mut all = Vec::new();
+    for n in 0..100_000u64 {
+        let at = n as i64 * 20;
+        all.extend(
+            (0..10).map(|_| {
+                contact(seconds(at + random.below(80_000) as i64), local(n), remote(random.below(5_000) as u64))
+            }),
+        );
+        all.push(probe(seconds(at + 20_000 + random.below(60_000) as i64), source(n % 3), local(n)));
+    }
+    timed("100,000 probed locals", all.into_iter(), Settings::default());
+}
+
+/// A million forged sources.
+#[test]
+#[ignore = "meant for --release: prints time and memory"]
+fn a_million_forged_sources() {
+    let mut random = Random::new(1);
+    let flood = (0..1_000_000u64).map(|n| probe(seconds(n as i64 / 10), source(n), local(n % 36)));
+    let spread = (0..1_000_000u64).map(|_| {
+        probe(
+            seconds(random.below(700_000) as i64),
+            remote(random.below(1 << 40) as u64),
+            local(random.below(36) as u64),
+        )
+    });
+    timed("a million sources, one /32 each", home(Time::from_seconds).into_iter().chain(flood), Settings::default());
+    timed("a million sources", home(Time::from_seconds).into_iter().chain(spread), Settings::default());
+}
+
+fn million() -> impl Iterator<Item = Observation> {
+    (0..1_000_000u64).flat_map(|n| {
+        let at = n as i64;
+        let own = (0..5u64)
+            .map(move |k| contact(seconds(at + 600 * k as i64), local(n), remote((n * 7 + k * k * 31) % 3_000)));
+        let hit = (n % 100 == 0).then(|| probe(seconds(at + 4_000), source(n % 3), local(n)));
+        own.chain(hit)
+    })
+}
+
+/// More than the ledger keeps: those used longest ago leave, and are counted.
+#[test]
+#[ignore = "meant for --release: prints time and memory"]
+fn a_million_locals_within_the_bounds_of_the_ledger() {
+    let report = timed("a million locals, 200,000 kept", million(), Settings::default());
+    assert!(report.locals <= 200_000);
+}
+
+#[test]
+#[ignore = "meant for --release: prints time and memory"]
+fn a_million_locals() {
+    let report = timed("a million locals", million(), Settings { max_locals: 2_000_000, ..Settings::default() });
+    assert_eq!((report.locals, report.probed_locals), (1_000_000, 10_000));
+}
+
+/// The most memory that this process took so far, where the system tells.
+fn peak() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("unknown").trim().to_owned()
+}
