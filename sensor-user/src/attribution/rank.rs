@@ -190,6 +190,7 @@ pub fn rank(
             let twin = *at.entry((weak.signature, verdict)).or_insert(next);
             if twin != next {
                 findings[twin].groups.push(group);
+                findings[twin].evidence = findings[twin].evidence.max(weak.evidence);
                 continue;
             }
         }

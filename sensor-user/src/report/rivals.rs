@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Candidate;
 use super::explain::Explanation;
 use super::facts::Facts;
 use super::words::{duration, p_value, percent, plural, remote_name, times, were};
 use crate::attribution::matched::WINDOWS;
 use crate::attribution::rank::Finding;
+use crate::attribution::select::ALPHA;
 use crate::attribution::{Rival, Verdict};
 
 /// How a rival explanation stands.
@@ -95,11 +97,13 @@ pub(super) fn weigh(facts: &Facts) -> Vec<Weighed> {
     let mut all = match facts.finding.verdict {
         _ if facts.candidate.is_none() => Vec::new(),
         Verdict::ProbesBack | Verdict::NotIdentifiable => Vec::new(),
-        Verdict::Weak if facts.finding.rivals.is_empty() => {
-            // Nobody accused it, so the rest was not judged.
+        Verdict::Weak if !is_judged(facts) => {
+            // Too little points to it for the rest to be judged.
             let mut few = vec![chance(facts)];
             few.extend(another_remote(facts));
-            few.extend([few_locals(facts), one_device(facts)].into_iter().filter(|w| w.weight == Weight::Open));
+            let few_open = [few_locals(facts), one_device(facts)].into_iter().filter(|w| w.weight == Weight::Open);
+            // One address is of one device: that says no more than that it is one.
+            few.extend(few_open.filter(|w| probed(facts) > 1 || w.rival != Rival::OneDevice.as_str()));
             few.extend(busy_device(facts));
             few.extend((facts.finding.groups.len() > 1).then(|| one_of_several(facts)));
             few.extend(everything_probed(facts));
@@ -118,6 +122,17 @@ pub(super) fn weigh(facts: &Facts) -> Vec<Weighed> {
     all
 }
 
+/// Whether attribution weighed its rivals: it does so if much points to a remote.
+fn is_judged(facts: &Facts) -> bool {
+    let probability = facts.candidate.as_ref().and_then(|candidate| candidate.probability);
+    facts.finding.verdict.accuses() || !facts.finding.rivals.is_empty() || probability.is_some_and(|p| p >= 0.1)
+}
+
+/// Whether the comparison suffices to name it, whatever came of that.
+fn is_named(facts: &Facts) -> bool {
+    facts.finding.verdict.accuses() || facts.finding.score >= -ALPHA.log10()
+}
+
 fn has(facts: &Facts, rival: Rival) -> bool {
     facts.finding.rivals.contains(&rival)
 }
@@ -126,12 +141,23 @@ fn probed(facts: &Facts) -> u64 {
     facts.figures.explained_locals.len() as u64
 }
 
+/// The comparison is held just short of an accusation, since the one with the nearest in time does not
+/// confirm it.
+pub(super) fn is_held(candidate: &Candidate) -> bool {
+    let held = -(2.0 * ALPHA).log10();
+    candidate.score.is_some_and(|score| (score - held).abs() < 1e-9)
+}
+
 fn chance(facts: &Facts) -> Weighed {
     let p = p_value(10f64.powf(-facts.finding.score));
     let tested = facts.findings.attribution.hypotheses as u64;
     let corrected = format!("corrected for {}", plural(tested, "hypothesis tested", "hypotheses tested"));
-    if facts.finding.verdict.accuses() || !facts.finding.rivals.is_empty() {
+    if is_named(facts) {
         Weighed::new("chance", Weight::RuledOut, format!("p {p}, {corrected}."))
+    } else if facts.candidate.as_ref().is_some_and(is_held) {
+        let why = "compared with only those nearest in time, it does not stand out enough: the days may be the reason, \
+                   and not the remote.";
+        Weighed::new("chance", Weight::Open, why.to_owned())
     } else {
         let why = format!("among so many remotes some look like this: p {p}, {corrected}; it takes 0.01 to accuse.");
         Weighed::new("chance", Weight::Open, why)
@@ -231,7 +257,8 @@ fn on_path(facts: &Facts) -> Weighed {
     if has(facts, Rival::OnPath) {
         let why = "the model, once it allows for probes after contacts with anybody, needs it no more: who sees all \
                    your traffic, or your look-ups, explains them as well.";
-        Weighed::of(Rival::OnPath, Weight::Likelier, why.to_owned())
+        let weight = if is_named(facts) { Weight::Likelier } else { Weight::Open };
+        Weighed::of(Rival::OnPath, weight, why.to_owned())
     } else {
         let why = format!(
             "contacts with others are not followed by probes like these: the model, which allows for that, still finds \

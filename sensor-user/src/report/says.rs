@@ -2,7 +2,7 @@
 
 use super::Candidate;
 use super::explain::Explanation;
-use super::rivals::Weight;
+use super::rivals::{Weight, is_held};
 use super::words::{duration, instant, list, p_value, percent, plural, remote_name, times, were};
 use crate::attribution::{Rival, Verdict};
 use crate::time::Span;
@@ -43,6 +43,10 @@ pub(super) fn headline(explanation: &Explanation) -> String {
             )
         }
         Verdict::Weak => match titles(Weight::Likelier).as_slice() {
+            [] if candidate.probability.is_some_and(|probability| probability >= 0.5) => {
+                "Not accused: much points to it, but to name somebody takes every test, and one is missing (see chance)."
+                    .to_owned()
+            }
             [] if candidate.evidence.is_some_and(|evidence| evidence > 0.0) => {
                 "Not accused: something points to it, but it is not enough to name it.".to_owned()
             }
@@ -145,7 +149,7 @@ fn tests(explanation: &Explanation, within: Option<Span>, says: &mut Vec<String>
     }
     if let Some(p) = candidate.fisher_p {
         says.push(format!(
-            "Fisher's exact test of the table, which knows no times and nothing of other remotes: p {}.",
+            "Fisher's exact test of the table, which knows no times and nothing of other remotes: p {}, not corrected.",
             p_value(p)
         ));
     }
@@ -153,11 +157,16 @@ fn tests(explanation: &Explanation, within: Option<Span>, says: &mut Vec<String>
         let within = within.filter(|within| within.0 != i64::MAX);
         let within =
             within.map(|w| format!(", counting contacts in the last {}", duration(w.seconds()))).unwrap_or_default();
+        let hypotheses = plural(explanation.hypotheses, "hypothesis tested", "hypotheses tested");
+        let p = p_value(10f64.powf(-score));
+        let held = if is_held(candidate) {
+            ", held there since a second comparison, with the nearest in time alone, does not confirm it"
+        } else {
+            ""
+        };
         says.push(format!(
             "Each probed address compared with others that had contacted as many remotes by then{within}, corrected for \
-             {}: p {}. It takes 0.01 or less to accuse.",
-            plural(explanation.hypotheses, "hypothesis tested", "hypotheses tested"),
-            p_value(10f64.powf(-score)),
+             {hypotheses}: p {p}{held}. It takes 0.01 or less to accuse."
         ));
     }
     if let Some(evidence) = candidate.evidence {

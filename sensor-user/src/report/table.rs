@@ -30,10 +30,11 @@ pub fn all_suspects_table(report: &Report) -> String {
 
 fn sections(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
     let mut text = headline(report, shown);
+    let has_probability = report.candidates.iter().any(|candidate| candidate.probability.is_some());
     let section = |text: &mut String, title: &str, keep: &dyn Fn(Verdict) -> bool| {
         let rows: Vec<&Candidate> = report.candidates.iter().filter(|c| keep(c.verdict) && shown(c)).collect();
         if !rows.is_empty() {
-            *text += &format!("\n{title}\n{}\n", candidates(&rows));
+            *text += &format!("\n{title}\n{}\n", candidates(&rows, has_probability));
         }
     };
     section(&mut text, "Accused:", &Verdict::accuses);
@@ -46,7 +47,8 @@ fn sections(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
 
 /// Something points to it, by either way of counting.
 fn stands_out(candidate: &Candidate) -> bool {
-    candidate.evidence.is_some_and(|evidence| evidence > 0.0) || candidate.score.is_some_and(|score| score > 0.3)
+    let counted = candidate.evidence.is_some_and(|evidence| evidence > 0.0) || candidate.score.is_some_and(|s| s > 0.3);
+    counted && candidate.probability.is_none_or(|probability| probability >= 0.1)
 }
 
 fn headline(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
@@ -66,6 +68,9 @@ fn headline(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
             "Nobody is accused: no remote stands out. So many were hit that it may be a listener on the path,\n\
              the resolver, or a remote that all contact.\n"
                 .to_owned()
+        }
+        (_, 0) if report.candidates.first().is_some_and(stands_out) => {
+            "Nobody is accused: something points to the first below, but not enough to name it.\n".to_owned()
         }
         (_, 0) => "Nobody is accused: what was probed may be chance, or there is too little of it.\n".to_owned(),
         (_, n) => {
@@ -95,9 +100,8 @@ pub(super) fn finish(mut table: Table, right: &[usize]) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-fn candidates(rows: &[&Candidate]) -> String {
-    // How likely chance does it stands where the probability that it leaks is not known.
-    let has_probability = rows.iter().any(|candidate| candidate.probability.is_some());
+/// How likely chance does it stands where the probability that it leaks is not known.
+fn candidates(rows: &[&Candidate], has_probability: bool) -> String {
     let leaks = rows.iter().any(|candidate| candidate.leak_probability.is_some());
     let dash = || "-".to_owned();
     let mut header = vec!["#", "verdict", "who", if has_probability { "likely" } else { "p" }, "probed"];

@@ -9,6 +9,7 @@ use sensor_common::{IidClass, Kind, Proto};
 
 use super::simulate::{BASE, Family, Random, harvester, network};
 use super::{LAB, ledger_of, report_of};
+use crate::attribution::Verdict;
 use crate::ledger::tests::any_observation;
 use crate::observation::{Contact, Observation, Probe};
 use crate::report::{Candidate, Options, Report, explain, explanation_text, report, suspects_table};
@@ -70,7 +71,9 @@ fn essences(report: &Report, essence: impl Fn(&Candidate) -> String, name: impl 
     };
     let mut all: Vec<_> = report.candidates.iter().map(of).collect();
     all.sort_unstable();
-    let score = |c: &Candidate| format!("{:?} {:?}", c.verdict, c.score.map(|score| format!("{:.6}", score + 0.0)));
+    // Of equals one may be contacted by all, and the other not.
+    let verdict = |c: &Candidate| if c.verdict == Verdict::NotIdentifiable { Verdict::Weak } else { c.verdict };
+    let score = |c: &Candidate| format!("{:?} {:?}", verdict(c), c.score.map(|score| format!("{:.6}", score + 0.0)));
     (all, report.candidates.iter().map(score).collect())
 }
 
