@@ -2,8 +2,8 @@
 
 use ipnet::Ipv6Net;
 
-use super::clock;
 use super::shared::Shared;
+use super::suspects;
 use crate::ack::{Ack, LONGEST_NOTE};
 use crate::forget::{Forget, Forgotten};
 use crate::report::words::remote_name;
@@ -28,7 +28,7 @@ pub fn forget(shared: &Shared, what: &Forget) -> Result<Forgotten, String> {
     // In memory too if the disk keeps traces: the rows are deleted then. If it keeps the rows, they
     // come back with the next start.
     shared.forget(&meant);
-    shared.live().follow(&mut shared.ledger(), clock::wall());
+    suspects::forget(shared);
     *shared.suspects() = None;
     if let Some(acks) = acks {
         *shared.acks() = acks;

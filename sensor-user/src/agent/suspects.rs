@@ -53,8 +53,7 @@ fn pause(stale: Stale, took: Duration) -> Option<Duration> {
     match stale {
         Stale::Not => None,
         Stale::Contacts => Some((took * CONTACTS_PACE).max(CONTACTS_WAIT)),
-        Stale::Evidence => Some(took * EVIDENCE_PACE),
-        Stale::Forgotten => Some(Duration::ZERO),
+        Stale::Evidence | Stale::Forgotten => Some(took * EVIDENCE_PACE),
     }
 }
 
@@ -67,10 +66,20 @@ pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<Sender<()>> {
     let shared = shared.clone();
     std::thread::Builder::new().name("suspects".into()).spawn(move || {
         while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(TICK) {
+            forget(&shared);
             shown(&shared);
         }
     })?;
     Ok(stop)
+}
+
+/// What was forgotten goes from the copy at once, whenever it is thought about next.
+pub(super) fn forget(shared: &Shared) {
+    let mut live = shared.live();
+    let mut ledger = shared.ledger();
+    if live.stale(ledger.revision()) == Stale::Forgotten {
+        live.follow(&mut ledger, clock::wall());
+    }
 }
 
 /// What the ledger says now: who asks gets what is true now, whatever it costs.
@@ -123,18 +132,81 @@ fn bring_up_to_date(shared: &Shared, live: &mut Live) -> Suspects {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
+    use sensor_common::{Kind, Proto};
+
     use super::*;
+    use crate::forget::Forget;
+    use crate::ledger::{Ledger, Settings};
+    use crate::observation::{Contact, Observation, Probe};
+    use crate::report::Options;
+    use crate::store::{self, Store, Writer};
+
+    const LOCAL: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x42, 1, 0xe014, 0x9aff, 0x5e49, 0xecb3);
+
+    fn remote(n: u16) -> Ipv6Addr {
+        Ipv6Addr::new(0x2a05, 0, 0, 0, 0, 0, 0, n)
+    }
+
+    fn contact(ts: i64, n: u16) -> Observation {
+        Observation::Contact(Contact::new(Time::from_seconds(ts), LOCAL, remote(n), Proto::Tcp, 443))
+    }
+
+    fn probe(ts: i64, port: u16) -> Observation {
+        Observation::Probe(Probe::new(Time::from_seconds(ts), remote(0xffff), LOCAL, Kind::Syn, port))
+    }
+
+    /// A sensor's memory of one contact.
+    fn sensor(dir: &std::path::Path) -> (Shared, Writer) {
+        let writer = Writer::start(Store::open(dir).unwrap(), store::Settings::default()).unwrap();
+        let mut ledger = Ledger::new(Settings::live());
+        ledger.observe(&contact(0, 1));
+        (Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger), writer)
+    }
+
+    fn candidates(suspects: &Suspects) -> u64 {
+        suspects.figures.by_verdict.iter().map(|row| row.1).sum()
+    }
+
+    #[test]
+    fn what_is_shown_follows_evidence_soon_contacts_later_and_whoever_asks_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, _writer) = sensor(dir.path());
+        let age = |suspects: &Suspects| suspects.age(shared.ledger().revision());
+        let first = shown(&shared);
+        assert_eq!((candidates(&first), age(&first)), (0, Span(0)));
+        shared.ledger().observe(&probe(10, 22));
+        std::thread::sleep(first.took * EVIDENCE_PACE);
+        let second = shown(&shared);
+        assert_eq!((candidates(&second), age(&second)), (1, Span(0)));
+        shared.ledger().observe(&contact(5, 2));
+        let third = shown(&shared);
+        assert_eq!(third.as_of, second.as_of, "contacts alone wait a minute");
+        assert!(age(&third) > Span(0), "and meanwhile it is told how old it is");
+        assert_eq!(now(&shared).report(&Options::default()).candidates[0].members, [remote(1), remote(2)]);
+        assert_eq!(age(&shown(&shared)), Span(0), "what was worked out for a question is shown too");
+    }
+
+    #[test]
+    fn what_is_forgotten_is_forgotten_beside_the_ledger_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, _writer) = sensor(dir.path());
+        assert_eq!(now(&shared).report(&Options::default()).locals, 1);
+        shared.forget(&[Forget { prefix: Some(LOCAL.into()), ..Forget::default() }]);
+        forget(&shared);
+        assert_eq!(shared.live().report(&Options::default()).locals, 0);
+    }
 
     #[test]
     fn an_update_is_followed_by_a_pause_that_bounds_its_share_of_a_core() {
         let second = Duration::from_secs(1);
         assert_eq!(pause(Stale::Not, second), None);
-        for (stale, most) in [(Stale::Evidence, 0.04), (Stale::Contacts, 0.005)] {
+        for (stale, most) in [(Stale::Evidence, 0.04), (Stale::Forgotten, 0.04), (Stale::Contacts, 0.005)] {
             for took in [Duration::from_millis(5), second, 30 * second] {
                 let pause = pause(stale, took).unwrap();
                 assert!(took.as_secs_f64() / (took + pause).as_secs_f64() <= most, "{stale:?} {took:?}");
             }
         }
-        assert_eq!(pause(Stale::Forgotten, second), Some(Duration::ZERO));
     }
 }

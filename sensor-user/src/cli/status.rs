@@ -85,6 +85,11 @@ fn table(status: &Status) -> String {
         line("home", prefix.to_string());
     }
     line("window", window([status.locals, status.contacts, status.probes]));
+    if let Some(as_of) = status.suspects_as_of {
+        let age = status.suspects_age_seconds.unwrap_or_default();
+        let behind = if age > 0.0 { format!(", {age:.0} s behind what came in") } else { String::new() };
+        line("suspects", format!("worked out {as_of}{behind}"));
+    }
     if status.exposed_locals > 0 {
         line(
             "exposed",

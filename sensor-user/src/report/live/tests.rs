@@ -41,7 +41,7 @@ fn disturb(ledger: &mut Ledger, how: u8, observation: &Observation) {
         2 => _ = ledger.forget(&Forget { before: Some(at), ..Forget::default() }),
         3 => ledger.home_ended(prefix, at),
         4 => ledger.home_is(|other| other != address, at),
-        5 => ledger.belongs_to(address, "phone"),
+        5 => ledger.belongs_to(address, ["phone", "laptop", "printer"][usize::from(address.octets()[15] % 3)]),
         6 => ledger.mark_temporary(address, at),
         7 => ledger.mark_stable(address, at),
         8 => ledger.set_public(vec![prefix]),
@@ -85,6 +85,9 @@ fn of_networks_with_harvesters_it_says_what_a_fresh_report_says_as_they_grow() {
             ledger.observe(observation);
             if i % every == 0 {
                 assert_eq!(now(&mut live, &mut ledger), report(&ledger, &ALL), "after {i}");
+                // What is told by others than packets: nothing else has changed then.
+                disturb(&mut ledger, [3, 5, 5, 5, 7, 6][i / every % 6], &observations[i / 2]);
+                assert_eq!(now(&mut live, &mut ledger), report(&ledger, &ALL), "told after {i}");
             }
             if i % (7 * every) == 0 {
                 ledger.prune(observation.ts());
