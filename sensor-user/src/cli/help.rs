@@ -14,6 +14,7 @@ pub(super) fn exit_statuses(command: &str) -> &'static str {
     match command {
         "analyze" | "packets" => "0 done; 1 failure, or part of the input was left out; 2 wrong usage",
         "check-config" => "0 the configuration holds; 1 it has a problem; 2 wrong usage",
+        "detach" => "0 nothing is left; 1 something stays; 2 wrong usage",
         "doctor" => "0 no problem; 1 a problem was found; 2 wrong usage",
         "run" => "0 ended by a signal; 1 it could not start; 2 wrong usage",
         _ => "0 done; 1 failure; 2 wrong usage",

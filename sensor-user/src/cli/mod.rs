@@ -23,6 +23,8 @@ mod completions;
 #[cfg(feature = "live")]
 mod contacts;
 #[cfg(feature = "live")]
+mod detach;
+#[cfg(feature = "live")]
 mod doctor;
 #[cfg(feature = "live")]
 mod explain;
@@ -90,6 +92,8 @@ enum Command {
     Export(export::Arguments),
     #[cfg(feature = "live")]
     Forget(forget::Arguments),
+    #[cfg(feature = "live")]
+    Detach(detach::Arguments),
     Analyze(analyze::Arguments),
     Packets(packets::Arguments),
     CheckConfig(check_config::Arguments),
@@ -129,6 +133,8 @@ pub fn main() -> ExitCode {
             Command::Export(arguments) => export::run(&arguments),
             #[cfg(feature = "live")]
             Command::Forget(arguments) => forget::run(&arguments),
+            #[cfg(feature = "live")]
+            Command::Detach(arguments) => detach::run(&arguments),
             Command::Analyze(arguments) => analyze::run(&arguments),
             Command::Packets(arguments) => packets::run(&arguments),
             Command::CheckConfig(arguments) => check_config::run(&arguments),

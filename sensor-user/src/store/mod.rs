@@ -42,7 +42,7 @@ use crate::time::Span;
 pub use export::{Export, ExportError, Snapshot};
 pub use import::{ImportSettings, Imported, Importer};
 pub use key::DeviceKey;
-pub use open::OpenError;
+pub use open::{OpenError, hold};
 pub use read::{Reader, Summary as Holdings};
 pub use replay::ReplayError;
 pub use writer::{Counters, Handle, Settings, Summary, Writer};

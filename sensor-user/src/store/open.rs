@@ -114,6 +114,15 @@ pub(super) fn files(path: &Path) -> [PathBuf; 3] {
     })
 }
 
+/// Keeps everybody from opening the database of a directory for writing, as long as the file is held;
+/// `None` if there never was one.
+///
+/// # Errors
+/// When somebody has it open.
+pub fn hold(dir: &Path) -> Result<Option<File>, OpenError> {
+    if dir.join("tattler.lock").exists() { lock(dir).map(Some) } else { Ok(None) }
+}
+
 fn lock(dir: &Path) -> Result<File, OpenError> {
     let directory = |source| OpenError::Directory { dir: dir.to_owned(), source };
     let mut file = private().open(dir.join("tattler.lock")).map_err(directory)?;

@@ -1,0 +1,56 @@
+//! `tattler detach`: cleans up after a crash.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use super::complain;
+use crate::datapath::{self, Leftovers};
+use crate::netlink::Netlink;
+use crate::store::{self, OpenError};
+
+/// Remove what a sensor that crashed left attached or pinned.
+///
+/// Programs of a sensor that is stopped are detached by itself, and those of one that is killed by the
+/// kernel. What can stay are its filters on kernels before 6.6, and what is pinned. The diary is not touched.
+#[derive(clap::Args)]
+#[command(after_help = "Example: tattler detach")]
+pub(super) struct Arguments {
+    /// The state directory of the sensor, which must not run
+    #[arg(long, value_name = "DIR", default_value_os_t = crate::config::default_sensor().state)]
+    state: PathBuf,
+    /// Where it pins
+    #[arg(long, value_name = "DIR", default_value = datapath::PINS)]
+    pins: PathBuf,
+    /// Even if a sensor runs: it may see nothing any more
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    // Held to the end, so that none starts meanwhile.
+    let _lock = match store::hold(&arguments.state) {
+        Ok(lock) => lock,
+        Err(OpenError::InUse { .. }) if arguments.force => None,
+        Err(OpenError::InUse { dir, holder }) => {
+            bail!("{} is in use{holder}; stop the sensor first, or detach with --force", dir.display())
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let network = runtime.block_on(async { Netlink::connect()?.network().await })?;
+    let devices: Vec<String> = network.devices.into_iter().map(|device| device.name).collect();
+    let Leftovers { removed, stays } = datapath::remove_leftovers(&devices, &arguments.pins);
+    let mut out = io::stdout().lock();
+    for line in &removed {
+        writeln!(out, "{line}")?;
+    }
+    if removed.is_empty() && stays.is_empty() {
+        writeln!(out, "nothing was left")?;
+    }
+    out.flush()?;
+    stays.iter().for_each(complain);
+    Ok(if stays.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,114 @@
+//! What a sensor that crashed left behind.
+//!
+//! Links that are held open go with their process. What stays: filters on a clsact qdisc, which kernels
+//! before 6.6 have in place of links, and whatever is pinned. The qdisc itself is left: it may have been
+//! there before, and does nothing.
+
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use aya::programs::links::{LinkError, PinnedLink};
+use aya::programs::tc::{TcError, qdisc_detach_program};
+use aya::programs::{SchedClassifier, TcAttachType};
+use sensor_common::names;
+
+use super::error::{errno, one_line};
+use crate::reason::reason;
+
+/// Where a sensor pins what it leaves to its next life.
+pub const PINS: &str = "/sys/fs/bpf/tattler";
+
+/// Directories are looked into so deep; ours are not deeper.
+const DEEPEST: u32 = 4;
+/// How long the kernel may take to detach what was unpinned.
+const LETS_GO_WITHIN: Duration = Duration::from_secs(1);
+
+/// What became of it: a line for each thing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// Is gone now.
+    pub removed: Vec<String>,
+    /// Is there still, and why.
+    pub stays: Vec<String>,
+}
+
+/// Removes what is left attached to these devices, and what is pinned below a directory.
+#[must_use]
+pub fn remove_leftovers(devices: &[String], pins: &Path) -> Leftovers {
+    let mut found = Leftovers::default();
+    for device in devices {
+        for name in [names::EGRESS, names::EGRESS_RAW] {
+            match qdisc_detach_program(device, TcAttachType::Egress, name) {
+                Ok(()) => found.removed.push(format!("detached {name} from {device}")),
+                Err(TcError::IoError(error)) if error.kind() == io::ErrorKind::NotFound => {}
+                // It has gone since the list was made.
+                Err(error) if errno(&error) == Some(libc::ENODEV) => {}
+                Err(error) => {
+                    found.stays.push(format!("cannot look for {name} at {device}: {}; run as root", one_line(&error)));
+                }
+            }
+        }
+    }
+    unpin(pins, 0, &mut found);
+    let mut still = held(devices);
+    // The kernel lets go of a link a moment after its pin is gone.
+    let deadline = Instant::now() + LETS_GO_WITHIN;
+    while !found.removed.is_empty() && !still.is_empty() && Instant::now() < deadline {
+        sleep(Duration::from_millis(20));
+        still = held(devices);
+    }
+    found.stays.extend(still);
+    found
+}
+
+/// Removes the objects in a directory and then the directory. What is no object of BPF stays.
+fn unpin(directory: &Path, depth: u32, found: &mut Leftovers) {
+    let refused = |path: &Path, error: &io::Error| format!("cannot unpin {}: {}", path.display(), reason(error));
+    let entries = match fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Err(error) => return found.stays.push(refused(directory, &error)),
+    };
+    let before = found.stays.len();
+    let mut paths: Vec<PathBuf> = entries.iter().map(fs::DirEntry::path).collect();
+    paths.sort();
+    for path in paths {
+        if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir()) && depth < DEEPEST {
+            unpin(&path, depth + 1, found);
+            continue;
+        }
+        // Opens whatever is pinned there, link, map or program; and nothing else.
+        let removed = match PinnedLink::from_pin(&path) {
+            Ok(_) => fs::remove_file(&path),
+            Err(LinkError::SyscallError(error)) => Err(error.io_error),
+            Err(error) => Err(io::Error::other(error)),
+        };
+        match removed {
+            Ok(()) => found.removed.push(format!("unpinned {}", path.display())),
+            Err(error) => found.stays.push(refused(&path, &error)),
+        }
+    }
+    if found.stays.len() == before
+        && let Err(error) = fs::remove_dir(directory)
+    {
+        found.stays.push(refused(directory, &error));
+    }
+}
+
+/// Tells what a process that runs holds attached. Kernels without tcx can't be asked.
+fn held(devices: &[String]) -> Vec<String> {
+    let mut held = Vec::new();
+    for device in devices {
+        let Ok((_, programs)) = SchedClassifier::query_tcx(device, TcAttachType::Egress) else { continue };
+        for program in &programs {
+            // The kernel keeps 15 bytes of a name.
+            let ours = [names::EGRESS, names::EGRESS_RAW].map(|name| &name[..name.len().min(15)]);
+            if let Some(name) = program.name_as_str().filter(|name| ours.contains(name)) {
+                held.push(format!("{name} stays attached to {device}: a process that runs holds it; stop that"));
+            }
+        }
+    }
+    held
+}

@@ -1,0 +1,140 @@
+//! `tattler detach`: what a sensor that crashed left behind goes, and nothing else. Runs as root.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use aya::programs::links::FdLink;
+use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact};
+use aya::programs::{Program, SchedClassifier, TcAttachType, Xdp, XdpMode};
+use aya::{Ebpf, EbpfLoader};
+use sensor_common::names;
+use tempfile::TempDir;
+use tests::namespace::Namespace;
+use tests::programs::{succeed, tattler};
+use tests::sensor::{Sensor, exists, fails};
+use tests::world::World;
+
+/// A directory for pins of one test. Dropping it removes them.
+struct Pins(PathBuf);
+
+impl Pins {
+    fn new(name: &str) -> Pins {
+        let pins = Pins(PathBuf::from(format!("/sys/fs/bpf/{}{}-{name}", tests::namespace::STEM, std::process::id())));
+        fs::create_dir_all(pins.0.join("links")).expect("make a directory for pins, as root");
+        pins
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn detach(namespace: &Namespace, state: &Path, pins: &Path, force: bool) -> Command {
+    let mut detach = Command::new(tattler());
+    detach.arg("detach").arg("--state").arg(state).arg("--pins").arg(pins);
+    if force {
+        detach.arg("--force");
+    }
+    namespace.command(&detach)
+}
+
+fn load() -> Ebpf {
+    EbpfLoader::new().load(sensor_user::datapath::object()).expect("load the object, as root")
+}
+
+fn xdp(ebpf: &mut Ebpf) -> &mut Xdp {
+    let Some(Program::Xdp(program)) = ebpf.program_mut(names::INGRESS) else { panic!() };
+    if program.fd().is_err() {
+        program.load().unwrap();
+    }
+    program
+}
+
+fn classifier(ebpf: &mut Ebpf) -> &mut SchedClassifier {
+    let Some(Program::SchedClassifier(program)) = ebpf.program_mut(names::EGRESS) else { panic!() };
+    if program.fd().is_err() {
+        program.load().unwrap();
+    }
+    program
+}
+
+#[test]
+fn pinned_programs_go_with_their_pins() {
+    let (world, state, pins) = (World::new(), TempDir::new().unwrap(), Pins::new("pins"));
+    let mut ebpf = load();
+    world.router.inside(|| {
+        let id = xdp(&mut ebpf).attach("wan0", XdpMode::Driver).unwrap();
+        let link: FdLink = xdp(&mut ebpf).take_link(id).unwrap().try_into().unwrap();
+        link.pin(pins.0.join("links/ingress")).unwrap();
+        let id = classifier(&mut ebpf).attach("wan0", TcAttachType::Egress).unwrap();
+        let link: FdLink = classifier(&mut ebpf).take_link(id).unwrap().try_into().unwrap();
+        link.pin(pins.0.join("links/egress")).unwrap();
+        ebpf.map_mut(names::COUNTERS).unwrap().pin(pins.0.join("counters")).unwrap();
+    });
+    drop(ebpf);
+    let both = ("xdp".to_owned(), vec![names::EGRESS.to_owned()]);
+    assert_eq!(world.router.attached("wan0"), both, "the pins hold them");
+
+    let said = succeed(&mut detach(&world.router, state.path(), &pins.0, false));
+    let lines =
+        ["counters", "links/egress", "links/ingress"].map(|name| format!("unpinned {}/{name}", pins.0.display()));
+    assert_eq!(said.lines().collect::<Vec<_>>(), lines);
+    tests::eventually("they are detached", || (world.router.attached("wan0") == Default::default()).then_some(()));
+    assert!(!exists(&pins.0));
+    assert_eq!(succeed(&mut detach(&world.router, state.path(), &pins.0, false)), "nothing was left\n");
+    // And a sensor finds room.
+    Sensor::start(&world.router, state.path(), &["--interface", "wan0"]).stop();
+}
+
+#[test]
+fn filters_of_kernels_without_tcx_go_and_those_of_others_stay() {
+    let (world, state, pins) = (World::new(), TempDir::new().unwrap(), Pins::new("filters"));
+    let mut ebpf = load();
+    world.router.inside(|| {
+        qdisc_add_clsact("wan0").unwrap();
+        let options = TcAttachOptions::Netlink(NlOptions::default());
+        let id = classifier(&mut ebpf).attach_with_options("wan0", TcAttachType::Egress, options).unwrap();
+        // As if the process had been killed.
+        std::mem::forget(classifier(&mut ebpf).take_link(id).unwrap());
+    });
+    // Somebody else's, with the same code under another name.
+    let other = Pins::new("other");
+    classifier(&mut ebpf).pin(other.0.join("program")).unwrap();
+    let program = other.0.join("program");
+    let add = ["filter", "add", "dev", "wan0", "egress", "bpf", "direct-action", "object-pinned"];
+    succeed(world.router.tool("tc", &add).arg(&program));
+    drop(ebpf);
+    let filters = || succeed(&mut world.router.tool("tc", &["filter", "show", "dev", "wan0", "egress"]));
+    assert!(filters().contains(&format!(" 0x1 {} ", names::EGRESS)) && filters().contains("[*fsobj]"), "{}", filters());
+
+    let said = succeed(&mut detach(&world.router, state.path(), &pins.0, false));
+    assert!(said.starts_with(&format!("detached {} from wan0\n", names::EGRESS)), "{said}");
+    let left = filters();
+    assert!(!left.contains(&format!(" 0x1 {} ", names::EGRESS)) && left.contains("[*fsobj]"), "{left}");
+}
+
+#[test]
+fn while_a_sensor_runs_nothing_is_detached_unless_forced_and_what_it_holds_is_told() {
+    let (world, state, pins) = (World::new(), TempDir::new().unwrap(), Pins::new("running"));
+    let sensor = Sensor::start(&world.router, state.path(), &["--interface", "wan0"]);
+    let both = ("xdp".to_owned(), vec![names::EGRESS.to_owned()]);
+    let words = ["is in use", "stop the sensor first", "--force"];
+    fails(&mut detach(&world.router, state.path(), &pins.0, false), 1, &words);
+    assert!(exists(&pins.0), "nothing was touched");
+    let words = [names::EGRESS, "stays attached to wan0", "a process that runs"];
+    fails(&mut detach(&world.router, state.path(), &pins.0.join("none"), true), 1, &words);
+    assert_eq!(world.router.attached("wan0"), both);
+    sensor.stop();
+}
+
+#[test]
+fn what_is_no_object_of_bpf_stays() {
+    let (world, state) = (World::new(), TempDir::new().unwrap());
+    let dear = state.path().join("dear");
+    fs::write(&dear, "mine").unwrap();
+    fails(&mut detach(&world.router, state.path(), state.path(), false), 1, &["cannot unpin", "dear"]);
+    assert_eq!(fs::read_to_string(&dear).unwrap(), "mine");
+}
