@@ -11,7 +11,8 @@
 //! - [`cases`]: who was probed, by whom, when first
 //! - [`matched`]: the comparison of cases with controls that were as far; [`devices`] weighs them
 //! - [`select`]: accuse, set aside, ask again; [`tail`]: how likely a coincidence is
-//! - [`lag`], [`risk`], [`hazard`]: the model, from bins of time to what it was fitted to and what it says
+//! - [`lag`], [`risk`], `rates`, [`hazard`], [`leak`]: the model, from bins of time over what it is fitted
+//!   to, to what it says
 //! - [`plain`]: the 2x2 tables of readers
 //! - [`rank`]: from the tests of all scanners to one list
 //! - [`verdict`], [`probability`]: what may be said
@@ -26,11 +27,13 @@ pub mod frame;
 pub mod groups;
 pub mod hazard;
 pub mod lag;
+pub mod leak;
 pub mod matched;
 pub mod memo;
 pub mod plain;
 pub mod probability;
 pub mod rank;
+mod rates;
 pub mod risk;
 pub mod select;
 pub mod tail;
