@@ -12,7 +12,7 @@
 //! - [`tail`]: how likely a coincidence is
 //! - [`select`]: accuse, set aside, ask again
 //! - [`rank`]: from the tests of all campaigns to one list
-//! - [`figures`]: the numbers shown beside a candidate
+//! - [`tally`], [`figures`]: the numbers shown beside a candidate, and what they are counted from
 //! - [`memo`]: what one attribution leaves to the next
 
 pub mod cases;
@@ -31,6 +31,7 @@ pub mod rank;
 pub mod risk;
 pub mod select;
 pub mod tail;
+pub mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod verdict;
