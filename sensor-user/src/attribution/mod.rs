@@ -16,7 +16,7 @@
 //! - [`plain`]: the 2x2 tables of readers
 //! - [`rank`]: from the tests of all scanners to one list
 //! - [`verdict`], [`probability`]: what may be said
-//! - [`figures`]: the numbers shown beside a candidate
+//! - [`tally`], [`figures`]: the numbers shown beside a candidate, and what they are counted from
 //! - [`memo`]: what one attribution leaves to the next
 
 pub mod cases;
@@ -37,6 +37,7 @@ mod rates;
 pub mod risk;
 pub mod select;
 pub mod tail;
+pub mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod verdict;
