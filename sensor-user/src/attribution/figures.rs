@@ -1,56 +1,15 @@
 //! The numbers shown beside a candidate: the 2x2 table, the counts, the lags.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use super::Attribution;
-use super::evidence::Evidence;
 use super::frame::Frame;
 use super::matched::WINDOWS;
 use super::rank::Finding;
 use super::tail;
-use crate::campaign::Campaigns;
+use super::tally::{Sent, Tally};
 use crate::ledger::AddrId;
 use crate::time::{Span, Time};
-
-/// For each remote the locals under test that contacted it, and when first.
-pub struct Visitors {
-    starts: Vec<u32>,
-    visits: Vec<(u32, Time)>,
-}
-
-impl Visitors {
-    /// Turns the frame round.
-    #[must_use]
-    pub fn new(frame: &Frame, tested: &[bool]) -> Visitors {
-        let mut all: Vec<(AddrId, u32, Time)> = Vec::new();
-        for local in (0..frame.len()).filter(|&local| tested[local]) {
-            all.extend(frame.firsts(local).iter().map(|first| (first.remote, local as u32, first.at)));
-        }
-        all.sort_unstable();
-        let mut starts = vec![0; frame.ledger.addresses() + 1];
-        for (remote, ..) in &all {
-            starts[remote.0 as usize + 1] += 1;
-        }
-        for i in 1..starts.len() {
-            starts[i] += starts[i - 1];
-        }
-        Visitors { starts, visits: all.into_iter().map(|(_, local, at)| (local, at)).collect() }
-    }
-
-    /// The locals that contacted any of `remotes`, with their contacts in order.
-    #[must_use]
-    pub fn of(&self, remotes: &[AddrId]) -> BTreeMap<u32, Vec<Time>> {
-        let mut visitors: BTreeMap<u32, Vec<Time>> = BTreeMap::new();
-        for remote in remotes {
-            let range = self.starts[remote.0 as usize] as usize..self.starts[remote.0 as usize + 1] as usize;
-            for &(local, at) in &self.visits[range] {
-                visitors.entry(local).or_default().push(at);
-            }
-        }
-        visitors.values_mut().for_each(|times| times.sort_unstable());
-        visitors
-    }
-}
 
 /// Probed or not by a candidate's campaigns, contacted it before or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,71 +49,48 @@ pub struct Figures {
     pub campaigns: Vec<usize>,
 }
 
-/// Times of the first hit by one of the finding's campaigns, by local.
-fn first_hits(attribution: &Attribution, campaigns: &[usize]) -> BTreeMap<u32, Time> {
-    // Outsiders decide how many campaigns there are: to search a list for each would be quadratic.
-    let campaigns: HashSet<usize> = campaigns.iter().copied().collect();
-    let mut hits = BTreeMap::new();
-    for cases in &attribution.cases {
-        if cases.campaigns.iter().flatten().any(|campaign| campaigns.contains(campaign)) {
-            for case in &cases.list {
-                let at = hits.entry(case.local).or_insert(case.at);
-                *at = case.at.min(*at);
-            }
-        }
-    }
-    hits
-}
-
 /// Computes the figures of a finding.
 #[must_use]
-pub fn figures(
-    frame: &Frame,
-    campaigns: &Campaigns,
-    attribution: &Attribution,
-    visitors: &Visitors,
-    finding: &Finding,
-) -> Figures {
+pub fn figures(frame: &Frame, attribution: &Attribution, tally: &Tally, finding: &Finding) -> Figures {
     let mut members: Vec<AddrId> =
         finding.groups.iter().flat_map(|&group| attribution.groups.members(group)).copied().collect();
-    members.sort_by_cached_key(|&member| frame.ledger.address(member));
-    let visits = visitors.of(&members);
-    let before = |local: u32, at: Time| {
-        visits.get(&local).and_then(|times| times[..times.partition_point(|&t| t < at)].last().copied())
-    };
-    let supporting: Vec<usize> = if finding.campaigns.is_empty() {
-        let hit = attribution.cases.iter().filter(|c| c.list.iter().any(|c| before(c.local, c.at).is_some()));
-        hit.filter_map(|cases| cases.campaigns.as_deref()).flatten().copied().collect()
+    if members.len() > 1 {
+        members.sort_by_cached_key(|&member| frame.ledger.address(member));
+    }
+    let visits = tally.visits(&members);
+    let visitors = || visits.chunk_by(|a, b| a.0 == b.0);
+    let scanners =
+        if finding.campaigns.is_empty() { that_hit(tally, visitors()) } else { tally.cases_of(&finding.campaigns) };
+    let mut table = TwoByTwo::default();
+    let mut distinct_count = 0;
+    let mut lags = Vec::new();
+    let mut explained_locals = BTreeSet::new();
+    for visits in visitors() {
+        let (local, first) = visits[0];
+        let hits = tally.hits(local);
+        distinct_count += u64::from(hits.first().is_some_and(|hit| first < hit.at));
+        let Some(hit) = hits.iter().find(|hit| scanners.binary_search(&hit.cases).is_ok()) else {
+            table.contacted_spared += 1;
+            continue;
+        };
+        let Some(&(_, contact)) = visits[..visits.partition_point(|visit| visit.1 < hit.at)].last() else { continue };
+        table.contacted_probed += 1;
+        if hit.at - contact <= WINDOWS[finding.window] {
+            explained_locals.insert(local);
+            lags.push(hit.at - contact);
+        }
+    }
+    table.others_probed = tally.locals_hit(&attribution.cases, &scanners) - table.contacted_probed;
+    table.others_spared = tally.tested - table.contacted_probed - table.contacted_spared - table.others_probed;
+    lags.sort_unstable();
+    let campaigns = if finding.campaigns.is_empty() {
+        let cases = scanners.iter().map(|&at| &attribution.cases[at as usize]);
+        cases.filter_map(|cases| cases.campaigns.as_deref()).flatten().copied().collect()
     } else {
         finding.campaigns.clone()
     };
-    let hits = first_hits(attribution, &supporting);
-    let mut table = TwoByTwo::default();
-    let mut lags = Vec::new();
-    let mut explained_locals = BTreeSet::new();
-    for (&local, &at) in &hits {
-        let Some(contact) = before(local, at) else {
-            table.others_probed += 1;
-            continue;
-        };
-        table.contacted_probed += 1;
-        if at - contact <= WINDOWS[finding.window] {
-            explained_locals.insert(local);
-            lags.push(at - contact);
-        }
-    }
-    table.contacted_spared = visits.keys().filter(|local| !hits.contains_key(local)).count() as u64;
-    let tested = attribution.tested.iter().filter(|&&tested| tested).count() as u64;
-    table.others_spared = tested - table.contacted_probed - table.contacted_spared - table.others_probed;
-    lags.sort_unstable();
-    let rows = supporting.iter().flat_map(|&campaign| &campaigns.list[campaign].rows);
-    let explained_probes = rows
-        .filter(|&&row| campaigns.evidence[row as usize] == Evidence::Exact && !campaigns.is_path[row as usize])
-        .map(|&row| &frame.ledger.probes()[row as usize])
-        .filter(|row| frame.number(row.target).is_some_and(|local| explained_locals.contains(&(local as u32))))
-        .filter(|row| !frame.is_answer_to_contact(row))
-        .map(|row| u64::from(row.count))
-        .sum();
+    let explained = explained_locals.iter().flat_map(|&local| tally.sent(local));
+    let explained_probes = explained.filter(|(_, sent)| is_in(&campaigns, sent)).map(|(_, sent)| sent.probes).sum();
     let devices: Option<HashSet<u32>> =
         explained_locals.iter().map(|&local| frame.local(local as usize).device).collect();
     let TwoByTwo { contacted_probed: a, contacted_spared: b, others_probed: c, others_spared: d } = table;
@@ -162,38 +98,47 @@ pub fn figures(
         members,
         table,
         fisher_p: tail::fisher(a, b, c, d),
-        distinct_count: attribution.pooled.list.iter().filter(|c| before(c.local, c.at).is_some()).count() as u64,
+        distinct_count,
         explained_probes,
         devices: devices.map(|devices| devices.len() as u64).filter(|_| !explained_locals.is_empty()),
         explained_locals,
         median_lag: lags.get(lags.len() / 2).copied(),
         lags,
-        campaigns: supporting,
+        campaigns,
     }
+}
+
+/// Positions of the cases that any visitor became after its first visit, in order.
+fn that_hit<'v>(tally: &Tally, visitors: impl Iterator<Item = &'v [(u32, Time)]>) -> Vec<u32> {
+    let mut scanners = Vec::new();
+    for visits in visitors {
+        let (local, first) = visits[0];
+        let hits = tally.hits(local);
+        scanners.extend(hits[hits.partition_point(|hit| hit.at <= first)..].iter().map(|hit| hit.cases));
+    }
+    scanners.sort_unstable();
+    scanners.dedup();
+    scanners
+}
+
+/// Whether one of these campaigns, which are in order, sent it.
+fn is_in(campaigns: &[usize], sent: &Sent) -> bool {
+    campaigns.binary_search(&(sent.campaign as usize)).is_ok()
 }
 
 /// Exact hits that are evidence, and those of them that no accused one explains; in probes, repeats
 /// included.
 #[must_use]
-pub fn unexplained(frame: &Frame, campaigns: &Campaigns, attribution: &Attribution, visitors: &Visitors) -> (u64, u64) {
-    let mut explained: HashMap<usize, BTreeSet<u32>> = HashMap::new();
+pub fn unexplained(frame: &Frame, attribution: &Attribution, tally: &Tally) -> (u64, u64) {
+    let mut open = tally.evidence;
+    let mut is_explained = vec![false; tally.all_sent()];
     for finding in attribution.findings.iter().filter(|finding| finding.verdict.accuses()) {
-        let figures = figures(frame, campaigns, attribution, visitors, finding);
-        for campaign in figures.campaigns {
-            explained.entry(campaign).or_default().extend(&figures.explained_locals);
+        let figures = figures(frame, attribution, tally, finding);
+        for (at, sent) in figures.explained_locals.iter().flat_map(|&local| tally.sent(local)) {
+            if is_in(&figures.campaigns, sent) && !std::mem::replace(&mut is_explained[at], true) {
+                open -= sent.probes;
+            }
         }
     }
-    let (mut all, mut open) = (0, 0);
-    for (i, row) in frame.ledger.probes().iter().enumerate() {
-        if campaigns.evidence[i] != Evidence::Exact || campaigns.is_path[i] || frame.is_answer_to_contact(row) {
-            continue;
-        }
-        let campaign = campaigns.of_row[i] as usize;
-        let known = frame.number(row.target).zip(explained.get(&campaign));
-        all += u64::from(row.count);
-        if !known.is_some_and(|(local, locals)| locals.contains(&(local as u32))) {
-            open += u64::from(row.count);
-        }
-    }
-    (all, open)
+    (tally.evidence, open)
 }

@@ -111,6 +111,12 @@ impl Groups {
         if group.level == OPERATOR { &group.scattered } else { &self.remotes[from as usize..to as usize] }
     }
 
+    /// The groups that a group is a part of. One that holds it holds its first member.
+    pub fn around(&self, inner: usize) -> impl Iterator<Item = usize> {
+        let first = self.remotes[self.list[inner].members.0 as usize];
+        self.of(first).into_iter().flatten().filter(move |&outer| self.is_inside(inner, outer))
+    }
+
     /// Whether `inner` is a part of `outer` and not the same.
     #[must_use]
     pub fn is_inside(&self, inner: usize, outer: usize) -> bool {

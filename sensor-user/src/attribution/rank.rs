@@ -6,7 +6,8 @@ use super::cases::{Case, Cases};
 use super::evidence::Evidence;
 use super::frame::Frame;
 use super::groups::Groups;
-use super::hazard::{Hazard, Leak};
+use super::hazard::Hazard;
+use super::leak::Leak;
 use super::matched::{Explains, Matched, Test, WINDOWS};
 use super::select::{Accused, Strength, strength};
 use super::verdict::{Rival, Verdict};
@@ -145,15 +146,18 @@ pub fn rank(
         weak.plain = plain[group];
     }
     let mut findings = accuse(frame, groups, cases, &rounds);
-    // What an accused one contains or is contained in is said with it.
-    let covered = |group: usize, findings: &[Finding]| {
-        findings
-            .iter()
-            .flat_map(|f| &f.groups)
-            .any(|&other| other == group || groups.is_inside(group, other) || groups.is_inside(other, group))
-    };
+    // What an accused one contains or is contained in is said with it. Outsiders have a say in the number of
+    // either, so each is looked up.
+    let mut is_accused = vec![false; groups.list.len()];
+    let mut holds_accused = vec![false; groups.list.len()];
+    for &group in findings.iter().flat_map(|finding| &finding.groups) {
+        is_accused[group] = true;
+        groups.around(group).for_each(|outer| holds_accused[outer] = true);
+    }
+    let is_covered =
+        |group: usize| is_accused[group] || holds_accused[group] || groups.around(group).any(|outer| is_accused[outer]);
     let mut others: Vec<(usize, Weak)> =
-        weak.iter().map(|(&group, &weak)| (group, weak)).filter(|(group, _)| !covered(*group, &findings)).collect();
+        weak.iter().map(|(&group, &weak)| (group, weak)).filter(|&(group, _)| !is_covered(group)).collect();
     // A prefix needs more than its best address; then it stands for them.
     let mut best_inside: HashMap<usize, f64> = HashMap::new();
     for &(group, weak) in &others {
@@ -168,8 +172,9 @@ pub fn rank(
             || weak.score > 0.0 && best_inside.get(&group).is_none_or(|&best| weak.score > best + PREFER_SPECIFIC)
     };
     others.retain(carries);
-    let prefixes: Vec<usize> = others.iter().map(|o| o.0).filter(|&g| groups.members(g).len() > 1).collect();
-    others.retain(|&(group, _)| !prefixes.iter().any(|&outer| groups.is_inside(group, outer)));
+    let mut stands = vec![false; groups.list.len()];
+    others.iter().for_each(|&(group, _)| stands[group] = true);
+    others.retain(|&(group, _)| !groups.around(group).any(|outer| stands[outer]));
     others.sort_by(|a, b| {
         let by_score = b.1.order().total_cmp(&a.1.order()).then(b.1.at_first.total_cmp(&a.1.at_first));
         // Of equal ones those first that fewer contacted, so that names decide as late as possible.

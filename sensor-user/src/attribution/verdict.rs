@@ -4,16 +4,14 @@
 //! it: a device may tell of itself by other means, somebody may listen on the path, an attacker may
 //! time his probes. Each such rival is weighed here; who has one is `suspected` at most.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::Attribution;
-use super::figures::{Figures, Visitors, figures};
+use super::figures::{Figures, figures};
 use super::frame::Frame;
 use super::rank::Finding;
 use super::tail;
-use crate::campaign::Campaigns;
+use super::tally::Tally;
 use crate::campaign::catalogue::{self, What};
 
 /// What is said of a candidate.
@@ -131,15 +129,15 @@ const SPREAD: f64 = 0.25;
 const WITHIN_DEVICE: f64 = 0.05;
 
 /// Weighs the rivals of all that are accused or nearly so, and says what is left.
-pub fn judge(frame: &Frame, campaigns: &Campaigns, attribution: &mut Attribution, visitors: &Visitors) {
+pub fn judge(frame: &Frame, attribution: &mut Attribution, tally: &Tally) {
     let is_worth_it = |finding: &Finding| {
         finding.verdict.accuses() || finding.probability().is_some_and(|probability| probability >= WORTH_WEIGHING)
     };
     let judged: Vec<usize> =
         (0..attribution.findings.len()).filter(|&i| is_worth_it(&attribution.findings[i])).collect();
     for i in judged {
-        let figures = figures(frame, campaigns, attribution, visitors, &attribution.findings[i]);
-        let rivals = rivals(frame, attribution, visitors, &attribution.findings[i], &figures);
+        let figures = figures(frame, attribution, tally, &attribution.findings[i]);
+        let rivals = rivals(frame, attribution, tally, &attribution.findings[i], &figures);
         let finding = &mut attribution.findings[i];
         let is_sure = finding.score >= STRONG && finding.evidence >= STRONG_EVIDENCE;
         finding.verdict = if !finding.verdict.accuses() || rivals.iter().any(|rival| rival.wins()) {
@@ -159,24 +157,18 @@ pub fn judge(frame: &Frame, campaigns: &Campaigns, attribution: &mut Attribution
     });
 }
 
-fn rivals(
-    frame: &Frame,
-    attribution: &Attribution,
-    visitors: &Visitors,
-    finding: &Finding,
-    figures: &Figures,
-) -> Vec<Rival> {
+fn rivals(frame: &Frame, attribution: &Attribution, tally: &Tally, finding: &Finding, figures: &Figures) -> Vec<Rival> {
     let mut rivals = Vec::new();
     if figures.explained_locals.len() < LOCALS {
         rivals.push(Rival::FewLocals);
     }
     if figures.devices == Some(1) {
         rivals.push(Rival::OneDevice);
-        if is_device_itself(frame, attribution, visitors, figures) {
+        if is_device_itself(frame, tally, figures) {
             rivals.push(Rival::DeviceItself);
         }
     }
-    let tested = attribution.tested.iter().filter(|&&tested| tested).count() as f64;
+    let tested = tally.tested as f64;
     // Who listens on the path hits a good part of all addresses. Of who is not accused, somebody else
     // may have taken the evidence.
     let is_spread = attribution.pooled.list.len() as f64 >= SPREAD * tested;
@@ -199,21 +191,16 @@ fn rivals(
 }
 
 /// Among the addresses of the one device, were those that had contacted it probed more than others?
-fn is_device_itself(frame: &Frame, attribution: &Attribution, visitors: &Visitors, figures: &Figures) -> bool {
+fn is_device_itself(frame: &Frame, tally: &Tally, figures: &Figures) -> bool {
     let Some(device) = figures.explained_locals.first().and_then(|&local| frame.local(local as usize).device) else {
         return false;
     };
-    let hits: HashMap<u32, _> = attribution.pooled.list.iter().map(|case| (case.local, case.at)).collect();
-    let visits = visitors.of(&figures.members);
+    let visits = tally.visits(&figures.members);
     let mut counts = [[0u64; 2]; 2];
-    for local in (0..frame.len()).filter(|&local| attribution.tested[local]) {
-        if frame.local(local).device != Some(device) {
-            continue;
-        }
-        let local = local as u32;
-        let hit = hits.get(&local);
-        let first = visits.get(&local).and_then(|times| times.first());
-        let contacted = first.is_some_and(|first| hit.is_none_or(|hit| first < hit));
+    for &local in tally.of_device(device) {
+        let hit = tally.hits(local).first().map(|hit| hit.at);
+        let first = visits.get(visits.partition_point(|visit| visit.0 < local)).filter(|visit| visit.0 == local);
+        let contacted = first.is_some_and(|first| hit.is_none_or(|hit| first.1 < hit));
         counts[usize::from(!contacted)][usize::from(hit.is_none())] += 1;
     }
     let [[a, b], [c, d]] = counts;

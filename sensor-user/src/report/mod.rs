@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use std::net::Ipv6Addr;
 
 use crate::ack::Acked;
-use crate::attribution::figures::{Figures, Visitors, figures, unexplained};
+use crate::attribution::figures::{Figures, figures, unexplained};
 use crate::attribution::frame::Frame;
 use crate::attribution::memo::Memo;
 use crate::attribution::rank::Finding;
+use crate::attribution::tally::Tally;
 use crate::attribution::{Attribution, Rival, Verdict, verdict};
 use crate::campaign::{Campaign, Campaigns};
 use crate::ledger::{AddrId, Ledger};
@@ -33,7 +34,7 @@ pub(crate) mod words;
 
 pub use csv::{explanation_csv, suspects_csv};
 pub use explain::{Explanation, explain};
-pub use exposed::{Exposed, exposed, open_locals, shows_open_port};
+pub use exposed::{Exposed, exposed, open_locals, shows_open_port, split_pings};
 pub use live::Live;
 pub use story::explanation_text;
 pub use table::{all_suspects_table, suspects_table};
@@ -195,7 +196,7 @@ pub(crate) struct Findings<'l> {
     pub(crate) frame: Frame<'l>,
     pub(crate) campaigns: Campaigns,
     pub(crate) attribution: Attribution,
-    pub(crate) visitors: Visitors,
+    pub(crate) tally: Tally,
 }
 
 impl<'l> Findings<'l> {
@@ -207,13 +208,13 @@ impl<'l> Findings<'l> {
         let frame = Frame::new(ledger);
         let campaigns = Campaigns::new(&frame);
         let mut attribution = Attribution::with(&frame, &campaigns, memo);
-        let visitors = Visitors::new(&frame, &attribution.tested);
-        verdict::judge(&frame, &campaigns, &mut attribution, &visitors);
-        Findings { frame, campaigns, attribution, visitors }
+        let tally = Tally::new(&frame, &campaigns, &attribution);
+        verdict::judge(&frame, &mut attribution, &tally);
+        Findings { frame, campaigns, attribution, tally }
     }
 
     pub(crate) fn figures(&self, finding: &Finding) -> Figures {
-        figures(&self.frame, &self.campaigns, &self.attribution, &self.visitors, finding)
+        figures(&self.frame, &self.attribution, &self.tally, finding)
     }
 
     fn addresses(&self, ids: &[AddrId]) -> Vec<Ipv6Addr> {
@@ -281,7 +282,7 @@ pub fn report(ledger: &Ledger, options: &Options) -> Report {
 /// The same where the findings are at hand.
 pub(crate) fn report_of(findings: &Findings, options: &Options) -> Report {
     let ledger = findings.frame.ledger;
-    let (exact, open) = unexplained(&findings.frame, &findings.campaigns, &findings.attribution, &findings.visitors);
+    let (exact, open) = unexplained(&findings.frame, &findings.attribution, &findings.tally);
     let span = ledger.span();
     Report {
         schema: SCHEMA.to_owned(),

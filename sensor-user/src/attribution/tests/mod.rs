@@ -1,6 +1,7 @@
 mod classes;
 mod hostile;
 mod model;
+mod oracle;
 mod properties;
 mod rivals;
 pub(crate) mod simulate;

@@ -17,7 +17,7 @@ use crate::time::{Span, Time};
 
 /// A small home, told in a failing case by kind and seed.
 #[derive(Clone, Copy, Debug)]
-struct Home(usize, u32);
+pub(super) struct Home(usize, u32);
 
 const SMALL: Family = Family { locals: 30, visits: 10, ..BASE };
 /// Of different kinds, with and without a harvester.
@@ -30,12 +30,12 @@ const HOMES: [Family; 5] = [
 ];
 
 impl Home {
-    fn observations(self) -> Vec<Observation> {
+    pub(super) fn observations(self) -> Vec<Observation> {
         network(&HOMES[self.0], u64::from(self.1)).0
     }
 }
 
-fn any_home() -> impl Strategy<Value = Home> {
+pub(super) fn any_home() -> impl Strategy<Value = Home> {
     (0..HOMES.len(), any::<u32>()).prop_map(|(kind, seed)| Home(kind, seed))
 }
 
