@@ -97,7 +97,10 @@ fn table(status: &Status) -> String {
         );
     }
     if status.answered_pings > 0 {
-        line("exposed", format!("{} answered pings, which opens no port", plural(status.answered_pings, "local", "locals")));
+        line(
+            "exposed",
+            format!("{} answered pings, which opens no port", plural(status.answered_pings, "local", "locals")),
+        );
     }
     for exposed in &status.exposed {
         let device = exposed.device.as_ref().map(|device| format!(" ({device})")).unwrap_or_default();

@@ -195,7 +195,10 @@ fn tests(explanation: &Explanation, within: Option<Span>, says: &mut Vec<String>
         ));
     }
     if let Some(lag) = candidate.median_lag_seconds {
-        says.push(format!("From the last contact with it to the first of these probes it took {} (median).", duration(lag)));
+        says.push(format!(
+            "From the last contact with it to the first of these probes it took {} (median).",
+            duration(lag)
+        ));
     }
     if candidate.verdict.accuses() {
         let devices = candidate.devices.map(|n| format!(" on {}", plural(n, "device", "devices"))).unwrap_or_default();

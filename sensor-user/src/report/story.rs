@@ -100,7 +100,8 @@ fn timeline(explanation: &Explanation) -> String {
     let mut text = String::new();
     if !probed.is_empty() {
         let whose = if back && any_speaks { "its own probes" } else { "probes" };
-        text += &format!("\nFirst contacts with it that {whose} followed (UTC); below each how much later they came:\n");
+        text +=
+            &format!("\nFirst contacts with it that {whose} followed (UTC); below each how much later they came:\n");
     }
     probed.iter().take(VISITS).for_each(|visit| text += &followed(visit, &is_told, explanation.candidate.is_some()));
     if probed.len() > VISITS {
