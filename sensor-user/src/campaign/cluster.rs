@@ -3,7 +3,8 @@
 //!
 //! A strand is what one source sent of one kind to one port. Strands of one source are one. Strands
 //! of one customer's prefix with one kind and port are one unless their fingerprints differ: two
-//! tenants of a /64 are two. [`spread`](super::spread) then joins across prefixes.
+//! tenants of a /64 are two. [`step`](super::step) joins those of one prefix whose kinds differ and that
+//! go in step, and [`spread`](super::spread) then joins across prefixes.
 
 use std::collections::HashMap;
 
@@ -12,7 +13,7 @@ use sensor_common::Kind;
 
 use super::fingerprint::{Fingerprint, Forms, Prints};
 use super::union::Union;
-use super::{hosters, spread};
+use super::{hosters, spread, step};
 use crate::attribution::frame::Frame;
 use crate::ledger::AddrId;
 use crate::time::Time;
@@ -50,6 +51,7 @@ impl Clusters {
         let mut union = Union::new(strands.len());
         join_sources(frame, &strands, &mut union);
         join_customers(&strands, &mut union);
+        step::join(frame, &strands, &strand_of, &mut union);
         spread::join(&strands, &Forms::new(frame.ledger), &mut union);
 
         let mut numbers = HashMap::new();

@@ -3,7 +3,7 @@
 //! # Layout
 //! - `path`: probes that count hops
 //! - `fingerprint`, `options`: what a probe looks like
-//! - `cluster`, `spread`, `union`: who is one, within a prefix and across them
+//! - `cluster`, `step`, `spread`, `union`: who is one, within a prefix and across them
 //! - [`rhythm`], [`label`]: what can be said of a campaign
 //! - [`view`]: other ideas of who is one, for attribution
 //! - [`catalogue`], [`hosters`]: who owns a prefix, and how far strangers share it
@@ -17,6 +17,7 @@ mod options;
 mod path;
 pub mod rhythm;
 mod spread;
+mod step;
 #[cfg(test)]
 pub(crate) mod tests;
 mod union;
