@@ -12,9 +12,10 @@
 //! - [`tail`]: how likely a coincidence is
 //! - [`select`]: accuse, set aside, ask again
 //! - [`rank`]: from the tests of all campaigns to one list
-//! - [`tally`], [`figures`]: the numbers shown beside a candidate, and what they are counted from
+//! - [`basis`], [`figures`]: the numbers shown beside a candidate, and what they are counted from
 //! - [`memo`]: what one attribution leaves to the next
 
+pub mod basis;
 pub mod cases;
 pub mod devices;
 pub mod evidence;
@@ -31,7 +32,6 @@ pub mod rank;
 pub mod risk;
 pub mod select;
 pub mod tail;
-pub mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod verdict;
