@@ -16,7 +16,7 @@ use sensor_user::attribution::evidence::Evidence;
 use sensor_user::config;
 use sensor_user::datapath::Sizes;
 use sensor_user::exclusions::Exclusions;
-use sensor_user::netlink::{self, NeighbourNews, Prefixes};
+use sensor_user::netlink::{self, NeighbourNews, News, Prefixes};
 use sensor_user::time::Span;
 use tempfile::TempDir;
 use tests::eventually;
@@ -353,7 +353,7 @@ fn news_of_the_network_that_the_kernel_dropped_leads_to_a_new_look_and_later_new
             assert!(missed > 0, "nobody said that neighbours were missed");
             add(6_000, 6_001);
             let later = tokio::time::timeout(Duration::from_secs(5), changes.next()).await;
-            assert_eq!(later.ok(), Some(Some(())), "news after the overflow");
+            assert_eq!(later.ok(), Some(Some(News::Changed)), "news after the overflow");
         });
     });
 }

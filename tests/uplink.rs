@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::net::Ipv6Addr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use aya::maps::PerCpuArray;
 use aya::maps::lpm_trie::{Key, LpmTrie};
@@ -21,7 +22,7 @@ use tests::namespace::Namespace;
 use tests::programs::{succeed, tool};
 use tests::sensor::{self, Sensor, exists, fails};
 use tests::traffic::{Wire, ping};
-use tests::world::{HOST, SCANNER, SITE, World};
+use tests::world::{HOST, POOL, SCANNER, SITE, STRANGER, World};
 
 const WAN0: [&str; 2] = ["--interface", "wan0"];
 
@@ -410,5 +411,230 @@ fn an_uplink_that_is_there_no_more_is_told_and_the_sensor_runs_on() {
     assert_eq!(sensor.get("/healthz").0, 503);
     ping(host, HOST, SITE);
     sensor.wait_for("contact", 1);
+    sensor.stop();
+}
+
+/// How long a sensor may be blind after its uplink is back.
+const BLIND: Duration = Duration::from_secs(5);
+
+/// Probes the host until the sensor sees it, which has to be soon: what it recorded before, and after.
+#[track_caller]
+fn sees_again(world: &World, sensor: &Sensor<'_>) {
+    let start = Instant::now();
+    let before = sensor.fates("probe")[0];
+    while sensor.fates("probe")[0] == before {
+        assert!(start.elapsed() < BLIND, "blind for {:?}: {}", start.elapsed(), sensor.log());
+        ping(&world.internet, SCANNER, HOST);
+    }
+    println!("seeing again after {:?}", start.elapsed());
+    // One packet is one probe: no device is watched twice.
+    settle();
+    let probes = sensor.fates("probe")[0];
+    ping(&world.internet, SCANNER, HOST);
+    settle();
+    assert_eq!(sensor.fates("probe")[0], probes + 1);
+}
+
+/// Waits until `status` shows what the counters are now.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(1_300));
+}
+
+/// How many changes of uplinks were counted: lost, attached, renamed.
+#[track_caller]
+fn changes(sensor: &Sensor<'_>) -> [u64; 3] {
+    let page = sensor.metrics();
+    ["lost", "attached", "renamed"].map(|change| {
+        let name = format!(r#"tattler_uplink_changes_total{{change="{change}"}} "#);
+        let line = page.lines().find_map(|line| line.strip_prefix(&name));
+        line.unwrap_or_else(|| panic!("no {name}in\n{page}")).parse().unwrap()
+    })
+}
+
+#[track_caller]
+fn becomes_blind(sensor: &Sensor<'_>) {
+    tests::within(5, "its health says that the uplink is gone", || (sensor.get("/healthz").0 == 503).then_some(()));
+}
+
+#[track_caller]
+fn is_healthy(sensor: &Sensor<'_>) {
+    assert_eq!(sensor.get("/healthz"), (200, "ok\n".to_owned()), "{}", sensor.log());
+}
+
+#[test]
+fn an_uplink_that_is_deleted_and_made_again_is_watched_again_within_five_seconds() {
+    let (world, state) = (World::new(), directory());
+    let sensor = Sensor::start(&world.router, state.path(), &WAN0);
+    ping(&world.host, HOST, SITE);
+    sensor.wait_for("contact", 1);
+    for (round, stranger) in [(1, POOL), (2, STRANGER)] {
+        world.router.ip("link delete wan0");
+        becomes_blind(&sensor);
+        assert!(sensor.metrics().contains(r#"tattler_uplink_up{interface="wan0"} 0"#));
+        world.connect("wan0", "");
+        sees_again(&world, &sensor);
+        is_healthy(&sensor);
+        // Egress as well, and once.
+        ping(&world.host, HOST, stranger);
+        settle();
+        assert_eq!(sensor.fates("contact")[..2], [round + 1; 2]);
+        assert_eq!(changes(&sensor), [round, round, 0]);
+        assert_eq!(sensor.log().matches("wan0 is gone").count() as u64, round, "{}", sensor.log());
+        assert_eq!(sensor.log().matches("watching again").count() as u64, round, "{}", sensor.log());
+        assert_eq!(world.router.attached("wan0"), ("xdp".to_owned(), egress()));
+        assert_eq!(sensor.status()["uplinks"], json!([{"interface": "wan0", "mode": "native", "up": true}]));
+    }
+    // What was known before is known still, by the kernel's maps and by the ledger.
+    assert_eq!(sensor.followed(SITE, HOST), [(SCANNER.to_string(), "echo".to_owned(), 0)]);
+    assert_eq!(sensor.fates("probe")[3] + sensor.fates("answer")[3], 0, "lost");
+    sensor.stop();
+    assert_eq!(world.router.attached("wan0"), Default::default());
+}
+
+#[test]
+fn an_uplink_that_comes_back_at_once_under_the_same_index_is_watched_again() {
+    let (world, state) = (World::new(), directory());
+    world.router.ip("link delete wan0");
+    world.connect("wan0", "index 77");
+    let sensor = Sensor::start(&world.router, state.path(), &WAN0);
+    world.router.ip("link delete wan0");
+    world.connect("wan0", "index 77");
+    sees_again(&world, &sensor);
+    is_healthy(&sensor);
+    assert_eq!(changes(&sensor), [1, 1, 0]);
+    sensor.stop();
+}
+
+#[test]
+fn an_uplink_by_the_default_route_is_found_again_under_another_name() {
+    let (world, state) = (World::new(), directory());
+    let sensor = Sensor::start(&world.router, state.path(), &[]);
+    world.router.ip("link delete wan0");
+    becomes_blind(&sensor);
+    world.connect("ppp7", "");
+    sees_again(&world, &sensor);
+    is_healthy(&sensor);
+    assert_eq!(sensor.status()["uplinks"], json!([{"interface": "ppp7", "mode": "native", "up": true}]));
+    // The uplink's network has not become home, and the host's has not ceased to be.
+    assert_eq!(sensor.status()["home"], json!(["2001:db8:42:1::/64", format!("{}/128", tests::world::UPLINK)]));
+    sensor.stop();
+}
+
+#[test]
+fn a_renamed_uplink_is_watched_on_and_shown_under_its_new_name() {
+    let (world, state) = (World::new(), directory());
+    let sensor = Sensor::start(&world.router, state.path(), &WAN0);
+    for words in ["link set wan0 down", "link set wan0 name isp0", "link set isp0 up"] {
+        world.router.ip(words);
+    }
+    world.route("isp0");
+    sees_again(&world, &sensor);
+    is_healthy(&sensor);
+    assert_eq!(sensor.status()["uplinks"], json!([{"interface": "isp0", "mode": "native", "up": true}]));
+    assert!(sensor.metrics().contains(r#"tattler_uplink_up{interface="isp0"} 1"#));
+    assert!(!sensor.metrics().contains("wan0"), "the old name is still shown");
+    assert_eq!(changes(&sensor), [0, 0, 1]);
+    assert!(sensor.log().contains("renamed"), "{}", sensor.log());
+    // It is the name that was asked for, so that is waited for.
+    world.router.ip("link delete isp0");
+    becomes_blind(&sensor);
+    world.connect("wan0", "");
+    sees_again(&world, &sensor);
+    assert_eq!(changes(&sensor), [1, 1, 1]);
+    sensor.stop();
+}
+
+#[test]
+fn an_uplink_that_is_down_for_a_while_is_watched_all_the_time() {
+    let (world, state) = (World::new(), directory());
+    let sensor = Sensor::start(&world.router, state.path(), &[]);
+    world.router.ip("link set wan0 down");
+    let shown = |up: u8| format!("tattler_uplink_up{{interface=\"wan0\"}} {up}");
+    let wait = |up| tests::eventually("the metrics say so", || sensor.metrics().contains(&shown(up)).then_some(()));
+    wait(0);
+    assert_eq!(world.router.attached("wan0"), ("xdp".to_owned(), egress()));
+    world.router.ip("link set wan0 up");
+    world.route("wan0");
+    sees_again(&world, &sensor);
+    wait(1);
+    is_healthy(&sensor);
+    let page = sensor.metrics();
+    for change in ["down", "up"] {
+        let line = format!(r#"tattler_uplink_changes_total{{change="{change}"}} 1"#);
+        assert!(page.lines().any(|l| l == line), "no {line} in\n{page}");
+    }
+    assert_eq!(changes(&sensor), [0, 0, 0]);
+    sensor.stop();
+}
+
+#[test]
+fn an_uplink_whose_mtu_becomes_9000_is_watched_on_and_one_that_comes_back_so_as_well() {
+    let (world, state) = (World::new(), directory());
+    let World { host, router, internet } = &world;
+    let large = || {
+        for (namespace, device) in [(host, "eth0"), (router, "lan0"), (router, "wan0"), (internet, "net0")] {
+            namespace.ip(&format!("link set {device} mtu 9000"));
+        }
+        let (scanner, host) = (SCANNER.to_string(), HOST.to_string());
+        let ping = ["-6", "-n", "-c", "1", "-W", "5", "-s", "8900", "-M", "do", "-I", &scanner, &host];
+        succeed(&mut internet.tool("ping", &ping));
+    };
+    let sensor = Sensor::start(router, state.path(), &WAN0);
+    large();
+    sensor.wait_for("answer", 1);
+    router.ip("link delete wan0");
+    world.connect("wan0", "mtu 9000");
+    sees_again(&world, &sensor);
+    let before = sensor.fates("probe")[0];
+    large();
+    sensor.wait_for("probe", before + 1);
+    assert_eq!(router.attached("wan0"), ("xdp".to_owned(), egress()));
+    sensor.stop();
+}
+
+#[test]
+fn of_two_uplinks_the_one_that_can_not_be_watched_again_does_not_stop_the_other() {
+    let (world, state) = (World::new(), directory());
+    let World { host, router, internet } = &world;
+    router.link("wan1", internet, "net1");
+    let sensor = Sensor::start(router, state.path(), &["--interface", "wan1", "--interface", "wan0"]);
+    router.ip("link delete wan1");
+    becomes_blind(&sensor);
+    // The other one is watched meanwhile.
+    ping(host, HOST, SITE);
+    sensor.wait_for("contact", 1);
+    router.ip("link delete wan0");
+    // It comes back with somebody else's XDP program.
+    router.link("new1", internet, "net1");
+    let mut other = Others::load();
+    other.attach_xdp(router, "new1");
+    for words in ["link set new1 down", "link set new1 name wan1", "link set wan1 up"] {
+        router.ip(words);
+    }
+    world.connect("wan0", "");
+    sees_again(&world, &sensor);
+    let (status, why) = sensor.get("/healthz");
+    assert_eq!(status, 503);
+    assert!(why.contains("wan1: another XDP program is attached there"), "{why}");
+    assert_eq!(sensor.log().matches("another XDP program").count(), 1, "{}", sensor.log());
+    drop(other);
+    tests::within(20, "wan1 is watched when it is free", || (sensor.get("/healthz").0 == 200).then_some(()));
+    assert_eq!(router.attached("wan1"), ("xdp".to_owned(), egress()));
+    assert_eq!(changes(&sensor), [2, 2, 0]);
+    sensor.stop();
+}
+
+#[test]
+fn an_uplink_that_comes_back_without_a_link_layer_is_watched_as_what_it_is() {
+    let (world, state) = (World::new(), directory());
+    let sensor = Sensor::start(&world.router, state.path(), &WAN0);
+    world.router.ip("link delete wan0");
+    let mut tun = tun(&world.router, "wan0");
+    world.router.ip("link set wan0 up");
+    let is_generic = json!([{"interface": "wan0", "mode": "generic", "up": true}]);
+    tests::within(5, "it is watched", || (sensor.status()["uplinks"] == is_generic).then_some(()));
+    is_healthy(&sensor);
+    tun.write_all(&ipv6(58, SCANNER, HOST, &[128, 0, 0x12, 0x34, 0, 7, 0, 1])).unwrap();
+    sensor.wait_for("probe", 1);
     sensor.stop();
 }

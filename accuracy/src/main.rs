@@ -16,9 +16,17 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use sensor_user::source::jsonl::to_json_line;
 
+/// What the table and the help say of the methods, and what to begin with.
+const METHODS: &str = "\
+Methods: `ours` is what `tattler suspects` says; `fisher` tests each remote by itself; `distinct-count` is the
+count of 2015, probed addresses that had contacted a remote.
+
+Example: cargo xtask accuracy --family one --size 50 --seeds 5
+Without --family and --size it measures all families at all sizes, which takes many minutes: --jobs helps.";
+
 /// Measure on simulated homes how well those who leak are named
 #[derive(Parser)]
-#[command(name = "accuracy")]
+#[command(name = "accuracy", bin_name = "cargo xtask accuracy", after_help = METHODS)]
 struct Cli {
     /// Write all figures to this file, with limits
     #[arg(long, value_name = "FILE")]
@@ -29,20 +37,21 @@ struct Cli {
     /// Only this size, in addresses: 50, 300 or 1500; may be repeated
     #[arg(long, value_name = "N", value_parser = size)]
     size: Vec<Size>,
-    /// Networks of each family and size; with 50 there are 450 clean ones
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    /// Simulated networks of each family and size, drawn one after the other from numbers; with 50 there
+    /// are 450 clean ones
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// The first of them; another one gives other networks
+    /// The number of the first of them; another one gives other networks
     #[arg(long, value_name = "N", default_value_t = 0)]
     first_seed: u64,
     /// Networks that are worked on at the same time
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
-    /// Write the first network to this file as JSON Lines, say who leaks, and end; `tattler analyze`
-    /// and `explain` read it
+    /// Write one network, of the first family and size and of --first-seed, to this file as JSON Lines, say
+    /// who leaks, and end; `tattler analyze` reads it
     #[arg(long, value_name = "FILE")]
     observations: Option<PathBuf>,
-    /// List the families and end
+    /// List the families, what makes each hard, and end
     #[arg(long)]
     list: bool,
 }

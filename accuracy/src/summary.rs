@@ -86,7 +86,7 @@ impl Summary {
                     let (named, all) = of(Some(size));
                     let figure = limits::share(named, all)?;
                     self.row(size.addresses(), method, "clean_names_anyone", figure);
-                    Some(format!("{}: {named} of {all}, at most {}", size.addresses(), percent(figure.high)))
+                    Some(format!("{} addresses: {named} of {all}, at most {}", size.addresses(), percent(figure.high)))
                 })
                 .collect();
             let (named, all) = of(None);
@@ -182,8 +182,11 @@ impl Summary {
             }
         }
         let list = |list: &[String]| if list.is_empty() { "none".to_owned() } else { list.join("; ") };
-        self.lines.push(format!("significantly behind another method: {}", list(&behind)));
-        self.lines.push(format!("Fisher below 0.95, and not significantly ahead of it: {}", list(&not_ahead)));
+        self.lines.push(format!("families where ours is significantly behind another method: {}", list(&behind)));
+        self.lines.push(format!(
+            "families where Fisher's average precision is below 0.95 and ours is not significantly higher: {}",
+            list(&not_ahead)
+        ));
     }
 }
 

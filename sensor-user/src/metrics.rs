@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub ring: Ring,
     /// The interfaces that are watched.
     pub uplinks: Vec<Uplink>,
+    /// What became of the uplinks since the start, by the kind of change; kinds that did not happen too.
+    pub uplink_changes: Vec<(&'static str, u64)>,
     /// Prefixes that are taken as home.
     pub home_prefixes: u64,
     /// The window in memory.
@@ -123,6 +125,8 @@ impl Page {
         self.gauge("uplink_info", "Always 1; how the sensor is attached to an uplink.", ["interface", "mode"], &info)?;
         let up: Vec<_> = snapshot.uplinks.iter().map(|u| ([u.interface.as_str()], u.up.into())).collect();
         self.gauge("uplink_up", "Whether an uplink is there and watched.", ["interface"], &up)?;
+        let changes: Vec<_> = snapshot.uplink_changes.iter().map(|&(change, n)| ([change], n)).collect();
+        self.counter("uplink_changes_total", "What became of the uplinks since the start.", ["change"], &changes)?;
         self.gauge("home_prefixes", "Prefixes that are taken as home.", [], &[([], snapshot.home_prefixes)])
     }
 
@@ -259,6 +263,7 @@ mod tests {
                 Uplink { interface: "wan0".into(), mode: "native", up: true },
                 Uplink { interface: "odd\"\\name".into(), mode: "generic", up: false },
             ],
+            uplink_changes: vec![("lost", 3), ("attached", 0)],
             home_prefixes: 2,
             ledger: Ledger { locals: 5, contacts: 6, probes: u64::MAX, campaigns: 0 },
             suspects: vec![("strong", 1), ("weak", 0)],
@@ -293,6 +298,8 @@ mod tests {
             "tattler_uplink_info{interface=\"wan0\",mode=\"native\"} 1",
             "tattler_uplink_up{interface=\"wan0\"} 1",
             "tattler_uplink_up{interface=\"odd\\\"\\\\name\"} 0",
+            "tattler_uplink_changes_total{change=\"lost\"} 3",
+            "tattler_uplink_changes_total{change=\"attached\"} 0",
             "tattler_home_prefixes 2",
             "tattler_ledger_locals 5",
             "tattler_suspects{verdict=\"strong\"} 1",

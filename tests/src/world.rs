@@ -40,21 +40,35 @@ impl World {
     pub fn new() -> World {
         let world =
             World { host: Namespace::new("host"), router: Namespace::new("router"), internet: Namespace::new("net") };
-        let World { host, router, internet } = &world;
+        let World { host, router, .. } = &world;
         router.set("ipv6/conf/all/forwarding", "1");
         router.link("lan0", host, "eth0");
-        router.link("wan0", internet, "net0");
         host.ip(&format!("address add {HOST}/64 dev eth0 nodad"));
         router.ip(&format!("address add {ROUTER}/64 dev lan0 nodad"));
-        router.ip(&format!("address add {UPLINK}/64 dev wan0 nodad"));
+        host.ip(&format!("route add default via {ROUTER}"));
+        world.connect("wan0", "");
+        world
+    }
+
+    /// Makes the uplink, which must not be there: `name` with these words for `ip link add`, and
+    /// `net0`, with their addresses and routes.
+    pub fn connect(&self, name: &str, words: &str) {
+        let World { router, internet, .. } = self;
+        router.ip(&format!("link add {name} {words} type veth peer name net0 netns {}", internet.name()));
+        router.ip(&format!("link set {name} up"));
+        internet.ip("link set net0 up");
         internet.ip("address add 2001:db8:ffff::1/64 dev net0 nodad");
         for remote in [SITE, POOL, SCANNER, STRANGER] {
             internet.ip(&format!("address add {remote}/128 dev net0 nodad"));
         }
-        host.ip(&format!("route add default via {ROUTER}"));
-        router.ip("route add default via 2001:db8:ffff::1");
+        self.route(name);
         internet.ip(&format!("route add 2001:db8:42::/48 via {UPLINK}"));
-        world
+    }
+
+    /// Gives the router its address and its route on the uplink, which it loses when that goes down.
+    pub fn route(&self, name: &str) {
+        self.router.ip(&format!("address replace {UPLINK}/64 dev {name} nodad"));
+        self.router.ip("route replace default via 2001:db8:ffff::1");
     }
 }
 

@@ -19,7 +19,8 @@ pub struct Accuracy {
 pub fn accuracy(options: &Accuracy) -> Result<()> {
     let mut cargo = paths::cargo();
     // Thousands of networks: a debug build would take hours.
-    cargo.args(["run", "--quiet", "--release", "--package", "accuracy", "--manifest-path"]);
+    // Not quiet: to build it takes minutes the first time, which is not to look like a standstill.
+    cargo.args(["run", "--release", "--package", "accuracy", "--manifest-path"]);
     cargo.arg(paths::workspace().join("Cargo.toml")).arg("--").args(&options.arguments);
     // The file is meant from where the user stands.
     cargo.current_dir(env::current_dir().context("find the current directory")?);

@@ -3,6 +3,7 @@
 //! - [`sensor`]: the loop
 //! - [`servers`]: the query socket and HTTP
 //! - [`uplinks`]: which devices to watch
+//! - [`follow`]: uplinks that come and go
 //! - [`clock`]: boot time and wall clock
 //! - [`remotes`]: whose packets count
 //! - [`devices`]: which device a local belongs to
@@ -17,6 +18,7 @@ mod clock;
 mod devices;
 mod diary;
 mod erase;
+mod follow;
 mod open;
 mod queries;
 mod reload;
@@ -47,6 +49,7 @@ use crate::store::{self, Store, Writer};
 use crate::time::Span;
 use crate::{config, http, socket, told};
 use devices::Devices;
+use follow::Uplinks;
 use open::Open;
 pub use queries::Status;
 pub use reload::Reload;
@@ -134,6 +137,7 @@ pub async fn run(
     datapath
         .set_in_use(ledger.locals().iter().filter(|local| local.used.is_some()).map(|l| ledger.address(l.address)))?;
     let attachments = uplinks::attach(&mut datapath, &uplinks)?;
+    let uplinks = Uplinks::new(attachments, settings.interfaces.is_empty());
 
     let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
     let shared = Arc::new(Shared::new(clock::wall(), settings.state.clone(), &writer, acks, ledger));
@@ -160,7 +164,6 @@ pub async fn run(
         set_aside: 0,
         learned: Vec::new(),
         uplinks,
-        attachments,
         drained: 0,
         invalid: 0,
         last_event: None,
@@ -175,7 +178,7 @@ pub async fn run(
     sensor.watch(netlink, changes, neighbours, reloads, shutdown).await;
 
     // Detach first, then take what the ring still holds.
-    for uplink in sensor.uplinks.clone() {
+    for uplink in sensor.uplinks.devices() {
         sensor.datapath.detach(uplink.index);
     }
     sensor.drain_all();

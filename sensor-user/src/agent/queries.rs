@@ -98,8 +98,12 @@ pub struct Status {
     pub set_aside: u64,
     /// Locals that answered a probe at an open port; public ones are left out.
     pub exposed_locals: u64,
-    /// What answered probes, the latest first, pings included.
+    /// What answered probes: ports that are open to strangers first, and of those the latest. Pings
+    /// are not listed: who answers one is there, and has no open port.
     pub exposed: Vec<Exposed>,
+    /// Different locals that answered pings.
+    #[serde(default)]
+    pub answered_pings: u64,
     /// Locals seen in use within the window.
     pub locals: u64,
     /// Contacts within the window: local, remote, protocol and port.
@@ -169,6 +173,7 @@ fn status(shared: &Shared) -> Status {
     };
     let suspects = shared.suspects().clone();
     let exposed_locals = report::open_locals(&exposed);
+    let answered_pings = report::split_pings(&mut exposed);
     exposed.truncate(LATEST);
     let seen = shared.seen();
     let uplinks = seen.uplinks.iter();
@@ -204,6 +209,7 @@ fn status(shared: &Shared) -> Status {
         set_aside: seen.set_aside,
         exposed_locals,
         exposed,
+        answered_pings,
         locals,
         contacts,
         probes,

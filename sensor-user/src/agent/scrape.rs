@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::follow::Change;
 use super::shared::Shared;
 use super::suspects;
 use crate::metrics::{self, Ledger, Ring, Snapshot, Store, Uplink};
@@ -39,6 +40,7 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
                 up: seen.up.contains(&u.device.index),
             })
             .collect(),
+        uplink_changes: Change::ALL.map(|change| (change.as_str(), seen.changes[change as usize])).to_vec(),
         home_prefixes: seen.home.iter().filter(|home| home.ours).count() as u64,
         ledger: Ledger { locals, contacts, probes, campaigns: figures.campaigns },
         exposed_locals: figures.exposed_locals,
@@ -66,9 +68,8 @@ pub fn health(shared: &Shared) -> Result<(), String> {
     if let Some(failure) = shared.store.failure() {
         return Err(format!("the store can't write: {failure}"));
     }
-    let seen = shared.seen();
-    match seen.uplinks.iter().find(|uplink| seen.gone.contains(&uplink.device.index)) {
-        Some(uplink) => Err(format!("{} is gone; start the sensor again when it is back", uplink.device.name)),
+    match shared.seen().faults.first() {
+        Some(fault) => Err(fault.clone()),
         None => Ok(()),
     }
 }

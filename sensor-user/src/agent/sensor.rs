@@ -16,14 +16,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
 use super::devices::Devices;
+use super::follow::Uplinks;
 use super::open::Open;
 use super::reload::Reload;
 use super::shared::Shared;
 use super::{Settings, clock, diary, remotes};
-use crate::datapath::{Attachment, Datapath, Device, Home};
+use crate::datapath::{Datapath, Home};
 use crate::forget::Forget;
 use crate::ledger::Ledger;
-use crate::netlink::{self, NeighbourNews, Netlink, Network, Prefixes};
+use crate::netlink::{self, NeighbourNews, Netlink, Network, News, Prefixes};
 use crate::observation::Observation;
 use crate::source::live::Live;
 use crate::store::{self, Writer};
@@ -55,8 +56,7 @@ pub(super) struct Sensor {
     pub(super) open: Open,
     pub(super) set_aside: u64,
     pub(super) learned: Vec<(Ipv6Addr, String)>,
-    pub(super) uplinks: Vec<Device>,
-    pub(super) attachments: Vec<Attachment>,
+    pub(super) uplinks: Uplinks,
     pub(super) drained: u64,
     pub(super) invalid: u64,
     pub(super) last_event: Option<Time>,
@@ -84,7 +84,7 @@ impl Sensor {
     pub(super) async fn watch(
         &mut self,
         netlink: Netlink,
-        mut changes: impl Stream<Item = ()> + Unpin,
+        mut changes: impl Stream<Item = News> + Unpin,
         mut neighbours: impl Stream<Item = NeighbourNews> + Unpin,
         mut reloads: mpsc::Receiver<Reload>,
         shutdown: impl Future<Output = ()>,
@@ -104,7 +104,13 @@ impl Sensor {
                     tick.reset_immediately();
                     tokio::task::yield_now().await;
                 },
-                _ = second.tick() => self.show(),
+                _ = second.tick() => {
+                    self.show();
+                    // What failed is tried again with what the network is then.
+                    if self.uplinks.is_due(Instant::now()) {
+                        settled.get_or_insert_with(Instant::now);
+                    }
+                }
                 _ = hour.tick() => {
                     self.due.push(Due::Prune);
                     self.open.next_hour();
@@ -117,12 +123,20 @@ impl Sensor {
                     settled = Some(Instant::now());
                 },
                 // The first of a burst of changes sets the time; the rest is read with it.
-                Some(()) = changes.next() => { settled.get_or_insert_with(|| Instant::now() + SETTLE); }
+                Some(news) = changes.next() => {
+                    if let News::Gone(index) = news {
+                        self.lost(index);
+                    }
+                    settled.get_or_insert_with(|| Instant::now() + SETTLE);
+                }
                 () = sleep_until(settled.unwrap_or_else(Instant::now)), if settled.is_some() => {
                     settled = None;
                     match netlink.network().await {
                         Ok(network) => self.network_changed(&network),
-                        Err(error) => warn!("{error}"),
+                        Err(error) => {
+                            warn!("{error}");
+                            settled = Some(Instant::now() + SECOND);
+                        }
                     }
                 }
             }
@@ -258,17 +272,19 @@ impl Sensor {
     /// Takes neighbours in; the ledger learns of them with the next events. Those on an uplink are
     /// not ours.
     fn learn(&mut self, neighbours: &[netlink::Neighbour]) {
-        for neighbour in neighbours.iter().filter(|n| !self.uplinks.iter().any(|uplink| uplink.index == n.device)) {
+        for neighbour in neighbours.iter().filter(|n| !self.uplinks.has(n.device)) {
             let Some((device, refresh)) = self.devices.learn(neighbour) else { continue };
             self.learned.push((neighbour.address, device));
             self.fresh.extend(refresh);
         }
     }
 
-    /// Tells programs and ledger what is ours now, and whether the uplinks are there.
+    /// Tells programs and ledger what is ours now, and attaches to uplinks that came back.
     pub(super) fn network_changed(&mut self, network: &Network) {
-        self.look_at_uplinks(network);
-        let home = netlink::home(network, &self.uplinks, &self.prefixes);
+        for index in self.uplinks.follow(network, Instant::now()) {
+            self.datapath.detach(index);
+        }
+        let home = netlink::home(network, &self.uplinks.devices(), &self.prefixes);
         if self.home.as_ref() != Some(&home) {
             match self.datapath.set_home(&home) {
                 Ok(()) => {
@@ -289,19 +305,26 @@ impl Sensor {
         let global = network.addresses.iter().filter(|own| is_global(&own.address.octets()));
         let own = global.map(|own| (own.address, own.temporary)).collect();
         self.due.push(Due::Own(own, clock::wall()));
+        // With home as it is now: the first packet that is seen is judged by it.
+        self.uplinks.attach(Instant::now(), |device| self.datapath.attach(device));
+        self.show_uplinks();
     }
 
-    /// An uplink that goes away takes the programs with it. One of the same name that comes later
-    /// is another device, which nobody asked to watch.
-    fn look_at_uplinks(&self, network: &Network) {
-        let mut seen = self.shared.seen();
-        for uplink in self.uplinks.iter().filter(|uplink| !network.devices.iter().any(|d| d.index == uplink.index)) {
-            if !seen.gone.contains(&uplink.index) {
-                warn!("{} is gone: nothing is seen there; start the sensor again when it is back", uplink.name);
-                seen.gone.push(uplink.index);
-            }
+    /// An uplink that goes away takes the programs with it. The links are dropped at once: a device
+    /// that comes back under the same index is another one.
+    fn lost(&mut self, index: u32) {
+        if self.uplinks.gone(index, Instant::now()) {
+            self.datapath.detach(index);
+            self.show_uplinks();
         }
-        seen.up.clone_from(&network.up);
+    }
+
+    fn show_uplinks(&self) {
+        let mut seen = self.shared.seen();
+        seen.uplinks = self.uplinks.attachments();
+        seen.up = self.uplinks.up();
+        seen.faults = self.uplinks.faults();
+        seen.changes = self.uplinks.changes();
     }
 
     /// Leaves the latest view for queries and metrics.
@@ -312,7 +335,6 @@ impl Sensor {
             Ok(counters) => seen.counters = counters,
             Err(error) => warn!("{error}"),
         }
-        seen.uplinks.clone_from(&self.attachments);
         seen.drained = self.drained;
         seen.invalid = self.invalid;
         seen.set_aside = self.set_aside;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::clock;
 use super::erase::Erase;
+use super::follow::Changes;
 use super::suspects::Suspects;
 use crate::ack::Ack;
 use crate::datapath::{Attachment, Counters, Home};
@@ -45,10 +46,12 @@ pub struct Shared {
 pub struct Seen {
     /// The uplinks.
     pub uplinks: Vec<Attachment>,
-    /// The indices of those that are up.
+    /// The indices of those that are watched and up.
     pub up: Vec<u32>,
-    /// The indices of those that are there no more.
-    pub gone: Vec<u32>,
+    /// One line for each that is not watched.
+    pub faults: Vec<String>,
+    /// What became of them since the start.
+    pub changes: Changes,
     /// What is home.
     pub home: Vec<Home>,
     /// The programs' counters.

@@ -1,4 +1,4 @@
-//! Which devices to watch, and watching them.
+//! Which devices to watch at the start, and watching them. What becomes of them later is [`super::follow`]'s.
 
 use anyhow::{Context, Result, bail};
 use tracing::{info, warn};

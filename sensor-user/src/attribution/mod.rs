@@ -1,17 +1,21 @@
 //! Who told the scanners: which earlier contact explains the probes.
 //!
-//! First form: case and control with time order, for each campaign and for all together, of
-//! addresses, /64s and /48s. A pure function of the ledger.
+//! A matched comparison decides who is accused, a model of the rate at which a scanner comes says how
+//! sure, how much and how late, and rivals are weighed; docs/attribution.md has the reasons and figures.
+//! A pure function of the ledger.
 //!
 //! # Layout
 //! - [`frame`]: the ledger laid out by local and time
 //! - [`evidence`]: what a probe proves by its target
-//! - [`groups`]: remotes as suspects
+//! - [`groups`]: remotes as suspects: addresses, prefixes, operators
 //! - [`cases`]: who was probed, by whom, when first
-//! - [`matched`]: the comparison of cases with controls that were as far
-//! - [`tail`]: how likely a coincidence is
-//! - [`select`]: accuse, set aside, ask again
-//! - [`rank`]: from the tests of all campaigns to one list
+//! - [`matched`]: the comparison of cases with controls that were as far; [`devices`] weighs them
+//! - [`select`]: accuse, set aside, ask again; [`tail`]: how likely a coincidence is
+//! - [`lag`], [`risk`], `rates`, [`hazard`], [`leak`]: the model, from bins of time over what it is fitted
+//!   to, to what it says
+//! - [`plain`]: the 2x2 tables of readers
+//! - [`rank`]: from the tests of all scanners to one list
+//! - [`verdict`], [`probability`]: what may be said
 //! - [`basis`], [`figures`]: the numbers shown beside a candidate, and what they are counted from
 //! - [`memo`]: what one attribution leaves to the next
 
@@ -24,11 +28,13 @@ pub mod frame;
 pub mod groups;
 pub mod hazard;
 pub mod lag;
+pub mod leak;
 pub mod matched;
 pub mod memo;
 pub mod plain;
 pub mod probability;
 pub mod rank;
+mod rates;
 pub mod risk;
 pub mod select;
 pub mod tail;

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::groups::Groups;
-use super::matched::{Explains, Matched, Test};
+use super::matched::{Explains, Matched, Test, WINDOWS};
 
 /// Family-wise error: the corrected p up to which somebody is named.
 pub const ALPHA: f64 = 0.01;
@@ -49,9 +49,10 @@ pub fn strength(test: &Test) -> Strength {
     best
 }
 
-/// The p up to which the comparison with the nearest in time confirms; not corrected, since it
-/// only confirms.
-const CONFIRM: f64 = 0.01;
+/// The p up to which the comparison with the nearest in time confirms, by window; not corrected, since
+/// it only confirms. Sites have their days, and so have scanners: what all of a life or hours have in
+/// common needs more than what follows a contact within minutes.
+const CONFIRM: [f64; WINDOWS.len()] = [0.01, 0.01, 0.001, 0.001];
 
 /// The strongest windows of all tests, held just below naming where the comparison with the nearest
 /// in time does not confirm: then it is the days that have something in common, not the remote.
@@ -62,7 +63,8 @@ fn strengths(matched: &Matched, tests: &[Test], explained: &[Explains], ln_corre
         return found;
     }
     let near = matched.pass_near(explained);
-    let confirmed = |strength: &Strength, near: &Test| near.windows[strength.window].ln_tail() <= CONFIRM.ln();
+    let confirmed =
+        |strength: &Strength, near: &Test| near.windows[strength.window].ln_tail() <= CONFIRM[strength.window].ln();
     let pairs = found.into_iter().zip(near);
     pairs
         .map(|(found, near)| match found.ln_p < hold && !confirmed(&found, &near) {

@@ -149,6 +149,8 @@ pub(super) enum Constant {
 pub(super) struct Prints {
     rows: u32,
     marks: [Seen; MARKS],
+    /// Of them part of a path probe. That is no mark: the prober's other probes are of the same tool.
+    path_rows: u32,
     source_port: Seen,
     icmp_id: Seen,
     flow_label: Seen,
@@ -159,6 +161,7 @@ impl Prints {
     pub(super) fn add(&mut self, row: &ProbeRow, counts_hops: bool) {
         let Print { hop_limit, tcp_flags, window, tcp_options, payload_len, payload_hash, flow_label, .. } = row.print;
         self.rows += 1;
+        self.path_rows += u32::from(counts_hops);
         let hops = hop_limit.filter(|_| !counts_hops).map(began_with);
         let payload = payload_hash.filter(|_| payload_len != Some(0));
         let flags = tcp_flags.filter(|_| row.kind == Kind::TcpOther).map(u32::from);
@@ -182,6 +185,11 @@ impl Prints {
         self.source_port.add(row.print.source_port.map(u32::from));
         self.icmp_id.add(row.print.icmp_id.map(u32::from));
         self.flow_label.add(flow_label);
+    }
+
+    /// All of them count hops.
+    pub(super) fn count_hops(&self) -> bool {
+        self.rows > 0 && self.path_rows == self.rows
     }
 
     pub(super) fn fingerprint(&self, kind: Kind) -> Fingerprint {

@@ -6,6 +6,9 @@
 //! - the same unusual set of ports
 //! - many units with few probes each
 //!
+//! or hops that are counted with one tool from one /48, or from one /32 at the same time (a path probe by
+//! pings, which no kernel sends either);
+//!
 //! or a constant over several targets, which no kernel has either: a source port, an ICMPv6 id, a flow
 //! label; or one operator, by the catalogue.
 //!
@@ -47,6 +50,7 @@ const USUAL_PORTS: [u16; 24] = [
 ];
 
 /// A strand that may be one with others.
+#[derive(Clone, Copy)]
 struct Sample {
     strand: u32,
     unit: u32,
@@ -83,6 +87,7 @@ pub(super) fn join(strands: &[Strand], forms: &Forms, union: &mut Union) {
         }
     }
     samples.sort_unstable_by_key(|sample| (sample.tool, sample.port, strands[sample.strand as usize].customer));
+    join_paths(strands, &samples, union);
     let mut spreads = Vec::new();
     for bucket in samples.chunk_by(|a, b| (a.tool, a.port) == (b.tool, b.port)) {
         join_constants(strands, bucket, union);
@@ -128,6 +133,18 @@ fn join_networks(strands: &[Strand], bucket: &[Sample], union: &mut Union) {
     for near in bucket.chunk_by(|a, b| net(a, 32).is_some() && net(a, 32) == net(b, 32)) {
         let chains = chains(strands, near.iter().map(|sample| sample.strand).collect(), TOGETHER);
         chains.into_iter().for_each(|chain| union.join_all(chain));
+    }
+}
+
+/// Those who count hops with one tool from one network are one, as who measures paths does from several
+/// /48s. No kernel counts hops by pings, so that it stands for the fingerprint that no kernel has; but it
+/// is common among tools, so that it joins nothing farther.
+fn join_paths(strands: &[Strand], samples: &[Sample], union: &mut Union) {
+    // `samples` is in order of tools and customers, and all echo requests have port 0.
+    for bucket in samples.chunk_by(|a, b| (a.tool, a.port) == (b.tool, b.port)) {
+        let counts_hops = |sample: &&Sample| strands[sample.strand as usize].prints.count_hops();
+        let paths: Vec<Sample> = bucket.iter().filter(counts_hops).copied().collect();
+        join_networks(strands, &paths, union);
     }
 }
 

@@ -96,6 +96,37 @@ fn rounds_of_a_spread_scanner_that_pause_for_days_are_one() {
     );
 }
 
+/// A traceroute by ping to several locals, of this payload.
+fn traceroute(ts: i64, source: &str, payload_len: u16) -> Vec<Probe> {
+    let hop = |n: i64| Traits { hop_limit: Some(3 + n as u8), payload_len: Some(payload_len), ..Traits::default() };
+    (0..6).map(|n| with(probe(ts + n, source, n as u64, Kind::Echo, 0), &hop(n))).collect()
+}
+
+#[test]
+fn who_counts_hops_from_three_48s_of_a_32_is_one() {
+    let from = |all: &[(i64, &str)]| {
+        let probes: Vec<Probe> = all.iter().flat_map(|&(ts, source)| traceroute(ts, source, 56)).collect();
+        let campaigns = campaigns_of(&probes);
+        assert!(campaigns.list.iter().all(|campaign| campaign.is_path_probe), "{:?}", labels(&campaigns));
+        campaigns.list.len()
+    };
+    assert_eq!(from(&[(0, "2a0e:7:1::7"), (30, "2a0e:7:2::7"), (900, "2a0e:7:3::7")]), 1);
+    assert_eq!(from(&[(0, "2a0e:7:1::7"), (30, "2a0e:8:2::7")]), 2, "of two networks");
+    assert_eq!(from(&[(0, "2a0e:7:1::7"), (9 * DAY, "2a0e:7:2::7")]), 2, "at other times");
+}
+
+#[test]
+fn who_counts_hops_with_another_tool_or_pings_plainly_is_another() {
+    let mut probes = traceroute(0, "2a0e:7:1::7", 56);
+    probes.extend(traceroute(60, "2a0e:7:2::7", 8));
+    assert_eq!(campaigns_of(&probes).list.len(), 2, "another tool");
+    let plain = Traits { hop_limit: Some(50), payload_len: Some(56), ..Traits::default() };
+    probes.truncate(6);
+    probes.extend((0..6).map(|n| with(probe(70 + n, "2a0e:7:3::7", n as u64, Kind::Echo, 0), &plain)));
+    let campaigns = campaigns_of(&probes);
+    assert_eq!(campaigns.list.iter().map(|c| c.is_path_probe).collect::<Vec<_>>(), [true, false]);
+}
+
 #[test]
 fn two_tenants_of_a_64_are_two() {
     let other = Traits {

@@ -79,7 +79,9 @@ fn show(progress: &Progress<'_>) {
         Some(size) if size > 0 => format!("{:3} %", (progress.read.min(size) * 100) / size),
         _ => format!("{} MB", progress.read / 1_000_000),
     };
-    terminal::show(&format!("{part} of "), progress.name, &format!(", {} lines or frames", progress.items));
+    // What follows begins at 0 % again.
+    let pass = if progress.finds_home { "finding home: " } else { "" };
+    terminal::show(&format!("{pass}{part} of "), progress.name, &format!(", {} lines or frames", progress.items));
 }
 
 /// The line is wiped, so that what follows begins at the margin.

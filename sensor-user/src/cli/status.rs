@@ -96,11 +96,18 @@ fn table(status: &Status) -> String {
             format!("{} with a port that is open to strangers", plural(status.exposed_locals, "local", "locals")),
         );
     }
+    if status.answered_pings > 0 {
+        line(
+            "exposed",
+            format!("{} answered pings, which opens no port", plural(status.answered_pings, "local", "locals")),
+        );
+    }
     for exposed in &status.exposed {
         let device = exposed.device.as_ref().map(|device| format!(" ({device})")).unwrap_or_default();
         let (local, service) = (exposed.local, exposed.service());
         let (answer, source, last) = (&exposed.answer, exposed.source, exposed.last);
-        line("exposed", format!("{local}{device} {service}: sent {answer} to {source} at {last}"));
+        let note = if exposed.open { "" } else { ", which it had contacted" };
+        line("exposed", format!("{local}{device} {service}: sent {answer} to {source}{note} at {last}"));
     }
     for events in &status.events {
         let fates = format!("{} recorded, {} held back, {} lost", events.recorded, events.held_back, events.lost);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, Stream, StreamExt};
 
-use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::{MulticastGroup, new_multicast_connection};
 use tokio::time::sleep;
@@ -22,14 +22,32 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 type Messages = Pin<Box<dyn Stream<Item = NetlinkMessage<RouteNetlinkMessage>> + Send>>;
 
+/// What is told of devices, IPv6 addresses and IPv6 routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The device with this index is gone: it was deleted, or moved to another namespace. Another one
+    /// may have its index by now.
+    Gone(u32),
+    /// Something is another, or may be.
+    Changed,
+}
+
 /// Yields once for each change of devices, IPv6 addresses or IPv6 routes, and where some may have
 /// been missed. Never ends.
 ///
 /// # Errors
 /// When the socket can't be opened.
-pub fn changes() -> Result<impl Stream<Item = ()> + Unpin, NetlinkError> {
+pub fn changes() -> Result<impl Stream<Item = News> + Unpin, NetlinkError> {
     let groups = &[MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr, MulticastGroup::Ipv6Route];
-    Ok(Box::pin(lasting(groups)?.map(|_| ())))
+    Ok(Box::pin(lasting(groups)?.map(|message| match message.map(|message| message.payload) {
+        // A port that leaves its bridge is told by a message of the bridge's family.
+        Some(NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)))
+            if link.header.interface_family == AddressFamily::Unspec =>
+        {
+            News::Gone(link.header.index)
+        }
+        _ => News::Changed,
+    })))
 }
 
 /// What is told of neighbours.

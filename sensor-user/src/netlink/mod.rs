@@ -21,7 +21,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkFlags};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType};
 use rtnetlink::{Handle, RouteMessageBuilder, new_connection};
 
-pub use changes::{NeighbourNews, changes, neighbour_changes};
+pub use changes::{NeighbourNews, News, changes, neighbour_changes};
 pub use home::{Prefixes, home, is_home};
 pub use links::LinkDetails;
 pub use neighbours::Neighbour;

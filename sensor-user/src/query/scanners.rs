@@ -132,12 +132,19 @@ pub(super) fn sources(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError
         }
         (!is_known).then_some(Of::Source(source))
     };
-    let (sources, more, mut notes) = count(rows, limit, &mut of)?;
+    // Who measures paths, or is a scanner that says so, is not to be taken for another.
+    let (list, mut notes) = campaigns(rows)?;
+    let mut campaign_of: HashMap<Ipv6Addr, &Known> = HashMap::new();
+    for campaign in &list {
+        campaign_of.extend(campaign.sources.iter().map(|&source| (source, campaign)));
+    }
+    let (sources, more, counted) = count(rows, limit, &mut of)?;
+    notes.extend(counted);
     if !left_out.is_empty() {
         let sources = plural(left_out.len() as u64, "source is", "sources are");
         notes.push(format!("{sources} left out: yours had contacted them"));
     }
-    let columns = ["source", "operator", "attempts", "targets", "kinds", "ports", "first", "last"];
+    let columns = ["source", "operator", "attempts", "targets", "kinds", "ports", "first", "last", "labels"];
     let row = |(of, scanner): (Of, Scanner)| {
         let Of::Source(source) = of else { return serde_json::Map::new() };
         let values = [
@@ -149,6 +156,7 @@ pub(super) fn sources(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError
             json!(scanner.ports),
             json!(scanner.first),
             json!(scanner.last),
+            json!(campaign_of.get(&source).map_or(&[][..], |campaign| &campaign.labels)),
         ];
         columns.iter().map(|&column| column.to_owned()).zip(values).collect()
     };
@@ -181,7 +189,7 @@ fn campaigns(rows: &Rows<'_>) -> Result<(Vec<Known>, Vec<String>), ReplayError> 
     let campaigns = Campaigns::new(&Frame::new(&ledger));
     let mut notes = Vec::new();
     if ledger.counts().evicted_probes > 0 {
-        notes.push(format!("{MOST_ROWS} probes are put into campaigns, the others by prefix; give --since"));
+        notes.push(format!("{MOST_ROWS} probes are put into campaigns, the others are by themselves; give --since"));
     }
     if campaigns.lumped > 0 {
         notes.push(format!("{} small campaigns are put together as one", campaigns.lumped));

@@ -146,7 +146,7 @@ fn columns(answer: &Answer) -> Vec<Column> {
             column("source", 0, who_named("source", "operator")),
             number("attempts"),
             number("targets"),
-            column("what", 0, kinds_and_ports),
+            column("what", 0, labelled_kinds_and_ports),
             spared(time("first"), 2),
             spared(time("last"), 1),
         ],
@@ -159,13 +159,7 @@ fn columns(answer: &Answer) -> Vec<Column> {
             number("probes"),
             number("sources"),
             number("targets"),
-            column("what", 0, |row| {
-                let labels = row.get("labels").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-                let told = ["path-probe", "sweep", "slow-and-spread-out", "remainder"];
-                let labels: Vec<String> = labels.iter().map(cell).filter(|l| told.contains(&l.as_str())).collect();
-                let colon = if labels.is_empty() { "" } else { ": " };
-                labels.join(", ").replace('-', " ") + colon + &kinds_and_ports(row)
-            }),
+            column("what", 0, labelled_kinds_and_ports),
             spared(plain("rhythm"), 4),
             spared(number("answered"), 3),
             spared(time("first"), 2),
@@ -178,6 +172,15 @@ fn columns(answer: &Answer) -> Vec<Column> {
 fn who_scans(row: &Row) -> String {
     let label = text(row, "label");
     addressed(row, "prefix", &if label.is_empty() { text(row, "operator") } else { label })
+}
+
+/// `sweep: echo, syn 22 80`
+fn labelled_kinds_and_ports(row: &Row) -> String {
+    let labels = row.get("labels").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let told = ["path-probe", "sweep", "slow-and-spread-out", "remainder"];
+    let labels: Vec<String> = labels.iter().map(cell).filter(|l| told.contains(&l.as_str())).collect();
+    let colon = if labels.is_empty() { "" } else { ": " };
+    labels.join(", ").replace('-', " ") + colon + &kinds_and_ports(row)
 }
 
 /// `echo, syn 22 80`

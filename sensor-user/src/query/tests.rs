@@ -236,6 +236,23 @@ fn what_may_be_published_holds_nothing_of_ours() {
 }
 
 #[test]
+fn who_measures_paths_is_not_published_as_a_scanner() {
+    let hop = |n: u64, source: &str| {
+        let mut line = probe(&format!("03T11:00:{n:02}"), source, &"abcdef"[n as usize..=n as usize], 0);
+        (line["kind"], line["hop_limit"]) = (json!("echo"), json!(3 + n));
+        line
+    };
+    let mut lines: Vec<Value> = (0..6).map(|n| hop(n, "3fff:7::1")).collect();
+    lines.push(probe("03T12:00:00", "2602:80d:1000::1", "a", 443));
+    let (dir, _store) = store(&lines);
+    let answer = ask(&dir, Subject::Scanners, &Question { publish: true, ..Question::default() });
+    assert_eq!(column(&answer, "labels")[0], json!(["path-probe", "one-off"]));
+    assert_eq!(column(&answer, "labels")[1], json!(["known-operator", "one-off"]));
+    assert_eq!(column(&answer, "operator"), [json!(null), json!("Censys")]);
+    assert!(table::table(&answer, None).contains("path probe: echo"), "{}", table::table(&answer, None));
+}
+
+#[test]
 fn locals_are_those_that_contacted_somebody() {
     let (dir, _store) = household();
     let answer = ask(&dir, Subject::Locals, &Question::default());

@@ -112,6 +112,7 @@ pub fn explanation_csv(explanation: &Explanation, out: &mut dyn Write) -> io::Re
         "evidence",
         "contacted_source",
         "counts",
+        "path_probe",
     ])?;
     for visit in &explanation.visits {
         let begin = [
@@ -124,7 +125,7 @@ pub fn explanation_csv(explanation: &Explanation, out: &mut dyn Write) -> io::Re
             visit.port.to_string(),
         ];
         if visit.probes.is_empty() {
-            writer.write_record(begin.iter().map(String::as_str).chain([""; 10]))?;
+            writer.write_record(begin.iter().map(String::as_str).chain([""; 11]))?;
         }
         for probe in &visit.probes {
             let probe = [
@@ -138,6 +139,7 @@ pub fn explanation_csv(explanation: &Explanation, out: &mut dyn Write) -> io::Re
                 probe.evidence.clone(),
                 probe.contacted_source.to_string(),
                 probe.counts.to_string(),
+                probe.path_probe.to_string(),
             ];
             writer.write_record(begin.iter().chain(&probe))?;
         }

@@ -1,9 +1,12 @@
 //! What an explanation says, in cases whose truth is known.
 
+use sensor_common::Kind;
+
 use super::rivals::Weight;
 use super::tests::{POOL, RARE, SCANNER, SITE, addr, contact, january_2016, ledger, local, probe};
 use super::*;
-use crate::observation::Observation;
+use crate::observation::{Observation, Probe, Traits};
+use crate::time::Time;
 
 /// January 2016 with other things in it.
 fn changed(change: impl Fn(&mut Observation)) -> Vec<Observation> {
@@ -39,11 +42,11 @@ fn an_accusation_says_what_it_means_what_was_counted_and_which_rivals_lost() {
     let text = explanation_text(&explanation);
     for part in [
         "8 temporary addresses contacted it; 8 of them (100 %) were then probed by c1.",
-        "Of 16 addresses that had not contacted it, 0 (0 %) were probed.",
+        "Of 16 addresses that had not contacted it by then, 0 (0 %) were probed by the same.",
         "The odds to be probed are",
         "Fisher's exact test",
         "times as likely if it leaks",
-        "From contact to first probe it took 3.0 s (median).",
+        "From the last contact with it to the first of these probes it took 3.0 s (median).",
         "The count of 2015",
         "the probed visitors are 8 devices",
         "used for a contact with it and for nothing else would prove it",
@@ -147,6 +150,32 @@ fn a_remote_that_probes_back_is_explained_by_its_own_probes() {
     let text = explanation_text(&explanation);
     let timeline = text.split("its own probes followed").nth(1).unwrap();
     assert!(timeline.contains("+2.0 s  syn 22 from 2a07:") && !timeline.contains(SCANNER), "{text}");
+}
+
+#[test]
+fn path_probes_are_marked_and_speak_against_nobody() {
+    let mut all = january_2016();
+    for n in (0..24).filter(|n| n % 3 == 0) {
+        let Observation::Probe(probe) = probe(n * 100 + 7, "2a0e::1", local(n as u64)) else { panic!() };
+        // A traceroute by ping, to all that contacted it.
+        all.extend((0..6).map(|hop| {
+            let ts = Time(probe.ts.0 + i64::from(hop) * 100_000);
+            let traits = Traits { hop_limit: Some(3 + hop), ..Traits::default() };
+            Observation::Probe(Probe { ts, kind: Kind::Echo, port: 0, traits, ..probe.clone() })
+        }));
+    }
+    let explanation = told(&all, POOL);
+    let hops: Vec<&super::visits::Followed> =
+        explanation.visits.iter().flat_map(|visit| &visit.probes).filter(|probe| probe.kind == "echo").collect();
+    assert_eq!(hops.len(), 8, "{explanation:#?}");
+    assert!(hops.iter().all(|probe| probe.path_probe && !probe.counts && probe.evidence == "exact-hit"));
+    assert_eq!(explanation.candidate.as_ref().unwrap().explained_probes, 8);
+    let text = explanation_text(&explanation);
+    assert!(text.contains("1 other probe\n") && !text.contains("2a0e::1"), "{text}");
+    // Alone they make no candidate, and are shown as what they are.
+    all.retain(|observation| !matches!(observation, Observation::Probe(probe) if probe.kind == Kind::Syn));
+    let text = explanation_text(&told(&all, POOL));
+    assert!(text.contains("echo from 2a0e::1, c1 (path probe: no evidence)"), "{text}");
 }
 
 #[test]

@@ -38,11 +38,16 @@ pub struct Exposed {
 }
 
 impl Exposed {
+    /// It answered echo requests.
+    fn is_ping(&self) -> bool {
+        self.kind == Kind::Echo.as_str()
+    }
+
     /// What a person calls it: `tcp/22`, `udp/53`, `ping`.
     #[must_use]
     pub fn service(&self) -> String {
         match self.kind.as_str() {
-            "syn" => format!("tcp/{}", self.port),
+            "syn" | "tcp-other" => format!("tcp/{}", self.port),
             "udp" => format!("udp/{}", self.port),
             _ => "ping".to_owned(),
         }
@@ -112,6 +117,17 @@ pub fn open_locals(exposed: &[Exposed]) -> u64 {
     locals.sort_unstable();
     locals.dedup();
     locals.len() as u64
+}
+
+/// Takes out the answers to pings and puts open ports first; how many locals answered pings.
+#[must_use]
+pub fn split_pings(exposed: &mut Vec<Exposed>) -> u64 {
+    // A local has one entry for all pings.
+    let all = exposed.len();
+    exposed.retain(|exposed| !exposed.is_ping());
+    let pings = (all - exposed.len()) as u64;
+    exposed.sort_by_key(|exposed| !exposed.open);
+    pings
 }
 
 /// When the targets of `rows` first contacted their sources.
@@ -192,6 +208,22 @@ mod tests {
         let found = exposed(&seen(&probed(5, STRANGER, LOCAL, Kind::Echo, 0)));
         assert_eq!((found[0].service().as_str(), found[0].open), ("ping", false));
         assert_eq!(open_locals(&found), 0);
+    }
+
+    #[test]
+    fn open_ports_come_first_and_pings_are_a_number() {
+        let mut all = vec![contacted(0, "2a05::21")];
+        all.extend(probed(5, STRANGER, LOCAL, Kind::Syn, 22));
+        all.extend(probed(7, "2a05::21", LOCAL, Kind::Syn, 40_001));
+        for source in [STRANGER, "2a0d:5600::30"] {
+            all.extend(probed(9, source, LOCAL, Kind::Echo, 0));
+        }
+        all.extend(probed(9, STRANGER, "2001:db8::1234", Kind::Echo, 0));
+        let mut found = exposed(&seen(&all));
+        assert_eq!(found.len(), 4);
+        assert_eq!(split_pings(&mut found), 2);
+        let services: Vec<String> = found.iter().map(Exposed::service).collect();
+        assert_eq!(services, ["tcp/22", "tcp/40001"]);
     }
 
     #[test]

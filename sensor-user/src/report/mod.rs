@@ -34,7 +34,7 @@ pub(crate) mod words;
 
 pub use csv::{explanation_csv, suspects_csv};
 pub use explain::{Explanation, explain};
-pub use exposed::{Exposed, exposed, open_locals, shows_open_port};
+pub use exposed::{Exposed, exposed, open_locals, shows_open_port, split_pings};
 pub use live::Live;
 pub use story::explanation_text;
 pub use table::{all_suspects_table, suspects_table};

@@ -111,17 +111,19 @@ fn table(explanation: &Explanation, says: &mut Vec<String>) {
     let visited = table.contacted_probed + table.contacted_spared;
     let others = table.others_probed + table.others_spared;
     let share = |n: u64, of: u64| percent(n as f64 / of.max(1) as f64);
+    let by = by(explanation);
+    let same = if by.is_empty() { "" } else { " by the same" };
     let mut text = format!(
         "{} contacted it; {} of them ({}) {} then probed{}.",
         plural(visited, "temporary address", "temporary addresses"),
         table.contacted_probed,
         share(table.contacted_probed, visited),
         were(table.contacted_probed),
-        by(explanation),
+        by,
     );
     if others > 0 {
         text += &format!(
-            " Of {} that had not contacted it, {} ({}) {} probed.",
+            " Of {} that had not contacted it by then, {} ({}) {} probed{same}.",
             plural(others, "address", "addresses"),
             table.others_probed,
             share(table.others_probed, others),
@@ -147,6 +149,7 @@ fn tests(explanation: &Explanation, within: Option<Span>, says: &mut Vec<String>
         says.push("That is about probes of others; its own are apart.".to_owned());
         return;
     }
+    let within = within.filter(|within| within.0 != i64::MAX);
     if let Some(p) = candidate.fisher_p {
         says.push(format!(
             "Fisher's exact test of the table, which knows no times and nothing of other remotes: p {}, not corrected.",
@@ -154,7 +157,6 @@ fn tests(explanation: &Explanation, within: Option<Span>, says: &mut Vec<String>
         ));
     }
     if let Some(score) = candidate.score {
-        let within = within.filter(|within| within.0 != i64::MAX);
         let within =
             within.map(|w| format!(", counting contacts in the last {}", duration(w.seconds()))).unwrap_or_default();
         let hypotheses = plural(explanation.hypotheses, "hypothesis tested", "hypotheses tested");
@@ -193,19 +195,23 @@ fn tests(explanation: &Explanation, within: Option<Span>, says: &mut Vec<String>
         ));
     }
     if let Some(lag) = candidate.median_lag_seconds {
-        says.push(format!("From contact to first probe it took {} (median).", duration(lag)));
+        says.push(format!(
+            "From the last contact with it to the first of these probes it took {} (median).",
+            duration(lag)
+        ));
     }
     if candidate.verdict.accuses() {
         let devices = candidate.devices.map(|n| format!(" on {}", plural(n, "device", "devices"))).unwrap_or_default();
         says.push(format!(
-            "It explains {} of {}{devices}.",
+            "It explains {} of {}{devices}{}.",
             plural(candidate.explained_probes, "probe", "probes"),
             plural(candidate.explained_locals, "address", "addresses"),
+            within.map(|w| format!(", those probed within {} of a contact", duration(w.seconds()))).unwrap_or_default(),
         ));
     }
     says.push(format!(
-        "The count of 2015 (probed addresses that had contacted it) is {}. It puts first whom everybody contacts, and is \
-         shown for comparison only.",
+        "The count of 2015 (addresses that had contacted it before anybody probed them) is {}. It puts first whom \
+         everybody contacts, and is shown for comparison only.",
         candidate.distinct_count,
     ));
 }

@@ -26,7 +26,11 @@ pub fn explanation_text(explanation: &Explanation) -> String {
             let name = labelled(name, c);
             let rank = format!("{}, rank {} of {}", c.verdict.as_str(), c.rank, explanation.candidates);
             match c.probability {
-                Some(probability) => format!("{name}: {rank}, leaks with probability {}\n", percent(probability)),
+                // To accuse takes more tests than the model alone.
+                Some(probability) => {
+                    let by = if c.verdict.accuses() { "" } else { " by the model alone" };
+                    format!("{name}: {rank}, leaks with probability {}{by}\n", percent(probability))
+                }
                 None => format!("{name}: {rank}\n"),
             }
         }
@@ -96,7 +100,8 @@ fn timeline(explanation: &Explanation) -> String {
     let mut text = String::new();
     if !probed.is_empty() {
         let whose = if back && any_speaks { "its own probes" } else { "probes" };
-        text += &format!("\nContacts with it that {whose} followed (UTC); below each how much later they came:\n");
+        text +=
+            &format!("\nFirst contacts with it that {whose} followed (UTC); below each how much later they came:\n");
     }
     probed.iter().take(VISITS).for_each(|visit| text += &followed(visit, &is_told, explanation.candidate.is_some()));
     if probed.len() > VISITS {
@@ -157,9 +162,19 @@ fn followed(visit: &Visit, is_told: &dyn Fn(&Followed) -> bool, is_candidate: bo
             note(probe, is_candidate),
         );
     }
-    let more = (visit.probes.len() - told.len()) as u64 + visit.probes_left_out;
+    // Others that came are not the story, and not left out of it silently either.
+    let like_these = visit.probes.iter().filter(|probe| is_told(probe)).count();
+    let more = (like_these - told.len()) as u64;
+    let others = (visit.probes.len() - like_these) as u64 + visit.probes_left_out;
+    let mut rest = Vec::new();
     if more > 0 {
-        text += &format!("{:>19}  {}\n", "", plural(more, "more probe", "more probes"));
+        rest.push(plural(more, "more such probe", "more such probes"));
+    }
+    if others > 0 {
+        rest.push(plural(others, "other probe", "other probes"));
+    }
+    if !rest.is_empty() {
+        text += &format!("{:>19}  {}\n", "", rest.join(", "));
     }
     text
 }
@@ -168,6 +183,7 @@ fn followed(visit: &Visit, is_told: &dyn Fn(&Followed) -> bool, is_candidate: bo
 fn note(probe: &Followed, is_candidate: bool) -> &'static str {
     match probe.evidence.as_str() {
         _ if probe.contacted_source => " (had been contacted itself)",
+        _ if probe.path_probe => " (path probe: no evidence)",
         "exact-hit" if probe.counts || !is_candidate => "",
         "exact-hit" => " (not held against it)",
         "expired" => " (address long unused: no evidence)",

@@ -63,6 +63,9 @@ pub struct Followed {
     pub evidence: String,
     /// The local had contacted its source, so that it proves no leak.
     pub contacted_source: bool,
+    /// It counts hops, so that it is no evidence, whatever its target.
+    #[serde(default)]
+    pub path_probe: bool,
     /// It is one of the probes that speak against the remote. Others are shown since they came.
     #[serde(default)]
     pub counts: bool,
@@ -106,7 +109,8 @@ pub(super) fn visits(findings: &Findings, remote: Ipv6Net, against: &[usize]) ->
                 let number = findings.campaigns.of_row[i] as usize;
                 let campaign = &findings.campaigns.list[number];
                 let is_answer = frame.is_answer_to_contact(row);
-                let is_hit = findings.campaigns.evidence[i] == Evidence::Exact && !findings.campaigns.is_path[i];
+                let is_path = findings.campaigns.is_path[i];
+                let is_hit = findings.campaigns.evidence[i] == Evidence::Exact && !is_path;
                 Followed {
                     ts: row.first,
                     lag_seconds: (row.first - ts).seconds(),
@@ -117,6 +121,7 @@ pub(super) fn visits(findings: &Findings, remote: Ipv6Net, against: &[usize]) ->
                     campaign: campaign.id.clone(),
                     evidence: findings.campaigns.evidence[i].as_str(campaign.sweeps).to_owned(),
                     contacted_source: is_answer,
+                    path_probe: is_path,
                     counts: is_hit && !is_answer && against.contains(&number),
                 }
             })

@@ -52,6 +52,8 @@ pub struct Progress<'a> {
     pub size: Option<u64>,
     /// Lines or frames.
     pub items: u64,
+    /// This is the first of two readings, which finds out what is home; the second one begins anew.
+    pub finds_home: bool,
 }
 
 /// What was read.
@@ -149,7 +151,7 @@ pub fn read_into(inputs: &[Input], options: &Options, sink: &mut dyn Sink) -> Re
         }
         let (start, known) = start(input, &content, &options.known);
         let mut items = 0;
-        let mut progress = steps(input, &name, &content.read, options);
+        let mut progress = steps(input, &name, &content.read, options, false);
         // All items before this one were handed in.
         let mut step = |number: u64, is_certain: bool| {
             progress(number);
@@ -270,12 +272,18 @@ const MOST_ASIDES: usize = 100_000;
 const STEP: u64 = 1 << 14;
 
 /// What tells progress of an input.
-fn steps<'a>(input: &Input, name: &'a str, read: &Arc<AtomicU64>, options: &Options) -> impl FnMut(u64) + use<'a> {
+fn steps<'a>(
+    input: &Input,
+    name: &'a str,
+    read: &Arc<AtomicU64>,
+    options: &Options,
+    finds_home: bool,
+) -> impl FnMut(u64) + use<'a> {
     let size = input.metadata().filter(fs::Metadata::is_file).map(|meta| meta.len());
     let (read, progress) = (Arc::clone(read), options.progress);
     move |items| {
         if let Some(progress) = progress {
-            progress(&Progress { name, read: read.load(Ordering::Relaxed), size, items });
+            progress(&Progress { name, read: read.load(Ordering::Relaxed), size, items, finds_home });
         }
     }
 }
@@ -335,7 +343,7 @@ fn find_home(inputs: &[Input], options: &Options, tell_cut: &mut dyn FnMut(Fault
                 }
                 !finder.is_full()
             };
-            let mut progress = steps(input, &name, &content.read, options);
+            let mut progress = steps(input, &name, &content.read, options, true);
             let mut step = |number, _| {
                 progress(number);
                 true
@@ -348,8 +356,12 @@ fn find_home(inputs: &[Input], options: &Options, tell_cut: &mut dyn FnMut(Fault
             continue;
         }
         let mut is_empty = true;
-        each_packet(&name, content, &mut tell, &mut |_, traced| {
+        let mut progress = steps(input, &name, &content.read, options, true);
+        each_packet(&name, content, &mut tell, &mut |frame, traced| {
             is_empty = false;
+            if frame.number.is_multiple_of(STEP) {
+                progress(frame.number);
+            }
             if let Ok(header) = &traced.parsed {
                 finder.packet(header);
             }
@@ -357,7 +369,7 @@ fn find_home(inputs: &[Input], options: &Options, tell_cut: &mut dyn FnMut(Fault
         })?;
         // Nor does a capture without a frame.
         if !is_empty {
-            captures.push(name);
+            captures.push(name.clone());
         }
     }
     let name = match &captures[..] {
