@@ -132,11 +132,15 @@ fn a_hundred_scanners_of_one_feed() {
         let mut visit = |remote| contact(seconds(at + random.below(80_000) as i64), local(n), remote);
         all.extend((0..40).map(|k| visit(remote((n * 31 + k * k * 7 + k) % 2_000))));
         if n % 4 < 3 {
-            all.push(contact(seconds(at + 90_000), local(n), remote(HARVESTER + 5_000 + n % 4)));
-            all.extend((0..100).map(|s| probe(seconds(at + 90_030 + s as i64), source(s), local(n))));
+            let met = at + random.below(80_000) as i64;
+            all.push(contact(seconds(met), local(n), remote(HARVESTER + 5_000 + n % 4)));
+            all.extend((0..100).map(|s| probe(seconds(met + 30 + s as i64), source(s), local(n))));
         }
     }
-    timed("100 scanners of one feed", all.into_iter(), Settings::default());
+    let report = timed("100 scanners of one feed", all.into_iter(), Settings::default());
+    let mut accused = accused(&report);
+    accused.sort_unstable();
+    assert_eq!(accused, [0, 1, 2].map(|n| remote(HARVESTER + 5_000 + n)), "each by the rounds of many scanners");
 }
 
 /// Very many probes of a local that contacted very many.
