@@ -3,11 +3,11 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::Attribution;
+use super::basis::{Basis, Sent};
 use super::frame::Frame;
 use super::matched::WINDOWS;
 use super::rank::Finding;
 use super::tail;
-use super::tally::{Sent, Tally};
 use crate::ledger::AddrId;
 use crate::time::{Span, Time};
 
@@ -51,23 +51,23 @@ pub struct Figures {
 
 /// Computes the figures of a finding.
 #[must_use]
-pub fn figures(frame: &Frame, attribution: &Attribution, tally: &Tally, finding: &Finding) -> Figures {
+pub fn figures(frame: &Frame, attribution: &Attribution, basis: &Basis, finding: &Finding) -> Figures {
     let mut members: Vec<AddrId> =
         finding.groups.iter().flat_map(|&group| attribution.groups.members(group)).copied().collect();
     if members.len() > 1 {
         members.sort_by_cached_key(|&member| frame.ledger.address(member));
     }
-    let visits = tally.visits(&members);
+    let visits = basis.visits(&members);
     let visitors = || visits.chunk_by(|a, b| a.0 == b.0);
     let scanners =
-        if finding.campaigns.is_empty() { that_hit(tally, visitors()) } else { tally.cases_of(&finding.campaigns) };
+        if finding.campaigns.is_empty() { that_hit(basis, visitors()) } else { basis.cases_of(&finding.campaigns) };
     let mut table = TwoByTwo::default();
     let mut distinct_count = 0;
     let mut lags = Vec::new();
     let mut explained_locals = BTreeSet::new();
     for visits in visitors() {
         let (local, first) = visits[0];
-        let hits = tally.hits(local);
+        let hits = basis.hits(local);
         distinct_count += u64::from(hits.first().is_some_and(|hit| first < hit.at));
         let Some(hit) = hits.iter().find(|hit| scanners.binary_search(&hit.cases).is_ok()) else {
             table.contacted_spared += 1;
@@ -80,8 +80,8 @@ pub fn figures(frame: &Frame, attribution: &Attribution, tally: &Tally, finding:
             lags.push(hit.at - contact);
         }
     }
-    table.others_probed = tally.locals_hit(&attribution.cases, &scanners) - table.contacted_probed;
-    table.others_spared = tally.tested - table.contacted_probed - table.contacted_spared - table.others_probed;
+    table.others_probed = basis.locals_hit(&attribution.cases, &scanners) - table.contacted_probed;
+    table.others_spared = basis.tested - table.contacted_probed - table.contacted_spared - table.others_probed;
     lags.sort_unstable();
     let campaigns = if finding.campaigns.is_empty() {
         let cases = scanners.iter().map(|&at| &attribution.cases[at as usize]);
@@ -89,7 +89,7 @@ pub fn figures(frame: &Frame, attribution: &Attribution, tally: &Tally, finding:
     } else {
         finding.campaigns.clone()
     };
-    let explained = explained_locals.iter().flat_map(|&local| tally.sent(local));
+    let explained = explained_locals.iter().flat_map(|&local| basis.sent(local));
     let explained_probes = explained.filter(|(_, sent)| is_in(&campaigns, sent)).map(|(_, sent)| sent.probes).sum();
     let devices: Option<HashSet<u32>> =
         explained_locals.iter().map(|&local| frame.local(local as usize).device).collect();
@@ -109,11 +109,11 @@ pub fn figures(frame: &Frame, attribution: &Attribution, tally: &Tally, finding:
 }
 
 /// Positions of the cases that any visitor became after its first visit, in order.
-fn that_hit<'v>(tally: &Tally, visitors: impl Iterator<Item = &'v [(u32, Time)]>) -> Vec<u32> {
+fn that_hit<'v>(basis: &Basis, visitors: impl Iterator<Item = &'v [(u32, Time)]>) -> Vec<u32> {
     let mut scanners = Vec::new();
     for visits in visitors {
         let (local, first) = visits[0];
-        let hits = tally.hits(local);
+        let hits = basis.hits(local);
         scanners.extend(hits[hits.partition_point(|hit| hit.at <= first)..].iter().map(|hit| hit.cases));
     }
     scanners.sort_unstable();
@@ -129,16 +129,16 @@ fn is_in(campaigns: &[usize], sent: &Sent) -> bool {
 /// Exact hits that are evidence, and those of them that no accused one explains; in probes, repeats
 /// included.
 #[must_use]
-pub fn unexplained(frame: &Frame, attribution: &Attribution, tally: &Tally) -> (u64, u64) {
-    let mut open = tally.evidence;
-    let mut is_explained = vec![false; tally.all_sent()];
+pub fn unexplained(frame: &Frame, attribution: &Attribution, basis: &Basis) -> (u64, u64) {
+    let mut open = basis.evidence;
+    let mut is_explained = vec![false; basis.all_sent()];
     for finding in attribution.findings.iter().filter(|finding| finding.verdict.accuses()) {
-        let figures = figures(frame, attribution, tally, finding);
-        for (at, sent) in figures.explained_locals.iter().flat_map(|&local| tally.sent(local)) {
+        let figures = figures(frame, attribution, basis, finding);
+        for (at, sent) in figures.explained_locals.iter().flat_map(|&local| basis.sent(local)) {
             if is_in(&figures.campaigns, sent) && !std::mem::replace(&mut is_explained[at], true) {
                 open -= sent.probes;
             }
         }
     }
-    (tally.evidence, open)
+    (basis.evidence, open)
 }

@@ -51,6 +51,8 @@ pub struct Frame<'l> {
     number: Vec<u32>,
     starts: Vec<u32>,
     firsts: Vec<First>,
+    /// The same for each local in the order of the remotes' numbers.
+    by_remote: Vec<(AddrId, Time)>,
 }
 
 impl<'l> Frame<'l> {
@@ -78,6 +80,7 @@ impl<'l> Frame<'l> {
             }
             same
         });
+        let by_remote = rows.iter().map(|row| (row.2, row.1)).collect();
         rows.sort_unstable_by(|a, b| {
             (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| ledger.address(a.2).cmp(&ledger.address(b.2)))
         });
@@ -96,7 +99,7 @@ impl<'l> Frame<'l> {
         }
         let validity = ledger.settings().validity;
         let classes = locals.iter().map(|local| class_of(local, &ledger.address(local.address), validity)).collect();
-        Frame { ledger, locals, classes, number, starts, firsts }
+        Frame { ledger, locals, classes, number, starts, firsts, by_remote }
     }
 
     /// Locals seen in use.
@@ -147,13 +150,15 @@ impl<'l> Frame<'l> {
         self.locals[number].ended.is_some_and(|ended| at >= ended)
     }
 
-    /// Whether the target of a probe had contacted its source before.
+    /// Whether the target of a probe had contacted its source before. Looked up, since outsiders decide how
+    /// many probes there are of a local with many contacts.
     #[must_use]
     pub fn is_answer_to_contact(&self, row: &ProbeRow) -> bool {
         row.contacted_source
             || self.number(row.target).is_some_and(|local| {
-                let before = self.contacted_before(local, row.first);
-                self.firsts(local)[..before].iter().any(|first| first.remote == row.source)
+                let all = &self.by_remote[self.starts[local] as usize..self.starts[local + 1] as usize];
+                let at = all.binary_search_by_key(&row.source, |first| first.0);
+                at.is_ok_and(|at| all[at].1 < row.first)
             })
     }
 }

@@ -16,9 +16,10 @@
 //! - [`plain`]: the 2x2 tables of readers
 //! - [`rank`]: from the tests of all scanners to one list
 //! - [`verdict`], [`probability`]: what may be said
-//! - [`tally`], [`figures`]: the numbers shown beside a candidate, and what they are counted from
+//! - [`basis`], [`figures`]: the numbers shown beside a candidate, and what they are counted from
 //! - [`memo`]: what one attribution leaves to the next
 
+pub mod basis;
 pub mod cases;
 pub mod devices;
 pub mod evidence;
@@ -37,7 +38,6 @@ mod rates;
 pub mod risk;
 pub mod select;
 pub mod tail;
-pub mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod verdict;

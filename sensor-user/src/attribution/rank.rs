@@ -1,6 +1,6 @@
 //! From the tests of all campaigns to one list of candidates.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::cases::{Case, Cases};
 use super::evidence::Evidence;
@@ -13,6 +13,7 @@ use super::select::{Accused, Strength, strength};
 use super::verdict::{Rival, Verdict};
 use crate::campaign::Campaigns;
 use crate::ledger::AddrId;
+use crate::time::Time;
 
 /// A candidate.
 #[derive(Clone, Debug)]
@@ -228,11 +229,16 @@ fn tested_locals(frame: &Frame, groups: &Groups, pooled: &Cases) -> f64 {
 /// One finding for each accused group, whatever campaigns accuse it.
 fn accuse(frame: &Frame, groups: &Groups, cases: &[Cases], rounds: &[Round]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
+    // Of one feed of many scanners, each round accuses the same.
+    let mut known: HashMap<(usize, usize), Vec<f64>> = HashMap::new();
     for round in rounds {
+        let within: Option<HashSet<usize>> = round.campaigns.as_ref().map(|within| within.iter().copied().collect());
         for accused in round.accused.clone() {
             let score = -(accused.strength.ln_p + round.ln_correction) / std::f64::consts::LN_10;
             let group = accused.explains.group;
-            let supports = hitting(frame, groups, cases, accused.explains, round.campaigns.as_deref());
+            let Explains { window, .. } = accused.explains;
+            let shares = known.entry((group, window)).or_insert_with(|| shares(frame, groups, cases, accused.explains));
+            let supports = hitting(cases, shares, within.as_ref());
             let same = findings.iter_mut().find(|f| {
                 let other = f.groups[0];
                 f.groups.contains(&group) || groups.is_inside(group, other) || groups.is_inside(other, group)
@@ -241,7 +247,7 @@ fn accuse(frame: &Frame, groups: &Groups, cases: &[Cases], rounds: &[Round]) -> 
                 finding.campaigns.extend(supports);
                 if score > finding.score {
                     finding.score = score;
-                    finding.window = accused.explains.window;
+                    finding.window = window;
                 }
                 // The more specific of the two; of two sets of twins what both allow.
                 if groups.is_inside(group, finding.groups[0]) {
@@ -250,7 +256,6 @@ fn accuse(frame: &Frame, groups: &Groups, cases: &[Cases], rounds: &[Round]) -> 
                     finding.groups.retain(|group| accused.groups.contains(group));
                 }
             } else {
-                let window = accused.explains.window;
                 let (evidence, leak) = modelled(rounds, groups, &accused);
                 let groups = accused.groups;
                 let verdict = Verdict::Suspected;
@@ -277,31 +282,35 @@ fn accuse(frame: &Frame, groups: &Groups, cases: &[Cases], rounds: &[Round]) -> 
 
 /// Campaigns of which `explains` explains a good share of the cases, of all or of those in `within`. A
 /// stranger's scanner that hits some of the same addresses by chance is none of them.
-fn hitting(
-    frame: &Frame,
-    groups: &Groups,
-    cases: &[Cases],
-    explains: Explains,
-    within: Option<&[usize]>,
-) -> Vec<usize> {
-    let is_explained = |case: &&Case| {
-        frame.firsts(case.local as usize)[..case.contacts as usize].iter().any(|first| {
-            groups.of(first.remote).contains(&Some(explains.group)) && case.at - first.at <= WINDOWS[explains.window]
-        })
-    };
+pub(super) fn hitting(cases: &[Cases], shares: &[f64], within: Option<&HashSet<usize>>) -> Vec<usize> {
     let is_within = |campaign: &usize| within.is_none_or(|within| within.contains(campaign));
-    let of = cases.iter().filter(|cases| cases.campaigns.iter().flatten().any(is_within));
-    let shares: Vec<(&Cases, f64)> = of
-        .map(|cases| (cases, cases.list.iter().filter(is_explained).count() as f64 / cases.list.len().max(1) as f64))
+    let of = || cases.iter().zip(shares).filter(|(cases, _)| cases.campaigns.iter().flatten().any(is_within));
+    let most = of().map(|(_, &share)| share).fold(0.0, f64::max);
+    let supporting = of().filter(|&(_, &share)| share > 0.0 && share >= SUPPORTING * most);
+    supporting.filter_map(|(cases, _)| cases.campaigns.as_deref()).flatten().copied().collect()
+}
+
+/// The share of each campaign's cases that contacts with a group, so late before the probe, explain.
+pub(super) fn shares(frame: &Frame, groups: &Groups, cases: &[Cases], explains: Explains) -> Vec<f64> {
+    let is_of = |remote: AddrId| groups.of(remote).contains(&Some(explains.group));
+    // By local and then in order of time, as the frame has them.
+    let contacts: Vec<(u32, u32, Time)> = (0..frame.len())
+        .flat_map(|local| frame.firsts(local).iter().enumerate().map(move |(at, first)| (local, at, first)))
+        .filter(|(.., first)| is_of(first.remote))
+        .map(|(local, at, first)| (local as u32, at as u32, first.at))
         .collect();
-    let most = shares.iter().map(|share| share.1).fold(0.0, f64::max);
-    let supporting = shares.iter().filter(|share| share.1 > 0.0 && share.1 >= SUPPORTING * most);
-    supporting.filter_map(|share| share.0.campaigns.as_deref()).flatten().copied().collect()
+    let is_explained = |case: &&Case| {
+        let before = contacts.partition_point(|&(local, at, _)| (local, at) < (case.local, case.contacts));
+        let last = contacts[..before].last().filter(|last| last.0 == case.local);
+        last.is_some_and(|last| case.at - last.2 <= WINDOWS[explains.window])
+    };
+    let share = |cases: &Cases| cases.list.iter().filter(is_explained).count() as f64 / cases.list.len().max(1) as f64;
+    cases.iter().map(share).collect()
 }
 
 /// A campaign supports an accusation if the share of its cases that is explained is at least so much of
 /// the largest.
-const SUPPORTING: f64 = 0.3;
+pub(super) const SUPPORTING: f64 = 0.3;
 
 /// For each group that some case had contacted: its best score in any round.
 fn combine(groups: &Groups, cases: &[Cases], frame: &Frame, rounds: &[Round]) -> HashMap<usize, Weak> {
@@ -339,7 +348,7 @@ fn combine(groups: &Groups, cases: &[Cases], frame: &Frame, rounds: &[Round]) ->
 }
 
 /// Remotes that a local contacted and that then probed it, where this could have been a leak.
-fn probes_back(frame: &Frame, campaigns: &Campaigns, groups: &Groups) -> std::collections::HashSet<AddrId> {
+fn probes_back(frame: &Frame, campaigns: &Campaigns, groups: &Groups) -> HashSet<AddrId> {
     let rows = frame.ledger.probes().iter().zip(&campaigns.evidence);
     rows.filter(|(row, evidence)| **evidence == Evidence::Exact && frame.is_answer_to_contact(row))
         .map(|(row, _)| row.source)

@@ -7,11 +7,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::Attribution;
+use super::basis::Basis;
 use super::figures::{Figures, figures};
 use super::frame::Frame;
 use super::rank::Finding;
 use super::tail;
-use super::tally::Tally;
 use crate::campaign::catalogue::{self, What};
 
 /// What is said of a candidate.
@@ -129,15 +129,15 @@ const SPREAD: f64 = 0.25;
 const WITHIN_DEVICE: f64 = 0.05;
 
 /// Weighs the rivals of all that are accused or nearly so, and says what is left.
-pub fn judge(frame: &Frame, attribution: &mut Attribution, tally: &Tally) {
+pub fn judge(frame: &Frame, attribution: &mut Attribution, basis: &Basis) {
     let is_worth_it = |finding: &Finding| {
         finding.verdict.accuses() || finding.probability().is_some_and(|probability| probability >= WORTH_WEIGHING)
     };
     let judged: Vec<usize> =
         (0..attribution.findings.len()).filter(|&i| is_worth_it(&attribution.findings[i])).collect();
     for i in judged {
-        let figures = figures(frame, attribution, tally, &attribution.findings[i]);
-        let rivals = rivals(frame, attribution, tally, &attribution.findings[i], &figures);
+        let figures = figures(frame, attribution, basis, &attribution.findings[i]);
+        let rivals = rivals(frame, attribution, basis, &attribution.findings[i], &figures);
         let finding = &mut attribution.findings[i];
         let is_sure = finding.score >= STRONG && finding.evidence >= STRONG_EVIDENCE;
         finding.verdict = if !finding.verdict.accuses() || rivals.iter().any(|rival| rival.wins()) {
@@ -157,18 +157,18 @@ pub fn judge(frame: &Frame, attribution: &mut Attribution, tally: &Tally) {
     });
 }
 
-fn rivals(frame: &Frame, attribution: &Attribution, tally: &Tally, finding: &Finding, figures: &Figures) -> Vec<Rival> {
+fn rivals(frame: &Frame, attribution: &Attribution, basis: &Basis, finding: &Finding, figures: &Figures) -> Vec<Rival> {
     let mut rivals = Vec::new();
     if figures.explained_locals.len() < LOCALS {
         rivals.push(Rival::FewLocals);
     }
     if figures.devices == Some(1) {
         rivals.push(Rival::OneDevice);
-        if is_device_itself(frame, tally, figures) {
+        if is_device_itself(frame, basis, figures) {
             rivals.push(Rival::DeviceItself);
         }
     }
-    let tested = tally.tested as f64;
+    let tested = basis.tested as f64;
     // Who listens on the path hits a good part of all addresses. Of who is not accused, somebody else
     // may have taken the evidence.
     let is_spread = attribution.pooled.list.len() as f64 >= SPREAD * tested;
@@ -191,14 +191,14 @@ fn rivals(frame: &Frame, attribution: &Attribution, tally: &Tally, finding: &Fin
 }
 
 /// Among the addresses of the one device, were those that had contacted it probed more than others?
-fn is_device_itself(frame: &Frame, tally: &Tally, figures: &Figures) -> bool {
+fn is_device_itself(frame: &Frame, basis: &Basis, figures: &Figures) -> bool {
     let Some(device) = figures.explained_locals.first().and_then(|&local| frame.local(local as usize).device) else {
         return false;
     };
-    let visits = tally.visits(&figures.members);
+    let visits = basis.visits(&figures.members);
     let mut counts = [[0u64; 2]; 2];
-    for &local in tally.of_device(device) {
-        let hit = tally.hits(local).first().map(|hit| hit.at);
+    for &local in basis.of_device(device) {
+        let hit = basis.hits(local).first().map(|hit| hit.at);
         let first = visits.get(visits.partition_point(|visit| visit.0 < local)).filter(|visit| visit.0 == local);
         let contacted = first.is_some_and(|first| hit.is_none_or(|hit| first.1 < hit));
         counts[usize::from(!contacted)][usize::from(hit.is_none())] += 1;

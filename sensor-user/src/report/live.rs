@@ -12,10 +12,10 @@ use std::net::Ipv6Addr;
 use ipnet::Ipv6Net;
 
 use super::{Explanation, Findings, Options, Report, explain, exposed, listed, open_locals, report_of};
+use crate::attribution::basis::Basis;
 use crate::attribution::frame::Frame;
 use crate::attribution::memo::{Counts, Memo};
 use crate::attribution::rank::Finding;
-use crate::attribution::tally::Tally;
 use crate::attribution::{Attribution, Verdict};
 use crate::campaign::Campaigns;
 use crate::ledger::{Ledger, Revision};
@@ -34,7 +34,7 @@ pub struct Live {
 struct Kept {
     campaigns: Campaigns,
     attribution: Attribution,
-    tally: Tally,
+    basis: Basis,
 }
 
 /// Figures for a dashboard.
@@ -101,8 +101,8 @@ impl Live {
     pub fn update(&mut self) -> bool {
         let is_due = self.kept.is_none();
         if is_due {
-            let Findings { campaigns, attribution, tally, .. } = Findings::with(&self.copy, &self.memo);
-            self.kept = Some(Kept { campaigns, attribution, tally });
+            let Findings { campaigns, attribution, basis, .. } = Findings::with(&self.copy, &self.memo);
+            self.kept = Some(Kept { campaigns, attribution, basis });
             self.updates += 1;
         }
         is_due
@@ -153,14 +153,14 @@ impl Live {
     fn with<T>(&mut self, ask: impl FnOnce(&Findings) -> T) -> T {
         self.update();
         let findings = match self.kept.take() {
-            Some(Kept { campaigns, attribution, tally }) => {
-                Findings { frame: Frame::new(&self.copy), campaigns, attribution, tally }
+            Some(Kept { campaigns, attribution, basis }) => {
+                Findings { frame: Frame::new(&self.copy), campaigns, attribution, basis }
             }
             None => Findings::with(&self.copy, &self.memo),
         };
         let answer = ask(&findings);
-        let Findings { campaigns, attribution, tally, .. } = findings;
-        self.kept = Some(Kept { campaigns, attribution, tally });
+        let Findings { campaigns, attribution, basis, .. } = findings;
+        self.kept = Some(Kept { campaigns, attribution, basis });
         answer
     }
 }

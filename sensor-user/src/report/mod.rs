@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use std::net::Ipv6Addr;
 
 use crate::ack::Acked;
+use crate::attribution::basis::Basis;
 use crate::attribution::figures::{Figures, figures, unexplained};
 use crate::attribution::frame::Frame;
 use crate::attribution::memo::Memo;
 use crate::attribution::rank::Finding;
-use crate::attribution::tally::Tally;
 use crate::attribution::{Attribution, Rival, Verdict, verdict};
 use crate::campaign::{Campaign, Campaigns};
 use crate::ledger::{AddrId, Ledger};
@@ -196,7 +196,7 @@ pub(crate) struct Findings<'l> {
     pub(crate) frame: Frame<'l>,
     pub(crate) campaigns: Campaigns,
     pub(crate) attribution: Attribution,
-    pub(crate) tally: Tally,
+    pub(crate) basis: Basis,
 }
 
 impl<'l> Findings<'l> {
@@ -208,13 +208,13 @@ impl<'l> Findings<'l> {
         let frame = Frame::new(ledger);
         let campaigns = Campaigns::new(&frame);
         let mut attribution = Attribution::with(&frame, &campaigns, memo);
-        let tally = Tally::new(&frame, &campaigns, &attribution);
-        verdict::judge(&frame, &mut attribution, &tally);
-        Findings { frame, campaigns, attribution, tally }
+        let basis = Basis::new(&frame, &campaigns, &attribution);
+        verdict::judge(&frame, &mut attribution, &basis);
+        Findings { frame, campaigns, attribution, basis }
     }
 
     pub(crate) fn figures(&self, finding: &Finding) -> Figures {
-        figures(&self.frame, &self.attribution, &self.tally, finding)
+        figures(&self.frame, &self.attribution, &self.basis, finding)
     }
 
     fn addresses(&self, ids: &[AddrId]) -> Vec<Ipv6Addr> {
@@ -282,7 +282,7 @@ pub fn report(ledger: &Ledger, options: &Options) -> Report {
 /// The same where the findings are at hand.
 pub(crate) fn report_of(findings: &Findings, options: &Options) -> Report {
     let ledger = findings.frame.ledger;
-    let (exact, open) = unexplained(&findings.frame, &findings.attribution, &findings.tally);
+    let (exact, open) = unexplained(&findings.frame, &findings.attribution, &findings.basis);
     let span = ledger.span();
     Report {
         schema: SCHEMA.to_owned(),

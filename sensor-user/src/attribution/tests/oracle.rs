@@ -9,16 +9,18 @@ use super::hostile::{START, contact, local, remote};
 use super::ledger_of;
 use super::properties::any_home;
 use super::simulate::Random;
+use crate::attribution::cases::{Case, Cases};
 use crate::attribution::evidence::Evidence;
 use crate::attribution::figures::{Figures, TwoByTwo};
 use crate::attribution::frame::Frame;
-use crate::attribution::matched::WINDOWS;
-use crate::attribution::rank::Finding;
+use crate::attribution::groups::Groups;
+use crate::attribution::matched::{Explains, WINDOWS};
+use crate::attribution::rank::{self, Finding, SUPPORTING};
 use crate::attribution::{Attribution, Verdict, tail};
 use crate::campaign::Campaigns;
 use crate::campaign::catalogue::{self, Entry, What};
 use crate::ledger::tests::any_observation;
-use crate::ledger::{AddrId, Ledger};
+use crate::ledger::{AddrId, Ledger, ProbeRow};
 use crate::observation::Observation;
 use crate::report::Findings;
 use crate::time::Time;
@@ -191,12 +193,12 @@ fn compare(ledger: &Ledger) -> Result<(), TestCaseError> {
         let (now, then) = (findings.figures(&finding), figures(frame, campaigns, attribution, &visitors, &finding));
         prop_assert_eq!(format!("{now:?}"), format!("{then:?}"));
     }
-    let now = crate::attribution::figures::unexplained(frame, attribution, &findings.tally);
+    let now = crate::attribution::figures::unexplained(frame, attribution, &findings.basis);
     prop_assert_eq!(now, unexplained(frame, campaigns, attribution, &visitors));
     // The same if everybody were accused.
     findings.attribution.findings.iter_mut().for_each(|finding| finding.verdict = Verdict::Suspected);
-    let Findings { frame, campaigns, attribution, tally, .. } = &findings;
-    let now = crate::attribution::figures::unexplained(frame, attribution, tally);
+    let Findings { frame, campaigns, attribution, basis, .. } = &findings;
+    let now = crate::attribution::figures::unexplained(frame, attribution, basis);
     prop_assert_eq!(now, unexplained(frame, campaigns, attribution, &visitors));
     Ok(())
 }
@@ -226,11 +228,13 @@ proptest! {
         all in prop::collection::vec(any_observation(), 0..120),
     ) {
         compare(&ledger_of(&all))?;
+        compare_looked_up(&ledger_of(&all))?;
     }
 
     #[test]
     fn figures_of_a_home_are_those_of_the_oracle(home in any_home()) {
         compare(&ledger_of(&home.observations()))?;
+        compare_looked_up(&ledger_of(&home.observations()))?;
     }
 
     #[test]
@@ -260,4 +264,56 @@ fn beside(key: u64) -> Vec<Observation> {
         contact(at, local(random.below(5) as u64), near(&mut random))
     };
     (0..60).map(one).collect()
+}
+
+/// As it was first: campaigns of which `explains` explains a good share of the cases, of all or of those in `within`. A
+/// stranger's scanner that hits some of the same addresses by chance is none of them.
+fn hitting(
+    frame: &Frame,
+    groups: &Groups,
+    cases: &[Cases],
+    explains: Explains,
+    within: Option<&[usize]>,
+) -> Vec<usize> {
+    let is_explained = |case: &&Case| {
+        frame.firsts(case.local as usize)[..case.contacts as usize].iter().any(|first| {
+            groups.of(first.remote).contains(&Some(explains.group)) && case.at - first.at <= WINDOWS[explains.window]
+        })
+    };
+    let is_within = |campaign: &usize| within.is_none_or(|within| within.contains(campaign));
+    let of = cases.iter().filter(|cases| cases.campaigns.iter().flatten().any(is_within));
+    let shares: Vec<(&Cases, f64)> = of
+        .map(|cases| (cases, cases.list.iter().filter(is_explained).count() as f64 / cases.list.len().max(1) as f64))
+        .collect();
+    let most = shares.iter().map(|share| share.1).fold(0.0, f64::max);
+    let supporting = shares.iter().filter(|share| share.1 > 0.0 && share.1 >= SUPPORTING * most);
+    supporting.filter_map(|share| share.0.campaigns.as_deref()).flatten().copied().collect()
+}
+
+/// As it was first.
+fn is_answer_to_contact(frame: &Frame, row: &ProbeRow) -> bool {
+    row.contacted_source
+        || frame.number(row.target).is_some_and(|local| {
+            let before = frame.contacted_before(local, row.first);
+            frame.firsts(local)[..before].iter().any(|first| first.remote == row.source)
+        })
+}
+
+/// Who supports an accusation of any group, and which probes answer contacts.
+fn compare_looked_up(ledger: &Ledger) -> Result<(), TestCaseError> {
+    let Findings { frame, attribution, .. } = &Findings::new(ledger);
+    let Attribution { groups, cases, .. } = attribution;
+    let some: HashSet<usize> = cases.iter().flat_map(|c| c.campaigns.iter().flatten()).copied().step_by(2).collect();
+    let list: Vec<usize> = some.iter().copied().collect();
+    for group in 0..groups.list.len() {
+        let explains = Explains { group, window: group % WINDOWS.len() };
+        let shares = rank::shares(frame, groups, cases, explains);
+        for (within, list) in [(None, None), (Some(&some), Some(&list[..]))] {
+            prop_assert_eq!(rank::hitting(cases, &shares, within), hitting(frame, groups, cases, explains, list));
+        }
+    }
+    for row in ledger.probes() {
+        prop_assert_eq!(frame.is_answer_to_contact(row), is_answer_to_contact(frame, row));
+    }
+    Ok(())
 }

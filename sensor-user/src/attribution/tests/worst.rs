@@ -121,6 +121,38 @@ fn a_hundred_scanners_that_know_everybody() {
     timed("100 scanners of 1,500 locals", all.into_iter(), Settings::default());
 }
 
+/// A hundred scanners that all get what three harvesters tell.
+#[test]
+#[ignore = "meant for --release: prints time and memory"]
+fn a_hundred_scanners_of_one_feed() {
+    let mut random = Random::new(1);
+    let mut all = Vec::new();
+    for n in 0..1_500u64 {
+        let at = n as i64 * 2_000;
+        let mut visit = |remote| contact(seconds(at + random.below(80_000) as i64), local(n), remote);
+        all.extend((0..40).map(|k| visit(remote((n * 31 + k * k * 7 + k) % 2_000))));
+        if n % 4 < 3 {
+            let met = at + random.below(80_000) as i64;
+            all.push(contact(seconds(met), local(n), remote(HARVESTER + 5_000 + n % 4)));
+            all.extend((0..100).map(|s| probe(seconds(met + 30 + s as i64), source(s), local(n))));
+        }
+    }
+    let report = timed("100 scanners of one feed", all.into_iter(), Settings::default());
+    let mut accused = accused(&report);
+    accused.sort_unstable();
+    assert_eq!(accused, [0, 1, 2].map(|n| remote(HARVESTER + 5_000 + n)), "each by the rounds of many scanners");
+}
+
+/// Very many probes of a local that contacted very many.
+#[test]
+#[ignore = "meant for --release: prints time and memory"]
+fn a_local_with_a_hundred_thousand_remotes_and_as_many_probes() {
+    let wide = (0..100_000u64).map(|n| contact(Time(START * 1_000_000 + n as i64), local(5_000), remote(1_000 + n)));
+    let probes = (0..100_000u64).map(|n| probe(seconds(50_000 + n as i64 / 10), source(n), local(5_000)));
+    let all = wide.chain(home(Time::from_seconds)).chain(probes);
+    timed("100,000 remotes and probes", all, Settings::default());
+}
+
 /// Every local of very many is probed.
 #[test]
 #[ignore = "meant for --release: prints time and memory"]

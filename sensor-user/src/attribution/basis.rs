@@ -32,7 +32,7 @@ pub struct Sent {
 }
 
 /// See the module.
-pub struct Tally {
+pub struct Basis {
     /// Locals under test.
     pub tested: u64,
     /// Probes that are evidence, repeats included, whether or not their target was seen in use.
@@ -54,10 +54,10 @@ pub struct Tally {
 
 const NONE: u32 = u32::MAX;
 
-impl Tally {
+impl Basis {
     /// Lays out what attribution compared.
     #[must_use]
-    pub fn new(frame: &Frame, campaigns: &Campaigns, attribution: &Attribution) -> Tally {
+    pub fn new(frame: &Frame, campaigns: &Campaigns, attribution: &Attribution) -> Basis {
         let Attribution { tested, cases, .. } = attribution;
         let under_test = || (0..frame.len()).filter(|&local| tested[local]);
         let first = |local: usize| frame.firsts(local).iter().map(move |f| (f.remote.0, (local as u32, f.at)));
@@ -89,7 +89,7 @@ impl Tally {
         };
         let bits = cases.iter().map(bits).collect();
         let tested = under_test().count() as u64;
-        Tally { tested, evidence, visits, hits, sent, of_device, cases_of, number, locals, bits }
+        Basis { tested, evidence, visits, hits, sent, of_device, cases_of, number, locals, bits }
     }
 
     /// Contacts of locals under test with any of `remotes`, by local and then in order of time.
@@ -112,7 +112,7 @@ impl Tally {
         self.sent.of(local).iter().enumerate().map(move |(i, sent)| (from + i, sent))
     }
 
-    /// Of how many [`Tally::sent`] tells the places.
+    /// Of how many [`Basis::sent`] tells the places.
     #[must_use]
     pub fn all_sent(&self) -> usize {
         self.sent.list.len()
