@@ -152,5 +152,5 @@ fn the_evidence_about_one_remote_comes_out_of_files_as_out_of_a_store() {
     let text = analyze(&["--explain", HARVESTER, "-"], lines.as_bytes()).stdout;
     assert!(String::from_utf8(text).unwrap().starts_with("2a05::53: "));
     let csv = analyze(&["--explain", HARVESTER, "--format", "csv", "-"], lines.as_bytes()).stdout;
-    assert_eq!(String::from_utf8(csv).unwrap().lines().filter(|line| line.ends_with(",true")).count(), 14);
+    assert_eq!(String::from_utf8(csv).unwrap().lines().filter(|line| line.ends_with(",true,false")).count(), 14);
 }
