@@ -44,6 +44,8 @@ pub struct Groups {
     of: Vec<[u32; LEVELS]>,
     /// Pairs of a local under test and a remote that it contacted.
     pub pairs: u64,
+    /// Locals under test.
+    pub locals: u64,
 }
 
 impl Groups {
@@ -82,7 +84,7 @@ impl Groups {
             }
         }
         operators(frame, &remotes, &mut list, &mut of);
-        let mut groups = Groups { remotes, list, of, pairs: 0 };
+        let mut groups = Groups { remotes, list, of, pairs: 0, locals: under_test().count() as u64 };
         let mut seen = vec![NONE; groups.list.len()];
         for local in under_test() {
             for first in frame.firsts(local) {

@@ -92,8 +92,7 @@ impl Attribution {
         let pooled = Cases::pooled(frame, &cases);
         let views = Cases::of_views(frame, campaigns, &tested);
         let (rounds, hypotheses) = rounds(frame, &groups, &tested, &views, &pooled, memo);
-        let number = tested.iter().filter(|&&tested| tested).count() as u64;
-        let plain = plain::tables(frame, &groups, number, &pooled);
+        let plain = plain::tables(frame, &groups, &pooled);
         let findings = rank::rank(frame, campaigns, &groups, &cases, &pooled, &plain, rounds);
         Attribution { tested, groups, cases, pooled, findings, hypotheses }
     }

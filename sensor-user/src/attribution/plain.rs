@@ -11,7 +11,8 @@ const NONE: u32 = u32::MAX;
 
 /// Decimal logarithm of 1 / p by Fisher's exact test, by group; 0 for those that no case had contacted.
 #[must_use]
-pub fn tables(frame: &Frame, groups: &Groups, tested: u64, pooled: &Cases) -> Vec<f64> {
+pub fn tables(frame: &Frame, groups: &Groups, pooled: &Cases) -> Vec<f64> {
+    let tested = groups.locals;
     let mut hits = vec![0u64; groups.list.len()];
     let mut seen = vec![NONE; groups.list.len()];
     for case in &pooled.list {

@@ -182,7 +182,7 @@ pub fn rank(
         by_score.then(groups.list[a.0].locals.cmp(&groups.list[b.0].locals)).then(a.0.cmp(&b.0))
     });
     let back = probes_back(frame, campaigns, groups);
-    let everybody = UBIQUITOUS * tested_locals(frame, groups, pooled);
+    let everybody = UBIQUITOUS * tested_locals(groups, pooled);
     let mut at: HashMap<(u64, Verdict), usize> = HashMap::new();
     for (group, weak) in others {
         let verdict = if groups.members(group).iter().any(|remote| back.contains(remote)) {
@@ -220,10 +220,11 @@ pub fn rank(
     findings
 }
 
-fn tested_locals(frame: &Frame, groups: &Groups, pooled: &Cases) -> f64 {
-    let tested = super::cases::under_test(frame).iter().filter(|&&tested| tested).count();
-    // Of a single local everything was contacted by all, and that is no reason.
-    if groups.pairs == 0 || tested < 2 || pooled.list.is_empty() { f64::INFINITY } else { tested as f64 }
+/// Locals under test; without bound where "all contacted it" says nothing: of a single local everything was
+/// contacted by all.
+fn tested_locals(groups: &Groups, pooled: &Cases) -> f64 {
+    let is_told = groups.pairs > 0 && groups.locals >= 2 && !pooled.list.is_empty();
+    if is_told { groups.locals as f64 } else { f64::INFINITY }
 }
 
 /// One finding for each accused group, whatever campaigns accuse it.

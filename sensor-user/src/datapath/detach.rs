@@ -65,7 +65,14 @@ pub fn remove_leftovers(devices: &[String], pins: &Path) -> Leftovers {
 
 /// Removes the objects in a directory and then the directory. What is no object of BPF stays.
 fn unpin(directory: &Path, depth: u32, found: &mut Leftovers) {
-    let refused = |path: &Path, error: &io::Error| format!("cannot unpin {}: {}", path.display(), reason(error));
+    let refused = |path: &Path, error: &io::Error| {
+        let way_out = match error.kind() {
+            io::ErrorKind::PermissionDenied => "; run as root",
+            io::ErrorKind::NotADirectory => "; name the directory with --pins",
+            _ => "",
+        };
+        format!("cannot unpin {}: {}{way_out}", path.display(), reason(error))
+    };
     let entries = match fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return,

@@ -9,13 +9,14 @@
 //! - [`capture`]: packets, and the rules that make observations of them
 //! - `rules`: what makes observations of packets and exchanges that others saw
 //! - [`position`]: how far an input was read
-//! - [`read`]: all of a list of inputs, into a [`Sink`]
+//! - [`read`]: all of a list of inputs, into a [`Sink`]; `find_home`: what is home in them
 //!
 //! Everything is streamed: memory has a bound, whatever the files hold. What can be read counts;
 //! what can't is told as a [`Fault`], so that no part is taken for the whole.
 
 pub mod capture;
 mod fault;
+mod find_home;
 pub mod flow;
 pub mod input;
 pub mod jsonl;

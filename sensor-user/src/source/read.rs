@@ -9,18 +9,18 @@ use std::time::UNIX_EPOCH;
 
 use ipnet::Ipv6Net;
 use jiff::tz::TimeZone;
-use sensor_common::{GiveUp, Header};
+use sensor_common::GiveUp;
 
-use super::capture::home::HomeFinder;
 use super::capture::trace::Traced;
 use super::capture::{Frame, Frames};
+use super::find_home::find_home;
 use super::flow::Origin;
 use super::input::{Content, Format};
 use super::position::Position;
 use super::rules::Rules;
 use super::sink::{Functions, Sink};
 use super::text::{self, Clock, Counts, Dialect, Item, Sinks};
-use super::{Error, Fault, Input, flow, nfcapd};
+use super::{Error, Fault, Input, nfcapd};
 use crate::observation::Observation;
 use crate::time::Time;
 
@@ -269,10 +269,10 @@ fn start(input: &Input, content: &Content, known: &[Position]) -> (Option<Positi
 /// Asides that are handed on; nobody acknowledges so many remotes.
 const MOST_ASIDES: usize = 100_000;
 /// Frames between two words of progress.
-const STEP: u64 = 1 << 14;
+pub(super) const STEP: u64 = 1 << 14;
 
 /// What tells progress of an input.
-fn steps<'a>(
+pub(super) fn steps<'a>(
     input: &Input,
     name: &'a str,
     read: &Arc<AtomicU64>,
@@ -289,7 +289,12 @@ fn steps<'a>(
 }
 
 /// Reads the lines of a text, or those that nfdump prints.
-fn read_lines(input: &Input, content: Content, options: &Options, sinks: Sinks<'_>) -> Result<Counts, Error> {
+pub(super) fn read_lines(
+    input: &Input,
+    content: Content,
+    options: &Options,
+    sinks: Sinks<'_>,
+) -> Result<Counts, Error> {
     let name = input.to_string();
     let written = input.metadata().and_then(|meta| {
         let since = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
@@ -314,84 +319,6 @@ fn magic(path: &std::path::Path) -> [u8; 2] {
     let mut magic = [0; 2];
     let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
     if read.is_ok() { magic } else { [0; 2] }
-}
-
-/// Finds out what is home in all `inputs` but JSON Lines; `None` if there are none.
-///
-/// # Errors
-/// It can't be told; where an input ended too soon, `tell` has got that before.
-fn find_home(inputs: &[Input], options: &Options, tell_cut: &mut dyn FnMut(Fault)) -> Result<Option<Ipv6Net>, Error> {
-    let mut finder = HomeFinder::default();
-    let mut captures = Vec::new();
-    let mut cut = Vec::new();
-    for input in inputs.iter().filter(|input| input.is_rereadable()) {
-        let content = input.open()?;
-        if content.format == Format::Text(Dialect::JsonLines) {
-            continue;
-        }
-        let name = input.to_string();
-        // Faults are told when the file is read again, if it is.
-        let mut tell = |fault| {
-            if matches!(fault, Fault::Stopped { .. }) {
-                cut.push(fault);
-            }
-        };
-        if matches!(content.format, Format::Text(_) | Format::Nfcapd) {
-            let mut item = |item: Item, _| {
-                if let Some(header) = header(&item) {
-                    finder.packet(&header);
-                }
-                !finder.is_full()
-            };
-            let mut progress = steps(input, &name, &content.read, options, true);
-            let mut step = |number, _| {
-                progress(number);
-                true
-            };
-            let sinks = Sinks { item: &mut item, tell: &mut tell, step: &mut step };
-            // A log without IPv6 has no say, and stops nobody.
-            if read_lines(input, content, options, sinks)?.of_use > 0 {
-                captures.push(name.clone());
-            }
-            continue;
-        }
-        let mut is_empty = true;
-        let mut progress = steps(input, &name, &content.read, options, true);
-        each_packet(&name, content, &mut tell, &mut |frame, traced| {
-            is_empty = false;
-            if frame.number.is_multiple_of(STEP) {
-                progress(frame.number);
-            }
-            if let Ok(header) = &traced.parsed {
-                finder.packet(header);
-            }
-            !finder.is_full()
-        })?;
-        // Nor does a capture without a frame.
-        if !is_empty {
-            captures.push(name.clone());
-        }
-    }
-    let name = match &captures[..] {
-        [] => return Ok(None),
-        [name] => name.clone(),
-        [first, rest @ ..] => format!("{first} and {} more", rest.len()),
-    };
-    finder.find().map(Some).map_err(|reason| {
-        // It may be why.
-        cut.into_iter().for_each(tell_cut);
-        Error::HomeUnclear { name, reason }
-    })
-}
-
-/// Who speaks to whom.
-fn header(item: &Item) -> Option<Header> {
-    match item {
-        Item::Packet(seen) => Some(seen.header),
-        Item::Flow(record) => Some(record.opening()),
-        Item::Half(half) => Some(flow::header(half)),
-        Item::Observation(_) | Item::Aside(_) | Item::Nothing => None,
-    }
 }
 
 /// Runs the parser over each frame of a capture, until `packet` says no.
