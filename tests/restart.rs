@@ -5,6 +5,8 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use sensor_user::datapath::{self, Adopted, Datapath, Pins as Pinned, Sizes};
+use sensor_user::mark::Mark;
 use tempfile::TempDir;
 use tests::eventually;
 use tests::namespace::Namespace;
@@ -187,4 +189,42 @@ fn a_second_sensor_is_refused_and_the_first_sees_on() {
     sensor.wait_for("probe", 1);
     sensor.stop();
     assert!(nothing(router));
+}
+
+#[test]
+fn what_is_in_the_store_already_is_not_taken_out_of_the_ring_again() {
+    let home = Home::new();
+    let World { router, internet, .. } = &home.world;
+    let uplink = tests::watcher::network(router).device("wan0").expect("the uplink").clone();
+    let prefixes = [datapath::Home { prefix: "2001:db8:42::/48".parse().unwrap(), ours: true }];
+    let load = || {
+        router.inside(|| {
+            let pins = Pinned::open(home.state(), Sizes::default()).expect("a file system for pins");
+            Datapath::load(Sizes::default(), Some(pins), true).expect("load, as root")
+        })
+    };
+    let count = |datapath: &mut Datapath, most| datapath.drain(most, |_| {}).events;
+
+    let mut first = load();
+    assert_eq!(first.resume(None), None, "there is no earlier life");
+    first.set_home(&prefixes).unwrap();
+    router.inside(|| first.attach(&uplink).map(drop)).unwrap();
+    for source in [SCANNER, STRANGER, SITE] {
+        ping(internet, source, HOST);
+    }
+    // Three probes and three answers, of which four came to the store; and the life ended just then.
+    assert_eq!(count(&mut first, 4), 4);
+    let mark = first.mark(7);
+    drop(first);
+
+    let mut second = load();
+    assert_eq!(second.resume(Some(mark)), Some(Adopted { waiting: 2, unwritten: 0 }));
+    assert_eq!(count(&mut second, 100), 2, "and no more");
+    // Given back, and never written: that is known too.
+    second.release(second.position());
+    drop(second);
+    let mut third = load();
+    assert_eq!(third.resume(Some(mark)), Some(Adopted { waiting: 0, unwritten: 2 }));
+    // A mark of another boot is none.
+    assert_eq!(third.resume(Some(Mark { boot: 0, ..mark })), Some(Adopted { waiting: 0, unwritten: 0 }));
 }
