@@ -51,6 +51,8 @@ pub struct Ring {
     pub set_aside: u64,
     /// Events of an earlier life of the sensor that neither it wrote nor this one could read.
     pub lost_between: u64,
+    /// Seconds since something was seen.
+    pub silent: u64,
     /// When the latest event was seen.
     pub last_event: Option<Time>,
 }
@@ -165,6 +167,8 @@ impl Page {
         self.counter("ring_set_aside_events_total", help, [], &[([], ring.set_aside)])?;
         let help = "Events that an earlier life of the sensor had seen and that are lost.";
         self.counter("restart_lost_events_total", help, [], &[([], ring.lost_between)])?;
+        let help = "Seconds since the latest event, or since the start.";
+        self.gauge("silence_seconds", help, [], &[([], ring.silent)])?;
         self.time("last_event_time_seconds", "When the latest event was seen, in seconds since 1970.", ring.last_event)
     }
 
@@ -267,6 +271,7 @@ mod tests {
                 invalid: 1,
                 set_aside: 2,
                 lost_between: 3,
+                silent: 4,
                 last_event: Some(Time(1_788_226_915_000_000)),
             },
             uplinks: vec![
@@ -304,6 +309,7 @@ mod tests {
             "tattler_ring_invalid_events_total 1",
             "tattler_ring_set_aside_events_total 2",
             "tattler_restart_lost_events_total 3",
+            "tattler_silence_seconds 4",
             "tattler_exposed_locals 3",
             "tattler_last_event_time_seconds 1788226915",
             "tattler_uplink_info{interface=\"wan0\",mode=\"native\"} 1",

@@ -2,6 +2,8 @@
 //!
 //! - [`sensor`]: the loop
 //! - [`servers`]: the query socket and HTTP
+//! - [`service`]: what the service manager is told
+//! - [`alarm`]: what the log says of loss and silence
 //! - [`uplinks`]: which devices to watch
 //! - [`follow`]: uplinks that come and go
 //! - [`handover`]: what an earlier life left
@@ -15,6 +17,7 @@
 //! - [`suspects`]: the thread that keeps the suspects up to date
 //! - [`queries`]: answers to `status`, `suspects` and `explain`
 
+mod alarm;
 mod clock;
 mod devices;
 mod diary;
@@ -28,6 +31,7 @@ mod remotes;
 mod scrape;
 mod sensor;
 mod servers;
+mod service;
 mod shared;
 mod suspects;
 mod uplinks;
@@ -40,6 +44,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use ipnet::Ipv6Net;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::datapath::{Datapath, Mode, Pins, Sizes};
@@ -50,12 +55,14 @@ use crate::source::live::Live;
 use crate::store::{self, Store, Writer};
 use crate::time::Span;
 use crate::{config, http, socket, told};
+use alarm::Alarm;
 use devices::Devices;
 use follow::Uplinks;
 use open::Open;
 pub use queries::Status;
 pub use reload::Reload;
 use sensor::Sensor;
+use service::Watchdog;
 use shared::Shared;
 
 /// What the sensor is told.
@@ -159,6 +166,7 @@ pub async fn run(
     let (stop, stopped) = watch::channel(());
     let servers = servers::start(&shared, listener, queries, &stopped);
 
+    let counters = datapath.counters()?;
     let mut sensor = Sensor {
         settings,
         datapath,
@@ -184,6 +192,8 @@ pub async fn run(
         fresh: Vec::new(),
         pending: Vec::new(),
         due: Vec::new(),
+        alarm: Alarm::new(&counters, Instant::now()),
+        watchdog: Watchdog::new(Instant::now()),
     };
     sensor.shared.seen().lost_between = handover.lost;
     // Before anything is seen, so that a next life knows this one.
@@ -191,8 +201,10 @@ pub async fn run(
     sensor.network_changed(&network);
     sensor.read_neighbours(&netlink).await;
     info!("ready");
+    service::ready();
     sensor.watch(netlink, changes, neighbours, reloads, shutdown).await;
 
+    service::stopping();
     if !sensor.settings.keep {
         // Detach first, then take what the ring still holds.
         for uplink in sensor.uplinks.devices() {

@@ -30,6 +30,7 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
             invalid: seen.invalid,
             set_aside: seen.set_aside,
             lost_between: seen.lost_between,
+            silent: seen.silent_for.as_secs(),
             last_event: seen.last_event,
         },
         uplinks: seen

@@ -16,10 +16,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
+use super::alarm::Alarm;
 use super::devices::Devices;
 use super::follow::Uplinks;
 use super::open::Open;
 use super::reload::Reload;
+use super::service::Watchdog;
 use super::shared::Shared;
 use super::{Settings, clock, diary, remotes};
 use crate::datapath::{Datapath, Home};
@@ -73,6 +75,8 @@ pub(super) struct Sensor {
     pub(super) pending: Vec<Observation>,
     /// As these do.
     pub(super) due: Vec<Due>,
+    pub(super) alarm: Alarm,
+    pub(super) watchdog: Watchdog,
 }
 
 /// What the ledger is to be told when it is free.
@@ -111,6 +115,7 @@ impl Sensor {
                 },
                 _ = second.tick() => {
                     self.show();
+                    self.watchdog.feed(self.datapath.position(), self.datapath.is_waiting(), Instant::now());
                     // What failed is tried again with what the network is then.
                     if self.uplinks.is_due(Instant::now()) {
                         settled.get_or_insert_with(Instant::now);
@@ -347,13 +352,18 @@ impl Sensor {
 
     /// Leaves the latest view for queries and metrics.
     fn show(&mut self) {
-        let counters = self.datapath.counters();
+        let (counters, now) = (self.datapath.counters(), Instant::now());
+        let loss = counters.as_ref().ok().and_then(|counters| self.alarm.loss(counters, now));
+        for line in loss.into_iter().chain(self.alarm.silence(self.drained, now)) {
+            warn!("{line}");
+        }
         let mut seen = self.shared.seen();
         match counters {
             Ok(counters) => seen.counters = counters,
             Err(error) => warn!("{error}"),
         }
         seen.drained = self.drained;
+        seen.silent_for = self.alarm.silent_for(now);
         seen.invalid = self.invalid;
         seen.set_aside = self.set_aside;
         seen.last_event = self.last_event;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use super::clock;
 use super::erase::Erase;
@@ -64,6 +65,8 @@ pub struct Seen {
     pub set_aside: u64,
     /// Events that an earlier life had seen, and neither it wrote nor this one could read.
     pub lost_between: u64,
+    /// For how long nothing has been seen.
+    pub silent_for: Duration,
     /// When the latest event was seen.
     pub last_event: Option<Time>,
 }
