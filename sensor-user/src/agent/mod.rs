@@ -4,6 +4,7 @@
 //! - [`servers`]: the query socket and HTTP
 //! - [`uplinks`]: which devices to watch
 //! - [`follow`]: uplinks that come and go
+//! - [`begin`]: what the store remembers
 //! - [`clock`]: boot time and wall clock
 //! - [`remotes`]: whose packets count
 //! - [`devices`]: which device a local belongs to
@@ -11,9 +12,11 @@
 //! - [`shared`]: what the loop writes and queries read
 //! - [`diary`]: what changes the diary: forget, acknowledge
 //! - [`reload`]: new settings for a running sensor
+//! - [`store_log`]: whether the store keeps up, for the log
 //! - [`suspects`]: the thread that keeps the suspects up to date
 //! - [`queries`]: answers to `status`, `suspects` and `explain`
 
+mod begin;
 mod clock;
 mod devices;
 mod diary;
@@ -27,6 +30,7 @@ mod scrape;
 mod sensor;
 mod servers;
 mod shared;
+mod store_log;
 mod suspects;
 mod uplinks;
 
@@ -42,12 +46,12 @@ use tracing::{info, warn};
 
 use crate::datapath::{Datapath, Sizes};
 use crate::exclusions::Exclusions;
-use crate::ledger::{self, Ledger};
 use crate::netlink::{self, Netlink, Prefixes};
 use crate::source::live::Live;
-use crate::store::{self, Store, Writer};
+use crate::store::{self, Writer};
 use crate::time::Span;
 use crate::{config, http, socket, told};
+use begin::Begun;
 use devices::Devices;
 use follow::Uplinks;
 use open::Open;
@@ -110,12 +114,10 @@ pub async fn run(
     reloads: mpsc::Receiver<Reload>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let mut store = Store::open(&settings.state)?;
-    let (key, keep_mac) = (store.device_key()?, settings.keep_mac);
+    let Begun { store, key, acks, ledger } = begin::begin(&settings)?;
+    let keep_mac = settings.keep_mac;
     settings.exclusions.devices = told::excluded_devices(&settings.excluded_devices, &key, keep_mac);
-    let ledger = rebuild(&store, &settings)?;
     let open = Open::new(&ledger);
-    let acks = store.acks()?;
 
     let netlink = Netlink::connect()?;
     let changes = netlink::changes()?;
@@ -171,6 +173,7 @@ pub async fn run(
         fresh: Vec::new(),
         pending: Vec::new(),
         due: Vec::new(),
+        store_log: store_log::StoreLog::default(),
     };
     sensor.network_changed(&network);
     sensor.read_neighbours(&netlink).await;
@@ -188,29 +191,9 @@ pub async fn run(
     }
     let summary = sensor.writer.finish();
     if summary.lost > 0 {
-        warn!(lost = summary.lost, "observations that the store did not take");
+        let why = summary.failure.map(|failure| format!(": {failure}")).unwrap_or_default();
+        warn!(lost = summary.lost, "observations that the store did not take{why}");
     }
     info!(events = sensor.drained, stored = summary.written, "stopped");
     Ok(())
-}
-
-/// The ledger as the store remembers it.
-fn rebuild(store: &Store, settings: &Settings) -> Result<Ledger> {
-    let nat64 = &settings.nat64;
-    let settings =
-        ledger::Settings { public: settings.public.clone(), window: Some(settings.window), ..ledger::Settings::live() };
-    let since = settings.window.map_or(clock::wall() - Span(i64::MAX), |window| clock::wall() - window);
-    let mut ledger = Ledger::new(settings);
-    let mut observations = 0u64;
-    store.replay(since, &mut |observation| {
-        // Home may have been another then; a NAT64 prefix that was not known yet was one all the same.
-        if remotes::counts(&observation, &[], nat64) {
-            ledger.observe(&observation);
-        }
-        observations += 1;
-    })?;
-    if observations > 0 {
-        info!(observations, "ledger rebuilt from the store");
-    }
-    Ok(ledger)
 }

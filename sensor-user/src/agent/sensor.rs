@@ -20,6 +20,7 @@ use super::follow::Uplinks;
 use super::open::Open;
 use super::reload::Reload;
 use super::shared::Shared;
+use super::store_log::StoreLog;
 use super::{Settings, clock, diary, remotes};
 use crate::datapath::{Datapath, Home};
 use crate::forget::Forget;
@@ -68,6 +69,7 @@ pub(super) struct Sensor {
     pub(super) pending: Vec<Observation>,
     /// As these do.
     pub(super) due: Vec<Due>,
+    pub(super) store_log: StoreLog,
 }
 
 /// What the ledger is to be told when it is free.
@@ -329,6 +331,7 @@ impl Sensor {
 
     /// Leaves the latest view for queries and metrics.
     fn show(&mut self) {
+        self.store_log.look(&self.shared.store);
         let counters = self.datapath.counters();
         let mut seen = self.shared.seen();
         match counters {
