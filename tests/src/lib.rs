@@ -3,6 +3,7 @@
 //!
 //! # Layout
 //! - [`dial`]: connections from an address and a port of choice
+//! - [`disk`]: disks that fill up, refuse, fail and stall
 //! - [`programs`]: the binaries under test and the tools, found and run
 //! - [`daemon`]: a program that runs beside a test and ends with it
 //! - [`namespace`]: a network namespace that goes with its guard
@@ -15,6 +16,7 @@
 
 pub mod daemon;
 pub mod dial;
+pub mod disk;
 pub mod namespace;
 pub mod programs;
 pub mod sensor;

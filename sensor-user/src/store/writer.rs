@@ -46,7 +46,7 @@ impl Default for Settings {
             capacity: 100_000,
             retention: super::RETENTION,
             most_bytes: super::MOST_BYTES,
-            patience: Duration::from_secs(15),
+            patience: Duration::from_secs(10),
             clock: || {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Time(since.as_micros() as i64)
