@@ -2,7 +2,7 @@
 //! while for who wants to look what can still be read of it.
 //!
 //! Nothing is salvaged but what is small and is read at once: the key of the devices' names and the
-//! acknowledgements. The rest takes tools that look at single pages (`sqlite3 FILE .recover`).
+//! acknowledgements. The rest is for a person to decide: docs/guide.md says how (`sqlite3 FILE .dump`).
 
 use std::fmt::{self, Display};
 use std::fs;
@@ -47,8 +47,8 @@ impl Display for Aside {
         let names = if *same_names { "" } else { "; devices get new names, since their key was in it" };
         write!(
             f,
-            "{} is damaged ({why}): it is set aside as {} and a new one is begun; `sqlite3 {1} .recover` tells what \
-             can still be read of it{names}",
+            "{} is damaged ({why}): it is set aside as {} and a new one is begun; `sqlite3 {1} .dump` shows what can \
+             still be read of it{names}",
             from.display(),
             to.display()
         )

@@ -47,7 +47,7 @@ fn what_is_no_database_is_set_aside_whole_by_the_sensor_alone() {
     assert_eq!(fs::metadata(&aside.to).unwrap().permissions().mode() & 0o777, 0o600);
     let line = aside.to_string();
     assert!(!line.contains('\n') && line.contains("devices get new names"), "{line}");
-    assert!(line.contains(&format!("`sqlite3 {} .recover`", aside.to.display())), "{line}");
+    assert!(line.contains(&format!("`sqlite3 {} .dump`", aside.to.display())), "{line}");
     store.append(&[probe_at(1)]).unwrap();
     drop(store);
     let (_store, aside) = Store::open_or_begin_anew(dir.path(), NOW).unwrap();
