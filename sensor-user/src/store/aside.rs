@@ -16,7 +16,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::open::{self, OpenError};
-use super::{DeviceKey, Store, acks, key};
+use super::{DeviceKey, Store, WriteError, acks, key};
 use crate::ack::Ack;
 use crate::time::{Span, Time};
 
@@ -65,6 +65,8 @@ pub(super) struct Kept {
     pub(super) last: Option<PathBuf>,
     /// The open file is aside already, and the next one is yet to be begun.
     moved: Option<PathBuf>,
+    /// What is wrong with the database, as somebody found who worked on it.
+    suspicion: Option<String>,
 }
 
 impl Store {
@@ -131,6 +133,18 @@ impl Store {
         };
         write().map_err(|source| OpenError::Failed { path: self.path.clone(), source })?;
         Ok(connection)
+    }
+
+    /// Remembers that work on the database found damage, if this is why it failed.
+    pub fn suspect(&mut self, error: &WriteError) {
+        if let WriteError::Damaged { source, .. } = error {
+            self.kept.suspicion = Some(source.to_string());
+        }
+    }
+
+    /// What was suspected since this was asked last.
+    pub(super) fn suspicion(&mut self) -> Option<String> {
+        self.kept.suspicion.take()
     }
 
     /// Damaged databases of this life, and the last of them.

@@ -51,3 +51,21 @@ impl Watch {
         (since > self.limit.load(Relaxed)).then(|| Duration::from_millis(since))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_takes_too_long_is_a_stall_and_only_while_it_lasts() {
+        let watch = Watch::default();
+        assert_eq!(watch.stalled(), None);
+        watch.write();
+        assert_eq!(watch.stalled(), None);
+        watch.begin(Duration::ZERO);
+        std::thread::sleep(Duration::from_millis(3));
+        assert!(watch.stalled().is_some_and(|since| since >= Duration::from_millis(1)));
+        watch.end();
+        assert_eq!(watch.stalled(), None);
+    }
+}

@@ -335,6 +335,9 @@ impl Task {
                         self.counters.watch.work();
                         work(Ok(&mut self.store));
                         self.counters.watch.end();
+                        if let Some(why) = self.store.suspicion() {
+                            self.begin_anew(&why);
+                        }
                         self.counters.bytes.store(self.store.size(), Relaxed);
                     } else {
                         work(Err(self.counters.failure().unwrap_or_default()));
