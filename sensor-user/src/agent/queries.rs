@@ -33,7 +33,7 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
         Request::Status { since: None, until: None } => value(&status(shared)),
         &Request::Status { since, until } => {
             let held = from_disk(shared, || {
-                Ok(from_store::holdings(&Reader::open(&shared.state)?, &shared.state, since, until)?)
+                from_store::holdings(&Reader::open(&shared.state)?, &shared.state, since, until)
             })?;
             value(&Status { locals: held.locals, contacts: held.contacts, probes: held.probes, ..status(shared) })
         }
