@@ -133,7 +133,7 @@ fn a_damaged_page_is_found_when_the_ledger_is_rebuilt_and_devices_keep_their_nam
         // What can be read of it comes back, as docs/guide.md says.
         let recovered = TempDir::new().unwrap();
         let mut shell = tool("sh");
-        let script = r#"{ sqlite3 "$1" .dump | sed '$d'; echo 'COMMIT; PRAGMA user_version = 3;'; } | sqlite3 "$2""#;
+        let script = r#"{ sqlite3 "$1" .dump | sed '$d'; echo "COMMIT; PRAGMA user_version = $(sqlite3 "$1" 'PRAGMA user_version');"; } | sqlite3 "$2""#;
         shell.args(["-c", script, "sh"]).arg(&damaged[0]).arg(recovered.path().join("tattler.db"));
         succeed(&mut shell);
         let lines = succeed(&mut at(&["export", "--all"], recovered.path()));

@@ -236,7 +236,7 @@ fn a_process_that_is_killed_while_it_migrates_is_of_one_version_or_the_other_and
         transaction.commit().unwrap();
     }
     let mut random = Random(3);
-    let mut versions = [0; 4];
+    let mut versions = [0; 16];
     for _ in 0..15 {
         let dir = TempDir::new().unwrap();
         fs::copy(&old, dir.path().join("tattler.db")).unwrap();
@@ -248,8 +248,9 @@ fn a_process_that_is_killed_while_it_migrates_is_of_one_version_or_the_other_and
         let probes = opened(dir.path())[1].iter().filter(|&&n| n < ROWS).count();
         assert_eq!(probes as i64, ROWS);
     }
-    println!("killed at version 1: {} times, at version 3: {}", versions[1], versions[3]);
-    assert!(versions[1] > 0 && versions[2] == 0, "{versions:?}");
+    println!("killed so often at each version: {versions:?}");
+    // Neither all after it nor anything in between.
+    assert!(versions[1] > 0 && versions.iter().filter(|&&times| times > 0).count() <= 2, "{versions:?}");
 }
 
 /// A database with a log of so many transactions, and the length of the log after each.

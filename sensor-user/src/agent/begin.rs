@@ -7,6 +7,7 @@ use tracing::{info, warn};
 use super::{Settings, clock, remotes};
 use crate::ack::Ack;
 use crate::ledger::{self, Ledger};
+use crate::mark::Mark;
 use crate::store::{DeviceKey, ReplayError, Store, WriteError};
 
 /// What a sensor begins with.
@@ -14,6 +15,8 @@ pub(super) struct Begun {
     pub(super) store: Store,
     pub(super) key: DeviceKey,
     pub(super) acks: Vec<Ack>,
+    /// How far the ring was brought.
+    pub(super) mark: Option<Mark>,
     pub(super) ledger: Ledger,
 }
 
@@ -39,14 +42,15 @@ pub(super) fn begin(settings: &Settings) -> Result<Begun> {
     } else {
         read?;
     }
-    let (key, acks) = (store.device_key()?, store.acks()?);
-    Ok(Begun { store, key, acks, ledger })
+    let (key, acks, mark) = (store.device_key()?, store.acks()?, store.mark()?);
+    Ok(Begun { store, key, acks, mark, ledger })
 }
 
 /// Reads all that a sensor needs.
 fn read(store: &mut Store, settings: &Settings, ledger: &mut Ledger) -> Result<()> {
     store.device_key()?;
     store.acks()?;
+    store.mark()?;
     let since = clock::wall() - settings.window;
     let mut observations = 0u64;
     let replayed = store.replay(since, &mut |observation| {

@@ -16,8 +16,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::open::{self, OpenError};
-use super::{DeviceKey, Store, WriteError, acks, key};
+use super::{DeviceKey, Store, WriteError, acks, key, marks};
 use crate::ack::Ack;
+use crate::mark::Mark;
 use crate::time::{Span, Time};
 
 /// How the names of damaged databases begin; the time follows, then `-wal` and `-shm` for what is
@@ -60,6 +61,8 @@ impl Display for Aside {
 pub(super) struct Kept {
     pub(super) key: Option<DeviceKey>,
     pub(super) acks: Vec<Ack>,
+    /// How far the ring was brought: what comes after it is still there.
+    pub(super) mark: Option<Mark>,
     /// Damaged files of this life, and the last of them.
     pub(super) count: u64,
     pub(super) last: Option<PathBuf>,
@@ -103,6 +106,9 @@ impl Store {
         if let Ok(acks) = acks::read(&self.connection) {
             self.kept.acks = acks;
         }
+        if let Ok(Some(mark)) = self.mark() {
+            self.kept.mark = Some(mark);
+        }
         let dir = self.dir().to_owned();
         let directory = |source| OpenError::Directory { dir: dir.clone(), source };
         let to = match self.kept.moved.take() {
@@ -129,6 +135,7 @@ impl Store {
         let connection = open::connect(&self.path)?;
         let write = || {
             self.kept.key.iter().try_for_each(|key| key::write(&connection, key))?;
+            self.kept.mark.iter().try_for_each(|mark| marks::write(&connection, mark))?;
             self.kept.acks.iter().try_for_each(|ack| acks::write(&connection, ack))
         };
         write().map_err(|source| OpenError::Failed { path: self.path.clone(), source })?;
