@@ -89,7 +89,7 @@ fn a_file_that_is_no_database_is_set_aside_at_the_start() {
     has_set_aside(&sensor, state, &damaged[0]);
     assert_eq!(fs::read_to_string(&damaged[0]).unwrap(), garbage);
     visit(&world, 80);
-    eventually("it is stored", || (sensor.status()["stored"] == 1).then_some(()));
+    eventually("it is stored", || (sensor.status()["stored"].as_u64() >= Some(1)).then_some(()));
     let said = succeed(Command::new(tattler()).args(["status", "--socket"]).arg(sensor.socket()));
     assert!(said.contains("1 database damaged and set aside, the last as /"), "{said}");
     sensor.stop();
@@ -123,7 +123,7 @@ fn a_damaged_page_is_found_when_the_ledger_is_rebuilt_and_devices_keep_their_nam
         has_set_aside(&sensor, state, &damaged[0]);
         assert_eq!(sensor.log().contains("devices get new names"), table == "meta", "{}", sensor.log());
         visit(&world, 81);
-        eventually("it is stored", || (sensor.status()["stored"] == 1).then_some(()));
+        eventually("it is stored", || (sensor.status()["stored"].as_u64() >= Some(1)).then_some(()));
         sensor.stop();
         assert_eq!(
             (Stored::read(state).contacts.len(), key(&state.join("tattler.db")).unwrap() == kept),

@@ -206,8 +206,8 @@ fn a_process_that_is_killed_while_it_sets_databases_aside_leaves_one_that_opens(
     for _ in 0..12 {
         let written = killed("anew", dir.path(), from, random.below(60_000));
         let tables = opened(dir.path());
-        // The last one, or none if that is aside.
-        assert!(tables.iter().map(Vec::len).sum::<usize>() <= 1);
+        // One of each life since the last that got so far as to set it aside.
+        assert!(tables.concat().iter().all(|&n| n <= written), "{tables:?}");
         from = written + 1;
     }
     // What was killed before it had tidied up is tidied up by the next one.
@@ -215,7 +215,7 @@ fn a_process_that_is_killed_while_it_sets_databases_aside_leaves_one_that_opens(
     let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let asides: std::collections::BTreeSet<_> =
         names.filter_map(|name| Some(name.strip_prefix("tattler.db.damaged-")?[..20].to_owned())).collect();
-    assert_eq!(asides.len(), 3, "{asides:?}");
+    assert!((1..=3).contains(&asides.len()), "{asides:?}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub(super) struct StoreLog {
     stalled: bool,
     losing: bool,
     lost: u64,
+    written: u64,
 }
 
 impl StoreLog {
@@ -25,14 +26,14 @@ impl StoreLog {
             _ => {}
         }
         self.stalled = stalled.is_some();
-        let lost = store.lost();
+        let (lost, written) = (store.lost(), store.written());
         if lost > self.lost && !self.losing {
             warn!("no room is left to keep observations in memory: they are lost to the store, and counted");
             self.losing = true;
-        } else if lost == self.lost && self.losing && store.failure().is_none() {
+        } else if lost == self.lost && written > self.written && self.losing && store.failure().is_none() {
             info!(lost, "the store takes all observations again; those were lost since the start");
             self.losing = false;
         }
-        self.lost = lost;
+        (self.lost, self.written) = (lost, written);
     }
 }
