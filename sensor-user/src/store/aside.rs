@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::open::{self, OpenError};
@@ -115,8 +114,8 @@ impl Store {
             Some(to) => to,
             None => move_aside(&self.path, now).map_err(directory)?,
         };
-        // Before the new file takes its place. Its log stays as it is, for who looks into it.
-        let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        // SQLite leaves the log of a file that was moved as it is, for who looks into it: the connection
+        // that is closed here does not take it over, nor delete the one that has its name now.
         match self.begun() {
             Ok(connection) => self.connection = connection,
             Err(error) => {

@@ -100,11 +100,16 @@ fn a_damaged_database_keeps_its_log_for_who_looks_into_it() {
     assert!(!log.is_empty());
     let to = store.begin_anew(&"whatever", NOW).unwrap().to;
     assert_eq!(fs::read(&open::files(&to)[1]).unwrap(), log);
+    // Nor did it take the log of the new one with it.
+    let reader = Reader::open(dir.path()).unwrap();
+    store.append(&[probe_at(3)]).unwrap();
+    drop(reader);
+    assert!(fs::metadata(dir.path().join("tattler.db-wal")).unwrap().len() > 0);
     // Both can be opened, and have what was in them.
     let rows = |path: &Path| {
         Connection::open(path).unwrap().query_row("SELECT count(*) FROM probes", [], |r| r.get::<_, u32>(0)).unwrap()
     };
-    assert_eq!((rows(&to), times(dir.path()).len()), (2, 0));
+    assert_eq!((rows(&to), times(dir.path())), (2, vec![3]));
 }
 
 #[test]
