@@ -3,10 +3,11 @@
 #![cfg(feature = "live")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::net::Ipv6Addr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ fn observation(n: i64) -> Observation {
     let (proto, port, local_port, count, name, device) = (Proto::Tcp, 443, None, 1, None, None);
     Observation::Contact(Contact { ts, last: ts, local, remote, proto, port, local_port, count, name, device })
 }
+
+/// A child that is being made holds what its parent has open, locks included, until it runs its program.
+static FORKS: Mutex<()> = Mutex::new(());
 
 /// The other half of the tests below. Prints `at N` when all before the N-th is written.
 #[test]
@@ -90,17 +94,23 @@ fn works_until_it_is_killed() {
 
 /// Runs it, kills it after so many microseconds, and says what was said to be written.
 fn killed(mode: &str, dir: &Path, from: i64, after: u64) -> i64 {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    let (said, mut command) = (tempfile::tempfile().unwrap(), Command::new(std::env::current_exe().unwrap()));
+    command
         .args(["--exact", "works_until_it_is_killed", "--ignored", "--nocapture"])
         .envs([("TATTLER_TEST_MODE", mode), ("TATTLER_TEST_FROM", &from.to_string())])
         .env("TATTLER_TEST_DIR", dir)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+        .stderr(said.try_clone().unwrap());
+    let one_at_a_time = FORKS.lock();
+    let mut child = command.spawn().unwrap();
+    drop(one_at_a_time);
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut told = lines.filter_map(|line| line.strip_prefix("at ")?.parse::<i64>().ok());
-    let first = told.next().expect("it has begun");
+    let first = told.next().unwrap_or_else(|| {
+        let mut text = String::new();
+        (&said).rewind().and_then(|()| (&said).read_to_string(&mut text)).unwrap();
+        panic!("{mode}: it has not begun: {text}");
+    });
     thread::sleep(Duration::from_micros(after));
     // The pipe holds what it says meanwhile.
     child.kill().unwrap();
@@ -132,7 +142,9 @@ fn numbers(database: &Connection, sql: &str) -> Vec<i64> {
 
 /// Opens what a crash left, and looks whether it is whole. The numbers of its contacts and probes.
 fn opened(dir: &Path) -> [Vec<i64>; 2] {
+    let one_at_a_time = FORKS.lock();
     drop(Store::open(dir).unwrap());
+    drop(one_at_a_time);
     let database = Connection::open(dir.join("tattler.db")).unwrap();
     let whole: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(whole, "ok");
@@ -150,6 +162,7 @@ fn kills(mode: &str, times: u32, longest: u64) -> usize {
     if mode == "prune" {
         // More than there may be, and more than one slice of the pruning takes.
         from = 45_000;
+        let _one_at_a_time = FORKS.lock();
         Store::open(dir.path()).unwrap().append(&(0..from).map(observation).collect::<Vec<_>>()).unwrap();
     }
     for time in 0..times {
