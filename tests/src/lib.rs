@@ -6,6 +6,7 @@
 //! - [`disk`]: disks that fill up, refuse, fail and stall
 //! - [`programs`]: the binaries under test and the tools, found and run
 //! - [`daemon`]: a program that runs beside a test and ends with it
+//! - [`frames`]: frames of captures and of our own, and both with changes
 //! - [`namespace`]: a network namespace that goes with its guard
 //! - [`numbered`]: traffic of which a packet that is missing shows
 //! - [`world`]: a home, its router and an internet
@@ -18,6 +19,7 @@
 pub mod daemon;
 pub mod dial;
 pub mod disk;
+pub mod frames;
 pub mod namespace;
 pub mod numbered;
 pub mod programs;

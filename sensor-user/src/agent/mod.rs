@@ -46,7 +46,7 @@ use ipnet::Ipv6Net;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
-use crate::datapath::{Datapath, Pins, Sizes};
+use crate::datapath::{Datapath, Mode, Pins, Sizes};
 use crate::exclusions::Exclusions;
 use crate::netlink::{self, Netlink, Prefixes};
 use crate::source::live::Live;
@@ -97,6 +97,8 @@ pub struct Settings {
     pub window: Span,
     /// The sizes of the kernel's maps.
     pub sizes: Sizes,
+    /// How ingress is attached; `None` for the first way that the kernel takes.
+    pub attach: Option<Mode>,
     /// What is attached and pinned stays when the sensor stops, for its next life.
     pub keep: bool,
 }
@@ -144,7 +146,7 @@ pub async fn run(
         let in_use = ledger.locals().iter().filter(|local| local.used.is_some());
         datapath.set_in_use(in_use.map(|local| ledger.address(local.address)))?;
     }
-    let attachments = uplinks::attach(&mut datapath, &uplinks)?;
+    let attachments = uplinks::attach(&mut datapath, &uplinks, settings.attach)?;
     let handover = handover::settle(&mut datapath, resumed, mark, &attachments);
     let since = handover.since;
     let uplinks = Uplinks::new(attachments, settings.interfaces.is_empty());

@@ -33,6 +33,8 @@ impl Sensor {
             state: old.state,
             socket: old.socket,
             listen: old.listen,
+            attach: old.attach,
+            keep: old.keep,
             sizes: old.sizes,
             keep_mac: old.keep_mac,
             ..new
@@ -70,6 +72,7 @@ fn needs_restart(new: &Settings, old: &Settings) -> Vec<&'static str> {
         ("sensor.state", new.state != old.state),
         ("sensor.socket", new.socket != old.socket),
         ("sensor.listen", new.listen != old.listen),
+        ("sensor.attach", new.attach != old.attach),
         ("privacy.keep_mac", new.keep_mac != old.keep_mac),
         ("kernel.ring_mib", new.sizes.ring_bytes != old.sizes.ring_bytes),
         ("kernel.map_entries", new.sizes.entries != old.sizes.entries),

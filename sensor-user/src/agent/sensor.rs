@@ -325,7 +325,8 @@ impl Sensor {
         let own = global.map(|own| (own.address, own.temporary)).collect();
         self.due.push(Due::Own(own, clock::wall()));
         // With home as it is now: the first packet that is seen is judged by it.
-        self.uplinks.attach(Instant::now(), |device| self.datapath.attach(device));
+        let asked = self.settings.attach;
+        self.uplinks.attach(Instant::now(), |device| self.datapath.attach(device, asked));
         self.show_uplinks();
     }
 
