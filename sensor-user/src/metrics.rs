@@ -95,8 +95,12 @@ pub struct Store {
     pub excluded: u64,
     /// Bytes on disk.
     pub bytes: u64,
-    /// Whether the latest write failed.
+    /// Whether the latest write failed, or does not end.
     pub failing: bool,
+    /// Attempts to write that failed.
+    pub failed_writes: u64,
+    /// Databases that were damaged and set aside.
+    pub damaged: u64,
 }
 
 /// Writes a snapshot down.
@@ -202,7 +206,12 @@ impl Page {
         let help = "Observations that the configuration excludes from being recorded.";
         self.counter("excluded_observations_total", help, [], &[([], store.excluded)])?;
         self.gauge("store_size_bytes", "Size of the database on disk.", [], &[([], store.bytes)])?;
-        self.gauge("store_failing", "Whether the latest write failed.", [], &[([], store.failing.into())])
+        let help = "Attempts to write to the database that failed.";
+        self.counter("store_failed_writes_total", help, [], &[([], store.failed_writes)])?;
+        let help = "Databases that were found damaged and were set aside.";
+        self.counter("store_damaged_databases_total", help, [], &[([], store.damaged)])?;
+        let help = "Whether the latest write failed, or does not end.";
+        self.gauge("store_failing", help, [], &[([], store.failing.into())])
     }
 
     fn counter<const L: usize>(
@@ -292,6 +301,8 @@ mod tests {
                 excluded: 6,
                 bytes: 4096,
                 failing: true,
+                failed_writes: 12,
+                damaged: 3,
             },
         }
     }
@@ -327,6 +338,8 @@ mod tests {
             "tattler_store_crowded_out_rows_total 5",
             "tattler_excluded_observations_total 6",
             "tattler_store_size_bytes 4096",
+            "tattler_store_failed_writes_total 12",
+            "tattler_store_damaged_databases_total 3",
             "tattler_store_failing 1",
         ] {
             assert!(page.lines().any(|l| l == line), "no line {line} in\n{page}");

@@ -3,6 +3,7 @@
 //!
 //! # Layout
 //! - [`dial`]: connections from an address and a port of choice
+//! - [`disk`]: disks that fill up, refuse, fail and stall
 //! - [`programs`]: the binaries under test and the tools, found and run
 //! - [`daemon`]: a program that runs beside a test and ends with it
 //! - [`frames`]: frames of captures and of our own, and both with changes
@@ -18,6 +19,7 @@
 
 pub mod daemon;
 pub mod dial;
+pub mod disk;
 pub mod frames;
 pub mod manager;
 pub mod namespace;

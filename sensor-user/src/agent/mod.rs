@@ -6,6 +6,7 @@
 //! - [`alarm`]: what the log says of loss and silence
 //! - [`uplinks`]: which devices to watch
 //! - [`follow`]: uplinks that come and go
+//! - [`begin`]: what the store remembers
 //! - [`handover`]: what an earlier life left
 //! - [`clock`]: boot time and wall clock
 //! - [`remotes`]: whose packets count
@@ -14,10 +15,12 @@
 //! - [`shared`]: what the loop writes and queries read
 //! - [`diary`]: what changes the diary: forget, acknowledge
 //! - [`reload`]: new settings for a running sensor
+//! - [`store_log`]: whether the store keeps up, for the log
 //! - [`suspects`]: the thread that keeps the suspects up to date
 //! - [`queries`]: answers to `status`, `suspects` and `explain`
 
 mod alarm;
+mod begin;
 mod clock;
 mod devices;
 mod diary;
@@ -33,6 +36,7 @@ mod sensor;
 mod servers;
 mod service;
 mod shared;
+mod store_log;
 mod suspects;
 mod uplinks;
 
@@ -49,13 +53,13 @@ use tracing::{info, warn};
 
 use crate::datapath::{Datapath, Mode, Pins, Sizes};
 use crate::exclusions::Exclusions;
-use crate::ledger::{self, Ledger};
 use crate::netlink::{self, Netlink, Prefixes};
 use crate::source::live::Live;
-use crate::store::{self, Store, Writer};
+use crate::store::{self, Writer};
 use crate::time::Span;
 use crate::{config, http, socket, told};
 use alarm::Alarm;
+use begin::Begun;
 use devices::Devices;
 use follow::Uplinks;
 use open::Open;
@@ -123,13 +127,10 @@ pub async fn run(
     reloads: mpsc::Receiver<Reload>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let mut store = Store::open(&settings.state)?;
-    let (key, keep_mac) = (store.device_key()?, settings.keep_mac);
+    let Begun { store, key, acks, mark, ledger } = begin::begin(&settings)?;
+    let keep_mac = settings.keep_mac;
     settings.exclusions.devices = told::excluded_devices(&settings.excluded_devices, &key, keep_mac);
-    let ledger = rebuild(&store, &settings)?;
     let open = Open::new(&ledger);
-    let acks = store.acks()?;
-    let mark = store.mark()?;
 
     let netlink = Netlink::connect()?;
     let changes = netlink::changes()?;
@@ -194,6 +195,7 @@ pub async fn run(
         due: Vec::new(),
         alarm: Alarm::new(&counters, Instant::now()),
         watchdog: Watchdog::new(Instant::now()),
+        store_log: store_log::StoreLog::default(),
     };
     sensor.shared.seen().lost_between = handover.lost;
     // Before anything is seen, so that a next life knows this one.
@@ -218,7 +220,8 @@ pub async fn run(
     }
     let summary = sensor.writer.finish();
     if summary.lost > 0 {
-        warn!(lost = summary.lost, "observations that the store did not take");
+        let why = summary.failure.map(|failure| format!(": {failure}")).unwrap_or_default();
+        warn!(lost = summary.lost, "observations that the store did not take{why}");
     }
     info!(events = sensor.drained, stored = summary.written, "stopped");
     Ok(())
@@ -236,25 +239,4 @@ fn load(settings: &Settings, database: &Path) -> Result<Datapath> {
         warn!("{error}; what happens between two lives of the sensor is lost");
     }
     Ok(datapath)
-}
-
-/// The ledger as the store remembers it.
-fn rebuild(store: &Store, settings: &Settings) -> Result<Ledger> {
-    let nat64 = &settings.nat64;
-    let settings =
-        ledger::Settings { public: settings.public.clone(), window: Some(settings.window), ..ledger::Settings::live() };
-    let since = settings.window.map_or(clock::wall() - Span(i64::MAX), |window| clock::wall() - window);
-    let mut ledger = Ledger::new(settings);
-    let mut observations = 0u64;
-    store.replay(since, &mut |observation| {
-        // Home may have been another then; a NAT64 prefix that was not known yet was one all the same.
-        if remotes::counts(&observation, &[], nat64) {
-            ledger.observe(&observation);
-        }
-        observations += 1;
-    })?;
-    if observations > 0 {
-        info!(observations, "ledger rebuilt from the store");
-    }
-    Ok(ledger)
 }

@@ -32,8 +32,8 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
     match request {
         Request::Status { since: None, until: None } => value(&status(shared)),
         &Request::Status { since, until } => {
-            let reader = Reader::open(&shared.state).map_err(one_line)?;
-            let held = from_store::holdings(&reader, &shared.state, since, until).map_err(one_line)?;
+            let held =
+                from_disk(shared, || from_store::holdings(&Reader::open(&shared.state)?, &shared.state, since, until))?;
             value(&Status { locals: held.locals, contacts: held.contacts, probes: held.probes, ..status(shared) })
         }
         Request::Suspects { top, since: None, until: None } => {
@@ -62,13 +62,20 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
             let _one_at_a_time = shared.reading();
             let (names, now, read) = (shared.names(), when::now(), AtomicU64::new(0));
             let context = Context { names: &names, now, most: MOST_THROUGH_SOCKET, read: &read };
-            from_store::answer(&shared.state, request, &context).map_err(one_line)
+            from_disk(shared, || from_store::answer(&shared.state, request, &context))
         }
     }
 }
 
-fn one_line(error: impl std::fmt::Display) -> String {
-    error.to_string()
+/// Reads from the store. Damage that shows makes the writer set the database aside.
+fn from_disk<T>(shared: &Shared, read: impl FnOnce() -> Result<T, from_store::Error>) -> Result<T, String> {
+    let before = shared.store.damaged();
+    read().map_err(|error| {
+        if let (Some(why), Some(diary)) = (error.corruption(), &shared.diary) {
+            diary.found_damage(before, why);
+        }
+        error.to_string()
+    })
 }
 
 fn value(answer: &impl Serialize) -> Result<Value, String> {
@@ -135,6 +142,18 @@ pub struct Status {
     pub store_bytes: u64,
     /// Why the latest write to the store failed, if it did.
     pub store_failure: Option<String>,
+    /// Attempts to write that failed, since the start.
+    #[serde(default)]
+    pub store_failed_writes: u64,
+    /// Observations that are yet to be written.
+    #[serde(default)]
+    pub store_queued: u64,
+    /// Databases that were found damaged and set aside, since the start.
+    #[serde(default)]
+    pub store_damaged: u64,
+    /// Where the last of them is.
+    #[serde(default)]
+    pub store_damaged_file: Option<String>,
 }
 
 /// An interface that is watched.
@@ -227,6 +246,10 @@ fn status(shared: &Shared) -> Status {
         excluded: shared.excluded.load(Relaxed),
         store_bytes: shared.store.bytes(),
         store_failure: shared.store.failure(),
+        store_failed_writes: shared.store.failed_writes(),
+        store_queued: shared.store.queued(),
+        store_damaged: shared.store.damaged(),
+        store_damaged_file: shared.store.damaged_file(),
     }
 }
 

@@ -57,6 +57,8 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
             excluded: shared.excluded.load(Relaxed),
             bytes: shared.store.bytes(),
             failing: shared.store.failure().is_some(),
+            failed_writes: shared.store.failed_writes(),
+            damaged: shared.store.damaged(),
         },
     };
     metrics::encode(&snapshot).map_err(|error| format!("cannot write the metrics: {error}"))

@@ -23,6 +23,7 @@ use super::open::Open;
 use super::reload::Reload;
 use super::service::Watchdog;
 use super::shared::Shared;
+use super::store_log::StoreLog;
 use super::{Settings, clock, diary, remotes};
 use crate::datapath::{Datapath, Home};
 use crate::forget::Forget;
@@ -77,6 +78,7 @@ pub(super) struct Sensor {
     pub(super) due: Vec<Due>,
     pub(super) alarm: Alarm,
     pub(super) watchdog: Watchdog,
+    pub(super) store_log: StoreLog,
 }
 
 /// What the ledger is to be told when it is free.
@@ -357,6 +359,7 @@ impl Sensor {
         for line in loss.into_iter().chain(self.alarm.silence(self.drained, now)) {
             warn!("{line}");
         }
+        self.store_log.look(&self.shared.store);
         let mut seen = self.shared.seen();
         match counters {
             Ok(counters) => seen.counters = counters,

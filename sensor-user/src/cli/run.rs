@@ -94,7 +94,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     // One thread: the ring is drained in turns, and what blocks has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -115,7 +115,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             }
         });
         agent::run(settings, reloads, shutdown).await
-    })?;
+    });
+    // A question that waits for a disk that does not answer must not keep the sensor from ending.
+    runtime.shutdown_background();
+    outcome?;
     Ok(ExitCode::SUCCESS)
 }
 

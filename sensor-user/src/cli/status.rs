@@ -142,7 +142,16 @@ fn table(status: &Status) -> String {
         line("excluded", format!("{} observations, not recorded", status.excluded));
     }
     if let Some(failure) = &status.store_failure {
-        line("store", format!("can't write: {failure}"));
+        line("store", format!("can't write: {failure}; {} observations wait", status.store_queued));
+    }
+    if let Some(file) = &status.store_damaged_file {
+        line(
+            "store",
+            format!(
+                "{} damaged and set aside, the last as {file}",
+                plural(status.store_damaged, "database", "databases")
+            ),
+        );
     }
     text
 }

@@ -17,8 +17,12 @@ impl Store {
             return Ok(Forgotten::default());
         }
         let forgotten = delete(&mut self.connection, forget).map_err(|error| WriteError::new(&self.path, error))?;
-        self.wipe().map_err(|source| WriteError::Traces { path: self.path.clone(), source })?;
-        Ok(forgotten)
+        self.keep_acks();
+        let traces = |source| WriteError::Traces { path: self.path.clone(), source };
+        let damaged_files =
+            self.forget_damaged().map_err(|error| traces(rusqlite::Error::ToSqlConversionFailure(Box::new(error))))?;
+        self.wipe().map_err(traces)?;
+        Ok(Forgotten { damaged_files, ..forgotten })
     }
 
     /// Forgets one after the other. Whatever fails, the others are tried.
@@ -123,5 +127,6 @@ fn within(transaction: &Transaction<'_>, forget: &Forget) -> rusqlite::Result<Fo
         probes: probes as u64,
         answers: answers as u64,
         acks: acks as u64,
+        damaged_files: 0,
     })
 }

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::Store;
+use super::stall::Watch;
+use super::{Store, WriteError};
 use crate::mark::Mark;
 use crate::observation::Observation;
 use crate::time::{Span, Time};
@@ -18,6 +19,8 @@ const ENOUGH: usize = 10_000;
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// A slice of the pruning; the queue is looked at in between.
 const PRUNE_ROWS: u32 = 5_000;
+/// A disk that damages one database after the other is not given more of them.
+const ANEW_EVERY: Duration = Duration::from_secs(60);
 
 /// How a [`Writer`] works.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +34,8 @@ pub struct Settings {
     pub retention: Span,
     /// Bytes that rows may take; of what is more, the oldest are deleted.
     pub most_bytes: u64,
+    /// How long [`Writer::finish`] waits for a disk that does not answer.
+    pub patience: Duration,
     /// The wall clock, which retention goes by.
     pub clock: fn() -> Time,
 }
@@ -42,6 +47,7 @@ impl Default for Settings {
             capacity: 100_000,
             retention: super::RETENTION,
             most_bytes: super::MOST_BYTES,
+            patience: Duration::from_secs(10),
             clock: || {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Time(since.as_micros() as i64)
@@ -59,6 +65,10 @@ pub struct Counters {
     pruned: AtomicU64,
     crowded_out: AtomicU64,
     bytes: AtomicU64,
+    failed_writes: AtomicU64,
+    damaged: AtomicU64,
+    damaged_file: Mutex<Option<String>>,
+    watch: Watch,
     position: AtomicU64,
     failure: Mutex<Option<String>>,
 }
@@ -106,10 +116,45 @@ impl Counters {
         self.position.load(Relaxed)
     }
 
-    /// Why the latest write failed, in one line; `None` if it did not.
+    /// Attempts to write that failed.
+    #[must_use]
+    pub fn failed_writes(&self) -> u64 {
+        self.failed_writes.load(Relaxed)
+    }
+
+    /// Databases that were found damaged and were set aside.
+    #[must_use]
+    pub fn damaged(&self) -> u64 {
+        self.damaged.load(Relaxed)
+    }
+
+    /// Where the last of them is.
+    #[must_use]
+    pub fn damaged_file(&self) -> Option<String> {
+        self.damaged_file.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why the latest write failed, or does not end, in one line; `None` if all is well.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
+        self.failed().or_else(|| self.stalled())
+    }
+
+    /// That the disk has not answered for long, in one line.
+    #[must_use]
+    pub fn stalled(&self) -> Option<String> {
+        self.watch.stalled().map(|since| format!("the disk has not answered for {} s", since.as_secs()))
+    }
+
+    fn failed(&self) -> Option<String> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn see_damaged(&self, store: &Store) {
+        let (count, last) = store.damaged();
+        let last = last.map(|path| path.display().to_string());
+        *self.damaged_file.lock().unwrap_or_else(PoisonError::into_inner) = last;
+        self.damaged.store(count, Relaxed);
     }
 
     /// Sets the reason, and says what it was before.
@@ -139,6 +184,8 @@ enum Message {
     Do(Work),
     /// How long what is there is kept, and how large it may be.
     Keep(Settings),
+    /// Somebody read damage, when there had been so many damaged databases; and what was wrong.
+    Damaged(u64, String),
     End,
 }
 
@@ -162,6 +209,13 @@ impl Handle {
         self.0.send(Message::Do(Box::new(work))).map_err(|_| ended())?;
         receiver.recv().map_err(|_| ended())?
     }
+
+    /// Says that reading found damage, so that the database is set aside; unless that has been done
+    /// since `before`, which is what [`Counters::damaged`] was when the reading began.
+    pub fn found_damage(&self, before: u64, why: String) {
+        // A thread that has ended leaves that to the next start.
+        let _ = self.0.send(Message::Damaged(before, why));
+    }
 }
 
 /// The handle to the thread. Dropping it writes what is queued, as [`Writer::finish`] does.
@@ -171,6 +225,7 @@ pub struct Writer {
     thread: Option<JoinHandle<()>>,
     counters: Arc<Counters>,
     capacity: u64,
+    patience: Duration,
 }
 
 impl Writer {
@@ -178,6 +233,7 @@ impl Writer {
     pub fn start(store: Store, settings: Settings) -> io::Result<Writer> {
         let counters = Arc::new(Counters::default());
         counters.bytes.store(store.size(), Relaxed);
+        counters.see_damaged(&store);
         let (sender, receiver) = channel();
         let task = Task {
             store,
@@ -186,9 +242,11 @@ impl Writer {
             pending: Vec::new(),
             mark: None,
             too_large: false,
+            anew: None,
         };
         let thread = thread::Builder::new().name("store".into()).spawn(move || task.run(&receiver))?;
-        Ok(Writer { sender: Some(sender), thread: Some(thread), counters, capacity: settings.capacity })
+        let Settings { capacity, patience, .. } = settings;
+        Ok(Writer { sender: Some(sender), thread: Some(thread), counters, capacity, patience })
     }
 
     /// What became of the observations so far.
@@ -234,7 +292,8 @@ impl Writer {
         let _ = self.sender.as_ref().map(|sender| sender.send(Message::Keep(settings)));
     }
 
-    /// Writes what is queued, ends the thread and closes the store.
+    /// Writes what is queued, ends the thread and closes the store. What a disk that does not answer
+    /// has not taken in time is lost.
     #[must_use]
     pub fn finish(mut self) -> Summary {
         self.join();
@@ -246,11 +305,21 @@ impl Writer {
         if let Some(sender) = self.sender.take() {
             let _ = sender.send(Message::End); // It fails if the thread died, which is seen below.
         }
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            let queued = self.counters.queued.swap(0, Relaxed);
-            self.counters.lost.fetch_add(queued, Relaxed);
-            self.counters.set_failure(Some("the thread of the store died".into()));
+        let Some(thread) = self.thread.take() else { return };
+        let deadline = Instant::now() + self.patience;
+        while !thread.is_finished() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(2));
         }
+        let failure = if !thread.is_finished() {
+            format!("the disk did not take the last observations within {} s", self.patience.as_secs())
+        } else if thread.join().is_err() {
+            "the thread of the store died".to_owned()
+        } else {
+            return;
+        };
+        let queued = self.counters.queued.swap(0, Relaxed);
+        self.counters.lost.fetch_add(queued, Relaxed);
+        self.counters.set_failure(Some(failure));
     }
 }
 
@@ -270,6 +339,8 @@ struct Task {
     mark: Option<Mark>,
     /// As of the latest write.
     too_large: bool,
+    /// When the last database was begun in place of a damaged one.
+    anew: Option<Instant>,
 }
 
 impl Task {
@@ -282,7 +353,12 @@ impl Task {
             match receiver.recv_timeout(wake.saturating_duration_since(Instant::now())) {
                 Ok(Message::Do(work)) => {
                     if self.write() {
+                        self.counters.watch.work();
                         work(Ok(&mut self.store));
+                        self.counters.watch.end();
+                        if let Some(why) = self.store.suspicion() {
+                            self.begin_anew(&why);
+                        }
                         self.counters.bytes.store(self.store.size(), Relaxed);
                     } else {
                         work(Err(self.counters.failure().unwrap_or_default()));
@@ -299,6 +375,11 @@ impl Task {
                 Ok(Message::Keep(Settings { retention, most_bytes, .. })) => {
                     self.settings = Settings { retention, most_bytes, ..self.settings };
                     prune_at = Instant::now();
+                }
+                Ok(Message::Damaged(before, why)) => {
+                    if self.counters.damaged() == before {
+                        self.begin_anew(&why);
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
@@ -337,7 +418,10 @@ impl Task {
         if self.is_idle() {
             return true;
         }
-        match self.store.append_up_to(&self.pending, self.mark.as_ref()) {
+        self.counters.watch.write();
+        let outcome = self.store.append_up_to(&self.pending, self.mark.as_ref());
+        self.counters.watch.end();
+        match outcome {
             Ok(()) => {
                 if let Some(mark) = self.mark.take() {
                     self.counters.position.store(mark.position, Relaxed);
@@ -354,46 +438,90 @@ impl Task {
                 true
             }
             Err(error) => {
-                // Once, and not at every attempt.
-                if self.counters.set_failure(Some(error.to_string())).is_none() {
-                    tracing::warn!("{error}; observations are kept in memory while there is room");
+                self.counters.failed_writes.fetch_add(1, Relaxed);
+                if let WriteError::Damaged { source, .. } = &error
+                    && self.begin_anew(source)
+                {
+                    return self.write();
                 }
+                self.fails(&error);
                 false
             }
+        }
+    }
+
+    /// Says so: once, and not at every attempt.
+    fn fails(&self, error: &dyn std::fmt::Display) {
+        if self.counters.set_failure(Some(error.to_string())).is_none() {
+            tracing::warn!("{error}; observations are kept in memory while there is room");
+        }
+    }
+
+    /// Sets the database aside and begins a new one; whether that went well.
+    fn begin_anew(&mut self, why: &dyn std::fmt::Display) -> bool {
+        if self.anew.is_some_and(|at| at.elapsed() < ANEW_EVERY) {
+            return false;
+        }
+        match self.store.begin_anew(why, (self.settings.clock)()) {
+            Ok(aside) => {
+                self.anew = Some(Instant::now());
+                tracing::warn!("{aside}");
+                self.counters.see_damaged(&self.store);
+                self.tidy();
+                true
+            }
+            Err(error) => {
+                self.fails(&error);
+                false
+            }
+        }
+    }
+
+    fn tidy(&self) {
+        let Settings { retention, most_bytes, clock, .. } = self.settings;
+        if let Err(error) = self.store.tidy(clock(), retention, most_bytes) {
+            tracing::warn!("could not delete an old damaged database in {}: {error}", self.store.path().display());
         }
     }
 
     /// Whether that was all for now.
     fn prune(&mut self) -> bool {
-        match self.store.prune_some((self.settings.clock)() - self.settings.retention, PRUNE_ROWS) {
-            Ok(0) => self.shrink(),
-            Ok(rows) => {
-                self.counters.pruned.fetch_add(rows, Relaxed);
-                false
-            }
+        self.counters.watch.write();
+        let outcome = self.prune_some();
+        self.counters.watch.end();
+        match outcome {
+            Ok(done) => done,
+            Err(WriteError::Damaged { source, .. }) if self.begin_anew(&source) => true,
             Err(error) => {
-                tracing::warn!("could not delete what is older than the retention: {error}");
+                tracing::warn!("could not delete what is too old or too much: {error}");
                 true
             }
         }
     }
 
-    /// Whether that was all for now.
-    fn shrink(&mut self) -> bool {
-        match self.store.shrink_some(self.settings.most_bytes, PRUNE_ROWS) {
-            Ok(rows) => {
-                if rows > 0 && self.counters.crowded_out.fetch_add(rows, Relaxed) == 0 {
-                    let most = self.settings.most_bytes;
-                    tracing::warn!("the store is larger than {most} bytes: the oldest rows are deleted");
-                }
-                self.counters.bytes.store(self.store.size(), Relaxed);
-                rows == 0
+    /// Deletes some of what is too old, or else of what is too much. Whether that was all for now.
+    fn prune_some(&mut self) -> Result<bool, WriteError> {
+        match self.store.prune_some((self.settings.clock)() - self.settings.retention, PRUNE_ROWS)? {
+            0 => {
+                self.tidy();
+                self.shrink()
             }
-            Err(error) => {
-                tracing::warn!("could not delete what is too much: {error}");
-                true
+            rows => {
+                self.counters.pruned.fetch_add(rows, Relaxed);
+                Ok(false)
             }
         }
+    }
+
+    /// Whether that was all for now.
+    fn shrink(&mut self) -> Result<bool, WriteError> {
+        let rows = self.store.shrink_some(self.settings.most_bytes, PRUNE_ROWS)?;
+        if rows > 0 && self.counters.crowded_out.fetch_add(rows, Relaxed) == 0 {
+            let most = self.settings.most_bytes;
+            tracing::warn!("the store is larger than {most} bytes: the oldest rows are deleted");
+        }
+        self.counters.bytes.store(self.store.size(), Relaxed);
+        Ok(rows == 0)
     }
 }
 

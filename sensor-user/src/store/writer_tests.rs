@@ -77,6 +77,29 @@ fn a_write_that_failed_is_repeated_until_it_succeeds() {
 }
 
 #[test]
+fn a_disk_that_does_not_answer_does_not_keep_the_writer_from_ending() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { patience: Duration::from_millis(100), ..quick() };
+    let writer = Writer::start(Store::open(dir.path()).unwrap(), settings).unwrap();
+    let handle = writer.handle().unwrap();
+    let (begun, has_begun) = channel();
+    let stalled = thread::spawn(move || {
+        handle.with(move |_| {
+            begun.send(()).unwrap();
+            thread::sleep(Duration::from_secs(2));
+        })
+    });
+    has_begun.recv().unwrap();
+    writer.send(vec![probe_at(1), probe_at(2)]);
+    let start = Instant::now();
+    let summary = writer.finish();
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert_eq!((summary.written, summary.lost), (0, 2));
+    assert!(summary.failure.unwrap().starts_with("the disk did not take the last observations within "));
+    stalled.join().unwrap().unwrap();
+}
+
+#[test]
 fn a_shorter_retention_takes_effect_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let settings = Settings { clock: || Time(0) + Span::from_days(2), ..quick() };
