@@ -5,6 +5,7 @@
 //! - [`uplinks`]: which devices to watch
 //! - [`follow`]: uplinks that come and go
 //! - [`clock`]: boot time and wall clock
+//! - [`redate`]: when the clock is set
 //! - [`remotes`]: whose packets count
 //! - [`devices`]: which device a local belongs to
 //! - [`open`]: hosts that answer strangers
@@ -21,6 +22,7 @@ mod erase;
 mod follow;
 mod open;
 mod queries;
+mod redate;
 mod reload;
 mod remotes;
 mod scrape;
@@ -44,14 +46,17 @@ use crate::datapath::{Datapath, Sizes};
 use crate::exclusions::Exclusions;
 use crate::ledger::{self, Ledger};
 use crate::netlink::{self, Netlink, Prefixes};
+use crate::observation::Observation;
 use crate::source::live::Live;
 use crate::store::{self, Store, Writer};
-use crate::time::Span;
+use crate::time::{Span, Time};
 use crate::{config, http, socket, told};
 use devices::Devices;
 use follow::Uplinks;
+use clock::Clock;
 use open::Open;
 pub use queries::Status;
+use redate::Redating;
 pub use reload::Reload;
 use sensor::Sensor;
 use shared::Shared;
@@ -113,7 +118,9 @@ pub async fn run(
     let mut store = Store::open(&settings.state)?;
     let (key, keep_mac) = (store.device_key()?, settings.keep_mac);
     settings.exclusions.devices = told::excluded_devices(&settings.excluded_devices, &key, keep_mac);
-    let ledger = rebuild(&store, &settings)?;
+    let clock = begin_boot(&mut store);
+    let now = store.believed_now(clock.now())?;
+    let ledger = rebuild(&settings, now, &mut |since, give| store.replay(since, give))?;
     let open = Open::new(&ledger);
     let acks = store.acks()?;
 
@@ -140,7 +147,7 @@ pub async fn run(
     let uplinks = Uplinks::new(attachments, settings.interfaces.is_empty());
 
     let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
-    let shared = Arc::new(Shared::new(clock::wall(), settings.state.clone(), &writer, acks, ledger));
+    let shared = Arc::new(Shared::new(clock.now(), settings.state.clone(), &writer, acks, ledger));
     let eraser = erase::start(datapath.memory()?).context("cannot start the thread that forgets")?;
     shared.erase_by(eraser);
     shared.set_names(told::names(&settings.names, &settings.public, Some(&key)));
@@ -167,7 +174,10 @@ pub async fn run(
         drained: 0,
         invalid: 0,
         last_event: None,
+        clock,
+        redating: Redating::default(),
         home: None,
+        own: Vec::new(),
         fresh: Vec::new(),
         pending: Vec::new(),
         due: Vec::new(),
@@ -194,15 +204,44 @@ pub async fn run(
     Ok(())
 }
 
-/// The ledger as the store remembers it.
-fn rebuild(store: &Store, settings: &Settings) -> Result<Ledger> {
+/// The clock by which the store has dated this boot so far; what was set since then is taken over.
+fn begin_boot(store: &mut Store) -> Clock {
+    let origin = clock::booted();
+    // Without a name, every start is a boot.
+    let id = clock::boot_id().unwrap_or_else(|| format!("at {origin}"));
+    let mut clock = match store.begin_boot(&id, origin) {
+        Ok(boot) => Clock::new(boot.origin),
+        Err(error) => {
+            warn!("{error}; if the clock is set, what is stored is not dated anew");
+            return Clock::new(origin);
+        }
+    };
+    let dated = clock;
+    let Some(step) = clock.step(clock::look()) else { return clock };
+    match store.redate(step) {
+        Ok(rows) => {
+            redate::tell(step, rows);
+            clock
+        }
+        Err(error) => {
+            warn!("{error}; what is stored is not dated anew yet");
+            dated
+        }
+    }
+}
+
+/// What hands out all that was seen since a time.
+type Replay<'r> = &'r mut dyn FnMut(Time, &mut dyn FnMut(Observation)) -> Result<(), store::ReplayError>;
+
+/// The ledger as the store remembers it at `now`.
+fn rebuild(settings: &Settings, now: Time, replay: Replay<'_>) -> Result<Ledger> {
     let nat64 = &settings.nat64;
     let settings =
         ledger::Settings { public: settings.public.clone(), window: Some(settings.window), ..ledger::Settings::live() };
-    let since = settings.window.map_or(clock::wall() - Span(i64::MAX), |window| clock::wall() - window);
+    let since = settings.window.map_or(Time(i64::MIN), |window| now - window);
     let mut ledger = Ledger::new(settings);
     let mut observations = 0u64;
-    store.replay(since, &mut |observation| {
+    replay(since, &mut |observation| {
         // Home may have been another then; a NAT64 prefix that was not known yet was one all the same.
         if remotes::counts(&observation, &[], nat64) {
             ledger.observe(&observation);

@@ -17,10 +17,12 @@ use tracing::{info, warn};
 
 use super::devices::Devices;
 use super::follow::Uplinks;
+use super::clock::Clock;
 use super::open::Open;
+use super::redate::Redating;
 use super::reload::Reload;
 use super::shared::Shared;
-use super::{Settings, clock, diary, remotes};
+use super::{Settings, diary, remotes};
 use crate::datapath::{Datapath, Home};
 use crate::forget::Forget;
 use crate::ledger::Ledger;
@@ -35,7 +37,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// Events taken out of the ring in one turn, so that a flood leaves room for all else.
 const BATCH: usize = 4_096;
 /// Observations that may wait for the ledger, some 200 MB.
-const MOST_PENDING: usize = 1 << 20;
+pub(super) const MOST_PENDING: usize = 1 << 20;
 /// How long changes of the network are left to settle before they are read.
 const SETTLE: Duration = Duration::from_millis(200);
 /// Between two looks at the counters.
@@ -60,8 +62,12 @@ pub(super) struct Sensor {
     pub(super) drained: u64,
     pub(super) invalid: u64,
     pub(super) last_event: Option<Time>,
+    pub(super) clock: Clock,
+    pub(super) redating: Redating,
     /// What the programs were told; `None` before they were.
     pub(super) home: Option<Vec<Home>>,
+    /// The addresses of this machine, and whether they are temporary.
+    pub(super) own: Vec<(Ipv6Addr, bool)>,
     /// For the store and then the ledger.
     pub(super) fresh: Vec<Observation>,
     /// Waits for the ledger.
@@ -146,7 +152,8 @@ impl Sensor {
     /// Takes up to [`BATCH`] events out of the ring, to ledger and store. While a query holds the
     /// ledger they wait in `pending`, and beyond its bound in the ring.
     fn drain(&mut self) -> usize {
-        let booted = clock::booted();
+        self.follow_clock();
+        let booted = self.clock.origin();
         let (live, fresh, mut unknown) = (self.live, &mut self.fresh, 0);
         let room = MOST_PENDING.saturating_sub(self.pending.len());
         let (exclusions, excluded) = (&self.settings.exclusions, &self.shared.excluded);
@@ -202,13 +209,19 @@ impl Sensor {
         });
         self.shared.excluded.fetch_add((excluded_before - batch.len()) as u64, Relaxed);
         self.pending.extend_from_slice(&batch);
+        self.redating.note(&batch);
         if !batch.is_empty() {
             self.writer.send(batch);
         }
     }
 
+    /// The time by which the window ends and retention goes.
+    pub(super) fn retained_at(&self) -> Time {
+        self.shared.store.believed().unwrap_or_else(|| self.clock.now())
+    }
+
     /// Hands the ledger what waits for it.
-    fn feed(&mut self, mut ledger: MutexGuard<'_, Ledger>) {
+    pub(super) fn feed(&mut self, mut ledger: MutexGuard<'_, Ledger>) {
         for due in std::mem::take(&mut self.due) {
             match due {
                 Due::Home(home, at) => ledger.home_is(|address| netlink::is_home(&home, address), at),
@@ -221,7 +234,7 @@ impl Sensor {
                         }
                     }
                 }
-                Due::Prune => ledger.prune(clock::wall()),
+                Due::Prune => ledger.prune(self.retained_at()),
             }
         }
         for observation in &std::mem::take(&mut self.pending) {
@@ -294,7 +307,7 @@ impl Sensor {
                     } else {
                         info!(home = ours.join(" "), "home prefixes");
                     }
-                    self.due.push(Due::Home(home.clone(), clock::wall()));
+                    self.due.push(Due::Home(home.clone(), self.clock.now()));
                     self.shared.seen().home.clone_from(&home);
                     self.home = Some(home);
                 }
@@ -303,8 +316,8 @@ impl Sensor {
         }
         self.devices.own(network.addresses.iter().map(|address| address.address));
         let global = network.addresses.iter().filter(|own| is_global(&own.address.octets()));
-        let own = global.map(|own| (own.address, own.temporary)).collect();
-        self.due.push(Due::Own(own, clock::wall()));
+        self.own = global.map(|own| (own.address, own.temporary)).collect();
+        self.due.push(Due::Own(self.own.clone(), self.clock.now()));
         // With home as it is now: the first packet that is seen is judged by it.
         self.uplinks.attach(Instant::now(), |device| self.datapath.attach(device));
         self.show_uplinks();

@@ -12,10 +12,13 @@
 //! - [`import`], [`export`]: in out of files, and out into files while a sensor writes; `positions`: how
 //!   far files were imported
 //! - [`acks`], [`key`]: acknowledged remotes, and names for devices
+//! - [`boot`], [`believe`]: by which clock rows are dated, and what time retention goes by
 //! - [`writer`]: the thread that writes, and never makes its caller wait
 
 mod acks;
 mod append;
+mod believe;
+mod boot;
 #[cfg(test)]
 mod diary_tests;
 mod export;
@@ -39,6 +42,8 @@ use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 
 use crate::time::Span;
+pub use believe::Belief;
+pub use boot::Boot;
 pub use export::{Export, ExportError, Snapshot};
 pub use import::{ImportSettings, Imported, Importer};
 pub use key::DeviceKey;
@@ -58,6 +63,8 @@ pub const MOST_BYTES: u64 = 1 << 30;
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    /// What is appended is of it.
+    boot: Option<Boot>,
     /// Locked for as long as it is open; the kernel lets go of it when the process dies.
     _lock: File,
 }

@@ -91,7 +91,7 @@ impl Store {
         let path = dir.join("tattler.db");
         make_private(&path).map_err(directory)?;
         let connection = connect(&path)?;
-        Ok(Store { connection, path, _lock: lock })
+        Ok(Store { connection, path, boot: None, _lock: lock })
     }
 
     /// Opens the database in `dir` if there is one: to change what is there needs something there, and

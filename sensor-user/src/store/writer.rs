@@ -2,13 +2,13 @@
 //! counted observations, not a stalled ring.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::Store;
+use super::{Belief, Store};
 use crate::observation::Observation;
 use crate::time::{Span, Time};
 
@@ -30,8 +30,10 @@ pub struct Settings {
     pub retention: Span,
     /// Bytes that rows may take; of what is more, the oldest are deleted.
     pub most_bytes: u64,
-    /// The wall clock, which retention goes by.
+    /// The wall clock, which retention goes by as far as it is believed.
     pub clock: fn() -> Time,
+    /// The time since boot, suspend included: how long a clock has stood.
+    pub ran: fn() -> Span,
 }
 
 impl Default for Settings {
@@ -45,8 +47,16 @@ impl Default for Settings {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Time(since.as_micros() as i64)
             },
+            ran: since_boot,
         }
     }
+}
+
+fn since_boot() -> Span {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is valid for writing, and the clock exists on every kernel that we run on.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    Span(time.tv_sec * 1_000_000 + time.tv_nsec / 1_000)
 }
 
 /// What became of the observations that were sent: written, lost, or still queued.
@@ -58,6 +68,8 @@ pub struct Counters {
     pruned: AtomicU64,
     crowded_out: AtomicU64,
     bytes: AtomicU64,
+    /// Microseconds since 1970; what is not doubted is `i64::MAX`.
+    believed: AtomicI64,
     failure: Mutex<Option<String>>,
 }
 
@@ -98,6 +110,12 @@ impl Counters {
         self.bytes.load(Relaxed)
     }
 
+    /// The time that retention goes by, if it is not the wall clock's, which is far ahead.
+    #[must_use]
+    pub fn believed(&self) -> Option<Time> {
+        Some(self.believed.load(Relaxed)).filter(|&time| time != i64::MAX).map(Time)
+    }
+
     /// Why the latest write failed, in one line; `None` if it did not.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
@@ -124,11 +142,17 @@ pub struct Summary {
 /// What somebody wants done with the store, or to know why it can't be.
 type Work = Box<dyn FnOnce(Result<&mut Store, String>) + Send>;
 
+/// As [`Work`], with the number of rows that were dated anew.
+type Redated = Box<dyn FnOnce(Result<(&mut Store, u64), String>) + Send>;
+
 /// What the thread is told.
 enum Message {
     Write(Vec<Observation>),
     /// Once all that was sent before is written, or why it can't be.
     Do(Work),
+    /// What was sent before, and what is in the store of this boot, is to be dated anew; and then as
+    /// [`Message::Do`].
+    Redate(Span, Redated),
     /// How long what is there is kept, and how large it may be.
     Keep(Settings),
     End,
@@ -168,10 +192,19 @@ pub struct Writer {
 impl Writer {
     /// Starts the thread, which owns the store from now on.
     pub fn start(store: Store, settings: Settings) -> io::Result<Writer> {
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(Counters { believed: AtomicI64::new(i64::MAX), ..Counters::default() });
         counters.bytes.store(store.size(), Relaxed);
         let (sender, receiver) = channel();
-        let task = Task { store, counters: Arc::clone(&counters), settings, pending: Vec::new(), too_large: false };
+        let task = Task {
+            store,
+            counters: Arc::clone(&counters),
+            settings,
+            pending: Vec::new(),
+            step: Span(0),
+            too_large: false,
+            belief: Belief::default(),
+            looked: (settings.ran)(),
+        };
         let thread = thread::Builder::new().name("store".into()).spawn(move || task.run(&receiver))?;
         Ok(Writer { sender: Some(sender), thread: Some(thread), counters, capacity: settings.capacity })
     }
@@ -201,6 +234,19 @@ impl Writer {
             counters.queued.fetch_sub(len, Relaxed);
             counters.lost.fetch_add(len, Relaxed);
         }
+    }
+
+    /// Has everything of this boot dated anew by `step`: what was sent before this call, in the store
+    /// and on its way there. What is sent after it is dated so already. `then` is handed the store as
+    /// soon as both are true, before anything that is sent later gets there; or why it can't be, and it
+    /// is tried again with the next write. Never waits.
+    pub fn redate(&self, step: Span, then: impl FnOnce(Result<(&mut Store, u64), String>) + Send + 'static) {
+        let _ = self.sender.as_ref().map(|sender| sender.send(Message::Redate(step, Box::new(then))));
+    }
+
+    /// Lets the thread do something with the store, once all that was sent before is in it. Never waits.
+    pub fn then(&self, action: impl FnOnce(Result<&mut Store, String>) + Send + 'static) {
+        let _ = self.sender.as_ref().map(|sender| sender.send(Message::Do(Box::new(action))));
     }
 
     /// Takes another retention and another bound over, at once. The rest of the settings stays.
@@ -241,20 +287,40 @@ struct Task {
     settings: Settings,
     /// Taken from the channel and not yet written; still counted as queued.
     pending: Vec<Observation>,
+    /// By how much what is in the store has yet to be dated anew; with the next write, and before it.
+    step: Span,
     /// As of the latest write.
     too_large: bool,
+    belief: Belief,
+    /// When it was looked at, since boot.
+    looked: Span,
 }
 
 impl Task {
     fn run(mut self, receiver: &Receiver<Message>) {
         let mut prune_at = Instant::now();
+        match self.store.belief() {
+            Ok(belief) => self.belief = belief,
+            Err(error) => tracing::warn!("{error}; retention goes by the wall clock"),
+        }
         // When what is pending has to be written; looked at only while something is.
         let mut write_at = prune_at;
         loop {
-            let wake = if self.pending.is_empty() { prune_at } else { write_at.min(prune_at) };
+            let wake = if self.is_idle() { prune_at } else { write_at.min(prune_at) };
             match receiver.recv_timeout(wake.saturating_duration_since(Instant::now())) {
+                Ok(Message::Redate(step, then)) => {
+                    self.pending.iter_mut().for_each(|observation| observation.shift(step));
+                    self.step = Span(self.step.0.saturating_add(step.0));
+                    if let Some(rows) = self.write() {
+                        then(Ok((&mut self.store, rows)));
+                    } else {
+                        then(Err(self.counters.failure().unwrap_or_default()));
+                        write_at = Instant::now() + self.settings.latency;
+                    }
+                    prune_at = Instant::now();
+                }
                 Ok(Message::Do(work)) => {
-                    if self.write() {
+                    if self.write().is_some() {
                         work(Ok(&mut self.store));
                         self.counters.bytes.store(self.store.size(), Relaxed);
                     } else {
@@ -276,7 +342,7 @@ impl Task {
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
             }
             let healthy_and_many = self.pending.len() >= ENOUGH && self.counters.failure().is_none();
-            if (healthy_and_many || Instant::now() >= write_at) && !self.write() {
+            if (healthy_and_many || Instant::now() >= write_at) && self.write().is_none() {
                 write_at = Instant::now() + self.settings.latency;
             }
             // Growth does not wait for the hour.
@@ -287,7 +353,7 @@ impl Task {
                 prune_at = Instant::now() + PRUNE_EVERY;
             }
         }
-        if !self.write() {
+        if self.write().is_none() {
             let lost = self.pending.len() as u64;
             self.counters.queued.fetch_sub(lost, Relaxed);
             self.counters.lost.fetch_add(lost, Relaxed);
@@ -299,15 +365,20 @@ impl Task {
         self.store.used().is_ok_and(|used| used > self.settings.most_bytes)
     }
 
-    /// Whether nothing is pending any more.
-    fn write(&mut self) -> bool {
-        if self.pending.is_empty() {
-            return true;
+    fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.step == Span(0)
+    }
+
+    /// How many rows were dated anew; `None` if not all could be done.
+    fn write(&mut self) -> Option<u64> {
+        if self.is_idle() {
+            return Some(0);
         }
-        match self.store.append(&self.pending) {
-            Ok(()) => {
+        match self.store.append_after(self.step, &self.pending) {
+            Ok(rows) => {
                 let written = self.pending.len() as u64;
                 self.pending.clear();
+                self.step = Span(0);
                 self.counters.queued.fetch_sub(written, Relaxed);
                 self.counters.written.fetch_add(written, Relaxed);
                 self.counters.bytes.store(self.store.size(), Relaxed);
@@ -315,21 +386,43 @@ impl Task {
                 if self.counters.set_failure(None).is_some() {
                     tracing::info!("the store can be written again");
                 }
-                true
+                Some(rows)
             }
             Err(error) => {
                 // Once, and not at every attempt.
                 if self.counters.set_failure(Some(error.to_string())).is_none() {
                     tracing::warn!("{error}; observations are kept in memory while there is room");
                 }
-                false
+                None
             }
         }
     }
 
+    /// The time that retention goes by.
+    fn now(&mut self) -> Time {
+        let ran = (self.settings.ran)();
+        let passed = Span((ran.0 - self.looked.0).max(0));
+        self.looked = ran;
+        let before = self.belief;
+        let now = self.belief.now((self.settings.clock)(), passed);
+        if self.belief.doubts() && !before.doubts() {
+            tracing::warn!("the clock is far ahead of {now}, the time known so far: until it has stood for a day, nothing is deleted for its age by it");
+        }
+        self.counters.believed.store(if self.belief.doubts() { now.0 } else { i64::MAX }, Relaxed);
+        if let Err(error) = self.store.believe(self.belief) {
+            tracing::warn!("{error}");
+        }
+        now
+    }
+
     /// Whether that was all for now.
     fn prune(&mut self) -> bool {
-        match self.store.prune_some((self.settings.clock)() - self.settings.retention, PRUNE_ROWS) {
+        // Some of what is there is dated by another clock.
+        if self.step != Span(0) {
+            return true;
+        }
+        let now = self.now();
+        match self.store.prune_some(now - self.settings.retention, PRUNE_ROWS) {
             Ok(0) => self.shrink(),
             Ok(rows) => {
                 self.counters.pruned.fetch_add(rows, Relaxed);
