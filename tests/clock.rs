@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
 use sensor_user::time::Time;
+use serde_json::Value;
 use tempfile::TempDir;
 use tests::programs::{succeed, tattler, tool};
 use tests::sensor::{Sensor, command};
@@ -42,7 +42,10 @@ impl Clock {
         let mut command = command(&world.router, state, &["--interface", "wan0"]);
         command.env("LD_PRELOAD", library()).env("FAKETIME_TIMESTAMP_FILE", &self.0).env("FAKETIME_NO_CACHE", "1");
         // Boot time is the kernel's, and nobody sets it.
-        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DONT_RESET", "1");
+        command
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            .env("DONT_FAKE_MONOTONIC", "1")
+            .env("FAKETIME_DONT_RESET", "1");
         Sensor::started(command, &world.router, state)
     }
 }
@@ -110,9 +113,10 @@ impl Events {
             .map(|row| (row["source"].as_str().unwrap().to_owned(), seconds(&row["ts"])))
             .collect();
         stored.sort_by(|a, b| a.1.total_cmp(&b.1));
-        let visit = rows(sensor, "contacts").iter().find(|row| row["remote"] == SITE.to_string()).map(|row| {
-            seconds(row.get("first").or(row.get("ts")).expect("a time"))
-        });
+        let visit = rows(sensor, "contacts")
+            .iter()
+            .find(|row| row["remote"] == SITE.to_string())
+            .map(|row| seconds(row.get("first").or(row.get("ts")).expect("a time")));
         let of_store: Vec<(String, f64)> =
             stored.into_iter().map(|(source, ts)| (source, ts - visit.expect("the visit"))).collect();
         for (a, b) in of_store.iter().zip(&told) {

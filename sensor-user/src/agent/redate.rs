@@ -173,3 +173,7 @@ mod tests {
         assert_eq!([0, 999, 1_204, 1_000_000].map(thousands), ["0", "999", "1,204", "1,000,000"]);
     }
 }
+
+#[cfg(test)]
+#[path = "redate_tests.rs"]
+mod property;

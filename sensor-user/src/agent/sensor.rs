@@ -15,9 +15,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
+use super::clock::Clock;
 use super::devices::Devices;
 use super::follow::Uplinks;
-use super::clock::Clock;
 use super::open::Open;
 use super::redate::Redating;
 use super::reload::Reload;
@@ -217,7 +217,8 @@ impl Sensor {
 
     /// The time by which the window ends and retention goes.
     pub(super) fn retained_at(&self) -> Time {
-        self.shared.store.believed().unwrap_or_else(|| self.clock.now())
+        let now = self.clock.now();
+        self.shared.store.believed().map_or(now, |believed| believed.min(now))
     }
 
     /// Hands the ledger what waits for it.

@@ -47,9 +47,8 @@ impl Store {
 fn begin(connection: &mut Connection, boot_id: &str, origin: Time) -> rusqlite::Result<Boot> {
     let transaction = connection.transaction()?;
     let known = "SELECT boot, origin FROM clock WHERE boot > 0 AND boot_id = ?1";
-    let known = transaction.query_row(known, [boot_id], |row| {
-        Ok(Boot { number: row.get(0)?, origin: Time(row.get(1)?) })
-    });
+    let known =
+        transaction.query_row(known, [boot_id], |row| Ok(Boot { number: row.get(0)?, origin: Time(row.get(1)?) }));
     if let Some(boot) = known.optional()? {
         return Ok(boot);
     }
@@ -111,7 +110,9 @@ mod tests {
 
     fn probes(store: &Store) -> Vec<i64> {
         let mut all = Vec::new();
-        store.replay(Time(i64::MIN), &mut |o| all.extend(matches!(o, Observation::Probe(_)).then_some(o.ts().0))).unwrap();
+        store
+            .replay(Time(i64::MIN), &mut |o| all.extend(matches!(o, Observation::Probe(_)).then_some(o.ts().0)))
+            .unwrap();
         all
     }
 

@@ -406,13 +406,17 @@ impl Task {
         let before = self.belief;
         let now = self.belief.now((self.settings.clock)(), passed);
         if self.belief.doubts() && !before.doubts() {
-            tracing::warn!("the clock is far ahead of {now}, the time known so far: until it has stood for a day, nothing is deleted for its age by it");
+            tracing::warn!(
+                "the clock is far ahead of {now}, the time known so far: until it has stood for a day, nothing is deleted for its age by it"
+            );
         }
         self.counters.believed.store(if self.belief.doubts() { now.0 } else { i64::MAX }, Relaxed);
         if let Err(error) = self.store.believe(self.belief) {
             tracing::warn!("{error}");
         }
-        now
+        // Rows of this boot are dated by its origin, which may lag behind a clock that was just set:
+        // by that time they would be old.
+        self.store.boot.map_or(now, |boot| now.min(boot.origin + ran))
     }
 
     /// Whether that was all for now.
