@@ -129,12 +129,10 @@ fn renumbering_under_traffic_counts_each_packet_for_the_prefix_that_was_home_and
     let stop = AtomicBool::new(false);
     let (mut old, mut new) = (Home(None, None), Vec::new());
     let (contacts, probes) = thread::scope(|scope| {
-        let contacts = scope.spawn(|| {
-            stream(&inside.0, &stop, |n| [HOST, RENEWED].map(|local| syn(inside.1, local, SITE, n)))
-        });
-        let probes = scope.spawn(|| {
-            stream(&outside.0, &stop, |n| [HOST, RENEWED].map(|local| syn(outside.1, SCANNER, local, n)))
-        });
+        let contacts =
+            scope.spawn(|| stream(&inside.0, &stop, |n| [HOST, RENEWED].map(|local| syn(inside.1, local, SITE, n))));
+        let probes = scope
+            .spawn(|| stream(&outside.0, &stop, |n| [HOST, RENEWED].map(|local| syn(outside.1, SCANNER, local, n))));
         sleep(Duration::from_millis(1_500));
         // Another prefix.
         old.1 = Some(change(router, &format!("address del {ROUTER}/64 dev lan0")).0);

@@ -32,6 +32,7 @@ mod shared;
 mod suspects;
 mod uplinks;
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -178,6 +179,8 @@ pub async fn run(
         redating: Redating::default(),
         home: None,
         own: Vec::new(),
+        inside: HashSet::new(),
+        arrivals: 0,
         fresh: Vec::new(),
         pending: Vec::new(),
         due: Vec::new(),

@@ -3,6 +3,7 @@
 //! Nothing here waits for a query or a disk. The store has a queue of its own; the ledger gets what
 //! is due to it as soon as no query holds it.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::net::Ipv6Addr;
 use std::sync::atomic::Ordering::Relaxed;
@@ -40,6 +41,8 @@ const BATCH: usize = 4_096;
 pub(super) const MOST_PENDING: usize = 1 << 20;
 /// How long changes of the network are left to settle before they are read.
 const SETTLE: Duration = Duration::from_millis(200);
+/// What comes within one burst of changes and is home at once; the rest is read with the whole.
+const MOST_ARRIVALS: u32 = 16;
 /// Between two looks at the counters.
 const SECOND: Duration = Duration::from_secs(1);
 /// Between two prunings of the ledger.
@@ -68,6 +71,10 @@ pub(super) struct Sensor {
     pub(super) home: Option<Vec<Home>>,
     /// The addresses of this machine, and whether they are temporary.
     pub(super) own: Vec<(Ipv6Addr, bool)>,
+    /// The devices behind this machine, by their index.
+    pub(super) inside: HashSet<u32>,
+    /// What was taken as home since the network was read.
+    pub(super) arrivals: u32,
     /// For the store and then the ledger.
     pub(super) fresh: Vec<Observation>,
     /// Waits for the ledger.
@@ -130,8 +137,9 @@ impl Sensor {
                 },
                 // The first of a burst of changes sets the time; the rest is read with it.
                 Some(news) = changes.next() => {
-                    if let News::Gone(index) = news {
-                        self.lost(index);
+                    match news {
+                        News::Gone(index) => self.lost(index),
+                        news => self.arrived(news),
                     }
                     settled.get_or_insert_with(|| Instant::now() + SETTLE);
                 }
@@ -298,23 +306,16 @@ impl Sensor {
         for index in self.uplinks.follow(network, Instant::now()) {
             self.datapath.detach(index);
         }
-        let home = netlink::home(network, &self.uplinks.devices(), &self.prefixes);
-        if self.home.as_ref() != Some(&home) {
-            match self.datapath.set_home(&home) {
-                Ok(()) => {
-                    let ours: Vec<String> = home.iter().filter(|h| h.ours).map(|h| h.prefix.to_string()).collect();
-                    if ours.is_empty() {
-                        warn!("no home prefix yet: nothing is ours, so nothing is recorded");
-                    } else {
-                        info!(home = ours.join(" "), "home prefixes");
-                    }
-                    self.due.push(Due::Home(home.clone(), self.clock.now()));
-                    self.shared.seen().home.clone_from(&home);
-                    self.home = Some(home);
-                }
-                Err(error) => warn!("{error}"),
-            }
-        }
+        let uplinks = self.uplinks.devices();
+        // What was inside while it had a network stays inside when that is taken away.
+        self.inside.extend(netlink::inside(network, &uplinks));
+        let leads_out = network.default_uplinks();
+        self.inside.retain(|&index| {
+            network.devices.iter().any(|device| device.index == index)
+                && !uplinks.iter().chain(&leads_out).any(|uplink| uplink.index == index)
+        });
+        self.arrivals = 0;
+        self.set_home(netlink::home(network, &uplinks, &self.prefixes));
         self.devices.own(network.addresses.iter().map(|address| address.address));
         let global = network.addresses.iter().filter(|own| is_global(&own.address.octets()));
         self.own = global.map(|own| (own.address, own.temporary)).collect();
@@ -322,6 +323,45 @@ impl Sensor {
         // With home as it is now: the first packet that is seen is judged by it.
         self.uplinks.attach(Instant::now(), |device| self.datapath.attach(device));
         self.show_uplinks();
+    }
+
+    fn set_home(&mut self, home: Vec<Home>) {
+        if self.home.as_ref() == Some(&home) {
+            return;
+        }
+        match self.datapath.set_home(&home) {
+            Ok(()) => {
+                let ours: Vec<String> = home.iter().filter(|h| h.ours).map(|h| h.prefix.to_string()).collect();
+                if ours.is_empty() {
+                    warn!("no home prefix yet: nothing is ours, so nothing is recorded");
+                } else {
+                    info!(home = ours.join(" "), "home prefixes");
+                }
+                self.due.push(Due::Home(home.clone(), self.clock.now()));
+                self.shared.seen().home.clone_from(&home);
+                self.home = Some(home);
+            }
+            Err(error) => warn!("{error}"),
+        }
+    }
+
+    /// What comes to a network inside is home at once: its first packets are not missed while the rest
+    /// of the change settles, and that puts right what this got wrong. What goes is left to settle: it
+    /// may come back.
+    fn arrived(&mut self, news: News) {
+        let Some(home) = &self.home else { return };
+        if self.arrivals >= MOST_ARRIVALS {
+            return;
+        }
+        let mut new = netlink::arrived(news, &self.inside, &self.prefixes);
+        new.retain(|new| home.iter().all(|home| home.prefix != new.prefix));
+        if new.is_empty() {
+            return;
+        }
+        self.arrivals += 1;
+        new.extend(home);
+        new.sort();
+        self.set_home(new);
     }
 
     /// An uplink that goes away takes the programs with it. The links are dropped at once: a device
