@@ -251,3 +251,42 @@ proptest! {
         prop_assert_eq!(replayed(astray.path()), replayed(right.path()));
     }
 }
+
+#[test]
+#[ignore = "a measurement: cargo test --release -p sensor-user --lib time_of_a_step -- --ignored --nocapture"]
+fn time_of_a_step() {
+    use std::time::Instant;
+    let (contacts, probes): (u32, u32) = (2_000_000, 1_000_000);
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    store.begin_boot("boot", TRULY).unwrap();
+    let live = Live::new(0);
+    let wide = |n: u32| [(n >> 16) as u8, (n >> 8) as u8, n as u8];
+    let all = (0..contacts)
+        .map(|n| (n, Step::Contact { local: n as u8, remote: 0, udp: false }))
+        .chain((0..probes).map(|n| (n, Step::Probe { source: 0, target: n as u8, port: 22 })));
+    let mut batch = Vec::new();
+    for (n, step) in all {
+        let mut event = event(&step, u64::from(n) * 1_000_000).unwrap();
+        event.remote[3..6].copy_from_slice(&wide(n.wrapping_mul(2_654_435_761) >> 8));
+        batch.push(live.observe(&event, TRULY).unwrap());
+        if batch.len() == 10_000 {
+            store.append(&std::mem::take(&mut batch)).unwrap();
+        }
+    }
+    store.append(&batch).unwrap();
+    let start = Instant::now();
+    let rows = store.redate(Span::from_days(2_000)).unwrap();
+    println!("{rows} rows dated anew in {:?}", start.elapsed());
+    let (start, mut ledger) = (Instant::now(), Ledger::new(Settings::default()));
+    store.replay(Time(i64::MIN), &mut |observation| ledger.observe(&observation)).unwrap();
+    println!("the ledger rebuilt in {:?}", start.elapsed());
+    let start = Instant::now();
+    store.begin_boot("the next", TRULY).unwrap();
+    println!("the next boot begun in {:?}", start.elapsed());
+    let (start, mut clock) = (Instant::now(), Clock::new(super::super::clock::booted()));
+    for _ in 0..100_000 {
+        clock.step(super::super::clock::look());
+    }
+    println!("a look at the clock: {:?}", start.elapsed() / 100_000);
+}
