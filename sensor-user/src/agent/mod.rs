@@ -4,6 +4,7 @@
 //! - [`servers`]: the query socket and HTTP
 //! - [`uplinks`]: which devices to watch
 //! - [`follow`]: uplinks that come and go
+//! - [`handover`]: what an earlier life left
 //! - [`clock`]: boot time and wall clock
 //! - [`redate`]: when the clock is set
 //! - [`remotes`]: whose packets count
@@ -20,6 +21,7 @@ mod devices;
 mod diary;
 mod erase;
 mod follow;
+mod handover;
 mod open;
 mod queries;
 mod redate;
@@ -35,7 +37,7 @@ mod uplinks;
 use std::collections::HashSet;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -43,7 +45,7 @@ use ipnet::Ipv6Net;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
-use crate::datapath::{Datapath, Sizes};
+use crate::datapath::{Datapath, Pins, Sizes};
 use crate::exclusions::Exclusions;
 use crate::ledger::{self, Ledger};
 use crate::netlink::{self, Netlink, Prefixes};
@@ -97,6 +99,8 @@ pub struct Settings {
     pub window: Span,
     /// The sizes of the kernel's maps.
     pub sizes: Sizes,
+    /// What is attached and pinned stays when the sensor stops, for its next life.
+    pub keep: bool,
 }
 
 impl Settings {
@@ -124,6 +128,7 @@ pub async fn run(
     let ledger = rebuild(&settings, now, &mut |since, give| store.replay(since, give))?;
     let open = Open::new(&ledger);
     let acks = store.acks()?;
+    let mark = store.mark()?;
 
     let netlink = Netlink::connect()?;
     let changes = netlink::changes()?;
@@ -138,13 +143,17 @@ pub async fn run(
     let queries = socket::Listener::bind(&settings.socket)?;
 
     let prefixes = settings.prefixes();
-    let started = clock::boot();
-    let mut datapath = Datapath::load(settings.sizes)?;
+    let mut datapath = load(&settings, store.path())?;
+    let resumed = datapath.resume(mark);
     datapath.set_home(&netlink::home(&network, &uplinks, &prefixes))?;
-    // The programs remember nothing yet; what was in use before is in use still.
-    datapath
-        .set_in_use(ledger.locals().iter().filter(|local| local.used.is_some()).map(|l| ledger.address(l.address)))?;
+    if resumed.is_none() {
+        // The programs remember nothing yet; what was in use before is in use still.
+        let in_use = ledger.locals().iter().filter(|local| local.used.is_some());
+        datapath.set_in_use(in_use.map(|local| ledger.address(local.address)))?;
+    }
     let attachments = uplinks::attach(&mut datapath, &uplinks)?;
+    let handover = handover::settle(&mut datapath, resumed, mark, &attachments);
+    let since = handover.since;
     let uplinks = Uplinks::new(attachments, settings.interfaces.is_empty());
 
     let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
@@ -161,7 +170,9 @@ pub async fn run(
         datapath,
         writer,
         shared,
-        live: Live::new(started),
+        live: Live::new(since),
+        since,
+        handed: 0,
         prefixes,
         devices: Devices::new({
             let key = key.clone();
@@ -185,14 +196,19 @@ pub async fn run(
         pending: Vec::new(),
         due: Vec::new(),
     };
+    sensor.shared.seen().lost_between = handover.lost;
+    // Before anything is seen, so that a next life knows this one.
+    sensor.hand_over(Vec::new());
     sensor.network_changed(&network);
     sensor.read_neighbours(&netlink).await;
     info!("ready");
     sensor.watch(netlink, changes, neighbours, reloads, shutdown).await;
 
-    // Detach first, then take what the ring still holds.
-    for uplink in sensor.uplinks.devices() {
-        sensor.datapath.detach(uplink.index);
+    if !sensor.settings.keep {
+        // Detach first, then take what the ring still holds.
+        for uplink in sensor.uplinks.devices() {
+            sensor.datapath.detach(uplink.index);
+        }
     }
     sensor.drain_all();
     drop((stop, keeper));
@@ -205,6 +221,20 @@ pub async fn run(
     }
     info!(events = sensor.drained, stored = summary.written, "stopped");
     Ok(())
+}
+
+/// Loads the programs, with the maps of the sensor's earlier life if it left any.
+fn load(settings: &Settings, database: &Path) -> Result<Datapath> {
+    let pins = Pins::open(database.parent().unwrap_or(&settings.state), settings.sizes);
+    let (pins, unpinned) = match pins {
+        Ok(pins) => (Some(pins), None),
+        Err(error) => (None, Some(error)),
+    };
+    let datapath = Datapath::load(settings.sizes, pins, settings.keep)?;
+    if let Some(error) = unpinned {
+        warn!("{error}; what happens between two lives of the sensor is lost");
+    }
+    Ok(datapath)
 }
 
 /// The clock by which the store has dated this boot so far; what was set since then is taken over.

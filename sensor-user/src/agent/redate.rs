@@ -23,11 +23,14 @@ use crate::time::{Span, Time};
 /// After a failure (a full disk, as a rule), it is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
 
+/// The new ledger, or why there is none.
+type Rebuilt = Result<Ledger, String>;
+
 /// A ledger that is being rebuilt, or is to be.
 #[derive(Default)]
 pub struct Redating {
     /// What comes of it, and what came since the store was looked at.
-    under_way: Option<(Receiver<Result<Ledger, String>>, Vec<Observation>)>,
+    under_way: Option<(Receiver<Rebuilt>, Vec<Observation>)>,
     /// When it is begun anew.
     again: Option<Instant>,
     /// By how much the old ledger's own times are behind.

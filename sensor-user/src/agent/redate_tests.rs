@@ -256,7 +256,7 @@ proptest! {
 #[ignore = "a measurement: cargo test --release -p sensor-user --lib time_of_a_step -- --ignored --nocapture"]
 fn time_of_a_step() {
     use std::time::Instant;
-    let (contacts, probes): (u32, u32) = (2_000_000, 1_000_000);
+    let (contacts, probes): (u32, u32) = (500_000, 250_000);
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     store.begin_boot("boot", TRULY).unwrap();

@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Store, WriteError, boot};
+use super::{Store, WriteError, boot, marks};
+use crate::mark::Mark;
 use crate::observation::{Answer, Contact, Observation, Probe};
 use crate::time::Span;
 
@@ -10,12 +11,18 @@ impl Store {
     /// Writes all of them in one transaction, or none. They are of the boot that
     /// [has begun](Store::begin_boot), if one has.
     pub fn append(&mut self, observations: &[Observation]) -> Result<(), WriteError> {
-        self.append_after(Span(0), observations).map(drop)
+        self.append_after(Span(0), observations, None).map(drop)
     }
 
     /// Dates what is there of this boot anew by `step`, and writes observations that are dated so
-    /// already, all in one transaction. Says how many rows were dated anew.
-    pub fn append_after(&mut self, step: Span, observations: &[Observation]) -> Result<u64, WriteError> {
+    /// already, with the mark up to which the ring is in the store by that; all in one transaction. Says
+    /// how many rows were dated anew.
+    pub fn append_after(
+        &mut self,
+        step: Span,
+        observations: &[Observation],
+        mark: Option<&Mark>,
+    ) -> Result<u64, WriteError> {
         let boot = self.boot;
         let write = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
@@ -25,6 +32,9 @@ impl Store {
             };
             let part = boot.map_or(Part::Settled(Counting::Add), |boot| Part::Boot(boot.number));
             observations.iter().try_for_each(|observation| write(&transaction, observation, part))?;
+            if let Some(mark) = mark {
+                marks::write(&transaction, mark)?;
+            }
             transaction.commit().map(|()| rows)
         };
         let rows = write(&mut self.connection).map_err(|error| WriteError::new(&self.path, error))?;

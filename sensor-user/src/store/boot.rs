@@ -40,7 +40,7 @@ impl Store {
     /// # Errors
     /// They are dated as they were.
     pub fn redate(&mut self, step: Span) -> Result<u64, WriteError> {
-        self.append_after(step, &[])
+        self.append_after(step, &[], None)
     }
 }
 
@@ -67,19 +67,30 @@ fn begin(connection: &mut Connection, boot_id: &str, origin: Time) -> rusqlite::
 pub(super) fn redate(connection: &Connection, boot: Boot, step: Span) -> rusqlite::Result<u64> {
     let origin = boot.origin + step;
     connection.execute("UPDATE clock SET origin = ?1", [origin.0])?;
+    // An index over dates that all change is cheaper made anew.
+    connection.execute_batch("DROP INDEX contacts_last")?;
     let mut rows = connection.execute(
         "UPDATE contacts SET new_first = new_first + ?1, new_last = new_last + ?1 WHERE new_last IS NOT NULL",
         [step.0],
     )?;
+    connection.execute_batch("CREATE INDEX contacts_last ON contacts (last)")?;
     for table in ["probes", "answers"] {
-        // Its time is in a row's key. So all leave first: none takes the place of one that has yet to
-        // go. What is in the way then is of an import, and tells the same event.
-        let away = format!("UPDATE {table} SET ts = ts + ?1 WHERE boot = ?2 AND ts < ?1 / 2");
-        connection.execute(&away, params![ASIDE, boot.number])?;
-        let back = format!("UPDATE OR REPLACE {table} SET ts = ts - ?1 + ?2 WHERE boot = ?3 AND ts > ?1 / 2");
-        rows += connection.execute(&back, params![ASIDE, step.0, boot.number])?;
+        rows += redate_events(connection, table, boot, step)?;
     }
     Ok(rows as u64)
+}
+
+/// The time of an event is in its row's key: no row may take the place of one that has yet to go. So all
+/// go aside first, unless they go further than they are spread. What is in the way then is of an import,
+/// and tells the same event.
+fn redate_events(connection: &Connection, table: &str, boot: Boot, step: Span) -> rusqlite::Result<usize> {
+    let spread = format!("SELECT max(ts) - min(ts) FROM {table} WHERE boot = ?1");
+    let spread: Option<i64> = connection.query_row(&spread, [boot.number], |row| row.get(0))?;
+    let Some(spread) = spread else { return Ok(0) };
+    let go = format!("UPDATE OR REPLACE {table} SET ts = ts + ?1 WHERE boot = ?2");
+    let steps = if spread < step.0.saturating_abs() { vec![step.0] } else { vec![ASIDE, step.0 - ASIDE] };
+    let rows = steps.iter().map(|step| connection.execute(&go, params![step, boot.number]));
+    rows.collect::<rusqlite::Result<Vec<usize>>>().map(|rows| rows.last().copied().unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! - [`forget`]: away for good, from the bytes of the files too
 //! - [`import`], [`export`]: in out of files, and out into files while a sensor writes; `positions`: how
 //!   far files were imported
+//! - [`marks`]: how far the sensor's ring was brought here
 //! - [`acks`], [`key`]: acknowledged remotes, and names for devices
 //! - [`boot`], [`believe`]: by which clock rows are dated, and what time retention goes by
 //! - [`writer`]: the thread that writes, and never makes its caller wait
@@ -25,6 +26,7 @@ mod export;
 mod forget;
 mod import;
 mod key;
+mod marks;
 mod open;
 mod positions;
 mod prune;

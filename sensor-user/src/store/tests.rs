@@ -230,7 +230,7 @@ fn a_newer_schema_is_refused_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     drop(Store::open(dir.path()).unwrap());
     connection(dir.path()).pragma_update(None, "user_version", 7).unwrap();
-    assert!(refusal(dir.path()).contains("tattler.db has schema version 7, this tattler knows up to 4"));
+    assert!(refusal(dir.path()).contains("tattler.db has schema version 7, this tattler knows up to 5"));
     assert_eq!(schema::version(&connection(dir.path())).unwrap(), 7);
 }
 

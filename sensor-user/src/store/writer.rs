@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Belief, Store};
+use crate::mark::Mark;
 use crate::observation::Observation;
 use crate::time::{Span, Time};
 
@@ -70,6 +71,7 @@ pub struct Counters {
     bytes: AtomicU64,
     /// Microseconds since 1970; what is not doubted is `i64::MAX`.
     believed: AtomicI64,
+    position: AtomicU64,
     failure: Mutex<Option<String>>,
 }
 
@@ -116,6 +118,12 @@ impl Counters {
         Some(self.believed.load(Relaxed)).filter(|&time| time != i64::MAX).map(Time)
     }
 
+    /// How far the ring is in the database, by the marks that were sent; 0 before the first.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position.load(Relaxed)
+    }
+
     /// Why the latest write failed, in one line; `None` if it did not.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
@@ -147,7 +155,7 @@ type Redated = Box<dyn FnOnce(Result<(&mut Store, u64), String>) + Send>;
 
 /// What the thread is told.
 enum Message {
-    Write(Vec<Observation>),
+    Write(Vec<Observation>, Option<Mark>),
     /// Once all that was sent before is written, or why it can't be.
     Do(Work),
     /// What was sent before, and what is in the store of this boot, is to be dated anew; and then as
@@ -200,6 +208,7 @@ impl Writer {
             counters: Arc::clone(&counters),
             settings,
             pending: Vec::new(),
+            mark: None,
             step: Span(0),
             too_large: false,
             belief: Belief::default(),
@@ -223,17 +232,27 @@ impl Writer {
 
     /// Queues a batch whole, or counts it as lost if there is no room. Never waits.
     pub fn send(&self, batch: Vec<Observation>) {
-        let (counters, len) = (&self.counters, batch.len() as u64);
-        if len == 0 {
-            return;
+        if !batch.is_empty() {
+            self.queue(batch, None);
         }
+    }
+
+    /// The same, with the mark up to which the ring is handed over by that; the batch may be empty.
+    /// Whether there was room.
+    pub fn send_up_to(&self, batch: Vec<Observation>, mark: Mark) -> bool {
+        self.queue(batch, Some(mark))
+    }
+
+    fn queue(&self, batch: Vec<Observation>, mark: Option<Mark>) -> bool {
+        let (counters, len) = (&self.counters, batch.len() as u64);
         let queued = counters.queued.fetch_add(len, Relaxed);
         let taken = queued + len <= self.capacity
-            && self.sender.as_ref().is_some_and(|s| s.send(Message::Write(batch)).is_ok());
+            && self.sender.as_ref().is_some_and(|s| s.send(Message::Write(batch, mark)).is_ok());
         if !taken {
             counters.queued.fetch_sub(len, Relaxed);
             counters.lost.fetch_add(len, Relaxed);
         }
+        taken
     }
 
     /// Has everything of this boot dated anew by `step`: what was sent before this call, in the store
@@ -289,6 +308,8 @@ struct Task {
     pending: Vec<Observation>,
     /// By how much what is in the store has yet to be dated anew; with the next write, and before it.
     step: Span,
+    /// To be written with them.
+    mark: Option<Mark>,
     /// As of the latest write.
     too_large: bool,
     belief: Belief,
@@ -328,11 +349,12 @@ impl Task {
                         write_at = Instant::now() + self.settings.latency;
                     }
                 }
-                Ok(Message::Write(batch)) => {
-                    if self.pending.is_empty() {
+                Ok(Message::Write(batch, mark)) => {
+                    if self.is_idle() {
                         write_at = Instant::now() + self.settings.latency;
                     }
                     self.pending.extend(batch);
+                    self.mark = mark.or(self.mark);
                 }
                 Ok(Message::Keep(Settings { retention, most_bytes, .. })) => {
                     self.settings = Settings { retention, most_bytes, ..self.settings };
@@ -365,8 +387,9 @@ impl Task {
         self.store.used().is_ok_and(|used| used > self.settings.most_bytes)
     }
 
+    /// Whether nothing is to be written.
     fn is_idle(&self) -> bool {
-        self.pending.is_empty() && self.step == Span(0)
+        self.pending.is_empty() && self.mark.is_none() && self.step == Span(0)
     }
 
     /// How many rows were dated anew; `None` if not all could be done.
@@ -374,8 +397,11 @@ impl Task {
         if self.is_idle() {
             return Some(0);
         }
-        match self.store.append_after(self.step, &self.pending) {
+        match self.store.append_after(self.step, &self.pending, self.mark.as_ref()) {
             Ok(rows) => {
+                if let Some(mark) = self.mark.take() {
+                    self.counters.position.store(mark.position, Relaxed);
+                }
                 let written = self.pending.len() as u64;
                 self.pending.clear();
                 self.step = Span(0);
