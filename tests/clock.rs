@@ -21,7 +21,8 @@ const YEAR: f64 = 365.0 * 86_400.0;
 
 /// The library behind `faketime`.
 fn library() -> PathBuf {
-    tool("faketime");
+    // Says what to do where there is none.
+    drop(tool("faketime"));
     let places = ["/usr/lib/faketime", "/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/aarch64-linux-gnu/faketime"];
     let found = places.iter().map(|place| Path::new(place).join("libfaketime.so.1")).find(|path| path.is_file());
     found.expect("no libfaketime beside faketime: run `cargo xtask setup`")
