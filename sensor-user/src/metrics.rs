@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub version: &'static str,
     /// When the sensor started.
     pub start: Time,
+    /// How often the wall clock was set since then.
+    pub clock_steps: u64,
     /// The kernel's counters, by the indices of [`counters`], summed over processors.
     pub kernel: [u64; COUNTERS as usize],
     /// The ring between kernel and user space.
@@ -129,6 +131,8 @@ impl Page {
     fn sensor(&self, snapshot: &Snapshot) -> prometheus::Result<()> {
         self.gauge("build_info", "Always 1; the version is in the label.", ["version"], &[([snapshot.version], 1)])?;
         self.time("start_time_seconds", "When the sensor started, in seconds since 1970.", Some(snapshot.start))?;
+        let help = "How often the wall clock was set since the start: what was observed in this boot was dated anew.";
+        self.counter("clock_steps_total", help, [], &[([], snapshot.clock_steps)])?;
         let info: Vec<_> = snapshot.uplinks.iter().map(|u| ([u.interface.as_str(), u.mode], 1)).collect();
         self.gauge("uplink_info", "Always 1; how the sensor is attached to an uplink.", ["interface", "mode"], &info)?;
         let up: Vec<_> = snapshot.uplinks.iter().map(|u| ([u.interface.as_str()], u.up.into())).collect();
@@ -273,6 +277,7 @@ mod tests {
         Snapshot {
             version: "0.1.0",
             start: Time(1_788_226_914_831_000),
+            clock_steps: 3,
             kernel,
             exposed_locals: 3,
             ring: Ring {

@@ -9,6 +9,7 @@
 //! - [`begin`]: what the store remembers
 //! - [`handover`]: what an earlier life left
 //! - [`clock`]: boot time and wall clock
+//! - [`redate`]: when the clock is set
 //! - [`remotes`]: whose packets count
 //! - [`devices`]: which device a local belongs to
 //! - [`open`]: hosts that answer strangers
@@ -29,6 +30,7 @@ mod follow;
 mod handover;
 mod open;
 mod queries;
+mod redate;
 mod reload;
 mod remotes;
 mod scrape;
@@ -40,6 +42,7 @@ mod store_log;
 mod suspects;
 mod uplinks;
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -64,6 +67,7 @@ use devices::Devices;
 use follow::Uplinks;
 use open::Open;
 pub use queries::Status;
+use redate::Redating;
 pub use reload::Reload;
 use sensor::Sensor;
 use service::Watchdog;
@@ -127,7 +131,7 @@ pub async fn run(
     reloads: mpsc::Receiver<Reload>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let Begun { store, key, acks, mark, ledger } = begin::begin(&settings)?;
+    let Begun { store, key, acks, mark, clock, ledger } = begin::begin(&settings)?;
     let keep_mac = settings.keep_mac;
     settings.exclusions.devices = told::excluded_devices(&settings.excluded_devices, &key, keep_mac);
     let open = Open::new(&ledger);
@@ -159,7 +163,7 @@ pub async fn run(
     let uplinks = Uplinks::new(attachments, settings.interfaces.is_empty());
 
     let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
-    let shared = Arc::new(Shared::new(clock::wall(), settings.state.clone(), &writer, acks, ledger));
+    let shared = Arc::new(Shared::new(clock.now(), settings.state.clone(), &writer, acks, ledger));
     let eraser = erase::start(datapath.memory()?).context("cannot start the thread that forgets")?;
     shared.erase_by(eraser);
     shared.set_names(told::names(&settings.names, &settings.public, Some(&key)));
@@ -189,7 +193,12 @@ pub async fn run(
         drained: 0,
         invalid: 0,
         last_event: None,
+        clock,
+        redating: Redating::default(),
         home: None,
+        own: Vec::new(),
+        inside: HashSet::new(),
+        arrivals: 0,
         fresh: Vec::new(),
         pending: Vec::new(),
         due: Vec::new(),

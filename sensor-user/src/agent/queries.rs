@@ -91,6 +91,12 @@ pub struct Status {
     pub version: String,
     /// When it was started.
     pub started: Time,
+    /// How often the wall clock was set since then.
+    #[serde(default)]
+    pub clock_steps: u64,
+    /// The wall clock is far ahead of what was known: for a day, nothing is deleted by it.
+    #[serde(default)]
+    pub clock_doubted: bool,
     /// What it watches.
     pub uplinks: Vec<Uplink>,
     /// What is home; prefixes that are excluded are left out.
@@ -216,7 +222,9 @@ fn status(shared: &Shared) -> Status {
     Status {
         schema: "tattler.status/1".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        started: shared.started,
+        started: shared.started(),
+        clock_steps: shared.clock_steps(),
+        clock_doubted: shared.store.believed().is_some(),
         uplinks: uplinks
             .map(|u| Uplink {
                 interface: u.device.name.clone(),

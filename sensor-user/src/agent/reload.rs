@@ -2,7 +2,7 @@
 
 use tracing::{info, warn};
 
-use super::{Sensor, Settings, clock};
+use super::{Sensor, Settings};
 use crate::told;
 
 /// New settings, or why there are none: a line for each problem.
@@ -51,9 +51,10 @@ impl Sensor {
         self.prefixes = self.settings.prefixes();
         self.writer.keep(self.settings.store);
         {
+            let now = self.retained_at();
             let mut ledger = self.shared.ledger();
             ledger.set_public(self.settings.public.clone());
-            ledger.set_window(self.settings.window, clock::wall());
+            ledger.set_window(self.settings.window, now);
         }
         // A report that was made before is of another time.
         *self.shared.suspects() = None;

@@ -23,7 +23,8 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
     let seen = shared.seen().clone();
     let snapshot = Snapshot {
         version: env!("CARGO_PKG_VERSION"),
-        start: shared.started,
+        start: shared.started(),
+        clock_steps: shared.clock_steps(),
         kernel: seen.counters.all(),
         ring: Ring {
             drained: seen.drained,

@@ -99,8 +99,17 @@ fn within(transaction: &Transaction<'_>, forget: &Forget) -> rusqlite::Result<Fo
     let clipped = if all {
         0
     } else {
+        // The part that has the last of it stays.
+        let of_old = "ifnull(old_last > ifnull(new_last, old_last - 1), false)";
         transaction.execute(
-            &format!("UPDATE contacts SET first = last, count = min(count, 1) WHERE {exchange} AND first < ?4"),
+            &format!(
+                "UPDATE contacts SET
+                    old_first = iif({of_old}, old_last, NULL), old_last = iif({of_old}, old_last, NULL),
+                    old_count = iif({of_old}, min(count, 1), NULL),
+                    new_first = iif({of_old}, NULL, new_last), new_last = iif({of_old}, NULL, new_last),
+                    new_count = iif({of_old}, NULL, min(count, 1))
+                 WHERE {exchange} AND first < ?4"
+            ),
             params![low, high, by_device, before],
         )?
     };

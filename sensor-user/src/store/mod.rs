@@ -14,11 +14,14 @@
 //! - [`marks`]: how far the sensor's ring was brought here
 //! - [`acks`], [`key`]: acknowledged remotes, and names for devices
 //! - [`aside`]: a damaged database makes way for a new one
+//! - [`boot`], [`believe`]: by which clock rows are dated, and what time retention goes by
 //! - [`writer`]: the thread that writes, and never makes its caller wait; [`stall`]: whether its disk does
 
 mod acks;
 mod append;
 mod aside;
+mod believe;
+mod boot;
 #[cfg(test)]
 mod diary_tests;
 mod export;
@@ -45,6 +48,8 @@ use thiserror::Error;
 
 use crate::time::Span;
 pub use aside::Aside;
+pub use believe::Belief;
+pub use boot::Boot;
 pub use export::{Export, ExportError, Snapshot};
 pub use import::{ImportSettings, Imported, Importer};
 pub use key::DeviceKey;
@@ -65,6 +70,8 @@ pub struct Store {
     connection: Connection,
     path: PathBuf,
     kept: aside::Kept,
+    /// What is appended is of it.
+    boot: Option<Boot>,
     /// Locked for as long as it is open; the kernel lets go of it when the process dies.
     _lock: File,
 }

@@ -83,7 +83,7 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Store, OpenError> {
         let (path, lock) = prepare(dir)?;
         let connection = connect(&path)?;
-        Ok(Store { connection, path, kept: Kept::default(), _lock: lock })
+        Ok(Store { connection, path, kept: Kept::default(), boot: None, _lock: lock })
     }
 
     /// Opens the database in `dir` if there is one: to change what is there needs something there, and

@@ -2,14 +2,14 @@
 //! counted observations, not a stalled ring.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::stall::Watch;
-use super::{Store, WriteError};
+use super::{Belief, Store, WriteError};
 use crate::mark::Mark;
 use crate::observation::Observation;
 use crate::time::{Span, Time};
@@ -36,8 +36,10 @@ pub struct Settings {
     pub most_bytes: u64,
     /// How long [`Writer::finish`] waits for a disk that does not answer.
     pub patience: Duration,
-    /// The wall clock, which retention goes by.
+    /// The wall clock, which retention goes by as far as it is believed.
     pub clock: fn() -> Time,
+    /// The time since boot, suspend included: how long a clock has stood.
+    pub ran: fn() -> Span,
 }
 
 impl Default for Settings {
@@ -52,8 +54,16 @@ impl Default for Settings {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Time(since.as_micros() as i64)
             },
+            ran: since_boot,
         }
     }
+}
+
+fn since_boot() -> Span {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is valid for writing, and the clock exists on every kernel that we run on.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    Span(time.tv_sec * 1_000_000 + time.tv_nsec / 1_000)
 }
 
 /// What became of the observations that were sent: written, lost, or still queued.
@@ -69,6 +79,8 @@ pub struct Counters {
     damaged: AtomicU64,
     damaged_file: Mutex<Option<String>>,
     watch: Watch,
+    /// Microseconds since 1970; what is not doubted is `i64::MAX`.
+    believed: AtomicI64,
     position: AtomicU64,
     failure: Mutex<Option<String>>,
 }
@@ -108,6 +120,12 @@ impl Counters {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
+    }
+
+    /// The time that retention goes by, if it is not the wall clock's, which is far ahead.
+    #[must_use]
+    pub fn believed(&self) -> Option<Time> {
+        Some(self.believed.load(Relaxed)).filter(|&time| time != i64::MAX).map(Time)
     }
 
     /// How far the ring is in the database, by the marks that were sent; 0 before the first.
@@ -177,11 +195,17 @@ pub struct Summary {
 /// What somebody wants done with the store, or to know why it can't be.
 type Work = Box<dyn FnOnce(Result<&mut Store, String>) + Send>;
 
+/// As [`Work`], with the number of rows that were dated anew.
+type Redated = Box<dyn FnOnce(Result<(&mut Store, u64), String>) + Send>;
+
 /// What the thread is told.
 enum Message {
     Write(Vec<Observation>, Option<Mark>),
     /// Once all that was sent before is written, or why it can't be.
     Do(Work),
+    /// What was sent before, and what is in the store of this boot, is to be dated anew; and then as
+    /// [`Message::Do`].
+    Redate(Span, Redated),
     /// How long what is there is kept, and how large it may be.
     Keep(Settings),
     /// Somebody read damage, when there had been so many damaged databases; and what was wrong.
@@ -231,7 +255,7 @@ pub struct Writer {
 impl Writer {
     /// Starts the thread, which owns the store from now on.
     pub fn start(store: Store, settings: Settings) -> io::Result<Writer> {
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(Counters { believed: AtomicI64::new(i64::MAX), ..Counters::default() });
         counters.bytes.store(store.size(), Relaxed);
         counters.see_damaged(&store);
         let (sender, receiver) = channel();
@@ -241,8 +265,11 @@ impl Writer {
             settings,
             pending: Vec::new(),
             mark: None,
+            step: Span(0),
             too_large: false,
             anew: None,
+            belief: Belief::default(),
+            looked: (settings.ran)(),
         };
         let thread = thread::Builder::new().name("store".into()).spawn(move || task.run(&receiver))?;
         let Settings { capacity, patience, .. } = settings;
@@ -284,6 +311,19 @@ impl Writer {
             counters.lost.fetch_add(len, Relaxed);
         }
         taken
+    }
+
+    /// Has everything of this boot dated anew by `step`: what was sent before this call, in the store
+    /// and on its way there. What is sent after it is dated so already. `then` is handed the store as
+    /// soon as both are true, before anything that is sent later gets there; or why it can't be, and it
+    /// is tried again with the next write. Never waits.
+    pub fn redate(&self, step: Span, then: impl FnOnce(Result<(&mut Store, u64), String>) + Send + 'static) {
+        let _ = self.sender.as_ref().map(|sender| sender.send(Message::Redate(step, Box::new(then))));
+    }
+
+    /// Lets the thread do something with the store, once all that was sent before is in it. Never waits.
+    pub fn then(&self, action: impl FnOnce(Result<&mut Store, String>) + Send + 'static) {
+        let _ = self.sender.as_ref().map(|sender| sender.send(Message::Do(Box::new(action))));
     }
 
     /// Takes another retention and another bound over, at once. The rest of the settings stays.
@@ -335,24 +375,44 @@ struct Task {
     settings: Settings,
     /// Taken from the channel and not yet written; still counted as queued.
     pending: Vec<Observation>,
+    /// By how much what is in the store has yet to be dated anew; with the next write, and before it.
+    step: Span,
     /// To be written with them.
     mark: Option<Mark>,
     /// As of the latest write.
     too_large: bool,
     /// When the last database was begun in place of a damaged one.
     anew: Option<Instant>,
+    belief: Belief,
+    /// When it was looked at, since boot.
+    looked: Span,
 }
 
 impl Task {
     fn run(mut self, receiver: &Receiver<Message>) {
         let mut prune_at = Instant::now();
+        match self.store.belief() {
+            Ok(belief) => self.belief = belief,
+            Err(error) => tracing::warn!("{error}; retention goes by the wall clock"),
+        }
         // When what is pending has to be written; looked at only while something is.
         let mut write_at = prune_at;
         loop {
             let wake = if self.is_idle() { prune_at } else { write_at.min(prune_at) };
             match receiver.recv_timeout(wake.saturating_duration_since(Instant::now())) {
+                Ok(Message::Redate(step, then)) => {
+                    self.pending.iter_mut().for_each(|observation| observation.shift(step));
+                    self.step = Span(self.step.0.saturating_add(step.0));
+                    if let Some(rows) = self.write() {
+                        then(Ok((&mut self.store, rows)));
+                    } else {
+                        then(Err(self.counters.failure().unwrap_or_default()));
+                        write_at = Instant::now() + self.settings.latency;
+                    }
+                    prune_at = Instant::now();
+                }
                 Ok(Message::Do(work)) => {
-                    if self.write() {
+                    if self.write().is_some() {
                         self.counters.watch.work();
                         work(Ok(&mut self.store));
                         self.counters.watch.end();
@@ -385,7 +445,7 @@ impl Task {
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
             }
             let healthy_and_many = self.pending.len() >= ENOUGH && self.counters.failure().is_none();
-            if (healthy_and_many || Instant::now() >= write_at) && !self.write() {
+            if (healthy_and_many || Instant::now() >= write_at) && self.write().is_none() {
                 write_at = Instant::now() + self.settings.latency;
             }
             // Growth does not wait for the hour.
@@ -396,7 +456,7 @@ impl Task {
                 prune_at = Instant::now() + PRUNE_EVERY;
             }
         }
-        if !self.write() {
+        if self.write().is_none() {
             let lost = self.pending.len() as u64;
             self.counters.queued.fetch_sub(lost, Relaxed);
             self.counters.lost.fetch_add(lost, Relaxed);
@@ -409,25 +469,31 @@ impl Task {
     }
 
     /// Whether nothing is to be written.
-    const fn is_idle(&self) -> bool {
-        self.pending.is_empty() && self.mark.is_none()
+    fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.mark.is_none() && self.step == Span(0)
     }
 
-    /// Whether nothing is pending any more.
-    fn write(&mut self) -> bool {
+    /// How many rows were dated anew; `None` if not all could be done.
+    fn write(&mut self) -> Option<u64> {
         if self.is_idle() {
-            return true;
+            return Some(0);
         }
-        self.counters.watch.write();
-        let outcome = self.store.append_up_to(&self.pending, self.mark.as_ref());
+        // To date a whole boot anew takes longer than to write what came in a moment.
+        if self.step == Span(0) {
+            self.counters.watch.write();
+        } else {
+            self.counters.watch.work();
+        }
+        let outcome = self.store.append_after(self.step, &self.pending, self.mark.as_ref());
         self.counters.watch.end();
         match outcome {
-            Ok(()) => {
+            Ok(rows) => {
                 if let Some(mark) = self.mark.take() {
                     self.counters.position.store(mark.position, Relaxed);
                 }
                 let written = self.pending.len() as u64;
                 self.pending.clear();
+                self.step = Span(0);
                 self.counters.queued.fetch_sub(written, Relaxed);
                 self.counters.written.fetch_add(written, Relaxed);
                 self.counters.bytes.store(self.store.size(), Relaxed);
@@ -435,7 +501,7 @@ impl Task {
                 if self.counters.set_failure(None).is_some() {
                     tracing::info!("the store can be written again");
                 }
-                true
+                Some(rows)
             }
             Err(error) => {
                 self.counters.failed_writes.fetch_add(1, Relaxed);
@@ -445,7 +511,7 @@ impl Task {
                     return self.write();
                 }
                 self.fails(&error);
-                false
+                None
             }
         }
     }
@@ -467,7 +533,8 @@ impl Task {
                 self.anew = Some(Instant::now());
                 tracing::warn!("{aside}");
                 self.counters.see_damaged(&self.store);
-                self.tidy();
+                let now = self.now();
+                self.tidy(now);
                 true
             }
             Err(error) => {
@@ -477,15 +544,40 @@ impl Task {
         }
     }
 
-    fn tidy(&self) {
-        let Settings { retention, most_bytes, clock, .. } = self.settings;
-        if let Err(error) = self.store.tidy(clock(), retention, most_bytes) {
+    fn tidy(&self, now: Time) {
+        let Settings { retention, most_bytes, .. } = self.settings;
+        if let Err(error) = self.store.tidy(now, retention, most_bytes) {
             tracing::warn!("could not delete an old damaged database in {}: {error}", self.store.path().display());
         }
     }
 
+    /// The time that retention goes by.
+    fn now(&mut self) -> Time {
+        let ran = (self.settings.ran)();
+        let passed = Span((ran.0 - self.looked.0).max(0));
+        self.looked = ran;
+        let before = self.belief;
+        let now = self.belief.now((self.settings.clock)(), passed);
+        if self.belief.doubts() && !before.doubts() {
+            tracing::warn!(
+                "the clock is far ahead of {now}, the time known so far: until it has stood for a day, nothing is deleted for its age by it"
+            );
+        }
+        self.counters.believed.store(if self.belief.doubts() { now.0 } else { i64::MAX }, Relaxed);
+        if let Err(error) = self.store.believe(self.belief) {
+            tracing::warn!("{error}");
+        }
+        // Rows of this boot are dated by its origin, which may lag behind a clock that was just set:
+        // by that time they would be old.
+        self.store.boot.map_or(now, |boot| now.min(boot.origin + ran))
+    }
+
     /// Whether that was all for now.
     fn prune(&mut self) -> bool {
+        // Some of what is there is dated by another clock.
+        if self.step != Span(0) {
+            return true;
+        }
         self.counters.watch.write();
         let outcome = self.prune_some();
         self.counters.watch.end();
@@ -501,9 +593,10 @@ impl Task {
 
     /// Deletes some of what is too old, or else of what is too much. Whether that was all for now.
     fn prune_some(&mut self) -> Result<bool, WriteError> {
-        match self.store.prune_some((self.settings.clock)() - self.settings.retention, PRUNE_ROWS)? {
+        let now = self.now();
+        match self.store.prune_some(now - self.settings.retention, PRUNE_ROWS)? {
             0 => {
-                self.tidy();
+                self.tidy(now);
                 self.shrink()
             }
             rows => {
