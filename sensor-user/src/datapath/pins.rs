@@ -3,9 +3,11 @@
 //! Below /sys/fs/bpf/tattler, each state directory has a directory of its own: its ring belongs to its
 //! diary, and whoever has the diary's lock has the pins.
 //!
-//!     tattler-3f9a01bc/                                   for /var/lib/tattler
-//!     tattler-3f9a01bc/maps-8c41e0f2a55d7b90/EVENTS       by layout: another version's are left alone
-//!     tattler-3f9a01bc/links/4026531840-2-in-tattler_ingress-native
+//! ```text
+//! tattler-3f9a01bc/                                   for /var/lib/tattler
+//! tattler-3f9a01bc/maps-8c41e0f2a55d7b90/EVENTS       by layout: another version's are left alone
+//! tattler-3f9a01bc/links/4026531840-2-in-tattler_ingress-native
+//! ```
 //!
 //! A link's name tells all that the kernel does not tell of it: the network namespace, the device's
 //! index, the program and the mode.
