@@ -1,0 +1,151 @@
+//! `cargo xtask vm`: the sensor on other kernels, in guests under emulation.
+//!
+//! # Layout
+//! - [`kernels`]: which kernels, and what is looked at on each
+//! - [`apt`], [`image`], [`modules`], [`qemu`]: what Debian has of it, kept below the target directory
+//! - [`initramfs`]: what is in a guest
+//! - [`guest`]: one guest from its start to its end
+//! - [`table`]: how it went
+
+mod apt;
+mod guest;
+mod image;
+mod initramfs;
+mod kernels;
+mod modules;
+mod qemu;
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::build::Build;
+use crate::{build, paths, setup, signals};
+use apt::Apt;
+use initramfs::Files;
+use kernels::{CHECKS, KERNELS, Kernel, SUITES};
+use qemu::Qemu;
+use table::Row;
+
+#[derive(Args)]
+pub struct Vm {
+    /// Kernels by their series, as 6.1 [default: all]
+    kernels: Vec<String>,
+    /// Only this check; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    check: Vec<String>,
+}
+
+/// What guests run beside their first process.
+const TOOLS: &[&str] = &["ip", "tc", "nsenter", "ping"];
+
+pub fn vm(options: &Vm) -> Result<()> {
+    let kernels = select(options)?;
+    apt::require()?;
+    setup::setup(&[setup::Group::Build, setup::Group::Lab, setup::Group::Guest])?;
+    let files = programs()?;
+
+    let cache = paths::target().join("vm");
+    let system = Apt::of_system(cache.join("system"))?;
+    let archive = Apt::of_suites(cache.join("archive"), SUITES, &system)?;
+    let qemu = Qemu::find(&system, &cache)?;
+    signals::catch()?;
+    let mut rows = Vec::new();
+    for kernel in kernels {
+        let checks = kernel.checks().filter(|check| is_wanted(options, check)).collect();
+        let mut row = Row { series: kernel.series, checks, told: Err("interrupted".to_owned()) };
+        if !signals::stopped() {
+            row.told = run(kernel, &row.checks, &qemu, &archive, &files, &cache).map_err(|error| format!("{error:#}"));
+        }
+        report(&row, &cache);
+        rows.push(row);
+    }
+    print!("{}", table::table(&rows, CHECKS));
+    match rows.iter().filter(|row| !row.is_ok()).map(|row| row.series).collect::<Vec<_>>() {
+        failed if failed.is_empty() => Ok(()),
+        failed => bail!("checks failed on {}", failed.join(", ")),
+    }
+}
+
+fn select(options: &Vm) -> Result<Vec<&'static Kernel>> {
+    let known = KERNELS.iter().map(|kernel| kernel.series).collect::<Vec<_>>().join(", ");
+    if let Some(name) = options.kernels.iter().find(|name| KERNELS.iter().all(|kernel| kernel.series != **name)) {
+        bail!("no kernel {name} here: there are {known}");
+    }
+    if let Some(name) = options.check.iter().find(|name| !CHECKS.contains(&name.as_str())) {
+        bail!("no check {name} here: there are {}", CHECKS.join(", "));
+    }
+    let is_wanted = |kernel: &&Kernel| options.kernels.is_empty() || options.kernels.iter().any(|n| n == kernel.series);
+    Ok(KERNELS.iter().filter(is_wanted).collect())
+}
+
+fn is_wanted(options: &Vm, check: &str) -> bool {
+    options.check.is_empty() || options.check.iter().any(|name| name == check)
+}
+
+/// The files that are the same in all guests.
+fn programs() -> Result<Files> {
+    let tattler = build::build(&Build { release: false })?;
+    let status =
+        paths::cargo().args(["build", "--package", "tests", "--bin", "guest"]).status().context("run cargo")?;
+    if !status.success() {
+        bail!("cargo could not build the guest's first process");
+    }
+    let mut files = Files::default();
+    files.add_program("/init", &paths::target().join("debug/guest"), &[])?;
+    files.add_program("/bin/tattler", &tattler, &[])?;
+    for tool in TOOLS {
+        let program = paths::find(tool).with_context(|| format!("`{tool}` is not on PATH: run `cargo xtask setup`"))?;
+        files.add_program(&format!("/bin/{tool}"), &program, &[])?;
+    }
+    Ok(files)
+}
+
+fn run(
+    kernel: &Kernel,
+    checks: &[&str],
+    qemu: &Qemu,
+    archive: &Apt,
+    files: &Files,
+    cache: &Path,
+) -> Result<guest::Told> {
+    let image = image::fetch(kernel, archive, &cache.join("kernels"))?;
+    let mut files = files.clone();
+    for module in &image.modules {
+        let name = module.file_name().unwrap_or_default().to_string_lossy();
+        files.add(&format!("/modules/{name}"), module)?;
+    }
+    let initramfs = cache.join("initramfs");
+    files.write(&initramfs)?;
+    let told = guest::run(qemu, &image, &initramfs, checks, &console(kernel.series, cache));
+    fs::remove_file(&initramfs).with_context(|| format!("remove {}", initramfs.display()))?;
+    told
+}
+
+fn console(series: &str, cache: &Path) -> PathBuf {
+    cache.join(format!("{series}.log"))
+}
+
+/// Says how a guest went while others follow.
+fn report(row: &Row, cache: &Path) {
+    match &row.told {
+        Ok(told) => {
+            for outcome in &told.outcomes {
+                let word = if outcome.ok { "ok" } else { "FAILED" };
+                eprintln!("{} {} {word}: {}", row.series, outcome.check, outcome.said);
+            }
+            if !row.is_ok() {
+                eprintln!("{}: its console is in {}", row.series, console(row.series, cache).display());
+            }
+        }
+        Err(reason) => eprintln!("{}: {reason}", row.series),
+    }
+}
+
+/// Where an unpacked tree has libraries.
+fn library_dirs(root: &Path) -> Vec<PathBuf> {
+    ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"].map(|dir| root.join(dir)).to_vec()
+}
