@@ -45,6 +45,12 @@ pub fn contact_and_probes(world: &World) {
     knock.send_to(b"a datagram", (HOST, 161)).expect("send a datagram");
 }
 
+/// A probe of a kind and port that is none of those.
+pub fn another_probe(world: &World) {
+    let refused = dial(&world.internet, (STRANGER, 0), (HOST, 23)).expect_err("nobody listens");
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused, "{refused}");
+}
+
 /// The sensor has seen what [`contact_and_probes`] did, and tells it.
 pub fn is_seen(sensor: &Sensor<'_>, mode: &str) {
     sensor.wait_for("contact", 1);

@@ -46,12 +46,12 @@ fn unpack(package: &str, apt: &Apt, dir: &Path) -> Result<()> {
         parts.into_iter().filter(|name| name.starts_with("linux-binary-") || name.starts_with("linux-modules-"));
     let packages: Vec<String> = [package.to_owned()].into_iter().chain(parts).collect();
     apt.unpack(&packages, &all)?;
-    let boot = all.join("boot");
-    let vmlinuz = entry(&boot, "vmlinuz-")?;
-    fs::rename(&vmlinuz, dir.join("vmlinuz")).with_context(|| format!("move {}", vmlinuz.display()))?;
-    // Where / and /usr are one, modules are below the latter.
+    // Where / and /usr are one, modules are below the latter, and the kernel is with them.
     let lib = ["lib/modules", "usr/lib/modules"].map(|dir| all.join(dir)).into_iter().find(|dir| dir.is_dir());
-    let modules = Modules::below(&lib.context("the package holds no modules")?)?;
+    let lib = entry(&lib.context("the package holds no modules")?, "")?;
+    let vmlinuz = entry(&all.join("boot"), "vmlinuz-").or_else(|_| entry(&lib, "vmlinuz"))?;
+    fs::rename(&vmlinuz, dir.join("vmlinuz")).with_context(|| format!("move {}", vmlinuz.display()))?;
+    let modules = Modules::below(&lib)?;
     fs::create_dir_all(dir.join("modules"))?;
     for (number, (name, code)) in modules.closure(WANTED)?.into_iter().enumerate() {
         fs::write(dir.join(format!("modules/{number:02}-{name}.ko")), code)?;

@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`kernels`]: which kernels, and what is looked at on each
 //! - [`apt`], [`image`], [`modules`], [`qemu`]: what Debian has of it, kept below the target directory
-//! - [`initramfs`]: what is in a guest
+//! - [`programs`], [`initramfs`]: what is in a guest
 //! - [`guest`]: one guest from its start to its end
 //! - [`table`]: how it went
 
@@ -13,6 +13,7 @@ mod image;
 mod initramfs;
 mod kernels;
 mod modules;
+mod programs;
 mod qemu;
 mod table;
 
@@ -22,11 +23,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::build::Build;
-use crate::{build, paths, setup, signals};
+use crate::{paths, setup, signals};
 use apt::Apt;
-use initramfs::Files;
 use kernels::{CHECKS, KERNELS, Kernel, SUITES};
+use programs::Programs;
 use qemu::Qemu;
 use table::Row;
 
@@ -39,26 +39,24 @@ pub struct Vm {
     check: Vec<String>,
 }
 
-/// What guests run beside their first process.
-const TOOLS: &[&str] = &["ip", "tc", "nsenter", "ping"];
-
 pub fn vm(options: &Vm) -> Result<()> {
     let kernels = select(options)?;
     apt::require()?;
     setup::setup(&[setup::Group::Build, setup::Group::Lab, setup::Group::Guest])?;
-    let files = programs()?;
+    let binaries = programs::build()?;
 
     let cache = paths::target().join("vm");
     let system = Apt::of_system(cache.join("system"))?;
     let archive = Apt::of_suites(cache.join("archive"), SUITES, &system)?;
     let qemu = Qemu::find(&system, &cache)?;
+    let programs = Programs::gather(&binaries, &system, &cache)?;
     signals::catch()?;
     let mut rows = Vec::new();
     for kernel in kernels {
         let checks = kernel.checks().filter(|check| is_wanted(options, check)).collect();
         let mut row = Row { series: kernel.series, checks, told: Err("interrupted".to_owned()) };
         if !signals::stopped() {
-            row.told = run(kernel, &row.checks, &qemu, &archive, &files, &cache).map_err(|error| format!("{error:#}"));
+            row.told = run(kernel, &row.checks, &qemu, &archive, &programs, &cache).map_err(|error| format!("{error:#}"));
         }
         report(&row, &cache);
         rows.push(row);
@@ -86,34 +84,16 @@ fn is_wanted(options: &Vm, check: &str) -> bool {
     options.check.is_empty() || options.check.iter().any(|name| name == check)
 }
 
-/// The files that are the same in all guests.
-fn programs() -> Result<Files> {
-    let tattler = build::build(&Build { release: false })?;
-    let status =
-        paths::cargo().args(["build", "--package", "tests", "--bin", "guest"]).status().context("run cargo")?;
-    if !status.success() {
-        bail!("cargo could not build the guest's first process");
-    }
-    let mut files = Files::default();
-    files.add_program("/init", &paths::target().join("debug/guest"), &[])?;
-    files.add_program("/bin/tattler", &tattler, &[])?;
-    for tool in TOOLS {
-        let program = paths::find(tool).with_context(|| format!("`{tool}` is not on PATH: run `cargo xtask setup`"))?;
-        files.add_program(&format!("/bin/{tool}"), &program, &[])?;
-    }
-    Ok(files)
-}
-
 fn run(
     kernel: &Kernel,
     checks: &[&str],
     qemu: &Qemu,
     archive: &Apt,
-    files: &Files,
+    programs: &Programs,
     cache: &Path,
 ) -> Result<guest::Told> {
     let image = image::fetch(kernel, archive, &cache.join("kernels"))?;
-    let mut files = files.clone();
+    let mut files = programs.files(kernel);
     for module in &image.modules {
         let name = module.file_name().unwrap_or_default().to_string_lossy();
         files.add(&format!("/modules/{name}"), module)?;

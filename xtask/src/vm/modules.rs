@@ -11,7 +11,7 @@ use crate::process;
 
 /// What the guest's checks are about. A module that a kernel has not, or has built in, is left out:
 /// the check that needs it tells.
-pub const WANTED: &[&str] = &["af_packet", "veth", "8021q", "sit", "sch_ingress", "cls_bpf", "pppoe"];
+pub const WANTED: &[&str] = &["af_packet", "veth", "8021q", "sit", "sch_ingress", "cls_bpf", "pppoe", "ppp_async"];
 
 /// A kernel's modules by their names.
 pub struct Modules {
