@@ -15,6 +15,7 @@
 //! - [`rules`]: contact, probe or neither, over a look-up trait
 //! - [`iid`]: what an interface identifier looks like
 //! - [`wire`]: records, keys and values in the maps; plain integers, no padding
+//! - [`layout`]: a number for all of them, so that only who lays them out alike takes them over
 //! - [`names`]: names of programs and maps, once
 //!
 //! # Byte order
@@ -27,6 +28,7 @@
 pub mod counters;
 pub mod give_up;
 pub mod iid;
+pub mod layout;
 pub mod link;
 pub mod names;
 pub mod packet;

@@ -41,3 +41,6 @@ pub const COUNTERS: &str = "COUNTERS";
 pub const EVENTS: &str = "EVENTS";
 /// What [`CLASSIFY`] found.
 pub const CLASSIFIED: &str = "CLASSIFIED";
+
+/// The maps that a sensor leaves to its next life.
+pub const MAPS: [&str; 10] = [HOME, FLOWS, INBOUND, PORTS, PAIRS, LOCALS, REPEATS, BUDGETS, COUNTERS, EVENTS];

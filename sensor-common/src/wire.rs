@@ -37,47 +37,210 @@ impl What {
     }
 }
 
-/// One event in the ring.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Event {
-    /// When the packet was seen.
-    pub time: BootTime,
-    /// The address in a home prefix.
-    pub local: Address,
-    /// The address outside.
-    pub remote: Address,
-    /// The uplink that it was seen on.
-    pub ifindex: u32,
-    /// Exchanges begun, or probes seen, since the last event of the same kind; 0 in a mere refresh.
-    pub count: u32,
-    /// See [`Detail`](crate::parse::Detail), as are the fields below that bear the same names.
-    pub flow_label: u32,
-    /// The local's port; the echo identifier for ICMPv6.
-    pub local_port: u16,
-    /// The remote's port; the echo identifier for ICMPv6.
-    pub remote_port: u16,
-    #[expect(missing_docs, reason = "as in Detail")]
-    pub payload_len: u16,
-    #[expect(missing_docs, reason = "as in Detail")]
-    pub window: u16,
-    #[expect(missing_docs, reason = "as in Detail")]
-    pub icmp_id: u16,
-    #[expect(missing_docs, reason = "as in Detail")]
-    pub icmp_seq: u16,
-    /// [`What`].
-    pub what: u8,
-    /// The number of a [`Kind`](crate::Kind) in a probe or an answer, of a
-    /// [`Proto`](crate::Proto) in a contact.
-    pub number: u8,
-    #[expect(missing_docs, reason = "as in Detail")]
-    pub hop_limit: u8,
-    #[expect(missing_docs, reason = "as in Detail")]
-    pub tcp_flags: u8,
-    /// 1 where the target was not seen in use by the kernel.
-    pub unused: u8,
-    /// Always 0.
-    pub reserved: [u8; 3],
+/// Defines the records, and keeps a text of their fields, so that whoever finds records in a map can
+/// tell whether they are of this layout.
+macro_rules! records {
+    ($($(#[$meta:meta])* pub struct $record:ident { $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)* })*) => {
+        $($(#[$meta])* pub struct $record { $($(#[$field_meta])* pub $field: $type,)* })*
+
+        /// The records, their fields and sizes in bytes.
+        pub(crate) const RECORDS: &[(&str, usize)] = &[
+            $((stringify!($record { $($field: $type),* }), core::mem::size_of::<$record>()),)*
+        ];
+    };
+}
+
+records! {
+    /// One event in the ring.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[repr(C)]
+    pub struct Event {
+        /// When the packet was seen.
+        pub time: BootTime,
+        /// The address in a home prefix.
+        pub local: Address,
+        /// The address outside.
+        pub remote: Address,
+        /// The uplink that it was seen on.
+        pub ifindex: u32,
+        /// Exchanges begun, or probes seen, since the last event of the same kind; 0 in a mere refresh.
+        pub count: u32,
+        /// See [`Detail`](crate::parse::Detail), as are the fields below that bear the same names.
+        pub flow_label: u32,
+        /// The local's port; the echo identifier for ICMPv6.
+        pub local_port: u16,
+        /// The remote's port; the echo identifier for ICMPv6.
+        pub remote_port: u16,
+        #[expect(missing_docs, reason = "as in Detail")]
+        pub payload_len: u16,
+        #[expect(missing_docs, reason = "as in Detail")]
+        pub window: u16,
+        #[expect(missing_docs, reason = "as in Detail")]
+        pub icmp_id: u16,
+        #[expect(missing_docs, reason = "as in Detail")]
+        pub icmp_seq: u16,
+        /// [`What`].
+        pub what: u8,
+        /// The number of a [`Kind`](crate::Kind) in a probe or an answer, of a
+        /// [`Proto`](crate::Proto) in a contact.
+        pub number: u8,
+        #[expect(missing_docs, reason = "as in Detail")]
+        pub hop_limit: u8,
+        #[expect(missing_docs, reason = "as in Detail")]
+        pub tcp_flags: u8,
+        /// 1 where the target was not seen in use by the kernel.
+        pub unused: u8,
+        /// Always 0.
+        pub reserved: [u8; 3],
+    }
+
+    /// An exchange: a 5-tuple seen from the local's side.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[repr(C)]
+    pub struct FlowKey {
+        /// The address in a home prefix.
+        pub local: Address,
+        /// The address outside.
+        pub remote: Address,
+        /// The local's port; the echo identifier for ICMPv6.
+        pub local_port: u16,
+        /// The remote's port; the echo identifier for ICMPv6.
+        pub remote_port: u16,
+        /// The number of a [`Proto`](crate::Proto).
+        pub proto: u8,
+        /// Always 0.
+        pub reserved: [u8; 3],
+    }
+
+    /// An exchange's times.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[repr(C)]
+    pub struct Flow {
+        /// The last packet: out for an exchange that we began, in or out for one that they began.
+        pub last: BootTime,
+        /// When local, port and pair were last refreshed for this exchange.
+        pub refreshed: BootTime,
+    }
+
+    /// A port that a local sends UDP from.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[repr(C)]
+    pub struct PortKey {
+        /// The address in a home prefix.
+        pub local: Address,
+        /// The local's UDP port.
+        pub port: u16,
+        /// Always 0.
+        pub reserved: [u8; 2],
+    }
+
+    /// A local and a remote that it contacted.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[repr(C)]
+    pub struct PairKey {
+        /// The address in a home prefix.
+        pub local: Address,
+        /// The address outside.
+        pub remote: Address,
+    }
+
+    /// The latest contact of a pair.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[repr(C)]
+    pub struct Pair {
+        /// The last contact or refresh.
+        pub last: BootTime,
+        /// The last event; 0 if none got through.
+        pub reported: BootTime,
+        /// Exchanges begun since the last event.
+        pub count: u32,
+        /// The remote's port in the latest contact.
+        pub port: u16,
+        /// The protocol of the latest contact.
+        pub proto: u8,
+        /// Always 0.
+        pub reserved: u8,
+    }
+
+    /// One kind of probe from one source to one target.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[repr(C)]
+    pub struct RepeatKey {
+        /// The target.
+        pub local: Address,
+        /// The source.
+        pub remote: Address,
+        /// The target's port, 0 for echo requests.
+        pub port: u16,
+        /// The number of a [`Kind`](crate::Kind).
+        pub kind: u8,
+        /// Always 0.
+        pub reserved: u8,
+    }
+
+    /// What is known of such probes.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[repr(C)]
+    pub struct Repeat {
+        /// The last probe.
+        pub last: BootTime,
+        /// The last event.
+        pub reported: BootTime,
+        /// Probes since the entry was made.
+        pub count: u32,
+        /// Of these, told in events.
+        pub told: u32,
+        /// 1 once the target's answer has been told.
+        pub answered: u8,
+        /// Hop limit of the last probe.
+        pub hop_limit: u8,
+        /// The source's port in the last probe.
+        pub remote_port: u16,
+        /// Always 0.
+        pub reserved: [u8; 4],
+    }
+
+    /// A budget: events that may still be submitted, refilled as time passes.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[repr(C)]
+    pub struct Budget {
+        /// When it was last refilled.
+        pub refilled: BootTime,
+        /// What is left, in events.
+        pub left: u64,
+    }
+
+    /// What the parser found in one packet, for the test that compares kernel and user space.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[repr(C)]
+    pub struct Classified {
+        /// Source address.
+        pub src: Address,
+        /// Destination address.
+        pub dst: Address,
+        #[expect(missing_docs, reason = "as in Detail")]
+        pub flow_label: u32,
+        /// Source port, or echo identifier.
+        pub src_port: u16,
+        /// Destination port, or echo identifier.
+        pub dst_port: u16,
+        #[expect(missing_docs, reason = "as in Detail")]
+        pub payload_len: u16,
+        #[expect(missing_docs, reason = "as in Detail")]
+        pub window: u16,
+        #[expect(missing_docs, reason = "as in Detail")]
+        pub icmp_id: u16,
+        #[expect(missing_docs, reason = "as in Detail")]
+        pub icmp_seq: u16,
+        /// [`GiveUp`](crate::GiveUp) and 1 more, so that 0 is none.
+        pub gave_up: u8,
+        /// [`Signal`](crate::Signal).
+        pub signal: u8,
+        #[expect(missing_docs, reason = "as in Detail")]
+        pub hop_limit: u8,
+        #[expect(missing_docs, reason = "as in Detail")]
+        pub tcp_flags: u8,
+    }
 }
 
 impl Event {
@@ -116,154 +279,6 @@ impl Event {
             reserved: take(&mut rest)?,
         })
     }
-}
-
-/// An exchange: a 5-tuple seen from the local's side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(C)]
-pub struct FlowKey {
-    /// The address in a home prefix.
-    pub local: Address,
-    /// The address outside.
-    pub remote: Address,
-    /// The local's port; the echo identifier for ICMPv6.
-    pub local_port: u16,
-    /// The remote's port; the echo identifier for ICMPv6.
-    pub remote_port: u16,
-    /// The number of a [`Proto`](crate::Proto).
-    pub proto: u8,
-    /// Always 0.
-    pub reserved: [u8; 3],
-}
-
-/// An exchange's times.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Flow {
-    /// The last packet: out for an exchange that we began, in or out for one that they began.
-    pub last: BootTime,
-    /// When local, port and pair were last refreshed for this exchange.
-    pub refreshed: BootTime,
-}
-
-/// A port that a local sends UDP from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(C)]
-pub struct PortKey {
-    /// The address in a home prefix.
-    pub local: Address,
-    /// The local's UDP port.
-    pub port: u16,
-    /// Always 0.
-    pub reserved: [u8; 2],
-}
-
-/// A local and a remote that it contacted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(C)]
-pub struct PairKey {
-    /// The address in a home prefix.
-    pub local: Address,
-    /// The address outside.
-    pub remote: Address,
-}
-
-/// The latest contact of a pair.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Pair {
-    /// The last contact or refresh.
-    pub last: BootTime,
-    /// The last event; 0 if none got through.
-    pub reported: BootTime,
-    /// Exchanges begun since the last event.
-    pub count: u32,
-    /// The remote's port in the latest contact.
-    pub port: u16,
-    /// The protocol of the latest contact.
-    pub proto: u8,
-    /// Always 0.
-    pub reserved: u8,
-}
-
-/// One kind of probe from one source to one target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(C)]
-pub struct RepeatKey {
-    /// The target.
-    pub local: Address,
-    /// The source.
-    pub remote: Address,
-    /// The target's port, 0 for echo requests.
-    pub port: u16,
-    /// The number of a [`Kind`](crate::Kind).
-    pub kind: u8,
-    /// Always 0.
-    pub reserved: u8,
-}
-
-/// What is known of such probes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Repeat {
-    /// The last probe.
-    pub last: BootTime,
-    /// The last event.
-    pub reported: BootTime,
-    /// Probes since the entry was made.
-    pub count: u32,
-    /// Of these, told in events.
-    pub told: u32,
-    /// 1 once the target's answer has been told.
-    pub answered: u8,
-    /// Hop limit of the last probe.
-    pub hop_limit: u8,
-    /// The source's port in the last probe.
-    pub remote_port: u16,
-    /// Always 0.
-    pub reserved: [u8; 4],
-}
-
-/// A budget: events that may still be submitted, refilled as time passes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Budget {
-    /// When it was last refilled.
-    pub refilled: BootTime,
-    /// What is left, in events.
-    pub left: u64,
-}
-
-/// What the parser found in one packet, for the test that compares kernel and user space.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Classified {
-    /// Source address.
-    pub src: Address,
-    /// Destination address.
-    pub dst: Address,
-    #[expect(missing_docs, reason = "as in Detail")]
-    pub flow_label: u32,
-    /// Source port, or echo identifier.
-    pub src_port: u16,
-    /// Destination port, or echo identifier.
-    pub dst_port: u16,
-    #[expect(missing_docs, reason = "as in Detail")]
-    pub payload_len: u16,
-    #[expect(missing_docs, reason = "as in Detail")]
-    pub window: u16,
-    #[expect(missing_docs, reason = "as in Detail")]
-    pub icmp_id: u16,
-    #[expect(missing_docs, reason = "as in Detail")]
-    pub icmp_seq: u16,
-    /// [`GiveUp`](crate::GiveUp) and 1 more, so that 0 is none.
-    pub gave_up: u8,
-    /// [`Signal`](crate::Signal).
-    pub signal: u8,
-    #[expect(missing_docs, reason = "as in Detail")]
-    pub hop_limit: u8,
-    #[expect(missing_docs, reason = "as in Detail")]
-    pub tcp_flags: u8,
 }
 
 impl Classified {

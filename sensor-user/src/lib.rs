@@ -14,6 +14,7 @@
 //! - `datapath`: the kernel programs, seen from user space
 //! - `netlink`: devices, addresses and routes, and what of it is home
 //! - `store`: the memory across restarts
+//! - `mark`: how far the ring was brought to the store
 //! - `query`: what is asked of the store: probes, contacts, locals, scanners
 //! - `agent`: the loop from the ring to ledger and store
 //! - `doctor`: what keeps the sensor from seeing all
@@ -36,6 +37,8 @@ pub mod forget;
 #[cfg(feature = "live")]
 pub mod http;
 pub mod ledger;
+#[cfg(feature = "live")]
+pub mod mark;
 #[cfg(feature = "live")]
 pub mod metrics;
 pub mod names;

@@ -6,6 +6,7 @@
 //! - [`programs`]: the binaries under test and the tools, found and run
 //! - [`daemon`]: a program that runs beside a test and ends with it
 //! - [`namespace`]: a network namespace that goes with its guard
+//! - [`numbered`]: traffic of which a packet that is missing shows
 //! - [`world`]: a home, its router and an internet
 //! - [`sensor`]: `tattler run`, and what it is asked
 //! - [`stored`]: what the sensor left in its database
@@ -16,6 +17,7 @@
 pub mod daemon;
 pub mod dial;
 pub mod namespace;
+pub mod numbered;
 pub mod programs;
 pub mod sensor;
 pub mod stored;

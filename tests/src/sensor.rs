@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
+use sensor_user::datapath::pins_of;
 use serde_json::Value;
 
 use crate::namespace::Namespace;
@@ -21,7 +22,8 @@ pub const LISTEN: &str = "[::1]:9646";
 
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
 
-/// A running sensor. Dropping it kills it.
+/// A running sensor. Dropping it kills it, and removes what it leaves in the kernel; one that has ended
+/// leaves it to its next life, or to [`Pins`].
 #[derive(Debug)]
 pub struct Sensor<'n> {
     child: Child,
@@ -202,10 +204,38 @@ impl<'n> Sensor<'n> {
     }
 }
 
+/// What a state directory's sensors leave in the kernel. Dropping it removes that.
+#[derive(Debug)]
+pub struct Pins(PathBuf);
+
+impl Pins {
+    /// Those of a state directory, whose sensors have to be dropped first.
+    #[must_use]
+    pub fn of(state: &Path) -> Pins {
+        Pins(pins_of(state))
+    }
+
+    /// Their directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 impl Drop for Sensor<'_> {
     fn drop(&mut self) {
+        let runs = matches!(self.child.try_wait(), Ok(None));
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if runs {
+            drop(Pins::of(&self.state));
+        }
         if thread::panicking() {
             eprintln!("tattler said:\n{}", self.log());
         }

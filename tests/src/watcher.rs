@@ -57,7 +57,7 @@ impl Watcher {
         let home: Vec<Home> = netlink::home(&network, std::slice::from_ref(&uplink), prefixes);
         let datapath = namespace.inside(|| {
             let sizes = Sizes { ring_bytes: 1 << 16, entries: 4_096 };
-            let mut datapath = Datapath::load(sizes).expect("load the programs, as root");
+            let mut datapath = Datapath::load(sizes, None, false).expect("load the programs, as root");
             datapath.set_home(&home).expect("tell home");
             datapath.attach(&uplink).expect("attach");
             datapath
@@ -100,6 +100,7 @@ impl Watcher {
             ledger.observe(&live.observe(&event, booted).expect("an event of ours"));
         });
         assert_eq!(drained.invalid, 0);
+        self.datapath.release(self.datapath.position());
         drained.events
     }
 

@@ -4,6 +4,7 @@
 //! - [`servers`]: the query socket and HTTP
 //! - [`uplinks`]: which devices to watch
 //! - [`follow`]: uplinks that come and go
+//! - [`handover`]: what an earlier life left
 //! - [`clock`]: boot time and wall clock
 //! - [`remotes`]: whose packets count
 //! - [`devices`]: which device a local belongs to
@@ -19,6 +20,7 @@ mod devices;
 mod diary;
 mod erase;
 mod follow;
+mod handover;
 mod open;
 mod queries;
 mod reload;
@@ -32,7 +34,7 @@ mod uplinks;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -40,7 +42,7 @@ use ipnet::Ipv6Net;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
-use crate::datapath::{Datapath, Sizes};
+use crate::datapath::{Datapath, Pins, Sizes};
 use crate::exclusions::Exclusions;
 use crate::ledger::{self, Ledger};
 use crate::netlink::{self, Netlink, Prefixes};
@@ -91,6 +93,8 @@ pub struct Settings {
     pub window: Span,
     /// The sizes of the kernel's maps.
     pub sizes: Sizes,
+    /// What is attached and pinned stays when the sensor stops, for its next life.
+    pub keep: bool,
 }
 
 impl Settings {
@@ -116,6 +120,7 @@ pub async fn run(
     let ledger = rebuild(&store, &settings)?;
     let open = Open::new(&ledger);
     let acks = store.acks()?;
+    let mark = store.mark()?;
 
     let netlink = Netlink::connect()?;
     let changes = netlink::changes()?;
@@ -130,13 +135,17 @@ pub async fn run(
     let queries = socket::Listener::bind(&settings.socket)?;
 
     let prefixes = settings.prefixes();
-    let started = clock::boot();
-    let mut datapath = Datapath::load(settings.sizes)?;
+    let mut datapath = load(&settings, store.path())?;
+    let resumed = datapath.resume(mark);
     datapath.set_home(&netlink::home(&network, &uplinks, &prefixes))?;
-    // The programs remember nothing yet; what was in use before is in use still.
-    datapath
-        .set_in_use(ledger.locals().iter().filter(|local| local.used.is_some()).map(|l| ledger.address(l.address)))?;
+    if resumed.is_none() {
+        // The programs remember nothing yet; what was in use before is in use still.
+        let in_use = ledger.locals().iter().filter(|local| local.used.is_some());
+        datapath.set_in_use(in_use.map(|local| ledger.address(local.address)))?;
+    }
     let attachments = uplinks::attach(&mut datapath, &uplinks)?;
+    let handover = handover::settle(&mut datapath, resumed, mark, &attachments);
+    let since = handover.since;
     let uplinks = Uplinks::new(attachments, settings.interfaces.is_empty());
 
     let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
@@ -153,7 +162,9 @@ pub async fn run(
         datapath,
         writer,
         shared,
-        live: Live::new(started),
+        live: Live::new(since),
+        since,
+        handed: 0,
         prefixes,
         devices: Devices::new({
             let key = key.clone();
@@ -172,14 +183,19 @@ pub async fn run(
         pending: Vec::new(),
         due: Vec::new(),
     };
+    sensor.shared.seen().lost_between = handover.lost;
+    // Before anything is seen, so that a next life knows this one.
+    sensor.hand_over(Vec::new());
     sensor.network_changed(&network);
     sensor.read_neighbours(&netlink).await;
     info!("ready");
     sensor.watch(netlink, changes, neighbours, reloads, shutdown).await;
 
-    // Detach first, then take what the ring still holds.
-    for uplink in sensor.uplinks.devices() {
-        sensor.datapath.detach(uplink.index);
+    if !sensor.settings.keep {
+        // Detach first, then take what the ring still holds.
+        for uplink in sensor.uplinks.devices() {
+            sensor.datapath.detach(uplink.index);
+        }
     }
     sensor.drain_all();
     drop((stop, keeper));
@@ -192,6 +208,18 @@ pub async fn run(
     }
     info!(events = sensor.drained, stored = summary.written, "stopped");
     Ok(())
+}
+
+/// Loads the programs, with the maps of the sensor's earlier life if it left any.
+fn load(settings: &Settings, database: &Path) -> Result<Datapath> {
+    let pins = match Pins::open(database.parent().unwrap_or(&settings.state), settings.sizes) {
+        Ok(pins) => Some(pins),
+        Err(error) => {
+            warn!("{error}; what happens between two lives of the sensor is lost");
+            None
+        }
+    };
+    Ok(Datapath::load(settings.sizes, pins, settings.keep)?)
 }
 
 /// The ledger as the store remembers it.

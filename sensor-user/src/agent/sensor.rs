@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use sensor_common::rules::is_global;
+use sensor_common::wire::{BootTime, Event};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
@@ -50,6 +51,10 @@ pub(super) struct Sensor {
     pub(super) writer: Writer,
     pub(super) shared: Arc<Shared>,
     pub(super) live: Live,
+    /// Since when the uplinks have been watched without a gap.
+    pub(super) since: BootTime,
+    /// How far the ring was handed to the store.
+    pub(super) handed: u64,
     pub(super) prefixes: Prefixes,
     pub(super) devices: Devices,
     pub(super) key: store::DeviceKey,
@@ -159,6 +164,7 @@ impl Sensor {
         self.invalid += (drained.invalid + unknown) as u64;
         self.last_event = fresh.last().map(Observation::ts).or(self.last_event);
         self.record();
+        self.datapath.release(self.shared.store.position());
         let idle = self.pending.is_empty() && self.learned.is_empty() && self.due.is_empty();
         if !idle || self.shared.is_forgetting() {
             let shared = Arc::clone(&self.shared);
@@ -169,9 +175,10 @@ impl Sensor {
         drained.events + drained.invalid
     }
 
-    /// Takes all that the ring still holds, and waits for the ledger; for the end.
+    /// Takes what the ring holds, and waits for the ledger; for the end. What goes on being seen is left
+    /// to the next life.
     pub(super) fn drain_all(&mut self) {
-        loop {
+        for _ in 0..self.settings.sizes.ring_bytes as usize / Event::SIZE / BATCH + 1 {
             let drained = self.drain();
             let shared = Arc::clone(&self.shared);
             self.feed(shared.ledger());
@@ -186,6 +193,10 @@ impl Sensor {
     fn record(&mut self) {
         let mut batch = std::mem::take(&mut self.fresh);
         if batch.is_empty() {
+            // Of what was drained nothing counts. One mark at a time: a disk may stall for days.
+            if self.handed != self.datapath.position() && self.handed == self.shared.store.position() {
+                self.hand_over(batch);
+            }
             return;
         }
         let events = batch.len();
@@ -202,8 +213,14 @@ impl Sensor {
         });
         self.shared.excluded.fetch_add((excluded_before - batch.len()) as u64, Relaxed);
         self.pending.extend_from_slice(&batch);
-        if !batch.is_empty() {
-            self.writer.send(batch);
+        self.hand_over(batch);
+    }
+
+    /// Hands the store all that came of the ring so far.
+    pub(super) fn hand_over(&mut self, batch: Vec<Observation>) {
+        let mark = self.datapath.mark(self.since);
+        if self.writer.send_up_to(batch, mark) {
+            self.handed = mark.position;
         }
     }
 

@@ -62,6 +62,8 @@ pub struct Seen {
     pub invalid: u64,
     /// Events set aside because their remote was none: behind NAT64, or home.
     pub set_aside: u64,
+    /// Events that an earlier life had seen, and neither it wrote nor this one could read.
+    pub lost_between: u64,
     /// When the latest event was seen.
     pub last_event: Option<Time>,
 }

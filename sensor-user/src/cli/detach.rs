@@ -13,17 +13,17 @@ use crate::store::{self, OpenError};
 
 /// Remove what a sensor that crashed left attached or pinned.
 ///
-/// Programs of a sensor that is stopped are detached by itself, and those of one that is killed by the
-/// kernel. What can stay are its filters on kernels before 6.6, and what is pinned. The diary is not touched.
+/// A sensor that is stopped detaches by itself. One that is killed leaves programs and maps pinned, and one
+/// that runs with --keep does so whenever it stops: for its next start. The diary is not touched.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler detach")]
 pub(super) struct Arguments {
     /// The state directory of the sensor, which must not run
     #[arg(long, value_name = "DIR", default_value_os_t = crate::config::default_sensor().state)]
     state: PathBuf,
-    /// Where it pins
-    #[arg(long, value_name = "DIR", default_value = datapath::PINS)]
-    pins: PathBuf,
+    /// Where it pins [default: below /sys/fs/bpf/tattler, by the state directory]
+    #[arg(long, value_name = "DIR")]
+    pins: Option<PathBuf>,
     /// Even if a sensor runs: it may see nothing any more
     #[arg(long)]
     force: bool,
@@ -41,8 +41,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let network = runtime.block_on(async { Netlink::connect()?.network().await })?;
+    let pins = arguments.pins.clone().unwrap_or_else(|| datapath::pins_of(&arguments.state));
     let devices: Vec<String> = network.devices.into_iter().map(|device| device.name).collect();
-    let Leftovers { removed, stays } = datapath::remove_leftovers(&devices, &arguments.pins);
+    let Leftovers { removed, stays } = datapath::remove_leftovers(&devices, &pins);
     let mut out = io::stdout().lock();
     for line in &removed {
         writeln!(out, "{line}")?;

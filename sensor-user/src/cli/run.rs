@@ -20,7 +20,7 @@ use crate::time::Span;
 /// Watch the uplink and remember who contacted whom, and who probed.
 ///
 /// Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. Ends with SIGINT or SIGTERM, and leaves
-/// nothing attached. SIGHUP makes it read the configuration again.
+/// nothing attached unless it is told to --keep it. SIGHUP makes it read the configuration again.
 #[derive(Args)]
 #[command(after_help = "Example: tattler run --interface wan0")]
 pub(super) struct Arguments {
@@ -59,6 +59,11 @@ pub(super) struct Arguments {
     /// Where metrics and health are served; '' for nowhere [default: [::1]:9646]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_listen)]
     listen: Option<Listen>,
+
+    /// Leave programs and maps in the kernel when the sensor stops, for its next start: nothing that
+    /// fits the ring is lost meanwhile
+    #[arg(long)]
+    keep: bool,
 
     /// The configuration, with conf.d beside it [default: /etc/tattler/tattler.toml, if it is there]
     #[arg(long, value_name = "PATH")]
@@ -139,6 +144,7 @@ impl Arguments {
             keep_mac: privacy.keep_mac,
             window: Span::from_days(store.window_days.into()),
             sizes: Sizes { ring_bytes: kernel.ring_mib << 20, entries: kernel.map_entries },
+            keep: self.keep,
         })
     }
 }

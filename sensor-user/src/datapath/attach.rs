@@ -3,13 +3,14 @@
 use std::fmt;
 
 use aya::Ebpf;
-use aya::programs::tc::{NlOptions, SchedClassifierLinkId, TcAttachOptions, TcError, qdisc_add_clsact};
-use aya::programs::xdp::XdpLinkId;
+use aya::programs::tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcError, qdisc_add_clsact};
 use aya::programs::{LinkOrder, Program, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode};
 use aya::util::KernelVersion;
 use sensor_common::{Link, names};
 
 use super::error::{errno, one_line};
+use super::held::Held;
+use super::pins::Pins;
 use super::{AttachError, Datapath, LoadError};
 
 /// A device to watch.
@@ -54,6 +55,10 @@ impl Mode {
             Mode::Generic => "generic",
         }
     }
+
+    fn from_name(name: &str) -> Option<Mode> {
+        [Mode::Native, Mode::Generic].into_iter().find(|mode| mode.as_str() == name)
+    }
 }
 
 impl fmt::Display for Mode {
@@ -71,17 +76,20 @@ pub struct Attachment {
     pub mode: Mode,
     /// Why it is not attached in the driver, where it is not.
     pub not_native: Option<String>,
+    /// Taken over from an earlier life of the sensor: it was watched all the time.
+    pub adopted: bool,
 }
 
 /// What must be undone.
 pub(super) struct Attached {
-    index: u32,
-    ingress: (&'static str, XdpLinkId),
-    egress: (&'static str, SchedClassifierLinkId),
+    pub(super) index: u32,
+    pub(super) ingress: Held,
+    pub(super) egress: Held,
 }
 
 impl Datapath {
-    /// Watches a device: XDP in the driver if that can be, else generic, and TC at egress.
+    /// Watches a device: XDP in the driver if that can be, else generic, and TC at egress. What an
+    /// earlier life left there is taken over without a gap.
     ///
     /// # Errors
     /// One that names the device; nothing is left attached then.
@@ -90,16 +98,32 @@ impl Datapath {
             return Err(AttachError::Twice(device.name.clone()));
         }
         let link = device.link().ok_or_else(|| AttachError::Type { name: device.name.clone(), kind: device.kind })?;
-        let (ingress, mode, not_native) = attach_ingress(&mut self.ebpf, device, link)?;
-        match attach_egress(&mut self.ebpf, device, link) {
+        let (ebpf, pins) = (&mut self.ebpf, self.pins.as_ref());
+        let adopted = pins.and_then(|pins| {
+            let (held, mode) = Held::adopt_xdp(ebpf, pins, device, ingress_programs(link))?;
+            Some((held, Mode::from_name(&mode)?))
+        });
+        let ingress_adopted = adopted.is_some();
+        let (ingress, mode, not_native) = match adopted {
+            Some((held, mode)) => (held, mode, None),
+            None => attach_ingress(ebpf, device, link, pins)?,
+        };
+        let name = if link == Link::Raw { names::EGRESS_RAW } else { names::EGRESS };
+        let adopted = pins.and_then(|pins| Held::adopt_classifier(ebpf, pins, device, name));
+        let adopted_both = ingress_adopted && adopted.is_some();
+        let egress = match adopted {
+            Some(held) => Ok(held),
+            None => {
+                attach_egress(ebpf, device, name).and_then(|filter| Held::classifier(ebpf, filter, name, device, pins))
+            }
+        };
+        match egress {
             Ok(egress) => {
                 self.attachments.push(Attached { index: device.index, ingress, egress });
-                Ok(Attachment { device: device.clone(), mode, not_native })
+                Ok(Attachment { device: device.clone(), mode, not_native, adopted: adopted_both })
             }
             Err(error) => {
-                if let Ok(program) = xdp(&mut self.ebpf, ingress.0) {
-                    let _ = program.detach(ingress.1);
-                }
+                ingress.let_go(false);
                 Err(error)
             }
         }
@@ -109,19 +133,23 @@ impl Datapath {
     pub fn detach(&mut self, index: u32) {
         let Some(at) = self.attachments.iter().position(|attached| attached.index == index) else { return };
         let attached = self.attachments.swap_remove(at);
-        if let Ok(program) = xdp(&mut self.ebpf, attached.ingress.0) {
-            let _ = program.detach(attached.ingress.1);
-        }
-        if let Ok(program) = classifier(&mut self.ebpf, attached.egress.0) {
-            let _ = program.detach(attached.egress.1);
-        }
+        attached.ingress.let_go(false);
+        attached.egress.let_go(false);
     }
 }
 
-type Ingress = ((&'static str, XdpLinkId), Mode, Option<String>);
+type Ingress = (Held, Mode, Option<String>);
+
+/// Those that may be at the ingress of a device.
+const fn ingress_programs(link: Link) -> &'static [&'static str] {
+    match link {
+        Link::Raw => &[names::INGRESS_RAW],
+        _ => &[names::INGRESS, names::INGRESS_LINEAR],
+    }
+}
 
 /// Native with multi-buffer packets, native without, generic: the first that the kernel takes.
-fn attach_ingress(ebpf: &mut Ebpf, device: &Device, link: Link) -> Result<Ingress, AttachError> {
+fn attach_ingress(ebpf: &mut Ebpf, device: &Device, link: Link, pins: Option<&Pins>) -> Result<Ingress, AttachError> {
     let ladder: &[(&'static str, XdpMode, Mode)] = match link {
         // No driver of such a device takes XDP.
         Link::Raw => &[(names::INGRESS_RAW, XdpMode::Skb, Mode::Generic)],
@@ -136,7 +164,10 @@ fn attach_ingress(ebpf: &mut Ebpf, device: &Device, link: Link) -> Result<Ingres
     for &(name, xdp_mode, mode) in ladder {
         let error = match load(ebpf, name) {
             Ok(()) => match xdp(ebpf, name)?.attach_to_if_index(device.index, xdp_mode) {
-                Ok(id) => return Ok(((name, id), mode, native_failed)),
+                Ok(id) => {
+                    let link = xdp(ebpf, name)?.take_link(id).map_err(|error| attach_error(name, device, error))?;
+                    return Ok((Held::xdp(link, name, mode.as_str(), device, pins)?, mode, native_failed));
+                }
                 Err(error) if errno(&error) == Some(libc::EOPNOTSUPP) => {
                     let reason = "its driver has no XDP, or not with its present settings".to_owned();
                     AttachError::Other { program: name, name: device.name.clone(), reason }
@@ -157,12 +188,7 @@ fn attach_ingress(ebpf: &mut Ebpf, device: &Device, link: Link) -> Result<Ingres
     Err(failed.unwrap_or_else(|| AttachError::NoInterface(device.name.clone())))
 }
 
-fn attach_egress(
-    ebpf: &mut Ebpf,
-    device: &Device,
-    link: Link,
-) -> Result<(&'static str, SchedClassifierLinkId), AttachError> {
-    let name = if link == Link::Raw { names::EGRESS_RAW } else { names::EGRESS };
+fn attach_egress(ebpf: &mut Ebpf, device: &Device, name: &'static str) -> Result<SchedClassifierLink, AttachError> {
     load(ebpf, name)?;
     // First, since a program that ends the chain would hide every contact from those behind it. The
     // filters of older kernels come first of themselves: the kernel counts their priority down.
@@ -176,10 +202,11 @@ fn attach_egress(
         }
         order = TcAttachOptions::Netlink(NlOptions::default());
     }
-    let id = classifier(ebpf, name)?
+    let classifier = classifier(ebpf, name)?;
+    classifier
         .attach_with_options(&device.name, TcAttachType::Egress, order)
-        .map_err(|error| attach_error(name, device, error))?;
-    Ok((name, id))
+        .and_then(|id| classifier.take_link(id))
+        .map_err(|error| attach_error(name, device, error))
 }
 
 fn attach_error(program: &'static str, device: &Device, error: ProgramError) -> AttachError {
@@ -193,7 +220,7 @@ fn attach_error(program: &'static str, device: &Device, error: ProgramError) -> 
 }
 
 /// Loads a program unless it is.
-fn load(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError> {
+pub(super) fn load(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError> {
     let result = match ebpf.program_mut(name) {
         Some(Program::Xdp(program)) => program.load(),
         Some(Program::SchedClassifier(program)) => program.load(),
@@ -205,14 +232,14 @@ fn load(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError> {
     }
 }
 
-fn xdp<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, LoadError> {
+pub(super) fn xdp<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, LoadError> {
     match ebpf.program_mut(name) {
         Some(Program::Xdp(program)) => Ok(program),
         _ => Err(LoadError::Other(format!("the object has no XDP program {name}"))),
     }
 }
 
-fn classifier<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut SchedClassifier, LoadError> {
+pub(super) fn classifier<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut SchedClassifier, LoadError> {
     match ebpf.program_mut(name) {
         Some(Program::SchedClassifier(program)) => Ok(program),
         _ => Err(LoadError::Other(format!("the object has no TC program {name}"))),

@@ -14,7 +14,7 @@ const MULTI_BUFFER: KernelVersion = KernelVersion::new(5, 18, 0);
 /// # Errors
 /// What the kernel said to the first that it refused.
 pub fn check() -> Result<(), LoadError> {
-    let mut datapath = Datapath::load(Sizes { ring_bytes: 64 << 10, entries: 1_024 })?;
+    let mut datapath = Datapath::load(Sizes { ring_bytes: 64 << 10, entries: 1_024 }, None, false)?;
     let old = KernelVersion::current().is_ok_and(|kernel| kernel < MULTI_BUFFER);
     for (name, program) in datapath.ebpf.programs_mut() {
         if old && name == names::INGRESS {

@@ -85,6 +85,12 @@ impl From<ProgramError> for LoadError {
     }
 }
 
+impl From<MapError> for LoadError {
+    fn from(error: MapError) -> Self {
+        LoadError::Other(error.to_string())
+    }
+}
+
 impl From<AyaMapError> for LoadError {
     fn from(error: AyaMapError) -> Self {
         LoadError::Other(one_line(&error))

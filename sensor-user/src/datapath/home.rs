@@ -47,6 +47,19 @@ impl Datapath {
 }
 
 impl Datapath {
+    /// Reads what an earlier life told the programs.
+    pub(super) fn read_home(&mut self) -> Result<(), MapError> {
+        let refused = |error: aya::maps::MapError| MapError { map: names::HOME, reason: one_line(&error) };
+        for entry in self.home.iter() {
+            let (key, ours) = entry.map_err(refused)?;
+            let length = key.prefix_len().try_into().unwrap_or(u8::MAX);
+            if let Ok(prefix) = Ipv6Net::new(key.data().into(), length) {
+                self.told_home.push(Home { prefix, ours: ours == 1 });
+            }
+        }
+        Ok(())
+    }
+
     /// Tells the programs which locals are in use, by what was remembered from before.
     ///
     /// # Errors

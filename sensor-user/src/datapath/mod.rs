@@ -3,6 +3,7 @@
 //! The only place that names aya. Links, maps and ring are reached by name and handed out by verbs,
 //! so that a next life of the sensor can adopt them without its callers knowing.
 
+mod adopt;
 #[cfg(feature = "test-helpers")]
 mod age;
 mod attach;
@@ -10,16 +11,23 @@ mod check;
 mod counters;
 mod detach;
 mod error;
+mod held;
 mod home;
 mod memory;
+mod pages;
+mod pins;
 mod ring;
 
-use aya::maps::{LpmTrie, MapData, PerCpuArray, RingBuf};
+use aya::maps::{LpmTrie, Map, MapData, PerCpuArray};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfLoader};
 use sensor_common::names;
 use sensor_common::parse::Address;
 
+use crate::mark;
+use ring::Ring;
+
+pub use adopt::Adopted;
 pub use attach::{Attachment, Device, Mode};
 pub use check::check;
 pub use counters::Counters;
@@ -27,6 +35,7 @@ pub use detach::{Leftovers, PINS, remove_leftovers};
 pub use error::{AttachError, LoadError, MapError};
 pub use home::Home;
 pub use memory::{Entry, Memory};
+pub use pins::{PinError, Pins, directory as pins_of};
 pub use ring::Drained;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sensor.bpf.o"));
@@ -49,22 +58,30 @@ impl Default for Sizes {
     }
 }
 
-/// The loaded programs and their maps. Dropping it detaches everything.
+/// The loaded programs and their maps. Dropping it detaches everything, unless it is to be left to the
+/// next life.
 pub struct Datapath {
     ebpf: Ebpf,
-    ring: RingBuf<MapData>,
+    ring: Ring,
+    /// Open for as long as programs may be loaded, which name maps by their descriptors.
+    events: MapData,
+    boot: u128,
     counters: PerCpuArray<MapData, u64>,
     home: LpmTrie<MapData, Address, u8>,
     told_home: Vec<Home>,
     attachments: Vec<attach::Attached>,
+    pins: Option<Pins>,
+    leave: bool,
+    adopted: bool,
 }
 
 impl Datapath {
-    /// Creates the maps. Programs are loaded when a device needs them.
+    /// Creates the maps, or takes over those that an earlier life left. Programs are loaded when a
+    /// device needs them. With `leave`, what is pinned stays in the end.
     ///
     /// # Errors
     /// An old kernel, no permission, or what the kernel said.
-    pub fn load(sizes: Sizes) -> Result<Datapath, LoadError> {
+    pub fn load(sizes: Sizes, pins: Option<Pins>, leave: bool) -> Result<Datapath, LoadError> {
         let kernel = KernelVersion::current().map_err(|e| LoadError::Other(e.to_string()))?;
         if kernel < OLDEST {
             return Err(LoadError::OldKernel);
@@ -74,21 +91,52 @@ impl Datapath {
         for map in [names::FLOWS, names::INBOUND, names::PORTS, names::PAIRS, names::LOCALS, names::REPEATS] {
             loader.map_max_entries(map, sizes.entries);
         }
+        let adopted = pins.as_ref().is_some_and(Pins::has_maps);
+        if let Some(pins) = &pins {
+            for name in names::MAPS {
+                loader.map_pin_path(name, pins.map(name));
+            }
+        }
         let mut ebpf = loader.load(OBJECT)?;
         #[cfg(feature = "debug-log")]
         ring::forward_log(&mut ebpf);
-        Ok(Datapath {
-            ring: RingBuf::try_from(map(&mut ebpf, names::EVENTS)?)?,
+        let Map::RingBuf(ring) = map(&mut ebpf, names::EVENTS)? else {
+            return Err(LoadError::Other(format!("the map {} is no ring", names::EVENTS)));
+        };
+        let mut datapath = Datapath {
+            ring: Ring::open(&ring)?,
+            events: ring,
+            boot: mark::boot(),
             counters: PerCpuArray::try_from(map(&mut ebpf, names::COUNTERS)?)?,
             home: LpmTrie::try_from(map(&mut ebpf, names::HOME)?)?,
             told_home: Vec::new(),
             attachments: Vec::new(),
+            pins,
+            leave,
+            adopted,
             ebpf,
-        })
+        };
+        if adopted {
+            datapath.read_home()?;
+        }
+        Ok(datapath)
     }
 }
 
-fn map(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, LoadError> {
+impl Drop for Datapath {
+    fn drop(&mut self) {
+        let leave = self.leave && self.pins.is_some();
+        for attached in self.attachments.drain(..) {
+            attached.ingress.let_go(leave);
+            attached.egress.let_go(leave);
+        }
+        if let Some(pins) = self.pins.as_ref().filter(|_| !leave) {
+            pins.remove();
+        }
+    }
+}
+
+fn map(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
     ebpf.take_map(name).ok_or_else(|| LoadError::Other(format!("the object has no map {name}")))
 }
 

@@ -1,8 +1,27 @@
 //! Draining the ring.
+//!
+//! Reading and giving room back are two steps here: what was read stays in the ring until it is in
+//! the store, so that a sensor that is killed meanwhile finds it again in its next life. aya's reader
+//! gives the room back with each record, hence one of our own. The layout of the mapped pages is that
+//! of kernel/bpf/ringbuf.c and libbpf's ringbuf.c: a page with the consumer's position, a page with the
+//! producer's, and the records twice over, so that none is cut at the end.
 
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+use aya::maps::MapData;
 use sensor_common::wire::Event;
 
-use super::Datapath;
+use super::pages::Pages;
+use super::{Datapath, LoadError};
+
+/// Before each record: its length with two flags, and where its page is, which is the kernel's concern.
+const HEADER: usize = 8;
+/// Reserved by a program and not yet submitted (BPF_RINGBUF_BUSY_BIT).
+const BUSY: u32 = 1 << 31;
+/// Given up by a program (BPF_RINGBUF_DISCARD_BIT).
+const DISCARDED: u32 = 1 << 30;
 
 /// What one turn took out of the ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,12 +33,13 @@ pub struct Drained {
 }
 
 impl Datapath {
-    /// Hands on up to `most` events, oldest first, and returns how many there were.
+    /// Hands on up to `most` events, oldest first, and returns how many there were. Their room is
+    /// given back by [`release`](Datapath::release).
     pub fn drain(&mut self, most: usize, mut take: impl FnMut(Event)) -> Drained {
         let mut drained = Drained::default();
         while drained.events + drained.invalid < most {
             let Some(record) = self.ring.next() else { break };
-            match Event::decode(&record) {
+            match Event::decode(record) {
                 Some(event) => {
                     take(event);
                     drained.events += 1;
@@ -27,7 +47,118 @@ impl Datapath {
                 None => drained.invalid += 1,
             }
         }
+        // However late the store is, half of the ring takes what comes.
+        self.ring.release_beyond(self.ring.size / 2);
         drained
+    }
+
+    /// How far the ring was read: bytes since it was made.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.ring.read as u64
+    }
+
+    /// Gives back the room of what was read up to a position.
+    pub fn release(&mut self, position: u64) {
+        self.ring.release(position as usize);
+    }
+}
+
+/// The ring of events, mapped. One process at a time may read it.
+pub(super) struct Ring {
+    consumer: Pages,
+    producer: Pages,
+    /// Bytes of records; a power of two.
+    size: usize,
+    /// Where the next record begins.
+    read: usize,
+    /// Up to where room was given back; what the kernel goes by.
+    released: usize,
+}
+
+impl Ring {
+    /// Maps a ring. It is read on from where room was given back, which is where another life stopped.
+    pub(super) fn open(map: &MapData) -> Result<Ring, LoadError> {
+        let size = map.info()?.max_entries() as usize;
+        let failed = |error: io::Error| LoadError::Other(format!("the ring cannot be mapped: {error}"));
+        // SAFETY: sysconf touches no memory.
+        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4_096);
+        let (fd, write) = (map.fd().as_fd(), libc::PROT_READ | libc::PROT_WRITE);
+        let consumer = Pages::map(fd, 0, page, write).map_err(failed)?;
+        let producer = Pages::map(fd, page, page + 2 * size, libc::PROT_READ).map_err(failed)?;
+        let released = consumer.position().load(Acquire);
+        Ok(Ring { consumer, producer, size, read: released, released })
+    }
+
+    /// The next record. `None` if there is none, or if it is being written.
+    fn next(&mut self) -> Option<&[u8]> {
+        loop {
+            let written = self.producer.position().load(Acquire);
+            let waiting = written.wrapping_sub(self.read);
+            // The kernel never writes further ahead than the ring is large.
+            if waiting == 0 || waiting > self.size {
+                return None;
+            }
+            let at = self.records() + (self.read & (self.size - 1));
+            let head = self.producer.word(at)?.load(Acquire);
+            if head & BUSY != 0 {
+                return None;
+            }
+            let length = (head & !DISCARDED) as usize;
+            self.read = self.read.wrapping_add((HEADER + length).next_multiple_of(8));
+            if head & DISCARDED == 0 {
+                return self.producer.bytes(at + HEADER, length);
+            }
+        }
+    }
+
+    /// Reads on from `position`, up to which an earlier life brought everything to the store. Returns
+    /// the bytes that it gave back to the kernel and never brought so far.
+    pub(super) fn skip_to(&mut self, position: u64) -> u64 {
+        let position = position as usize;
+        let ahead = position.wrapping_sub(self.read);
+        if ahead <= self.waiting() {
+            self.read = position;
+            self.release(position);
+            return 0;
+        }
+        let behind = self.read.wrapping_sub(position);
+        // Else it is of another ring.
+        if behind < ahead { behind as u64 } else { 0 }
+    }
+
+    /// Reads all that waits, and says how many records that were.
+    pub(super) fn count(&mut self) -> u64 {
+        let mut records = 0;
+        while self.next().is_some() {
+            records += 1;
+        }
+        records
+    }
+
+    /// Bytes that wait to be read.
+    pub(super) fn waiting(&self) -> usize {
+        self.producer.position().load(Acquire).wrapping_sub(self.read)
+    }
+
+    fn release(&mut self, position: usize) {
+        // Not back, and not beyond what was read.
+        if position.wrapping_sub(self.released) <= self.read.wrapping_sub(self.released) {
+            self.released = position;
+            self.consumer.position().store(position, Release);
+        }
+    }
+
+    /// Leaves at most so many bytes between what is read and what is released.
+    fn release_beyond(&mut self, most: usize) {
+        if self.read.wrapping_sub(self.released) > most {
+            self.release(self.read.wrapping_sub(most));
+        }
+    }
+
+    /// Where records begin, behind the page of the position.
+    fn records(&self) -> usize {
+        self.producer.length() - 2 * self.size
     }
 }
 

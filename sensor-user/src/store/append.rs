@@ -2,15 +2,24 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Store, WriteError};
+use super::{Store, WriteError, marks};
+use crate::mark::Mark;
 use crate::observation::{Answer, Contact, Observation, Probe};
 
 impl Store {
     /// Writes all of them in one transaction, or none.
     pub fn append(&mut self, observations: &[Observation]) -> Result<(), WriteError> {
+        self.append_up_to(observations, None)
+    }
+
+    /// The same, with the mark up to which the ring is in the store by that.
+    pub fn append_up_to(&mut self, observations: &[Observation], mark: Option<&Mark>) -> Result<(), WriteError> {
         let write = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
             observations.iter().try_for_each(|observation| write(&transaction, observation, Counting::Add))?;
+            if let Some(mark) = mark {
+                marks::write(&transaction, mark)?;
+            }
             transaction.commit()
         };
         write(&mut self.connection).map_err(|error| WriteError::new(&self.path, error))

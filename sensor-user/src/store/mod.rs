@@ -11,6 +11,7 @@
 //! - [`forget`]: away for good, from the bytes of the files too
 //! - [`import`], [`export`]: in out of files, and out into files while a sensor writes; `positions`: how
 //!   far files were imported
+//! - [`marks`]: how far the sensor's ring was brought here
 //! - [`acks`], [`key`]: acknowledged remotes, and names for devices
 //! - [`writer`]: the thread that writes, and never makes its caller wait
 
@@ -22,6 +23,7 @@ mod export;
 mod forget;
 mod import;
 mod key;
+mod marks;
 mod open;
 mod positions;
 mod prune;

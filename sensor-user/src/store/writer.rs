@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Store;
+use crate::mark::Mark;
 use crate::observation::Observation;
 use crate::time::{Span, Time};
 
@@ -58,6 +59,7 @@ pub struct Counters {
     pruned: AtomicU64,
     crowded_out: AtomicU64,
     bytes: AtomicU64,
+    position: AtomicU64,
     failure: Mutex<Option<String>>,
 }
 
@@ -98,6 +100,12 @@ impl Counters {
         self.bytes.load(Relaxed)
     }
 
+    /// How far the ring is in the database, by the marks that were sent; 0 before the first.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position.load(Relaxed)
+    }
+
     /// Why the latest write failed, in one line; `None` if it did not.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
@@ -126,7 +134,7 @@ type Work = Box<dyn FnOnce(Result<&mut Store, String>) + Send>;
 
 /// What the thread is told.
 enum Message {
-    Write(Vec<Observation>),
+    Write(Vec<Observation>, Option<Mark>),
     /// Once all that was sent before is written, or why it can't be.
     Do(Work),
     /// How long what is there is kept, and how large it may be.
@@ -171,7 +179,14 @@ impl Writer {
         let counters = Arc::new(Counters::default());
         counters.bytes.store(store.size(), Relaxed);
         let (sender, receiver) = channel();
-        let task = Task { store, counters: Arc::clone(&counters), settings, pending: Vec::new(), too_large: false };
+        let task = Task {
+            store,
+            counters: Arc::clone(&counters),
+            settings,
+            pending: Vec::new(),
+            mark: None,
+            too_large: false,
+        };
         let thread = thread::Builder::new().name("store".into()).spawn(move || task.run(&receiver))?;
         Ok(Writer { sender: Some(sender), thread: Some(thread), counters, capacity: settings.capacity })
     }
@@ -190,17 +205,27 @@ impl Writer {
 
     /// Queues a batch whole, or counts it as lost if there is no room. Never waits.
     pub fn send(&self, batch: Vec<Observation>) {
-        let (counters, len) = (&self.counters, batch.len() as u64);
-        if len == 0 {
-            return;
+        if !batch.is_empty() {
+            self.queue(batch, None);
         }
+    }
+
+    /// The same, with the mark up to which the ring is handed over by that; the batch may be empty.
+    /// Whether there was room.
+    pub fn send_up_to(&self, batch: Vec<Observation>, mark: Mark) -> bool {
+        self.queue(batch, Some(mark))
+    }
+
+    fn queue(&self, batch: Vec<Observation>, mark: Option<Mark>) -> bool {
+        let (counters, len) = (&self.counters, batch.len() as u64);
         let queued = counters.queued.fetch_add(len, Relaxed);
         let taken = queued + len <= self.capacity
-            && self.sender.as_ref().is_some_and(|s| s.send(Message::Write(batch)).is_ok());
+            && self.sender.as_ref().is_some_and(|s| s.send(Message::Write(batch, mark)).is_ok());
         if !taken {
             counters.queued.fetch_sub(len, Relaxed);
             counters.lost.fetch_add(len, Relaxed);
         }
+        taken
     }
 
     /// Takes another retention and another bound over, at once. The rest of the settings stays.
@@ -241,6 +266,8 @@ struct Task {
     settings: Settings,
     /// Taken from the channel and not yet written; still counted as queued.
     pending: Vec<Observation>,
+    /// To be written with them.
+    mark: Option<Mark>,
     /// As of the latest write.
     too_large: bool,
 }
@@ -251,7 +278,7 @@ impl Task {
         // When what is pending has to be written; looked at only while something is.
         let mut write_at = prune_at;
         loop {
-            let wake = if self.pending.is_empty() { prune_at } else { write_at.min(prune_at) };
+            let wake = if self.is_idle() { prune_at } else { write_at.min(prune_at) };
             match receiver.recv_timeout(wake.saturating_duration_since(Instant::now())) {
                 Ok(Message::Do(work)) => {
                     if self.write() {
@@ -262,11 +289,12 @@ impl Task {
                         write_at = Instant::now() + self.settings.latency;
                     }
                 }
-                Ok(Message::Write(batch)) => {
-                    if self.pending.is_empty() {
+                Ok(Message::Write(batch, mark)) => {
+                    if self.is_idle() {
                         write_at = Instant::now() + self.settings.latency;
                     }
                     self.pending.extend(batch);
+                    self.mark = mark.or(self.mark);
                 }
                 Ok(Message::Keep(Settings { retention, most_bytes, .. })) => {
                     self.settings = Settings { retention, most_bytes, ..self.settings };
@@ -299,13 +327,21 @@ impl Task {
         self.store.used().is_ok_and(|used| used > self.settings.most_bytes)
     }
 
+    /// Whether nothing is to be written.
+    const fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.mark.is_none()
+    }
+
     /// Whether nothing is pending any more.
     fn write(&mut self) -> bool {
-        if self.pending.is_empty() {
+        if self.is_idle() {
             return true;
         }
-        match self.store.append(&self.pending) {
+        match self.store.append_up_to(&self.pending, self.mark.as_ref()) {
             Ok(()) => {
+                if let Some(mark) = self.mark.take() {
+                    self.counters.position.store(mark.position, Relaxed);
+                }
                 let written = self.pending.len() as u64;
                 self.pending.clear();
                 self.counters.queued.fetch_sub(written, Relaxed);

@@ -7,7 +7,7 @@ fn device(name: &str, index: u32) -> Device {
 }
 
 fn attached(device: &Device) -> Result<Attachment, String> {
-    Ok(Attachment { device: device.clone(), mode: Mode::Native, not_native: None })
+    Ok(Attachment { device: device.clone(), mode: Mode::Native, not_native: None, adopted: false })
 }
 
 fn network(devices: &[(&str, u32)]) -> Network {

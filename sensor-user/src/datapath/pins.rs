@@ -1,0 +1,200 @@
+//! Where a sensor pins what it leaves to its next life: maps, ring and links.
+//!
+//! Below /sys/fs/bpf/tattler, each state directory has a directory of its own: its ring belongs to its
+//! diary, and whoever has the diary's lock has the pins.
+//!
+//!     tattler-3f9a01bc/                                   for /var/lib/tattler
+//!     tattler-3f9a01bc/maps-8c41e0f2a55d7b90/EVENTS       by layout: another version's are left alone
+//!     tattler-3f9a01bc/links/4026531840-2-in-tattler_ingress-native
+//!
+//! A link's name tells all that the kernel does not tell of it: the network namespace, the device's
+//! index, the program and the mode.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use aya::maps::MapData;
+use sensor_common::{layout, names};
+use thiserror::Error;
+
+use super::ring::Ring;
+use super::{PINS, Sizes};
+use crate::reason::reason;
+
+/// What statfs says of a BPF file system (linux/magic.h).
+const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
+
+/// Why nothing can be pinned.
+#[derive(Debug, Error)]
+pub enum PinError {
+    /// Nothing is mounted there, or something else.
+    #[error("{} is no BPF file system; `mount -t bpf bpf /sys/fs/bpf` makes one", .0.display())]
+    NoFileSystem(PathBuf),
+    /// Anything else.
+    #[error("cannot pin below {}: {}", directory.display(), reason(source))]
+    Directory {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// The pins of one sensor.
+#[derive(Debug)]
+pub struct Pins {
+    directory: PathBuf,
+    maps: PathBuf,
+    namespace: u64,
+}
+
+/// A link, or what stands for one, as its name tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PinnedName {
+    /// The device.
+    pub(super) index: u32,
+    /// `in` or `out`.
+    pub(super) way: String,
+    /// The program.
+    pub(super) program: String,
+    /// `native`, `generic`, `tcx`, or `clsact` with priority and handle.
+    pub(super) mode: String,
+}
+
+impl Pins {
+    /// The pins of the sensor with a state directory, for maps of these sizes. Makes their directories.
+    ///
+    /// # Errors
+    /// When there is no BPF file system, or no permission.
+    pub fn open(state: &Path, sizes: Sizes) -> Result<Pins, PinError> {
+        let directory = directory(state);
+        let root = Path::new(PINS).parent().unwrap_or(Path::new("/"));
+        if file_system(root) != Some(BPF_FS_MAGIC) {
+            return Err(PinError::NoFileSystem(root.to_owned()));
+        }
+        let failed = |source| PinError::Directory { directory: directory.clone(), source };
+        let layout = layout::of(&[sizes.ring_bytes.into(), sizes.entries.into()]);
+        let maps = directory.join(format!("maps-{layout:016x}"));
+        for directory in [directory.join("links"), maps.clone()] {
+            DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+        }
+        // Of this thread: a process may have threads in several.
+        let namespace = fs::metadata("/proc/thread-self/ns/net").map_err(failed)?.ino();
+        Ok(Pins { directory, maps, namespace })
+    }
+
+    /// Where a map is pinned.
+    pub(super) fn map(&self, name: &str) -> PathBuf {
+        self.maps.join(name)
+    }
+
+    /// Whether an earlier life left its maps.
+    pub(super) fn has_maps(&self) -> bool {
+        names::MAPS.iter().all(|name| self.map(name).exists())
+    }
+
+    /// Where a link is pinned.
+    pub(super) fn link(&self, name: &PinnedName) -> PathBuf {
+        let PinnedName { index, way, program, mode } = name;
+        self.directory.join("links").join(format!("{}-{index}-{way}-{program}-{mode}", self.namespace))
+    }
+
+    /// What is pinned for a device's ingress or egress.
+    pub(super) fn find(&self, index: u32, way: &str) -> Option<PinnedName> {
+        let entries = fs::read_dir(self.directory.join("links")).ok()?.filter_map(Result::ok);
+        let ours = format!("{}-", self.namespace);
+        let mut names = entries.filter_map(|entry| parse(entry.file_name().to_str()?.strip_prefix(&ours)?));
+        names.find(|name| name.index == index && name.way == way)
+    }
+
+    /// Removes the links of devices that are not watched any more, and what is in the way of a new one.
+    pub(super) fn keep_only(&self, kept: &[&Path]) {
+        for entry in fs::read_dir(self.directory.join("links")).into_iter().flatten().filter_map(Result::ok) {
+            if !kept.contains(&entry.path().as_path()) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Removes the maps of other layouts; returns the events that waited in their rings.
+    pub(super) fn remove_other_layouts(&self) -> Option<u64> {
+        let mut events = None;
+        for entry in fs::read_dir(&self.directory).into_iter().flatten().filter_map(Result::ok) {
+            let is_maps = entry.file_name().to_str().is_some_and(|name| name.starts_with("maps-"));
+            if !is_maps || entry.path() == self.maps {
+                continue;
+            }
+            let ring = MapData::from_pin(entry.path().join(names::EVENTS)).ok();
+            let waited = ring.and_then(|map| Ring::open(&map).ok()).map_or(0, |mut ring| ring.count());
+            *events.get_or_insert(0) += waited;
+            let _ = fs::remove_dir_all(entry.path());
+        }
+        events
+    }
+
+    /// Removes all pins.
+    pub(super) fn remove(&self) {
+        let _ = fs::remove_dir_all(&self.directory);
+        // Unless another sensor has pins there.
+        let _ = fs::remove_dir(PINS);
+    }
+}
+
+/// The directory of the pins that belong to a state directory. The name is for people, the number
+/// keeps apart what has the same name.
+#[must_use]
+pub fn directory(state: &Path) -> PathBuf {
+    let state = state.canonicalize().unwrap_or_else(|_| state.to_owned());
+    let name = state.file_name().unwrap_or_default().to_string_lossy();
+    // The file system takes no dots.
+    let name: String = name.chars().take(64).map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let hash = blake3::hash(state.as_os_str().as_bytes()).to_hex();
+    Path::new(PINS).join(format!("{name}-{}", &hash[..8]))
+}
+
+/// A name without its namespace.
+fn parse(name: &str) -> Option<PinnedName> {
+    let mut parts = name.splitn(4, '-');
+    let index = parts.next()?.parse().ok()?;
+    let [way, program, mode] = [parts.next()?, parts.next()?, parts.next()?].map(str::to_owned);
+    Some(PinnedName { index, way, program, mode })
+}
+
+fn file_system(path: &Path) -> Option<i64> {
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
+    let mut found = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the path ends in 0, and the kernel fills what is handed to it if it returns 0.
+    unsafe { (libc::statfs(path.as_ptr(), found.as_mut_ptr()) == 0).then(|| found.assume_init().f_type as i64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_links_name_tells_what_it_is() {
+        let name =
+            |mode: &str| PinnedName { index: 7, way: "out".into(), program: names::EGRESS.into(), mode: mode.into() };
+        let pins = Pins { directory: "/d".into(), maps: "/d/maps-0".into(), namespace: 4_026_531_840 };
+        for mode in ["tcx", "clsact-49152-00010000"] {
+            let path = pins.link(&name(mode));
+            let text = path.to_str().unwrap().strip_prefix("/d/links/4026531840-").unwrap();
+            assert_eq!(parse(text), Some(name(mode)));
+        }
+        for text in ["", "x-in-p-m", "7-in-p", "-7-in-p-m"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn state_directories_with_the_same_name_have_pins_of_their_own() {
+        let one = directory(Path::new("/nowhere/one/state"));
+        let two = directory(Path::new("/nowhere/two/state"));
+        assert_ne!(one, two);
+        assert!(one.to_str().unwrap().starts_with("/sys/fs/bpf/tattler/state-"), "{}", one.display());
+        assert!(!directory(Path::new("/nowhere/.tmpX")).file_name().unwrap().to_str().unwrap().contains('.'));
+    }
+}

@@ -1,0 +1,230 @@
+//! From one life of the sensor to the next: killed, stopped, told to keep what it has. Runs as root.
+
+use std::fs;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use sensor_user::datapath::{self, Adopted, Datapath, Pins as Pinned, Sizes};
+use sensor_user::mark::Mark;
+use tempfile::TempDir;
+use tests::eventually;
+use tests::namespace::Namespace;
+use tests::numbered::{Numbered, complaints};
+use tests::sensor::{Pins, Sensor, exists, fails};
+use tests::stored::Stored;
+use tests::traffic::{ping, say, udp};
+use tests::world::{HOST, SCANNER, SITE, STRANGER, World};
+
+const WAN: [&str; 2] = ["--interface", "wan0"];
+const KEEP: [&str; 3] = ["--interface", "wan0", "--keep"];
+const ECHO: u8 = 1;
+
+/// A world, a state directory, and the pins that belong to it.
+struct Home {
+    world: World,
+    _pins: Pins,
+    state: TempDir,
+}
+
+impl Home {
+    fn new() -> Home {
+        let state = TempDir::new().expect("make a state directory");
+        Home { world: World::new(), _pins: Pins::of(state.path()), state }
+    }
+
+    fn start(&self, arguments: &[&str]) -> Sensor<'_> {
+        Sensor::start(&self.world.router, self.state.path(), arguments)
+    }
+
+    fn state(&self) -> &Path {
+        self.state.path()
+    }
+
+    fn pins(&self) -> &Path {
+        self._pins.path()
+    }
+}
+
+fn both() -> (String, Vec<String>) {
+    ("xdp".to_owned(), vec!["tattler_egress".to_owned()])
+}
+
+fn nothing(namespace: &Namespace) -> bool {
+    namespace.attached("wan0") == Default::default()
+}
+
+/// Starts, kills and starts again under traffic, and says what is wrong with what is stored in the end.
+fn kill_loop(kills: u32, per_second: u32) -> (u16, Vec<String>) {
+    let home = Home::new();
+    let mut sensor = home.start(&WAN);
+    let traffic = Numbered::start(&home.world, per_second);
+    let mut unwatched = Duration::ZERO;
+    for kill in 0..kills {
+        // At other moments of its rhythm each time: between ring and store, while it writes, at its start.
+        sleep(Duration::from_millis(u64::from(kill * 137 % 700)));
+        let killed = Instant::now();
+        sensor.end(libc::SIGKILL);
+        sleep(Duration::from_millis(u64::from(kill * 53 % 300)));
+        sensor = home.start(&WAN);
+        unwatched += killed.elapsed();
+        assert!(sensor.log().contains("went on with what an earlier life"), "{}", sensor.log());
+        assert!(!sensor.log().contains("never wrote"), "{}", sensor.log());
+    }
+    let last = traffic.stop();
+    sensor.stop();
+    println!("{last} probes and as many contacts, {kills} kills, {:.1} s without a sensor", unwatched.as_secs_f64());
+    (last, complaints(home.state(), last))
+}
+
+#[test]
+fn a_sensor_that_is_killed_over_and_over_has_every_event_once() {
+    let (last, complaints) = kill_loop(25, 1_000);
+    assert!(last > 5_000, "{last} numbers");
+    assert!(complaints.is_empty(), "{} complaints: {:?}", complaints.len(), &complaints[..complaints.len().min(20)]);
+}
+
+#[test]
+fn with_keep_the_programs_stay_and_what_happens_meanwhile_is_found_by_the_next_life() {
+    let home = Home::new();
+    let World { host, router, internet } = &home.world;
+    let sensor = home.start(&KEEP);
+    ping(host, HOST, SITE);
+    sensor.wait_for("contact", 1);
+    sensor.stop();
+    assert_eq!(router.attached("wan0"), both(), "the programs stay");
+    assert!(exists(home.pins()));
+    ping(internet, SCANNER, HOST);
+    ping(host, HOST, STRANGER);
+    let sensor = home.start(&KEEP);
+    eventually("both are seen", || (sensor.fates("contact")[1] == 2 && sensor.fates("probe")[1] == 1).then_some(()));
+    assert_eq!(router.attached("wan0"), both(), "once");
+    // Now for good.
+    sensor.stop();
+    home.start(&WAN).stop();
+    assert!(nothing(router) && !exists(home.pins()), "without --keep nothing stays");
+    let stored = Stored::read(home.state());
+    assert_eq!(stored.probes, [(SCANNER, HOST, ECHO, 0)].into());
+    let contacted: Vec<_> = stored.contacts.iter().map(|contact| contact.1).collect();
+    assert_eq!(contacted, [SITE, STRANGER]);
+}
+
+#[test]
+fn a_start_that_adopted_knows_the_ports_in_use_and_counts_udp_probes_at_once() {
+    let home = Home::new();
+    let World { host, internet, .. } = &home.world;
+    let mut sensor = home.start(&WAN);
+    let (local, remote) = (udp(host, HOST, 5_000), udp(internet, SITE, 53));
+    say(&local, &remote);
+    sensor.wait_for("contact", 1);
+    sensor.end(libc::SIGKILL);
+    let sensor = home.start(&WAN);
+    // To a port in use by a stranger: no probe, which a sensor without a memory would take it for.
+    let stranger = udp(internet, STRANGER, 999);
+    say(&stranger, &local);
+    ping(internet, SCANNER, HOST);
+    sensor.wait_for("probe", 1);
+    sensor.stop();
+    assert_eq!(Stored::read(home.state()).probes, [(SCANNER, HOST, ECHO, 0)].into());
+}
+
+#[test]
+fn other_map_sizes_start_afresh_and_say_what_that_costs() {
+    let home = Home::new();
+    let World { router, internet, .. } = &home.world;
+    home.start(&KEEP).stop();
+    for _ in 0..3 {
+        ping(internet, SCANNER, HOST);
+    }
+    let config = home.state().join("smaller.toml");
+    fs::write(&config, "[kernel]\nring_mib = 1\n").unwrap();
+    let sensor = home.start(&["--interface", "wan0", "--config", config.to_str().unwrap()]);
+    let log = sensor.log();
+    // The probe, its answer, its first repeat.
+    assert!(log.contains("begun afresh") && log.contains("events=3"), "{log}");
+    assert!(!log.contains("went on with"), "{log}");
+    assert_eq!(router.attached("wan0"), both());
+    ping(internet, STRANGER, HOST);
+    sensor.wait_for("probe", 1);
+    sensor.stop();
+    assert!(nothing(router) && !exists(home.pins()));
+    assert_eq!(Stored::read(home.state()).probes, [(STRANGER, HOST, ECHO, 0)].into());
+}
+
+#[test]
+fn an_uplink_that_was_made_again_while_no_sensor_ran_is_attached_afresh() {
+    let home = Home::new();
+    let World { router, internet, .. } = &home.world;
+    home.start(&KEEP).stop();
+    ping(internet, SCANNER, HOST);
+    router.ip("link delete wan0");
+    home.world.connect("wan0", "");
+    let sensor = home.start(&KEEP);
+    assert!(sensor.log().contains("gapless=false"), "{}", sensor.log());
+    assert_eq!(router.attached("wan0"), both());
+    ping(internet, STRANGER, HOST);
+    sensor.wait_for("probe", 2);
+    sensor.stop();
+    let probes = Stored::read(home.state()).probes;
+    assert_eq!(probes, [(SCANNER, HOST, ECHO, 0), (STRANGER, HOST, ECHO, 0)].into());
+}
+
+#[test]
+fn a_second_sensor_is_refused_and_the_first_sees_on() {
+    let home = Home::new();
+    let World { router, internet, .. } = &home.world;
+    let sensor = home.start(&WAN);
+    let again = |state: &Path| tests::sensor::command(router, state, &["--interface", "wan0", "--listen", ""]);
+    fails(&mut again(home.state()), 1, &["in use by another tattler"]);
+    // With a state directory of its own it finds the uplink taken.
+    let other = TempDir::new().unwrap();
+    let mut command = again(other.path());
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("another XDP program is attached there"), "{said}");
+    assert!(!exists(Pins::of(other.path()).path()), "it leaves nothing");
+    assert_eq!(router.attached("wan0"), both());
+    ping(internet, SCANNER, HOST);
+    sensor.wait_for("probe", 1);
+    sensor.stop();
+    assert!(nothing(router));
+}
+
+#[test]
+fn what_is_in_the_store_already_is_not_taken_out_of_the_ring_again() {
+    let home = Home::new();
+    let World { router, internet, .. } = &home.world;
+    let uplink = tests::watcher::network(router).device("wan0").expect("the uplink").clone();
+    let prefixes = [datapath::Home { prefix: "2001:db8:42::/48".parse().unwrap(), ours: true }];
+    let load = || {
+        router.inside(|| {
+            let pins = Pinned::open(home.state(), Sizes::default()).expect("a file system for pins");
+            Datapath::load(Sizes::default(), Some(pins), true).expect("load, as root")
+        })
+    };
+    let count = |datapath: &mut Datapath, most| datapath.drain(most, |_| {}).events;
+
+    let mut first = load();
+    assert_eq!(first.resume(None), None, "there is no earlier life");
+    first.set_home(&prefixes).unwrap();
+    router.inside(|| first.attach(&uplink).map(drop)).unwrap();
+    for source in [SCANNER, STRANGER, SITE] {
+        ping(internet, source, HOST);
+    }
+    // Three probes and three answers, of which four came to the store; and the life ended just then.
+    assert_eq!(count(&mut first, 4), 4);
+    let mark = first.mark(7);
+    drop(first);
+
+    let mut second = load();
+    assert_eq!(second.resume(Some(mark)), Some(Adopted { waiting: 2, unwritten: 0 }));
+    assert_eq!(count(&mut second, 100), 2, "and no more");
+    // Given back, and never written: that is known too.
+    second.release(second.position());
+    drop(second);
+    let mut third = load();
+    assert_eq!(third.resume(Some(mark)), Some(Adopted { waiting: 0, unwritten: 2 }));
+    // A mark of another boot is none.
+    assert_eq!(third.resume(Some(Mark { boot: 0, ..mark })), Some(Adopted { waiting: 0, unwritten: 0 }));
+}
