@@ -7,11 +7,12 @@
 //! # Layout
 //! - [`machine`]: file systems, modules, and the end
 //! - [`wire`]: traffic through a home's uplink, and what the sensor must have made of it
-//! - [`programs`], [`veth`], [`vlan`], [`sit`], [`pppoe`]: the checks
+//! - [`programs`], [`veth`], [`restart`], [`vlan`], [`sit`], [`pppoe`]: the checks
 
 mod machine;
 mod pppoe;
 mod programs;
+mod restart;
 mod sit;
 mod veth;
 mod vlan;
@@ -28,6 +29,7 @@ type Said = String;
 const CHECKS: &[(&str, fn() -> Said)] = &[
     ("programs", programs::load),
     ("veth", veth::probe_is_seen),
+    ("restart", restart::killed_and_adopted),
     ("vlan", vlan::tagged_uplink),
     ("trunk", vlan::tagged_frames_on_the_parent),
     ("6in4", sit::tunnel),

@@ -56,7 +56,8 @@ pub fn vm(options: &Vm) -> Result<()> {
         let checks = kernel.checks().filter(|check| is_wanted(options, check)).collect();
         let mut row = Row { series: kernel.series, checks, told: Err("interrupted".to_owned()) };
         if !signals::stopped() {
-            row.told = run(kernel, &row.checks, &qemu, &archive, &programs, &cache).map_err(|error| format!("{error:#}"));
+            row.told =
+                run(kernel, &row.checks, &qemu, &archive, &programs, &cache).map_err(|error| format!("{error:#}"));
         }
         report(&row, &cache);
         rows.push(row);

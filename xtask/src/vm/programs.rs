@@ -27,7 +27,8 @@ pub struct Binaries {
 /// Builds what goes into guests; not optimised, as the tests' binaries are.
 pub fn build() -> Result<Binaries> {
     let tattler = build::build(&Build { release: false })?;
-    let status = paths::cargo().args(["build", "--package", "tests", "--bin", "guest"]).status().context("run cargo")?;
+    let status =
+        paths::cargo().args(["build", "--package", "tests", "--bin", "guest"]).status().context("run cargo")?;
     if !status.success() {
         bail!("cargo could not build the guest's first process");
     }
