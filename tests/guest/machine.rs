@@ -32,6 +32,8 @@ pub fn set_up() {
     unsafe {
         std::env::set_var("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         std::env::set_var("TATTLER_BIN", "/bin/tattler");
+        // Every instruction is emulated, and others use the machine below.
+        std::env::set_var("TATTLER_PATIENCE", "4");
     }
     let mut modules: Vec<PathBuf> = fs::read_dir("/modules")
         .map(|entries| entries.flatten().map(|entry| entry.path()).collect())

@@ -18,7 +18,11 @@ mod qemu;
 mod table;
 
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -51,17 +55,16 @@ pub fn vm(options: &Vm) -> Result<()> {
     let qemu = Qemu::find(&system, &cache)?;
     let programs = Programs::gather(&binaries, &system, &cache)?;
     signals::catch()?;
-    let mut rows = Vec::new();
-    for kernel in kernels {
+    let ground = Ground { qemu, archive: Mutex::new(archive), programs, cache };
+    let rows = at_once(&kernels, |kernel| {
         let checks = kernel.checks().filter(|check| is_wanted(options, check)).collect();
         let mut row = Row { series: kernel.series, checks, told: Err("interrupted".to_owned()) };
         if !signals::stopped() {
-            row.told =
-                run(kernel, &row.checks, &qemu, &archive, &programs, &cache).map_err(|error| format!("{error:#}"));
+            row.told = ground.run(kernel, &row.checks).map_err(|error| format!("{error:#}"));
         }
-        report(&row, &cache);
-        rows.push(row);
-    }
+        ground.report(&row);
+        row
+    });
     print!("{}", table::table(&rows, CHECKS));
     match rows.iter().filter(|row| !row.is_ok()).map(|row| row.series).collect::<Vec<_>>() {
         failed if failed.is_empty() => Ok(()),
@@ -85,44 +88,70 @@ fn is_wanted(options: &Vm, check: &str) -> bool {
     options.check.is_empty() || options.check.iter().any(|name| name == check)
 }
 
-fn run(
-    kernel: &Kernel,
-    checks: &[&str],
-    qemu: &Qemu,
-    archive: &Apt,
-    programs: &Programs,
-    cache: &Path,
-) -> Result<guest::Told> {
-    let image = image::fetch(kernel, archive, &cache.join("kernels"))?;
-    let mut files = programs.files(kernel);
-    for module in &image.modules {
-        let name = module.file_name().unwrap_or_default().to_string_lossy();
-        files.add(&format!("/modules/{name}"), module)?;
-    }
-    let initramfs = cache.join("initramfs");
-    files.write(&initramfs)?;
-    let told = guest::run(qemu, &image, &initramfs, checks, &console(kernel.series, cache));
-    fs::remove_file(&initramfs).with_context(|| format!("remove {}", initramfs.display()))?;
-    told
-}
-
-fn console(series: &str, cache: &Path) -> PathBuf {
-    cache.join(format!("{series}.log"))
-}
-
-/// Says how a guest went while others follow.
-fn report(row: &Row, cache: &Path) {
-    match &row.told {
-        Ok(told) => {
-            for outcome in &told.outcomes {
-                let word = if outcome.ok { "ok" } else { "FAILED" };
-                eprintln!("{} {} {word}: {}", row.series, outcome.check, outcome.said);
-            }
-            if !row.is_ok() {
-                eprintln!("{}: its console is in {}", row.series, console(row.series, cache).display());
-            }
+/// Guests take one processor each: as many as there are run at once.
+fn at_once<T: Send>(kernels: &[&'static Kernel], act: impl Fn(&'static Kernel) -> T + Sync) -> Vec<T> {
+    let workers = thread::available_parallelism().map_or(1, NonZero::get).min(kernels.len());
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some((at, kernel)) = Some(next.fetch_add(1, Relaxed)).and_then(|at| Some((at, *kernels.get(at)?))) {
+            done.push((at, act(kernel)));
         }
-        Err(reason) => eprintln!("{}: {reason}", row.series),
+        done
+    };
+    let mut done: Vec<(usize, T)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker does not panic")).collect()
+    });
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, done)| done).collect()
+}
+
+/// What all guests are made of.
+struct Ground {
+    qemu: Qemu,
+    /// One at a time: apt builds its index when it is first asked.
+    archive: Mutex<Apt>,
+    programs: Programs,
+    cache: PathBuf,
+}
+
+impl Ground {
+    fn run(&self, kernel: &Kernel, checks: &[&str]) -> Result<guest::Told> {
+        let image = {
+            let archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
+            image::fetch(kernel, &archive, &self.cache.join("kernels"))?
+        };
+        let mut files = self.programs.files(kernel);
+        for module in &image.modules {
+            let name = module.file_name().unwrap_or_default().to_string_lossy();
+            files.add(&format!("/modules/{name}"), module)?;
+        }
+        let initramfs = self.cache.join(format!("{}.initramfs", kernel.series));
+        files.write(&initramfs)?;
+        let told = guest::run(&self.qemu, &image, &initramfs, checks, &self.console(kernel.series));
+        fs::remove_file(&initramfs).with_context(|| format!("remove {}", initramfs.display()))?;
+        told
+    }
+
+    fn console(&self, series: &str) -> PathBuf {
+        self.cache.join(format!("{series}.log"))
+    }
+
+    /// Says how a guest went while others follow.
+    fn report(&self, row: &Row) {
+        match &row.told {
+            Ok(told) => {
+                for outcome in &told.outcomes {
+                    let word = if outcome.ok { "ok" } else { "FAILED" };
+                    eprintln!("{} {} {word}: {}", row.series, outcome.check, outcome.said);
+                }
+                if !row.is_ok() {
+                    eprintln!("{}: its console is in {}", row.series, self.console(row.series).display());
+                }
+            }
+            Err(reason) => eprintln!("{}: {reason}", row.series),
+        }
     }
 }
 
