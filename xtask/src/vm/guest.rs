@@ -1,7 +1,7 @@
 //! One guest, from its start to its last word. QEMU emulates the machine, so that no host is asked for
 //! hardware support.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::Stdio;
@@ -44,6 +44,7 @@ pub struct Told {
 
 /// Runs checks in a guest. What its console shows goes to a file.
 pub fn run(qemu: &Qemu, image: &Image, initramfs: &Path, checks: &[&str], console: &Path) -> Result<Told> {
+    let _ = fs::remove_file(console);
     let mut told = boot(qemu, image, initramfs, checks, console)?;
     for _ in 1..BOOTS {
         if told.release.is_some() || signals::stopped() {
@@ -56,12 +57,17 @@ pub fn run(qemu: &Qemu, image: &Image, initramfs: &Path, checks: &[&str], consol
 }
 
 fn boot(qemu: &Qemu, image: &Image, initramfs: &Path, checks: &[&str], console: &Path) -> Result<Told> {
-    let mut log = File::create(console).with_context(|| format!("write {}", console.display()))?;
+    // After what an earlier boot said.
+    let mut log = File::options()
+        .create(true)
+        .append(true)
+        .open(console)
+        .with_context(|| format!("write {}", console.display()))?;
     // From `--` on it is for the first process.
     let line = format!("console=ttyS0 quiet loglevel=4 panic=-1 -- {}", checks.join(" "));
     let mut command = qemu.command();
     // Two processors, in turns on one thread of ours: truly at once, they meet faults of the emulator.
-    command.args(["-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "1024"]);
+    command.args(["-accel", "tcg,thread=single", "-cpu", "Nehalem", "-smp", "2", "-m", "1024"]);
     // Nothing but a console, and no network: what a guest sends stays inside.
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-nic", "none"]);
     // A panic of the kernel starts the machine anew, which is the end.
