@@ -66,6 +66,7 @@ fn compile(object: &Path) -> Result<(), String> {
         .args(["build", "--quiet", "--release", "--locked", "--package", "sensor-ebpf", "--bin", "sensor"])
         .args(["--target", TARGET, "-Z", "build-std=core"])
         .args(env::var_os("CARGO_FEATURE_DEBUG_LOG").map(|_| "--features=debug-log"))
+        .args(env::var_os("CARGO_FEATURE_OTHER_LAYOUT").map(|_| "--features=other-layout"))
         .arg("--target-dir")
         .arg(out.join("ebpf"))
         .current_dir(&workspace)

@@ -182,7 +182,8 @@ fn a_second_sensor_is_refused_and_the_first_sees_on() {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("another XDP program is attached there"), "{said}");
+    let way_out = format!("it is a tattler's: stop that, or `tattler detach --pins {}`", home.pins().display());
+    assert!(said.contains(&way_out), "{said}");
     assert!(!exists(Pins::of(other.path()).path()), "it leaves nothing");
     assert_eq!(router.attached("wan0"), both());
     ping(internet, SCANNER, HOST);

@@ -284,6 +284,7 @@ fn an_excluded_device_leaves_no_trace_though_its_first_contact_came_before_it_wa
         names: config::Names::default(),
         window: Span::from_days(30),
         sizes: Sizes::default(),
+        keep: false,
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (_nobody, reloads) = tokio::sync::mpsc::channel(1);

@@ -20,7 +20,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tests::namespace::Namespace;
 use tests::programs::{succeed, tool};
-use tests::sensor::{self, Sensor, exists, fails};
+use tests::sensor::{self, Pins, Sensor, exists, fails};
 use tests::traffic::{Wire, ping};
 use tests::world::{HOST, POOL, SCANNER, SITE, STRANGER, World};
 
@@ -50,22 +50,22 @@ fn after_sigint_and_sigterm_nothing_is_left_attached() {
 }
 
 #[test]
-fn a_sensor_that_is_killed_leaves_nothing_attached_and_the_next_one_starts() {
+fn a_sensor_that_is_killed_leaves_its_programs_and_a_next_one_that_is_stopped_leaves_nothing() {
     let (world, state) = (World::new(), directory());
+    let _pins = Pins::of(state.path());
     let mut killed = Sensor::start(&world.router, state.path(), &WAN0);
     ping(&world.host, HOST, SITE);
     killed.wait_for("contact", 1);
     // Twice, if the host's MAC address was learned only after its contact.
     tests::eventually("the contact is stored", || (killed.status()["stored"].as_u64() >= Some(1)).then_some(()));
     killed.end(libc::SIGKILL);
-    tests::eventually("the kernel has taken the programs away", || {
-        (world.router.attached("wan0") == Default::default()).then_some(())
-    });
+    assert_eq!(world.router.attached("wan0"), ("xdp".to_owned(), egress()), "they are pinned");
     assert!(exists(&killed.socket()), "the dead can't clean up");
 
     let next = Sensor::start(&world.router, state.path(), &WAN0);
     assert_eq!(next.status()["contacts"], 1);
     next.stop();
+    assert_eq!(world.router.attached("wan0"), Default::default());
 }
 
 /// Programs that are not the sensor's: those of the object, with maps of their own.

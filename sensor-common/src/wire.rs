@@ -92,6 +92,9 @@ records! {
         pub unused: u8,
         /// Always 0.
         pub reserved: [u8; 3],
+        /// Always 0.
+        #[cfg(feature = "other-layout")]
+        pub more: u64,
     }
 
     /// An exchange: a 5-tuple seen from the local's side.
@@ -245,7 +248,7 @@ records! {
 
 impl Event {
     /// Size in the ring, in bytes.
-    pub const SIZE: usize = 72;
+    pub const SIZE: usize = if cfg!(feature = "other-layout") { 80 } else { 72 };
 
     /// Decodes a record. `None` if its length is not [`Event::SIZE`].
     #[must_use]
@@ -277,6 +280,8 @@ impl Event {
             tcp_flags: u8::from_ne_bytes(take(&mut rest)?),
             unused: u8::from_ne_bytes(take(&mut rest)?),
             reserved: take(&mut rest)?,
+            #[cfg(feature = "other-layout")]
+            more: u64::from_ne_bytes(take(&mut rest)?),
         })
     }
 }
@@ -315,7 +320,10 @@ mod tests {
 
     #[test]
     fn records_have_no_padding() {
-        assert_eq!(size_of::<Event>(), 8 + 2 * 16 + 3 * 4 + 6 * 2 + 5 + 3);
+        assert_eq!(
+            size_of::<Event>(),
+            8 + 2 * 16 + 3 * 4 + 6 * 2 + 5 + 3 + if cfg!(feature = "other-layout") { 8 } else { 0 }
+        );
         assert_eq!(size_of::<Event>(), Event::SIZE);
         assert_eq!(size_of::<FlowKey>(), 2 * 16 + 2 * 2 + 1 + 3);
         assert_eq!(size_of::<Flow>(), 2 * 8);

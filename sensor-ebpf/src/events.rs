@@ -51,6 +51,8 @@ pub fn submit(told: &Told, flow: &FlowKey, detail: &Detail) -> bool {
         tcp_flags: detail.tcp_flags,
         unused: u8::from(told.unused),
         reserved: [0; 3],
+        #[cfg(feature = "other-layout")]
+        more: 0,
     });
     entry.submit(NO_WAKEUP);
     true

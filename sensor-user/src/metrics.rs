@@ -49,6 +49,8 @@ pub struct Ring {
     pub invalid: u64,
     /// Of these, events whose remote was none: behind NAT64, or home.
     pub set_aside: u64,
+    /// Events of an earlier life of the sensor that neither it wrote nor this one could read.
+    pub lost_between: u64,
     /// When the latest event was seen.
     pub last_event: Option<Time>,
 }
@@ -161,6 +163,8 @@ impl Page {
         self.counter("ring_invalid_events_total", help, [], &[([], ring.invalid)])?;
         let help = "Events set aside because their remote was none: behind NAT64, or home.";
         self.counter("ring_set_aside_events_total", help, [], &[([], ring.set_aside)])?;
+        let help = "Events that an earlier life of the sensor had seen and that are lost.";
+        self.counter("restart_lost_events_total", help, [], &[([], ring.lost_between)])?;
         self.time("last_event_time_seconds", "When the latest event was seen, in seconds since 1970.", ring.last_event)
     }
 
@@ -258,7 +262,13 @@ mod tests {
             start: Time(1_788_226_914_831_000),
             kernel,
             exposed_locals: 3,
-            ring: Ring { drained: 12, invalid: 1, set_aside: 2, last_event: Some(Time(1_788_226_915_000_000)) },
+            ring: Ring {
+                drained: 12,
+                invalid: 1,
+                set_aside: 2,
+                lost_between: 3,
+                last_event: Some(Time(1_788_226_915_000_000)),
+            },
             uplinks: vec![
                 Uplink { interface: "wan0".into(), mode: "native", up: true },
                 Uplink { interface: "odd\"\\name".into(), mode: "generic", up: false },
@@ -293,6 +303,7 @@ mod tests {
             "tattler_ring_events_total 12",
             "tattler_ring_invalid_events_total 1",
             "tattler_ring_set_aside_events_total 2",
+            "tattler_restart_lost_events_total 3",
             "tattler_exposed_locals 3",
             "tattler_last_event_time_seconds 1788226915",
             "tattler_uplink_info{interface=\"wan0\",mode=\"native\"} 1",

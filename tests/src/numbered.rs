@@ -94,28 +94,39 @@ fn frame(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 /// for each, none if all is well.
 #[must_use]
 pub fn complaints(state: &Path, last: u16) -> Vec<String> {
+    let expected = |number: usize| u32::from(number > 0 && number <= usize::from(last));
+    let wrong = |what: &str, found: &[u32]| {
+        let wrong = found.iter().enumerate().filter(|&(number, &count)| count != expected(number));
+        wrong.map(|(number, count)| format!("{what} {number} is there {count} times")).collect::<Vec<_>>()
+    };
+    let (probes, contacts) = stored(state);
+    [wrong("probe", &probes), wrong("contact", &contacts)].concat()
+}
+
+/// How often each number is in the database that a sensor left: as a probe, as a contact.
+#[must_use]
+pub fn stored(state: &Path) -> (Vec<u32>, Vec<u32>) {
     let database = Connection::open_with_flags(state.join("tattler.db"), OpenFlags::SQLITE_OPEN_READ_ONLY);
     let database = database.expect("open the database");
-    let wrong = |what: &str, sql: &str, number_of: &dyn Fn(&Row<'_>) -> Option<u16>| {
-        let mut found = vec![0u64; usize::from(MOST) + 1];
+    let count = |sql: &str, number_of: &dyn Fn(&Row<'_>) -> Option<u16>| {
+        let mut found = vec![0; usize::from(MOST) + 1];
         let mut statement = database.prepare(sql).expect(sql);
         let mut rows = statement.query([]).expect(sql);
         while let Some(row) = rows.next().expect(sql) {
             if let Some(number) = number_of(row) {
-                found[usize::from(number)] += u64::from(row.get::<_, u32>("count").expect("a count"));
+                found[usize::from(number)] += row.get::<_, u32>("count").expect("a count");
             }
         }
-        let expected = |number: usize| u64::from(number > 0 && number <= usize::from(last));
-        let wrong = found.iter().enumerate().filter(|&(number, &count)| count != expected(number));
-        wrong.map(|(number, count)| format!("{what} {number} is there {count} times")).collect::<Vec<_>>()
+        found
     };
     let address = |row: &Row<'_>, name: &str| Ipv6Addr::from(row.get::<_, [u8; 16]>(name).expect("an address"));
     let port = |row: &Row<'_>| (address(row, "source") == SCANNER).then(|| row.get("port").expect("a port"));
-    let mut complaints = wrong("probe", "SELECT source, port, count FROM probes WHERE kind = 2", &port);
     let contacted = |row: &Row<'_>| {
         let number = address(row, "remote").segments()[7];
         (address(row, "remote") == remote(number)).then_some(number)
     };
-    complaints.extend(wrong("contact", "SELECT remote, count FROM contacts", &contacted));
-    complaints
+    (
+        count("SELECT source, port, count FROM probes WHERE kind = 2", &port),
+        count("SELECT remote, count FROM contacts", &contacted),
+    )
 }

@@ -10,6 +10,13 @@ pub fn tattler() -> PathBuf {
     binary("TATTLER_BIN", "tattler")
 }
 
+/// The tattler binary of a version that lays out its records otherwise: TATTLER_OTHER_BIN, else that beside
+/// the debug build.
+#[must_use]
+pub fn other_tattler() -> PathBuf {
+    binary("TATTLER_OTHER_BIN", "tattler-other-layout")
+}
+
 /// The xtask binary: XTASK_BIN, else that of the debug build.
 #[must_use]
 pub fn xtask() -> PathBuf {

@@ -35,7 +35,13 @@ pub struct Sensor<'n> {
 /// `tattler run` with its state and its socket in `state`, to be run in `namespace`.
 #[must_use]
 pub fn command(namespace: &Namespace, state: &Path, arguments: &[&str]) -> Command {
-    let mut run = Command::new(tattler());
+    command_of(&tattler(), namespace, state, arguments)
+}
+
+/// The same of another binary.
+#[must_use]
+pub fn command_of(binary: &Path, namespace: &Namespace, state: &Path, arguments: &[&str]) -> Command {
+    let mut run = Command::new(binary);
     run.arg("run").arg("--state").arg(state).arg("--socket").arg(socket(state)).args(arguments);
     let mut command = namespace.command(&run);
     command.env("RUST_BACKTRACE", "1").env_remove("RUST_LOG");

@@ -1,5 +1,6 @@
 //! `cargo xtask build`: the tattler binary, after the set-up it needs.
 
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -12,6 +13,23 @@ pub struct Build {
     /// Optimised, as `run` uses it
     #[arg(long)]
     pub release: bool,
+}
+
+/// Builds tattler with records laid out as another version might have them, beside the usual one, which
+/// has to be built after it: cargo gives both the same path.
+pub fn build_other_layout() -> Result<PathBuf> {
+    let mut cargo = paths::cargo();
+    let status = cargo
+        .args(["build", "--package", "sensor-user", "--bin", "tattler", "--features", "other-layout"])
+        .status()
+        .context("run cargo")?;
+    if !status.success() {
+        bail!("cargo could not build the tattler binary with another layout");
+    }
+    let debug = paths::target().join("debug");
+    let other = debug.join("tattler-other-layout");
+    fs::copy(debug.join("tattler"), &other).with_context(|| format!("copy to {}", other.display()))?;
+    Ok(other)
 }
 
 /// Builds and gives the path of the binary.

@@ -25,6 +25,10 @@ pub fn test(options: &Test) -> Result<()> {
     // Before cargo builds this very program anew and the path is that of a deleted file.
     let xtask = env::current_exe().context("find this program")?;
     setup::setup(&[setup::Group::Build, setup::Group::Lab])?;
+    let other = match options.name.as_deref() {
+        None | Some("tests" | "upgrade") => Some(build::build_other_layout()?),
+        Some(_) => None,
+    };
     let tattler = build::build(&Build { release: false })?;
 
     let mut cargo = paths::cargo();
@@ -38,7 +42,7 @@ pub fn test(options: &Test) -> Result<()> {
         // Measurements are marked so, and are no tests that could be skipped.
         cargo.arg("--include-ignored");
     }
-    cargo.env("TATTLER_BIN", tattler).env("XTASK_BIN", xtask);
+    cargo.env("TATTLER_BIN", tattler).env("XTASK_BIN", xtask).envs(other.map(|other| ("TATTLER_OTHER_BIN", other)));
     if options.all {
         cargo.env("TATTLER_LONG", "1");
     }

@@ -212,14 +212,16 @@ pub async fn run(
 
 /// Loads the programs, with the maps of the sensor's earlier life if it left any.
 fn load(settings: &Settings, database: &Path) -> Result<Datapath> {
-    let pins = match Pins::open(database.parent().unwrap_or(&settings.state), settings.sizes) {
-        Ok(pins) => Some(pins),
-        Err(error) => {
-            warn!("{error}; what happens between two lives of the sensor is lost");
-            None
-        }
+    let pins = Pins::open(database.parent().unwrap_or(&settings.state), settings.sizes);
+    let (pins, unpinned) = match pins {
+        Ok(pins) => (Some(pins), None),
+        Err(error) => (None, Some(error)),
     };
-    Ok(Datapath::load(settings.sizes, pins, settings.keep)?)
+    let datapath = Datapath::load(settings.sizes, pins, settings.keep)?;
+    if let Some(error) = unpinned {
+        warn!("{error}; what happens between two lives of the sensor is lost");
+    }
+    Ok(datapath)
 }
 
 /// The ledger as the store remembers it.

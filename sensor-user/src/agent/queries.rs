@@ -96,6 +96,9 @@ pub struct Status {
     pub invalid: u64,
     /// Events set aside because their remote was none: behind NAT64, or home.
     pub set_aside: u64,
+    /// Events that an earlier life of the sensor had seen, and neither it wrote nor this one could read.
+    #[serde(default)]
+    pub lost_between: u64,
     /// Locals that answered a probe at an open port; public ones are left out.
     pub exposed_locals: u64,
     /// What answered probes: ports that are open to strangers first, and of those the latest. Pings
@@ -207,6 +210,7 @@ fn status(shared: &Shared) -> Status {
         gave_up: gave_up.filter(|gave_up| gave_up.packets > 0).collect(),
         invalid: seen.invalid,
         set_aside: seen.set_aside,
+        lost_between: seen.lost_between,
         exposed_locals,
         exposed,
         answered_pings,

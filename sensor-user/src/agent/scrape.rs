@@ -29,6 +29,7 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
             drained: seen.drained,
             invalid: seen.invalid,
             set_aside: seen.set_aside,
+            lost_between: seen.lost_between,
             last_event: seen.last_event,
         },
         uplinks: seen

@@ -122,6 +122,9 @@ fn table(status: &Status) -> String {
     if status.set_aside > 0 {
         line("set aside", format!("{} events of remotes that are none: behind NAT64, or home", status.set_aside));
     }
+    if status.lost_between > 0 {
+        line("restart", format!("{} events of an earlier life of the sensor are lost", status.lost_between));
+    }
     line(
         "store",
         format!(

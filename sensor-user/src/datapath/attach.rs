@@ -10,7 +10,7 @@ use sensor_common::{Link, names};
 
 use super::error::{errno, one_line};
 use super::held::Held;
-use super::pins::Pins;
+use super::pins::{self, Pins};
 use super::{AttachError, Datapath, LoadError};
 
 /// A device to watch.
@@ -212,7 +212,7 @@ fn attach_egress(ebpf: &mut Ebpf, device: &Device, name: &'static str) -> Result
 fn attach_error(program: &'static str, device: &Device, error: ProgramError) -> AttachError {
     let name = device.name.clone();
     match errno(&error) {
-        Some(libc::EBUSY) => AttachError::Busy { program, name },
+        Some(libc::EBUSY) => AttachError::Busy { program, name, pins: pins::of_device(device.index) },
         Some(libc::EPERM) => AttachError::Load(LoadError::Permission),
         Some(libc::ENODEV) => AttachError::NoInterface(name),
         _ => AttachError::Other { program, name, reason: one_line(&error) },

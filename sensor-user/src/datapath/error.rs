@@ -1,6 +1,7 @@
 //! What can fail between user space and the kernel programs.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 use aya::EbpfError;
 use aya::maps::MapError as AyaMapError;
@@ -36,14 +37,14 @@ pub enum AttachError {
         kind: u16,
     },
     /// XDP is taken.
-    #[error(
-        "cannot attach {program} to {name}: another XDP program is attached there; `ip link set dev {name} xdp off` detaches it"
-    )]
+    #[error("cannot attach {program} to {name}: another XDP program is attached there; {}", way_out(name, pins.as_deref()))]
     Busy {
         /// The program.
         program: &'static str,
         /// The device.
         name: String,
+        /// Where it is pinned, if it is another tattler's.
+        pins: Option<PathBuf>,
     },
     /// Attached already.
     #[error("{0} is watched already; name each interface once")]
@@ -61,6 +62,16 @@ pub enum AttachError {
         /// What the kernel said.
         reason: String,
     },
+}
+
+/// A program that is held by a link, as ours are, can't be taken off by `ip`.
+fn way_out(device: &str, pins: Option<&Path>) -> String {
+    match pins {
+        Some(pins) => {
+            format!("it is a tattler's: stop that, or `tattler detach --pins {}` if it crashed", pins.display())
+        }
+        None => format!("`ip link set dev {device} xdp off` detaches it"),
+    }
 }
 
 /// A map could not be read or written.

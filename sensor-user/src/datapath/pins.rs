@@ -25,7 +25,7 @@ use super::{PINS, Sizes};
 use crate::reason::reason;
 
 /// What statfs says of a BPF file system (linux/magic.h).
-const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
+const BPF_FS_MAGIC: i128 = 0xcafe_4a11;
 
 /// Why nothing can be pinned.
 #[derive(Debug, Error)]
@@ -81,8 +81,7 @@ impl Pins {
         for directory in [directory.join("links"), maps.clone()] {
             DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
         }
-        // Of this thread: a process may have threads in several.
-        let namespace = fs::metadata("/proc/thread-self/ns/net").map_err(failed)?.ino();
+        let namespace = namespace().map_err(failed)?;
         Ok(Pins { directory, maps, namespace })
     }
 
@@ -143,6 +142,21 @@ impl Pins {
     }
 }
 
+/// The pins of the tattler whose programs are at the ingress of a device, if there are any.
+pub(super) fn of_device(index: u32) -> Option<PathBuf> {
+    let begins = format!("{}-{index}-in-", namespace().ok()?);
+    let is_there = |directory: &PathBuf| {
+        let links = fs::read_dir(directory.join("links")).into_iter().flatten().filter_map(Result::ok);
+        links.into_iter().any(|link| link.file_name().to_str().is_some_and(|name| name.starts_with(&begins)))
+    };
+    fs::read_dir(PINS).ok()?.filter_map(|entry| entry.ok().map(|entry| entry.path())).find(is_there)
+}
+
+/// The number of this thread's network namespace: a process may have threads in several.
+fn namespace() -> io::Result<u64> {
+    fs::metadata("/proc/thread-self/ns/net").map(|metadata| metadata.ino())
+}
+
 /// The directory of the pins that belong to a state directory. The name is for people, the number
 /// keeps apart what has the same name.
 #[must_use]
@@ -163,11 +177,11 @@ fn parse(name: &str) -> Option<PinnedName> {
     Some(PinnedName { index, way, program, mode })
 }
 
-fn file_system(path: &Path) -> Option<i64> {
+fn file_system(path: &Path) -> Option<i128> {
     let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
     let mut found = std::mem::MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: the path ends in 0, and the kernel fills what is handed to it if it returns 0.
-    unsafe { (libc::statfs(path.as_ptr(), found.as_mut_ptr()) == 0).then(|| found.assume_init().f_type as i64) }
+    unsafe { (libc::statfs(path.as_ptr(), found.as_mut_ptr()) == 0).then(|| i128::from(found.assume_init().f_type)) }
 }
 
 #[cfg(test)]
