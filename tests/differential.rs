@@ -11,7 +11,7 @@ use sensor_common::{Link, names, parse};
 use sensor_user::source::Input;
 use sensor_user::source::capture::{Frames, Framing};
 
-/// Mutated frames; a seed reproduces them.
+/// Mutated frames, unless TATTLER_MUTATED says how many; a seed reproduces them.
 const MUTATED: usize = 100_000;
 /// The kernel refuses shorter packets: shorter than an Ethernet header.
 const SHORTEST: usize = 14;
@@ -216,10 +216,11 @@ fn kernel_and_user_space_classify_the_same_bytes_alike() {
     let seed = std::env::var("TATTLER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64 | 1)
     });
-    println!("{MUTATED} mutated frames, TATTLER_SEED={seed}");
+    let mutated = std::env::var("TATTLER_MUTATED").ok().and_then(|n| n.parse().ok()).unwrap_or(MUTATED);
+    println!("{mutated} mutated frames, TATTLER_SEED={seed}");
     pool.retain(|sample| sample.bytes.len() >= SHORTEST);
     let mut random = Random(seed);
-    for _ in 0..MUTATED {
+    for _ in 0..mutated {
         let mut sample = pool[random.below(pool.len())].clone();
         random.mutate(&mut sample);
         compare(&kernel, &sample);

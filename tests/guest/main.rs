@@ -7,13 +7,14 @@
 //! # Layout
 //! - [`machine`]: file systems, modules, and the end
 //! - [`wire`]: traffic through a home's uplink, and what the sensor must have made of it
-//! - [`programs`], [`veth`], [`restart`], [`vlan`], [`sit`], [`pppoe`]: the checks
+//! - [`programs`], [`test_run`], [`veth`], [`restart`], [`vlan`], [`sit`], [`pppoe`]: the checks
 
 mod machine;
 mod pppoe;
 mod programs;
 mod restart;
 mod sit;
+mod test_run;
 mod veth;
 mod vlan;
 mod wire;
@@ -28,6 +29,8 @@ type Said = String;
 /// The checks by name; a panic is a failure, as in tests.
 const CHECKS: &[(&str, fn() -> Said)] = &[
     ("programs", programs::load),
+    ("parser", test_run::parser),
+    ("rules", test_run::rules),
     ("veth", veth::probe_is_seen),
     ("restart", restart::killed_and_adopted),
     ("vlan", vlan::tagged_uplink),

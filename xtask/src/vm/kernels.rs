@@ -38,7 +38,8 @@ pub const KERNELS: &[Kernel] = &[
 ];
 
 /// The guest's checks, by the names that it knows.
-pub const CHECKS: &[&str] = &["programs", "veth", "restart", "vlan", "trunk", "6in4", "pppoe", "pppoe-eth"];
+pub const CHECKS: &[&str] =
+    &["programs", "parser", "rules", "veth", "restart", "vlan", "trunk", "6in4", "pppoe", "pppoe-eth"];
 
 /// Cloud kernels have no PPP.
 const GENERIC_ONLY: &[&str] = &["pppoe", "pppoe-eth"];

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use super::apt::Apt;
 use super::initramfs::Files;
@@ -13,6 +15,8 @@ use crate::paths;
 
 /// Tools that the system has, by set-up.
 const TOOLS: &[&str] = &["ip", "tc", "nsenter", "ping", "sh"];
+/// Tests by test-run, which are run whole.
+const TESTS: &[&str] = &["kernel", "differential"];
 /// A PPPoE client and server. Nobody wants them installed for a test.
 const PPP_PACKAGES: &[&str] = &["ppp", "pppoe"];
 const PPP_PROGRAMS: &[&str] = &["pppd", "pppoe", "pppoe-server"];
@@ -22,6 +26,8 @@ pub struct Binaries {
     tattler: PathBuf,
     /// A guest's first process.
     guest: PathBuf,
+    /// Test programs by their names.
+    tests: Vec<(&'static str, PathBuf)>,
 }
 
 /// Builds what goes into guests; not optimised, as the tests' binaries are.
@@ -32,7 +38,26 @@ pub fn build() -> Result<Binaries> {
     if !status.success() {
         bail!("cargo could not build the guest's first process");
     }
-    Ok(Binaries { tattler, guest: paths::target().join("debug/guest") })
+    Ok(Binaries { tattler, guest: paths::target().join("debug/guest"), tests: build_tests()? })
+}
+
+fn build_tests() -> Result<Vec<(&'static str, PathBuf)>> {
+    let mut cargo = paths::cargo();
+    cargo.args(["test", "--no-run", "--package", "tests", "--message-format", "json-render-diagnostics"]);
+    cargo.args(TESTS.iter().flat_map(|name| ["--test", name]));
+    // Its progress and its errors go where ours do.
+    let built = cargo.stderr(Stdio::inherit()).output().context("run cargo")?;
+    if !built.status.success() {
+        bail!("cargo could not build the tests that guests run");
+    }
+    let messages = String::from_utf8(built.stdout).context("read what cargo built")?;
+    let built: Vec<Value> = messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let path_of = |name: &'static str| {
+        let mut executables = built.iter().filter(|message| message["target"]["name"] == name);
+        let path = executables.find_map(|message| message["executable"].as_str());
+        Ok((name, path.with_context(|| format!("cargo names no executable of the test {name}"))?.into()))
+    };
+    TESTS.iter().map(|name| path_of(name)).collect()
 }
 
 /// Files of guests, modules apart.
@@ -48,6 +73,9 @@ impl Programs {
         let mut all = Files::default();
         all.add_program("/init", &binaries.guest, &[])?;
         all.add_program("/bin/tattler", &binaries.tattler, &[])?;
+        for (name, test) in &binaries.tests {
+            all.add_program(&format!("/tests/{name}"), test, &[])?;
+        }
         for tool in TOOLS {
             let program =
                 paths::find(tool).with_context(|| format!("`{tool}` is not on PATH: run `cargo xtask setup`"))?;
