@@ -5,6 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tests::dial::dial;
@@ -62,30 +64,34 @@ pub fn is_seen(sensor: &Sensor<'_>, mode: &str) {
         assert_eq!(matched, recorded, "{what}");
     }
     let (host, site) = (HOST.to_string(), SITE.to_string());
-    assert_eq!(rows(sensor, "contacts", &["local", "remote", "proto"]), [row(&[&host, &site, "icmpv6"])].into());
+    tells(sensor, "contacts", &["local", "remote", "proto"], &Rows::from([row(&[&host, &site, "icmpv6"])]));
     let (scanner, stranger) = (SCANNER.to_string(), STRANGER.to_string());
     let probes = [
         row(&[&scanner, &host, "echo", ""]),
         row(&[&scanner, &host, "syn", "22"]),
         row(&[&stranger, &host, "udp", "161"]),
     ];
-    assert_eq!(rows(sensor, "probes", &["source", "target", "kind", "port"]), probes.into());
+    tells(sensor, "probes", &["source", "target", "kind", "port"], &Rows::from(probes));
+}
+
+type Rows = BTreeSet<Vec<String>>;
+
+/// A query to the sensor gives these columns of these rows: what was drained is in the database a moment later.
+fn tells(sensor: &Sensor<'_>, subject: &str, columns: &[&str], expected: &Rows) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while rows(sensor, subject, columns) != *expected && Instant::now() < deadline {
+        sleep(Duration::from_millis(100));
+    }
+    assert_eq!(rows(sensor, subject, columns), *expected, "{subject}");
 }
 
 /// Some columns of what a query to the sensor gives.
-pub fn rows(sensor: &Sensor<'_>, subject: &str, columns: &[&str]) -> BTreeSet<Vec<String>> {
+pub fn rows(sensor: &Sensor<'_>, subject: &str, columns: &[&str]) -> Rows {
     let mut ask = Command::new(tattler());
     ask.args([subject, "--format", "json", "--socket"]).arg(sensor.socket());
-    let mut found = BTreeSet::new();
-    // What was drained is in the database a moment later.
-    tests::eventually("the store has caught up", || {
-        let answer: Value = serde_json::from_str(&succeed(&mut ask)).expect("JSON");
-        let rows = answer["rows"].as_array().expect("rows").iter();
-        found = rows.map(|row| columns.iter().map(|column| text(&row[*column])).collect()).collect();
-        let status = sensor.status();
-        (status["stored"].as_u64() >= Some(4)).then_some(())
-    });
-    found
+    let answer: Value = serde_json::from_str(&succeed(&mut ask)).expect("JSON");
+    let rows = answer["rows"].as_array().expect("rows").iter();
+    rows.map(|row| columns.iter().map(|column| text(&row[*column])).collect()).collect()
 }
 
 fn row(cells: &[&str]) -> Vec<String> {

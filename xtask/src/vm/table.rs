@@ -24,8 +24,8 @@ impl Row {
         if !self.checks.contains(&check) {
             return (true, "-".to_owned());
         }
-        let outcomes = self.told.iter().flat_map(|told| &told.outcomes);
-        match outcomes.filter(|outcome| outcome.check == check).last() {
+        let mut outcomes = self.told.iter().flat_map(|told| &told.outcomes);
+        match outcomes.rfind(|outcome| outcome.check == check) {
             Some(outcome) => {
                 let word = if outcome.ok { "ok" } else { "failed" };
                 (outcome.ok, format!("{word} {:.1} s", outcome.took.as_secs_f64()))
