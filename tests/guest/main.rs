@@ -25,9 +25,10 @@ use std::{env, process};
 
 /// What a check has to say of its success, in a few words.
 type Said = String;
+type Check = fn() -> Said;
 
 /// The checks by name; a panic is a failure, as in tests.
-const CHECKS: &[(&str, fn() -> Said)] = &[
+const CHECKS: &[(&str, Check)] = &[
     ("programs", programs::load),
     ("parser", test_run::parser),
     ("rules", test_run::rules),
