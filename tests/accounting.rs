@@ -33,6 +33,7 @@ fn of_a_flood_that_meets_a_stopped_reader_all_is_stored_or_counted_as_lost() {
     until(30_000);
     sensor.signal(libc::SIGCONT);
     until(35_000);
+    within(5, "the loss is told", || sensor.log().contains("events are lost: the ring was full").then_some(()));
     let last = u64::from(traffic.stop());
     // The counters that the sensor shows are a second old at most.
     sleep(Duration::from_millis(1_200));

@@ -105,16 +105,13 @@ fn state_directories_that_can_not_be_used() {
     let shared = place.path().join("shared");
     fs::create_dir(&shared).unwrap();
     fs::set_permissions(&shared, Permissions::from_mode(0o777)).unwrap();
-    let damaged = place.path().join("damaged");
-    fs::create_dir(&damaged).unwrap();
-    fs::write(damaged.join("tattler.db"), "this is no database, and long enough to be looked at".repeat(99)).unwrap();
-    for state in [&file, &file.join("below"), Path::new("/proc/tattler"), Path::new("/sys"), &shared, &damaged] {
+    // A damaged database is no reason: it is set aside, as tests/store_damage.rs shows.
+    for state in [&file, &file.join("below"), Path::new("/proc/tattler"), Path::new("/sys"), &shared] {
         let mut run = Command::new(tattler());
         run.args(["run", "--interface", "wan0", "--state"]).arg(state);
         run.arg("--socket").arg(place.path().join("tattler.sock"));
         let said = fails(&mut world.router.command(&run), 1, &[&state.display().to_string()]);
-        let way_out = ["--state", "out of the way"].iter().any(|way| said.contains(way));
-        assert!(way_out, "no way out in: {said}");
+        assert!(said.contains("--state"), "no way out in: {said}");
     }
     assert_eq!(fs::read(&file).unwrap(), b"");
 

@@ -162,6 +162,8 @@ fn every_program_loads_and_bears_the_name_that_user_space_knows() {
         names::INGRESS,
         names::INGRESS_LINEAR,
         names::INGRESS_RAW,
+        names::INGRESS_TC,
+        names::INGRESS_TC_RAW,
         names::EGRESS,
         names::EGRESS_RAW,
         names::CLASSIFY,

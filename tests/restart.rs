@@ -5,6 +5,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use aya::programs::{SchedClassifier, TcAttachType};
 use sensor_user::datapath::{self, Adopted, Datapath, Pins as Pinned, Sizes};
 use sensor_user::mark::Mark;
 use tempfile::TempDir;
@@ -110,6 +111,37 @@ fn with_keep_the_programs_stay_and_what_happens_meanwhile_is_found_by_the_next_l
 }
 
 #[test]
+fn every_way_to_attach_is_taken_over_and_leaves_nothing_in_the_end() {
+    for mode in ["native", "generic", "tc"] {
+        let home = Home::new();
+        let arguments = [&WAN[..], &["--attach", mode]].concat();
+        let mut sensor = home.start(&arguments);
+        sensor.end(libc::SIGKILL);
+        ping(&home.world.internet, SCANNER, HOST);
+        let sensor = home.start(&arguments);
+        assert!(sensor.log().contains("gapless=true"), "{mode}: {}", sensor.log());
+        assert_eq!(sensor.status()["uplinks"][0]["mode"], mode);
+        sensor.wait_for("probe", 1);
+        sensor.stop();
+        assert!(nothing(&home.world.router) && !exists(home.pins()), "{mode}");
+        let left = home.world.router.inside(|| SchedClassifier::query_tcx("wan0", TcAttachType::Ingress)).unwrap();
+        assert!(left.1.is_empty(), "{mode}");
+        assert_eq!(Stored::read(home.state()).probes, [(SCANNER, HOST, ECHO, 0)].into());
+    }
+}
+
+#[test]
+fn another_way_to_attach_is_begun_afresh() {
+    let home = Home::new();
+    home.start(&[&KEEP[..], &["--attach", "generic"]].concat()).stop();
+    assert_eq!(home.world.router.attached("wan0").0, "xdpgeneric");
+    let sensor = home.start(&[&WAN[..], &["--attach", "native"]].concat());
+    assert_eq!(home.world.router.attached("wan0"), both());
+    assert!(sensor.log().contains("gapless=false"), "{}", sensor.log());
+    sensor.stop();
+}
+
+#[test]
 fn a_start_that_adopted_knows_the_ports_in_use_and_counts_udp_probes_at_once() {
     let home = Home::new();
     let World { host, internet, .. } = &home.world;
@@ -209,7 +241,7 @@ fn what_is_in_the_store_already_is_not_taken_out_of_the_ring_again() {
     let mut first = load();
     assert_eq!(first.resume(None), None, "there is no earlier life");
     first.set_home(&prefixes).unwrap();
-    router.inside(|| first.attach(&uplink).map(drop)).unwrap();
+    router.inside(|| first.attach(&uplink, None).map(drop)).unwrap();
     for source in [SCANNER, STRANGER, SITE] {
         ping(internet, source, HOST);
     }

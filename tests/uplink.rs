@@ -98,13 +98,16 @@ impl Others {
 }
 
 #[test]
-fn another_xdp_program_is_left_where_it_is_and_told_in_one_line() {
+fn where_xdp_is_asked_for_another_xdp_program_is_left_where_it_is_and_told_in_one_line() {
     let (world, state) = (World::new(), directory());
     let mut other = Others::load();
     other.attach_xdp(&world.router, "wan0");
     let before = world.router.ip("-d link show dev wan0");
     let words = ["wan0", "another XDP program", "ip link set dev wan0 xdp off"];
-    fails(&mut sensor::command(&world.router, state.path(), &WAN0), 1, &words);
+    for mode in ["native", "generic"] {
+        let arguments = [&WAN0[..], &["--attach", mode]].concat();
+        fails(&mut sensor::command(&world.router, state.path(), &arguments), 1, &words);
+    }
     assert_eq!(world.router.ip("-d link show dev wan0"), before);
     assert_eq!(world.router.attached("wan0"), ("xdp".to_owned(), vec![]));
     assert!(!exists(&state.path().join("tattler.sock")));
@@ -598,7 +601,8 @@ fn of_two_uplinks_the_one_that_can_not_be_watched_again_does_not_stop_the_other(
     let (world, state) = (World::new(), directory());
     let World { host, router, internet } = &world;
     router.link("wan1", internet, "net1");
-    let sensor = Sensor::start(router, state.path(), &["--interface", "wan1", "--interface", "wan0"]);
+    let sensor =
+        Sensor::start(router, state.path(), &["--interface", "wan1", "--interface", "wan0", "--attach", "native"]);
     router.ip("link delete wan1");
     becomes_blind(&sensor);
     // The other one is watched meanwhile.

@@ -10,6 +10,10 @@ pub const INGRESS: &str = "tattler_ingress";
 pub const INGRESS_LINEAR: &str = "tattler_linear";
 /// XDP at ingress of a device whose packets begin with the IP header; always in generic mode.
 pub const INGRESS_RAW: &str = "tattler_in_raw";
+/// TC at ingress of an Ethernet device that takes no XDP program.
+pub const INGRESS_TC: &str = "tattler_in_tc";
+/// The same where packets begin with the IP header.
+pub const INGRESS_TC_RAW: &str = "tattler_tc_raw";
 /// TC at egress of an Ethernet device.
 pub const EGRESS: &str = "tattler_egress";
 /// TC at egress of a device whose packets begin with the IP header.

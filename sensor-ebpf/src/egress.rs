@@ -34,7 +34,7 @@ pub fn see(ctx: &TcContext, link: Link) -> Result<(), GiveUp> {
         Outbound::Answer { kind, first } => {
             if first {
                 counters::add(What::Answer, Fate::Matched);
-                counters::add(What::Answer, answer(ctx, kind, &flow, now));
+                counters::add(What::Answer, answer(&packet, kind, &flow, now));
             }
             if kind as u8 == Kind::Udp as u8 {
                 // From now on the two speak with each other: neither probes nor contacts.
@@ -44,7 +44,7 @@ pub fn see(ctx: &TcContext, link: Link) -> Result<(), GiveUp> {
         }
         known @ (Outbound::Known { refresh: true } | Outbound::Contact(_)) => {
             let begun = u32::from(matches!(known, Outbound::Contact(_)));
-            contact(ctx, &packet, &found, &flow, begun, now)?;
+            contact(&packet, &found, &flow, begun, now)?;
         }
     }
     Ok(())
@@ -71,14 +71,7 @@ fn in_use(flow: &FlowKey, now: BootTime) {
 
 /// Records a contact: a new exchange (`begun` 1) or one that goes on (`begun` 0).
 #[inline(always)]
-fn contact(
-    ctx: &TcContext,
-    packet: &Skb<'_>,
-    found: &Found,
-    flow: &FlowKey,
-    begun: u32,
-    now: BootTime,
-) -> Result<(), GiveUp> {
+fn contact(packet: &Skb<'_>, found: &Found, flow: &FlowKey, begun: u32, now: BootTime) -> Result<(), GiveUp> {
     let key = rules::pair_key(flow);
     // An echo identifier is no port: pings with ever new ones are one contact.
     let port = if flow.proto == Proto::Icmpv6 as u8 { 0 } else { flow.remote_port };
@@ -92,7 +85,7 @@ fn contact(
     if due {
         let detail = parse::detail(packet, found)?;
         counters::add(What::Contact, Fate::Matched);
-        let told = told(ctx, What::Contact, flow.proto, pair.count, now);
+        let told = told(packet.ifindex(), What::Contact, flow.proto, pair.count, now);
         if events::submit(&told, flow, &detail) {
             pair.reported = now;
             pair.count = 0;
@@ -111,8 +104,8 @@ fn contact(
 
 /// Tells that a local answered a probe.
 #[inline(always)]
-fn answer(ctx: &TcContext, kind: Kind, flow: &FlowKey, now: BootTime) -> Fate {
-    let told = told(ctx, What::Answer, kind as u8, 1, now);
+fn answer(packet: &Skb<'_>, kind: Kind, flow: &FlowKey, now: BootTime) -> Fate {
+    let told = told(packet.ifindex(), What::Answer, kind as u8, 1, now);
     if !events::submit(&told, flow, &Detail::default()) {
         return Fate::Lost;
     }
@@ -121,8 +114,6 @@ fn answer(ctx: &TcContext, kind: Kind, flow: &FlowKey, now: BootTime) -> Fate {
 }
 
 #[inline(always)]
-fn told(ctx: &TcContext, what: What, number: u8, count: u32, now: BootTime) -> Told {
-    // SAFETY: the kernel hands a valid context to the program for as long as it runs.
-    let ifindex = unsafe { (*ctx.skb.skb).ifindex };
+fn told(ifindex: u32, what: What, number: u8, count: u32, now: BootTime) -> Told {
     Told { what, number, count, unused: false, ifindex, now }
 }

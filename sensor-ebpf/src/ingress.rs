@@ -1,35 +1,32 @@
 //! From the internet: probes.
 
-use aya_ebpf::programs::XdpContext;
 use sensor_common::counters::Fate;
 use sensor_common::parse::{self, Detail};
 use sensor_common::rules::{self, Inbound};
 use sensor_common::wire::{BootTime, FlowKey, Repeat, What};
-use sensor_common::{GiveUp, Kind, Link};
+use sensor_common::{GiveUp, Kind, Link, Packet};
 
 use crate::events::Told;
 use crate::memory::Maps;
-use crate::packet::Frame;
 use crate::{budgets, clock, counters, events, inbound, locals, repeats};
 
-/// Looks at one packet.
+/// Looks at one packet that came by the device with this index.
 ///
 /// # Errors
 /// What stopped the parser.
 #[inline(always)]
-pub fn see(ctx: &XdpContext, link: Link) -> Result<(), GiveUp> {
-    let packet = Frame::of_xdp(ctx);
-    let found = parse::find(&packet, link)?;
+pub fn see(packet: &impl Packet, ifindex: u32, link: Link) -> Result<(), GiveUp> {
+    let found = parse::find(packet, link)?;
     let Some(kind) = found.signal.kind() else { return Ok(()) };
-    let flow = rules::flow_key(&parse::tuple(&packet, &found)?, false, kind.proto());
+    let flow = rules::flow_key(&parse::tuple(packet, &found)?, false, kind.proto());
     let now = clock::now();
     match rules::inbound(&Maps, kind, &flow, now) {
         Inbound::Nothing | Inbound::Ours => {}
         Inbound::Begun => inbound::seen(&flow, now),
         Inbound::Probe(kind) => {
-            let detail = parse::detail(&packet, &found)?;
+            let detail = parse::detail(packet, &found)?;
             counters::add(What::Probe, Fate::Matched);
-            counters::add(What::Probe, probe(ctx, kind, &flow, &detail, now));
+            counters::add(What::Probe, probe(ifindex, kind, &flow, &detail, now));
         }
     }
     Ok(())
@@ -38,7 +35,7 @@ pub fn see(ctx: &XdpContext, link: Link) -> Result<(), GiveUp> {
 /// Records a probe: the first of its kind as an event, repeats in the map and now and then as an
 /// event.
 #[inline(always)]
-fn probe(ctx: &XdpContext, kind: Kind, flow: &FlowKey, detail: &Detail, now: BootTime) -> Fate {
+fn probe(ifindex: u32, kind: Kind, flow: &FlowKey, detail: &Detail, now: BootTime) -> Fate {
     let key = rules::repeat_key(flow, kind);
     let unused = !locals::in_use(&flow.local);
     let known = repeats::get(&key);
@@ -61,7 +58,7 @@ fn probe(ctx: &XdpContext, kind: Kind, flow: &FlowKey, detail: &Detail, now: Boo
             number: kind as u8,
             count: repeat.count.wrapping_sub(repeat.told),
             unused,
-            ifindex: ctx.ingress_ifindex() as u32,
+            ifindex,
             now,
         };
         if !events::submit(&told, flow, detail) {

@@ -32,6 +32,7 @@ mod repeats;
 use aya_ebpf::bindings::{TC_ACT_UNSPEC, xdp_action::XDP_PASS};
 use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
+use packet::{Frame, Skb};
 use sensor_common::Link;
 use sensor_common::counters::Direction;
 
@@ -51,6 +52,18 @@ pub fn tattler_linear(ctx: XdpContext) -> u32 {
 #[xdp]
 pub fn tattler_in_raw(ctx: XdpContext) -> u32 {
     see_ingress(&ctx, Link::Raw)
+}
+
+/// TC at ingress of an Ethernet device that takes no XDP program.
+#[classifier]
+pub fn tattler_in_tc(ctx: TcContext) -> i32 {
+    see_tc_ingress(&ctx, Link::Ethernet)
+}
+
+/// TC at ingress of a device whose packets begin with the IP header.
+#[classifier]
+pub fn tattler_tc_raw(ctx: TcContext) -> i32 {
+    see_tc_ingress(&ctx, Link::Raw)
 }
 
 /// TC at egress of an Ethernet device.
@@ -81,12 +94,23 @@ pub fn tattler_tst_raw(ctx: XdpContext) -> u32 {
 
 #[inline(always)]
 fn see_ingress(ctx: &XdpContext, link: Link) -> u32 {
-    if let Err(reason) = ingress::see(ctx, link) {
+    if let Err(reason) = ingress::see(&Frame::of_xdp(ctx), ctx.ingress_ifindex() as u32, link) {
         #[cfg(feature = "debug-log")]
         aya_log_ebpf::debug!(ctx, "ingress: {}", reason.as_str());
         counters::gave_up(Direction::Ingress, reason);
     }
     XDP_PASS
+}
+
+#[inline(always)]
+fn see_tc_ingress(ctx: &TcContext, link: Link) -> i32 {
+    let packet = Skb::new(ctx);
+    if let Err(reason) = ingress::see(&packet, packet.ifindex(), link) {
+        #[cfg(feature = "debug-log")]
+        aya_log_ebpf::debug!(ctx, "ingress: {}", reason.as_str());
+        counters::gave_up(Direction::Ingress, reason);
+    }
+    TC_ACT_UNSPEC
 }
 
 #[inline(always)]

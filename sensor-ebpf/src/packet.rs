@@ -93,6 +93,13 @@ impl<'a> Skb<'a> {
     pub fn new(ctx: &'a TcContext) -> Skb<'a> {
         Skb { linear: Frame::of_tc(ctx), ctx }
     }
+
+    /// The device that it came by, or goes out by.
+    #[inline(always)]
+    pub fn ifindex(&self) -> u32 {
+        // SAFETY: the kernel hands a valid context to the program for as long as it runs.
+        unsafe { (*self.ctx.skb.skb).ifindex }
+    }
 }
 
 impl Packet for Skb<'_> {

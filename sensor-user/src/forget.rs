@@ -62,6 +62,14 @@ pub struct Forgotten {
     pub answers: u64,
     /// Acknowledgements.
     pub acks: u64,
+    /// Damaged databases that had been set aside: nobody can tell what they hold.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub damaged_files: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl Forgotten {
@@ -74,6 +82,7 @@ impl Forgotten {
             probes: self.probes + then.probes,
             answers: self.answers + then.answers,
             acks: self.acks + then.acks,
+            damaged_files: self.damaged_files + then.damaged_files,
         }
     }
 }

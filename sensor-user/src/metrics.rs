@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub version: &'static str,
     /// When the sensor started.
     pub start: Time,
+    /// How often the wall clock was set since then.
+    pub clock_steps: u64,
     /// The kernel's counters, by the indices of [`counters`], summed over processors.
     pub kernel: [u64; COUNTERS as usize],
     /// The ring between kernel and user space.
@@ -51,6 +53,8 @@ pub struct Ring {
     pub set_aside: u64,
     /// Events of an earlier life of the sensor that neither it wrote nor this one could read.
     pub lost_between: u64,
+    /// Seconds since something was seen.
+    pub silent: u64,
     /// When the latest event was seen.
     pub last_event: Option<Time>,
 }
@@ -93,8 +97,12 @@ pub struct Store {
     pub excluded: u64,
     /// Bytes on disk.
     pub bytes: u64,
-    /// Whether the latest write failed.
+    /// Whether the latest write failed, or does not end.
     pub failing: bool,
+    /// Attempts to write that failed.
+    pub failed_writes: u64,
+    /// Databases that were damaged and set aside.
+    pub damaged: u64,
 }
 
 /// Writes a snapshot down.
@@ -123,6 +131,8 @@ impl Page {
     fn sensor(&self, snapshot: &Snapshot) -> prometheus::Result<()> {
         self.gauge("build_info", "Always 1; the version is in the label.", ["version"], &[([snapshot.version], 1)])?;
         self.time("start_time_seconds", "When the sensor started, in seconds since 1970.", Some(snapshot.start))?;
+        let help = "How often the wall clock was set since the start: what was observed in this boot was dated anew.";
+        self.counter("clock_steps_total", help, [], &[([], snapshot.clock_steps)])?;
         let info: Vec<_> = snapshot.uplinks.iter().map(|u| ([u.interface.as_str(), u.mode], 1)).collect();
         self.gauge("uplink_info", "Always 1; how the sensor is attached to an uplink.", ["interface", "mode"], &info)?;
         let up: Vec<_> = snapshot.uplinks.iter().map(|u| ([u.interface.as_str()], u.up.into())).collect();
@@ -165,6 +175,8 @@ impl Page {
         self.counter("ring_set_aside_events_total", help, [], &[([], ring.set_aside)])?;
         let help = "Events that an earlier life of the sensor had seen and that are lost.";
         self.counter("restart_lost_events_total", help, [], &[([], ring.lost_between)])?;
+        let help = "Seconds since the latest event, or since the start.";
+        self.gauge("silence_seconds", help, [], &[([], ring.silent)])?;
         self.time("last_event_time_seconds", "When the latest event was seen, in seconds since 1970.", ring.last_event)
     }
 
@@ -198,7 +210,12 @@ impl Page {
         let help = "Observations that the configuration excludes from being recorded.";
         self.counter("excluded_observations_total", help, [], &[([], store.excluded)])?;
         self.gauge("store_size_bytes", "Size of the database on disk.", [], &[([], store.bytes)])?;
-        self.gauge("store_failing", "Whether the latest write failed.", [], &[([], store.failing.into())])
+        let help = "Attempts to write to the database that failed.";
+        self.counter("store_failed_writes_total", help, [], &[([], store.failed_writes)])?;
+        let help = "Databases that were found damaged and were set aside.";
+        self.counter("store_damaged_databases_total", help, [], &[([], store.damaged)])?;
+        let help = "Whether the latest write failed, or does not end.";
+        self.gauge("store_failing", help, [], &[([], store.failing.into())])
     }
 
     fn counter<const L: usize>(
@@ -260,6 +277,7 @@ mod tests {
         Snapshot {
             version: "0.1.0",
             start: Time(1_788_226_914_831_000),
+            clock_steps: 3,
             kernel,
             exposed_locals: 3,
             ring: Ring {
@@ -267,6 +285,7 @@ mod tests {
                 invalid: 1,
                 set_aside: 2,
                 lost_between: 3,
+                silent: 4,
                 last_event: Some(Time(1_788_226_915_000_000)),
             },
             uplinks: vec![
@@ -287,6 +306,8 @@ mod tests {
                 excluded: 6,
                 bytes: 4096,
                 failing: true,
+                failed_writes: 12,
+                damaged: 3,
             },
         }
     }
@@ -304,6 +325,7 @@ mod tests {
             "tattler_ring_invalid_events_total 1",
             "tattler_ring_set_aside_events_total 2",
             "tattler_restart_lost_events_total 3",
+            "tattler_silence_seconds 4",
             "tattler_exposed_locals 3",
             "tattler_last_event_time_seconds 1788226915",
             "tattler_uplink_info{interface=\"wan0\",mode=\"native\"} 1",
@@ -321,6 +343,8 @@ mod tests {
             "tattler_store_crowded_out_rows_total 5",
             "tattler_excluded_observations_total 6",
             "tattler_store_size_bytes 4096",
+            "tattler_store_failed_writes_total 12",
+            "tattler_store_damaged_databases_total 3",
             "tattler_store_failing 1",
         ] {
             assert!(page.lines().any(|l| l == line), "no line {line} in\n{page}");

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use sensor_common::{Kind, Proto};
 
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 /// One observation, from a live sensor or from a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,15 @@ impl Observation {
             Observation::Contact(contact) => contact.ts,
             Observation::Probe(probe) => probe.ts,
             Observation::Answer(answer) => answer.ts,
+        }
+    }
+
+    /// Dates it anew.
+    pub fn shift(&mut self, step: Span) {
+        match self {
+            Observation::Contact(contact) => (contact.ts, contact.last) = (contact.ts + step, contact.last + step),
+            Observation::Probe(probe) => probe.ts = probe.ts + step,
+            Observation::Answer(answer) => answer.ts = answer.ts + step,
         }
     }
 }

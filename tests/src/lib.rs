@@ -3,8 +3,11 @@
 //!
 //! # Layout
 //! - [`dial`]: connections from an address and a port of choice
+//! - [`disk`]: disks that fill up, refuse, fail and stall
 //! - [`programs`]: the binaries under test and the tools, found and run
 //! - [`daemon`]: a program that runs beside a test and ends with it
+//! - [`frames`]: frames of captures and of our own, and both with changes
+//! - [`manager`]: a service manager in a container
 //! - [`namespace`]: a network namespace that goes with its guard
 //! - [`numbered`]: traffic of which a packet that is missing shows
 //! - [`world`]: a home, its router and an internet
@@ -16,6 +19,9 @@
 
 pub mod daemon;
 pub mod dial;
+pub mod disk;
+pub mod frames;
+pub mod manager;
 pub mod namespace;
 pub mod numbered;
 pub mod programs;

@@ -149,9 +149,27 @@ impl Wire {
         frames
     }
 
+    /// The next `count` frames from outside, whoever sent them.
+    #[track_caller]
+    #[must_use]
+    pub fn arrivals(&self, count: usize) -> Vec<Vec<u8>> {
+        let mut frames = Vec::with_capacity(count);
+        let deadline = Instant::now() + PATIENCE;
+        while frames.len() < count {
+            assert!(Instant::now() < deadline, "{} of {count} frames came", frames.len());
+            frames.extend(self.next());
+        }
+        frames
+    }
+
     /// The next frame, unless it comes from elsewhere or not within 20 ms.
     #[must_use]
     pub fn next_from(&self, station: [u8; 6]) -> Option<Vec<u8>> {
+        self.next().filter(|frame| frame.get(6..12) == Some(&station[..]))
+    }
+
+    /// The next frame that this side did not send, unless none comes within 20 ms.
+    fn next(&self) -> Option<Vec<u8>> {
         let mut frame = vec![0; 1 << 16];
         // SAFETY: sockaddr_ll is plain integers, for which zeros do.
         let mut from = unsafe { std::mem::zeroed::<libc::sockaddr_ll>() };
@@ -169,6 +187,6 @@ impl Wire {
         };
         frame.truncate(usize::try_from(length).ok()?);
         let outgoing = from.sll_pkttype == libc::PACKET_OUTGOING;
-        (!outgoing && frame.get(6..12) == Some(&station[..])).then_some(frame)
+        (!outgoing).then_some(frame)
     }
 }

@@ -59,7 +59,7 @@ impl Watcher {
             let sizes = Sizes { ring_bytes: 1 << 16, entries: 4_096 };
             let mut datapath = Datapath::load(sizes, None, false).expect("load the programs, as root");
             datapath.set_home(&home).expect("tell home");
-            datapath.attach(&uplink).expect("attach");
+            datapath.attach(&uplink, None).expect("attach");
             datapath
         });
         let ledger = Ledger::new(Settings { public: public.to_vec(), ..Settings::default() });

@@ -10,6 +10,7 @@ use std::net::Ipv6Addr;
 use crate::forget::Forget;
 use crate::netlink::Neighbour;
 use crate::observation::{Contact, Observation};
+use crate::time::Span;
 
 /// The name of the device that the sensor runs on.
 pub const SELF: &str = "self";
@@ -100,6 +101,13 @@ impl Devices {
             !forget.means(contact.local, contact.remote, &nobody)
                 || forget.before.is_some_and(|time| contact.last >= time)
         });
+    }
+
+    /// The clock was set: what waits is of another time.
+    pub fn shift(&mut self, step: Span) {
+        for contact in self.waiting.values_mut() {
+            (contact.ts, contact.last) = (contact.ts + step, contact.last + step);
+        }
     }
 
     fn of(&self, address: Ipv6Addr) -> Option<&String> {

@@ -7,7 +7,7 @@ use super::suspects;
 use crate::ack::{Ack, LONGEST_NOTE};
 use crate::forget::{Forget, Forgotten};
 use crate::report::words::remote_name;
-use crate::store::Store;
+use crate::store::{Store, WriteError};
 use crate::told;
 
 /// Deletes from the store and from the window.
@@ -22,7 +22,7 @@ pub fn forget(shared: &Shared, what: &Forget) -> Result<Forgotten, String> {
     let in_memory = what.device.as_deref().is_some_and(|device| shared.ledger().knows_device(device));
     let (meant, forgotten, acks) = with_store(shared, move |store| {
         let meant = told::meant(&what, &names, store, in_memory).map_err(|error| error.to_string())?;
-        let forgotten = store.forget_all(&meant).map_err(|error| error.to_string());
+        let forgotten = store.forget_all(&meant).map_err(|error| failed(store, &error));
         Ok::<_, String>((meant, forgotten, store.acks().ok()))
     })??;
     // In memory too if the disk keeps traces: the rows are deleted then. If it keeps the rows, they
@@ -45,7 +45,7 @@ pub fn acknowledge(shared: &Shared, ack: Ack) -> Result<Ack, String> {
         return Err(format!("the note is longer than {LONGEST_NOTE} bytes"));
     }
     let new = ack.clone();
-    change(shared, move |store| store.acknowledge(&new).map_err(|error| error.to_string()))?;
+    change(shared, move |store| store.acknowledge(&new).map_err(|error| failed(store, &error)))?;
     Ok(ack)
 }
 
@@ -54,7 +54,7 @@ pub fn acknowledge(shared: &Shared, ack: Ack) -> Result<Ack, String> {
 /// # Errors
 /// One line: it was not acknowledged, for one.
 pub fn unacknowledge(shared: &Shared, remote: Ipv6Net) -> Result<Ipv6Net, String> {
-    if change(shared, move |store| store.unacknowledge(remote).map_err(|error| error.to_string()))? {
+    if change(shared, move |store| store.unacknowledge(remote).map_err(|error| failed(store, &error)))? {
         Ok(remote.trunc())
     } else {
         Err(format!("{} is not acknowledged; `tattler ack --list` shows what is", remote_name(remote)))
@@ -72,6 +72,12 @@ fn change<T: Send + 'static>(
     *shared.acks() = acks;
     *shared.suspects() = None;
     Ok(changed)
+}
+
+/// One line for who asked; damage makes the writer set the database aside.
+fn failed(store: &mut Store, error: &WriteError) -> String {
+    store.suspect(error);
+    error.to_string()
 }
 
 fn with_store<T: Send + 'static>(
@@ -171,6 +177,21 @@ mod tests {
         ledger.observe(&pending);
         shared.forget_late(&mut ledger);
         assert_eq!(ledger.contacts().len(), 2);
+    }
+
+    #[test]
+    fn damage_that_a_change_finds_is_told_and_the_next_change_finds_a_new_diary() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, writer) = sensor(dir.path());
+        // As when it was opened: nothing of this table is in memory.
+        crate::store::tests::damage(dir.path(), "acks");
+        let ack = json!({"query": "ack", "remote": "2a05::/32"});
+        let error = ask(&shared, ack.clone()).unwrap_err();
+        assert!(error.contains("is damaged"), "{error}");
+        assert_eq!(shared.ledger().contacts().len(), 3, "memory stays");
+        ask(&shared, ack).unwrap();
+        assert_eq!((shared.store.damaged(), shared.acks().len()), (1, 1));
+        assert_eq!(writer.finish().lost, 0);
     }
 
     #[test]

@@ -2,19 +2,26 @@
 //!
 //! - [`sensor`]: the loop
 //! - [`servers`]: the query socket and HTTP
+//! - [`service`]: what the service manager is told
+//! - [`alarm`]: what the log says of loss and silence
 //! - [`uplinks`]: which devices to watch
 //! - [`follow`]: uplinks that come and go
+//! - [`begin`]: what the store remembers
 //! - [`handover`]: what an earlier life left
 //! - [`clock`]: boot time and wall clock
+//! - [`redate`]: when the clock is set
 //! - [`remotes`]: whose packets count
 //! - [`devices`]: which device a local belongs to
 //! - [`open`]: hosts that answer strangers
 //! - [`shared`]: what the loop writes and queries read
 //! - [`diary`]: what changes the diary: forget, acknowledge
 //! - [`reload`]: new settings for a running sensor
+//! - [`store_log`]: whether the store keeps up, for the log
 //! - [`suspects`]: the thread that keeps the suspects up to date
 //! - [`queries`]: answers to `status`, `suspects` and `explain`
 
+mod alarm;
+mod begin;
 mod clock;
 mod devices;
 mod diary;
@@ -23,15 +30,19 @@ mod follow;
 mod handover;
 mod open;
 mod queries;
+mod redate;
 mod reload;
 mod remotes;
 mod scrape;
 mod sensor;
 mod servers;
+mod service;
 mod shared;
+mod store_log;
 mod suspects;
 mod uplinks;
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -40,22 +51,26 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use ipnet::Ipv6Net;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::datapath::{Datapath, Pins, Sizes};
+use crate::datapath::{Datapath, Mode, Pins, Sizes};
 use crate::exclusions::Exclusions;
-use crate::ledger::{self, Ledger};
 use crate::netlink::{self, Netlink, Prefixes};
 use crate::source::live::Live;
-use crate::store::{self, Store, Writer};
+use crate::store::{self, Writer};
 use crate::time::Span;
 use crate::{config, http, socket, told};
+use alarm::Alarm;
+use begin::Begun;
 use devices::Devices;
 use follow::Uplinks;
 use open::Open;
 pub use queries::Status;
+use redate::Redating;
 pub use reload::Reload;
 use sensor::Sensor;
+use service::Watchdog;
 use shared::Shared;
 
 /// What the sensor is told.
@@ -93,6 +108,8 @@ pub struct Settings {
     pub window: Span,
     /// The sizes of the kernel's maps.
     pub sizes: Sizes,
+    /// How ingress is attached; `None` for the first way that the kernel takes.
+    pub attach: Option<Mode>,
     /// What is attached and pinned stays when the sensor stops, for its next life.
     pub keep: bool,
 }
@@ -114,13 +131,10 @@ pub async fn run(
     reloads: mpsc::Receiver<Reload>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let mut store = Store::open(&settings.state)?;
-    let (key, keep_mac) = (store.device_key()?, settings.keep_mac);
+    let Begun { store, key, acks, mark, clock, ledger } = begin::begin(&settings)?;
+    let keep_mac = settings.keep_mac;
     settings.exclusions.devices = told::excluded_devices(&settings.excluded_devices, &key, keep_mac);
-    let ledger = rebuild(&store, &settings)?;
     let open = Open::new(&ledger);
-    let acks = store.acks()?;
-    let mark = store.mark()?;
 
     let netlink = Netlink::connect()?;
     let changes = netlink::changes()?;
@@ -143,13 +157,13 @@ pub async fn run(
         let in_use = ledger.locals().iter().filter(|local| local.used.is_some());
         datapath.set_in_use(in_use.map(|local| ledger.address(local.address)))?;
     }
-    let attachments = uplinks::attach(&mut datapath, &uplinks)?;
+    let attachments = uplinks::attach(&mut datapath, &uplinks, settings.attach)?;
     let handover = handover::settle(&mut datapath, resumed, mark, &attachments);
     let since = handover.since;
     let uplinks = Uplinks::new(attachments, settings.interfaces.is_empty());
 
     let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
-    let shared = Arc::new(Shared::new(clock::wall(), settings.state.clone(), &writer, acks, ledger));
+    let shared = Arc::new(Shared::new(clock.now(), settings.state.clone(), &writer, acks, ledger));
     let eraser = erase::start(datapath.memory()?).context("cannot start the thread that forgets")?;
     shared.erase_by(eraser);
     shared.set_names(told::names(&settings.names, &settings.public, Some(&key)));
@@ -157,6 +171,7 @@ pub async fn run(
     let (stop, stopped) = watch::channel(());
     let servers = servers::start(&shared, listener, queries, &stopped);
 
+    let counters = datapath.counters()?;
     let mut sensor = Sensor {
         settings,
         datapath,
@@ -178,10 +193,18 @@ pub async fn run(
         drained: 0,
         invalid: 0,
         last_event: None,
+        clock,
+        redating: Redating::default(),
         home: None,
+        own: Vec::new(),
+        inside: HashSet::new(),
+        arrivals: 0,
         fresh: Vec::new(),
         pending: Vec::new(),
         due: Vec::new(),
+        alarm: Alarm::new(&counters, Instant::now()),
+        watchdog: Watchdog::new(Instant::now()),
+        store_log: store_log::StoreLog::default(),
     };
     sensor.shared.seen().lost_between = handover.lost;
     // Before anything is seen, so that a next life knows this one.
@@ -189,8 +212,10 @@ pub async fn run(
     sensor.network_changed(&network);
     sensor.read_neighbours(&netlink).await;
     info!("ready");
+    service::ready();
     sensor.watch(netlink, changes, neighbours, reloads, shutdown).await;
 
+    service::stopping();
     if !sensor.settings.keep {
         // Detach first, then take what the ring still holds.
         for uplink in sensor.uplinks.devices() {
@@ -204,7 +229,8 @@ pub async fn run(
     }
     let summary = sensor.writer.finish();
     if summary.lost > 0 {
-        warn!(lost = summary.lost, "observations that the store did not take");
+        let why = summary.failure.map(|failure| format!(": {failure}")).unwrap_or_default();
+        warn!(lost = summary.lost, "observations that the store did not take{why}");
     }
     info!(events = sensor.drained, stored = summary.written, "stopped");
     Ok(())
@@ -222,25 +248,4 @@ fn load(settings: &Settings, database: &Path) -> Result<Datapath> {
         warn!("{error}; what happens between two lives of the sensor is lost");
     }
     Ok(datapath)
-}
-
-/// The ledger as the store remembers it.
-fn rebuild(store: &Store, settings: &Settings) -> Result<Ledger> {
-    let nat64 = &settings.nat64;
-    let settings =
-        ledger::Settings { public: settings.public.clone(), window: Some(settings.window), ..ledger::Settings::live() };
-    let since = settings.window.map_or(clock::wall() - Span(i64::MAX), |window| clock::wall() - window);
-    let mut ledger = Ledger::new(settings);
-    let mut observations = 0u64;
-    store.replay(since, &mut |observation| {
-        // Home may have been another then; a NAT64 prefix that was not known yet was one all the same.
-        if remotes::counts(&observation, &[], nat64) {
-            ledger.observe(&observation);
-        }
-        observations += 1;
-    })?;
-    if observations > 0 {
-        info!(observations, "ledger rebuilt from the store");
-    }
-    Ok(ledger)
 }

@@ -32,8 +32,8 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
     match request {
         Request::Status { since: None, until: None } => value(&status(shared)),
         &Request::Status { since, until } => {
-            let reader = Reader::open(&shared.state).map_err(one_line)?;
-            let held = from_store::holdings(&reader, &shared.state, since, until).map_err(one_line)?;
+            let held =
+                from_disk(shared, || from_store::holdings(&Reader::open(&shared.state)?, &shared.state, since, until))?;
             value(&Status { locals: held.locals, contacts: held.contacts, probes: held.probes, ..status(shared) })
         }
         Request::Suspects { top, since: None, until: None } => {
@@ -62,13 +62,20 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
             let _one_at_a_time = shared.reading();
             let (names, now, read) = (shared.names(), when::now(), AtomicU64::new(0));
             let context = Context { names: &names, now, most: MOST_THROUGH_SOCKET, read: &read };
-            from_store::answer(&shared.state, request, &context).map_err(one_line)
+            from_disk(shared, || from_store::answer(&shared.state, request, &context))
         }
     }
 }
 
-fn one_line(error: impl std::fmt::Display) -> String {
-    error.to_string()
+/// Reads from the store. Damage that shows makes the writer set the database aside.
+fn from_disk<T>(shared: &Shared, read: impl FnOnce() -> Result<T, from_store::Error>) -> Result<T, String> {
+    let before = shared.store.damaged();
+    read().map_err(|error| {
+        if let (Some(why), Some(diary)) = (error.corruption(), &shared.diary) {
+            diary.found_damage(before, why);
+        }
+        error.to_string()
+    })
 }
 
 fn value(answer: &impl Serialize) -> Result<Value, String> {
@@ -84,6 +91,12 @@ pub struct Status {
     pub version: String,
     /// When it was started.
     pub started: Time,
+    /// How often the wall clock was set since then.
+    #[serde(default)]
+    pub clock_steps: u64,
+    /// The wall clock is far ahead of what was known: for a day, nothing is deleted by it.
+    #[serde(default)]
+    pub clock_doubted: bool,
     /// What it watches.
     pub uplinks: Vec<Uplink>,
     /// What is home; prefixes that are excluded are left out.
@@ -135,6 +148,18 @@ pub struct Status {
     pub store_bytes: u64,
     /// Why the latest write to the store failed, if it did.
     pub store_failure: Option<String>,
+    /// Attempts to write that failed, since the start.
+    #[serde(default)]
+    pub store_failed_writes: u64,
+    /// Observations that are yet to be written.
+    #[serde(default)]
+    pub store_queued: u64,
+    /// Databases that were found damaged and set aside, since the start.
+    #[serde(default)]
+    pub store_damaged: u64,
+    /// Where the last of them is.
+    #[serde(default)]
+    pub store_damaged_file: Option<String>,
 }
 
 /// An interface that is watched.
@@ -197,7 +222,9 @@ fn status(shared: &Shared) -> Status {
     Status {
         schema: "tattler.status/1".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        started: shared.started,
+        started: shared.started(),
+        clock_steps: shared.clock_steps(),
+        clock_doubted: shared.store.believed().is_some(),
         uplinks: uplinks
             .map(|u| Uplink {
                 interface: u.device.name.clone(),
@@ -227,6 +254,10 @@ fn status(shared: &Shared) -> Status {
         excluded: shared.excluded.load(Relaxed),
         store_bytes: shared.store.bytes(),
         store_failure: shared.store.failure(),
+        store_failed_writes: shared.store.failed_writes(),
+        store_queued: shared.store.queued(),
+        store_damaged: shared.store.damaged(),
+        store_damaged_file: shared.store.damaged_file(),
     }
 }
 

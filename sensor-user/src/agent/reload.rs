@@ -2,7 +2,7 @@
 
 use tracing::{info, warn};
 
-use super::{Sensor, Settings, clock};
+use super::{Sensor, Settings};
 use crate::told;
 
 /// New settings, or why there are none: a line for each problem.
@@ -33,6 +33,8 @@ impl Sensor {
             state: old.state,
             socket: old.socket,
             listen: old.listen,
+            attach: old.attach,
+            keep: old.keep,
             sizes: old.sizes,
             keep_mac: old.keep_mac,
             ..new
@@ -49,9 +51,10 @@ impl Sensor {
         self.prefixes = self.settings.prefixes();
         self.writer.keep(self.settings.store);
         {
+            let now = self.retained_at();
             let mut ledger = self.shared.ledger();
             ledger.set_public(self.settings.public.clone());
-            ledger.set_window(self.settings.window, clock::wall());
+            ledger.set_window(self.settings.window, now);
         }
         // A report that was made before is of another time.
         *self.shared.suspects() = None;
@@ -70,6 +73,7 @@ fn needs_restart(new: &Settings, old: &Settings) -> Vec<&'static str> {
         ("sensor.state", new.state != old.state),
         ("sensor.socket", new.socket != old.socket),
         ("sensor.listen", new.listen != old.listen),
+        ("sensor.attach", new.attach != old.attach),
         ("privacy.keep_mac", new.keep_mac != old.keep_mac),
         ("kernel.ring_mib", new.sizes.ring_bytes != old.sizes.ring_bytes),
         ("kernel.map_entries", new.sizes.entries != old.sizes.entries),

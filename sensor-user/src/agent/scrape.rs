@@ -23,13 +23,15 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
     let seen = shared.seen().clone();
     let snapshot = Snapshot {
         version: env!("CARGO_PKG_VERSION"),
-        start: shared.started,
+        start: shared.started(),
+        clock_steps: shared.clock_steps(),
         kernel: seen.counters.all(),
         ring: Ring {
             drained: seen.drained,
             invalid: seen.invalid,
             set_aside: seen.set_aside,
             lost_between: seen.lost_between,
+            silent: seen.silent_for.as_secs(),
             last_event: seen.last_event,
         },
         uplinks: seen
@@ -56,6 +58,8 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
             excluded: shared.excluded.load(Relaxed),
             bytes: shared.store.bytes(),
             failing: shared.store.failure().is_some(),
+            failed_writes: shared.store.failed_writes(),
+            damaged: shared.store.damaged(),
         },
     };
     metrics::encode(&snapshot).map_err(|error| format!("cannot write the metrics: {error}"))

@@ -3,6 +3,7 @@
 //! Nothing here waits for a query or a disk. The store has a queue of its own; the ledger gets what
 //! is due to it as soon as no query holds it.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::net::Ipv6Addr;
 use std::sync::atomic::Ordering::Relaxed;
@@ -16,12 +17,17 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
+use super::alarm::Alarm;
+use super::clock::Clock;
 use super::devices::Devices;
 use super::follow::Uplinks;
 use super::open::Open;
+use super::redate::Redating;
 use super::reload::Reload;
+use super::service::Watchdog;
 use super::shared::Shared;
-use super::{Settings, clock, diary, remotes};
+use super::store_log::StoreLog;
+use super::{Settings, diary, remotes};
 use crate::datapath::{Datapath, Home};
 use crate::forget::Forget;
 use crate::ledger::Ledger;
@@ -36,9 +42,11 @@ const TICK: Duration = Duration::from_millis(10);
 /// Events taken out of the ring in one turn, so that a flood leaves room for all else.
 const BATCH: usize = 4_096;
 /// Observations that may wait for the ledger, some 200 MB.
-const MOST_PENDING: usize = 1 << 20;
+pub(super) const MOST_PENDING: usize = 1 << 20;
 /// How long changes of the network are left to settle before they are read.
 const SETTLE: Duration = Duration::from_millis(200);
+/// What comes within one burst of changes and is home at once; the rest is read with the whole.
+const MOST_ARRIVALS: u32 = 16;
 /// Between two looks at the counters.
 const SECOND: Duration = Duration::from_secs(1);
 /// Between two prunings of the ledger.
@@ -65,14 +73,25 @@ pub(super) struct Sensor {
     pub(super) drained: u64,
     pub(super) invalid: u64,
     pub(super) last_event: Option<Time>,
+    pub(super) clock: Clock,
+    pub(super) redating: Redating,
     /// What the programs were told; `None` before they were.
     pub(super) home: Option<Vec<Home>>,
+    /// The addresses of this machine, and whether they are temporary.
+    pub(super) own: Vec<(Ipv6Addr, bool)>,
+    /// The devices behind this machine, by their index.
+    pub(super) inside: HashSet<u32>,
+    /// What was taken as home since the network was read.
+    pub(super) arrivals: u32,
     /// For the store and then the ledger.
     pub(super) fresh: Vec<Observation>,
     /// Waits for the ledger.
     pub(super) pending: Vec<Observation>,
     /// As these do.
     pub(super) due: Vec<Due>,
+    pub(super) alarm: Alarm,
+    pub(super) watchdog: Watchdog,
+    pub(super) store_log: StoreLog,
 }
 
 /// What the ledger is to be told when it is free.
@@ -111,6 +130,7 @@ impl Sensor {
                 },
                 _ = second.tick() => {
                     self.show();
+                    self.watchdog.feed(self.datapath.position(), self.datapath.is_waiting(), Instant::now());
                     // What failed is tried again with what the network is then.
                     if self.uplinks.is_due(Instant::now()) {
                         settled.get_or_insert_with(Instant::now);
@@ -129,8 +149,9 @@ impl Sensor {
                 },
                 // The first of a burst of changes sets the time; the rest is read with it.
                 Some(news) = changes.next() => {
-                    if let News::Gone(index) = news {
-                        self.lost(index);
+                    match news {
+                        News::Gone(index) => self.lost(index),
+                        news => self.arrived(news),
                     }
                     settled.get_or_insert_with(|| Instant::now() + SETTLE);
                 }
@@ -151,7 +172,8 @@ impl Sensor {
     /// Takes up to [`BATCH`] events out of the ring, to ledger and store. While a query holds the
     /// ledger they wait in `pending`, and beyond its bound in the ring.
     fn drain(&mut self) -> usize {
-        let booted = clock::booted();
+        self.follow_clock();
+        let booted = self.clock.origin();
         let (live, fresh, mut unknown) = (self.live, &mut self.fresh, 0);
         let room = MOST_PENDING.saturating_sub(self.pending.len());
         let (exclusions, excluded) = (&self.settings.exclusions, &self.shared.excluded);
@@ -213,6 +235,7 @@ impl Sensor {
         });
         self.shared.excluded.fetch_add((excluded_before - batch.len()) as u64, Relaxed);
         self.pending.extend_from_slice(&batch);
+        self.redating.note(&batch);
         self.hand_over(batch);
     }
 
@@ -224,8 +247,14 @@ impl Sensor {
         }
     }
 
+    /// The time by which the window ends and retention goes.
+    pub(super) fn retained_at(&self) -> Time {
+        let now = self.clock.now();
+        self.shared.store.believed().map_or(now, |believed| believed.min(now))
+    }
+
     /// Hands the ledger what waits for it.
-    fn feed(&mut self, mut ledger: MutexGuard<'_, Ledger>) {
+    pub(super) fn feed(&mut self, mut ledger: MutexGuard<'_, Ledger>) {
         for due in std::mem::take(&mut self.due) {
             match due {
                 Due::Home(home, at) => ledger.home_is(|address| netlink::is_home(&home, address), at),
@@ -238,7 +267,7 @@ impl Sensor {
                         }
                     }
                 }
-                Due::Prune => ledger.prune(clock::wall()),
+                Due::Prune => ledger.prune(self.retained_at()),
             }
         }
         for observation in &std::mem::take(&mut self.pending) {
@@ -301,30 +330,63 @@ impl Sensor {
         for index in self.uplinks.follow(network, Instant::now()) {
             self.datapath.detach(index);
         }
-        let home = netlink::home(network, &self.uplinks.devices(), &self.prefixes);
-        if self.home.as_ref() != Some(&home) {
-            match self.datapath.set_home(&home) {
-                Ok(()) => {
-                    let ours: Vec<String> = home.iter().filter(|h| h.ours).map(|h| h.prefix.to_string()).collect();
-                    if ours.is_empty() {
-                        warn!("no home prefix yet: nothing is ours, so nothing is recorded");
-                    } else {
-                        info!(home = ours.join(" "), "home prefixes");
-                    }
-                    self.due.push(Due::Home(home.clone(), clock::wall()));
-                    self.shared.seen().home.clone_from(&home);
-                    self.home = Some(home);
-                }
-                Err(error) => warn!("{error}"),
-            }
-        }
+        let uplinks = self.uplinks.devices();
+        // What was inside while it had a network stays inside when that is taken away.
+        self.inside.extend(netlink::inside(network, &uplinks));
+        let leads_out = network.default_uplinks();
+        self.inside.retain(|&index| {
+            network.devices.iter().any(|device| device.index == index)
+                && !uplinks.iter().chain(&leads_out).any(|uplink| uplink.index == index)
+        });
+        self.arrivals = 0;
+        self.set_home(netlink::home(network, &uplinks, &self.prefixes));
         self.devices.own(network.addresses.iter().map(|address| address.address));
         let global = network.addresses.iter().filter(|own| is_global(&own.address.octets()));
-        let own = global.map(|own| (own.address, own.temporary)).collect();
-        self.due.push(Due::Own(own, clock::wall()));
+        self.own = global.map(|own| (own.address, own.temporary)).collect();
+        self.due.push(Due::Own(self.own.clone(), self.clock.now()));
         // With home as it is now: the first packet that is seen is judged by it.
-        self.uplinks.attach(Instant::now(), |device| self.datapath.attach(device));
+        let asked = self.settings.attach;
+        self.uplinks.attach(Instant::now(), |device| self.datapath.attach(device, asked));
         self.show_uplinks();
+    }
+
+    fn set_home(&mut self, home: Vec<Home>) {
+        if self.home.as_ref() == Some(&home) {
+            return;
+        }
+        match self.datapath.set_home(&home) {
+            Ok(()) => {
+                let ours: Vec<String> = home.iter().filter(|h| h.ours).map(|h| h.prefix.to_string()).collect();
+                if ours.is_empty() {
+                    warn!("no home prefix yet: nothing is ours, so nothing is recorded");
+                } else {
+                    info!(home = ours.join(" "), "home prefixes");
+                }
+                self.due.push(Due::Home(home.clone(), self.clock.now()));
+                self.shared.seen().home.clone_from(&home);
+                self.home = Some(home);
+            }
+            Err(error) => warn!("{error}"),
+        }
+    }
+
+    /// What comes to a network inside is home at once: its first packets are not missed while the rest
+    /// of the change settles, and that puts right what this got wrong. What goes is left to settle: it
+    /// may come back.
+    fn arrived(&mut self, news: News) {
+        let Some(home) = &self.home else { return };
+        if self.arrivals >= MOST_ARRIVALS {
+            return;
+        }
+        let mut new = netlink::arrived(news, &self.inside, &self.prefixes);
+        new.retain(|new| home.iter().all(|home| home.prefix != new.prefix));
+        if new.is_empty() {
+            return;
+        }
+        self.arrivals += 1;
+        new.extend(home);
+        new.sort();
+        self.set_home(new);
     }
 
     /// An uplink that goes away takes the programs with it. The links are dropped at once: a device
@@ -346,13 +408,19 @@ impl Sensor {
 
     /// Leaves the latest view for queries and metrics.
     fn show(&mut self) {
-        let counters = self.datapath.counters();
+        let (counters, now) = (self.datapath.counters(), Instant::now());
+        let loss = counters.as_ref().ok().and_then(|counters| self.alarm.loss(counters, now));
+        for line in loss.into_iter().chain(self.alarm.silence(self.drained, now)) {
+            warn!("{line}");
+        }
+        self.store_log.look(&self.shared.store);
         let mut seen = self.shared.seen();
         match counters {
             Ok(counters) => seen.counters = counters,
             Err(error) => warn!("{error}"),
         }
         seen.drained = self.drained;
+        seen.silent_for = self.alarm.silent_for(now);
         seen.invalid = self.invalid;
         seen.set_aside = self.set_aside;
         seen.last_event = self.last_event;

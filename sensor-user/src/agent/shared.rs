@@ -1,9 +1,10 @@
 //! What the sensor's loop writes and its queries read.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use super::clock;
 use super::erase::Erase;
@@ -16,12 +17,12 @@ use crate::ledger::Ledger;
 use crate::names::Names;
 use crate::report::Live;
 use crate::store;
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 /// Shared by the loop, the query socket and HTTP.
 pub struct Shared {
-    /// When this life of the sensor began.
-    pub started: Time,
+    started: AtomicI64,
+    steps: AtomicU64,
     /// The state directory.
     pub state: PathBuf,
     /// What the store did.
@@ -64,6 +65,8 @@ pub struct Seen {
     pub set_aside: u64,
     /// Events that an earlier life had seen, and neither it wrote nor this one could read.
     pub lost_between: u64,
+    /// For how long nothing has been seen.
+    pub silent_for: Duration,
     /// When the latest event was seen.
     pub last_event: Option<Time>,
 }
@@ -73,7 +76,8 @@ impl Shared {
     #[must_use]
     pub fn new(started: Time, state: PathBuf, writer: &store::Writer, acks: Vec<Ack>, ledger: Ledger) -> Shared {
         Shared {
-            started,
+            started: AtomicI64::new(started.0),
+            steps: AtomicU64::default(),
             state,
             store: writer.counters(),
             diary: writer.handle(),
@@ -88,6 +92,22 @@ impl Shared {
             eraser: Mutex::default(),
             reading: Mutex::default(),
         }
+    }
+
+    /// When this life of the sensor began.
+    pub fn started(&self) -> Time {
+        Time(self.started.load(Relaxed))
+    }
+
+    /// How often the wall clock was set since then.
+    pub fn clock_steps(&self) -> u64 {
+        self.steps.load(Relaxed)
+    }
+
+    /// It was set, for the `steps`th time.
+    pub fn clock_was_set(&self, step: Span, steps: u64) {
+        self.started.store((self.started() + step).0, Relaxed);
+        self.steps.store(steps, Relaxed);
     }
 
     /// The remotes that are acknowledged, as the database has them.

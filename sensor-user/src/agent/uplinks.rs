@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use tracing::{info, warn};
 
-use crate::datapath::{Attachment, Datapath, Device};
+use crate::datapath::{Attachment, Datapath, Device, Mode};
 use crate::netlink::Network;
 
 /// The devices with the names that the user gave, else those of the IPv6 default routes.
@@ -31,11 +31,11 @@ pub fn choose(network: &Network, names: &[String]) -> Result<Vec<Device>> {
 ///
 /// # Errors
 /// The first that fails ends it: a sensor that sees half of what it was told to see says so.
-pub fn attach(datapath: &mut Datapath, uplinks: &[Device]) -> Result<Vec<Attachment>> {
+pub fn attach(datapath: &mut Datapath, uplinks: &[Device], asked: Option<Mode>) -> Result<Vec<Attachment>> {
     uplinks
         .iter()
         .map(|device| {
-            let attachment = datapath.attach(device)?;
+            let attachment = datapath.attach(device, asked)?;
             info!(interface = device.name, mode = attachment.mode.as_str(), "watching");
             if let Some(reason) = &attachment.not_native {
                 warn!(interface = device.name, reason, "not in the driver");

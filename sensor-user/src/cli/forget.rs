@@ -74,7 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn said(forgotten: &Forgotten) -> String {
-    let Forgotten { contacts, clipped, probes, answers, acks } = *forgotten;
+    let Forgotten { contacts, clipped, probes, answers, acks, damaged_files } = *forgotten;
     let mut text = format!(
         "forgotten: {}, {}, {}, {}",
         plural(contacts, "contact", "contacts"),
@@ -87,6 +87,11 @@ fn said(forgotten: &Forgotten) -> String {
         1 => text += "; 1 contact that went on keeps its last time alone",
         _ => text += &format!("; {clipped} contacts that went on keep their last time alone"),
     }
+    match damaged_files {
+        0 => {}
+        1 => text += "; 1 damaged database that had been set aside, whatever it held",
+        _ => text += &format!("; {damaged_files} damaged databases that had been set aside, whatever they held"),
+    }
     text
 }
 
@@ -96,7 +101,7 @@ mod tests {
 
     #[test]
     fn one_is_one_and_none_and_two_are_many() {
-        let forgotten = Forgotten { contacts: 1, clipped: 1, probes: 0, answers: 2, acks: 1 };
+        let forgotten = Forgotten { contacts: 1, clipped: 1, probes: 0, answers: 2, acks: 1, damaged_files: 0 };
         let text = "forgotten: 1 contact, 0 probes, 2 answers, 1 acknowledgement; 1 contact that went on keeps its \
                     last time alone";
         assert_eq!(said(&forgotten), text);

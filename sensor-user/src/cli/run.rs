@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 
 use super::complain;
 use crate::agent::{self, Settings};
-use crate::config::{self, Config};
-use crate::datapath::Sizes;
+use crate::config::{self, Attach, Config};
+use crate::datapath::{Mode, Sizes};
 use crate::exclusions::Exclusions;
 use crate::store;
 use crate::time::Span;
@@ -60,6 +60,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_listen)]
     listen: Option<Listen>,
 
+    /// How ingress is attached: native (XDP in the driver), generic (XDP in the stack) or tc [default: auto,
+    /// the first of them that the kernel takes]
+    #[arg(long, value_name = "MODE", value_parser = crate::config::attach)]
+    attach: Option<Attach>,
+
     /// Leave programs and maps in the kernel when the sensor stops, for its next start: nothing that
     /// fits the ring is lost meanwhile
     #[arg(long)]
@@ -89,7 +94,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     // One thread: the ring is drained in turns, and what blocks has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -110,7 +115,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             }
         });
         agent::run(settings, reloads, shutdown).await
-    })?;
+    });
+    // A question that waits for a disk that does not answer must not keep the sensor from ending.
+    runtime.shutdown_background();
+    outcome?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -144,6 +152,12 @@ impl Arguments {
             keep_mac: privacy.keep_mac,
             window: Span::from_days(store.window_days.into()),
             sizes: Sizes { ring_bytes: kernel.ring_mib << 20, entries: kernel.map_entries },
+            attach: match self.attach.unwrap_or(sensor.attach) {
+                Attach::Auto => None,
+                Attach::Native => Some(Mode::Native),
+                Attach::Generic => Some(Mode::Generic),
+                Attach::Tc => Some(Mode::Tc),
+            },
             keep: self.keep,
         })
     }

@@ -74,6 +74,13 @@ fn table(status: &Status) -> String {
         let _ = writeln!(text, "{name:<10}  {value}");
     };
     line("sensor", format!("tattler {}, running since {}", status.version, status.started));
+    if status.clock_steps > 0 {
+        let times = plural(status.clock_steps, "time", "times");
+        line("clock", format!("set {times}; what was observed in this boot is dated anew"));
+    }
+    if status.clock_doubted {
+        line("clock", "far ahead of what was known; for a day nothing is deleted by it".to_owned());
+    }
     for uplink in &status.uplinks {
         let down = if uplink.up { "" } else { ", down" };
         line("uplink", format!("{}, XDP {}{down}", uplink.interface, uplink.mode));
@@ -142,7 +149,16 @@ fn table(status: &Status) -> String {
         line("excluded", format!("{} observations, not recorded", status.excluded));
     }
     if let Some(failure) = &status.store_failure {
-        line("store", format!("can't write: {failure}"));
+        line("store", format!("can't write: {failure}; {} observations wait", status.store_queued));
+    }
+    if let Some(file) = &status.store_damaged_file {
+        line(
+            "store",
+            format!(
+                "{} damaged and set aside, the last as {file}",
+                plural(status.store_damaged, "database", "databases")
+            ),
+        );
     }
     text
 }

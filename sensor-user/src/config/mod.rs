@@ -29,7 +29,7 @@ use serde::Serialize;
 
 pub use load::{DEFAULT_PATH, Loaded, Problems, default_sensor, load};
 pub use problem::{Place, Problem};
-pub use values::{DeviceKey, Mac, home_prefix, listen, remote};
+pub use values::{DeviceKey, Mac, attach, home_prefix, listen, remote};
 
 /// All that can be configured; as TOML it reads as the files do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -62,6 +62,23 @@ pub struct Sensor {
     /// Where metrics and health are served, if anywhere; `""` in the file for nowhere.
     #[serde(serialize_with = "values::write_listen")]
     pub listen: Option<SocketAddr>,
+    /// How ingress is attached.
+    pub attach: Attach,
+}
+
+/// How ingress is attached to an uplink.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Attach {
+    /// The first of the others that the kernel takes.
+    #[default]
+    Auto,
+    /// XDP in the driver.
+    Native,
+    /// XDP in the network stack.
+    Generic,
+    /// TC.
+    Tc,
 }
 
 impl Default for Sensor {
@@ -71,6 +88,7 @@ impl Default for Sensor {
             state: "/var/lib/tattler".into(),
             socket: "/run/tattler/tattler.sock".into(),
             listen: Some(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 9646))),
+            attach: Attach::Auto,
         }
     }
 }

@@ -13,12 +13,13 @@ use super::{Config, Place};
 /// A hundred years: beyond it is a slip.
 const MOST_DAYS: u32 = 36_500;
 /// Keys that one could look for in another section.
-const ELSEWHERE: [(&str, &str); 19] = [
+const ELSEWHERE: [(&str, &str); 20] = [
     ("interfaces", "sensor"),
     ("interface", "sensor"),
     ("state", "sensor"),
     ("socket", "sensor"),
     ("listen", "sensor"),
+    ("attach", "sensor"),
     ("prefixes", "home"),
     ("public", "home"),
     ("add", "home"),
@@ -51,6 +52,7 @@ pub(super) fn apply(config: &mut Config, places: &mut Places, table: &DeTable<'_
         section.read("state", &mut sensor.state, findings, text(values::path, "/var/lib/tattler"));
         section.read("socket", &mut sensor.socket, findings, text(values::socket, "/run/tattler/tattler.sock"));
         section.read("listen", &mut sensor.listen, findings, text(values::listen, "[::1]:9646"));
+        section.read("attach", &mut sensor.attach, findings, text(values::attach, "auto"));
         section.finish(findings, &ELSEWHERE);
     }
     if let Some(mut section) = file.section("home", "home", findings) {

@@ -210,7 +210,7 @@ fn a_file_that_was_named_has_to_be_there() {
 fn columns_count_characters() {
     assert_eq!(
         problems("[sensor]\n\"ä\" = 1")[0],
-        "tattler.toml:2:1: unknown key sensor.ä; known here: interfaces, state, socket, listen"
+        "tattler.toml:2:1: unknown key sensor.ä; known here: interfaces, state, socket, listen, attach"
     );
     let found = problems("[home]\nadd = [\"ä\", 1]");
     assert!(found[1].starts_with("tattler.toml:2:13:"), "{found:?}");

@@ -11,6 +11,7 @@ use sensor_common::Proto;
 use serde::{Serialize, Serializer};
 use toml::de::DeValue;
 
+use super::Attach;
 use super::reader::kind;
 use crate::exclusions::Port;
 use crate::source::capture::home::is_global_unicast;
@@ -132,6 +133,20 @@ pub fn remote(text: &str) -> Result<Ipv6Net, String> {
     let address = text.parse::<Ipv6Addr>().map(Ipv6Net::from);
     let prefix = address.or_else(|_| text.parse::<Ipv6Net>());
     prefix.map(|prefix| prefix.trunc()).map_err(|_| "no address or prefix as 2001:db8::53 or 2001:db8::/32".into())
+}
+
+/// How ingress is attached.
+///
+/// # Errors
+/// What is expected.
+pub fn attach(text: &str) -> Result<Attach, String> {
+    match text {
+        "auto" => Ok(Attach::Auto),
+        "native" => Ok(Attach::Native),
+        "generic" => Ok(Attach::Generic),
+        "tc" => Ok(Attach::Tc),
+        _ => Err("expected auto, native, generic or tc".into()),
+    }
 }
 
 /// Where to listen, or nowhere.

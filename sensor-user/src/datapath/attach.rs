@@ -1,9 +1,9 @@
 //! Attaching the programs to devices.
 
-use std::fmt;
+use std::{fmt, fs};
 
 use aya::Ebpf;
-use aya::programs::tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcError, qdisc_add_clsact};
+use aya::programs::tc::{NlOptions, TcAttachOptions, TcError, qdisc_add_clsact};
 use aya::programs::{LinkOrder, Program, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode};
 use aya::util::KernelVersion;
 use sensor_common::{Link, names};
@@ -40,10 +40,12 @@ impl Device {
 /// How the ingress program is attached. Known from what the kernel accepted, never guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// In the driver.
+    /// XDP in the driver.
     Native,
-    /// In the network stack, behind the driver.
+    /// XDP in the network stack, behind the driver.
     Generic,
+    /// TC at ingress, behind XDP programs of others.
+    Tc,
 }
 
 impl Mode {
@@ -53,11 +55,12 @@ impl Mode {
         match self {
             Mode::Native => "native",
             Mode::Generic => "generic",
+            Mode::Tc => "tc",
         }
     }
 
     fn from_name(name: &str) -> Option<Mode> {
-        [Mode::Native, Mode::Generic].into_iter().find(|mode| mode.as_str() == name)
+        [Mode::Native, Mode::Generic, Mode::Tc].into_iter().find(|mode| mode.as_str() == name)
     }
 }
 
@@ -88,34 +91,30 @@ pub(super) struct Attached {
 }
 
 impl Datapath {
-    /// Watches a device: XDP in the driver if that can be, else generic, and TC at egress. What an
-    /// earlier life left there is taken over without a gap.
+    /// Watches a device at ingress and at egress. Ingress: XDP in the driver if that can be, else generic,
+    /// else TC; or the one that is asked for. What an earlier life left there is taken over without a gap.
     ///
     /// # Errors
     /// One that names the device; nothing is left attached then.
-    pub fn attach(&mut self, device: &Device) -> Result<Attachment, AttachError> {
+    pub fn attach(&mut self, device: &Device, asked: Option<Mode>) -> Result<Attachment, AttachError> {
         if self.attachments.iter().any(|attached| attached.index == device.index) {
             return Err(AttachError::Twice(device.name.clone()));
         }
         let link = device.link().ok_or_else(|| AttachError::Type { name: device.name.clone(), kind: device.kind })?;
         let (ebpf, pins) = (&mut self.ebpf, self.pins.as_ref());
-        let adopted = pins.and_then(|pins| {
-            let (held, mode) = Held::adopt_xdp(ebpf, pins, device, ingress_programs(link))?;
-            Some((held, Mode::from_name(&mode)?))
-        });
+        let adopted = pins.and_then(|pins| adopt_ingress(ebpf, pins, device, link, asked));
         let ingress_adopted = adopted.is_some();
         let (ingress, mode, not_native) = match adopted {
             Some((held, mode)) => (held, mode, None),
-            None => attach_ingress(ebpf, device, link, pins)?,
+            None => attach_ingress(ebpf, device, link, pins, asked)?,
         };
         let name = if link == Link::Raw { names::EGRESS_RAW } else { names::EGRESS };
-        let adopted = pins.and_then(|pins| Held::adopt_classifier(ebpf, pins, device, name));
+        let way = TcAttachType::Egress;
+        let adopted = pins.and_then(|pins| Held::adopt_classifier(ebpf, pins, device, way, name));
         let adopted_both = ingress_adopted && adopted.is_some();
         let egress = match adopted {
             Some(held) => Ok(held),
-            None => {
-                attach_egress(ebpf, device, name).and_then(|filter| Held::classifier(ebpf, filter, name, device, pins))
-            }
+            None => attach_classifier(ebpf, device, way, name, pins),
         };
         match egress {
             Ok(egress) => {
@@ -140,55 +139,110 @@ impl Datapath {
 
 type Ingress = (Held, Mode, Option<String>);
 
-/// Those that may be at the ingress of a device.
-const fn ingress_programs(link: Link) -> &'static [&'static str] {
+/// A way to see what comes in: a program, and how it is attached.
+type Rung = (&'static str, Mode);
+
+/// In the order in which they are tried. Multi-buffer packets in the driver, linear ones there, generic, TC.
+const ETHERNET: &[Rung] = &[
+    (names::INGRESS, Mode::Native),
+    (names::INGRESS_LINEAR, Mode::Native),
+    (names::INGRESS_LINEAR, Mode::Generic),
+    (names::INGRESS_TC, Mode::Tc),
+];
+/// No driver of such a device takes XDP.
+const RAW: &[Rung] = &[(names::INGRESS_RAW, Mode::Generic), (names::INGRESS_TC_RAW, Mode::Tc)];
+
+const fn ladder(link: Link) -> &'static [Rung] {
     match link {
-        Link::Raw => &[names::INGRESS_RAW],
-        _ => &[names::INGRESS, names::INGRESS_LINEAR],
+        Link::Raw => RAW,
+        _ => ETHERNET,
     }
 }
 
-/// Native with multi-buffer packets, native without, generic: the first that the kernel takes.
-fn attach_ingress(ebpf: &mut Ebpf, device: &Device, link: Link, pins: Option<&Pins>) -> Result<Ingress, AttachError> {
-    let ladder: &[(&'static str, XdpMode, Mode)] = match link {
-        // No driver of such a device takes XDP.
-        Link::Raw => &[(names::INGRESS_RAW, XdpMode::Skb, Mode::Generic)],
-        _ => &[
-            (names::INGRESS, XdpMode::Driver, Mode::Native),
-            (names::INGRESS_LINEAR, XdpMode::Driver, Mode::Native),
-            (names::INGRESS_LINEAR, XdpMode::Skb, Mode::Generic),
-        ],
+/// Takes over what an earlier life left at ingress, if it is of the mode that is asked for.
+fn adopt_ingress(
+    ebpf: &mut Ebpf,
+    pins: &Pins,
+    device: &Device,
+    link: Link,
+    asked: Option<Mode>,
+) -> Option<(Held, Mode)> {
+    let found = pins.find(device.index, "in")?;
+    let mode = Mode::from_name(&found.mode).unwrap_or(Mode::Tc);
+    let rung = ladder(link).iter().find(|rung| rung.0 == found.program && rung.1 == mode);
+    let Some(&(program, _)) = rung.filter(|_| asked.is_none_or(|asked| asked == mode)) else {
+        // It would be in the way.
+        let _ = fs::remove_file(pins.link(&found));
+        return None;
     };
-    let mut native_failed = None;
+    let held = match mode {
+        Mode::Tc => Held::adopt_classifier(ebpf, pins, device, TcAttachType::Ingress, program),
+        _ => Held::adopt_xdp(ebpf, pins, device, program),
+    };
+    held.map(|held| (held, mode))
+}
+
+/// The first rung that the kernel takes, of those that are asked for.
+fn attach_ingress(
+    ebpf: &mut Ebpf,
+    device: &Device,
+    link: Link,
+    pins: Option<&Pins>,
+    asked: Option<Mode>,
+) -> Result<Ingress, AttachError> {
+    let mut reason = None;
     let mut failed = None;
-    for &(name, xdp_mode, mode) in ladder {
-        let error = match load(ebpf, name) {
-            Ok(()) => match xdp(ebpf, name)?.attach_to_if_index(device.index, xdp_mode) {
-                Ok(id) => {
-                    let link = xdp(ebpf, name)?.take_link(id).map_err(|error| attach_error(name, device, error))?;
-                    return Ok((Held::xdp(link, name, mode.as_str(), device, pins)?, mode, native_failed));
-                }
-                Err(error) if errno(&error) == Some(libc::EOPNOTSUPP) => {
-                    let reason = "its driver has no XDP, or not with its present settings".to_owned();
-                    AttachError::Other { program: name, name: device.name.clone(), reason }
-                }
-                Err(error) => attach_error(name, device, error),
-            },
-            // Multi-buffer programs came with 5.18; the next rung has none.
-            Err(error) => AttachError::Load(error),
+    for &(name, mode) in ladder(link).iter().filter(|rung| asked.is_none_or(|asked| asked == rung.1)) {
+        let error = match attach_at(ebpf, device, name, mode, pins) {
+            Ok(held) => return Ok((held, mode, reason)),
+            Err(error) => error,
         };
-        if matches!(error, AttachError::Busy { .. } | AttachError::Load(LoadError::Permission)) {
+        let is_tattlers = matches!(error, AttachError::Busy { pins: Some(_), .. });
+        if is_tattlers || matches!(error, AttachError::Load(LoadError::Permission)) {
             return Err(error);
         }
-        if mode == Mode::Native {
-            native_failed = Some(error.to_string());
+        // Why it is not in the driver; and if it is not XDP at all, why that.
+        if mode == Mode::Native || matches!(error, AttachError::Busy { .. }) {
+            reason = Some(error.to_string());
         }
         failed = Some(error);
     }
-    Err(failed.unwrap_or_else(|| AttachError::NoInterface(device.name.clone())))
+    Err(failed.unwrap_or_else(|| AttachError::NoSuchMode { name: device.name.clone() }))
 }
 
-fn attach_egress(ebpf: &mut Ebpf, device: &Device, name: &'static str) -> Result<SchedClassifierLink, AttachError> {
+fn attach_at(
+    ebpf: &mut Ebpf,
+    device: &Device,
+    name: &'static str,
+    mode: Mode,
+    pins: Option<&Pins>,
+) -> Result<Held, AttachError> {
+    let xdp_mode = match mode {
+        Mode::Native => XdpMode::Driver,
+        Mode::Generic => XdpMode::Skb,
+        Mode::Tc => return attach_classifier(ebpf, device, TcAttachType::Ingress, name, pins),
+    };
+    // Multi-buffer programs came with 5.18; the next rung has none.
+    load(ebpf, name)?;
+    let program = xdp(ebpf, name)?;
+    let attached = program.attach_to_if_index(device.index, xdp_mode).and_then(|id| program.take_link(id));
+    match attached {
+        Ok(link) => Held::xdp(link, name, mode.as_str(), device, pins),
+        Err(error) if mode == Mode::Native && errno(&error) == Some(libc::EOPNOTSUPP) => {
+            let reason = "its driver has no XDP, or not with its present settings".to_owned();
+            Err(AttachError::Other { program: name, name: device.name.clone(), reason })
+        }
+        Err(error) => Err(attach_error(name, device, error)),
+    }
+}
+
+fn attach_classifier(
+    ebpf: &mut Ebpf,
+    device: &Device,
+    way: TcAttachType,
+    name: &'static str,
+    pins: Option<&Pins>,
+) -> Result<Held, AttachError> {
     load(ebpf, name)?;
     // First, since a program that ends the chain would hide every contact from those behind it. The
     // filters of older kernels come first of themselves: the kernel counts their priority down.
@@ -202,17 +256,19 @@ fn attach_egress(ebpf: &mut Ebpf, device: &Device, name: &'static str) -> Result
         }
         order = TcAttachOptions::Netlink(NlOptions::default());
     }
-    let classifier = classifier(ebpf, name)?;
-    classifier
-        .attach_with_options(&device.name, TcAttachType::Egress, order)
-        .and_then(|id| classifier.take_link(id))
-        .map_err(|error| attach_error(name, device, error))
+    let program = classifier(ebpf, name)?;
+    let link = program
+        .attach_with_options(&device.name, way, order)
+        .and_then(|id| program.take_link(id))
+        .map_err(|error| attach_error(name, device, error))?;
+    Held::classifier(ebpf, link, name, way, device, pins)
 }
 
 fn attach_error(program: &'static str, device: &Device, error: ProgramError) -> AttachError {
     let name = device.name.clone();
     match errno(&error) {
-        Some(libc::EBUSY) => AttachError::Busy { program, name, pins: pins::of_device(device.index) },
+        // EEXIST: in the driver while we want the generic place, or the other way round.
+        Some(libc::EBUSY | libc::EEXIST) => AttachError::Busy { program, name, pins: pins::of_device(device.index) },
         Some(libc::EPERM) => AttachError::Load(LoadError::Permission),
         Some(libc::ENODEV) => AttachError::NoInterface(name),
         _ => AttachError::Other { program, name, reason: one_line(&error) },

@@ -18,6 +18,12 @@ impl Default for Counters {
     }
 }
 
+impl From<[u64; counters::COUNTERS as usize]> for Counters {
+    fn from(all: [u64; counters::COUNTERS as usize]) -> Self {
+        Counters(all)
+    }
+}
+
 impl Counters {
     /// All, by the indices of [`counters`].
     #[must_use]

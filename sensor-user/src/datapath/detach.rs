@@ -20,6 +20,14 @@ use crate::reason::reason;
 /// Where a sensor pins what it leaves to its next life.
 pub const PINS: &str = "/sys/fs/bpf/tattler";
 
+/// Our TC programs, and where they can be.
+const CLASSIFIERS: [(TcAttachType, &str); 4] = [
+    (TcAttachType::Ingress, names::INGRESS_TC),
+    (TcAttachType::Ingress, names::INGRESS_TC_RAW),
+    (TcAttachType::Egress, names::EGRESS),
+    (TcAttachType::Egress, names::EGRESS_RAW),
+];
+
 /// Directories are looked into so deep; ours are not deeper.
 const DEEPEST: u32 = 4;
 /// How long the kernel may take to detach what was unpinned.
@@ -39,8 +47,8 @@ pub struct Leftovers {
 pub fn remove_leftovers(devices: &[String], pins: &Path) -> Leftovers {
     let mut found = Leftovers::default();
     for device in devices {
-        for name in [names::EGRESS, names::EGRESS_RAW] {
-            match qdisc_detach_program(device, TcAttachType::Egress, name) {
+        for (way, name) in CLASSIFIERS {
+            match qdisc_detach_program(device, way, name) {
                 Ok(()) => found.removed.push(format!("detached {name} from {device}")),
                 Err(TcError::IoError(error)) if error.kind() == io::ErrorKind::NotFound => {}
                 // It has gone since the list was made.
@@ -108,11 +116,10 @@ fn unpin(directory: &Path, depth: u32, found: &mut Leftovers) {
 fn held(devices: &[String]) -> Vec<String> {
     let mut held = Vec::new();
     for device in devices {
-        let Ok((_, programs)) = SchedClassifier::query_tcx(device, TcAttachType::Egress) else { continue };
-        for program in &programs {
-            // The kernel keeps 15 bytes of a name.
-            let ours = [names::EGRESS, names::EGRESS_RAW].map(|name| &name[..name.len().min(15)]);
-            if let Some(name) = program.name_as_str().filter(|name| ours.contains(name)) {
+        for way in [TcAttachType::Ingress, TcAttachType::Egress] {
+            let Ok((_, programs)) = SchedClassifier::query_tcx(device, way) else { continue };
+            let names = programs.iter().filter_map(|program| program.name_as_str());
+            for name in names.filter(|name| CLASSIFIERS.iter().any(|(_, ours)| ours == name)) {
                 held.push(format!("{name} stays attached to {device}: a process that runs holds it; stop that"));
             }
         }

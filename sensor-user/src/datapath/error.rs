@@ -46,6 +46,14 @@ pub enum AttachError {
         /// Where it is pinned, if it is another tattler's.
         pins: Option<PathBuf>,
     },
+    /// The mode that was asked for is none of this device type's.
+    #[error(
+        "packets of {name} begin with the IP header, which no driver's XDP sees; leave --attach out, or choose generic or tc"
+    )]
+    NoSuchMode {
+        /// The device.
+        name: String,
+    },
     /// Attached already.
     #[error("{0} is watched already; name each interface once")]
     Twice(String),

@@ -43,20 +43,21 @@ impl Held {
         Held::link(link, program, "in", mode, device, pins)
     }
 
-    /// The same for a TC program at egress.
+    /// The same for a TC program.
     pub(super) fn classifier(
         ebpf: &mut Ebpf,
         link: SchedClassifierLink,
         program: &'static str,
+        way: TcAttachType,
         device: &Device,
         pins: Option<&Pins>,
     ) -> Result<Held, AttachError> {
         let (Ok(priority), Ok(handle)) = (link.priority(), link.handle()) else {
             let link = FdLink::try_from(link).map_err(|error| failed(program, device, &error))?;
-            return Held::link(link, program, "out", "tcx", device, pins);
+            return Held::link(link, program, word(way), "tcx", device, pins);
         };
         let mode = format!("clsact-{priority}-{:08x}", u32::from(handle));
-        let pin = pins.map(|pins| pins.link(&name(program, "out", &mode, device)));
+        let pin = pins.map(|pins| pins.link(&name(program, word(way), &mode, device)));
         if let Some(pin) = &pin {
             let _ = fs::remove_file(pin);
             classifier(ebpf, program)?.pin(pin).map_err(|error| failed(program, device, &error))?;
@@ -79,17 +80,11 @@ impl Held {
         Ok(Held { by: By::Link(link), pin: Some(pin) })
     }
 
-    /// Takes over what an earlier life left at a device's ingress: puts the program of this life into
-    /// the link, at once. Returns the mode too. What can't be taken over is removed.
-    pub(super) fn adopt_xdp(
-        ebpf: &mut Ebpf,
-        pins: &Pins,
-        device: &Device,
-        may: &[&'static str],
-    ) -> Option<(Held, String)> {
+    /// Takes over the XDP program that an earlier life left at a device: puts the one of this life into
+    /// its link, at once. What can't be taken over is removed.
+    pub(super) fn adopt_xdp(ebpf: &mut Ebpf, pins: &Pins, device: &Device, program: &'static str) -> Option<Held> {
         let (found, path) = find(pins, device, "in")?;
         let mut taken = || {
-            let program = may.iter().copied().find(|name| *name == found.program)?;
             load(ebpf, program).ok()?;
             let link = FdLink::from(PinnedLink::from_pin(&path).ok()?);
             let xdp = xdp(ebpf, program).ok()?;
@@ -97,30 +92,31 @@ impl Held {
             Held::xdp(xdp.take_link(id).ok()?, program, &found.mode, device, Some(pins)).ok()
         };
         let taken = taken();
-        or_remove(&path, taken).map(|held| (held, found.mode))
+        or_remove(&path, taken)
     }
 
-    /// The same at its egress.
+    /// The same of a TC program, of either way.
     pub(super) fn adopt_classifier(
         ebpf: &mut Ebpf,
         pins: &Pins,
         device: &Device,
+        way: TcAttachType,
         program: &'static str,
     ) -> Option<Held> {
-        let (found, path) = find(pins, device, "out")?;
+        let (found, path) = find(pins, device, word(way))?;
         let mut taken = || {
             if found.program != program {
                 return None;
             }
             load(ebpf, program).ok()?;
             let link = match found.mode.strip_prefix("clsact-") {
-                Some(place) => filter(device, place)?,
+                Some(place) => filter(device, way, place)?,
                 None => FdLink::from(PinnedLink::from_pin(&path).ok()?).try_into().ok()?,
             };
             let classifier = classifier(ebpf, program).ok()?;
             let id = classifier.attach_to_link(link).ok()?;
             let link = classifier.take_link(id).ok()?;
-            Held::classifier(ebpf, link, program, device, Some(pins)).ok()
+            Held::classifier(ebpf, link, program, way, device, Some(pins)).ok()
         };
         let taken = taken();
         or_remove(&path, taken)
@@ -144,10 +140,15 @@ impl Held {
 }
 
 /// A filter as an earlier life left it.
-fn filter(device: &Device, place: &str) -> Option<SchedClassifierLink> {
+fn filter(device: &Device, way: TcAttachType, place: &str) -> Option<SchedClassifierLink> {
     let (priority, handle) = place.split_once('-')?;
     let handle = TcHandle::from(u32::from_str_radix(handle, 16).ok()?);
-    SchedClassifierLink::attached(&device.name, TcAttachType::Egress, priority.parse().ok()?, handle, None).ok()
+    SchedClassifierLink::attached(&device.name, way, priority.parse().ok()?, handle, None).ok()
+}
+
+/// As names of pins have it.
+const fn word(way: TcAttachType) -> &'static str {
+    if matches!(way, TcAttachType::Ingress) { "in" } else { "out" }
 }
 
 fn find(pins: &Pins, device: &Device, way: &str) -> Option<(PinnedName, PathBuf)> {

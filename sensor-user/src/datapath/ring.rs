@@ -52,6 +52,12 @@ impl Datapath {
         drained
     }
 
+    /// Whether something in the ring waits to be read.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.ring.waiting() > 0
+    }
+
     /// How far the ring was read: bytes since it was made.
     #[must_use]
     pub fn position(&self) -> u64 {

@@ -12,6 +12,7 @@
 //! - `recent`: UDP that went out just now
 //! - `forget`: what the user wants to be gone
 //! - `follow`: a copy, brought up to date by what changed
+//! - `replace`: a ledger that was rebuilt takes the place of another
 //! - `intern`: addresses and strings as numbers
 //! - `home`: what is told of locals by others than packets
 
@@ -21,6 +22,7 @@ mod forget;
 mod home;
 mod intern;
 mod recent;
+mod replace;
 mod room;
 pub mod rows;
 mod settings;

@@ -5,7 +5,7 @@ use ipnet::Ipv6Net;
 use crate::time::Span;
 
 /// What the ledger goes by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Locals in these prefixes are meant to be reached: probes of them are no evidence.
     pub public: Vec<Ipv6Net>,

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use super::neighbours::{Neighbour, neighbour};
-use super::{NetlinkError, failed};
+use super::{Address, NetlinkError, Route, address, failed, routes};
 
 /// How long to wait before a connection that ended is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -28,6 +28,10 @@ pub enum News {
     /// The device with this index is gone: it was deleted, or moved to another namespace. Another one
     /// may have its index by now.
     Gone(u32),
+    /// An address is there, or is another.
+    Address(Address),
+    /// A route is.
+    Route(Route),
     /// Something is another, or may be.
     Changed,
 }
@@ -46,6 +50,13 @@ pub fn changes() -> Result<impl Stream<Item = News> + Unpin, NetlinkError> {
         {
             News::Gone(link.header.index)
         }
+        Some(NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(message))) => {
+            address(&message).map_or(News::Changed, News::Address)
+        }
+        Some(NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(message))) => match routes(&message)[..] {
+            [route] => News::Route(route),
+            _ => News::Changed,
+        },
         _ => News::Changed,
     })))
 }

@@ -1,11 +1,12 @@
 //! What is ours.
 
+use std::collections::HashSet;
 use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
 use sensor_common::rules::is_global;
 
-use super::Network;
+use super::{Address, Network, News};
 use crate::datapath::{Device, Home};
 
 /// Shorter prefixes are default routes in disguise, as VPNs set them (2000::/3).
@@ -58,6 +59,33 @@ pub fn home(network: &Network, uplinks: &[Device], told: &Prefixes) -> Vec<Home>
     home
 }
 
+/// The devices behind this machine, by their index: they have a network of ours, and don't lead out.
+#[must_use]
+pub fn inside(network: &Network, uplinks: &[Device]) -> HashSet<u32> {
+    let leads_out = network.default_uplinks();
+    let outside = |index: &u32| uplinks.iter().chain(&leads_out).any(|uplink| uplink.index == *index);
+    let loopback = |index: &u32| network.devices.iter().any(|d| d.index == *index && d.kind == LOOPBACK);
+    let addresses = network.addresses.iter().filter(|a| is_global(&a.address.octets())).map(|a| a.device);
+    addresses.filter(|index| !outside(index) && !loopback(index)).collect()
+}
+
+/// What is home by one piece of news alone, before the network is read as a whole: what comes to a
+/// device that is known to be inside, or is refused. Another may be an uplink: there the address alone
+/// is ours.
+#[must_use]
+pub fn arrived(news: News, inside: &HashSet<u32>, told: &Prefixes) -> Vec<Home> {
+    let mut network = Network::default();
+    match news {
+        News::Address(address) if inside.contains(&address.device) => network.addresses.push(address),
+        News::Address(address) => network.addresses.push(Address { prefix_len: 128, ..address }),
+        News::Route(route) if route.refuses || inside.contains(&route.device) => network.routes.push(route),
+        _ => return Vec::new(),
+    }
+    let mut home = home(&network, &[], told);
+    home.retain(|home| home.ours);
+    home
+}
+
 /// Whether an address is home: the longest prefix decides, as in the kernel.
 #[must_use]
 pub fn is_home(home: &[Home], address: Ipv6Addr) -> bool {
@@ -96,7 +124,7 @@ fn host(address: Ipv6Addr) -> Ipv6Net {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Address, Route};
+    use super::super::Route;
     use super::*;
 
     fn device(index: u32, kind: u16) -> Device {
@@ -135,6 +163,29 @@ mod tests {
 
     fn shown(home: &[Home]) -> Vec<String> {
         home.iter().map(|h| format!("{}{}", if h.ours { "" } else { "not " }, h.prefix)).collect()
+    }
+
+    #[test]
+    fn what_comes_to_a_network_inside_is_home_at_once_and_of_an_uplink_only_the_address() {
+        let (network, uplinks) = (router(), [device(2, 1)]);
+        let inside = inside(&network, &uplinks);
+        assert_eq!(inside, HashSet::from([3]));
+        let address =
+            |device| Address { device, address: "2001:db8:43:1::5".parse().unwrap(), prefix_len: 64, temporary: false };
+        let route =
+            |device, refuses| News::Route(Route { prefix: "2001:db8:43::/56".parse().unwrap(), device, refuses });
+        let arrived = |news| shown(&arrived(news, &inside, &Prefixes::default()));
+        assert_eq!(arrived(News::Address(address(3))), ["2001:db8:43:1::/64"]);
+        assert_eq!(arrived(News::Address(address(2))), ["2001:db8:43:1::5/128"]);
+        assert_eq!(arrived(route(3, false)), ["2001:db8:43::/56"]);
+        assert_eq!(arrived(route(1, true)), ["2001:db8:43::/56"], "a delegation");
+        assert!(arrived(route(2, false)).is_empty() && arrived(route(9, false)).is_empty());
+        let local = Address { address: "fd00::1".parse().unwrap(), ..address(3) };
+        assert!(arrived(News::Address(local)).is_empty());
+        let told = Prefixes { exclude: vec!["2001:db8:43::/48".parse().unwrap()], ..Prefixes::default() };
+        assert!(super::arrived(News::Address(address(3)), &inside, &told).is_empty());
+        let told = Prefixes::only(&["2001:db8:1::/48".parse().unwrap()]);
+        assert_eq!(shown(&super::arrived(News::Address(address(3)), &inside, &told)), ["2001:db8:1::/48"]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, Rou
 use rtnetlink::{Handle, RouteMessageBuilder, new_connection};
 
 pub use changes::{NeighbourNews, News, changes, neighbour_changes};
-pub use home::{Prefixes, home, is_home};
+pub use home::{Prefixes, arrived, home, inside, is_home};
 pub use links::LinkDetails;
 pub use neighbours::Neighbour;
 

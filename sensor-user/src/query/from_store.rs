@@ -58,6 +58,20 @@ pub enum Error {
     Other(String),
 }
 
+impl Error {
+    /// What is wrong with the database, if SQLite found damage.
+    #[must_use]
+    pub fn corruption(&self) -> Option<String> {
+        match self {
+            Error::Open(OpenError::Damaged { source, .. }) => Some(source.to_string()),
+            Error::Read(error @ ReplayError::Damaged { source, .. }) if error.is_corruption() => {
+                Some(source.to_string())
+            }
+            _ => None,
+        }
+    }
+}
+
 impl From<super::Error> for Error {
     fn from(error: super::Error) -> Error {
         match error {

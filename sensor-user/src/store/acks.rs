@@ -13,7 +13,9 @@ use crate::time::Time;
 impl Store {
     /// Acknowledges a remote; what was said of exactly this prefix before is replaced.
     pub fn acknowledge(&mut self, ack: &Ack) -> Result<(), WriteError> {
-        write(&self.connection, ack).map_err(|error| WriteError::new(&self.path, error))
+        write(&self.connection, ack).map_err(|error| WriteError::new(&self.path, error))?;
+        self.keep_acks();
+        Ok(())
     }
 
     /// Undoes it; whether there was something to undo.
@@ -23,7 +25,16 @@ impl Store {
             "DELETE FROM acks WHERE remote = ?1 AND length = ?2",
             params![remote.addr().octets(), remote.prefix_len()],
         );
-        deleted.map(|rows| rows > 0).map_err(|error| WriteError::new(&self.path, error))
+        let deleted = deleted.map(|rows| rows > 0).map_err(|error| WriteError::new(&self.path, error))?;
+        self.keep_acks();
+        Ok(deleted)
+    }
+
+    /// Remembers them in case that the file is lost.
+    pub(super) fn keep_acks(&mut self) {
+        if let Ok(acks) = read(&self.connection) {
+            self.kept.acks = acks;
+        }
     }
 
     /// All of them, in order of address; those that no longer hold too.

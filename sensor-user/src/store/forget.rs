@@ -17,8 +17,12 @@ impl Store {
             return Ok(Forgotten::default());
         }
         let forgotten = delete(&mut self.connection, forget).map_err(|error| WriteError::new(&self.path, error))?;
-        self.wipe().map_err(|source| WriteError::Traces { path: self.path.clone(), source })?;
-        Ok(forgotten)
+        self.keep_acks();
+        let traces = |source| WriteError::Traces { path: self.path.clone(), source };
+        let damaged_files =
+            self.forget_damaged().map_err(|error| traces(rusqlite::Error::ToSqlConversionFailure(Box::new(error))))?;
+        self.wipe().map_err(traces)?;
+        Ok(Forgotten { damaged_files, ..forgotten })
     }
 
     /// Forgets one after the other. Whatever fails, the others are tried.
@@ -95,8 +99,17 @@ fn within(transaction: &Transaction<'_>, forget: &Forget) -> rusqlite::Result<Fo
     let clipped = if all {
         0
     } else {
+        // The part that has the last of it stays.
+        let of_old = "ifnull(old_last > ifnull(new_last, old_last - 1), false)";
         transaction.execute(
-            &format!("UPDATE contacts SET first = last, count = min(count, 1) WHERE {exchange} AND first < ?4"),
+            &format!(
+                "UPDATE contacts SET
+                    old_first = iif({of_old}, old_last, NULL), old_last = iif({of_old}, old_last, NULL),
+                    old_count = iif({of_old}, min(count, 1), NULL),
+                    new_first = iif({of_old}, NULL, new_last), new_last = iif({of_old}, NULL, new_last),
+                    new_count = iif({of_old}, NULL, min(count, 1))
+                 WHERE {exchange} AND first < ?4"
+            ),
             params![low, high, by_device, before],
         )?
     };
@@ -123,5 +136,6 @@ fn within(transaction: &Transaction<'_>, forget: &Forget) -> rusqlite::Result<Fo
         probes: probes as u64,
         answers: answers as u64,
         acks: acks as u64,
+        damaged_files: 0,
     })
 }

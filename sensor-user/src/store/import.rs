@@ -9,7 +9,7 @@ use std::path::Path;
 use rusqlite::{Connection, Transaction};
 use sensor_common::{Kind, Proto};
 
-use super::append::{self, Counting};
+use super::append::{self, Counting, Part};
 use super::{Store, WriteError, acks, key, positions};
 use crate::ack::Ack;
 use crate::exclusions::Exclusions;
@@ -220,7 +220,7 @@ impl Importer<'_> {
     fn write(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         self.attempt(|connection| {
-            batch.in_order().iter().try_for_each(|o| append::write(connection, o, Counting::Once))
+            batch.in_order().iter().try_for_each(|o| append::write(connection, o, Part::Settled(Counting::Once)))
         });
     }
 

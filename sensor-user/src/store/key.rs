@@ -52,6 +52,7 @@ impl Store {
     pub fn device_key(&mut self) -> Result<DeviceKey, WriteError> {
         let write_error = |error| WriteError::new(&self.path, error);
         if let Some(key) = read(&self.connection).map_err(write_error)? {
+            self.kept.key = Some(key.clone());
             return Ok(key);
         }
         let mut bytes = [0; 32];
@@ -59,6 +60,7 @@ impl Store {
             .map_err(|error| write_error(rusqlite::Error::ToSqlConversionFailure(Box::new(error))))?;
         let key = DeviceKey(bytes);
         write(&self.connection, &key).map_err(write_error)?;
+        self.kept.key = Some(key.clone());
         Ok(key)
     }
 }

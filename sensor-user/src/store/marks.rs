@@ -40,6 +40,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Option<Mark>> {
 mod tests {
     use super::*;
     use crate::store::tests::probe_at;
+    use crate::time::Span;
 
     #[test]
     fn the_mark_is_written_with_what_it_marks_or_not_at_all() {
@@ -47,17 +48,17 @@ mod tests {
         let mut store = Store::open(dir.path()).unwrap();
         assert_eq!(store.mark().unwrap(), None);
         let mark = Mark { boot: 1 << 100, ring: u32::MAX, position: u64::MAX - 7, since: 9 };
-        store.append_up_to(&[probe_at(1)], Some(&mark)).unwrap();
+        store.append_after(Span(0), &[probe_at(1)], Some(&mark)).unwrap();
         assert_eq!(store.mark().unwrap(), Some(mark));
         store
             .connection
             .execute_batch("CREATE TRIGGER no BEFORE INSERT ON probes BEGIN SELECT RAISE(FAIL, 'no'); END")
             .unwrap();
         let later = Mark { position: 1, ..mark };
-        store.append_up_to(&[probe_at(2)], Some(&later)).unwrap_err();
+        store.append_after(Span(0), &[probe_at(2)], Some(&later)).unwrap_err();
         assert_eq!(store.mark().unwrap(), Some(mark));
         // Without observations too.
-        store.append_up_to(&[], Some(&later)).unwrap();
+        store.append_after(Span(0), &[], Some(&later)).unwrap();
         drop(store);
         assert_eq!(Store::open(dir.path()).unwrap().mark().unwrap(), Some(later));
     }

@@ -13,10 +13,15 @@
 //!   far files were imported
 //! - [`marks`]: how far the sensor's ring was brought here
 //! - [`acks`], [`key`]: acknowledged remotes, and names for devices
-//! - [`writer`]: the thread that writes, and never makes its caller wait
+//! - [`aside`]: a damaged database makes way for a new one
+//! - [`boot`], [`believe`]: by which clock rows are dated, and what time retention goes by
+//! - [`writer`]: the thread that writes, and never makes its caller wait; [`stall`]: whether its disk does
 
 mod acks;
 mod append;
+mod aside;
+mod believe;
+mod boot;
 #[cfg(test)]
 mod diary_tests;
 mod export;
@@ -30,17 +35,21 @@ mod prune;
 mod read;
 mod replay;
 mod schema;
+mod stall;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod writer;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 
 use crate::time::Span;
+pub use aside::Aside;
+pub use believe::Belief;
+pub use boot::Boot;
 pub use export::{Export, ExportError, Snapshot};
 pub use import::{ImportSettings, Imported, Importer};
 pub use key::DeviceKey;
@@ -60,6 +69,9 @@ pub const MOST_BYTES: u64 = 1 << 30;
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    kept: aside::Kept,
+    /// What is appended is of it.
+    boot: Option<Boot>,
     /// Locked for as long as it is open; the kernel lets go of it when the process dies.
     _lock: File,
 }
@@ -74,7 +86,7 @@ impl Store {
     /// Bytes on disk, the write-ahead log included.
     #[must_use]
     pub fn size(&self) -> u64 {
-        open::files(&self.path).iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum()
+        open::size(&self.path)
     }
 }
 
@@ -89,7 +101,7 @@ pub enum WriteError {
         path: PathBuf,
     },
     /// Writing on makes it worse.
-    #[error("{} is damaged ({source}); stop the sensor and move it out of the way", path.display())]
+    #[error("{} is damaged ({source}); `tattler run` sets it aside and begins a new one, or move it out of the way yourself", path.display())]
     Damaged {
         /// The database.
         path: PathBuf,
@@ -115,6 +127,12 @@ pub enum WriteError {
 }
 
 impl WriteError {
+    /// Whether a new database would do.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, WriteError::Damaged { .. })
+    }
+
     fn new(path: &Path, source: rusqlite::Error) -> WriteError {
         let path = path.to_owned();
         match source.sqlite_error_code() {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
+use super::aside::Kept;
 use super::{Store, is_damage, schema};
 use crate::reason::reason;
 
@@ -51,7 +52,7 @@ pub enum OpenError {
         dir: PathBuf,
     },
     /// Not a database, or not any more.
-    #[error("{} is damaged ({source}); move it out of the way to begin anew", path.display())]
+    #[error("{} is damaged ({source}); `tattler run` sets it aside and begins a new one, or move it out of the way yourself", path.display())]
     Damaged {
         /// The database.
         path: PathBuf,
@@ -80,18 +81,9 @@ impl Store {
     /// A directory that is made here is the owner's alone. One that exists keeps its mode, because
     /// it may hold other things; the files in it are the owner's alone in any case.
     pub fn open(dir: &Path) -> Result<Store, OpenError> {
-        let directory = |source| OpenError::Directory { dir: dir.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(directory)?;
-        // Without links on the way SQLite can be told to follow none.
-        let dir = &dir.canonicalize().map_err(directory)?;
-        if fs::metadata(dir).map_err(directory)?.mode() & 0o022 != 0 {
-            return Err(OpenError::Shared { dir: dir.clone() });
-        }
-        let lock = lock(dir)?;
-        let path = dir.join("tattler.db");
-        make_private(&path).map_err(directory)?;
+        let (path, lock) = prepare(dir)?;
         let connection = connect(&path)?;
-        Ok(Store { connection, path, _lock: lock })
+        Ok(Store { connection, path, kept: Kept::default(), boot: None, _lock: lock })
     }
 
     /// Opens the database in `dir` if there is one: to change what is there needs something there, and
@@ -103,6 +95,26 @@ impl Store {
             _ => Store::open(dir),
         }
     }
+}
+
+/// Makes the directory and an empty database in it if they are not there, and locks it.
+pub(super) fn prepare(dir: &Path) -> Result<(PathBuf, File), OpenError> {
+    let directory = |source| OpenError::Directory { dir: dir.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(directory)?;
+    // Without links on the way SQLite can be told to follow none.
+    let dir = &dir.canonicalize().map_err(directory)?;
+    if fs::metadata(dir).map_err(directory)?.mode() & 0o022 != 0 {
+        return Err(OpenError::Shared { dir: dir.clone() });
+    }
+    let lock = lock(dir)?;
+    let path = dir.join("tattler.db");
+    make_private(&path).map_err(directory)?;
+    Ok((path, lock))
+}
+
+/// Bytes of the database and of what is beside it.
+pub(super) fn size(path: &Path) -> u64 {
+    files(path).iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum()
 }
 
 /// The database and what SQLite keeps beside it.
@@ -147,7 +159,7 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
 }
 
 /// SQLite gives its log the mode of the database, so the database has to be private first.
-fn make_private(path: &Path) -> io::Result<()> {
+pub(super) fn make_private(path: &Path) -> io::Result<()> {
     private().open(path)?;
     for file in files(path).iter().filter(|file| file.exists()) {
         fs::set_permissions(file, Permissions::from_mode(0o600))?;
@@ -161,7 +173,7 @@ fn private() -> OpenOptions {
     options
 }
 
-fn connect(path: &Path) -> Result<Connection, OpenError> {
+pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
     let failed = |source: rusqlite::Error| match path.to_owned() {
         path if is_damage(&source) => OpenError::Damaged { path, source },
         path => OpenError::Failed { path, source },

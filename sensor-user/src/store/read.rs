@@ -1,7 +1,6 @@
 //! Reading for queries: a connection of its own that can't write, beside a sensor that does.
 
 use std::collections::HashSet;
-use std::fs;
 use std::net::Ipv6Addr;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -66,7 +65,7 @@ impl Reader {
     /// Bytes on disk, the write-ahead log included.
     #[must_use]
     pub fn size(&self) -> u64 {
-        open::files(&self.path).iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum()
+        open::size(&self.path)
     }
 
     /// Hands out contacts that were going on between `since` and `until`, in no order of time.
@@ -207,6 +206,8 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::Store;
     use super::super::tests::{connection, probe_at};
     use super::*;

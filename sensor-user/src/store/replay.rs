@@ -15,7 +15,7 @@ use crate::time::Time;
 #[derive(Debug, Error)]
 pub enum ReplayError {
     /// What was handed out before is sound; the rest is lost.
-    #[error("{} is damaged ({source}); move it out of the way to begin anew", path.display())]
+    #[error("{} is damaged ({source}); `tattler run` sets it aside and begins a new one, or move it out of the way yourself", path.display())]
     Damaged {
         /// The database.
         path: PathBuf,
@@ -42,6 +42,12 @@ impl Store {
 }
 
 impl ReplayError {
+    /// Whether SQLite found damage. Rows that can't be decoded are none to it.
+    #[must_use]
+    pub fn is_corruption(&self) -> bool {
+        matches!(self, ReplayError::Damaged { source, .. } if is_damage(source))
+    }
+
     pub(super) fn new(path: &Path, source: rusqlite::Error) -> ReplayError {
         let path = path.to_owned();
         let undecoded = source.sqlite_error_code().is_none();

@@ -38,6 +38,17 @@ pub(super) fn connection(dir: &Path) -> Connection {
     Connection::open(dir.join("tattler.db")).unwrap()
 }
 
+/// Overwrites a page in the middle of the file: the one that a table begins with.
+pub(crate) fn damage(dir: &Path, table: &str) {
+    let other = connection(dir);
+    other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let page = |sql: &str| -> u64 { other.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap().into() };
+    let root = page(&format!("SELECT rootpage FROM sqlite_schema WHERE name = '{table}'"));
+    let size = page("SELECT page_size FROM pragma_page_size");
+    let file = fs::OpenOptions::new().write(true).open(dir.join("tattler.db")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &vec![0xa5; size as usize], (root - 1) * size).unwrap();
+}
+
 fn replayed(store: &Store, since: i64) -> Vec<Observation> {
     let mut all = Vec::new();
     store.replay(Time(since), &mut |observation| all.push(observation)).unwrap();
@@ -230,7 +241,8 @@ fn a_newer_schema_is_refused_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     drop(Store::open(dir.path()).unwrap());
     connection(dir.path()).pragma_update(None, "user_version", 7).unwrap();
-    assert!(refusal(dir.path()).contains("tattler.db has schema version 7, this tattler knows up to 3"));
+    let expected = format!("tattler.db has schema version 7, this tattler knows up to {}", schema::VERSION);
+    assert!(refusal(dir.path()).contains(&expected));
     assert_eq!(schema::version(&connection(dir.path())).unwrap(), 7);
 }
 
@@ -263,7 +275,8 @@ fn what_is_no_database_is_called_damaged_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let garbage = b"this was never a database, whatever its name says".repeat(100);
     fs::write(dir.path().join("tattler.db"), &garbage).unwrap();
-    assert!(refusal(dir.path()).contains("tattler.db is damaged"));
+    let line = refusal(dir.path());
+    assert!(line.contains("tattler.db is damaged") && line.contains("`tattler run` sets it aside"), "{line}");
     assert_eq!(fs::read(dir.path().join("tattler.db")).unwrap(), garbage);
 }
 

@@ -77,6 +77,29 @@ fn a_write_that_failed_is_repeated_until_it_succeeds() {
 }
 
 #[test]
+fn a_disk_that_does_not_answer_does_not_keep_the_writer_from_ending() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { patience: Duration::from_millis(100), ..quick() };
+    let writer = Writer::start(Store::open(dir.path()).unwrap(), settings).unwrap();
+    let handle = writer.handle().unwrap();
+    let (begun, has_begun) = channel();
+    let stalled = thread::spawn(move || {
+        handle.with(move |_| {
+            begun.send(()).unwrap();
+            thread::sleep(Duration::from_secs(2));
+        })
+    });
+    has_begun.recv().unwrap();
+    writer.send(vec![probe_at(1), probe_at(2)]);
+    let start = Instant::now();
+    let summary = writer.finish();
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert_eq!((summary.written, summary.lost), (0, 2));
+    assert!(summary.failure.unwrap().starts_with("the disk did not take the last observations within "));
+    stalled.join().unwrap().unwrap();
+}
+
+#[test]
 fn a_shorter_retention_takes_effect_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let settings = Settings { clock: || Time(0) + Span::from_days(2), ..quick() };
@@ -104,4 +127,95 @@ fn what_is_older_than_the_retention_goes_at_start() {
     let mut left = 0;
     Store::open(dir.path()).unwrap().replay(Time(0), &mut |_| left += 1).unwrap();
     assert_eq!(left, 10_000);
+}
+
+#[test]
+fn a_clock_that_jumps_to_2038_and_back_deletes_nothing_and_who_was_off_for_months_still_prunes() {
+    static WALL: AtomicI64 = AtomicI64::new(0);
+    static RAN: AtomicI64 = AtomicI64::new(0);
+    let (hour, day) = (Span::from_seconds(3_600).0, Span::from_days(1).0);
+    let now = Time::from_seconds(1_790_000_000).0;
+    WALL.store(now, Relaxed);
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    store.append(&[probe_at(now - 20 * day), probe_at(now - day)]).unwrap();
+    drop(store);
+    let settings = Settings { clock: || Time(WALL.load(Relaxed)), ran: || Span(RAN.load(Relaxed)), ..quick() };
+    let mut lives = 0;
+    // A life of the sensor, which looks at the clock at each hour of it.
+    let mut live = |wall: i64, hours: i64| {
+        lives += 1;
+        let mut store = Store::open(dir.path()).unwrap();
+        store.begin_boot(&format!("boot {lives}"), Time(wall - RAN.load(Relaxed))).unwrap();
+        WALL.store(wall, Relaxed);
+        let writer = Writer::start(store, settings).unwrap();
+        let counters = writer.counters();
+        let mut believed = Vec::new();
+        for _ in 0..hours {
+            WALL.fetch_add(hour, Relaxed);
+            RAN.fetch_add(hour, Relaxed);
+            let looked = Arc::new(AtomicI64::new(0));
+            writer.keep(settings);
+            // By then it has pruned.
+            let seen = Arc::clone(&looked);
+            writer.then(move |_| seen.store(1, Relaxed));
+            wait_until("the pruning", || looked.load(Relaxed) == 1);
+            believed.push(counters.believed());
+        }
+        drop(writer);
+        let mut rows = 0;
+        Store::open(dir.path()).unwrap().replay(Time(i64::MIN), &mut |_| rows += 1).unwrap();
+        (rows, believed.last().copied().flatten().is_some())
+    };
+    assert_eq!(live(now, 2), (2, false));
+    assert_eq!(live(now + 12 * 365 * day, 20), (2, true), "2038");
+    assert_eq!(live(now + day, 2), (2, false), "and back");
+    // Off for two months, then on for an hour a day: in the end it is believed.
+    let after = (0..40).map(|n| live(now + (60 + n) * day, 1)).take_while(|&(rows, _)| rows > 0).count();
+    assert!((20..=26).contains(&after), "{after} days");
+}
+
+#[test]
+fn rows_that_wait_to_be_dated_anew_are_not_taken_for_old() {
+    const NOW: Time = Time::from_seconds(1_790_000_000);
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    // An earlier boot knew the time. This one began in 1970, and the clock has just been set.
+    store.believe(Belief { believed: Some(NOW), stood: Span(0) }).unwrap();
+    store.begin_boot("boot", Time(0)).unwrap();
+    store.append(&[probe_at(5_000_000)]).unwrap();
+    let settings = Settings { clock: || NOW + Span::from_seconds(60), ran: || Span::from_seconds(60), ..quick() };
+    let writer = Writer::start(store, settings).unwrap();
+    let counters = writer.counters();
+    let (sender, receiver) = channel();
+    writer.then(move |_| sender.send(()).unwrap());
+    receiver.recv().unwrap();
+    writer.redate(Span(NOW.0), |done| assert_eq!(done.unwrap().1, 1));
+    drop(writer);
+    assert_eq!(counters.pruned(), 0);
+}
+
+#[test]
+fn a_step_that_the_store_can_not_take_yet_is_taken_once_and_before_what_comes_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    store.begin_boot("boot", Time(0)).unwrap();
+    store.append(&[probe_at(1)]).unwrap();
+    let other = connection(dir.path());
+    store.connection.busy_timeout(Duration::ZERO).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let writer = Writer::start(store, Settings { latency: Duration::from_secs(1), ..quick() }).unwrap();
+    let counters = writer.counters();
+    writer.send(vec![probe_at(2)]);
+    let (sender, receiver) = channel();
+    writer.redate(Span(1_000), move |done| sender.send(done.map(|(_, rows)| rows)).unwrap());
+    assert!(receiver.recv().unwrap().unwrap_err().contains("cannot write to"));
+    writer.send(vec![probe_at(1_003)]);
+    other.execute_batch("ROLLBACK").unwrap();
+    wait_until("the write", || counters.written() == 2);
+    assert_eq!(writer.finish(), Summary { written: 2, lost: 0, failure: None });
+    let mut times = Vec::new();
+    Store::open(dir.path()).unwrap().replay(Time(0), &mut |probe| times.push(probe.ts().0)).unwrap();
+    assert_eq!(times, [1_001, 1_002, 1_003]);
+    assert_eq!(Store::open(dir.path()).unwrap().begin_boot("boot", Time(7)).unwrap().origin, Time(1_000));
 }

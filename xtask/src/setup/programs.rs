@@ -44,6 +44,7 @@ const PROGRAMS: &[Program] = &[
     program("wg", "wireguard-tools", Group::Lab, "sets it up"),
     program("transmission-cli", "transmission-cli", Group::Lab, "is a peer of a torrent"),
     program("transmission-create", "transmission-cli", Group::Lab, "makes the torrent"),
+    program("faketime", "faketime", Group::Lab, "sets the clock of one process"),
     program("tshark", "tshark", Group::Lab, "takes captures apart, to compare"),
     service("nfpcapd", "nfdump", "makes flow records of captures"),
     service("nfdump", "nfdump", "counts them"),

@@ -1,0 +1,34 @@
+//! A ledger that was rebuilt takes the place of the one that went on meanwhile.
+
+use super::Ledger;
+use crate::time::Span;
+
+impl Ledger {
+    /// Takes over what the store does not know: what was told of locals by the network, and what was
+    /// counted. `step`: by how much everything that was told to `old` itself is later now.
+    pub fn replace(&mut self, old: &Ledger, step: Span) {
+        for row in old.locals.rows() {
+            if row.temporary.is_none() && row.ended.is_none() && row.device.is_none() {
+                continue;
+            }
+            let address = old.addresses.get(row.address);
+            let device = row.device.and_then(|number| old.devices.get(number));
+            if let Some(local) = self.addresses.find(address).and_then(|id| self.locals.get_mut(id)) {
+                local.temporary = row.temporary;
+                local.ended = row.ended.map(|ended| ended + step);
+                local.device = local.device.or(device.and_then(|device| self.devices.number(device)));
+            }
+        }
+        let evicted = self.counts;
+        self.counts = old.counts;
+        self.counts.evicted_locals += evicted.evicted_locals;
+        self.counts.evicted_contacts += evicted.evicted_contacts;
+        self.counts.evicted_probes += evicted.evicted_probes;
+        // Copies are of the old one: they begin anew, at once, as after forgetting.
+        self.revision = old.revision;
+        self.revision.all += 1;
+        self.revision.forgotten += 1;
+        self.numbering = old.numbering + 1;
+        self.followed = old.followed + 1;
+    }
+}

@@ -1,0 +1,144 @@
+//! What time retention goes by.
+//!
+//! What is deleted does not come back when a wall clock that went astray does. One that is far ahead of
+//! the time when retention last went by it may be wrong, or the machine was off for weeks: so it has to
+//! stand for a day of running before it is believed. One that is far behind deletes nothing; it may be
+//! that of a machine without a battery before the network tells it the time, and then what was believed
+//! holds.
+
+use rusqlite::params;
+
+use super::{Store, WriteError};
+use crate::time::{Span, Time};
+
+/// A clock may be off by so much and is believed at once.
+pub const OFF: Span = Span::from_days(1);
+/// Beyond, it has to stand for so long, while the machine runs or is suspended. The machine may run for
+/// an hour a day: what the clock stood is remembered.
+pub const STANDS: Span = Span::from_days(1);
+
+/// What is believed of the time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Belief {
+    /// What was believed last; `None` at the very beginning, when any clock is.
+    pub believed: Option<Time>,
+    /// For how long the clock has been far ahead of it, or far behind (negative).
+    pub stood: Span,
+}
+
+impl Belief {
+    /// The time to go by, when the wall clock says `wall` and `ran` has passed since the last look.
+    pub fn now(&mut self, wall: Time, ran: Span) -> Time {
+        let believed = self.believed.map_or(wall, |believed| believed + ran);
+        let off = wall - believed;
+        // Not 0 from the first look on, which is how a doubt is told.
+        let ran = ran.0.max(1);
+        let stood = match off {
+            off if off > OFF => self.stood.0.max(0).saturating_add(ran),
+            off if off < Span(-OFF.0) => self.stood.0.min(0).saturating_sub(ran),
+            _ => 0,
+        };
+        let holds = stood != 0 && stood.abs() < STANDS.0;
+        let (believed, stood) = if holds { (believed, stood) } else { (wall, 0) };
+        *self = Belief { believed: Some(believed), stood: Span(stood) };
+        believed.min(wall)
+    }
+
+    /// Whether the wall clock is not believed.
+    #[must_use]
+    pub fn doubts(&self) -> bool {
+        self.stood > Span(0)
+    }
+}
+
+impl Store {
+    /// What was believed last.
+    pub fn belief(&self) -> Result<Belief, WriteError> {
+        let read = self.connection.query_row("SELECT believed, stood FROM clock", [], |row| {
+            Ok(Belief { believed: row.get::<_, Option<i64>>(0)?.map(Time), stood: Span(row.get(1)?) })
+        });
+        read.map_err(|error| WriteError::new(&self.path, error))
+    }
+
+    /// The time to go by when the wall clock says `wall`.
+    pub fn believed_now(&self, wall: Time) -> Result<Time, WriteError> {
+        Ok(self.belief()?.now(wall, Span(0)))
+    }
+
+    /// Remembers what is believed.
+    pub fn believe(&mut self, belief: Belief) -> Result<(), WriteError> {
+        let Belief { believed, stood } = belief;
+        let sql = "UPDATE clock SET believed = ?1, stood = ?2";
+        let written = self.connection.execute(sql, params![believed.map(|time| time.0), stood.0]);
+        written.map(drop).map_err(|error| WriteError::new(&self.path, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Span = Span::from_seconds(3_600);
+
+    /// What is believed at each of so many hourly looks at a clock.
+    fn hours(belief: &mut Belief, from: Time, count: i64) -> Vec<Time> {
+        (0..count).map(|hour| belief.now(from + Span(hour * HOUR.0), HOUR)).collect()
+    }
+
+    #[test]
+    fn a_clock_that_is_years_ahead_for_hours_deletes_nothing() {
+        let (now, astray) = (Time::from_seconds(1_800_000_000), Time::from_seconds(2_150_000_000));
+        let mut belief = Belief::default();
+        assert_eq!(belief.now(now, HOUR), now);
+        let believed = hours(&mut belief, astray, 22);
+        assert_eq!(believed.last(), Some(&(now + Span(22 * HOUR.0))), "time that ran has passed");
+        assert!(belief.doubts());
+        // Back again, and nothing but the right time counts.
+        let back = now + Span(23 * HOUR.0);
+        assert_eq!(belief.now(back, HOUR), back);
+        assert!(!belief.doubts());
+    }
+
+    #[test]
+    fn a_machine_that_was_off_for_months_deletes_after_a_day_of_running_even_in_parts() {
+        let (now, later) = (Time::from_seconds(1_800_000_000), Time::from_seconds(1_810_000_000));
+        let mut belief = Belief { believed: Some(now), stood: Span(0) };
+        let mut days = 0;
+        // Two hours a day.
+        let believed = loop {
+            let today = later + Span::from_days(days);
+            let believed = hours(&mut belief, today, 2)[1];
+            if believed == today + HOUR {
+                break believed;
+            }
+            days += 1;
+        };
+        assert!(believed > later && (10..=12).contains(&days), "{days} days");
+    }
+
+    #[test]
+    fn a_machine_that_begins_in_1970_at_each_boot_goes_by_what_it_believed() {
+        let now = Time::from_seconds(1_800_000_000);
+        assert_eq!(Belief::default().now(now, HOUR), now);
+        let mut belief = Belief { believed: Some(now), stood: Span(0) };
+        for boot in 0..30 {
+            let today = now + Span(boot * 10 * HOUR.0);
+            assert_eq!(belief.now(Time(0), Span(0)), Time(0), "which deletes nothing");
+            assert!(!belief.doubts());
+            let believed = hours(&mut belief, today, 10);
+            assert_eq!(believed[9], today + Span(9 * HOUR.0), "boot {boot}");
+        }
+    }
+
+    #[test]
+    fn days_behind_are_no_credit_for_a_clock_that_is_ahead() {
+        let now = Time::from_seconds(1_800_000_000);
+        let mut belief = Belief { believed: Some(now), stood: Span(0) };
+        hours(&mut belief, Time(0), 23);
+        let believed = hours(&mut belief, Time::from_seconds(2_150_000_000), 2);
+        assert!(believed[1] < now + Span(26 * HOUR.0));
+        // But who stays behind is right in the end, and then as far ahead as any other.
+        hours(&mut belief, Time(0), 26);
+        assert!(belief.now(now, HOUR) < Time::from_seconds(1_000_000));
+    }
+}

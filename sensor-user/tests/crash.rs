@@ -1,0 +1,308 @@
+//! What a crash leaves of the diary: a process that is killed at any moment, and files that were cut or
+//! changed at any byte. What was said to be written is there, whole, and nothing is there twice.
+#![cfg(feature = "live")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Seek, Write};
+use std::net::Ipv6Addr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use sensor_common::{Kind, Proto};
+use sensor_user::forget::Forget;
+use sensor_user::observation::{Contact, Observation, Probe};
+use sensor_user::store::{Settings, Store, Writer};
+use sensor_user::time::Time;
+use tempfile::TempDir;
+
+/// The n-th observation: a contact or a probe, of which there is one each.
+fn observation(n: i64) -> Observation {
+    let (ts, local) = (Time(n), "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap());
+    // In no order, as addresses are.
+    let remote = Ipv6Addr::from_bits(0x2a00 << 112 | u128::from((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    if n % 2 == 0 {
+        return Observation::Probe(Probe::new(ts, remote, local, Kind::Syn, 22));
+    }
+    let (proto, port, local_port, count, name, device) = (Proto::Tcp, 443, None, 1, None, None);
+    Observation::Contact(Contact { ts, last: ts, local, remote, proto, port, local_port, count, name, device })
+}
+
+/// A child that is being made holds what its parent has open, locks included, until it runs its program.
+static FORKS: Mutex<()> = Mutex::new(());
+
+/// The other half of the tests below. Prints `at N` when all before the N-th is written.
+#[test]
+#[ignore = "a half of the tests of this file, which run it and kill it"]
+fn works_until_it_is_killed() {
+    let Ok(mode) = std::env::var("TATTLER_TEST_MODE") else { return };
+    let dir = std::path::PathBuf::from(std::env::var_os("TATTLER_TEST_DIR").unwrap());
+    let from: i64 = std::env::var("TATTLER_TEST_FROM").unwrap().parse().unwrap();
+    let say = |at: i64| {
+        println!("\nat {at}");
+        std::io::stdout().flush().unwrap();
+    };
+    if mode == "migrate" {
+        say(from);
+    }
+    let mut store = Store::open(&dir).unwrap();
+    if mode == "anew" {
+        for n in from.. {
+            store.append(&[observation(n)]).unwrap();
+            say(n + 1);
+            store.begin_anew(&"a test", Time(n * 1_000_000)).unwrap();
+            store.tidy(Time(n * 1_000_000), sensor_user::store::RETENTION, 1 << 30).unwrap();
+        }
+    }
+    let settings = Settings { latency: Duration::from_millis(1), clock: || Time(0), ..Settings::default() };
+    let most_bytes = if mode == "prune" { 3_500_000 } else { u64::MAX };
+    let writer = Writer::start(store, Settings { most_bytes, ..settings }).unwrap();
+    let (counters, handle) = (writer.counters(), writer.handle().unwrap());
+    if mode == "checkpoint" {
+        let path = dir.join("tattler.db");
+        thread::spawn(move || {
+            let other = Connection::open(path).unwrap();
+            loop {
+                // Busy now and then, which does not matter.
+                let _ = other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            }
+        });
+    }
+    if mode == "forget" {
+        thread::spawn(move || {
+            let nobody = Forget { prefix: Some("3fff::/32".parse().unwrap()), ..Forget::default() };
+            loop {
+                let nobody = nobody.clone();
+                // Writes the whole database anew.
+                let _ = handle.with(move |store| store.forget(&nobody).is_ok());
+            }
+        });
+    }
+    let mut sent = from;
+    loop {
+        if counters.queued() < 5_000 {
+            writer.send((sent..sent + 150).map(observation).collect());
+            sent += 150;
+        }
+        say(from + counters.written() as i64);
+        thread::sleep(Duration::from_micros(300));
+    }
+}
+
+/// Runs it, kills it after so many microseconds, and says what was said to be written.
+fn killed(mode: &str, dir: &Path, from: i64, after: u64) -> i64 {
+    let (said, mut command) = (tempfile::tempfile().unwrap(), Command::new(std::env::current_exe().unwrap()));
+    command
+        .args(["--exact", "works_until_it_is_killed", "--ignored", "--nocapture"])
+        .envs([("TATTLER_TEST_MODE", mode), ("TATTLER_TEST_FROM", &from.to_string())])
+        .env("TATTLER_TEST_DIR", dir)
+        .stdout(Stdio::piped())
+        .stderr(said.try_clone().unwrap());
+    let one_at_a_time = FORKS.lock();
+    let mut child = command.spawn().unwrap();
+    drop(one_at_a_time);
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut told = lines.filter_map(|line| line.strip_prefix("at ")?.parse::<i64>().ok());
+    let first = told.next().unwrap_or_else(|| {
+        let mut text = String::new();
+        (&said).rewind().and_then(|()| (&said).read_to_string(&mut text)).unwrap();
+        panic!("{mode}: it has not begun: {text}");
+    });
+    thread::sleep(Duration::from_micros(after));
+    // The pipe holds what it says meanwhile.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    told.last().unwrap_or(first)
+}
+
+/// A random number below; always the same ones.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below
+    }
+}
+
+/// Numbers of the observations in a table, each once and counted once.
+fn numbers(database: &Connection, sql: &str) -> Vec<i64> {
+    let mut statement = database.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap();
+    rows.map(|row| {
+        let (ts, count) = row.unwrap();
+        assert_eq!(count, 1, "{ts} is there twice");
+        ts
+    })
+    .collect()
+}
+
+/// Opens what a crash left, and looks whether it is whole. The numbers of its contacts and probes.
+fn opened(dir: &Path) -> [Vec<i64>; 2] {
+    let one_at_a_time = FORKS.lock();
+    drop(Store::open(dir).unwrap());
+    drop(one_at_a_time);
+    let database = Connection::open(dir.join("tattler.db")).unwrap();
+    let whole: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(whole, "ok");
+    [
+        numbers(&database, "SELECT first, count FROM contacts ORDER BY first"),
+        numbers(&database, "SELECT ts, count FROM probes ORDER BY ts"),
+    ]
+}
+
+/// Kills it so often, and says how many rows were found at the end.
+fn kills(mode: &str, times: u32, longest: u64) -> usize {
+    let dir = TempDir::new().unwrap();
+    let mut random = Random(times.into());
+    let (mut from, mut rows, mut unfinished) = (0, 0, 0);
+    if mode == "prune" {
+        // More than there may be, and more than one slice of the pruning takes.
+        from = 45_000;
+        let _one_at_a_time = FORKS.lock();
+        Store::open(dir.path()).unwrap().append(&(0..from).map(observation).collect::<Vec<_>>()).unwrap();
+    }
+    for time in 0..times {
+        let written = killed(mode, dir.path(), from, random.below(longest));
+        let log = fs::metadata(dir.path().join("tattler.db-wal")).map_or(0, |log| log.len());
+        unfinished += u32::from(log > 0);
+        let tables = opened(dir.path());
+        for table in &tables {
+            // Of each kind every second number; the oldest may be gone where there are too many.
+            assert!(table.windows(2).all(|two| two[1] == two[0] + 2), "{mode} {time}: a gap in {table:?}");
+        }
+        let (last, first) = (
+            tables.iter().filter_map(|table| table.last()).max().map_or(0, |last| last + 1),
+            tables.iter().filter_map(|table| table.first()).min().copied().unwrap_or(0),
+        );
+        assert!(last >= written, "{mode} {time}: {written} were said to be written, {last} are there");
+        assert!(mode == "prune" || first == 0, "{mode} {time}: the first is {first}");
+        // A transaction is there or not.
+        assert_eq!((last - from) % 150, 0, "{mode} {time}: half of a batch");
+        from = last;
+        rows = tables.iter().map(Vec::len).sum();
+    }
+    assert!(unfinished > 0, "it was never killed at work");
+    println!("{mode}: killed {times} times, {unfinished} with a log to be read; {rows} rows of {from}");
+    rows
+}
+
+#[test]
+fn a_process_that_is_killed_while_it_writes_has_written_what_it_said_and_nothing_twice() {
+    assert!(kills("write", 15, 60_000) > 1_000);
+}
+
+#[test]
+fn a_process_that_is_killed_while_the_log_is_taken_over_has_written_what_it_said() {
+    assert!(kills("checkpoint", 15, 60_000) > 1_000);
+}
+
+#[test]
+fn a_process_that_is_killed_while_it_prunes_has_written_what_it_said_and_lost_the_oldest_alone() {
+    let rows = kills("prune", 15, 120_000);
+    assert!((10_000..44_000).contains(&rows), "{rows}");
+}
+
+#[test]
+fn a_process_that_is_killed_while_the_database_is_written_anew_has_written_what_it_said() {
+    assert!(kills("forget", 12, 80_000) > 500);
+}
+
+#[test]
+fn a_process_that_is_killed_while_it_sets_databases_aside_leaves_one_that_opens() {
+    let dir = TempDir::new().unwrap();
+    let mut random = Random(7);
+    let mut from = 0;
+    for _ in 0..12 {
+        let written = killed("anew", dir.path(), from, random.below(60_000));
+        let tables = opened(dir.path());
+        // One of each life since the last that got so far as to set it aside.
+        assert!(tables.concat().iter().all(|&n| n <= written), "{tables:?}");
+        from = written + 1;
+    }
+    // What was killed before it had tidied up is tidied up by the next one.
+    Store::open(dir.path()).unwrap().tidy(Time(0), sensor_user::store::RETENTION, 1 << 30).unwrap();
+    let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let asides: std::collections::BTreeSet<_> =
+        names.filter_map(|name| Some(name.strip_prefix("tattler.db.damaged-")?[..20].to_owned())).collect();
+    assert!((1..=3).contains(&asides.len()), "{asides:?}");
+}
+
+#[test]
+fn a_process_that_is_killed_while_it_migrates_is_of_one_version_or_the_other_and_has_all_rows() {
+    const ROWS: i64 = 20_000;
+    let origin = TempDir::new().unwrap();
+    let old = origin.path().join("tattler.db");
+    {
+        let mut database = Connection::open(&old).unwrap();
+        database.execute_batch(include_str!("../src/store/schema/1.sql")).unwrap();
+        database.pragma_update(None, "user_version", 1).unwrap();
+        let transaction = database.transaction().unwrap();
+        for n in 0..ROWS {
+            let sql = "INSERT INTO probes VALUES (NULL, ?1, ?2, ?2, 2, 22, 1, 0, 0, 0, NULL, NULL, NULL, NULL, NULL,
+                       NULL, NULL, NULL, NULL, NULL, NULL)";
+            transaction.execute(sql, (n, Ipv6Addr::from_bits(n as u128).octets())).unwrap();
+        }
+        transaction.commit().unwrap();
+    }
+    let mut random = Random(3);
+    let mut versions = [0; 16];
+    for _ in 0..15 {
+        let dir = TempDir::new().unwrap();
+        fs::copy(&old, dir.path().join("tattler.db")).unwrap();
+        killed("migrate", dir.path(), ROWS, random.below(120_000));
+        let database = Connection::open(dir.path().join("tattler.db")).unwrap();
+        let version: usize = database.query_row("PRAGMA user_version", [], |r| r.get::<_, u32>(0)).unwrap() as usize;
+        versions[version] += 1;
+        drop(database);
+        let probes = opened(dir.path())[1].iter().filter(|&&n| n < ROWS).count();
+        assert_eq!(probes as i64, ROWS);
+    }
+    println!("killed so often at each version: {versions:?}");
+    // Neither all after it nor anything in between.
+    assert!(versions[1] > 0 && versions.iter().filter(|&&times| times > 0).count() <= 2, "{versions:?}");
+}
+
+/// A database with a log of so many transactions, and the length of the log after each.
+fn log_of(transactions: i64, dir: &Path) -> (Vec<u8>, Vec<u8>, Vec<u64>) {
+    let mut store = Store::open(dir).unwrap();
+    let log = dir.join("tattler.db-wal");
+    let ends = (0..transactions).map(|n| {
+        store.append(&(n * 25..n * 25 + 25).map(observation).collect::<Vec<_>>()).unwrap();
+        fs::metadata(&log).unwrap().len()
+    });
+    let ends = ends.collect();
+    (fs::read(dir.join("tattler.db")).unwrap(), fs::read(&log).unwrap(), ends)
+}
+
+#[test]
+fn a_log_that_is_cut_or_damaged_at_any_byte_holds_the_transactions_before_it_whole() {
+    let dir = TempDir::new().unwrap();
+    let (database, log, ends) = log_of(40, dir.path());
+    let opens_with = |log: &[u8], transactions: usize, what: &str| {
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join("tattler.db"), &database).unwrap();
+        fs::write(dir.path().join("tattler.db-wal"), log).unwrap();
+        let mut all = opened(dir.path()).concat();
+        all.sort_unstable();
+        assert!(all.iter().copied().eq(0..transactions as i64 * 25), "{what}: {} rows", all.len());
+    };
+    let before = |byte: u64| ends.iter().filter(|&&end| end <= byte).count();
+    let mut random = Random(1);
+    let cuts = (0..60).map(|_| random.below(log.len() as u64 + 1));
+    let cuts: Vec<u64> = cuts.chain(ends.iter().flat_map(|&end| [end - 1, end])).collect();
+    for &cut in &cuts {
+        opens_with(&log[..cut as usize], before(cut), &format!("cut at {cut}"));
+    }
+    for _ in 0..60 {
+        let byte = random.below(log.len() as u64);
+        let mut damaged = log.clone();
+        damaged[byte as usize] ^= 1 << random.below(8);
+        opens_with(&damaged, before(byte), &format!("another byte at {byte}"));
+    }
+    opens_with(&b"no log at all, whatever its name says".repeat(1_000), 0, "garbage");
+    println!("{} cuts and 60 damaged bytes in {} bytes of log", cuts.len(), log.len());
+}

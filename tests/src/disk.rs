@@ -1,0 +1,122 @@
+//! Disks that fill up, refuse, fail and stall: file systems of their own, which no other process sees.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+use tempfile::TempDir;
+
+use crate::programs::{succeed, tool};
+
+/// A file system, mounted for this thread and its children alone. It goes with this, or with them.
+#[derive(Debug)]
+pub struct Disk {
+    place: TempDir,
+}
+
+impl Disk {
+    /// In memory, so large.
+    #[must_use]
+    pub fn memory(size: &str) -> Disk {
+        let disk = Disk::begin();
+        let options = format!("size={size},mode=700");
+        succeed(tool("mount").args(["-t", "tmpfs", "-o", &options, "none"]).arg(disk.root()));
+        disk
+    }
+
+    /// ext4 in a file, so large, which the kernel makes read-only at the first error. Without a journal,
+    /// whose threads would wait for a stalled disk too.
+    #[must_use]
+    pub fn ext4(size: u64) -> Disk {
+        let disk = Disk::begin();
+        let image = disk.place.path().join("image");
+        File::create(&image).and_then(|file| file.set_len(size)).expect("make an image");
+        succeed(tool("mkfs.ext4").args(["-q", "-F", "-m", "0", "-O", "^has_journal"]).arg(&image));
+        succeed(tool("mount").args(["-o", "loop,errors=remount-ro"]).arg(&image).arg(disk.root()));
+        disk
+    }
+
+    /// Everything that this thread mounts from now on is its own, and gone with it and its children.
+    fn begin() -> Disk {
+        // SAFETY: unshare takes a number, and moves this thread alone.
+        let moved = unsafe { libc::unshare(libc::CLONE_NEWNS) };
+        assert_eq!(moved, 0, "take a mount namespace, as root: {}", std::io::Error::last_os_error());
+        succeed(tool("mount").args(["--make-rprivate", "/"]));
+        let disk = Disk { place: TempDir::new().expect("make a directory") };
+        fs::create_dir(disk.root()).expect("make a directory");
+        disk
+    }
+
+    fn root(&self) -> PathBuf {
+        self.place.path().join("disk")
+    }
+
+    /// A state directory on it.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.root().join("state")
+    }
+
+    /// Leaves no room on it.
+    pub fn fill(&self) {
+        let mut file = File::create(self.root().join("other")).expect("make another file");
+        for chunk in [1 << 16, 512] {
+            while file.write_all(&vec![1; chunk]).is_ok() {}
+        }
+    }
+
+    /// Makes that room again.
+    pub fn free(&self) {
+        fs::remove_file(self.root().join("other")).expect("remove the other file");
+    }
+
+    /// Refuses to change a file any more, or lets it be changed again.
+    pub fn refuse(&self, file: &Path, refuse: bool) {
+        succeed(tool("chattr").arg(if refuse { "+i" } else { "-i" }).arg(file));
+    }
+
+    /// Read-only from now on, as long as nobody has a file open for writing.
+    pub fn read_only(&self) {
+        succeed(tool("mount").args(["-o", "remount,ro"]).arg(self.root()));
+    }
+
+    /// An error of the file system, after which the kernel takes no more writes, for good.
+    pub fn fail(&self) {
+        let device = succeed(tool("findmnt").args(["-n", "-o", "SOURCE"]).arg(self.root()));
+        let name = device.trim().trim_start_matches("/dev/");
+        fs::write(format!("/sys/fs/ext4/{name}/trigger_fs_error"), "a test").expect("trigger an error of ext4");
+    }
+
+    /// Answers no write from now on, until what is returned is dropped.
+    #[must_use]
+    pub fn stall(&self) -> Stalled {
+        // It ends with its standard input, so that the disk is not left so if the test is killed.
+        let script = r#"fsfreeze -f "$1" && echo stalled; read -r _; fsfreeze -u "$1""#;
+        let mut shell = tool("sh");
+        shell.args(["-c", script, "sh"]).arg(self.root()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        shell.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        let mut shell = shell.spawn().expect("run a shell");
+        let mut said = String::new();
+        BufReader::new(shell.stdout.take().expect("it is piped")).read_line(&mut said).expect("what it says");
+        assert_eq!(said, "stalled\n");
+        Stalled(shell)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = tool("umount").arg("--lazy").arg(self.root()).status();
+    }
+}
+
+/// A disk that answers again when this is dropped.
+#[derive(Debug)]
+pub struct Stalled(Child);
+
+impl Drop for Stalled {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}

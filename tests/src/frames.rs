@@ -1,0 +1,168 @@
+//! Frames that nobody here made, frames of our own, and both with changes.
+
+use std::path::{Path, PathBuf};
+
+use sensor_common::Link;
+use sensor_user::source::Input;
+use sensor_user::source::capture::{Frames, Framing};
+
+/// The kernel refuses shorter packets: shorter than an Ethernet header.
+pub const SHORTEST: usize = 14;
+/// The kernel refuses packets that don't fit a page with its headroom.
+const LONGEST: usize = 3_000;
+
+/// A frame as the kernel can be given it.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// From the link layer on.
+    pub bytes: Vec<u8>,
+    /// Ethernet or raw.
+    pub link: Link,
+    /// Where it is from.
+    pub from: String,
+}
+
+/// Every frame of every capture; says so if there are none.
+///
+/// # Panics
+/// When there are too few to be all.
+#[must_use]
+pub fn captured() -> Vec<Sample> {
+    let Some(files) = captures() else {
+        println!("not run: the captures, which are neither beside the project nor named by TATTLER_CAPTURES");
+        return Vec::new();
+    };
+    assert!(files.len() > 200, "only {} captures", files.len());
+    files.iter().flat_map(|file| samples(file)).collect()
+}
+
+/// The captures, where they are: `None` if nobody named them and they are not beside the project.
+fn captures() -> Option<Vec<PathBuf>> {
+    let named = std::env::var_os("TATTLER_CAPTURES").map(PathBuf::from);
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/captures");
+    let dir = match named {
+        Some(dir) => dir,
+        None if beside.is_dir() => beside,
+        None => return None,
+    };
+    let entries = std::fs::read_dir(&dir).unwrap_or_else(|e| panic!("read {}: {e}", dir.display()));
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("list").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "pcap" || e == "pcapng" || e == "cap"))
+        .collect();
+    files.sort();
+    Some(files)
+}
+
+/// Every frame of a capture, as Ethernet or as raw IP; those of cooked and loopback links without
+/// their header.
+fn samples(path: &Path) -> Vec<Sample> {
+    let name = path.display().to_string();
+    let Ok(content) = Input::File(path.to_owned()).open() else { return Vec::new() };
+    // Link types that nobody knows end with an error of their own, tested elsewhere.
+    let Ok(mut frames) = Frames::new(&name, content) else { return Vec::new() };
+    let mut samples = Vec::new();
+    while let Ok(Some(frame)) = frames.next() {
+        let (skip, link) = match frame.link_type.framing() {
+            Some(Framing::Plain(Link::Ethernet)) => (0, Link::Ethernet),
+            Some(Framing::Plain(Link::Raw) | Framing::Ipv4 | Framing::Ipv6) => (0, Link::Raw),
+            Some(Framing::Plain(Link::Sll)) => (16, Link::Raw),
+            Some(Framing::Plain(Link::Sll2)) => (20, Link::Raw),
+            Some(Framing::Plain(Link::Null)) => (4, Link::Raw),
+            Some(Framing::Ppp | Framing::PppEther) | None => continue,
+        };
+        let mut bytes = frame.bytes.get(skip..).unwrap_or_default().to_vec();
+        bytes.truncate(LONGEST);
+        samples.push(Sample { bytes, link, from: format!("{name} frame {}", frame.number) });
+    }
+    samples
+}
+
+/// Frames of our own, for where the captures are not: every link layer and a chain of headers.
+#[must_use]
+pub fn crafted() -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for upper in [6u8, 17, 58, 44, 0, 43, 60, 51, 135, 139, 140, 41, 59, 50] {
+        for chain in 0..11 {
+            let mut ip = vec![0x60, 0, 0, 0, 0, 200, if chain == 0 { upper } else { 60 }, 64];
+            ip.extend([0x20; 16]);
+            ip.extend([0x2a; 16]);
+            for header in 0..chain {
+                ip.extend([if header + 1 == chain { upper } else { 60 }, 0, 1, 4, 0, 0, 0, 0]);
+            }
+            ip.extend([0x80, 0, 0, 22, 0, 7, 0, 3, 0, 0, 0, 0, 0x50, 0x02, 0xfa, 0xf0, 0, 0, 0, 0, 0, 0, 0, 0]);
+            let heads: [(&str, Vec<u8>, Link); 5] = [
+                ("raw", vec![], Link::Raw),
+                ("eth", [&[2; 12][..], &[0x86, 0xdd]].concat(), Link::Ethernet),
+                ("vlan", [&[2; 12][..], &[0x81, 0, 0, 7, 0x86, 0xdd]].concat(), Link::Ethernet),
+                (
+                    "qinq pppoe",
+                    [&[2; 12][..], &[0x88, 0xa8, 0, 7, 0x81, 0, 0, 8, 0x88, 0x64, 0x11, 0, 0, 1, 0, 99, 0, 0x57]]
+                        .concat(),
+                    Link::Ethernet,
+                ),
+                (
+                    "6in4",
+                    [
+                        &[2; 12][..],
+                        &[0x08, 0, 0x46, 0, 0, 99, 0, 0, 0, 0, 64, 41, 0, 0],
+                        &[192, 0, 2, 1],
+                        &[192, 0, 2, 2],
+                        &[1; 4],
+                    ]
+                    .concat(),
+                    Link::Ethernet,
+                ),
+            ];
+            for (name, head, link) in heads {
+                let from = format!("crafted {name}, {chain} headers, then {upper}");
+                samples.push(Sample { bytes: [&head[..], &ip].concat(), link, from });
+            }
+        }
+    }
+    samples
+}
+
+/// Xorshift64*: enough to mutate with, and the same everywhere.
+#[derive(Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// Begins with TATTLER_SEED, else anywhere, and says where.
+    #[must_use]
+    pub fn seeded() -> Random {
+        let named = std::env::var("TATTLER_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = named.unwrap_or_else(|| {
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64 | 1)
+        });
+        println!("TATTLER_SEED={seed}");
+        Random(seed)
+    }
+
+    /// A number below a bound.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound
+    }
+
+    /// Changes some bytes near the front, where the headers are; cuts or fills up now and then.
+    pub fn mutate(&mut self, sample: &mut Sample) {
+        for _ in 0..=self.below(4) {
+            let at = self.below(sample.bytes.len().clamp(1, 120));
+            // Numbers that mean something to the parser come up more often than by chance.
+            let likely = [0, 1, 4, 6, 17, 41, 43, 44, 51, 58, 60, 0x60, 0x81, 0x86, 0xdd, 0x88, 135, 139, 140, 255];
+            let byte = if self.below(2) == 0 { likely[self.below(likely.len())] } else { self.below(256) as u8 };
+            if let Some(old) = sample.bytes.get_mut(at) {
+                *old = byte;
+            }
+        }
+        match self.below(8) {
+            0 => sample.bytes.truncate(self.below(sample.bytes.len().max(1)).max(SHORTEST)),
+            1 => sample.bytes.extend(std::iter::repeat_n(0, self.below(64))),
+            _ => {}
+        }
+        sample.from.push_str(" mutated");
+    }
+}

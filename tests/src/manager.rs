@@ -1,0 +1,152 @@
+//! A service manager of its own: systemd as the first process of a container, in the network namespace of a
+//! test. The units of the machine are not started, and its state is not seen.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::namespace::Namespace;
+use crate::programs::{succeed, tool};
+use crate::within;
+
+/// Where the test's directory is in the container.
+pub const HERE: &str = "/run/test";
+
+/// Makes the container and becomes its service manager. $1 is a directory of the test: its `units` are the
+/// only ones that the manager knows, its `cgroup` bears the name of a control group that all processes are
+/// put into. The machine's files can be read there and not written, whatever the manager thinks it should
+/// clean up: what is written goes to the test's directory or to memory.
+const CONTAIN: &str = r#"
+set -e
+mkdir -p "$1/control" && mount -t cgroup2 cgroup2 "$1/control"
+mkdir "$1/control/$(cat "$1/cgroup")"
+echo 0 > "$1/control/$(cat "$1/cgroup")/cgroup.procs"
+exec unshare --cgroup --pid --uts --ipc --fork --kill-child sh -e -c '
+    umount "$1/control"
+    mount -t proc proc /proc
+    umount -R /sys/fs/cgroup
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    mount -t tmpfs tmpfs /run
+    mkdir -p /run/systemd/system /run/test
+    mount --bind "$1" /run/test
+    cut -d" " -f2 /proc/self/mounts | grep -vE "^/(proc|sys|run|dev)(/|$)" | while read -r at; do
+        mount -o remount,bind,ro "$at"
+    done
+    mount -o remount,bind,ro /dev
+    for memory in /tmp /var/tmp /var/lib /var/log; do mount -t tmpfs tmpfs "$memory"; done
+    touch /run/test/contained
+    export container=test SYSTEMD_UNIT_PATH=/run/test/units
+    exec /lib/systemd/systemd --system --unit=test.target --show-status=no
+' sh "$1"
+"#;
+
+/// Units that every other asks for, and which do nothing here.
+const TARGETS: [&str; 6] =
+    ["test.target", "sysinit.target", "basic.target", "shutdown.target", "network-online.target", "multi-user.target"];
+
+/// Removes the control groups that the manager made, once its processes are gone.
+const CLEAN: &str = r#"
+mount -t cgroup2 cgroup2 "$1/control" || exit 0
+for try in 1 2 3 4 5 6 7 8 9 10; do
+    find "$1/control/$(cat "$1/cgroup")" -depth -type d -exec rmdir {} + 2>/dev/null && break
+    sleep 0.1
+done
+"#;
+
+/// A running service manager. Dropping it ends it with all that it started.
+#[derive(Debug)]
+pub struct Manager {
+    child: Child,
+    directory: PathBuf,
+    manager: u32,
+}
+
+impl Manager {
+    /// Starts one in a network namespace, with these units and drop-ins: file and text. `directory` is for its own use.
+    #[track_caller]
+    #[must_use]
+    pub fn start(namespace: &Namespace, directory: &Path, units: &[(&str, String)]) -> Manager {
+        let name = format!("{}-{}", namespace.name(), std::process::id());
+        fs::write(directory.join("cgroup"), &name).expect("name a control group");
+        let targets = TARGETS.map(|name| (name, "[Unit]\nDefaultDependencies=no\nAllowIsolate=yes\n".to_owned()));
+        for (path, text) in units.iter().chain(&targets) {
+            let path = directory.join("units").join(path);
+            fs::create_dir_all(path.parent().expect("below units")).expect("a directory for units");
+            fs::write(path, text).expect("write a unit");
+        }
+        let mut contain = tool("unshare");
+        contain.args(["--mount", "--propagation", "private", "sh", "-c", CONTAIN, "sh"]).arg(directory);
+        let log = fs::File::create(directory.join("manager.log")).expect("a file for what it says");
+        let both = log.try_clone().expect("a second handle of a file");
+        let child = namespace.command(&contain).stdin(Stdio::null()).stdout(log).stderr(both).spawn();
+        let mut manager = Manager { child: child.expect("run unshare"), directory: directory.to_owned(), manager: 0 };
+        manager.manager = within(20, "systemd is the first process of its container", || manager.find());
+        within(20, "systemd answers", || {
+            manager
+                .control(&["is-system-running"])
+                .output()
+                .is_ok_and(|said| said.stdout.starts_with(b"running"))
+                .then_some(())
+        });
+        manager
+    }
+
+    /// The child of the child that is alone with its units.
+    fn find(&self) -> Option<u32> {
+        let mut process = self.child.id();
+        loop {
+            if fs::read(format!("/proc/{process}/cmdline")).ok()?.starts_with(b"/lib/systemd/systemd\0") {
+                return Some(process);
+            }
+            let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).ok()?;
+            process = children.split_whitespace().next()?.parse().ok()?;
+        }
+    }
+
+    /// `systemctl` with these words.
+    #[must_use]
+    pub fn control(&self, words: &[&str]) -> Command {
+        let mut command = tool("nsenter");
+        command
+            .args(["--mount", "--pid", "--target", &self.manager.to_string(), "systemctl", "--no-pager"])
+            .args(words);
+        command
+    }
+
+    /// Has it done, or fails.
+    #[track_caller]
+    pub fn ask(&self, words: &[&str]) -> String {
+        succeed(&mut self.control(words)).trim().to_owned()
+    }
+
+    /// A property of a unit, as `systemctl show` has it.
+    #[track_caller]
+    #[must_use]
+    pub fn property(&self, unit: &str, name: &str) -> String {
+        self.ask(&["show", "--value", "--property", name, unit])
+    }
+
+    /// Where a path of the container is from outside.
+    #[must_use]
+    pub fn path(&self, inside: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{inside}", self.manager))
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        // The first process of the container takes all others with it.
+        if self.manager != 0 {
+            // SAFETY: kill touches no memory; the process is our child's child and not reaped before it.
+            unsafe { libc::kill(self.manager as libc::pid_t, libc::SIGKILL) };
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let mut clean = tool("unshare");
+        clean.args(["--mount", "--propagation", "private", "sh", "-c", CLEAN, "sh"]).arg(&self.directory);
+        let _ = clean.status();
+        if std::thread::panicking() {
+            eprintln!("systemd said:\n{}", fs::read_to_string(self.directory.join("manager.log")).unwrap_or_default());
+        }
+    }
+}
