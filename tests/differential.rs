@@ -8,7 +8,7 @@ use sensor_common::wire::Classified;
 use sensor_common::{Link, names, parse};
 use tests::frames::{Random, SHORTEST, Sample, captured, crafted};
 
-/// Mutated frames; a seed reproduces them.
+/// Mutated frames, unless TATTLER_MUTATED says how many; a seed reproduces them.
 const MUTATED: usize = 100_000;
 const SIZE: usize = size_of::<Classified>();
 
@@ -76,9 +76,10 @@ fn kernel_and_user_space_classify_the_same_bytes_alike() {
     println!("{} frames as they are; by (signal, give-up + 1): {signals:?}", pool.len());
 
     let mut random = Random::seeded();
-    println!("{MUTATED} mutated frames");
+    let mutated = std::env::var("TATTLER_MUTATED").ok().and_then(|n| n.parse().ok()).unwrap_or(MUTATED);
+    println!("{mutated} mutated frames");
     pool.retain(|sample| sample.bytes.len() >= SHORTEST);
-    for _ in 0..MUTATED {
+    for _ in 0..mutated {
         let mut sample = pool[random.below(pool.len())].clone();
         random.mutate(&mut sample);
         compare(&kernel, &sample);

@@ -44,13 +44,15 @@ pub fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     within(10, what, ask)
 }
 
-/// The same, for what takes its time.
+/// The same, for what takes its time. Where a machine is slow for a known reason, TATTLER_PATIENCE says
+/// how many times as long everything may take.
 ///
 /// # Panics
 /// When there is none within these seconds.
 #[track_caller]
 pub fn within<T>(seconds: u64, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(seconds);
+    let patience = std::env::var("TATTLER_PATIENCE").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+    let deadline = Instant::now() + Duration::from_secs(seconds * patience);
     loop {
         if let Some(answer) = ask() {
             return answer;

@@ -11,6 +11,7 @@ mod run;
 mod setup;
 mod signals;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,8 @@ enum Verb {
     Test(test::Test),
     /// Measure on simulated homes how well those who leak are named
     Accuracy(accuracy::Accuracy),
+    /// Run the sensor on other kernels, in guests under emulation
+    Vm(vm::Vm),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Verb::Run(options) => run::run(&options),
         Verb::Test(options) => test::test(&options),
         Verb::Accuracy(options) => accuracy::accuracy(&options),
+        Verb::Vm(options) => vm::vm(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -21,6 +21,8 @@ pub enum Group {
     Build,
     /// Network tools, and the daemons and scanners of the lab and the tests
     Lab,
+    /// What goes into guests with other kernels, and unpacks those
+    Guest,
 }
 
 /// Finds what is missing for `groups`, names it and installs it. Says nothing if nothing is.

@@ -48,6 +48,8 @@ const PROGRAMS: &[Program] = &[
     program("tshark", "tshark", Group::Lab, "takes captures apart, to compare"),
     service("nfpcapd", "nfdump", "makes flow records of captures"),
     service("nfdump", "nfdump", "counts them"),
+    program("strip", "binutils", Group::Guest, "makes programs small for guests"),
+    program("xz", "xz-utils", Group::Guest, "unpacks modules for guests"),
 ];
 
 pub fn missing(groups: &[Group]) -> Vec<&'static Program> {

@@ -1,0 +1,145 @@
+//! Debian's packages without installing them: an apt with lists of its own below the target directory.
+//!
+//! The mirror and the keys are those that the system trusts for its own suite; only the suite's name is
+//! another one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{paths, process};
+
+/// What signs Debian's suites, in each of its releases.
+const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+/// Lists younger than that are good enough.
+const FRESH: Duration = Duration::from_secs(24 * 3_600);
+
+pub struct Apt {
+    dir: PathBuf,
+    /// Sources of our own; the system's if there are none.
+    sources: Option<PathBuf>,
+}
+
+impl Apt {
+    /// The system's own suites.
+    pub fn of_system(dir: PathBuf) -> Result<Apt> {
+        let apt = Apt { dir, sources: None };
+        apt.update()?;
+        Ok(apt)
+    }
+
+    /// Other suites, from the mirror that the system uses for its own.
+    pub fn of_suites(dir: PathBuf, suites: &[&str], system: &Apt) -> Result<Apt> {
+        let mirror = system.mirror()?;
+        let lines = suites.iter().map(|suite| format!("deb [arch=amd64 signed-by={KEYS}] {mirror} {suite} main\n"));
+        let sources = dir.join("sources.list");
+        fs::create_dir_all(&dir).with_context(|| format!("make {}", dir.display()))?;
+        fs::write(&sources, lines.collect::<String>()).with_context(|| format!("write {}", sources.display()))?;
+        let apt = Apt { dir, sources: Some(sources) };
+        apt.update()?;
+        Ok(apt)
+    }
+
+    /// Where the system takes Debian's own packages from.
+    fn mirror(&self) -> Result<String> {
+        let mut targets = self.command("apt-get");
+        targets.args(["indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Identifier: Packages"]);
+        let listed = String::from_utf8(process::output(&mut targets)?.stdout)?;
+        let mirror = listed.lines().find_map(|line| line.strip_prefix("Debian|Debian|"));
+        mirror.map(str::to_owned).context("find Debian's mirror in the sources of apt")
+    }
+
+    /// Reads the lists anew, unless they are fresh.
+    fn update(&self) -> Result<()> {
+        let stamp = self.dir.join("updated");
+        let age = fs::metadata(&stamp).and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
+        if age.is_some_and(|age| age < FRESH) {
+            return Ok(());
+        }
+        for dir in ["lists/partial", "cache/archives/partial"] {
+            let dir = self.dir.join(dir);
+            fs::create_dir_all(&dir).with_context(|| format!("make {}", dir.display()))?;
+        }
+        process::output(self.command("apt-get").args(["--quiet", "--quiet", "update"]))?;
+        fs::write(&stamp, "").with_context(|| format!("write {}", stamp.display()))
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut apt = Command::new(program);
+        let mut set = |name: &str, value: &Path| _ = apt.arg("--option").arg(format!("{name}={}", value.display()));
+        set("Dir::State::Lists", &self.dir.join("lists"));
+        set("Dir::Cache", &self.dir.join("cache"));
+        if let Some(sources) = &self.sources {
+            set("Dir::Etc::SourceList", sources);
+            set("Dir::Etc::SourceParts", Path::new("/dev/null"));
+            // Which release has precedence is meant for the system.
+            set("Dir::Etc::Preferences", Path::new("/dev/null"));
+            set("Dir::Etc::PreferencesParts", Path::new("/dev/null"));
+        }
+        // apt's own user can't write to a directory of ours.
+        apt.args(["--option", "APT::Sandbox::User=", "--option", "Acquire::Languages=none"]);
+        apt
+    }
+
+    /// The names of all packages that begin so.
+    pub fn names(&self, stem: &str) -> Result<Vec<String>> {
+        let listed = process::output(self.command("apt-cache").args(["pkgnames", stem]))?;
+        Ok(String::from_utf8(listed.stdout)?.lines().map(str::to_owned).collect())
+    }
+
+    /// These packages, and of what they need all that the system has not.
+    pub fn with_dependencies(&self, packages: &[&str]) -> Result<Vec<String>> {
+        let mut plan = self.command("apt-get");
+        plan.args(["--simulate", "--no-install-recommends", "install"]).args(packages);
+        let plan = String::from_utf8(process::output(&mut plan)?.stdout)?;
+        let mut names: Vec<String> = packages.iter().map(|name| (*name).to_owned()).collect();
+        for line in plan.lines() {
+            if let Some(name) = line.strip_prefix("Inst ").and_then(|rest| rest.split(' ').next())
+                && !names.iter().any(|known| known == name)
+            {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// The packages that one depends on.
+    pub fn dependencies(&self, package: &str) -> Result<Vec<String>> {
+        let mut show = self.command("apt-cache");
+        show.args(["depends", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces"]);
+        let listed = String::from_utf8(process::output(show.arg(package))?.stdout)?;
+        let names = listed.lines().filter_map(|line| line.trim().split_once("Depends: "));
+        Ok(names.map(|(_, name)| name.to_owned()).collect())
+    }
+
+    /// Fetches packages and unpacks them into a directory; apt sees to it that they are what was signed.
+    /// Says which versions they were, by the names of their files.
+    pub fn unpack(&self, packages: &[String], into: &Path) -> Result<Vec<String>> {
+        let dir = tempfile::tempdir_in(&self.dir).context("make a temporary directory")?;
+        let mut download = self.command("apt-get");
+        download.args(["--quiet", "--quiet", "download"]).args(packages).current_dir(dir.path());
+        process::output(&mut download)?;
+        fs::create_dir_all(into).with_context(|| format!("make {}", into.display()))?;
+        let mut files = Vec::new();
+        for archive in fs::read_dir(dir.path())?.flatten() {
+            process::output(Command::new("dpkg-deb").arg("--extract").arg(archive.path()).arg(into))?;
+            files.push(archive.file_name().display().to_string());
+        }
+        if files.len() != packages.len() {
+            bail!("apt-get brought {} of {} packages: {}", files.len(), packages.len(), packages.join(" "));
+        }
+        files.sort();
+        Ok(files)
+    }
+}
+
+/// Fails where there is no apt.
+pub fn require() -> Result<()> {
+    match ["apt-get", "dpkg-deb"].iter().find(|program| paths::find(program).is_none()) {
+        Some(program) => bail!("`cargo xtask vm` takes kernels from Debian, with `{program}`, which is not here"),
+        None => Ok(()),
+    }
+}
