@@ -86,6 +86,14 @@ fn a_sensor_that_is_killed_over_and_over_has_every_event_once() {
 }
 
 #[test]
+#[ignore = "a measurement of four minutes"]
+fn two_hundred_lives_have_every_event_once() {
+    let (last, complaints) = kill_loop(200, 300);
+    assert!(last > 30_000, "{last} numbers");
+    assert!(complaints.is_empty(), "{} complaints: {:?}", complaints.len(), &complaints[..complaints.len().min(20)]);
+}
+
+#[test]
 fn with_keep_the_programs_stay_and_what_happens_meanwhile_is_found_by_the_next_life() {
     let home = Home::new();
     let World { host, router, internet } = &home.world;

@@ -25,10 +25,8 @@ pub fn test(options: &Test) -> Result<()> {
     // Before cargo builds this very program anew and the path is that of a deleted file.
     let xtask = env::current_exe().context("find this program")?;
     setup::setup(&[setup::Group::Build, setup::Group::Lab])?;
-    let other = match options.name.as_deref() {
-        None | Some("tests" | "upgrade") => Some(build::build_other_layout()?),
-        Some(_) => None,
-    };
+    let upgrades = options.name.as_deref().is_none_or(|name| name == "tests" || name.contains("upgrade"));
+    let other = if upgrades { Some(build::build_other_layout()?) } else { None };
     let tattler = build::build(&Build { release: false })?;
 
     let mut cargo = paths::cargo();

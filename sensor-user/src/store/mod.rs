@@ -15,13 +15,14 @@
 //! - [`acks`], [`key`]: acknowledged remotes, and names for devices
 //! - [`aside`]: a damaged database makes way for a new one
 //! - [`boot`], [`believe`]: by which clock rows are dated, and what time retention goes by
-//! - [`writer`]: the thread that writes, and never makes its caller wait; [`stall`]: whether its disk does
+//! - [`writer`]: a queue that never makes its caller wait; [`task`]: the thread that empties it, [`counters`] what it says; [`stall`]: whether its disk does
 
 mod acks;
 mod append;
 mod aside;
 mod believe;
 mod boot;
+mod counters;
 #[cfg(test)]
 mod diary_tests;
 mod export;
@@ -36,6 +37,7 @@ mod read;
 mod replay;
 mod schema;
 mod stall;
+mod task;
 #[cfg(test)]
 pub(crate) mod tests;
 mod writer;
@@ -50,13 +52,14 @@ use crate::time::Span;
 pub use aside::Aside;
 pub use believe::Belief;
 pub use boot::Boot;
+pub use counters::Counters;
 pub use export::{Export, ExportError, Snapshot};
 pub use import::{ImportSettings, Imported, Importer};
 pub use key::DeviceKey;
 pub use open::{OpenError, hold};
 pub use read::{Reader, Summary as Holdings};
 pub use replay::ReplayError;
-pub use writer::{Counters, Handle, Settings, Summary, Writer};
+pub use writer::{Handle, Settings, Summary, Writer};
 
 /// Where the diary is unless told otherwise.
 pub const DEFAULT_DIR: &str = "/var/lib/tattler";

@@ -1,0 +1,272 @@
+//! What the thread that writes does: batches become transactions, what is old or too much goes, what is
+//! damaged makes way.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::counters::Counters;
+use super::writer::{Message, Settings};
+use super::{Belief, Store, WriteError};
+use crate::mark::Mark;
+use crate::observation::Observation;
+use crate::time::{Span, Time};
+
+/// A transaction of so many is not made cheaper by waiting for more.
+const ENOUGH: usize = 10_000;
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+/// A slice of the pruning; the queue is looked at in between.
+const PRUNE_ROWS: u32 = 5_000;
+/// A disk that damages one database after the other is not given more of them.
+const ANEW_EVERY: Duration = Duration::from_secs(60);
+
+/// What the thread has.
+pub(super) struct Task {
+    pub(super) store: Store,
+    pub(super) counters: Arc<Counters>,
+    pub(super) settings: Settings,
+    /// Taken from the channel and not yet written; still counted as queued.
+    pub(super) pending: Vec<Observation>,
+    /// By how much what is in the store has yet to be dated anew; with the next write, and before it.
+    pub(super) step: Span,
+    /// To be written with them.
+    pub(super) mark: Option<Mark>,
+    /// As of the latest write.
+    pub(super) too_large: bool,
+    /// When the last database was begun in place of a damaged one.
+    pub(super) anew: Option<Instant>,
+    pub(super) belief: Belief,
+    /// When it was looked at, since boot.
+    pub(super) looked: Span,
+}
+
+impl Task {
+    pub(super) fn run(mut self, receiver: &Receiver<Message>) {
+        let mut prune_at = Instant::now();
+        match self.store.belief() {
+            Ok(belief) => self.belief = belief,
+            Err(error) => tracing::warn!("{error}; retention goes by the wall clock"),
+        }
+        // When what is pending has to be written; looked at only while something is.
+        let mut write_at = prune_at;
+        loop {
+            let wake = if self.is_idle() { prune_at } else { write_at.min(prune_at) };
+            match receiver.recv_timeout(wake.saturating_duration_since(Instant::now())) {
+                Ok(Message::Redate(step, then)) => {
+                    self.pending.iter_mut().for_each(|observation| observation.shift(step));
+                    self.step = Span(self.step.0.saturating_add(step.0));
+                    if let Some(rows) = self.write() {
+                        then(Ok((&mut self.store, rows)));
+                    } else {
+                        then(Err(self.counters.failure().unwrap_or_default()));
+                        write_at = Instant::now() + self.settings.latency;
+                    }
+                    prune_at = Instant::now();
+                }
+                Ok(Message::Do(work)) => {
+                    if self.write().is_some() {
+                        self.counters.watch.work();
+                        work(Ok(&mut self.store));
+                        self.counters.watch.end();
+                        if let Some(why) = self.store.suspicion() {
+                            self.begin_anew(&why);
+                        }
+                        self.counters.bytes.store(self.store.size(), Relaxed);
+                    } else {
+                        work(Err(self.counters.failure().unwrap_or_default()));
+                        write_at = Instant::now() + self.settings.latency;
+                    }
+                }
+                Ok(Message::Write(batch, mark)) => {
+                    if self.is_idle() {
+                        write_at = Instant::now() + self.settings.latency;
+                    }
+                    self.pending.extend(batch);
+                    self.mark = mark.or(self.mark);
+                }
+                Ok(Message::Keep(Settings { retention, most_bytes, .. })) => {
+                    self.settings = Settings { retention, most_bytes, ..self.settings };
+                    prune_at = Instant::now();
+                }
+                Ok(Message::Damaged(before, why)) => {
+                    if self.counters.damaged() == before {
+                        self.begin_anew(&why);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let healthy_and_many = self.pending.len() >= ENOUGH && self.counters.failure().is_none();
+            if (healthy_and_many || Instant::now() >= write_at) && self.write().is_none() {
+                write_at = Instant::now() + self.settings.latency;
+            }
+            // Growth does not wait for the hour.
+            if std::mem::take(&mut self.too_large) {
+                prune_at = Instant::now();
+            }
+            if Instant::now() >= prune_at && self.prune() {
+                prune_at = Instant::now() + PRUNE_EVERY;
+            }
+        }
+        if self.write().is_none() {
+            let lost = self.pending.len() as u64;
+            self.counters.queued.fetch_sub(lost, Relaxed);
+            self.counters.lost.fetch_add(lost, Relaxed);
+        }
+    }
+
+    /// Whether rows take more than they may.
+    fn is_too_large(&self) -> bool {
+        self.store.used().is_ok_and(|used| used > self.settings.most_bytes)
+    }
+
+    /// Whether nothing is to be written.
+    fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.mark.is_none() && self.step == Span(0)
+    }
+
+    /// How many rows were dated anew; `None` if not all could be done.
+    fn write(&mut self) -> Option<u64> {
+        if self.is_idle() {
+            return Some(0);
+        }
+        // To date a whole boot anew takes longer than to write what came in a moment.
+        if self.step == Span(0) {
+            self.counters.watch.write();
+        } else {
+            self.counters.watch.work();
+        }
+        let outcome = self.store.append_after(self.step, &self.pending, self.mark.as_ref());
+        self.counters.watch.end();
+        match outcome {
+            Ok(rows) => {
+                if let Some(mark) = self.mark.take() {
+                    self.counters.position.store(mark.position, Relaxed);
+                }
+                let written = self.pending.len() as u64;
+                self.pending.clear();
+                self.step = Span(0);
+                self.counters.queued.fetch_sub(written, Relaxed);
+                self.counters.written.fetch_add(written, Relaxed);
+                self.counters.bytes.store(self.store.size(), Relaxed);
+                self.too_large = self.is_too_large();
+                if self.counters.set_failure(None).is_some() {
+                    tracing::info!("the store can be written again");
+                }
+                Some(rows)
+            }
+            Err(error) => {
+                self.counters.failed_writes.fetch_add(1, Relaxed);
+                if let WriteError::Damaged { source, .. } = &error
+                    && self.begin_anew(source)
+                {
+                    return self.write();
+                }
+                self.fails(&error);
+                None
+            }
+        }
+    }
+
+    /// Says so: once, and not at every attempt.
+    fn fails(&self, error: &dyn std::fmt::Display) {
+        if self.counters.set_failure(Some(error.to_string())).is_none() {
+            tracing::warn!("{error}; observations are kept in memory while there is room");
+        }
+    }
+
+    /// Sets the database aside and begins a new one; whether that went well.
+    fn begin_anew(&mut self, why: &dyn std::fmt::Display) -> bool {
+        if self.anew.is_some_and(|at| at.elapsed() < ANEW_EVERY) {
+            return false;
+        }
+        match self.store.begin_anew(why, (self.settings.clock)()) {
+            Ok(aside) => {
+                self.anew = Some(Instant::now());
+                tracing::warn!("{aside}");
+                self.counters.see_damaged(&self.store);
+                let now = self.now();
+                self.tidy(now);
+                true
+            }
+            Err(error) => {
+                self.fails(&error);
+                false
+            }
+        }
+    }
+
+    fn tidy(&self, now: Time) {
+        let Settings { retention, most_bytes, .. } = self.settings;
+        if let Err(error) = self.store.tidy(now, retention, most_bytes) {
+            tracing::warn!("could not delete an old damaged database in {}: {error}", self.store.path().display());
+        }
+    }
+
+    /// The time that retention goes by.
+    fn now(&mut self) -> Time {
+        let ran = (self.settings.ran)();
+        let passed = Span((ran.0 - self.looked.0).max(0));
+        self.looked = ran;
+        let before = self.belief;
+        let now = self.belief.now((self.settings.clock)(), passed);
+        if self.belief.doubts() && !before.doubts() {
+            tracing::warn!(
+                "the clock is far ahead of {now}, the time known so far: until it has stood for a day, nothing is deleted for its age by it"
+            );
+        }
+        self.counters.believed.store(if self.belief.doubts() { now.0 } else { i64::MAX }, Relaxed);
+        if let Err(error) = self.store.believe(self.belief) {
+            tracing::warn!("{error}");
+        }
+        // Rows of this boot are dated by its origin, which may lag behind a clock that was just set:
+        // by that time they would be old.
+        self.store.boot.map_or(now, |boot| now.min(boot.origin + ran))
+    }
+
+    /// Whether that was all for now.
+    fn prune(&mut self) -> bool {
+        // Some of what is there is dated by another clock.
+        if self.step != Span(0) {
+            return true;
+        }
+        self.counters.watch.write();
+        let outcome = self.prune_some();
+        self.counters.watch.end();
+        match outcome {
+            Ok(done) => done,
+            Err(WriteError::Damaged { source, .. }) if self.begin_anew(&source) => true,
+            Err(error) => {
+                tracing::warn!("could not delete what is too old or too much: {error}");
+                true
+            }
+        }
+    }
+
+    /// Deletes some of what is too old, or else of what is too much. Whether that was all for now.
+    fn prune_some(&mut self) -> Result<bool, WriteError> {
+        let now = self.now();
+        match self.store.prune_some(now - self.settings.retention, PRUNE_ROWS)? {
+            0 => {
+                self.tidy(now);
+                self.shrink()
+            }
+            rows => {
+                self.counters.pruned.fetch_add(rows, Relaxed);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Whether that was all for now.
+    fn shrink(&mut self) -> Result<bool, WriteError> {
+        let rows = self.store.shrink_some(self.settings.most_bytes, PRUNE_ROWS)?;
+        if rows > 0 && self.counters.crowded_out.fetch_add(rows, Relaxed) == 0 {
+            let most = self.settings.most_bytes;
+            tracing::warn!("the store is larger than {most} bytes: the oldest rows are deleted");
+        }
+        self.counters.bytes.store(self.store.size(), Relaxed);
+        Ok(rows == 0)
+    }
+}
