@@ -61,8 +61,11 @@ impl Service {
     /// Waits for another process that is ready.
     fn waits_for_another(&self, process: i32) {
         within(30, "it was started again", || {
-            let is_active = self.manager.property(UNIT, "ActiveState") == "active";
-            (is_active && self.process() != process).then_some(())
+            // Both at one moment: in between it may end.
+            let shown = self.manager.ask(&["show", "--property", "ActiveState,MainPID", UNIT]);
+            let is = |line: &str| shown.lines().any(|shown| shown == line);
+            let is_another = !is(&format!("MainPID={process}")) && !is("MainPID=0");
+            (is("ActiveState=active") && is_another).then_some(())
         });
     }
 }
