@@ -111,7 +111,15 @@ impl Pins {
         names.find(|name| name.index == index && name.way == way)
     }
 
-    /// Removes the links of devices that are not watched any more, and what is in the way of a new one.
+    /// What is pinned for devices of this network namespace, beside these.
+    pub(super) fn all_but(&self, kept: &[&Path]) -> Vec<PinnedName> {
+        let entries = fs::read_dir(self.directory.join("links")).into_iter().flatten().filter_map(Result::ok);
+        let ours = format!("{}-", self.namespace);
+        let others = entries.filter(|entry| !kept.contains(&entry.path().as_path()));
+        others.filter_map(|entry| parse(entry.file_name().to_str()?.strip_prefix(&ours)?)).collect()
+    }
+
+    /// Removes the links that are left beside these: those of other network namespaces.
     pub(super) fn keep_only(&self, kept: &[&Path]) {
         for entry in fs::read_dir(self.directory.join("links")).into_iter().flatten().filter_map(Result::ok) {
             if !kept.contains(&entry.path().as_path()) {
