@@ -1,17 +1,22 @@
 //! From one life of the sensor to the next: killed, stopped, told to keep what it has. Runs as root.
 
+use std::ffi::CString;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use aya::programs::{SchedClassifier, TcAttachType};
+use aya::EbpfLoader;
+use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact};
+use aya::programs::{Program, SchedClassifier, TcAttachType};
 use sensor_user::datapath::{self, Adopted, Datapath, Pins as Pinned, Sizes};
 use sensor_user::mark::Mark;
 use tempfile::TempDir;
 use tests::eventually;
 use tests::namespace::Namespace;
 use tests::numbered::{Numbered, complaints};
+use tests::programs::succeed;
 use tests::sensor::{Pins, Sensor, exists, fails};
 use tests::stored::Stored;
 use tests::traffic::{ping, say, udp};
@@ -147,6 +152,44 @@ fn another_way_to_attach_is_begun_afresh() {
     assert_eq!(home.world.router.attached("wan0"), both());
     assert!(sensor.log().contains("gapless=false"), "{}", sensor.log());
     sensor.stop();
+}
+
+/// Attaches a program as kernels without tcx do, and leaves it as a sensor that was killed does.
+fn leave_filter(home: &Home, device: &str, way: TcAttachType, name: &str) {
+    let mut ebpf = EbpfLoader::new().load(datapath::object()).expect("load the object, as root");
+    let Some(Program::SchedClassifier(program)) = ebpf.program_mut(name) else { panic!("no program {name}") };
+    program.load().unwrap();
+    home.world.router.inside(|| {
+        let _ = qdisc_add_clsact(device);
+        let id = program.attach_with_options(device, way, TcAttachOptions::Netlink(NlOptions::default())).unwrap();
+        let link = program.take_link(id).unwrap();
+        let (priority, handle) = (link.priority().unwrap(), u32::from(link.handle().unwrap()));
+        let namespace = fs::metadata("/proc/thread-self/ns/net").unwrap().ino();
+        let named = CString::new(device).unwrap();
+        // SAFETY: the name ends in 0, and is read only.
+        let index = unsafe { libc::if_nametoindex(named.as_ptr()) };
+        let way = if way == TcAttachType::Ingress { "in" } else { "out" };
+        let links = home.pins().join("links");
+        fs::create_dir_all(&links).unwrap();
+        program.pin(links.join(format!("{namespace}-{index}-{way}-{name}-clsact-{priority}-{handle:08x}"))).unwrap();
+        std::mem::forget(link);
+    });
+}
+
+#[test]
+fn filters_that_a_life_on_a_kernel_without_tcx_left_go_when_they_are_of_no_use() {
+    let home = Home::new();
+    let router = &home.world.router;
+    leave_filter(&home, "wan0", TcAttachType::Ingress, "tattler_in_tc");
+    leave_filter(&home, "lan0", TcAttachType::Egress, "tattler_egress");
+    let filters = |device, way| succeed(&mut router.tool("tc", &["filter", "show", "dev", device, way]));
+    assert!(filters("wan0", "ingress").contains("tattler_in_tc") && filters("lan0", "egress").contains("tattler_"));
+    // Another way to attach, and another uplink.
+    let sensor = home.start(&[&WAN[..], &["--attach", "native"]].concat());
+    assert_eq!(filters("wan0", "ingress"), "", "each probe would be seen twice");
+    assert_eq!(filters("lan0", "egress"), "", "nobody asked for this one");
+    sensor.stop();
+    assert!(nothing(router) && !exists(home.pins()));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use sensor_common::wire::{BootTime, Event};
 
 use super::Datapath;
+use super::held::Held;
 use crate::mark::Mark;
 
 /// A record in the ring: its event behind the kernel's header.
@@ -49,6 +50,7 @@ impl Datapath {
         let pins = self.pins.as_ref()?;
         let held = self.attachments.iter().flat_map(|attached| [&attached.ingress, &attached.egress]);
         let kept: Vec<&Path> = held.filter_map(|held| held.pin()).collect();
+        pins.all_but(&kept).iter().for_each(|left| Held::remove(pins, left));
         pins.keep_only(&kept);
         pins.remove_other_layouts()
     }

@@ -1,6 +1,6 @@
 //! Attaching the programs to devices.
 
-use std::{fmt, fs};
+use std::fmt;
 
 use aya::Ebpf;
 use aya::programs::tc::{NlOptions, TcAttachOptions, TcError, qdisc_add_clsact};
@@ -172,7 +172,7 @@ fn adopt_ingress(
     let rung = ladder(link).iter().find(|rung| rung.0 == found.program && rung.1 == mode);
     let Some(&(program, _)) = rung.filter(|_| asked.is_none_or(|asked| asked == mode)) else {
         // It would be in the way.
-        let _ = fs::remove_file(pins.link(&found));
+        Held::remove(pins, &found);
         return None;
     };
     let held = match mode {

@@ -1,5 +1,6 @@
 //! What holds a program at a device, and survives this process if it is pinned.
 
+use std::ffi::CStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -92,7 +93,7 @@ impl Held {
             Held::xdp(xdp.take_link(id).ok()?, program, &found.mode, device, Some(pins)).ok()
         };
         let taken = taken();
-        or_remove(&path, taken)
+        or_remove(pins, &found, taken)
     }
 
     /// The same of a TC program, of either way.
@@ -110,7 +111,7 @@ impl Held {
             }
             load(ebpf, program).ok()?;
             let link = match found.mode.strip_prefix("clsact-") {
-                Some(place) => filter(device, way, place)?,
+                Some(place) => filter(&device.name, way, place)?,
                 None => FdLink::from(PinnedLink::from_pin(&path).ok()?).try_into().ok()?,
             };
             let classifier = classifier(ebpf, program).ok()?;
@@ -119,7 +120,20 @@ impl Held {
             Held::classifier(ebpf, link, program, way, device, Some(pins)).ok()
         };
         let taken = taken();
-        or_remove(&path, taken)
+        or_remove(pins, &found, taken)
+    }
+
+    /// Detaches what an earlier life left and this one has no use for, and removes its pin. A link goes
+    /// with its pin, a filter stays until it is removed.
+    pub(super) fn remove(pins: &Pins, left: &PinnedName) {
+        if let Some(place) = left.mode.strip_prefix("clsact-")
+            && let Some(device) = device_name(left.index)
+        {
+            let way = if left.way == "in" { TcAttachType::Ingress } else { TcAttachType::Egress };
+            // Its drop removes it.
+            drop(filter(&device, way, place));
+        }
+        let _ = fs::remove_file(pins.link(left));
     }
 
     /// Where it is pinned.
@@ -140,10 +154,10 @@ impl Held {
 }
 
 /// A filter as an earlier life left it.
-fn filter(device: &Device, way: TcAttachType, place: &str) -> Option<SchedClassifierLink> {
+fn filter(device: &str, way: TcAttachType, place: &str) -> Option<SchedClassifierLink> {
     let (priority, handle) = place.split_once('-')?;
     let handle = TcHandle::from(u32::from_str_radix(handle, 16).ok()?);
-    SchedClassifierLink::attached(&device.name, way, priority.parse().ok()?, handle, None).ok()
+    SchedClassifierLink::attached(device, way, priority.parse().ok()?, handle, None).ok()
 }
 
 /// As names of pins have it.
@@ -159,11 +173,19 @@ fn find(pins: &Pins, device: &Device, way: &str) -> Option<(PinnedName, PathBuf)
 
 /// The device may have gone, and another have its index now: then the link holds nothing, and is in
 /// the way.
-fn or_remove<T>(path: &Path, taken: Option<T>) -> Option<T> {
+fn or_remove<T>(pins: &Pins, found: &PinnedName, taken: Option<T>) -> Option<T> {
     if taken.is_none() {
-        let _ = fs::remove_file(path);
+        Held::remove(pins, found);
     }
     taken
+}
+
+fn device_name(index: u32) -> Option<String> {
+    let mut name = [0u8; libc::IF_NAMESIZE];
+    // SAFETY: there is room for the longest name, and the kernel ends it with 0.
+    let found = unsafe { !libc::if_indextoname(index, name.as_mut_ptr().cast()).is_null() };
+    let name = found.then(|| CStr::from_bytes_until_nul(&name).ok()).flatten()?;
+    name.to_str().ok().map(str::to_owned)
 }
 
 fn name(program: &str, way: &str, mode: &str, device: &Device) -> PinnedName {

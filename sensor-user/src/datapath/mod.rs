@@ -93,6 +93,7 @@ impl Datapath {
         }
         let adopted = pins.as_ref().is_some_and(Pins::has_maps);
         if let Some(pins) = &pins {
+            pins.remove_partial();
             for name in names::MAPS {
                 loader.map_pin_path(name, pins.map(name));
             }

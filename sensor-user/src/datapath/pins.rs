@@ -97,6 +97,14 @@ impl Pins {
         names::MAPS.iter().all(|name| self.map(name).exists())
     }
 
+    /// Removes maps of which some are missing: a life that ended while it pinned them, or removed them,
+    /// left the rest, with a ring that was drained and prefixes that nobody would know to be told.
+    pub(super) fn remove_partial(&self) {
+        if !self.has_maps() {
+            names::MAPS.iter().for_each(|name| _ = fs::remove_file(self.map(name)));
+        }
+    }
+
     /// Where a link is pinned.
     pub(super) fn link(&self, name: &PinnedName) -> PathBuf {
         let PinnedName { index, way, program, mode } = name;
@@ -111,7 +119,15 @@ impl Pins {
         names.find(|name| name.index == index && name.way == way)
     }
 
-    /// Removes the links of devices that are not watched any more, and what is in the way of a new one.
+    /// What is pinned for devices of this network namespace, beside these.
+    pub(super) fn all_but(&self, kept: &[&Path]) -> Vec<PinnedName> {
+        let entries = fs::read_dir(self.directory.join("links")).into_iter().flatten().filter_map(Result::ok);
+        let ours = format!("{}-", self.namespace);
+        let others = entries.filter(|entry| !kept.contains(&entry.path().as_path()));
+        others.filter_map(|entry| parse(entry.file_name().to_str()?.strip_prefix(&ours)?)).collect()
+    }
+
+    /// Removes the links that are left beside these: those of other network namespaces.
     pub(super) fn keep_only(&self, kept: &[&Path]) {
         for entry in fs::read_dir(self.directory.join("links")).into_iter().flatten().filter_map(Result::ok) {
             if !kept.contains(&entry.path().as_path()) {
@@ -203,6 +219,19 @@ mod tests {
         for text in ["", "x-in-p-m", "7-in-p", "-7-in-p-m"] {
             assert_eq!(parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn of_maps_that_are_not_all_there_none_is_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let pins = Pins { directory: dir.path().into(), maps: dir.path().into(), namespace: 1 };
+        let left = || fs::read_dir(dir.path()).unwrap().count();
+        names::MAPS.iter().for_each(|name| fs::write(pins.map(name), "").unwrap());
+        pins.remove_partial();
+        assert_eq!((left(), pins.has_maps()), (names::MAPS.len(), true));
+        fs::remove_file(pins.map(names::BUDGETS)).unwrap();
+        pins.remove_partial();
+        assert_eq!(left(), 0);
     }
 
     #[test]

@@ -110,8 +110,8 @@ impl Ring {
             if head & BUSY != 0 {
                 return None;
             }
-            let length = (head & !DISCARDED) as usize;
-            self.read = self.read.wrapping_add((HEADER + length).next_multiple_of(8));
+            let (length, with_header) = length(head);
+            self.read = self.read.wrapping_add(with_header);
             if head & DISCARDED == 0 {
                 return self.producer.bytes(at + HEADER, length);
             }
@@ -155,17 +155,28 @@ impl Ring {
         }
     }
 
-    /// Leaves at most so many bytes between what is read and what is released.
+    /// Leaves at most so many bytes between what is read and what is released. Gives back whole
+    /// records: a next life begins to read there.
     fn release_beyond(&mut self, most: usize) {
-        if self.read.wrapping_sub(self.released) > most {
-            self.release(self.read.wrapping_sub(most));
+        let mut position = self.released;
+        while self.read.wrapping_sub(position) > most {
+            let at = self.records() + (position & (self.size - 1));
+            let Some(head) = self.producer.word(at) else { break };
+            position = position.wrapping_add(length(head.load(Acquire)).1);
         }
+        self.release(position);
     }
 
     /// Where records begin, behind the page of the position.
     fn records(&self) -> usize {
         self.producer.length() - 2 * self.size
     }
+}
+
+/// The length of a record that was submitted or discarded, and that with its header, up to the next.
+const fn length(head: u32) -> (usize, usize) {
+    let length = (head & !(BUSY | DISCARDED)) as usize;
+    (length, (HEADER + length).next_multiple_of(8))
 }
 
 /// Prints what the programs log; built in for work on them only.
@@ -181,5 +192,63 @@ pub(super) fn forward_log(ebpf: &mut aya::Ebpf) {
             });
         }
         Err(error) => tracing::warn!("the programs' log cannot be read: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+
+    use super::*;
+
+    /// Of the machine with the largest ones.
+    const PAGE: usize = 1 << 16;
+    const SIZE: usize = 8_192;
+    const RECORD: usize = HEADER + Event::SIZE;
+
+    /// A ring in a file, with as many records of an event's length as fit it, of nothing but ones: a
+    /// header looked for in them is that of a record that is being written.
+    fn full_ring() -> (File, Ring) {
+        let mut file = tempfile::tempfile().unwrap();
+        let count = SIZE / RECORD;
+        let mut bytes = vec![0; PAGE];
+        bytes.extend_from_slice(&(count * RECORD).to_ne_bytes());
+        bytes.resize(2 * PAGE, 0);
+        for _ in 0..count {
+            bytes.extend_from_slice(&(Event::SIZE as u64).to_ne_bytes());
+            bytes.extend_from_slice(&[0xff; Event::SIZE]);
+        }
+        bytes.resize(2 * PAGE + 2 * SIZE, 0);
+        file.write_all(&bytes).unwrap();
+        let ring = open(&file);
+        (file, ring)
+    }
+
+    fn open(file: &File) -> Ring {
+        let consumer = Pages::map(file.as_fd(), 0, PAGE, libc::PROT_READ | libc::PROT_WRITE).unwrap();
+        let producer = Pages::map(file.as_fd(), PAGE, PAGE + 2 * SIZE, libc::PROT_READ).unwrap();
+        let released = consumer.position().load(Acquire);
+        Ring { consumer, producer, size: SIZE, read: released, released }
+    }
+
+    #[test]
+    fn a_life_that_could_not_wait_for_the_store_leaves_whole_records_to_the_next() {
+        let (file, mut ring) = full_ring();
+        let all = ring.count() as usize * RECORD;
+        assert_ne!(SIZE / 2 % RECORD, 0, "half of the ring is no multiple of a record");
+        ring.release_beyond(SIZE / 2);
+        drop(ring);
+        let mut next = open(&file);
+        let left = next.waiting();
+        assert!(0 < left && left <= SIZE / 2, "{left} bytes");
+        // Nothing of it is in the store, by the mark.
+        assert_eq!(next.skip_to(0) as usize, all - left);
+        let mut events = 0;
+        while let Some(record) = next.next() {
+            assert_eq!(record, [0xff; Event::SIZE]);
+            events += 1;
+        }
+        assert_eq!((events * RECORD, next.waiting()), (left, 0));
     }
 }
