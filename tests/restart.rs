@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -250,6 +251,45 @@ fn an_uplink_that_was_made_again_while_no_sensor_ran_is_attached_afresh() {
     sensor.stop();
     let probes = Stored::read(home.state()).probes;
     assert_eq!(probes, [(SCANNER, HOST, ECHO, 0), (STRANGER, HOST, ECHO, 0)].into());
+}
+
+#[test]
+fn a_start_that_fails_leaves_what_it_found_to_the_next_one() {
+    let home = Home::new();
+    let World { router, internet, .. } = &home.world;
+    let mut sensor = home.start(&WAN);
+    sensor.end(libc::SIGKILL);
+    ping(internet, SCANNER, HOST);
+    // No driver of a bridge takes XDP.
+    router.ip("link add br0 type bridge");
+    router.ip("link set br0 up");
+    let both_uplinks = ["--interface", "wan0", "--interface", "br0", "--attach", "native", "--listen", ""];
+    let output = tests::sensor::command(router, home.state(), &both_uplinks).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("br0: its driver has no XDP"), "{said}");
+    let sensor = home.start(&WAN);
+    sensor.wait_for("probe", 1);
+    sensor.stop();
+    assert!(nothing(router) && !exists(home.pins()));
+    assert_eq!(Stored::read(home.state()).probes, [(SCANNER, HOST, ECHO, 0)].into());
+}
+
+#[test]
+fn pins_that_somebody_holds_are_not_adopted() {
+    let home = Home::new();
+    home.start(&KEEP).stop();
+    let held = datapath::lock_pins(home.pins()).unwrap();
+    let mut start = tests::sensor::command(&home.world.router, home.state(), &WAN);
+    fails(&mut start, 1, &["the pins in", "in use by another tattler"]);
+    drop(held);
+    home.start(&WAN).stop();
+    // Nor is anything pinned where somebody else could change it.
+    fs::create_dir_all(home.pins()).unwrap();
+    fs::set_permissions(home.pins(), fs::Permissions::from_mode(0o777)).unwrap();
+    let sensor = home.start(&WAN);
+    assert!(sensor.log().contains("others can write to"), "{}", sensor.log());
+    sensor.stop();
+    assert!(nothing(&home.world.router));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::names;
 use crate::wire::RECORDS;
 
 /// To be raised when fields stay as they are and mean something else: another number for a kind, a
-/// counter in another place, a time of another clock.
+/// counter in another place, a time of another clock, a map of another kind or of another fixed size.
 const MEANING: u64 = 1;
 
 /// FNV-1a's start and factor, for 64 bits.

@@ -27,7 +27,7 @@ pub fn settle(
     attachments: &[Attachment],
 ) -> Handover {
     let mut lost = 0;
-    if let Some(waited) = datapath.remove_leftovers() {
+    if let Some(waited) = datapath.remove_leftovers(mark) {
         warn!(
             events = waited,
             "an earlier version, or other map sizes, laid its maps out differently: begun afresh, without the events that waited in them"

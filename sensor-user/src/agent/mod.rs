@@ -54,7 +54,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::datapath::{Datapath, Mode, Pins, Sizes};
+use crate::datapath::{Datapath, Mode, PinError, Pins, Sizes};
 use crate::exclusions::Exclusions;
 use crate::netlink::{self, Netlink, Prefixes};
 use crate::source::live::Live;
@@ -172,6 +172,7 @@ pub async fn run(
     let servers = servers::start(&shared, listener, queries, &stopped);
 
     let counters = datapath.counters()?;
+    datapath.begin();
     let mut sensor = Sensor {
         settings,
         datapath,
@@ -228,6 +229,7 @@ pub async fn run(
         let _ = server.await;
     }
     let summary = sensor.writer.finish();
+    sensor.datapath.release(sensor.shared.store.position());
     if summary.lost > 0 {
         let why = summary.failure.map(|failure| format!(": {failure}")).unwrap_or_default();
         warn!(lost = summary.lost, "observations that the store did not take{why}");
@@ -241,6 +243,7 @@ fn load(settings: &Settings, database: &Path) -> Result<Datapath> {
     let pins = Pins::open(database.parent().unwrap_or(&settings.state), settings.sizes);
     let (pins, unpinned) = match pins {
         Ok(pins) => (Some(pins), None),
+        Err(error @ PinError::InUse(_)) => return Err(error.into()),
         Err(error) => (None, Some(error)),
     };
     let datapath = Datapath::load(settings.sizes, pins, settings.keep)?;

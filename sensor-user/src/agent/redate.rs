@@ -29,8 +29,9 @@ type Rebuilt = Result<Ledger, String>;
 /// A ledger that is being rebuilt, or is to be.
 #[derive(Default)]
 pub struct Redating {
-    /// What comes of it, and what came since the store was looked at.
-    under_way: Option<(Receiver<Rebuilt>, Vec<Observation>)>,
+    /// What comes of it, and what came since the store was looked at; `None` if that was too much, and it is to
+    /// be begun again when the thread has ended.
+    under_way: Option<(Receiver<Rebuilt>, Option<Vec<Observation>>)>,
     /// When it is begun anew.
     again: Option<Instant>,
     /// By how much the old ledger's own times are behind.
@@ -42,14 +43,13 @@ pub struct Redating {
 impl Redating {
     /// Notes what the new ledger has to learn beyond the store.
     pub fn note(&mut self, batch: &[Observation]) {
-        if let Some((_, since)) = &mut self.under_way {
-            if since.len() + batch.len() > MOST_PENDING {
-                warn!("more came than a ledger that is dated anew can take up; it is begun again");
-                self.under_way = None;
-                self.again = Some(Instant::now());
-            } else {
-                since.extend_from_slice(batch);
-            }
+        let Some((_, kept)) = &mut self.under_way else { return };
+        let Some(since) = kept else { return };
+        if since.len() + batch.len() > MOST_PENDING {
+            warn!("more came than a ledger that is dated anew can take up; it is begun again");
+            *kept = None;
+        } else {
+            since.extend_from_slice(batch);
         }
     }
 }
@@ -86,8 +86,9 @@ impl Sensor {
         let (sender, receiver) = channel();
         let (settings, state) = (self.settings.clone(), self.settings.state.clone());
         self.redating.again = None;
-        self.redating.forgotten = self.shared.ledger().revision().forgotten;
-        self.redating.under_way = Some((receiver, Vec::new()));
+        // A query may hold it: then it is found to differ, and begun again.
+        self.redating.forgotten = self.shared.ledger_if_free().map_or(u64::MAX, |ledger| ledger.revision().forgotten);
+        self.redating.under_way = Some((receiver, Some(Vec::new())));
         let read = move |found: Result<(&mut Store, u64), String>| {
             let opened = found.and_then(|(store, rows)| {
                 if step != Span(0) {
@@ -130,6 +131,10 @@ impl Sensor {
                 self.redating.again = Some(Instant::now() + AGAIN);
                 return;
             }
+        };
+        let Some(since) = since else {
+            self.begin_redating(Span(0));
+            return;
         };
         let shared = Arc::clone(&self.shared);
         let mut ledger = shared.ledger();

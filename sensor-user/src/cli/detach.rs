@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use super::complain;
-use crate::datapath::{self, Leftovers};
+use crate::datapath::{self, Leftovers, PinError};
 use crate::netlink::Netlink;
 use crate::store::{self, OpenError};
 
@@ -43,6 +43,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let network = runtime.block_on(async { Netlink::connect()?.network().await })?;
     let pins = arguments.pins.clone().unwrap_or_else(|| datapath::pins_of(&arguments.state));
     let devices: Vec<String> = network.devices.into_iter().map(|device| device.name).collect();
+    // A container's sensor may have a diary elsewhere by the same path, and pins here.
+    let _pins = match datapath::lock_pins(&pins) {
+        Err(PinError::InUse(_)) if !arguments.force => {
+            bail!("{} is in use; stop the sensor first, or detach with --force", pins.display())
+        }
+        lock => lock.ok(),
+    };
     let Leftovers { removed, stays } = datapath::remove_leftovers(&devices, &pins);
     let mut out = io::stdout().lock();
     for line in &removed {

@@ -83,7 +83,8 @@ fn table(status: &Status) -> String {
     }
     for uplink in &status.uplinks {
         let down = if uplink.up { "" } else { ", down" };
-        line("uplink", format!("{}, XDP {}{down}", uplink.interface, uplink.mode));
+        let how = if uplink.mode == "tc" { "TC".to_owned() } else { format!("XDP {}", uplink.mode) };
+        line("uplink", format!("{}, {how}{down}", uplink.interface));
     }
     if status.home.is_empty() {
         line("home", "nothing yet: no packet counts; set it with --home".to_owned());

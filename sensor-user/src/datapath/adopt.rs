@@ -9,7 +9,7 @@ use super::held::Held;
 use crate::mark::Mark;
 
 /// A record in the ring: its event behind the kernel's header.
-const RECORD: u64 = (8 + Event::SIZE as u64).next_multiple_of(8);
+pub(super) const RECORD: u64 = (8 + Event::SIZE as u64).next_multiple_of(8);
 
 /// What was found of an earlier life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,15 +43,20 @@ impl Datapath {
         self.events.info().map_or(0, |info| info.id())
     }
 
+    /// From now on what is in the ring is this life's to bring to the store.
+    pub const fn begin(&mut self) {
+        self.begun = true;
+    }
+
     /// Removes what an earlier life pinned and this one has no use for: links of other devices, maps of
-    /// another layout. Returns the events that waited in those, `None` if there were no such maps. To
+    /// another layout. Returns the events that waited in those beyond the mark, `None` if there were no such maps. To
     /// be called once everything is attached, so that nothing is unwatched meanwhile.
-    pub fn remove_leftovers(&mut self) -> Option<u64> {
+    pub fn remove_leftovers(&mut self, mark: Option<Mark>) -> Option<u64> {
         let pins = self.pins.as_ref()?;
         let held = self.attachments.iter().flat_map(|attached| [&attached.ingress, &attached.egress]);
         let kept: Vec<&Path> = held.filter_map(|held| held.pin()).collect();
         pins.all_but(&kept).iter().for_each(|left| Held::remove(pins, left));
         pins.keep_only(&kept);
-        pins.remove_other_layouts()
+        pins.remove_other_layouts(mark.filter(|mark| mark.boot == self.boot))
     }
 }

@@ -1,9 +1,12 @@
 //! Attaching the programs to devices.
 
+use std::ffi::CString;
 use std::fmt;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use aya::Ebpf;
-use aya::programs::tc::{NlOptions, TcAttachOptions, TcError, qdisc_add_clsact};
+use aya::programs::tc::{NlOptions, TcAttachOptions, TcError, qdisc_add_clsact, qdisc_detach_program};
 use aya::programs::{LinkOrder, Program, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode};
 use aya::util::KernelVersion;
 use sensor_common::{Link, names};
@@ -83,6 +86,9 @@ pub struct Attachment {
     pub adopted: bool,
 }
 
+/// How long the kernel may take to detach what was unpinned.
+pub(super) const LETS_GO_WITHIN: Duration = Duration::from_secs(1);
+
 /// What must be undone.
 pub(super) struct Attached {
     pub(super) index: u32,
@@ -102,11 +108,15 @@ impl Datapath {
         }
         let link = device.link().ok_or_else(|| AttachError::Type { name: device.name.clone(), kind: device.kind })?;
         let (ebpf, pins) = (&mut self.ebpf, self.pins.as_ref());
+        let was_there = pins.is_some_and(|pins| pins.find(device.index, "in").is_some());
         let adopted = pins.and_then(|pins| adopt_ingress(ebpf, pins, device, link, asked));
         let ingress_adopted = adopted.is_some();
         let (ingress, mode, not_native) = match adopted {
             Some((held, mode)) => (held, mode, None),
-            None => attach_ingress(ebpf, device, link, pins, asked)?,
+            None => {
+                let patience = if was_there { LETS_GO_WITHIN } else { Duration::ZERO };
+                attach_ingress(ebpf, device, link, pins, (asked, Instant::now() + patience))?
+            }
         };
         let name = if link == Link::Raw { names::EGRESS_RAW } else { names::EGRESS };
         let way = TcAttachType::Egress;
@@ -182,20 +192,24 @@ fn adopt_ingress(
     held.map(|held| (held, mode))
 }
 
-/// The first rung that the kernel takes, of those that are asked for.
+/// The first rung that the kernel takes, of those that are asked for. A place that is taken may be the one
+/// that was just let go, until a deadline.
 fn attach_ingress(
     ebpf: &mut Ebpf,
     device: &Device,
     link: Link,
     pins: Option<&Pins>,
-    asked: Option<Mode>,
+    (asked, deadline): (Option<Mode>, Instant),
 ) -> Result<Ingress, AttachError> {
     let mut reason = None;
     let mut failed = None;
     for &(name, mode) in ladder(link).iter().filter(|rung| asked.is_none_or(|asked| asked == rung.1)) {
-        let error = match attach_at(ebpf, device, name, mode, pins) {
-            Ok(held) => return Ok((held, mode, reason)),
-            Err(error) => error,
+        let error = loop {
+            match attach_at(ebpf, device, name, mode, pins) {
+                Ok(held) => return Ok((held, mode, reason)),
+                Err(AttachError::Busy { .. }) if Instant::now() < deadline => sleep(Duration::from_millis(20)),
+                Err(error) => break error,
+            }
         };
         let is_tattlers = matches!(error, AttachError::Busy { pins: Some(_), .. });
         if is_tattlers || matches!(error, AttachError::Load(LoadError::Permission)) {
@@ -254,6 +268,10 @@ fn attach_classifier(
             Err(error @ TcError::NetlinkError(_)) if errno(&error) == Some(libc::EEXIST) => {}
             Err(error) => return Err(attach_error(name, device, error.into())),
         }
+        // One that a sensor left which was killed before it could pin it; unless another has that device.
+        if pins::of_device(device.index).is_none_or(|found| pins.is_some_and(|pins| pins.is_at(&found))) {
+            let _ = qdisc_detach_program(&device.name, way, name);
+        }
         order = TcAttachOptions::Netlink(NlOptions::default());
     }
     let program = classifier(ebpf, name)?;
@@ -261,7 +279,18 @@ fn attach_classifier(
         .attach_with_options(&device.name, way, order)
         .and_then(|id| program.take_link(id))
         .map_err(|error| attach_error(name, device, error))?;
+    // TC is attached by name, and names move.
+    if index(&device.name) != Some(device.index) {
+        return Err(AttachError::NoInterface(device.name.clone()));
+    }
     Held::classifier(ebpf, link, name, way, device, pins)
+}
+
+/// The index of a device by its name.
+fn index(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: the name ends in 0, and the call only reads it.
+    Some(unsafe { libc::if_nametoindex(name.as_ptr()) }).filter(|&index| index != 0)
 }
 
 fn attach_error(program: &'static str, device: &Device, error: ProgramError) -> AttachError {

@@ -14,6 +14,7 @@ use aya::programs::tc::{TcError, qdisc_detach_program};
 use aya::programs::{SchedClassifier, TcAttachType};
 use sensor_common::names;
 
+use super::attach::LETS_GO_WITHIN;
 use super::error::{errno, one_line};
 use crate::reason::reason;
 
@@ -30,8 +31,6 @@ const CLASSIFIERS: [(TcAttachType, &str); 4] = [
 
 /// Directories are looked into so deep; ours are not deeper.
 const DEEPEST: u32 = 4;
-/// How long the kernel may take to detach what was unpinned.
-const LETS_GO_WITHIN: Duration = Duration::from_secs(1);
 
 /// What became of it: a line for each thing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

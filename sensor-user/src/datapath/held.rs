@@ -60,8 +60,11 @@ impl Held {
         let mode = format!("clsact-{priority}-{:08x}", u32::from(handle));
         let pin = pins.map(|pins| pins.link(&name(program, word(way), &mode, device)));
         if let Some(pin) = &pin {
-            let _ = fs::remove_file(pin);
-            classifier(ebpf, program)?.pin(pin).map_err(|error| failed(program, device, &error))?;
+            // At once in place of the one before: a filter without its pin would never be found again.
+            let new = pin.with_file_name("new");
+            let _ = fs::remove_file(&new);
+            classifier(ebpf, program)?.pin(&new).map_err(|error| failed(program, device, &error))?;
+            fs::rename(&new, pin).map_err(|error| failed(program, device, &error))?;
         }
         Ok(Held { by: By::Filter(link), pin })
     }

@@ -35,7 +35,7 @@ pub use detach::{Leftovers, PINS, remove_leftovers};
 pub use error::{AttachError, LoadError, MapError};
 pub use home::Home;
 pub use memory::{Entry, Memory};
-pub use pins::{PinError, Pins, directory as pins_of};
+pub use pins::{PinError, Pins, directory as pins_of, lock as lock_pins};
 pub use ring::Drained;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sensor.bpf.o"));
@@ -73,6 +73,7 @@ pub struct Datapath {
     pins: Option<Pins>,
     leave: bool,
     adopted: bool,
+    begun: bool,
 }
 
 impl Datapath {
@@ -115,6 +116,7 @@ impl Datapath {
             pins,
             leave,
             adopted,
+            begun: false,
             ebpf,
         };
         if adopted {
@@ -126,7 +128,8 @@ impl Datapath {
 
 impl Drop for Datapath {
     fn drop(&mut self) {
-        let leave = self.leave && self.pins.is_some();
+        // A start that fails leaves what it found to the next one.
+        let leave = self.pins.is_some() && (self.leave || (self.adopted && !self.begun));
         for attached in self.attachments.drain(..) {
             attached.ingress.let_go(leave);
             attached.egress.let_go(leave);

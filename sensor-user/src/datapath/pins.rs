@@ -12,7 +12,7 @@
 //! A link's name tells all that the kernel does not tell of it: the network namespace, the device's
 //! index, the program and the mode.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -22,8 +22,10 @@ use aya::maps::MapData;
 use sensor_common::{layout, names};
 use thiserror::Error;
 
+use super::adopt::RECORD;
 use super::ring::Ring;
 use super::{PINS, Sizes};
+use crate::mark::Mark;
 use crate::reason::reason;
 
 /// What statfs says of a BPF file system (linux/magic.h).
@@ -33,8 +35,14 @@ const BPF_FS_MAGIC: i128 = 0xcafe_4a11;
 #[derive(Debug, Error)]
 pub enum PinError {
     /// Nothing is mounted there, or something else.
-    #[error("{} is no BPF file system; `mount -t bpf bpf /sys/fs/bpf` makes one", .0.display())]
+    #[error("{} is no BPF file system; `mount -t bpf -o mode=0700 bpf /sys/fs/bpf` makes one", .0.display())]
     NoFileSystem(PathBuf),
+    /// Another sensor has the pins.
+    #[error("the pins in {} are in use by another tattler; stop it", .0.display())]
+    InUse(PathBuf),
+    /// Someone else could put other maps and links in place of ours.
+    #[error("others can write to {}; remove it, or mount the BPF file system with -o mode=0700", .0.display())]
+    Shared(PathBuf),
     /// Anything else.
     #[error("cannot pin below {}: {}", directory.display(), reason(source))]
     Directory {
@@ -51,6 +59,9 @@ pub struct Pins {
     directory: PathBuf,
     maps: PathBuf,
     namespace: u64,
+    /// Locked: two that drain one ring would each have a part. The diary's lock does not do, since two containers
+    /// may each have a diary by the same path, and share this file system.
+    _lock: File,
 }
 
 /// A link, or what stands for one, as its name tells.
@@ -83,8 +94,22 @@ impl Pins {
         for directory in [directory.join("links"), maps.clone()] {
             DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
         }
+        for directory in [Path::new(PINS), &directory] {
+            let metadata = fs::symlink_metadata(directory).map_err(failed)?;
+            // SAFETY: geteuid touches no memory and cannot fail.
+            let ours = metadata.uid() == unsafe { libc::geteuid() };
+            if !ours || metadata.mode() & 0o022 != 0 {
+                return Err(PinError::Shared(directory.to_owned()));
+            }
+        }
+        let lock = lock(&directory)?;
         let namespace = namespace().map_err(failed)?;
-        Ok(Pins { directory, maps, namespace })
+        Ok(Pins { directory, maps, namespace, _lock: lock })
+    }
+
+    /// Whether these are the pins in a directory.
+    pub(super) fn is_at(&self, directory: &Path) -> bool {
+        self.directory == directory
     }
 
     /// Where a map is pinned.
@@ -136,17 +161,16 @@ impl Pins {
         }
     }
 
-    /// Removes the maps of other layouts; returns the events that waited in their rings.
-    pub(super) fn remove_other_layouts(&self) -> Option<u64> {
+    /// Removes the maps of other layouts; returns the events that waited in their rings, beyond the mark if
+    /// that is of one of them.
+    pub(super) fn remove_other_layouts(&self, mark: Option<Mark>) -> Option<u64> {
         let mut events = None;
         for entry in fs::read_dir(&self.directory).into_iter().flatten().filter_map(Result::ok) {
             let is_maps = entry.file_name().to_str().is_some_and(|name| name.starts_with("maps-"));
             if !is_maps || entry.path() == self.maps {
                 continue;
             }
-            let ring = MapData::from_pin(entry.path().join(names::EVENTS)).ok();
-            let waited = ring.and_then(|map| Ring::open(&map).ok()).map_or(0, |mut ring| ring.count());
-            *events.get_or_insert(0) += waited;
+            *events.get_or_insert(0) += waiting(&entry.path(), mark).unwrap_or(0);
             let _ = fs::remove_dir_all(entry.path());
         }
         events
@@ -170,9 +194,33 @@ pub(super) fn of_device(index: u32) -> Option<PathBuf> {
     fs::read_dir(PINS).ok()?.filter_map(|entry| entry.ok().map(|entry| entry.path())).find(is_there)
 }
 
+/// Keeps every sensor from the pins in a directory, as long as the file is held.
+///
+/// # Errors
+/// When one has them.
+pub fn lock(directory: &Path) -> Result<File, PinError> {
+    let failed = |source| PinError::Directory { directory: directory.to_owned(), source };
+    let file = File::open(directory).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(PinError::InUse(directory.to_owned())),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
 /// The number of this thread's network namespace: a process may have threads in several.
 fn namespace() -> io::Result<u64> {
     fs::metadata("/proc/thread-self/ns/net").map(|metadata| metadata.ino())
+}
+
+/// Events that wait in a ring of another layout. Those that were taken out and not written are as long as ours,
+/// for all that can be known.
+fn waiting(maps: &Path, mark: Option<Mark>) -> Option<u64> {
+    let map = MapData::from_pin(maps.join(names::EVENTS)).ok()?;
+    let mut ring = Ring::open(&map).ok()?;
+    let mark = mark.filter(|mark| map.info().is_ok_and(|info| info.id() == mark.ring));
+    let unwritten = mark.map_or(0, |mark| ring.skip_to(mark.position)) / RECORD;
+    Some(unwritten + ring.count())
 }
 
 /// The directory of the pins that belong to a state directory. The name is for people, the number
@@ -210,7 +258,12 @@ mod tests {
     fn a_links_name_tells_what_it_is() {
         let name =
             |mode: &str| PinnedName { index: 7, way: "out".into(), program: names::EGRESS.into(), mode: mode.into() };
-        let pins = Pins { directory: "/d".into(), maps: "/d/maps-0".into(), namespace: 4_026_531_840 };
+        let pins = Pins {
+            directory: "/d".into(),
+            maps: "/d/maps-0".into(),
+            namespace: 4_026_531_840,
+            _lock: File::open("/").unwrap(),
+        };
         for mode in ["tcx", "clsact-49152-00010000"] {
             let path = pins.link(&name(mode));
             let text = path.to_str().unwrap().strip_prefix("/d/links/4026531840-").unwrap();
@@ -224,7 +277,12 @@ mod tests {
     #[test]
     fn of_maps_that_are_not_all_there_none_is_taken_over() {
         let dir = tempfile::tempdir().unwrap();
-        let pins = Pins { directory: dir.path().into(), maps: dir.path().into(), namespace: 1 };
+        let pins = Pins {
+            directory: dir.path().into(),
+            maps: dir.path().into(),
+            namespace: 1,
+            _lock: lock(dir.path()).unwrap(),
+        };
         let left = || fs::read_dir(dir.path()).unwrap().count();
         names::MAPS.iter().for_each(|name| fs::write(pins.map(name), "").unwrap());
         pins.remove_partial();

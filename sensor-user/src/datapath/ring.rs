@@ -124,8 +124,14 @@ impl Ring {
         let position = position as usize;
         let ahead = position.wrapping_sub(self.read);
         if ahead <= self.waiting() {
-            self.read = position;
-            self.release(position);
+            // By its records: a mark that is not at one is none.
+            let start = self.read;
+            while self.read.wrapping_sub(start) < ahead && self.next().is_some() {}
+            if self.read == position {
+                self.release(position);
+            } else {
+                self.read = start;
+            }
             return 0;
         }
         let behind = self.read.wrapping_sub(position);

@@ -8,6 +8,7 @@ use std::fmt::{self, Display};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -177,6 +178,11 @@ impl Store {
         let mut bytes = 0u64;
         for (n, (at, path)) in asides(self.dir())?.into_iter().rev().enumerate() {
             bytes += open::size(&path);
+            // A clock that was not set yet may have named it; the file is of the last write.
+            let written = fs::metadata(&path).and_then(|file| file.modified()).ok();
+            let at = written
+                .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
+                .map_or(at, |since| at.max(Time(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))));
             if n >= MOST || at < now - retention || (n > 0 && bytes > most_bytes) {
                 remove(&path)?;
             }

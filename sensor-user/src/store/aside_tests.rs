@@ -130,6 +130,11 @@ fn three_damaged_databases_are_kept_for_as_long_as_the_diary_and_none_after_forg
     assert_eq!(kept(), [NOW + days(4)]);
     store.tidy(NOW + days(43), days(38), 1).unwrap();
     assert_eq!(kept(), []);
+    // Before the clock was set; the file is of the day when it was written.
+    store.begin_anew(&"whatever", Time(1)).unwrap();
+    store.tidy(NOW + days(1), days(38), 1 << 30).unwrap();
+    assert_eq!(kept(), [Time(0)]);
+    remove(&asides(dir.path()).unwrap()[0].1).unwrap();
     // What somebody took for himself is not ours.
     fs::write(dir.path().join("tattler.db.damaged-mine"), "x").unwrap();
     store.begin_anew(&"whatever", NOW).unwrap();
