@@ -89,6 +89,11 @@ pub struct Most {
     pub slack: f64,
 }
 
+/// Whether a day is among those that are compared.
+pub fn is_compared(day: usize, days: usize) -> bool {
+    (FULL..FULL + DAYS).contains(&day) || day + DAYS >= days
+}
+
 /// A line for what grew by more than it may; `None` if it is flat.
 pub fn growth(name: &str, days: &[Figures], most: Most, figure: impl Fn(&Figures) -> f64) -> Option<String> {
     let median = |days: &[Figures]| {

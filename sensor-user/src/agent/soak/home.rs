@@ -30,7 +30,7 @@ const ALWAYS_OF: usize = 60;
 const NEW: (usize, usize) = (30, 60);
 /// Those that others visit as well come out of so many; one in three nobody will visit again.
 const SITES: usize = 20_000;
-/// Who passes addresses on: one that every device visits, and one that one in three visits in a day.
+/// Who passes addresses on: one that half of the devices visit in a day, and one that a third does.
 pub const HARVESTERS: [Ipv6Addr; 2] =
     [Ipv6Addr::new(0x2a05, 0, 0, 1, 0, 0, 0, 0x53), Ipv6Addr::new(0x2a05, 0, 0, 2, 0, 0, 0, 0x80)];
 /// Share of the addresses that one learns of and that are probed.
@@ -99,11 +99,11 @@ impl Home {
         let begin = midnight + self.time(HOUR);
         let end = midnight + DAY;
         for n in 0..ALWAYS {
-            // The first is the harvester that everybody visits.
             let number = (device * 7 + n * 3) % ALWAYS_OF;
-            let remote = if n == 0 { HARVESTERS[0] } else { remote(0x2001_0db9, number as u128) };
+            let meets = n == 0 && self.random.unit() < 0.5;
+            let remote = if meets { HARVESTERS[0] } else { remote(0x2001_0db9, number as u128) };
             let mut at = begin + self.time(HOUR);
-            self.leak(n == 0, 0, local, at);
+            self.leak(meets, 0, local, at);
             while at < end {
                 self.contact(at, local, remote, if number.is_multiple_of(3) { Proto::Udp } else { Proto::Tcp });
                 at += self.time(2 * HOUR) + 60 * SECOND;
