@@ -32,11 +32,11 @@ pub struct Figures {
     pub turn: Duration,
     /// The longest that a copy for the suspects holds the ledger.
     pub copy: Duration,
-    /// Answers, the median of three each, by [`QUESTIONS`].
+    /// Answers, by [`QUESTIONS`]; the median if there were several.
     pub answers: [Duration; QUESTIONS.len()],
 }
 
-/// What is asked at the end of each day.
+/// What is asked at the end of a day: of memory, and then of the disk; `disk` is for the suspects.
 pub const QUESTIONS: [&str; 6] = ["suspects", "contacts", "probes", "locals", "scanners", "disk"];
 
 impl Figures {
@@ -107,10 +107,25 @@ pub fn growth(name: &str, days: &[Figures], most: Most, figure: impl Fn(&Figures
         .then(|| format!("{name} grows: {first:.1} once the window is full, {last:.1} at the end"))
 }
 
-/// The median of three.
-pub fn median(mut times: [Duration; 3]) -> Duration {
+/// The median; nothing of nothing.
+pub fn median(times: &mut [Duration]) -> Duration {
     times.sort();
-    times[1]
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// What some work comes to, and the time of a CPU that it takes. Other work on the machine makes it
+/// wait, often for longer than it takes; that is not ours.
+pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let start = on_cpu();
+    let done = work();
+    (done, on_cpu() - start)
+}
+
+fn on_cpu() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is valid for writing, and each thread has this clock.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl Home {
         for device in 0..self.devices {
             let local = with(lan(day), self.random_iid());
             let since = self.device_day(device, local, midnight);
-            let mac_of = if device % 10 == 9 { day } else { 0 };
+            let mac_of = if device.is_multiple_of(10) { day } else { 0 };
             let mac = [2, 0, (mac_of >> 8) as u8, mac_of as u8, 0, device as u8];
             // It answers the router's first packet for it.
             neighbours.push((since + SECOND, Neighbour { device: LAN, address: local, mac }));
