@@ -53,13 +53,26 @@ pub struct Clock {
     origin: Time,
     stepped: Option<BootTime>,
     steps: u64,
+    look: fn() -> Look,
 }
 
 impl Clock {
     /// With the origin by which this boot's events were dated so far.
     #[must_use]
     pub const fn new(origin: Time) -> Clock {
-        Clock { origin, stepped: None, steps: 0 }
+        Clock::by(origin, look)
+    }
+
+    /// The same, by other clocks than the machine's.
+    #[must_use]
+    pub const fn by(origin: Time, look: fn() -> Look) -> Clock {
+        Clock { origin, stepped: None, steps: 0, look }
+    }
+
+    /// Looks at both clocks.
+    #[must_use]
+    pub fn look(&self) -> Look {
+        (self.look)()
     }
 
     /// The wall-clock time at which boot time was 0.
@@ -77,7 +90,7 @@ impl Clock {
     /// The time by which all else is dated.
     #[must_use]
     pub fn now(&self) -> Time {
-        self.at(boot())
+        self.at(self.look().boot)
     }
 
     /// What the clock showed at a point in boot time, as it is set now.

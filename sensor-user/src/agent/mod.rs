@@ -1,6 +1,6 @@
 //! The sensor as it runs: from the ring to ledger and store, until it is told to stop.
 //!
-//! - [`sensor`]: the loop
+//! - [`sensor`]: the loop; [`programs`]: what it asks of the kernel
 //! - [`servers`]: the query socket and HTTP
 //! - [`service`]: what the service manager is told
 //! - [`alarm`]: what the log says of loss and silence
@@ -29,6 +29,7 @@ mod erase;
 mod follow;
 mod handover;
 mod open;
+mod programs;
 mod queries;
 mod redate;
 mod reload;
@@ -38,6 +39,8 @@ mod sensor;
 mod servers;
 mod service;
 mod shared;
+#[cfg(test)]
+mod soak;
 mod store_log;
 mod suspects;
 mod uplinks;

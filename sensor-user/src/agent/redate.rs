@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use super::clock::{self, By};
+use super::programs::Programs;
 use super::sensor::{Due, MOST_PENDING, Sensor};
 use crate::ledger::Ledger;
 use crate::observation::Observation;
@@ -54,12 +55,12 @@ impl Redating {
     }
 }
 
-impl Sensor {
+impl<P: Programs> Sensor<P> {
     /// Looks whether the clock was set, and takes it over.
     pub(super) fn follow_clock(&mut self) {
         if self.redating.under_way.is_some() {
             self.finish_redating();
-        } else if let Some(step) = self.clock.step(clock::look()) {
+        } else if let Some(step) = self.clock.step(self.clock.look()) {
             self.set_clock(step);
         } else if self.redating.again.is_some_and(|again| again <= Instant::now()) {
             self.begin_redating(Span(0));

@@ -2,13 +2,14 @@
 
 use tracing::{info, warn};
 
+use super::programs::Programs;
 use super::{Sensor, Settings};
 use crate::told;
 
 /// New settings, or why there are none: a line for each problem.
 pub type Reload = Result<Settings, Vec<String>>;
 
-impl Sensor {
+impl<P: Programs> Sensor<P> {
     /// Takes new settings over. Returns whether home has to be worked out anew.
     pub(super) fn reload(&mut self, reload: Reload) -> bool {
         let new = match reload {

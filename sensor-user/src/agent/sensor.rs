@@ -22,6 +22,7 @@ use super::clock::Clock;
 use super::devices::Devices;
 use super::follow::Uplinks;
 use super::open::Open;
+use super::programs::Programs;
 use super::redate::Redating;
 use super::reload::Reload;
 use super::service::Watchdog;
@@ -53,9 +54,9 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The loop and what it owns.
-pub(super) struct Sensor {
+pub(super) struct Sensor<P = Datapath> {
     pub(super) settings: Settings,
-    pub(super) datapath: Datapath,
+    pub(super) datapath: P,
     pub(super) writer: Writer,
     pub(super) shared: Arc<Shared>,
     pub(super) live: Live,
@@ -104,7 +105,7 @@ pub(super) enum Due {
     Prune,
 }
 
-impl Sensor {
+impl<P: Programs> Sensor<P> {
     pub(super) async fn watch(
         &mut self,
         netlink: Netlink,
@@ -136,10 +137,7 @@ impl Sensor {
                         settled.get_or_insert_with(Instant::now);
                     }
                 }
-                _ = hour.tick() => {
-                    self.due.push(Due::Prune);
-                    self.open.next_hour();
-                }
+                _ = hour.tick() => self.next_hour(),
                 Some(news) = neighbours.next() => match news {
                     NeighbourNews::Known(neighbour) => self.learn(&[neighbour]),
                     NeighbourNews::Missed => self.read_neighbours(&netlink).await,
@@ -169,9 +167,15 @@ impl Sensor {
         }
     }
 
+    /// Another hour begins.
+    pub(super) fn next_hour(&mut self) {
+        self.due.push(Due::Prune);
+        self.open.next_hour();
+    }
+
     /// Takes up to [`BATCH`] events out of the ring, to ledger and store. While a query holds the
     /// ledger they wait in `pending`, and beyond its bound in the ring.
-    fn drain(&mut self) -> usize {
+    pub(super) fn drain(&mut self) -> usize {
         self.follow_clock();
         let booted = self.clock.origin();
         let (live, fresh, mut unknown) = (self.live, &mut self.fresh, 0);
@@ -317,7 +321,7 @@ impl Sensor {
 
     /// Takes neighbours in; the ledger learns of them with the next events. Those on an uplink are
     /// not ours.
-    fn learn(&mut self, neighbours: &[netlink::Neighbour]) {
+    pub(super) fn learn(&mut self, neighbours: &[netlink::Neighbour]) {
         for neighbour in neighbours.iter().filter(|n| !self.uplinks.has(n.device)) {
             let Some((device, refresh)) = self.devices.learn(neighbour) else { continue };
             self.learned.push((neighbour.address, device));
@@ -407,7 +411,7 @@ impl Sensor {
     }
 
     /// Leaves the latest view for queries and metrics.
-    fn show(&mut self) {
+    pub(super) fn show(&mut self) {
         let (counters, now) = (self.datapath.counters(), Instant::now());
         let loss = counters.as_ref().ok().and_then(|counters| self.alarm.loss(counters, now));
         for line in loss.into_iter().chain(self.alarm.silence(self.drained, now)) {

@@ -68,6 +68,15 @@ impl Strings {
         self.numbers.iter().map(|(text, &number)| (number, &**text))
     }
 
+    /// All of them, each at the place of its number.
+    pub(super) fn by_number(&self) -> Vec<&str> {
+        let mut all = vec![""; self.numbers.len()];
+        for (number, text) in self.all() {
+            all[number as usize] = text;
+        }
+        all
+    }
+
     /// The number of a string that has one.
     pub(super) fn find(&self, text: &str) -> Option<u32> {
         self.numbers.get(text).copied()

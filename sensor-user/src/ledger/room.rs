@@ -1,6 +1,6 @@
 //! Who leaves when the ledger is full, and numbers for those that stay.
 
-use super::intern::Addresses;
+use super::intern::{Addresses, Strings};
 use super::{Ledger, Settings};
 
 impl Ledger {
@@ -39,14 +39,20 @@ impl Ledger {
         }
     }
 
-    /// Drops contacts of locals that left and numbers that no row uses, and gives out new ones.
+    /// Drops contacts of locals that left and numbers that no row uses, and gives out new ones. Those of
+    /// strings as well: a telephone has another hardware address in each network, or each day, and names
+    /// that are never given up would some day leave no room for others.
     pub(super) fn compact(&mut self) {
         let old = std::mem::take(&mut self.addresses);
         let mut new = Addresses::default();
+        let (old_devices, mut devices) = (std::mem::take(&mut self.devices), Strings::default());
+        let names = old_devices.by_number();
         self.locals.rebuild(|row| {
             row.address = new.number(old.get(row.address));
+            row.device = row.device.and_then(|number| devices.number(names.get(number as usize)?));
             true
         });
+        self.devices = devices;
         let locals = &self.locals;
         let gone = self.contacts.rebuild(|row| {
             let Some(local) = new.find(old.get(row.local)).filter(|&id| locals.get(id).is_some()) else {
@@ -57,11 +63,17 @@ impl Ledger {
             true
         });
         self.counts.evicted_contacts += gone as u64;
+        let (old_strings, mut strings) = (std::mem::take(&mut self.strings), Strings::default());
+        let texts = old_strings.by_number();
+        let mut renumber = |number: Option<u32>| number.and_then(|number| strings.number(texts.get(number as usize)?));
         self.probes.rebuild(|row| {
             row.source = new.number(old.get(row.source));
             row.target = new.number(old.get(row.target));
+            row.print.payload_hash = renumber(row.print.payload_hash);
+            row.print.tcp_options = renumber(row.print.tcp_options);
             true
         });
+        self.strings = strings;
         self.addresses = new;
         self.numbering += 1;
         self.recent.clear();

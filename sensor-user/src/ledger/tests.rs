@@ -118,6 +118,28 @@ fn pruning_forgets_what_is_older_than_the_window_and_nothing_else() {
 }
 
 #[test]
+fn a_telephone_that_has_another_name_every_hour_for_years_leaves_room_for_others() {
+    let mut ledger = Ledger::new(Settings { window: Some(Span::from_seconds(10 * 3_600)), ..Settings::live() });
+    // More than there is room for at once.
+    for hour in 0..700 {
+        for n in 0..100 {
+            let (local, name) = (format!("2001:db8::1:{hour:x}:{n:x}:7"), format!("{hour}-{n}"));
+            let mut contact = contact(hour * 3_600, &local, SITE, Proto::Tcp, 443);
+            contact.device = Some(name);
+            ledger.observe(&Observation::Contact(contact));
+        }
+        let mut probe = probe(hour * 3_600, SCANNER, LOCAL, Kind::Syn, 22);
+        probe.traits.payload_hash = Some(format!("{hour}"));
+        ledger.observe(&Observation::Probe(probe));
+        ledger.prune(Time::from_seconds(hour * 3_600));
+    }
+    let names: Vec<_> = ledger.locals().iter().map(|local| ledger.device(local.device.unwrap()).unwrap()).collect();
+    assert!(names.len() == 1_100 && names.contains(&"699-99") && names.contains(&"689-0"), "{} names", names.len());
+    let print = ledger.probes()[0].print.payload_hash.unwrap();
+    assert_eq!(ledger.texts().collect::<Vec<_>>(), [(print, "0")], "of the first probe of its kind");
+}
+
+#[test]
 fn what_is_told_of_an_address_before_its_first_packet_stays_for_the_window() {
     let mut ledger = Ledger::new(Settings::live());
     let day = 86_400;
