@@ -4,6 +4,7 @@
 //! - [`servers`]: the query socket and HTTP
 //! - [`service`]: what the service manager is told
 //! - [`alarm`]: what the log says of loss and silence
+//! - [`network`]: what it follows of the network
 //! - [`uplinks`]: which devices to watch
 //! - [`follow`]: uplinks that come and go
 //! - [`begin`]: what the store remembers
@@ -28,6 +29,7 @@ mod diary;
 mod erase;
 mod follow;
 mod handover;
+mod network;
 mod open;
 mod programs;
 mod queries;

@@ -102,7 +102,11 @@ pub fn growth(name: &str, days: &[Figures], most: Most, figure: impl Fn(&Figures
         all[all.len() / 2]
     };
     let (first, last) = (median(&days[FULL..FULL + DAYS]), median(&days[days.len() - DAYS..]));
-    println!("{name}: {first:.1} on days {FULL} to {}, {last:.1} at the end: {:+.1} %", FULL + DAYS - 1, (last / first - 1.0) * 100.0);
+    println!(
+        "{name}: {first:.1} on days {FULL} to {}, {last:.1} at the end: {:+.1} %",
+        FULL + DAYS - 1,
+        (last / first - 1.0) * 100.0
+    );
     (last > first * (1.0 + most.share) + most.slack)
         .then(|| format!("{name} grows: {first:.1} once the window is full, {last:.1} at the end"))
 }

@@ -164,8 +164,8 @@ impl Home {
         for _ in 0..NOISE * self.devices {
             let at = day * DAY + self.time(DAY - SECOND);
             let source = remote(0x2a10_0000 + self.random.below(0x10_0000) as u32, self.random_iid().into());
-            let (kind, port) = [(Kind::Echo, 0), (Kind::Syn, 23), (Kind::Udp, 53), (Kind::Syn, 7_547)]
-                [self.random.below(4)];
+            let (kind, port) =
+                [(Kind::Echo, 0), (Kind::Syn, 23), (Kind::Udp, 53), (Kind::Syn, 7_547)][self.random.below(4)];
             self.probe(at, source, router(day), kind, port, false);
             if kind == Kind::Echo {
                 self.answer(at + SECOND / 1_000, source, router(day), kind, port);

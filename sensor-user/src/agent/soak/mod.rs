@@ -268,9 +268,12 @@ fn soak(devices: usize, asked: (u64, u64)) {
     println!("{events} events of {devices} devices in {:.1} s", start.elapsed().as_secs_f64());
 
     let (report, _) = ask(&sensor, &SUSPECTS);
-    let accused = |address| report["candidates"].as_array().unwrap().iter().any(|candidate| {
-        candidate["verdict"] == "strong" && candidate["members"] == serde_json::json!([address])
-    });
+    let accused =
+        |address| {
+            report["candidates"].as_array().unwrap().iter().any(|candidate| {
+                candidate["verdict"] == "strong" && candidate["members"] == serde_json::json!([address])
+            })
+        };
     println!("accused: {:?}", HARVESTERS.map(accused));
     assert_eq!((sensor.shared.store.lost(), sensor.pending.len()), (0, 0));
     let before = allocated();
@@ -278,7 +281,12 @@ fn soak(devices: usize, asked: (u64, u64)) {
     let between = allocated();
     *sensor.shared.ledger() = crate::ledger::Ledger::copy();
     let mb = |bytes: u64| bytes as f64 / 1e6;
-    println!("of {:.1} MB, what the suspects keep is {:.1} and the ledger {:.1}", mb(before), mb(before - between), mb(between - allocated()));
+    println!(
+        "of {:.1} MB, what the suspects keep is {:.1} and the ledger {:.1}",
+        mb(before),
+        mb(before - between),
+        mb(between - allocated())
+    );
 
     let (space, time) = (Most { share: 0.05, slack: 0.0 }, Most { share: 0.2, slack: 5.0 });
     let mut grown: Vec<String> = [
