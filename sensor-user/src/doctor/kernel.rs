@@ -75,7 +75,7 @@ fn bpffs(mounts: &str) -> Check {
         Check::note(
             "bpffs",
             "not mounted at /sys/fs/bpf",
-            "run `mount -t bpf bpf /sys/fs/bpf`; systemd does it at boot",
+            "run `mount -t bpf -o mode=0700 bpf /sys/fs/bpf`; systemd does it at boot",
         )
     }
 }
