@@ -8,9 +8,10 @@ use std::process::Command;
 
 use aya::maps::{HashMap, Map, MapData};
 use sensor_common::names;
+use sensor_user::datapath::pins_of;
 use tempfile::TempDir;
 use tests::programs::tattler;
-use tests::sensor::Sensor;
+use tests::sensor::{Pins, Sensor};
 use tests::traffic::{curl, ping, web_site};
 use tests::world::{HOST, SCANNER, SITE, World};
 
@@ -39,6 +40,36 @@ fn pairs(remote: Ipv6Addr) -> usize {
         pairs += keys.keys().filter(|key| key.as_ref().is_ok_and(|key| key[16..] == remote.octets())).count();
     }
     pairs
+}
+
+/// Pairs of a local and a remote in the tables that a state directory's sensor left pinned.
+fn pinned_pairs(state: &Path, remote: Ipv6Addr) -> usize {
+    let maps = fs::read_dir(pins_of(state)).expect("pins").map(|entry| entry.expect("an entry").path());
+    let maps = maps.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("maps-")));
+    maps.map(|maps| {
+        let data = MapData::from_pin(maps.join(names::PAIRS)).expect("a pinned table");
+        let keys: HashMap<_, [u8; 32], [u64; 3]> = HashMap::try_from(Map::LruHashMap(data)).expect("pairs");
+        keys.keys().filter(|key| key.as_ref().is_ok_and(|key| key[16..] == remote.octets())).count()
+    })
+    .sum()
+}
+
+#[test]
+fn tables_that_are_left_to_the_next_life_have_forgotten() {
+    let (world, state) = (World::new(), TempDir::new().expect("make a state directory"));
+    let _pins = Pins::of(state.path());
+    let World { host, router, internet } = &world;
+    let sensor = Sensor::start(router, state.path(), &["--interface", "wan0", "--keep"]);
+    for remote in [SITE, SCANNER] {
+        let site = web_site(internet, remote, 80);
+        curl(host, remote, 80);
+        site.join().unwrap();
+    }
+    sensor.wait_for("contact", 2);
+    ask(&["forget", &SITE.to_string(), "--socket"], &state.path().join("tattler.sock")).unwrap();
+    assert_eq!(pinned_pairs(state.path(), SITE), 1, "the rules go by it still");
+    sensor.stop();
+    assert_eq!((pinned_pairs(state.path(), SITE), pinned_pairs(state.path(), SCANNER)), (0, 1));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::net::Ipv6Addr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use sensor_common::rules::QUIET;
@@ -45,14 +45,14 @@ impl Erase {
     }
 }
 
-/// Starts the thread, which ends when the sender is dropped.
+/// Starts the thread, which ends when the sender is dropped; not before what waits is gone too.
 ///
 /// # Errors
 /// There is no thread to be had.
-pub fn start(memory: Memory) -> io::Result<Sender<Erase>> {
+pub fn start(memory: Memory) -> io::Result<(Sender<Erase>, JoinHandle<()>)> {
     let (sender, receiver) = channel();
-    thread::Builder::new().name("erase".into()).spawn(move || erase_all(memory, &receiver))?;
-    Ok(sender)
+    let thread = thread::Builder::new().name("erase".into()).spawn(move || erase_all(memory, &receiver))?;
+    Ok((sender, thread))
 }
 
 fn erase_all(mut memory: Memory, receiver: &Receiver<Erase>) {
@@ -69,7 +69,7 @@ fn erase_all(mut memory: Memory, receiver: &Receiver<Erase>) {
                 waiting.push_back(new);
                 if waiting.len() > MOST {
                     waiting.pop_front();
-                    warn!("what was forgotten first may stay in the kernel's tables until the sensor stops");
+                    warn!("what was forgotten first may stay in the kernel's tables until `tattler detach`");
                 }
             }
             Err(RecvTimeoutError::Timeout) => {
@@ -77,16 +77,28 @@ fn erase_all(mut memory: Memory, receiver: &Receiver<Erase>) {
                     erase(&mut memory, &idle);
                 }
             }
-            // The tables end with the sensor.
-            Err(RecvTimeoutError::Disconnected) => return,
+            // A next life may take the tables over, and would not know what waited.
+            Err(RecvTimeoutError::Disconnected) => {
+                if !waiting.is_empty() {
+                    let booted = clock::booted();
+                    remove(&mut memory, &mut |entry| {
+                        waiting.iter().any(|what| what.means(entry, BootTime::MAX, booted))
+                    });
+                }
+                return;
+            }
         }
     }
 }
 
 fn erase(memory: &mut Memory, what: &Erase) {
     let (now, booted) = (clock::boot(), clock::booted());
-    if let Err(error) = memory.remove(&mut |entry| what.means(entry, now, booted)) {
-        warn!("what was forgotten may stay in the kernel's tables until the sensor stops: {error}");
+    remove(memory, &mut |entry| what.means(entry, now, booted));
+}
+
+fn remove(memory: &mut Memory, is_meant: &mut dyn FnMut(Entry) -> bool) {
+    if let Err(error) = memory.remove(is_meant) {
+        warn!("what was forgotten may stay in the kernel's tables until `tattler detach`: {error}");
     }
 }
 
@@ -110,6 +122,7 @@ mod tests {
         assert!(!goes(&site, entry(local, Some(remote), 900), 1_000), "the rules go by it");
         assert!(goes(&site, entry(local, Some(remote), 900), 1_300));
         assert!(!goes(&site, entry(local, Some(remote), 1_001), 1_400), "it is of the time after");
+        assert!(site.means(entry(local, Some(remote), 999), BootTime::MAX, Time(0)), "at the end");
         assert!(!goes(&site, entry(local, None, 0), 1_000), "a port has no remote");
         assert!(goes(&prefix("2001:db8::1/128"), entry(local, None, 0), 1_000));
 

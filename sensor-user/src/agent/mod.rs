@@ -169,7 +169,7 @@ pub async fn run(
 
     let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
     let shared = Arc::new(Shared::new(clock.now(), settings.state.clone(), &writer, acks, ledger));
-    let eraser = erase::start(datapath.memory()?).context("cannot start the thread that forgets")?;
+    let (eraser, erasing) = erase::start(datapath.memory()?).context("cannot start the thread that forgets")?;
     shared.erase_by(eraser);
     shared.set_names(told::names(&settings.names, &settings.public, Some(&key)));
     let keeper = suspects::start(&shared).context("cannot start the thread that keeps the suspects")?;
@@ -234,6 +234,8 @@ pub async fn run(
         let _ = server.await;
     }
     let summary = sensor.writer.finish();
+    sensor.shared.end_erasing();
+    let _ = erasing.join();
     sensor.datapath.release(sensor.shared.store.position());
     if summary.lost > 0 {
         let why = summary.failure.map(|failure| format!(": {failure}")).unwrap_or_default();

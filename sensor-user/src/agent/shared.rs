@@ -141,6 +141,11 @@ impl Shared {
         *self.eraser.lock().unwrap_or_else(PoisonError::into_inner) = Some(eraser);
     }
 
+    /// Nobody asks for that any more.
+    pub fn end_erasing(&self) {
+        *self.eraser.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Forgets what the ledger has, and what the loop will tell it that is under way: the disk has
     /// forgotten it already. What was recorded since then goes from memory too, and comes back from
     /// the disk with the next start: rather that than to know what was to be forgotten.
