@@ -115,7 +115,11 @@ impl Store {
         let directory = |source| OpenError::Directory { dir: dir.clone(), source };
         let to = match self.kept.moved.take() {
             Some(to) => to,
-            None => move_aside(&self.path, now).map_err(directory)?,
+            None => {
+                // What is to be kept is in a file before the one that has it goes.
+                drop(self.begun_at(&open::next(&self.path))?);
+                move_aside(&self.path, now).map_err(directory)?
+            }
         };
         // SQLite leaves the log of a file that was moved as it is, for who looks into it: the connection
         // that is closed here does not take it over, nor delete the one that has its name now.
@@ -140,14 +144,24 @@ impl Store {
     }
 
     fn begun(&self) -> Result<Connection, OpenError> {
-        open::make_private(&self.path).map_err(|source| OpenError::Directory { dir: self.dir().to_owned(), source })?;
-        let connection = open::connect(&self.path)?;
+        let next = open::next(&self.path);
+        if next.exists() {
+            let directory = |source| OpenError::Directory { dir: self.dir().to_owned(), source };
+            fs::rename(&next, &self.path).map_err(directory)?;
+        }
+        self.begun_at(&self.path)
+    }
+
+    /// A database with what is to be kept.
+    fn begun_at(&self, path: &Path) -> Result<Connection, OpenError> {
+        open::make_private(path).map_err(|source| OpenError::Directory { dir: self.dir().to_owned(), source })?;
+        let connection = open::connect(path)?;
         let write = || {
             self.kept.key.iter().try_for_each(|key| key::write(&connection, key))?;
             self.kept.mark.iter().try_for_each(|mark| marks::write(&connection, mark))?;
             self.kept.acks.iter().try_for_each(|ack| acks::write(&connection, ack))
         };
-        write().map_err(|source| OpenError::Failed { path: self.path.clone(), source })?;
+        write().map_err(|source| OpenError::Failed { path: path.to_owned(), source })?;
         Ok(connection)
     }
 
@@ -184,7 +198,7 @@ impl Store {
                 .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
                 .map_or(at, |since| at.max(Time(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))));
             if n >= MOST || at < now - retention || (n > 0 && bytes > most_bytes) {
-                remove(&path)?;
+                open::remove(&path)?;
             }
         }
         Ok(())
@@ -193,7 +207,7 @@ impl Store {
     /// Deletes all that was set aside, and says how many: nobody can tell what of it is to be forgotten.
     pub(super) fn forget_damaged(&self) -> io::Result<u64> {
         let all = asides(self.dir())?;
-        all.iter().try_for_each(|(_, path)| remove(path))?;
+        all.iter().try_for_each(|(_, path)| open::remove(path))?;
         Ok(all.len() as u64)
     }
 
@@ -240,13 +254,6 @@ fn asides(dir: &Path) -> io::Result<Vec<(Time, PathBuf)>> {
     all.sort();
     all.dedup();
     Ok(all)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    open::files(path).iter().try_for_each(|file| match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    })
 }
 
 #[cfg(test)]

@@ -134,7 +134,7 @@ fn three_damaged_databases_are_kept_for_as_long_as_the_diary_and_none_after_forg
     store.begin_anew(&"whatever", Time(1)).unwrap();
     store.tidy(NOW + days(1), days(38), 1 << 30).unwrap();
     assert_eq!(kept(), [Time(0)]);
-    remove(&asides(dir.path()).unwrap()[0].1).unwrap();
+    open::remove(&asides(dir.path()).unwrap()[0].1).unwrap();
     // What somebody took for himself is not ours.
     fs::write(dir.path().join("tattler.db.damaged-mine"), "x").unwrap();
     store.begin_anew(&"whatever", NOW).unwrap();
@@ -142,6 +142,27 @@ fn three_damaged_databases_are_kept_for_as_long_as_the_diary_and_none_after_forg
     assert_eq!(store.forget(&what).unwrap().damaged_files, 1);
     let names = names(dir.path());
     assert_eq!(names.iter().filter(|name| name.contains("damaged")).collect::<Vec<_>>(), ["tattler.db.damaged-mine"]);
+}
+
+#[test]
+fn a_life_that_ends_while_it_sets_a_database_aside_leaves_the_devices_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    let mac = [2, 0, 0, 0, 0, 1];
+    let name = store.device_key().unwrap().name(mac, false);
+    store.kept.key = key::read(&store.connection).unwrap();
+    // Before the old one has gone, and after.
+    drop(store.begun_at(&open::next(&store.path)).unwrap());
+    drop(store);
+    let mut store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.device_key().unwrap().name(mac, false), name);
+    assert!(!open::next(&store.path).exists());
+    store.kept.key = key::read(&store.connection).unwrap();
+    drop(store.begun_at(&open::next(&store.path)).unwrap());
+    move_aside(&store.path, NOW).unwrap();
+    drop(store);
+    let mut store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.device_key().unwrap().name(mac, false), name);
 }
 
 #[test]

@@ -108,8 +108,29 @@ pub(super) fn prepare(dir: &Path) -> Result<(PathBuf, File), OpenError> {
     }
     let lock = lock(dir)?;
     let path = dir.join("tattler.db");
+    let next = next(&path);
+    if path.exists() {
+        // A life that ended before it could set the old one aside.
+        remove(&next).map_err(directory)?;
+    } else if next.exists() {
+        // Or just after.
+        fs::rename(&next, &path).map_err(directory)?;
+    }
     make_private(&path).map_err(directory)?;
     Ok((path, lock))
+}
+
+/// Where the database that follows a damaged one is made.
+pub(super) fn next(path: &Path) -> PathBuf {
+    path.with_file_name("tattler.db.next")
+}
+
+/// Removes a database and what is beside it, as far as it is there.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    files(path).iter().try_for_each(|file| match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    })
 }
 
 /// Bytes of the database and of what is beside it.
