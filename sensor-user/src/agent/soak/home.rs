@@ -31,7 +31,7 @@ const NEW: (usize, usize) = (30, 60);
 /// Those that others visit as well come out of so many; one in three nobody will visit again.
 const SITES: usize = 20_000;
 /// Who passes addresses on: one that half of the devices visit in a day, and one that a third does.
-pub const HARVESTERS: [Ipv6Addr; 2] =
+const HARVESTERS: [Ipv6Addr; 2] =
     [Ipv6Addr::new(0x2a05, 0, 0, 1, 0, 0, 0, 0x53), Ipv6Addr::new(0x2a05, 0, 0, 2, 0, 0, 0, 0x80)];
 /// Share of the addresses that one learns of and that are probed.
 const LEAKS: f64 = 0.6;
@@ -164,8 +164,8 @@ impl Home {
         for _ in 0..NOISE * self.devices {
             let at = day * DAY + self.time(DAY - SECOND);
             let source = remote(0x2a10_0000 + self.random.below(0x10_0000) as u32, self.random_iid().into());
-            let (kind, port) = [(Kind::Echo, 0), (Kind::Syn, 23), (Kind::Udp, 53), (Kind::Syn, 7_547)]
-                [self.random.below(4)];
+            let (kind, port) =
+                [(Kind::Echo, 0), (Kind::Syn, 23), (Kind::Udp, 53), (Kind::Syn, 7_547)][self.random.below(4)];
             self.probe(at, source, router(day), kind, port, false);
             if kind == Kind::Echo {
                 self.answer(at + SECOND / 1_000, source, router(day), kind, port);
