@@ -33,6 +33,8 @@ pub struct Figures {
     pub turn: Duration,
     /// The longest that a copy for the suspects holds the ledger.
     pub copy: Duration,
+    /// Comparisons that the suspects took, since the start.
+    pub compared: u64,
     /// Answers, by [`QUESTIONS`]; the median if there were several.
     pub answers: [Duration; QUESTIONS.len()],
 }
@@ -65,7 +67,7 @@ pub struct Head;
 impl fmt::Display for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "| day | events | resident MB | heap MB | db MB | log MB | locals | contacts | probes | addresses ")?;
-        write!(f, "| devices | queue | turn ms | copy ms |")?;
+        write!(f, "| devices | queue | turn ms | copy ms | compared |")?;
         QUESTIONS.iter().try_for_each(|question| write!(f, " {question} ms |"))
     }
 }
@@ -77,7 +79,15 @@ impl fmt::Display for Figures {
         write!(f, "{} | {:.1} | {:.1} | ", self.events, mb(self.resident), mb(self.heap))?;
         write!(f, "{:.1} | {:.1} | ", mb(self.database), mb(self.log))?;
         write!(f, "{} | {} | {} | {} | ", self.locals, self.contacts, self.probes, self.addresses)?;
-        write!(f, "{} | {} | {:.1} | {:.1} |", self.devices, self.queued, ms(self.turn), ms(self.copy))?;
+        write!(
+            f,
+            "{} | {} | {:.1} | {:.1} | {} |",
+            self.devices,
+            self.queued,
+            ms(self.turn),
+            ms(self.copy),
+            self.compared
+        )?;
         self.answers.iter().try_for_each(|&answer| write!(f, " {:.1} |", ms(answer)))
     }
 }

@@ -31,7 +31,7 @@ const NEW: (usize, usize) = (30, 60);
 /// Those that others visit as well come out of so many; one in three nobody will visit again.
 const SITES: usize = 20_000;
 /// Who passes addresses on: one that half of the devices visit in a day, and one that a third does.
-const HARVESTERS: [Ipv6Addr; 2] =
+pub const HARVESTERS: [Ipv6Addr; 2] =
     [Ipv6Addr::new(0x2a05, 0, 0, 1, 0, 0, 0, 0x53), Ipv6Addr::new(0x2a05, 0, 0, 2, 0, 0, 0, 0x80)];
 /// Share of the addresses that one learns of and that are probed.
 const LEAKS: f64 = 0.6;

@@ -19,7 +19,7 @@ use sensor_common::wire::{BootTime, Event};
 use serde_json::Value;
 
 use self::figures::{Figures, Head, Most, QUESTIONS, allocated, growth, is_compared, median, timed};
-use self::home::{DAY, HOUR, Home};
+use self::home::{DAY, HARVESTERS, HOUR, Home};
 use super::alarm::Alarm;
 use super::begin::{self, Begun};
 use super::clock::{Clock, Look};
@@ -43,7 +43,10 @@ use crate::store::{self, Writer};
 use crate::time::{Span, Time};
 use crate::{config, datapath};
 
-const DAYS: u64 = 62;
+/// Days, unless the variable below says how many.
+const DAYS: &str = "62";
+/// Set in the process that does nothing else.
+const ALONE: &str = "TATTLER_SOAK_DAYS";
 /// What one turn of the loop covers.
 const TURN: BootTime = HOUR / 6;
 /// The wall clock at boot.
@@ -245,21 +248,23 @@ fn day(sensor: &mut Sensor<Fed>, home: &mut Home, number: u64, asked: u64, dir: 
         figures.addresses = ledger.addresses() as u64;
         figures.devices = ledger.locals().iter().filter_map(|local| local.device).max().map_or(0, u64::from);
     }
+    figures.compared = sensor.shared.live().cost().1.compared;
     figures.look(dir);
     figures
 }
 
 /// Two months of a home with so many devices, which is asked so often on the days that are compared, and
-/// on the others.
-fn soak(devices: usize, asked: (u64, u64)) {
+/// on the others. `time`: by how much answers may take longer in the end.
+fn soak(devices: usize, asked: (u64, u64), time: Most) {
+    let Some(last) = std::env::var(ALONE).ok().map(|days| days.parse::<u64>().unwrap()) else { return };
     let dir = tempfile::tempdir().unwrap();
     let mut sensor = sensor(dir.path());
     let mut home = Home::new(devices);
     println!("\n{Head}");
     let start = Instant::now();
-    let days: Vec<Figures> = (0..DAYS)
+    let days: Vec<Figures> = (0..last)
         .map(|number| {
-            let asked = if is_compared(number as usize, DAYS as usize) { asked.0 } else { asked.1 };
+            let asked = if is_compared(number as usize, last as usize) { asked.0 } else { asked.1 };
             let figures = day(&mut sensor, &mut home, number, asked, dir.path());
             println!("| {number} | {figures}");
             figures
@@ -269,9 +274,8 @@ fn soak(devices: usize, asked: (u64, u64)) {
     println!("{events} events of {devices} devices in {:.1} s", start.elapsed().as_secs_f64());
 
     let (report, _) = ask(&sensor, &SUSPECTS);
-    for candidate in report["candidates"].as_array().unwrap().iter().take(4) {
-        println!("{} {} explains {}", candidate["verdict"], candidate["members"], candidate["explained_locals"]);
-    }
+    let first = &report["candidates"][0];
+    assert_eq!(first["members"], serde_json::json!([HARVESTERS[0]]), "{first}");
     assert_eq!((sensor.shared.store.lost(), sensor.pending.len()), (0, 0));
     let before = allocated();
     *sensor.shared.live() = Suspects::default();
@@ -287,7 +291,7 @@ fn soak(devices: usize, asked: (u64, u64)) {
 
     // Hashed tables double when it pleases them: of a small home's memory that is a tenth.
     let memory = Most { share: 0.05, slack: 2.0 };
-    let (space, time) = (Most { share: 0.05, slack: 0.0 }, Most { share: 0.2, slack: 5.0 });
+    let space = Most { share: 0.05, slack: 0.0 };
     let mut grown: Vec<String> = [
         growth("resident MB", &days, memory, |day| day.resident as f64 / 1e6),
         growth("heap MB", &days, memory, |day| day.heap as f64 / 1e6),
@@ -312,23 +316,18 @@ fn soak(devices: usize, asked: (u64, u64)) {
 fn alone(name: &str) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", &format!("agent::soak::{name}"), "--ignored", "--nocapture"])
-        .env("TATTLER_SOAK", "1")
+        .env(ALONE, std::env::var(ALONE).as_deref().unwrap_or(DAYS))
         .output()
         .unwrap();
     println!("{}", String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn is_alone() -> bool {
-    std::env::var_os("TATTLER_SOAK").is_some()
-}
-
 #[test]
 #[ignore = "run by two_months_of_a_small_home_leave_memory_files_and_answers_as_they_were_after_forty_days"]
 fn small() {
-    if is_alone() {
-        soak(2, (1, 0));
-    }
+    // Who shares the machine's caches comes and goes: what that makes of these times is up to two fifths.
+    soak(2, (1, 0), Most { share: 0.5, slack: 10.0 });
 }
 
 #[test]
@@ -339,9 +338,7 @@ fn two_months_of_a_small_home_leave_memory_files_and_answers_as_they_were_after_
 #[test]
 #[ignore = "run by two_months_of_a_busy_home_leave_memory_files_and_answers_as_they_were_after_forty_days"]
 fn busy() {
-    if is_alone() {
-        soak(40, (3, 1));
-    }
+    soak(40, (3, 1), Most { share: 0.2, slack: 5.0 });
 }
 
 #[test]
