@@ -21,6 +21,9 @@ pub struct Figures {
     /// Bytes of the database, and of its log.
     pub database: u64,
     pub log: u64,
+    /// Bytes that rows take on disk, in the database or in its log: what goes over from the one to the other
+    /// does so every ten days or so in a small home.
+    pub used: u64,
     /// Rows and names in the ledger.
     pub locals: u64,
     pub contacts: u64,

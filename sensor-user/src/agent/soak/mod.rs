@@ -249,6 +249,7 @@ fn day(sensor: &mut Sensor<Fed>, home: &mut Home, number: u64, asked: u64, dir: 
         figures.devices = ledger.locals().iter().filter_map(|local| local.device).max().map_or(0, u64::from);
     }
     figures.compared = sensor.shared.live().cost().1.compared;
+    figures.used = sensor.shared.diary.as_ref().unwrap().with(|store| store.used().unwrap()).unwrap();
     figures.look(dir);
     figures
 }
@@ -301,6 +302,7 @@ fn soak(devices: usize, asked: (u64, u64), time: Most, most_bytes: u64) {
     let mut grown: Vec<String> = [
         growth("resident MB", &days, memory, |day| day.resident as f64 / 1e6),
         growth("heap MB", &days, memory, |day| day.heap as f64 / 1e6),
+        growth("rows on disk MB", &days, file, |day| day.used as f64 / 1e6),
         growth("database MB", &days, file, |day| day.database as f64 / 1e6),
         growth("database and log MB", &days, file, |day| (day.database + day.log) as f64 / 1e6),
         growth("rows", &days, rows, |day| (day.locals + day.contacts + day.probes + day.addresses) as f64),
