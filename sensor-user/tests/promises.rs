@@ -28,7 +28,7 @@ fn every_promise_has_a_test_that_is_there_a_number_and_a_date() {
     assert!(rows.len() > 20, "{}", rows.len());
     let mut numbers = std::collections::BTreeSet::new();
     for row in rows {
-        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         let [number, _, tests, _, date] = cells[..] else { panic!("{} cells: {row}", cells.len()) };
         numbers.insert(number.parse::<u32>().unwrap_or_else(|_| panic!("no number: {row}")));
         assert!(date.starts_with("20") && date.len() == 10, "no date: {row}");

@@ -3,6 +3,7 @@
 //! - [`sensor`]: the loop; [`programs`]: what it asks of the kernel
 //! - [`servers`]: the query socket and HTTP
 //! - [`service`]: what the service manager is told
+//! - [`allocator`]: what the system's allocator is told
 //! - [`alarm`]: what the log says of loss and silence
 //! - [`network`]: what it follows of the network
 //! - [`uplinks`]: which devices to watch
@@ -22,6 +23,7 @@
 //! - [`queries`]: answers to `status`, `suspects` and `explain`
 
 mod alarm;
+mod allocator;
 mod begin;
 mod clock;
 mod devices;
@@ -136,6 +138,7 @@ pub async fn run(
     reloads: mpsc::Receiver<Reload>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
+    allocator::return_large_blocks();
     let Begun { store, key, acks, mark, clock, ledger } = begin::begin(&settings)?;
     let keep_mac = settings.keep_mac;
     settings.exclusions.devices = told::excluded_devices(&settings.excluded_devices, &key, keep_mac);
