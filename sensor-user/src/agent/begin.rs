@@ -8,7 +8,7 @@ use super::clock::{self, Clock};
 use super::{Settings, redate, remotes};
 use crate::ack::Ack;
 use crate::ledger::{self, Ledger};
-use crate::mark::Mark;
+use crate::mark::{self, Mark};
 use crate::observation::Observation;
 use crate::store::{DeviceKey, ReplayError, Store, WriteError};
 use crate::time::Time;
@@ -53,7 +53,10 @@ pub(super) fn begin(settings: &Settings) -> Result<Begun> {
 fn begin_boot(store: &mut Store) -> Clock {
     let origin = clock::booted();
     // Without a name, every start is a boot.
-    let id = clock::boot_id().unwrap_or_else(|| format!("at {origin}"));
+    let id = match mark::boot() {
+        0 => format!("at {origin}"),
+        boot => format!("{boot:032x}"),
+    };
     let mut clock = match store.begin_boot(&id, origin) {
         Ok(boot) => Clock::new(boot.origin),
         Err(error) => {

@@ -159,13 +159,6 @@ pub fn booted() -> Time {
     look().origin()
 }
 
-/// What the kernel calls this boot.
-#[must_use]
-pub fn boot_id() -> Option<String> {
-    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
-}
-
 fn micros(nanos: u64) -> Span {
     Span(i64::try_from(nanos / 1_000).unwrap_or(i64::MAX))
 }
@@ -191,7 +184,6 @@ mod tests {
     fn boot_time_and_its_origin_add_up_to_the_wall_clock() {
         let sum = Clock::new(booted()).now();
         assert!((wall() - sum).0.abs() < 100_000);
-        assert!(boot_id().is_some_and(|id| id.len() == 36));
     }
 
     #[test]
