@@ -119,6 +119,9 @@ impl<P: Programs> Sensor<P> {
     }
 
     fn finish_redating(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        // A query holds it: the next tick will do.
+        let Some(mut ledger) = shared.ledger_if_free() else { return };
         let Some((receiver, since)) = self.redating.under_way.take() else { return };
         let new = match receiver.try_recv() {
             Err(TryRecvError::Empty) => {
@@ -134,11 +137,10 @@ impl<P: Programs> Sensor<P> {
             }
         };
         let Some(since) = since else {
+            drop(ledger);
             self.begin_redating(Span(0));
             return;
         };
-        let shared = Arc::clone(&self.shared);
-        let mut ledger = shared.ledger();
         if ledger.revision().forgotten != self.redating.forgotten || ledger.settings() != new.settings() {
             // What the new one remembers is to be forgotten, or it goes by other settings.
             drop(ledger);
