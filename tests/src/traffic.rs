@@ -129,11 +129,19 @@ impl Wire {
         Wire { socket: namespace.inside(open) }
     }
 
-    /// Sends a frame as it is.
+    /// Sends a frame as it is. One that finds the queue of the other end full is not on its way, and is sent again.
     pub fn send(&self, frame: &[u8]) {
-        // SAFETY: reads the frame within its length.
-        let sent = unsafe { libc::send(self.socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
-        assert_eq!(sent, frame.len() as isize, "send a frame: {}", io::Error::last_os_error());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // SAFETY: reads the frame within its length.
+            let sent = unsafe { libc::send(self.socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
+            let error = io::Error::last_os_error();
+            if sent < 0 && error.raw_os_error() == Some(libc::ENOBUFS) && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(1));
+                continue;
+            }
+            return assert_eq!(sent, frame.len() as isize, "send a frame: {error}");
+        }
     }
 
     /// The next `count` frames from outside that come from this station.
