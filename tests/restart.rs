@@ -13,6 +13,9 @@ use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact};
 use aya::programs::{Program, SchedClassifier, TcAttachType};
 use sensor_user::datapath::{self, Adopted, Datapath, Pins as Pinned, Sizes};
 use sensor_user::mark::Mark;
+use sensor_user::source::live::Live;
+use sensor_user::store::{self, Store, Writer};
+use sensor_user::time::Time;
 use tempfile::TempDir;
 use tests::eventually;
 use tests::namespace::Namespace;
@@ -351,4 +354,39 @@ fn what_is_in_the_store_already_is_not_taken_out_of_the_ring_again() {
     assert_eq!(third.resume(Some(mark)), Some(Adopted { waiting: 0, unwritten: 2 }));
     // A mark of another boot is none.
     assert_eq!(third.resume(Some(Mark { boot: 0, ..mark })), Some(Adopted { waiting: 0, unwritten: 0 }));
+}
+
+#[test]
+fn a_life_that_ended_between_store_and_ring_is_followed_by_one_that_takes_nothing_twice() {
+    let home = Home::new();
+    let World { router, internet, .. } = &home.world;
+    let uplink = tests::watcher::network(router).device("wan0").expect("the uplink").clone();
+    let mut first = router.inside(|| {
+        let pins = Pinned::open(home.state(), Sizes::default()).expect("a file system for pins");
+        let mut datapath = Datapath::load(Sizes::default(), Some(pins), true).expect("load, as root");
+        let prefix = "2001:db8:42::/48".parse().unwrap();
+        datapath.set_home(&[datapath::Home { prefix, ours: true }]).unwrap();
+        datapath.attach(&uplink, None).unwrap();
+        datapath
+    });
+    for source in [SCANNER, STRANGER, SITE] {
+        ping(internet, source, HOST);
+    }
+    // Of three probes and their answers, four events are in the store, and their room was not given back.
+    let (live, booted) = (Live::new(0), Time::from_seconds(1_800_000_000));
+    let mut observations = Vec::new();
+    first.drain(4, |event| observations.extend(live.observe(&event, booted)));
+    assert_eq!(observations.len(), 4);
+    let mark = first.mark(7);
+    let writer = Writer::start(Store::open(home.state()).unwrap(), store::Settings::default()).unwrap();
+    assert!(writer.send_up_to(observations, mark));
+    assert_eq!(writer.finish().written, 4);
+    drop(first);
+
+    let sensor = home.start(&WAN);
+    assert!(sensor.log().contains("events=2 gapless=true"), "{}", sensor.log());
+    sensor.stop();
+    let database = rusqlite::Connection::open(home.state().join("tattler.db")).unwrap();
+    let count = |sql: &str| database.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap();
+    assert_eq!((count("SELECT sum(count) FROM probes"), count("SELECT count(*) FROM answers")), (3, 3));
 }
