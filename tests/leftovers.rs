@@ -131,10 +131,14 @@ fn while_a_sensor_runs_nothing_is_detached_unless_forced_and_what_it_holds_is_to
 }
 
 #[test]
-fn what_is_no_object_of_bpf_stays() {
+fn what_is_on_no_bpf_file_system_stays_and_is_one_line() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let dear = state.path().join("dear");
+    let empty = state.path().join("empty");
+    fs::create_dir(&empty).unwrap();
     fs::write(&dear, "mine").unwrap();
-    fails(&mut detach(&world.router, state.path(), state.path(), false), 1, &["cannot unpin", "dear"]);
+    fs::write(empty.with_file_name("more"), "").unwrap();
+    fails(&mut detach(&world.router, state.path(), state.path(), false), 1, &["is on no BPF file system", "--pins"]);
     assert_eq!(fs::read_to_string(&dear).unwrap(), "mine");
+    assert!(empty.is_dir());
 }

@@ -236,8 +236,12 @@ fn cannot_write(path: &Path, error: &io::Error) -> anyhow::Error {
     anyhow::anyhow!("cannot write {}: {}: name another place", path.display(), reason(error))
 }
 
-/// Without "(os error 2)", which says nothing to people.
+/// Without "(os error 2)" and SQLite's "Error code 26: ", which say nothing to people.
 fn without_number(text: &str) -> String {
+    let text = match text.strip_prefix("Error code ").and_then(|rest| rest.split_once(": ")) {
+        Some((_, words)) => words,
+        None => text,
+    };
     match text.split_once(" (os error ") {
         Some((before, after)) => format!("{before}{}", after.split_once(')').map_or("", |(_, rest)| rest)),
         None => text.to_owned(),
@@ -287,6 +291,9 @@ mod tests {
             without_number("cannot read x: gone (os error 2): check the name"),
             "cannot read x: gone: check the name"
         );
+        let code =
+            anyhow::anyhow!("Error code 26: file is not a database").context("x is damaged (file is not a database)");
+        assert_eq!(one_line(&code), "x is damaged (file is not a database)");
         let once = anyhow::Error::new(missing()).context("cannot read x");
         assert_eq!(one_line(&once), "cannot read x: No such file or directory");
     }

@@ -16,6 +16,7 @@ use sensor_common::names;
 
 use super::attach::LETS_GO_WITHIN;
 use super::error::{errno, one_line};
+use super::pins::is_on_bpf;
 use crate::reason::reason;
 
 /// Where a sensor pins what it leaves to its next life.
@@ -58,7 +59,14 @@ pub fn remove_leftovers(devices: &[String], pins: &Path) -> Leftovers {
             }
         }
     }
-    unpin(pins, 0, &mut found);
+    // A mistyped name must not cost anybody a directory, not even an empty one.
+    if pins.exists() && !is_on_bpf(pins) {
+        let line =
+            format!("{} is on no BPF file system, so it has no pins; name their directory with --pins", pins.display());
+        found.stays.push(line);
+    } else {
+        unpin(pins, 0, &mut found);
+    }
     let mut still = held(devices);
     // The kernel lets go of a link a moment after its pin is gone.
     let deadline = Instant::now() + LETS_GO_WITHIN;

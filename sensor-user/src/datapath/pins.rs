@@ -85,7 +85,7 @@ impl Pins {
     pub fn open(state: &Path, sizes: Sizes) -> Result<Pins, PinError> {
         let directory = directory(state);
         let root = Path::new(PINS).parent().unwrap_or(Path::new("/"));
-        if file_system(root) != Some(BPF_FS_MAGIC) {
+        if !is_on_bpf(root) {
             return Err(PinError::NoFileSystem(root.to_owned()));
         }
         let failed = |source| PinError::Directory { directory: directory.clone(), source };
@@ -241,6 +241,11 @@ fn parse(name: &str) -> Option<PinnedName> {
     let index = parts.next()?.parse().ok()?;
     let [way, program, mode] = [parts.next()?, parts.next()?, parts.next()?].map(str::to_owned);
     Some(PinnedName { index, way, program, mode })
+}
+
+/// Whether a path is on a BPF file system.
+pub(super) fn is_on_bpf(path: &Path) -> bool {
+    file_system(path) == Some(BPF_FS_MAGIC)
 }
 
 fn file_system(path: &Path) -> Option<i128> {
