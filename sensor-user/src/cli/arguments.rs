@@ -1,7 +1,7 @@
 //! Values on the command line, validated in one step.
 
-use crate::time::Time;
-use crate::when;
+use tattler_core::time::Time;
+use tattler_core::when;
 
 /// A point in time: RFC 3339, a date or a date and time in UTC, or back from now.
 pub(super) fn time(text: &str) -> Result<Time, String> {

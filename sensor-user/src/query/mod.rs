@@ -30,14 +30,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tattler_core::filter::{self, Field, Filter, FilterError};
+use tattler_core::names::Names;
+use tattler_core::time::Time;
 use thiserror::Error;
 
 use self::group::By;
 use self::record::Record;
-use crate::filter::{self, Field, Filter, FilterError};
-use crate::names::Names;
 use crate::store::{Reader, ReplayError};
-use crate::time::Time;
 
 /// Rows in an answer unless told otherwise.
 pub const USUAL: u64 = 50;

@@ -1,12 +1,12 @@
 //! Questions to a small store, and what comes back.
 
 use serde_json::json;
+use tattler_core::when;
+use tattler_files::jsonl;
 use tempfile::TempDir;
 
 use super::*;
-use crate::source::jsonl;
 use crate::store::Store;
-use crate::when;
 
 /// A store of these lines of JSON.
 fn store(lines: &[Value]) -> (TempDir, Store) {
@@ -102,7 +102,7 @@ fn a_filter_an_exception_and_a_window_leave_rows_out() {
 fn a_probe_is_marked_with_what_came_to_be_known_of_it() {
     let (dir, mut store) = household();
     store
-        .append(&[crate::observation::Observation::Answer(crate::observation::Answer {
+        .append(&[tattler_core::observation::Observation::Answer(tattler_core::observation::Answer {
             ts: at("2026-09-03T11:00:03Z").unwrap(),
             source: "3fff:5::2".parse().unwrap(),
             target: "2001:db8::b".parse().unwrap(),

@@ -22,13 +22,12 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
-
 use ipnet::Ipv6Net;
+use serde::{Deserialize, Serialize};
+use tattler_core::forget::Forget;
+use tattler_core::time::Time;
 
-use crate::forget::Forget;
 use crate::query::Question;
-use crate::time::Time;
 pub use bind::{BindError, Listener};
 pub(crate) use bind::{GROUP, group_id};
 pub use client::{AskError, ask};

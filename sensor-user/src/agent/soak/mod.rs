@@ -17,6 +17,10 @@ use std::time::{Duration, Instant};
 
 use sensor_common::wire::{BootTime, Event};
 use serde_json::Value;
+use tattler_core::exclusions::Exclusions;
+use tattler_core::home::{self as home_of, Device};
+use tattler_core::live_report::LiveReport as Suspects;
+use tattler_core::time::{Span, Time};
 
 use self::figures::{Figures, Head, Most, QUESTIONS, allocated, growth, is_compared, median, timed};
 use self::home::{DAY, HARVESTERS, HOUR, Home};
@@ -32,15 +36,12 @@ use super::sensor::Sensor;
 use super::service::Watchdog;
 use super::shared::Shared;
 use super::{Settings, allocator, queries, store_log, suspects};
-use crate::datapath::{AttachError, Attachment, Counters, Device, Drained, MapError, Mode};
-use crate::exclusions::Exclusions;
+use crate::agent::live::Live;
+use crate::datapath::{AttachError, Attachment, Counters, Drained, MapError, Mode};
 use crate::mark::Mark;
 use crate::query::Question;
-use crate::report::Live as Suspects;
 use crate::socket::Request;
-use crate::source::live::Live;
 use crate::store::{self, Writer};
-use crate::time::{Span, Time};
 use crate::{config, datapath};
 
 /// Days, unless the variable below says how many.
@@ -103,7 +104,7 @@ impl Programs for Fed {
         Ok(Counters::default())
     }
 
-    fn set_home(&mut self, _: &[datapath::Home]) -> Result<(), MapError> {
+    fn set_home(&mut self, _: &[home_of::Home]) -> Result<(), MapError> {
         Ok(())
     }
 
@@ -285,7 +286,7 @@ fn soak(devices: usize, asked: (u64, u64), time: Most, most_bytes: u64) {
     let before = allocated();
     *sensor.shared.live() = Suspects::default();
     let between = allocated();
-    *sensor.shared.ledger() = crate::ledger::Ledger::copy();
+    *sensor.shared.ledger() = tattler_core::ledger::Ledger::copy();
     let mb = |bytes: u64| bytes as f64 / 1e6;
     println!(
         "of {:.1} MB, what the suspects keep is {:.1} and the ledger {:.1}",
