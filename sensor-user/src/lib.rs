@@ -11,6 +11,7 @@
 //! - `netlink`: devices, addresses and routes
 //! - `store`: the memory across restarts
 //! - `mark`: how far the ring was brought to the store
+//! - `contract`: what may be asked of it
 //! - `query`: what is asked of the store: probes, contacts, locals, scanners
 //! - `agent`: the loop from the ring to ledger and store
 //! - `doctor`: what keeps the sensor from seeing all
@@ -22,6 +23,7 @@ pub mod config;
 cfg_if::cfg_if! {
     if #[cfg(feature = "live")] {
         pub mod agent;
+        pub mod contract;
         pub mod datapath;
         pub mod doctor;
         pub mod http;

@@ -102,7 +102,7 @@ mod tests {
 
     use super::super::queries::answer;
     use super::*;
-    use crate::socket::Request;
+    use crate::contract::Request;
     use crate::store::{self, Store, Writer};
 
     fn contact(local: &str, remote: &str, ts: i64) -> Observation {

@@ -17,8 +17,8 @@ use tattler_core::when;
 
 use super::shared::Shared;
 use super::{clock, diary, suspects};
+use crate::contract::Request;
 use crate::query::{Context, MOST_THROUGH_SOCKET, from_store};
-use crate::socket::Request;
 use crate::store::Reader;
 
 /// Exposed services that the status lists.

@@ -14,9 +14,10 @@ use tattler_core::report::{self, Options};
 use tattler_core::time::Time;
 use thiserror::Error;
 
-use super::{Context, MOST, Plan, Question, Subject};
+use super::{Context, MOST, Plan, Subject};
 use crate::config::Config;
-use crate::socket::Request;
+use crate::contract::Request;
+use crate::contract::RowsQuestion;
 use crate::store::{OpenError, Reader, ReplayError};
 use crate::told;
 
@@ -101,7 +102,7 @@ pub fn answer(dir: &Path, request: &Request, context: &Context<'_>) -> Result<Va
 }
 
 fn answer_of(reader: &Reader, dir: &Path, request: &Request, context: &Context<'_>) -> Result<Value, Error> {
-    let rows = |subject: Subject, question: &Question| {
+    let rows = |subject: Subject, question: &RowsQuestion| {
         Ok::<_, Error>(Plan::new(subject, question, context.now)?.answer(reader, context)?.into_value())
     };
     match request {

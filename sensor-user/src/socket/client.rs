@@ -10,7 +10,8 @@ use serde_json::Value;
 use tattler_files::reason;
 use thiserror::Error;
 
-use super::{Request, Response};
+use super::Response;
+use crate::contract::Request;
 
 /// Attribution over a full window may take its time.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -37,10 +37,10 @@ use super::service::Watchdog;
 use super::shared::Shared;
 use super::{Settings, allocator, queries, store_log, suspects};
 use crate::agent::live::Live;
+use crate::contract::Request;
+use crate::contract::RowsQuestion;
 use crate::datapath::{AttachError, Attachment, Counters, Drained, MapError, Mode};
 use crate::mark::Mark;
-use crate::query::Question;
-use crate::socket::Request;
 use crate::store::{self, Writer};
 use crate::{config, datapath};
 
@@ -232,10 +232,10 @@ fn day(sensor: &mut Sensor<Fed>, home: &mut Home, number: u64, asked: u64, dir: 
     }
     figures.answers[0] = median(&mut times);
     let questions = [
-        Request::Contacts(Question::default()),
-        Request::Probes(Question::default()),
-        Request::Locals(Question::default()),
-        Request::Scanners(Question::default()),
+        Request::Contacts(RowsQuestion::default()),
+        Request::Probes(RowsQuestion::default()),
+        Request::Locals(RowsQuestion::default()),
+        Request::Scanners(RowsQuestion::default()),
         Request::Suspects { top: None, since: Some(Time(0)), until: None },
     ];
     for (answer, question) in figures.answers[1..].iter_mut().zip(&questions) {

@@ -11,7 +11,8 @@ use tattler_core::words::remote_name;
 
 use super::Plain;
 use crate::cli::{Usage, arguments};
-use crate::socket::{self, Request};
+use crate::contract::Request;
+use crate::socket;
 use crate::store::{Settings, Store};
 
 /// Acknowledge a suspect: it is no longer shown every day, and nothing about it is deleted.

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use super::rows;
-use crate::query::{Question, Subject};
+use crate::contract::RowsQuestion;
+use crate::query::Subject;
 
 /// Exchanges that our addresses began, the latest first.
 #[derive(clap::Args)]
@@ -20,6 +21,6 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let own = Question { by: arguments.by.clone(), first_seen: arguments.first_seen, ..Question::default() };
+    let own = RowsQuestion { by: arguments.by.clone(), first_seen: arguments.first_seen, ..RowsQuestion::default() };
     arguments.rows.ask(Subject::Contacts, own)
 }

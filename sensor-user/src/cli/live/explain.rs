@@ -6,7 +6,7 @@ use ipnet::Ipv6Net;
 use tattler_core::explain::{Explanation, explanation_csv, explanation_text};
 
 use super::query::{self, Print};
-use crate::socket::Request;
+use crate::contract::Request;
 
 /// The evidence about one remote, in order of time.
 #[derive(clap::Args)]

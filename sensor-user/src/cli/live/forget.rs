@@ -11,7 +11,8 @@ use tattler_core::words::plural;
 
 use super::query;
 use crate::cli::{Usage, arguments, complain};
-use crate::socket::{self, Request};
+use crate::contract::Request;
+use crate::socket;
 use crate::store::Store;
 use crate::told;
 

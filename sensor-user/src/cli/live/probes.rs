@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use super::rows;
-use crate::query::{Question, Subject};
+use crate::contract::RowsQuestion;
+use crate::query::Subject;
 
 /// Unsolicited packets to our addresses, the latest first.
 #[derive(clap::Args)]
@@ -17,5 +18,5 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    arguments.rows.ask(Subject::Probes, Question { by: arguments.by.clone(), ..Question::default() })
+    arguments.rows.ask(Subject::Probes, RowsQuestion { by: arguments.by.clone(), ..RowsQuestion::default() })
 }

@@ -15,8 +15,9 @@ use tattler_core::when;
 use super::progress::Progress;
 use crate::cli::{Format, Usage, arguments, complain};
 use crate::config::{self, Config};
+use crate::contract::Request;
 use crate::query::from_store;
-use crate::socket::{self, Request};
+use crate::socket;
 
 /// Where to ask, and how to print the answer.
 #[derive(clap::Args)]

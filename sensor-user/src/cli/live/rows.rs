@@ -7,8 +7,9 @@ use tattler_core::when;
 
 use super::query::{self, Print, width};
 use crate::cli::Usage;
-use crate::query::{self as queries, Answer, Plan, Question, Subject};
-use crate::socket::Request;
+use crate::contract::Request;
+use crate::contract::{RowsAnswer, RowsQuestion};
+use crate::query::{self as queries, Plan, Subject};
 
 /// Which rows, and how many.
 #[derive(clap::Args)]
@@ -33,9 +34,9 @@ pub(in crate::cli) struct Arguments {
 
 impl Arguments {
     /// Asks about `subject`; `own` is what that query alone has.
-    pub(super) fn ask(&self, subject: Subject, own: Question) -> Result<ExitCode> {
+    pub(super) fn ask(&self, subject: Subject, own: RowsQuestion) -> Result<ExitCode> {
         let words = (!self.words.is_empty()).then(|| self.words.join(" "));
-        let question = Question {
+        let question = RowsQuestion {
             since: self.query.since,
             until: self.query.until,
             filter: self.filter.clone().or(words),
@@ -60,14 +61,14 @@ impl Arguments {
     }
 }
 
-fn table(answer: &Answer) -> String {
+fn table(answer: &RowsAnswer) -> String {
     if answer.rows.is_empty() {
         return "nothing matches\n".to_owned();
     }
     queries::table::table(answer, width())
 }
 
-fn notes(answer: &Answer) -> Vec<String> {
+fn notes(answer: &RowsAnswer) -> Vec<String> {
     let more = match answer.more {
         0 => None,
         more if answer.rows.len() as u64 >= queries::MOST_THROUGH_SOCKET => {

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use super::rows;
-use crate::query::{Question, Subject};
+use crate::contract::RowsQuestion;
+use crate::query::Subject;
 
 /// Campaigns: sources that act as one scanner, those with the most probes first.
 #[derive(clap::Args)]
@@ -18,5 +19,5 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    arguments.rows.ask(Subject::Scanners, Question { publish: arguments.publish, ..Question::default() })
+    arguments.rows.ask(Subject::Scanners, RowsQuestion { publish: arguments.publish, ..RowsQuestion::default() })
 }

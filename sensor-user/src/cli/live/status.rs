@@ -10,9 +10,9 @@ use tattler_core::words::plural;
 
 use super::query::{self, Print};
 use crate::agent::Status;
+use crate::contract::Request;
 use crate::query::csv::cell;
 use crate::query::from_store::Holdings;
-use crate::socket::Request;
 
 /// How the running sensor is: what it watches, keeps and loses.
 #[derive(clap::Args)]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use tattler_core::report::{Report, all_suspects_table, suspects_csv, suspects_table};
 
 use super::query::{self, Print};
-use crate::socket::Request;
+use crate::contract::Request;
 
 /// Who told the scanners, as the running sensor sees it.
 ///
