@@ -18,6 +18,8 @@
 //! - [`explain`]: the evidence about one remote, in words
 //! - [`live_report`]: report and explanation of a ledger that goes on
 
+#![cfg_attr(test, expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests measure times"))]
+
 pub mod ack;
 pub mod attribution;
 pub mod campaign;

@@ -18,12 +18,6 @@ const UNITS: [(&str, i64); 7] = [
     ("us", 1),
 ];
 
-/// The wall clock. For the edges of the program only: the core has no clock.
-#[must_use]
-pub fn now() -> Time {
-    Time(jiff::Timestamp::now().as_microsecond())
-}
-
 /// A point in time: RFC 3339, a date or a date and time in UTC, or a span back from `now`, as `2h`
 /// or `3d ago`.
 ///

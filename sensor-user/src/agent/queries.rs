@@ -13,7 +13,6 @@ use tattler_core::ack::Ack;
 use tattler_core::remote;
 use tattler_core::report::{self, Exposed, Options};
 use tattler_core::time::Time;
-use tattler_core::when;
 
 use super::shared::Shared;
 use super::{clock, diary, suspects};
@@ -60,7 +59,7 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
         // All else is a matter of the store, which has a connection for each question.
         _ => {
             let _one_at_a_time = shared.reading();
-            let (names, now, read) = (shared.names(), when::now(), AtomicU64::new(0));
+            let (names, now, read) = (shared.names(), clock::wall(), AtomicU64::new(0));
             let context = Context { names: &names, now, most: MOST_THROUGH_SOCKET, read: &read };
             from_disk(shared, || from_store::answer(&shared.state, request, &context))
         }

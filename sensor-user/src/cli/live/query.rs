@@ -10,7 +10,6 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tattler_core::time::Time;
-use tattler_core::when;
 
 use super::progress::Progress;
 use crate::cli::{Format, Usage, arguments, complain};
@@ -64,7 +63,7 @@ impl Arguments {
             Some(dir) => {
                 let config = configured(self.config.as_deref())?;
                 let _progress = Progress::start(format!("reading {}", dir.display()), rows.clone());
-                from_store::ask(dir, request, &config, when::now(), &rows)?
+                from_store::ask(dir, request, &config, arguments::now(), &rows)?
             }
             None => {
                 let _progress = Progress::start("waiting for the sensor".to_owned(), rows);

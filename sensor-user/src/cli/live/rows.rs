@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use tattler_core::when;
 
 use super::query::{self, Print, width};
-use crate::cli::Usage;
+use crate::cli::{Usage, arguments};
 use crate::contract::Request;
 use crate::contract::{RowsAnswer, RowsQuestion};
 use crate::query::{self as queries, Plan, Subject};
@@ -45,7 +44,7 @@ impl Arguments {
             ..own
         };
         // What is wrong with the question needs no sensor to be told.
-        match Plan::new(subject, &question, when::now()) {
+        match Plan::new(subject, &question, arguments::now()) {
             Ok(_) => {}
             Err(queries::Error::Usage(line)) => return Err(Usage(line).into()),
             Err(queries::Error::Filter(error)) => return Err(error.into()),
