@@ -33,6 +33,6 @@ cfg_if::cfg_if! {
         pub mod query;
         pub mod socket;
         pub mod store;
-        pub mod told;
+        pub mod device_names;
     }
 }

@@ -1,6 +1,6 @@
 //! What the sensor says of itself, in the Prometheus text format.
 //!
-//! A scrape pulls: the caller takes a [`Snapshot`], [`encode`] writes it down. Labels come from
+//! A scrape pulls: the caller takes a [`MetricsSnapshot`], [`encode`] writes it down. Labels come from
 //! closed sets or from the configuration (interfaces); an address is never one.
 
 use prometheus::core::Collector;
@@ -12,7 +12,7 @@ use tattler_core::time::Time;
 
 /// All that a scrape tells.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
+pub struct MetricsSnapshot {
     /// The version of this program.
     pub version: &'static str,
     /// When the sensor started.
@@ -22,15 +22,15 @@ pub struct Snapshot {
     /// The kernel's counters, by the indices of [`counters`], summed over processors.
     pub kernel: [u64; COUNTERS as usize],
     /// The ring between kernel and user space.
-    pub ring: Ring,
+    pub ring: RingMetrics,
     /// The interfaces that are watched.
-    pub uplinks: Vec<Uplink>,
+    pub uplinks: Vec<UplinkMetrics>,
     /// What became of the uplinks since the start, by the kind of change; kinds that did not happen too.
     pub uplink_changes: Vec<(&'static str, u64)>,
     /// Prefixes that are taken as home.
     pub home_prefixes: u64,
     /// The window in memory.
-    pub ledger: Ledger,
+    pub ledger: LedgerMetrics,
     /// Locals that answered a probe at an open port; public ones are left out.
     pub exposed_locals: u64,
     /// Suspects by verdict; verdicts without a suspect belong here too, so that no series is missing.
@@ -38,12 +38,12 @@ pub struct Snapshot {
     /// Seconds by which they are behind the ledger.
     pub suspects_age: u64,
     /// The database.
-    pub store: Store,
+    pub store: StoreMetrics,
 }
 
 /// The ring, as the reader knows it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ring {
+pub struct RingMetrics {
     /// Events taken from it.
     pub drained: u64,
     /// Of these, records that were no valid event.
@@ -60,7 +60,7 @@ pub struct Ring {
 
 /// An interface that is watched.
 #[derive(Clone, Debug)]
-pub struct Uplink {
+pub struct UplinkMetrics {
     /// Its name.
     pub interface: String,
     /// How the ingress program is attached.
@@ -72,7 +72,7 @@ pub struct Uplink {
 /// Sizes of the ledger.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(missing_docs, reason = "the words of the design")]
-pub struct Ledger {
+pub struct LedgerMetrics {
     pub locals: u64,
     pub contacts: u64,
     pub probes: u64,
@@ -81,7 +81,7 @@ pub struct Ledger {
 
 /// What became of the observations for the database.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Store {
+pub struct StoreMetrics {
     /// Written.
     pub written: u64,
     /// Given up.
@@ -105,7 +105,7 @@ pub struct Store {
 }
 
 /// Writes a snapshot down.
-pub fn encode(snapshot: &Snapshot) -> Result<String, prometheus::Error> {
+pub fn encode(snapshot: &MetricsSnapshot) -> Result<String, prometheus::Error> {
     let page = Page { registry: Registry::new() };
     page.sensor(snapshot)?;
     page.kernel(&snapshot.kernel)?;
@@ -127,7 +127,7 @@ struct Page {
 type Rows<'a, const LABELS: usize> = &'a [([&'a str; LABELS], u64)];
 
 impl Page {
-    fn sensor(&self, snapshot: &Snapshot) -> prometheus::Result<()> {
+    fn sensor(&self, snapshot: &MetricsSnapshot) -> prometheus::Result<()> {
         self.gauge("build_info", "Always 1; the version is in the label.", ["version"], &[([snapshot.version], 1)])?;
         self.time("start_time_seconds", "When the sensor started, in seconds since 1970.", Some(snapshot.start))?;
         let help = "How often the wall clock was set since the start: what was observed in this boot was dated anew.";
@@ -166,7 +166,7 @@ impl Page {
         self.counter("give_ups_total", help, ["direction", "reason"], &reasons)
     }
 
-    fn ring(&self, ring: &Ring) -> prometheus::Result<()> {
+    fn ring(&self, ring: &RingMetrics) -> prometheus::Result<()> {
         self.counter("ring_events_total", "Events taken from the kernel.", [], &[([], ring.drained)])?;
         let help = "Events taken from the kernel that were no valid record.";
         self.counter("ring_invalid_events_total", help, [], &[([], ring.invalid)])?;
@@ -179,7 +179,7 @@ impl Page {
         self.time("last_event_time_seconds", "When the latest event was seen, in seconds since 1970.", ring.last_event)
     }
 
-    fn ledger(&self, ledger: &Ledger, suspects: &[(&str, u64)]) -> prometheus::Result<()> {
+    fn ledger(&self, ledger: &LedgerMetrics, suspects: &[(&str, u64)]) -> prometheus::Result<()> {
         self.gauge("ledger_locals", "Locals in the window.", [], &[([], ledger.locals)])?;
         self.gauge("ledger_contacts", "Contacts in the window.", [], &[([], ledger.contacts)])?;
         self.gauge("ledger_probes", "Probes in the window.", [], &[([], ledger.probes)])?;
@@ -193,7 +193,7 @@ impl Page {
         )
     }
 
-    fn store(&self, store: &Store) -> prometheus::Result<()> {
+    fn store(&self, store: &StoreMetrics) -> prometheus::Result<()> {
         self.counter(
             "store_observations_total",
             "Observations for the database, by what became of them.",
@@ -269,17 +269,17 @@ mod tests {
 
     use super::*;
 
-    fn snapshot() -> Snapshot {
+    fn snapshot() -> MetricsSnapshot {
         let mut kernel = [0; COUNTERS as usize];
         kernel[counters::fate(What::Probe, Fate::HeldBack) as usize] = 7;
         kernel[counters::give_up(Direction::Ingress, GiveUp::TooDeep).unwrap() as usize] = 3;
-        Snapshot {
+        MetricsSnapshot {
             version: "0.1.0",
             start: Time(1_788_226_914_831_000),
             clock_steps: 3,
             kernel,
             exposed_locals: 3,
-            ring: Ring {
+            ring: RingMetrics {
                 drained: 12,
                 invalid: 1,
                 set_aside: 2,
@@ -288,15 +288,15 @@ mod tests {
                 last_event: Some(Time(1_788_226_915_000_000)),
             },
             uplinks: vec![
-                Uplink { interface: "wan0".into(), mode: "native", up: true },
-                Uplink { interface: "odd\"\\name".into(), mode: "generic", up: false },
+                UplinkMetrics { interface: "wan0".into(), mode: "native", up: true },
+                UplinkMetrics { interface: "odd\"\\name".into(), mode: "generic", up: false },
             ],
             uplink_changes: vec![("lost", 3), ("attached", 0)],
             home_prefixes: 2,
-            ledger: Ledger { locals: 5, contacts: 6, probes: u64::MAX, campaigns: 0 },
+            ledger: LedgerMetrics { locals: 5, contacts: 6, probes: u64::MAX, campaigns: 0 },
             suspects: vec![("strong", 1), ("weak", 0)],
             suspects_age: 8,
-            store: Store {
+            store: StoreMetrics {
                 written: 9,
                 lost: 2,
                 queued: 1,
@@ -355,7 +355,8 @@ mod tests {
 
     #[test]
     fn a_sensor_that_saw_nothing_yet_has_no_last_event() {
-        let page = encode(&Snapshot { ring: Ring::default(), uplinks: Vec::new(), ..snapshot() }).unwrap();
+        let page =
+            encode(&MetricsSnapshot { ring: RingMetrics::default(), uplinks: Vec::new(), ..snapshot() }).unwrap();
         assert!(!page.contains("tattler_last_event_time_seconds"));
     }
 

@@ -99,7 +99,11 @@ pub(super) fn rebuild(settings: &Settings, now: Time, replay: Replay<'_>) -> Res
 
 fn empty(settings: &Settings) -> Ledger {
     let Settings { public, window, .. } = settings;
-    Ledger::new(ledger::Settings { public: public.clone(), window: Some(*window), ..ledger::Settings::live() })
+    Ledger::new(ledger::LedgerSettings {
+        public: public.clone(),
+        window: Some(*window),
+        ..ledger::LedgerSettings::live()
+    })
 }
 
 fn fill(ledger: &mut Ledger, settings: &Settings, now: Time, replay: Replay<'_>) -> Result<(), ReplayError> {

@@ -7,8 +7,8 @@ use tattler_core::words::remote_name;
 
 use super::shared::Shared;
 use super::suspects;
+use crate::device_names;
 use crate::store::{Store, WriteError};
-use crate::told;
 
 /// Deletes from the store and from the window.
 ///
@@ -21,7 +21,7 @@ pub fn forget(shared: &Shared, what: &Forget) -> Result<Forgotten, String> {
     let (what, names) = (what.clone(), shared.names());
     let in_memory = what.device.as_deref().is_some_and(|device| shared.ledger().knows_device(device));
     let (meant, forgotten, acks) = with_store(shared, move |store| {
-        let meant = told::meant(&what, &names, store, in_memory).map_err(|error| error.to_string())?;
+        let meant = device_names::resolve(&what, &names, store, in_memory).map_err(|error| error.to_string())?;
         let forgotten = store.forget_all(&meant).map_err(|error| failed(store, &error));
         Ok::<_, String>((meant, forgotten, store.acks().ok()))
     })??;
@@ -96,7 +96,7 @@ mod tests {
 
     use sensor_common::Proto;
     use serde_json::{Value, json};
-    use tattler_core::ledger::{Ledger, Settings};
+    use tattler_core::ledger::{Ledger, LedgerSettings};
     use tattler_core::observation::{Contact, Observation};
     use tattler_core::time::Time;
 
@@ -124,7 +124,7 @@ mod tests {
         let settings = store::Settings { latency: std::time::Duration::from_secs(3_600), ..store::Settings::default() };
         let settings = store::Settings { clock: || Time(0), ..settings };
         let writer = Writer::start(store, settings).unwrap();
-        let mut ledger = Ledger::new(Settings::default());
+        let mut ledger = Ledger::new(LedgerSettings::default());
         observations.iter().for_each(|o| ledger.observe(o));
         writer.send(observations.to_vec());
         (Arc::new(Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger)), writer)

@@ -7,7 +7,7 @@
 
 use std::fmt::Display;
 
-use tattler_core::home::{Device, Network};
+use tattler_core::home::{NetworkDevice, NetworkState};
 use tokio::time::{Duration, Instant};
 use tracing::{info, warn};
 
@@ -69,7 +69,7 @@ struct Uplink {
     /// The name to wait for.
     name: String,
     /// The device that has it, or had it last.
-    device: Device,
+    device: NetworkDevice,
     sight: Sight,
     up: bool,
     /// How it is or was attached last; `None` if it never was.
@@ -110,7 +110,7 @@ impl Uplink {
         self.sight = Sight::Gone { since: since.unwrap_or(now) };
     }
 
-    fn appear(&mut self, device: &Device, network: &Network, now: Instant) {
+    fn appear(&mut self, device: &NetworkDevice, network: &NetworkState, now: Instant) {
         let since = match self.sight {
             Sight::Gone { since } => Some(since),
             _ => None,
@@ -135,7 +135,7 @@ impl Uplinks {
     }
 
     /// The devices, those that were there last included.
-    pub(super) fn devices(&self) -> Vec<Device> {
+    pub(super) fn devices(&self) -> Vec<NetworkDevice> {
         self.list.iter().map(|uplink| uplink.device.clone()).collect()
     }
 
@@ -184,7 +184,7 @@ impl Uplinks {
 
     /// Takes in what the network is now. Returns the devices that have to be detached; those that
     /// appeared are due by [`Uplinks::attach`].
-    pub(super) fn follow(&mut self, network: &Network, now: Instant) -> Vec<u32> {
+    pub(super) fn follow(&mut self, network: &NetworkState, now: Instant) -> Vec<u32> {
         let mut detach = self.look_at_known(network, now);
         detach.extend(self.look_for_names(network, now));
         if self.by_route {
@@ -193,7 +193,7 @@ impl Uplinks {
         detach
     }
 
-    fn look_at_known(&mut self, network: &Network, now: Instant) -> Vec<u32> {
+    fn look_at_known(&mut self, network: &NetworkState, now: Instant) -> Vec<u32> {
         let there = |index: u32| network.devices.iter().find(|device| device.index == index);
         let known = self.list.iter().filter(|uplink| !uplink.is_gone()).map(|uplink| uplink.device.index);
         let mut detach: Vec<u32> = known.filter(|&index| there(index).is_none()).collect();
@@ -221,7 +221,7 @@ impl Uplinks {
 
     /// A device that has the name of an uplink is the uplink, unless it is another uplink that was
     /// renamed.
-    fn look_for_names(&mut self, network: &Network, now: Instant) -> Vec<u32> {
+    fn look_for_names(&mut self, network: &NetworkState, now: Instant) -> Vec<u32> {
         let mut detach = Vec::new();
         for at in 0..self.list.len() {
             let Some(device) = network.device(&self.list[at].name) else { continue };
@@ -241,7 +241,7 @@ impl Uplinks {
     }
 
     /// What leads out is an uplink. Who is gone is not waited for when there is another.
-    fn look_for_routes(&mut self, network: &Network, now: Instant) {
+    fn look_for_routes(&mut self, network: &NetworkState, now: Instant) {
         for device in network.default_uplinks() {
             if self.list.iter().any(|uplink| uplink.is(device.index)) {
                 continue;
@@ -273,7 +273,7 @@ impl Uplinks {
     pub(super) fn attach<E: Display>(
         &mut self,
         now: Instant,
-        mut attach: impl FnMut(&Device) -> Result<Attachment, E>,
+        mut attach: impl FnMut(&NetworkDevice) -> Result<Attachment, E>,
     ) {
         for uplink in &mut self.list {
             let Sight::Due { since, at, pause, why } = &mut uplink.sight else { continue };

@@ -64,7 +64,7 @@ use follow::Uplinks;
 use ipnet::Ipv6Net;
 use open::Open;
 use tattler_core::exclusions::Exclusions;
-use tattler_core::home::{self, Prefixes};
+use tattler_core::home::{self, HomeSettings};
 use tattler_core::time::Span;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -74,7 +74,7 @@ use crate::agent::live::Live;
 use crate::datapath::{Datapath, Mode, PinError, Pins, Sizes};
 use crate::netlink::{self, Netlink};
 use crate::store::{self, Writer};
-use crate::{config, http, socket, told};
+use crate::{config, device_names, http, socket};
 pub use queries::Status;
 use redate::Redating;
 pub use reload::Reload;
@@ -110,9 +110,9 @@ pub struct Settings {
     /// What is never recorded; its devices come from `excluded_devices`.
     pub exclusions: Exclusions,
     /// Devices that are never recorded, as the configuration names them.
-    pub excluded_devices: Vec<config::DeviceKey>,
+    pub excluded_devices: Vec<config::DeviceId>,
     /// Names for people.
-    pub names: config::Names,
+    pub names: config::NamesSection,
     /// How far back the ledger looks.
     pub window: Span,
     /// The sizes of the kernel's maps.
@@ -125,8 +125,8 @@ pub struct Settings {
 
 impl Settings {
     /// What the user says of home.
-    fn prefixes(&self) -> Prefixes {
-        Prefixes { only: self.home.clone(), add: self.home_add.clone(), exclude: self.home_exclude.clone() }
+    fn prefixes(&self) -> HomeSettings {
+        HomeSettings { only: self.home.clone(), add: self.home_add.clone(), exclude: self.home_exclude.clone() }
     }
 }
 
@@ -143,7 +143,7 @@ pub async fn run(
     allocator::return_large_blocks();
     let Begun { store, key, acks, mark, clock, ledger } = begin::begin(&settings)?;
     let keep_mac = settings.keep_mac;
-    settings.exclusions.devices = told::excluded_devices(&settings.excluded_devices, &key, keep_mac);
+    settings.exclusions.devices = device_names::excluded_devices(&settings.excluded_devices, &key, keep_mac);
     let open = Open::new(&ledger);
 
     let netlink = Netlink::connect()?;
@@ -176,7 +176,7 @@ pub async fn run(
     let shared = Arc::new(Shared::new(clock.now(), settings.state.clone(), &writer, acks, ledger));
     let (eraser, erasing) = erase::start(datapath.memory()?).context("cannot start the thread that forgets")?;
     shared.erase_by(eraser);
-    shared.set_names(told::names(&settings.names, &settings.public, Some(&key)));
+    shared.set_names(device_names::names(&settings.names, &settings.public, Some(&key)));
     let keeper = suspects::start(&shared).context("cannot start the thread that keeps the suspects")?;
     let (stop, stopped) = watch::channel(());
     let servers = servers::start(&shared, listener, queries, &stopped);

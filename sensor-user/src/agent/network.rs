@@ -1,7 +1,7 @@
 //! The network, as the loop follows it: prefixes, neighbours, uplinks.
 
 use sensor_common::rules::is_global;
-use tattler_core::home::{self, Home, Network, News};
+use tattler_core::home::{self, HomePrefix, NetworkState, News};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -31,7 +31,7 @@ impl<P: Programs> Sensor<P> {
     }
 
     /// Tells programs and ledger what is ours now, and attaches to uplinks that came back.
-    pub(super) fn network_changed(&mut self, network: &Network) {
+    pub(super) fn network_changed(&mut self, network: &NetworkState) {
         for index in self.uplinks.follow(network, Instant::now()) {
             self.datapath.detach(index);
         }
@@ -55,7 +55,7 @@ impl<P: Programs> Sensor<P> {
         self.show_uplinks();
     }
 
-    fn set_home(&mut self, home: Vec<Home>) {
+    fn set_home(&mut self, home: Vec<HomePrefix>) {
         if self.home.as_ref() == Some(&home) {
             return;
         }

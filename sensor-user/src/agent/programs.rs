@@ -2,7 +2,7 @@
 //! same loop runs without a kernel, on events of any making and at any speed.
 
 use sensor_common::wire::{BootTime, Event};
-use tattler_core::home::{Device, Home};
+use tattler_core::home::{HomePrefix, NetworkDevice};
 
 use crate::datapath::{AttachError, Attachment, Counters, Datapath, Drained, MapError, Mode};
 use crate::mark::Mark;
@@ -15,8 +15,8 @@ pub(super) trait Programs {
     fn is_waiting(&self) -> bool;
     fn mark(&self, since: BootTime) -> Mark;
     fn counters(&self) -> Result<Counters, MapError>;
-    fn set_home(&mut self, home: &[Home]) -> Result<(), MapError>;
-    fn attach(&mut self, device: &Device, asked: Option<Mode>) -> Result<Attachment, AttachError>;
+    fn set_home(&mut self, home: &[HomePrefix]) -> Result<(), MapError>;
+    fn attach(&mut self, device: &NetworkDevice, asked: Option<Mode>) -> Result<Attachment, AttachError>;
     fn detach(&mut self, index: u32);
 }
 
@@ -45,11 +45,11 @@ impl Programs for Datapath {
         Datapath::counters(self)
     }
 
-    fn set_home(&mut self, home: &[Home]) -> Result<(), MapError> {
+    fn set_home(&mut self, home: &[HomePrefix]) -> Result<(), MapError> {
         Datapath::set_home(self, home)
     }
 
-    fn attach(&mut self, device: &Device, asked: Option<Mode>) -> Result<Attachment, AttachError> {
+    fn attach(&mut self, device: &NetworkDevice, asked: Option<Mode>) -> Result<Attachment, AttachError> {
         Datapath::attach(self, device, asked)
     }
 

@@ -4,7 +4,7 @@ use tracing::{info, warn};
 
 use super::programs::Programs;
 use super::{Sensor, Settings};
-use crate::told;
+use crate::device_names;
 
 /// New settings, or why there are none: a line for each problem.
 pub type Reload = Result<Settings, Vec<String>>;
@@ -41,8 +41,8 @@ impl<P: Programs> Sensor<P> {
             ..new
         };
         let Settings { excluded_devices, keep_mac, names, public, .. } = &self.settings;
-        let excluded = told::excluded_devices(excluded_devices, &self.key, *keep_mac);
-        self.shared.set_names(told::names(names, public, Some(&self.key)));
+        let excluded = device_names::excluded_devices(excluded_devices, &self.key, *keep_mac);
+        self.shared.set_names(device_names::names(names, public, Some(&self.key)));
         self.settings.exclusions.devices = excluded;
         if changed.is_empty() {
             let what = if late.is_empty() { "nothing" } else { "nothing else" };

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::follow::Change;
 use super::shared::Shared;
 use super::suspects;
-use crate::metrics::{self, Ledger, Ring, Snapshot, Store, Uplink};
+use crate::metrics::{self, LedgerMetrics, MetricsSnapshot, RingMetrics, StoreMetrics, UplinkMetrics};
 
 /// The page for Prometheus.
 ///
@@ -21,12 +21,12 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
     let age = suspects.age(revision).seconds();
     let figures = suspects.figures;
     let seen = shared.seen().clone();
-    let snapshot = Snapshot {
+    let snapshot = MetricsSnapshot {
         version: env!("CARGO_PKG_VERSION"),
         start: shared.started(),
         clock_steps: shared.clock_steps(),
         kernel: seen.counters.all(),
-        ring: Ring {
+        ring: RingMetrics {
             drained: seen.drained,
             invalid: seen.invalid,
             set_aside: seen.set_aside,
@@ -37,7 +37,7 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
         uplinks: seen
             .uplinks
             .iter()
-            .map(|u| Uplink {
+            .map(|u| UplinkMetrics {
                 interface: u.device.name.clone(),
                 mode: u.mode.as_str(),
                 up: seen.up.contains(&u.device.index),
@@ -45,11 +45,11 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
             .collect(),
         uplink_changes: Change::ALL.map(|change| (change.as_str(), seen.changes[change as usize])).to_vec(),
         home_prefixes: seen.home.iter().filter(|home| home.ours).count() as u64,
-        ledger: Ledger { locals, contacts, probes, campaigns: figures.campaigns },
+        ledger: LedgerMetrics { locals, contacts, probes, campaigns: figures.campaigns },
         exposed_locals: figures.exposed_locals,
         suspects: figures.by_verdict.iter().map(|&(verdict, n)| (verdict.as_str(), n)).collect(),
         suspects_age: age as u64,
-        store: Store {
+        store: StoreMetrics {
             written: shared.store.written(),
             lost: shared.store.lost(),
             queued: shared.store.queued(),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use sensor_common::wire::{BootTime, Event};
 use tattler_core::forget::Forget;
-use tattler_core::home::{self, Home, News, Prefixes};
+use tattler_core::home::{self, HomePrefix, HomeSettings, News};
 use tattler_core::ledger::Ledger;
 use tattler_core::observation::Observation;
 use tattler_core::time::Time;
@@ -62,7 +62,7 @@ pub(super) struct Sensor<P = Datapath> {
     pub(super) since: BootTime,
     /// How far the ring was handed to the store.
     pub(super) handed: u64,
-    pub(super) prefixes: Prefixes,
+    pub(super) prefixes: HomeSettings,
     pub(super) devices: Devices,
     pub(super) key: store::DeviceKey,
     pub(super) open: Open,
@@ -75,7 +75,7 @@ pub(super) struct Sensor<P = Datapath> {
     pub(super) clock: Clock,
     pub(super) redating: Redating,
     /// What the programs were told; `None` before they were.
-    pub(super) home: Option<Vec<Home>>,
+    pub(super) home: Option<Vec<HomePrefix>>,
     /// The addresses of this machine, and whether they are temporary.
     pub(super) own: Vec<(Ipv6Addr, bool)>,
     /// The devices behind this machine, by their index.
@@ -96,7 +96,7 @@ pub(super) struct Sensor<P = Datapath> {
 /// What the ledger is to be told when it is free.
 pub(super) enum Due {
     /// What is home, from this time on.
-    Home(Vec<Home>, Time),
+    Home(Vec<HomePrefix>, Time),
     /// The addresses of this machine at this time, and whether they are temporary.
     Own(Vec<(Ipv6Addr, bool)>, Time),
     /// It is time to forget what is older than the window.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tattler_core::ack::Ack;
 use tattler_core::forget::Forget;
-use tattler_core::home::Home;
+use tattler_core::home::HomePrefix;
 use tattler_core::ledger::Ledger;
 use tattler_core::live_report::LiveReport;
 use tattler_core::names::Names;
@@ -56,7 +56,7 @@ pub struct Seen {
     /// What became of them since the start.
     pub changes: Changes,
     /// What is home.
-    pub home: Vec<Home>,
+    pub home: Vec<HomePrefix>,
     /// The programs' counters.
     pub counters: Counters,
     /// Events taken out of the ring.

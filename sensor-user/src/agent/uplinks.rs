@@ -1,7 +1,7 @@
 //! Which devices to watch at the start, and watching them. What becomes of them later is [`super::follow`]'s.
 
 use anyhow::{Context, Result, bail};
-use tattler_core::home::{Device, Network};
+use tattler_core::home::{NetworkDevice, NetworkState};
 use tracing::{info, warn};
 
 use crate::datapath::{Attachment, Datapath, Mode};
@@ -10,7 +10,7 @@ use crate::datapath::{Attachment, Datapath, Mode};
 ///
 /// # Errors
 /// One line that names the interface, or says that there is no uplink.
-pub fn choose(network: &Network, names: &[String]) -> Result<Vec<Device>> {
+pub fn choose(network: &NetworkState, names: &[String]) -> Result<Vec<NetworkDevice>> {
     if names.is_empty() {
         let uplinks = network.default_uplinks();
         if uplinks.is_empty() {
@@ -31,7 +31,7 @@ pub fn choose(network: &Network, names: &[String]) -> Result<Vec<Device>> {
 ///
 /// # Errors
 /// The first that fails ends it: a sensor that sees half of what it was told to see says so.
-pub fn attach(datapath: &mut Datapath, uplinks: &[Device], asked: Option<Mode>) -> Result<Vec<Attachment>> {
+pub fn attach(datapath: &mut Datapath, uplinks: &[NetworkDevice], asked: Option<Mode>) -> Result<Vec<Attachment>> {
     uplinks
         .iter()
         .map(|device| {
@@ -51,10 +51,14 @@ mod tests {
 
     use super::*;
 
-    fn network() -> Network {
-        let device = |name: &str, index| Device { name: name.into(), index, kind: 1 };
+    fn network() -> NetworkState {
+        let device = |name: &str, index| NetworkDevice { name: name.into(), index, kind: 1 };
         let route = Route { prefix: "::/0".parse().unwrap(), device: 2, refuses: false };
-        Network { devices: vec![device("lan0", 1), device("wan0", 2)], routes: vec![route], ..Network::default() }
+        NetworkState {
+            devices: vec![device("lan0", 1), device("wan0", 2)],
+            routes: vec![route],
+            ..NetworkState::default()
+        }
     }
 
     #[test]
@@ -69,7 +73,7 @@ mod tests {
         assert_eq!(missing, "there is no interface wan9; `ip link` lists them");
         let twice = choose(&network(), &["wan0".into(), "wan0".into()]).unwrap_err().to_string();
         assert_eq!(twice, "--interface names wan0 twice; name each interface once");
-        let none = choose(&Network::default(), &[]).unwrap_err().to_string();
+        let none = choose(&NetworkState::default(), &[]).unwrap_err().to_string();
         assert!(none.contains("--interface"), "{none}");
     }
 }

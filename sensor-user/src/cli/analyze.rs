@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use ipnet::Ipv6Net;
 use tattler_core::explain;
-use tattler_core::ledger::{Counts, Ledger, Settings};
+use tattler_core::ledger::{Ledger, LedgerCounts, LedgerSettings};
 use tattler_core::observation::Observation;
 use tattler_core::report;
 use tattler_core::time::Time;
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let options = arguments.reading.options();
     let began = Instant::now();
 
-    let mut ledger = Ledger::new(Settings::default());
+    let mut ledger = Ledger::new(LedgerSettings::default());
     let mut observe = |observation: Observation| {
         let ts = observation.ts();
         if arguments.since.is_none_or(|since| since <= ts) && arguments.until.is_none_or(|until| ts <= until) {
@@ -75,7 +75,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn suspects(ledger: &Ledger, top: usize, format: Format) -> anyhow::Result<()> {
-    let report = report::report(ledger, &report::Options { top });
+    let report = report::report(ledger, &report::ReportOptions { top });
     let mut out = io::stdout().lock();
     match format {
         Format::Json => out.write_all((serde_json::to_string(&report)? + "\n").as_bytes())?,
@@ -97,8 +97,8 @@ fn explain(ledger: &Ledger, remote: Ipv6Net, format: Format) -> anyhow::Result<(
 }
 
 /// What did not fit into the ledger.
-fn left_out(counts: &Counts) -> Option<String> {
-    let Counts { evicted_locals: locals, evicted_contacts: contacts, evicted_probes: probes, .. } = *counts;
+fn left_out(counts: &LedgerCounts) -> Option<String> {
+    let LedgerCounts { evicted_locals: locals, evicted_contacts: contacts, evicted_probes: probes, .. } = *counts;
     let any = locals > 0 || contacts > 0 || probes > 0;
     any.then(|| {
         format!("too much at once: {locals} locals, {contacts} contacts and {probes} probes left out: give --since")

@@ -9,9 +9,9 @@ use std::sync::OnceLock;
 use tattler_files::reason;
 use toml::de::DeTable;
 
-use super::reader::Findings;
-use super::sections::{Places, apply};
-use super::{Config, Place, Problem, Sensor};
+use super::reader::FileProblems;
+use super::sections::{WindowLocations, apply};
+use super::{Config, FileLocation, Problem, SensorSection};
 
 /// Where the configuration is unless told otherwise; `conf.d` is beside it.
 pub const DEFAULT_PATH: &str = "/etc/tattler/tattler.toml";
@@ -58,7 +58,7 @@ pub fn load(named: Option<&Path>) -> Result<Loaded, Problems> {
         Err(problem) => problems.push(problem),
     }
     let mut loaded = Loaded::default();
-    let mut places = Places::default();
+    let mut places = WindowLocations::default();
     for file in files {
         match read(&file) {
             Ok(text) => {
@@ -71,7 +71,7 @@ pub fn load(named: Option<&Path>) -> Result<Loaded, Problems> {
     }
     let store = &loaded.config.store;
     if store.window_days > store.retention_days {
-        let place = places.window.or(places.retention).unwrap_or(Place { file: main.to_owned(), line: None });
+        let place = places.window.or(places.retention).unwrap_or(FileLocation { file: main.to_owned(), line: None });
         let what = format!(
             "store.window_days {} is longer than store.retention_days {}; attribution can't see what is not kept",
             store.window_days, store.retention_days
@@ -85,9 +85,9 @@ pub fn load(named: Option<&Path>) -> Result<Loaded, Problems> {
 /// configuration that can't be read, or has a problem, counts as none: a sensor that runs does not
 /// have it.
 #[must_use]
-pub fn default_sensor() -> Sensor {
-    static SENSOR: OnceLock<Sensor> = OnceLock::new();
-    SENSOR.get_or_init(|| load(None).map_or_else(|_| Sensor::default(), |loaded| loaded.config.sensor)).clone()
+pub fn default_sensor() -> SensorSection {
+    static SENSOR: OnceLock<SensorSection> = OnceLock::new();
+    SENSOR.get_or_init(|| load(None).map_or_else(|_| SensorSection::default(), |loaded| loaded.config.sensor)).clone()
 }
 
 /// The files of `conf.d`, in order of name.
@@ -121,8 +121,8 @@ fn read(file: &Path) -> io::Result<String> {
     fs::read_to_string(file)
 }
 
-fn read_one(config: &mut Config, places: &mut Places, file: &Path, text: &str, problems: &mut Vec<Problem>) {
-    let mut findings = Findings { file, text, problems: Vec::new() };
+fn read_one(config: &mut Config, places: &mut WindowLocations, file: &Path, text: &str, problems: &mut Vec<Problem>) {
+    let mut findings = FileProblems { file, text, problems: Vec::new() };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let what = error.message().lines().collect::<Vec<_>>().join(", ");
@@ -141,5 +141,5 @@ fn cannot_read(file: &Path, error: &io::Error) -> Problem {
         io::ErrorKind::InvalidData => "not UTF-8 text".to_owned(),
         _ => reason(error),
     };
-    Problem { place: Place { file: file.to_owned(), line: None }, what: format!("cannot be read: {reason}") }
+    Problem { place: FileLocation { file: file.to_owned(), line: None }, what: format!("cannot be read: {reason}") }
 }

@@ -28,31 +28,31 @@ use ipnet::Ipv6Net;
 use serde::Serialize;
 
 pub use load::{DEFAULT_PATH, Loaded, Problems, default_sensor, load};
-pub use problem::{Place, Problem};
-pub use values::{DeviceKey, Mac, attach, home_prefix, listen, remote};
+pub use problem::{FileLocation, Problem};
+pub use values::{DeviceId, Mac, attach, home_prefix, listen, remote};
 
 /// All that can be configured; as TOML it reads as the files do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Config {
     /// Where the sensor looks, keeps and answers. A change takes a restart.
-    pub sensor: Sensor,
+    pub sensor: SensorSection,
     /// What is ours.
-    pub home: Home,
+    pub home: HomeSection,
     /// What is kept, and for how long.
-    pub store: Store,
+    pub store: StoreSection,
     /// What is never recorded.
-    pub exclude: Exclude,
+    pub exclude: ExcludeSection,
     /// Names instead of numbers in what people read.
-    pub names: Names,
+    pub names: NamesSection,
     /// What is kept about devices.
-    pub privacy: Privacy,
+    pub privacy: PrivacySection,
     /// The sizes of the kernel's maps. A change takes a restart.
-    pub kernel: Kernel,
+    pub kernel: KernelSection,
 }
 
 /// `[sensor]`: as the flags of `tattler run`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Sensor {
+pub struct SensorSection {
     /// The uplinks by name; empty for those of the IPv6 default routes.
     pub interfaces: Vec<String>,
     /// The state directory.
@@ -81,9 +81,9 @@ pub enum Attach {
     Tc,
 }
 
-impl Default for Sensor {
-    fn default() -> Sensor {
-        Sensor {
+impl Default for SensorSection {
+    fn default() -> SensorSection {
+        SensorSection {
             interfaces: Vec::new(),
             state: "/var/lib/tattler".into(),
             socket: "/run/tattler/tattler.sock".into(),
@@ -95,7 +95,7 @@ impl Default for Sensor {
 
 /// `[home]`: which prefixes are ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Home {
+pub struct HomeSection {
     /// These count alone, and netlink is not asked; empty for what netlink tells.
     pub prefixes: Vec<Ipv6Net>,
     /// Home as well, whatever else is.
@@ -109,18 +109,18 @@ pub struct Home {
     pub nat64: Vec<Ipv6Net>,
 }
 
-impl Home {
+impl HomeSection {
     /// As netlink's rules take it.
     #[must_use]
-    pub fn for_netlink(&self) -> tattler_core::home::Prefixes {
-        let Home { prefixes, add, exclude, .. } = self.clone();
-        tattler_core::home::Prefixes { only: prefixes, add, exclude }
+    pub fn for_netlink(&self) -> tattler_core::home::HomeSettings {
+        let HomeSection { prefixes, add, exclude, .. } = self.clone();
+        tattler_core::home::HomeSettings { only: prefixes, add, exclude }
     }
 }
 
 /// `[store]`: the diary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Store {
+pub struct StoreSection {
     /// What is older is deleted, in days of 24 hours.
     pub retention_days: u32,
     /// How far back attribution looks, in days of 24 hours; at most the retention.
@@ -129,17 +129,17 @@ pub struct Store {
     pub max_size_mib: u32,
 }
 
-impl Default for Store {
-    fn default() -> Store {
-        Store { retention_days: 38, window_days: 30, max_size_mib: 1_024 }
+impl Default for StoreSection {
+    fn default() -> StoreSection {
+        StoreSection { retention_days: 38, window_days: 30, max_size_mib: 1_024 }
     }
 }
 
 /// `[exclude]`: what is never recorded, neither in memory nor on disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Exclude {
+pub struct ExcludeSection {
     /// Devices by MAC address or by the id that `tattler locals` shows.
-    pub devices: Vec<DeviceKey>,
+    pub devices: Vec<DeviceId>,
     /// Remotes, one by one or by prefix.
     pub remotes: Vec<Ipv6Net>,
     /// Ports: the remote's of a contact, the target's of a probe.
@@ -149,31 +149,31 @@ pub struct Exclude {
 
 /// `[names.devices]` and `[names.prefixes]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Names {
+pub struct NamesSection {
     /// By MAC address or by the id that `tattler locals` shows.
-    pub devices: BTreeMap<DeviceKey, String>,
+    pub devices: BTreeMap<DeviceId, String>,
     /// By address or prefix; the longest prefix names.
     pub prefixes: BTreeMap<Ipv6Net, String>,
 }
 
 /// `[privacy]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Privacy {
+pub struct PrivacySection {
     /// Whether MAC addresses are kept as they are, and not as keyed hashes. A change takes a restart.
     pub keep_mac: bool,
 }
 
 /// `[kernel]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Kernel {
+pub struct KernelSection {
     /// The ring between kernel and user space, in MiB; a power of two.
     pub ring_mib: u32,
     /// Entries of each map that grows with traffic.
     pub map_entries: u32,
 }
 
-impl Default for Kernel {
-    fn default() -> Kernel {
-        Kernel { ring_mib: 4, map_entries: 65_536 }
+impl Default for KernelSection {
+    fn default() -> KernelSection {
+        KernelSection { ring_mib: 4, map_entries: 65_536 }
     }
 }

@@ -7,26 +7,26 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Place, Problem};
+use super::problem::{FileLocation, Problem};
 
 /// As far apart as a slip of the keyboard: two letters, or one in three of a short key.
 const SLIP: usize = 2;
 
 /// What is found while a file is read.
-pub(super) struct Findings<'a> {
+pub(super) struct FileProblems<'a> {
     pub file: &'a Path,
     pub text: &'a str,
     pub problems: Vec<Problem>,
 }
 
-impl Findings<'_> {
+impl FileProblems<'_> {
     pub fn add(&mut self, span: Range<usize>, what: String) {
-        let place = Place::at(self.file.to_owned(), self.text, span.start);
+        let place = FileLocation::at(self.file.to_owned(), self.text, span.start);
         self.problems.push(Problem { place, what });
     }
 
-    pub fn place(&self, span: &Range<usize>) -> Place {
-        Place::at(self.file.to_owned(), self.text, span.start)
+    pub fn place(&self, span: &Range<usize>) -> FileLocation {
+        FileLocation::at(self.file.to_owned(), self.text, span.start)
     }
 }
 
@@ -54,9 +54,9 @@ impl<'t, 'i> Section<'t, 'i> {
         &mut self,
         key: &'static str,
         target: &mut T,
-        findings: &mut Findings<'_>,
+        findings: &mut FileProblems<'_>,
         parse: impl Fn(&DeValue<'i>) -> Result<T, String>,
-    ) -> Option<Place> {
+    ) -> Option<FileLocation> {
         let value = self.get(key)?;
         match parse(value.get_ref()) {
             Ok(parsed) => *target = parsed,
@@ -70,7 +70,7 @@ impl<'t, 'i> Section<'t, 'i> {
         &mut self,
         key: &'static str,
         target: &mut Vec<T>,
-        findings: &mut Findings<'_>,
+        findings: &mut FileProblems<'_>,
         parse: impl Fn(&DeValue<'i>) -> Result<T, String>,
     ) {
         let Some(value) = self.get(key) else { return };
@@ -92,7 +92,7 @@ impl<'t, 'i> Section<'t, 'i> {
         &mut self,
         key: &'static str,
         name: &'static str,
-        findings: &mut Findings<'_>,
+        findings: &mut FileProblems<'_>,
     ) -> Option<Section<'t, 'i>> {
         let value = self.get(key)?;
         match value.get_ref() {
@@ -110,7 +110,7 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// Says which keys nobody asked for; `elsewhere` is where they may belong.
-    pub fn finish(self, findings: &mut Findings<'_>, elsewhere: &[(&'static str, &'static str)]) {
+    pub fn finish(self, findings: &mut FileProblems<'_>, elsewhere: &[(&'static str, &'static str)]) {
         for (key, _) in self.table.iter() {
             let name: &str = key.get_ref();
             if self.known.contains(&name) {

@@ -6,9 +6,9 @@ use std::str::FromStr;
 
 use toml::de::{DeTable, DeValue};
 
-use super::reader::{Findings, Section};
+use super::reader::{FileProblems, Section};
 use super::values::{self, number, text};
-use super::{Config, Place};
+use super::{Config, FileLocation};
 
 /// A hundred years: beyond it is a slip.
 const MOST_DAYS: u32 = 36_500;
@@ -38,13 +38,18 @@ const ELSEWHERE: [(&str, &str); 20] = [
 
 /// Where values that are checked against each other came from.
 #[derive(Default)]
-pub(super) struct Places {
-    pub retention: Option<Place>,
-    pub window: Option<Place>,
+pub(super) struct WindowLocations {
+    pub retention: Option<FileLocation>,
+    pub window: Option<FileLocation>,
 }
 
 /// Puts what a file says over what is there.
-pub(super) fn apply(config: &mut Config, places: &mut Places, table: &DeTable<'_>, findings: &mut Findings<'_>) {
+pub(super) fn apply(
+    config: &mut Config,
+    places: &mut WindowLocations,
+    table: &DeTable<'_>,
+    findings: &mut FileProblems<'_>,
+) {
     let mut file = Section::new("", table);
     if let Some(mut section) = file.section("sensor", "sensor", findings) {
         let sensor = &mut config.sensor;
@@ -111,7 +116,7 @@ pub(super) fn apply(config: &mut Config, places: &mut Places, table: &DeTable<'_
 fn read_names<K: Ord + Display + Clone>(
     section: &Section<'_, '_>,
     names: &mut BTreeMap<K, String>,
-    findings: &mut Findings<'_>,
+    findings: &mut FileProblems<'_>,
     parse: impl Fn(&str) -> Result<K, String>,
 ) {
     let mut here: Vec<K> = Vec::new();

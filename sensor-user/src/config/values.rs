@@ -50,47 +50,47 @@ impl FromStr for Mac {
 
 /// How a device is named in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DeviceKey {
+pub enum DeviceId {
     /// By its MAC address.
     Mac(Mac),
     /// By the id that `tattler locals` shows.
     Id(String),
 }
 
-impl DeviceKey {
+impl DeviceId {
     /// The name that observations give it; `name` makes one of a MAC address.
     pub fn known_as(&self, name: impl Fn([u8; 6]) -> String) -> String {
         match self {
-            DeviceKey::Mac(mac) => name(mac.0),
-            DeviceKey::Id(id) => id.clone(),
+            DeviceId::Mac(mac) => name(mac.0),
+            DeviceId::Id(id) => id.clone(),
         }
     }
 }
 
-impl fmt::Display for DeviceKey {
+impl fmt::Display for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DeviceKey::Mac(mac) => mac.fmt(f),
-            DeviceKey::Id(id) => id.fmt(f),
+            DeviceId::Mac(mac) => mac.fmt(f),
+            DeviceId::Id(id) => id.fmt(f),
         }
     }
 }
 
-impl FromStr for DeviceKey {
+impl FromStr for DeviceId {
     type Err = String;
-    fn from_str(text: &str) -> Result<DeviceKey, String> {
+    fn from_str(text: &str) -> Result<DeviceId, String> {
         if text.contains(':') || text.matches('-').count() == 5 {
-            return text.parse().map(DeviceKey::Mac);
+            return text.parse().map(DeviceId::Mac);
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if text.is_empty() || text.len() > NAME_CHARS || !text.chars().all(plain) {
             return Err(format!("`{text}` is neither a MAC address as 00:53:00:12:34:56 nor the id of a device"));
         }
-        Ok(DeviceKey::Id(text.to_owned()))
+        Ok(DeviceId::Id(text.to_owned()))
     }
 }
 
-impl Serialize for DeviceKey {
+impl Serialize for DeviceId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -266,10 +266,10 @@ mod tests {
 
     #[test]
     fn a_device_is_named_by_mac_or_id() {
-        assert_eq!("d3f1a2".parse(), Ok(DeviceKey::Id("d3f1a2".into())));
-        assert!(matches!("00:53:00:00:00:01".parse(), Ok(DeviceKey::Mac(_))));
-        assert!("my printer".parse::<DeviceKey>().is_err());
-        assert!("00:53".parse::<DeviceKey>().is_err());
+        assert_eq!("d3f1a2".parse(), Ok(DeviceId::Id("d3f1a2".into())));
+        assert!(matches!("00:53:00:00:00:01".parse(), Ok(DeviceId::Mac(_))));
+        assert!("my printer".parse::<DeviceId>().is_err());
+        assert!("00:53".parse::<DeviceId>().is_err());
     }
 
     #[test]

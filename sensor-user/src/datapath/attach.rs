@@ -10,7 +10,7 @@ use aya::programs::tc::{NlOptions, TcAttachOptions, TcError, qdisc_add_clsact, q
 use aya::programs::{LinkOrder, Program, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode};
 use aya::util::KernelVersion;
 use sensor_common::{Link, names};
-use tattler_core::home::Device;
+use tattler_core::home::NetworkDevice;
 
 use super::error::{errno, one_line};
 use super::held::Held;
@@ -54,7 +54,7 @@ impl fmt::Display for Mode {
 #[derive(Clone, Debug)]
 pub struct Attachment {
     /// The device.
-    pub device: Device,
+    pub device: NetworkDevice,
     /// How ingress is attached.
     pub mode: Mode,
     /// Why it is not attached in the driver, where it is not.
@@ -79,7 +79,7 @@ impl Datapath {
     ///
     /// # Errors
     /// One that names the device; nothing is left attached then.
-    pub fn attach(&mut self, device: &Device, asked: Option<Mode>) -> Result<Attachment, AttachError> {
+    pub fn attach(&mut self, device: &NetworkDevice, asked: Option<Mode>) -> Result<Attachment, AttachError> {
         if self.attachments.iter().any(|attached| attached.index == device.index) {
             return Err(AttachError::Twice(device.name.clone()));
         }
@@ -150,7 +150,7 @@ const fn ladder(link: Link) -> &'static [Rung] {
 fn adopt_ingress(
     ebpf: &mut Ebpf,
     pins: &Pins,
-    device: &Device,
+    device: &NetworkDevice,
     link: Link,
     asked: Option<Mode>,
 ) -> Option<(Held, Mode)> {
@@ -173,7 +173,7 @@ fn adopt_ingress(
 /// that was just let go, until a deadline.
 fn attach_ingress(
     ebpf: &mut Ebpf,
-    device: &Device,
+    device: &NetworkDevice,
     link: Link,
     pins: Option<&Pins>,
     (asked, deadline): (Option<Mode>, Instant),
@@ -203,7 +203,7 @@ fn attach_ingress(
 
 fn attach_at(
     ebpf: &mut Ebpf,
-    device: &Device,
+    device: &NetworkDevice,
     name: &'static str,
     mode: Mode,
     pins: Option<&Pins>,
@@ -229,7 +229,7 @@ fn attach_at(
 
 fn attach_classifier(
     ebpf: &mut Ebpf,
-    device: &Device,
+    device: &NetworkDevice,
     way: TcAttachType,
     name: &'static str,
     pins: Option<&Pins>,
@@ -270,7 +270,7 @@ fn index(name: &str) -> Option<u32> {
     Some(unsafe { libc::if_nametoindex(name.as_ptr()) }).filter(|&index| index != 0)
 }
 
-fn attach_error(program: &'static str, device: &Device, error: ProgramError) -> AttachError {
+fn attach_error(program: &'static str, device: &NetworkDevice, error: ProgramError) -> AttachError {
     let name = device.name.clone();
     match errno(&error) {
         // EEXIST: in the driver while we want the generic place, or the other way round.

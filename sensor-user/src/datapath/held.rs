@@ -9,7 +9,7 @@ use aya::programs::TcAttachType;
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::tc::{SchedClassifierLink, TcHandle};
 use aya::programs::xdp::XdpLink;
-use tattler_core::home::Device;
+use tattler_core::home::NetworkDevice;
 
 use super::AttachError;
 use super::attach::{classifier, load, xdp};
@@ -37,7 +37,7 @@ impl Held {
         link: XdpLink,
         program: &'static str,
         mode: &str,
-        device: &Device,
+        device: &NetworkDevice,
         pins: Option<&Pins>,
     ) -> Result<Held, AttachError> {
         // aya goes by netlink where the kernel has no links, which none since 5.9 is without.
@@ -51,7 +51,7 @@ impl Held {
         link: SchedClassifierLink,
         program: &'static str,
         way: TcAttachType,
-        device: &Device,
+        device: &NetworkDevice,
         pins: Option<&Pins>,
     ) -> Result<Held, AttachError> {
         let (Ok(priority), Ok(handle)) = (link.priority(), link.handle()) else {
@@ -75,7 +75,7 @@ impl Held {
         program: &'static str,
         way: &str,
         mode: &str,
-        device: &Device,
+        device: &NetworkDevice,
         pins: Option<&Pins>,
     ) -> Result<Held, AttachError> {
         let Some(pin) = pins.map(|pins| pins.link(&name(program, way, mode, device))) else {
@@ -87,7 +87,12 @@ impl Held {
 
     /// Takes over the XDP program that an earlier life left at a device: puts the one of this life into
     /// its link, at once. What can't be taken over is removed.
-    pub(super) fn adopt_xdp(ebpf: &mut Ebpf, pins: &Pins, device: &Device, program: &'static str) -> Option<Held> {
+    pub(super) fn adopt_xdp(
+        ebpf: &mut Ebpf,
+        pins: &Pins,
+        device: &NetworkDevice,
+        program: &'static str,
+    ) -> Option<Held> {
         let (found, path) = find(pins, device, "in")?;
         let mut taken = || {
             load(ebpf, program).ok()?;
@@ -104,7 +109,7 @@ impl Held {
     pub(super) fn adopt_classifier(
         ebpf: &mut Ebpf,
         pins: &Pins,
-        device: &Device,
+        device: &NetworkDevice,
         way: TcAttachType,
         program: &'static str,
     ) -> Option<Held> {
@@ -169,7 +174,7 @@ const fn word(way: TcAttachType) -> &'static str {
     if matches!(way, TcAttachType::Ingress) { "in" } else { "out" }
 }
 
-fn find(pins: &Pins, device: &Device, way: &str) -> Option<(PinnedName, PathBuf)> {
+fn find(pins: &Pins, device: &NetworkDevice, way: &str) -> Option<(PinnedName, PathBuf)> {
     let found = pins.find(device.index, way)?;
     let path = pins.link(&found);
     Some((found, path))
@@ -192,10 +197,10 @@ fn device_name(index: u32) -> Option<String> {
     name.to_str().ok().map(str::to_owned)
 }
 
-fn name(program: &str, way: &str, mode: &str, device: &Device) -> PinnedName {
+fn name(program: &str, way: &str, mode: &str, device: &NetworkDevice) -> PinnedName {
     PinnedName { index: device.index, way: way.into(), program: program.into(), mode: mode.into() }
 }
 
-fn failed(program: &'static str, device: &Device, error: &(dyn std::error::Error + 'static)) -> AttachError {
+fn failed(program: &'static str, device: &NetworkDevice, error: &(dyn std::error::Error + 'static)) -> AttachError {
     AttachError::Other { program, name: device.name.clone(), reason: one_line(error) }
 }

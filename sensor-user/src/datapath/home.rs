@@ -8,7 +8,7 @@ use ipnet::Ipv6Net;
 use sensor_common::names;
 use sensor_common::parse::Address;
 use sensor_common::wire::BootTime;
-use tattler_core::home::Home;
+use tattler_core::home::HomePrefix;
 
 use super::error::one_line;
 use super::{Datapath, MapError};
@@ -18,7 +18,7 @@ impl Datapath {
     ///
     /// # Errors
     /// When the kernel refuses; what was written stays.
-    pub fn set_home(&mut self, wanted: &[Home]) -> Result<(), MapError> {
+    pub fn set_home(&mut self, wanted: &[HomePrefix]) -> Result<(), MapError> {
         let refused = |error: aya::maps::MapError| MapError { map: names::HOME, reason: one_line(&error) };
         for gone in self.told_home.iter().filter(|home| !wanted.contains(home)) {
             // A prefix that stays with another verdict is written again below.
@@ -46,7 +46,7 @@ impl Datapath {
             let (key, ours) = entry.map_err(refused)?;
             let length = key.prefix_len().try_into().unwrap_or(u8::MAX);
             if let Ok(prefix) = Ipv6Net::new(key.data().into(), length) {
-                self.told_home.push(Home { prefix, ours: ours == 1 });
+                self.told_home.push(HomePrefix { prefix, ours: ours == 1 });
             }
         }
         Ok(())
@@ -67,6 +67,6 @@ impl Datapath {
     }
 }
 
-fn key(home: &Home) -> Key<[u8; 16]> {
+fn key(home: &HomePrefix) -> Key<[u8; 16]> {
     Key::new(u32::from(home.prefix.prefix_len()), home.prefix.network().octets())
 }

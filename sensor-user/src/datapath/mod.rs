@@ -24,7 +24,7 @@ use aya::{Ebpf, EbpfLoader};
 use ring::Ring;
 use sensor_common::names;
 use sensor_common::parse::Address;
-use tattler_core::home::Home;
+use tattler_core::home::HomePrefix;
 
 use crate::mark;
 
@@ -68,7 +68,7 @@ pub struct Datapath {
     boot: u128,
     counters: PerCpuArray<MapData, u64>,
     home: LpmTrie<MapData, Address, u8>,
-    told_home: Vec<Home>,
+    told_home: Vec<HomePrefix>,
     attachments: Vec<attach::Attached>,
     pins: Option<Pins>,
     leave: bool,

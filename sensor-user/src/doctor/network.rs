@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use tattler_core::home::{self, Device, Network};
+use tattler_core::home::{self, NetworkDevice, NetworkState};
 
 use super::Check;
 use crate::config::Config;
@@ -33,7 +33,7 @@ pub(super) async fn checks(config: &Config) -> Vec<Check> {
 }
 
 /// What would be watched; says what is not there.
-fn uplinks(network: &Network, names: &[String], checks: &mut Vec<Check>) -> Vec<Device> {
+fn uplinks(network: &NetworkState, names: &[String], checks: &mut Vec<Check>) -> Vec<NetworkDevice> {
     if names.is_empty() {
         let found = network.default_uplinks();
         if found.is_empty() {
@@ -58,7 +58,7 @@ fn uplinks(network: &Network, names: &[String], checks: &mut Vec<Check>) -> Vec<
     found
 }
 
-fn device(device: &Device, links: &[LinkDetails]) -> Vec<Check> {
+fn device(device: &NetworkDevice, links: &[LinkDetails]) -> Vec<Check> {
     let name = device.name.as_str();
     let link = links.iter().find(|link| link.index == device.index);
     let kind = link.and_then(|link| link.kind.as_deref());
@@ -101,7 +101,7 @@ fn device(device: &Device, links: &[LinkDetails]) -> Vec<Check> {
 }
 
 /// By sysfs, which may be that of another network namespace: so the index has to be the same.
-fn driver(device: &Device) -> Option<String> {
+fn driver(device: &NetworkDevice) -> Option<String> {
     let dir = format!("/sys/class/net/{}", device.name);
     let index: u32 = fs::read_to_string(format!("{dir}/ifindex")).ok()?.trim().parse().ok()?;
     let driver = fs::read_link(format!("{dir}/device/driver")).ok()?;
@@ -172,7 +172,7 @@ fn flowtables_of(list: &str) -> Check {
     }
 }
 
-fn ipv6(network: &Network, uplinks: &[Device]) -> Vec<Check> {
+fn ipv6(network: &NetworkState, uplinks: &[NetworkDevice]) -> Vec<Check> {
     let read = |path: &str| fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{path}")).unwrap_or_default();
     let is = |path: &str, value: &str| read(path).trim() == value;
     let mut checks = Vec::new();
@@ -190,7 +190,7 @@ fn ipv6(network: &Network, uplinks: &[Device]) -> Vec<Check> {
             "nothing, unless it is the router: then set net.ipv6.conf.all.forwarding=1 with sysctl",
         )
     });
-    for Device { name, index, .. } in uplinks {
+    for NetworkDevice { name, index, .. } in uplinks {
         // With forwarding, 1 means: no router advertisements.
         if routes && is(&format!("{name}/accept_ra"), "1") {
             checks.push(Check::note(
@@ -212,7 +212,7 @@ fn ipv6(network: &Network, uplinks: &[Device]) -> Vec<Check> {
     checks
 }
 
-fn home(network: &Network, uplinks: &[Device], config: &Config) -> Check {
+fn home(network: &NetworkState, uplinks: &[NetworkDevice], config: &Config) -> Check {
     let home = home::home(network, uplinks, &config.home.for_netlink());
     let ours: Vec<String> = home.iter().filter(|home| home.ours).map(|home| home.prefix.to_string()).collect();
     if ours.is_empty() {

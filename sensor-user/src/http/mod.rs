@@ -43,14 +43,14 @@ pub struct Handlers {
 /// Why there is no listener.
 #[derive(Debug, Error)]
 #[error("cannot listen on {address}: {}; name another address with --listen, or none with --listen ''", reason(source))]
-pub struct BindError {
+pub struct HttpBindError {
     address: SocketAddr,
     source: io::Error,
 }
 
 /// Opens the listener.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address).await.map_err(|source| BindError { address, source })
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, HttpBindError> {
+    TcpListener::bind(address).await.map_err(|source| HttpBindError { address, source })
 }
 
 /// Answers until `shutdown` is done, and then ends what is being answered.

@@ -23,7 +23,7 @@ pub use changes::{NeighbourNews, changes, neighbour_changes};
 pub use links::LinkDetails;
 pub use neighbours::Neighbour;
 
-use tattler_core::home::{Address, Device, Network, Route};
+use tattler_core::home::{InterfaceAddress, NetworkDevice, NetworkState, Route};
 
 /// What netlink said went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +53,8 @@ impl Netlink {
     ///
     /// # Errors
     /// When the kernel refuses to list something.
-    pub async fn network(&self) -> Result<Network, NetlinkError> {
-        let mut network = Network::default();
+    pub async fn network(&self) -> Result<NetworkState, NetlinkError> {
+        let mut network = NetworkState::default();
         let mut links = self.handle.link().get().execute();
         while let Some(link) = links.try_next().await.map_err(failed("devices"))? {
             let name = link.attributes.iter().find_map(|attribute| match attribute {
@@ -65,7 +65,7 @@ impl Netlink {
                 network.up.push(link.header.index);
             }
             if let Some(name) = name {
-                network.devices.push(Device {
+                network.devices.push(NetworkDevice {
                     name,
                     index: link.header.index,
                     kind: link.header.link_layer_type.into(),
@@ -88,7 +88,7 @@ fn failed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> NetlinkErro
     move |error| NetlinkError { what, reason: error.to_string() }
 }
 
-fn address(message: &AddressMessage) -> Option<Address> {
+fn address(message: &AddressMessage) -> Option<InterfaceAddress> {
     if message.header.family != AddressFamily::Inet6 {
         return None;
     }
@@ -110,7 +110,7 @@ fn address(message: &AddressMessage) -> Option<Address> {
     }
     // Of a point-to-point device the one is ours and the other the peer's, with the prefix.
     let peer = local.is_some() && listed.is_some() && local != listed;
-    Some(Address {
+    Some(InterfaceAddress {
         device: message.header.index,
         address: local.or(listed)?,
         prefix_len: if peer { 128 } else { message.header.prefix_len },
@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    fn told(flags: AddressFlags, attributes: &[AddressAttribute]) -> Option<Address> {
+    fn told(flags: AddressFlags, attributes: &[AddressAttribute]) -> Option<InterfaceAddress> {
         let mut message = AddressMessage::default();
         message.header.family = AddressFamily::Inet6;
         message.header.index = 4;

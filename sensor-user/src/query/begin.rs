@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tattler_core::names::Names;
 use tattler_core::time::{Span, Time};
 
-use super::group::{By, Groups, Key};
-use super::record::Record;
+use super::group::{BoundedGroups, GroupBy, Key};
+use super::record::QueryRecord;
 use super::{Kept, Rows};
 use crate::store::ReplayError;
 
@@ -27,11 +27,11 @@ struct Begun<'n> {
     last: Time,
     count: u64,
     /// In order of time.
-    firsts: Vec<Record<'n>>,
+    firsts: Vec<QueryRecord<'n>>,
 }
 
-pub(super) fn began(rows: &Rows<'_>, by: &By, limit: usize) -> Result<Kept, ReplayError> {
-    let mut groups = Groups::new();
+pub(super) fn began(rows: &Rows<'_>, by: &GroupBy, limit: usize) -> Result<Kept, ReplayError> {
+    let mut groups = BoundedGroups::new();
     // What began within the window is what was not there before: so all contacts are looked at.
     let mut notes = rows.each_between(Time(i64::MIN), rows.plan.to(), &mut |record| {
         let new = || Begun { last: record.last, count: 0, firsts: Vec::new() };
@@ -79,11 +79,11 @@ pub(super) fn began(rows: &Rows<'_>, by: &By, limit: usize) -> Result<Kept, Repl
     Ok(Kept { columns, rows, more, notes })
 }
 
-fn order(record: &Record<'_>) -> (Time, Ipv6Addr, Option<Ipv6Addr>, Option<u16>) {
+fn order(record: &QueryRecord<'_>) -> (Time, Ipv6Addr, Option<Ipv6Addr>, Option<u16>) {
     (record.first, record.local, record.remote, record.port)
 }
 
-fn contact(record: &Record<'_>) -> Value {
+fn contact(record: &QueryRecord<'_>) -> Value {
     json!({
         "ts": record.first,
         "local": record.local,
@@ -97,7 +97,11 @@ fn contact(record: &Record<'_>) -> Value {
 
 /// For each group what else its first local began just before and just after, the nearest in time.
 /// The filter does not apply: what is around is what one did not ask for.
-fn around(rows: &Rows<'_>, by: &By, groups: &[(Vec<Key>, Begun<'_>)]) -> Result<Vec<Vec<(Time, Value)>>, ReplayError> {
+fn around(
+    rows: &Rows<'_>,
+    by: &GroupBy,
+    groups: &[(Vec<Key>, Begun<'_>)],
+) -> Result<Vec<Vec<(Time, Value)>>, ReplayError> {
     let mut of_local: HashMap<Ipv6Addr, Vec<usize>> = HashMap::new();
     for (i, (_, group)) in groups.iter().enumerate() {
         of_local.entry(group.firsts[0].local).or_default().push(i);
@@ -113,7 +117,7 @@ fn around(rows: &Rows<'_>, by: &By, groups: &[(Vec<Key>, Begun<'_>)]) -> Result<
             if distance(found.ts) > AROUND.0 {
                 continue;
             }
-            let record = Record::of_contact(found.clone(), names);
+            let record = QueryRecord::of_contact(found.clone(), names);
             if by.key(&record) == groups[i].0 {
                 continue;
             }

@@ -34,8 +34,8 @@ use tattler_core::names::Names;
 use tattler_core::time::Time;
 use thiserror::Error;
 
-use self::group::By;
-use self::record::Record;
+use self::group::GroupBy;
+use self::record::QueryRecord;
 use crate::contract::{RowsAnswer, RowsQuestion};
 use crate::store::{Reader, ReplayError};
 
@@ -118,7 +118,7 @@ pub struct Context<'a> {
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
-pub enum Error {
+pub enum QueryError {
     /// A filter.
     #[error(transparent)]
     Filter(#[from] FilterError),
@@ -131,29 +131,29 @@ pub enum Error {
 }
 
 /// A question that makes sense.
-pub struct Plan {
+pub struct QueryPlan {
     subject: Subject,
     since: Option<Time>,
     until: Option<Time>,
     filter: Option<Filter>,
     except: Vec<Filter>,
-    by: Option<By>,
+    by: Option<GroupBy>,
     first_seen: bool,
     publish: bool,
     limit: u64,
 }
 
-impl Plan {
+impl QueryPlan {
     /// Reads a question.
     ///
     /// # Errors
     /// What is wrong with it, before anything is read.
-    pub fn new(subject: Subject, question: &RowsQuestion, now: Time) -> Result<Plan, Error> {
-        let usage = |line: &str| Err(Error::Usage(line.to_owned()));
+    pub fn new(subject: Subject, question: &RowsQuestion, now: Time) -> Result<QueryPlan, QueryError> {
+        let usage = |line: &str| Err(QueryError::Usage(line.to_owned()));
         if let (Some(since), Some(until)) = (question.since, question.until)
             && since > until
         {
-            return Err(Error::Usage(format!("--since {since} is after --until {until}: exchange them")));
+            return Err(QueryError::Usage(format!("--since {since} is after --until {until}: exchange them")));
         }
         if question.first_seen && subject != Subject::Contacts {
             return usage("--first-seen is for contacts");
@@ -170,13 +170,13 @@ impl Plan {
         let read = |text: &String| filter::parse(text, subject.fields(), now);
         let default = question.first_seen.then_some("remote");
         let by = question.by.as_deref().or(default);
-        Ok(Plan {
+        Ok(QueryPlan {
             subject,
             since: question.since,
             until: question.until,
             filter: question.filter.as_ref().map(read).transpose()?,
             except: question.except.iter().map(read).collect::<Result<_, _>>()?,
-            by: by.map(|by| By::parse(by, subject).map_err(Error::Usage)).transpose()?,
+            by: by.map(|by| GroupBy::parse(by, subject).map_err(QueryError::Usage)).transpose()?,
             first_seen: question.first_seen,
             publish: question.publish,
             limit: question.limit.unwrap_or(USUAL),
@@ -187,7 +187,7 @@ impl Plan {
     ///
     /// # Errors
     /// The store's.
-    pub fn answer(&self, reader: &Reader, context: &Context<'_>) -> Result<RowsAnswer, Error> {
+    pub fn answer(&self, reader: &Reader, context: &Context<'_>) -> Result<RowsAnswer, QueryError> {
         let limit = match self.limit {
             0 => context.most,
             limit => limit.min(context.most),
@@ -219,7 +219,7 @@ impl Plan {
         self.until.unwrap_or(Time(i64::MAX))
     }
 
-    fn passes(&self, record: &Record<'_>) -> bool {
+    fn passes(&self, record: &QueryRecord<'_>) -> bool {
         self.filter.as_ref().is_none_or(|filter| filter.passes(record))
             && !self.except.iter().any(|filter| filter.passes(record))
     }
@@ -235,7 +235,7 @@ struct Kept {
 
 /// The records that a question is about.
 struct Rows<'a> {
-    plan: &'a Plan,
+    plan: &'a QueryPlan,
     reader: &'a Reader,
     context: &'a Context<'a>,
     exposed: HashSet<Ipv6Addr>,
@@ -243,7 +243,7 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// Hands out each record that passes; says what was left out.
-    fn each(&self, give: &mut dyn FnMut(Record<'a>)) -> Result<Vec<String>, ReplayError> {
+    fn each(&self, give: &mut dyn FnMut(QueryRecord<'a>)) -> Result<Vec<String>, ReplayError> {
         self.each_between(self.plan.from(), self.plan.to(), give)
     }
 
@@ -251,10 +251,10 @@ impl<'a> Rows<'a> {
         &self,
         since: Time,
         until: Time,
-        give: &mut dyn FnMut(Record<'a>),
+        give: &mut dyn FnMut(QueryRecord<'a>),
     ) -> Result<Vec<String>, ReplayError> {
         let names = self.context.names;
-        let mut pass = |mut record: Record<'a>| {
+        let mut pass = |mut record: QueryRecord<'a>| {
             self.context.read.fetch_add(1, Relaxed);
             record.exposed = self.exposed.contains(&record.local);
             if self.plan.passes(&record) {
@@ -264,10 +264,10 @@ impl<'a> Rows<'a> {
         };
         match self.plan.subject {
             Subject::Probes | Subject::Scanners => {
-                self.reader.probes(since, until, &mut |probe| pass(Record::of_probe(probe, names)))?;
+                self.reader.probes(since, until, &mut |probe| pass(QueryRecord::of_probe(probe, names)))?;
             }
             Subject::Contacts => {
-                self.reader.contacts(since, until, &mut |contact| pass(Record::of_contact(contact, names)))?;
+                self.reader.contacts(since, until, &mut |contact| pass(QueryRecord::of_contact(contact, names)))?;
             }
             Subject::Locals => {
                 return locals::each(self.reader, since, until, self.context, &mut |record| {

@@ -9,12 +9,12 @@ use ipnet::Ipv6Net;
 use serde_json::json;
 use tattler_core::campaign::hosters::customer;
 use tattler_core::campaign::{Campaigns, catalogue};
-use tattler_core::ledger::{Ledger, Settings};
+use tattler_core::ledger::{Ledger, LedgerSettings};
 use tattler_core::time::Time;
 use tattler_core::view::frame::Frame;
 use tattler_core::words::plural;
 
-use super::record::Record;
+use super::record::QueryRecord;
 use super::{Kept, Rows};
 use crate::store::ReplayError;
 
@@ -52,7 +52,7 @@ struct Scanner {
 
 impl Scanner {
     /// From the first probe that is seen of it.
-    fn new(probe: &Record<'_>) -> Scanner {
+    fn new(probe: &QueryRecord<'_>) -> Scanner {
         Scanner {
             label: probe.label.map(str::to_owned),
             probes: 0,
@@ -125,7 +125,7 @@ pub(super) fn sources(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError
         contacted.insert(contact.remote);
         ControlFlow::Continue(())
     })?;
-    let mut of = |probe: &Record<'_>, source| {
+    let mut of = |probe: &QueryRecord<'_>, source| {
         let is_known = probe.contacted_source || contacted.contains(&source);
         if is_known && left_out.len() < MOST_ADDRESSES {
             left_out.insert(source);
@@ -176,11 +176,11 @@ struct Known {
 
 /// The campaigns of the time that is asked about, from all probes in it.
 fn campaigns(rows: &Rows<'_>) -> Result<(Vec<Known>, Vec<String>), ReplayError> {
-    let mut ledger = Ledger::new(Settings {
+    let mut ledger = Ledger::new(LedgerSettings {
         public: rows.context.names.public().to_vec(),
         max_contacts: MOST_ROWS,
         max_probes: MOST_ROWS,
-        ..Settings::default()
+        ..LedgerSettings::default()
     });
     rows.reader.replay(rows.plan.from(), rows.plan.to(), &mut |observation| {
         rows.context.read.fetch_add(1, Relaxed);
@@ -212,7 +212,7 @@ type Counted = (Vec<(Of, Scanner)>, u64, Vec<String>);
 fn count(
     rows: &Rows<'_>,
     limit: usize,
-    of: &mut dyn FnMut(&Record<'_>, Ipv6Addr) -> Option<Of>,
+    of: &mut dyn FnMut(&QueryRecord<'_>, Ipv6Addr) -> Option<Of>,
 ) -> Result<Counted, ReplayError> {
     let mut scanners: HashMap<Of, Scanner> = HashMap::new();
     let (mut left_out, mut addresses) = (0u64, 0);

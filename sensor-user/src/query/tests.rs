@@ -54,7 +54,7 @@ fn ask_with(dir: &TempDir, subject: Subject, question: &RowsQuestion, most: u64)
     let (names, read) = (names(), AtomicU64::new(0));
     let context = Context { names: &names, now: Time(0), most, read: &read };
     let reader = Reader::open(dir.path()).unwrap();
-    Plan::new(subject, question, Time(0)).unwrap().answer(&reader, &context).unwrap()
+    QueryPlan::new(subject, question, Time(0)).unwrap().answer(&reader, &context).unwrap()
 }
 
 fn ask(dir: &TempDir, subject: Subject, question: &RowsQuestion) -> RowsAnswer {
@@ -152,7 +152,7 @@ fn counts_go_by_any_columns() {
         ("", "there is no column"),
     ] {
         let question = RowsQuestion { by: Some(by.into()), ..RowsQuestion::default() };
-        let error = Plan::new(Subject::Probes, &question, Time(0)).err().unwrap().to_string();
+        let error = QueryPlan::new(Subject::Probes, &question, Time(0)).err().unwrap().to_string();
         assert!(error.contains(says), "{error}");
     }
 }
@@ -306,7 +306,7 @@ fn csv_has_a_line_for_each_row_and_lists_in_one_cell() {
 
 #[test]
 fn a_question_that_makes_no_sense_is_told_before_anything_is_read() {
-    let told = |subject, question: &RowsQuestion| Plan::new(subject, question, Time(0)).err().unwrap().to_string();
+    let told = |subject, question: &RowsQuestion| QueryPlan::new(subject, question, Time(0)).err().unwrap().to_string();
     let backwards = RowsQuestion { since: at("2026-09-02"), until: at("2026-09-01"), ..RowsQuestion::default() };
     assert!(told(Subject::Probes, &backwards).contains("exchange them"));
     let first = RowsQuestion { first_seen: true, ..RowsQuestion::default() };

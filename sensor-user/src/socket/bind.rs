@@ -16,7 +16,7 @@ pub(crate) const GROUP: &CStr = c"tattler";
 
 /// Why there is no socket.
 #[derive(Debug, Error)]
-pub enum BindError {
+pub enum SocketBindError {
     /// A sensor answers there.
     #[error("a sensor is already running and listens at {}; stop it, or name another socket with --socket", path.display())]
     InUse {
@@ -50,8 +50,8 @@ pub struct Listener {
 impl Listener {
     /// Makes the socket, 0660 and of the group `tattler` if there is one, and its directory, 0750,
     /// if that is not there. What a dead sensor left is replaced. Needs tokio's runtime.
-    pub fn bind(path: &Path) -> Result<Listener, BindError> {
-        let failed = |source| BindError::Failed { path: path.to_owned(), source };
+    pub fn bind(path: &Path) -> Result<Listener, SocketBindError> {
+        let failed = |source| SocketBindError::Failed { path: path.to_owned(), source };
         let group = group_id(GROUP);
         if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty() && !dir.exists()) {
             DirBuilder::new().recursive(true).mode(0o750).create(dir).map_err(failed)?;
@@ -91,16 +91,16 @@ impl Drop for Listener {
     }
 }
 
-fn refuse_if_alive(path: &Path) -> Result<(), BindError> {
-    let failed = |source| BindError::Failed { path: path.to_owned(), source };
+fn refuse_if_alive(path: &Path) -> Result<(), SocketBindError> {
+    let failed = |source| SocketBindError::Failed { path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
-        Ok(file) if !file.file_type().is_socket() => return Err(BindError::NoSocket { path: path.to_owned() }),
+        Ok(file) if !file.file_type().is_socket() => return Err(SocketBindError::NoSocket { path: path.to_owned() }),
         Ok(_) => {}
     }
     match UnixStream::connect(path) {
-        Ok(_) => Err(BindError::InUse { path: path.to_owned() }),
+        Ok(_) => Err(SocketBindError::InUse { path: path.to_owned() }),
         Err(error) => match error.kind() {
             io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Ok(()),
             _ => Err(failed(error)),

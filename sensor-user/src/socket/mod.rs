@@ -23,8 +23,8 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use bind::{BindError, Listener};
 pub(crate) use bind::{GROUP, group_id};
+pub use bind::{Listener, SocketBindError};
 pub use client::{AskError, ask};
 pub use server::{Handler, serve};
 

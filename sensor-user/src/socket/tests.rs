@@ -63,7 +63,7 @@ fn echo(request: Request) -> Result<Value, String> {
     Ok(serde_json::to_value(request).unwrap())
 }
 
-fn bind(path: &Path) -> Result<(), BindError> {
+fn bind(path: &Path) -> Result<(), SocketBindError> {
     let runtime = Runtime::new().unwrap();
     let _guard = runtime.enter();
     Listener::bind(path).map(drop)

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::Attribution;
 use super::basis::{Basis, Sent};
 use super::matched::WINDOWS;
@@ -12,7 +14,7 @@ use crate::time::{Span, Time};
 use crate::view::frame::Frame;
 
 /// Probed or not by a candidate's campaigns, contacted it before or not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TwoByTwo {
     /// Contacted it, then probed.
     pub contacted_probed: u64,

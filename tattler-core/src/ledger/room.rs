@@ -1,7 +1,7 @@
 //! Who leaves when the ledger is full, and numbers for those that stay.
 
-use super::intern::{Addresses, Strings};
-use super::{Ledger, Settings};
+use super::intern::{AddressNumbers, Strings};
+use super::{Ledger, LedgerSettings};
 
 impl Ledger {
     pub(super) fn room_for_contact(&mut self) {
@@ -26,7 +26,7 @@ impl Ledger {
 
     /// Addresses without a row (of probes that were none, of answers) are dropped at this number.
     fn address_bound(&self) -> usize {
-        let Settings { max_locals, max_contacts, max_probes, .. } = self.settings;
+        let LedgerSettings { max_locals, max_contacts, max_probes, .. } = self.settings;
         max_locals.saturating_add(max_contacts).saturating_add(max_probes.saturating_mul(2)).saturating_add(65_536)
     }
 
@@ -44,7 +44,7 @@ impl Ledger {
     /// that are never given up would some day leave no room for others.
     pub(super) fn compact(&mut self) {
         let old = std::mem::take(&mut self.addresses);
-        let mut new = Addresses::default();
+        let mut new = AddressNumbers::default();
         let (old_devices, mut devices) = (std::mem::take(&mut self.devices), Strings::default());
         let names = old_devices.by_number();
         self.locals.rebuild(|row| {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use sensor_common::wire::{BootTime, Event};
 use serde_json::Value;
 use tattler_core::exclusions::Exclusions;
-use tattler_core::home::{self as home_of, Device};
+use tattler_core::home::{self as home_of, NetworkDevice};
 use tattler_core::live_report::LiveReport as Suspects;
 use tattler_core::time::{Span, Time};
 
@@ -104,11 +104,11 @@ impl Programs for Fed {
         Ok(Counters::default())
     }
 
-    fn set_home(&mut self, _: &[home_of::Home]) -> Result<(), MapError> {
+    fn set_home(&mut self, _: &[home_of::HomePrefix]) -> Result<(), MapError> {
         Ok(())
     }
 
-    fn attach(&mut self, device: &Device, _: Option<Mode>) -> Result<Attachment, AttachError> {
+    fn attach(&mut self, device: &NetworkDevice, _: Option<Mode>) -> Result<Attachment, AttachError> {
         Ok(Attachment { device: device.clone(), mode: Mode::Native, not_native: None, adopted: false })
     }
 
@@ -133,7 +133,7 @@ fn sensor(dir: &Path, most_bytes: u64) -> Sensor<Fed> {
         store,
         exclusions: Exclusions::default(),
         excluded_devices: Vec::new(),
-        names: config::Names::default(),
+        names: config::NamesSection::default(),
         window: Span::from_days(30),
         sizes: datapath::Sizes::default(),
         attach: None,

@@ -12,9 +12,9 @@ use tattler_core::words::plural;
 use super::query;
 use crate::cli::{Usage, arguments, complain};
 use crate::contract::Request;
+use crate::device_names;
 use crate::socket;
 use crate::store::Store;
-use crate::told;
 
 /// Delete a device, an address, a prefix or a time from the diary, for good.
 ///
@@ -59,11 +59,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         // Only a device has a name.
         let names = if forget.device.is_some() {
             let config = query::configured(arguments.config.as_deref())?;
-            told::names(&config.names, &config.home.public, Some(&store.device_key()?))
+            device_names::names(&config.names, &config.home.public, Some(&store.device_key()?))
         } else {
             Names::default()
         };
-        let meant = told::meant(&forget, &names, &mut store, false)?;
+        let meant = device_names::resolve(&forget, &names, &mut store, false)?;
         store.forget_all(&meant)?
     } else {
         serde_json::from_value(socket::ask(&arguments.socket, &Request::Forget { what: forget })?)?

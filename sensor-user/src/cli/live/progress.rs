@@ -14,16 +14,16 @@ const LONG: Duration = Duration::from_millis(700);
 const STEP: Duration = Duration::from_millis(250);
 
 /// Shown until it is dropped.
-pub(super) struct Progress {
+pub(super) struct QueryProgress {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Progress {
+impl QueryProgress {
     /// Says what is done, since when, and how many rows were read, if any are counted.
-    pub(super) fn start(what: String, rows: Arc<AtomicU64>) -> Progress {
+    pub(super) fn start(what: String, rows: Arc<AtomicU64>) -> QueryProgress {
         if !io::stderr().is_terminal() {
-            return Progress { stop: None, thread: None };
+            return QueryProgress { stop: None, thread: None };
         }
         let (stop, stopped) = channel();
         let show = move || {
@@ -44,11 +44,11 @@ impl Progress {
         };
         // Without a thread there is no line, and the query goes on.
         let thread = thread::Builder::new().name("progress".into()).spawn(show).ok();
-        Progress { stop: Some(stop), thread }
+        QueryProgress { stop: Some(stop), thread }
     }
 }
 
-impl Drop for Progress {
+impl Drop for QueryProgress {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tattler_core::time::Time;
 
-use super::progress::Progress;
+use super::progress::QueryProgress;
 use crate::cli::{Format, Usage, arguments, complain};
 use crate::config::{self, Config};
 use crate::contract::Request;
@@ -43,7 +43,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 /// How an answer is written in each format but JSON, which is as it is.
-pub(super) struct Print<T: 'static> {
+pub(super) struct Printer<T: 'static> {
     pub(super) table: fn(&T) -> String,
     pub(super) csv: fn(&T, &mut dyn Write) -> io::Result<()>,
     /// What the other formats have no place for, a line each.
@@ -52,7 +52,11 @@ pub(super) struct Print<T: 'static> {
 
 impl Arguments {
     /// Asks, and prints the answer.
-    pub(super) fn ask<T: DeserializeOwned + Serialize>(&self, request: &Request, print: &Print<T>) -> Result<ExitCode> {
+    pub(super) fn ask<T: DeserializeOwned + Serialize>(
+        &self,
+        request: &Request,
+        print: &Printer<T>,
+    ) -> Result<ExitCode> {
         if let (Some(since), Some(until)) = (self.since, self.until)
             && since > until
         {
@@ -62,11 +66,11 @@ impl Arguments {
         let answer = match &self.state {
             Some(dir) => {
                 let config = configured(self.config.as_deref())?;
-                let _progress = Progress::start(format!("reading {}", dir.display()), rows.clone());
+                let _progress = QueryProgress::start(format!("reading {}", dir.display()), rows.clone());
                 from_store::ask(dir, request, &config, arguments::now(), &rows)?
             }
             None => {
-                let _progress = Progress::start("waiting for the sensor".to_owned(), rows);
+                let _progress = QueryProgress::start("waiting for the sensor".to_owned(), rows);
                 socket::ask(&self.socket, request)?
             }
         };

@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::query::{self, Print, width};
+use super::query::{self, Printer, width};
 use crate::cli::{Usage, arguments};
 use crate::contract::Request;
 use crate::contract::{RowsAnswer, RowsQuestion};
-use crate::query::{self as queries, Plan, Subject};
+use crate::query::{self as queries, QueryPlan, Subject};
 
 /// Which rows, and how many.
 #[derive(clap::Args)]
@@ -44,11 +44,11 @@ impl Arguments {
             ..own
         };
         // What is wrong with the question needs no sensor to be told.
-        match Plan::new(subject, &question, arguments::now()) {
+        match QueryPlan::new(subject, &question, arguments::now()) {
             Ok(_) => {}
-            Err(queries::Error::Usage(line)) => return Err(Usage(line).into()),
-            Err(queries::Error::Filter(error)) => return Err(error.into()),
-            Err(error @ queries::Error::Read(_)) => return Err(error.into()),
+            Err(queries::QueryError::Usage(line)) => return Err(Usage(line).into()),
+            Err(queries::QueryError::Filter(error)) => return Err(error.into()),
+            Err(error @ queries::QueryError::Read(_)) => return Err(error.into()),
         }
         let request = match subject {
             Subject::Probes => Request::Probes(question),
@@ -56,7 +56,7 @@ impl Arguments {
             Subject::Locals => Request::Locals(question),
             Subject::Scanners => Request::Scanners(question),
         };
-        self.query.ask(&request, &Print { table, csv: queries::csv::write, notes })
+        self.query.ask(&request, &Printer { table, csv: queries::csv::write, notes })
     }
 }
 

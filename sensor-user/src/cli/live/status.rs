@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tattler_core::words::plural;
 
-use super::query::{self, Print};
+use super::query::{self, Printer};
 use crate::agent::Status;
 use crate::contract::Request;
 use crate::query::csv::cell;
@@ -26,10 +26,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let query::Arguments { since, until, .. } = arguments.query;
     let request = Request::Status { since, until };
     if arguments.query.state.is_some() {
-        let print = Print::<Holdings> { table: holdings, csv: pairs, notes: |_| Vec::new() };
+        let print = Printer::<Holdings> { table: holdings, csv: pairs, notes: |_| Vec::new() };
         return arguments.query.ask(&request, &print);
     }
-    arguments.query.ask(&request, &Print::<Status> { table, csv: pairs, notes: |_| Vec::new() })
+    arguments.query.ask(&request, &Printer::<Status> { table, csv: pairs, notes: |_| Vec::new() })
 }
 
 /// What a store holds, for people.

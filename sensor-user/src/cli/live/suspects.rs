@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tattler_core::report::{Report, all_suspects_table, suspects_csv, suspects_table};
 
-use super::query::{self, Print};
+use super::query::{self, Printer};
 use crate::contract::Request;
 
 /// Who told the scanners, as the running sensor sees it.
@@ -27,5 +27,5 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let query::Arguments { since, until, .. } = arguments.query;
     let request = Request::Suspects { top: Some(arguments.top), since, until };
     let table = if arguments.all { all_suspects_table } else { suspects_table };
-    arguments.query.ask(&request, &Print::<Report> { table, csv: suspects_csv, notes: |_| Vec::new() })
+    arguments.query.ask(&request, &Printer::<Report> { table, csv: suspects_csv, notes: |_| Vec::new() })
 }

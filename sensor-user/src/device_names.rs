@@ -5,12 +5,12 @@ use tattler_core::forget::Forget;
 use tattler_core::names::Names;
 use thiserror::Error;
 
-use crate::config::{self, DeviceKey as Device};
+use crate::config::{self, DeviceId};
 use crate::store::{DeviceKey, Store, WriteError};
 
 /// Why nothing is forgotten.
 #[derive(Debug, Error)]
-pub enum Unmeant {
+pub enum ResolveError {
     /// Nobody has that name.
     #[error(
         "no device is called {0}, neither in the configuration nor in the diary; `tattler locals --by device` shows \
@@ -24,13 +24,13 @@ pub enum Unmeant {
 
 /// Excluded devices by the names that observations give them.
 #[must_use]
-pub fn excluded_devices(devices: &[Device], key: &DeviceKey, keep_mac: bool) -> Vec<String> {
+pub fn excluded_devices(devices: &[DeviceId], key: &DeviceKey, keep_mac: bool) -> Vec<String> {
     devices.iter().map(|device| device.known_as(|mac| key.name(mac, keep_mac))).collect()
 }
 
 /// Names for people. A store without a key has no hashes either.
 #[must_use]
-pub fn names(said: &config::Names, public: &[Ipv6Net], key: Option<&DeviceKey>) -> Names {
+pub fn names(said: &config::NamesSection, public: &[Ipv6Net], key: Option<&DeviceKey>) -> Names {
     let mut names = Names::default();
     for (device, name) in &said.devices {
         for id in ids(device, key) {
@@ -52,10 +52,10 @@ pub fn names(said: &config::Names, public: &[Ipv6Net], key: Option<&DeviceKey>) 
 ///
 /// # Errors
 /// One line: nothing is called that, so that a slip does not look like a diary without it.
-pub fn meant(what: &Forget, names: &Names, store: &mut Store, in_memory: bool) -> Result<Vec<Forget>, Unmeant> {
+pub fn resolve(what: &Forget, names: &Names, store: &mut Store, in_memory: bool) -> Result<Vec<Forget>, ResolveError> {
     let Some(device) = &what.device else { return Ok(vec![what.clone()]) };
     let mut found = names.devices_called(device);
-    if let Ok(device @ Device::Mac(_)) = device.parse() {
+    if let Ok(device @ DeviceId::Mac(_)) = device.parse() {
         found.extend(ids(&device, Some(&store.device_key()?)));
     }
     // An import may have brought an identifier that is somebody's name too.
@@ -63,7 +63,7 @@ pub fn meant(what: &Forget, names: &Names, store: &mut Store, in_memory: bool) -
         found.push(device.clone());
     }
     if found.is_empty() {
-        return Err(Unmeant::Unknown(device.clone()));
+        return Err(ResolveError::Unknown(device.clone()));
     }
     found.sort_unstable();
     found.dedup();
@@ -72,11 +72,11 @@ pub fn meant(what: &Forget, names: &Names, store: &mut Store, in_memory: bool) -
 
 /// All that a diary may know a device by: it has hashes from before `keep_mac` was set, or hardware
 /// addresses from before it was unset.
-fn ids(device: &Device, key: Option<&DeviceKey>) -> Vec<String> {
+fn ids(device: &DeviceId, key: Option<&DeviceKey>) -> Vec<String> {
     match (device, key) {
-        (Device::Mac(_), Some(key)) => [false, true].map(|keep| device.known_as(|mac| key.name(mac, keep))).to_vec(),
-        (Device::Mac(mac), None) => vec![mac.to_string()],
-        (Device::Id(id), _) => vec![id.clone()],
+        (DeviceId::Mac(_), Some(key)) => [false, true].map(|keep| device.known_as(|mac| key.name(mac, keep))).to_vec(),
+        (DeviceId::Mac(mac), None) => vec![mac.to_string()],
+        (DeviceId::Id(id), _) => vec![id.clone()],
     }
 }
 
@@ -91,9 +91,9 @@ mod tests {
 
     const MAC: &str = "00:53:00:12:34:56";
 
-    fn said(devices: &[(&str, &str)]) -> config::Names {
+    fn said(devices: &[(&str, &str)]) -> config::NamesSection {
         let devices = devices.iter().map(|(device, name)| (device.parse().unwrap(), (*name).to_owned())).collect();
-        config::Names { devices, ..config::Names::default() }
+        config::NamesSection { devices, ..config::NamesSection::default() }
     }
 
     #[test]
@@ -115,7 +115,7 @@ mod tests {
         let hash = key.id([0, 0x53, 0, 0x12, 0x34, 0x56]);
         let names = names(&said(&[(MAC, "Printer"), ("dev-00000001", "printer"), ("camera", "eye")]), &[], Some(&key));
         let mut means = |text: &str, in_memory| {
-            meant(&Forget::parse(text), &names, &mut store, in_memory)
+            resolve(&Forget::parse(text), &names, &mut store, in_memory)
                 .map(|all| all.into_iter().map(|forget| forget.device.unwrap()).collect::<Vec<_>>())
                 .map_err(|error| error.to_string())
         };
