@@ -1,7 +1,7 @@
-//! What the sensor says of itself, in the Prometheus text format.
+//! The sensor's metrics in the Prometheus text format.
 //!
-//! A scrape pulls: the caller takes a [`MetricsSnapshot`], [`encode`] writes it down. Labels come from
-//! closed sets or from the configuration (interfaces); an address is never one.
+//! For each scrape the caller makes a [`MetricsSnapshot`], and [`encode`] writes it. Label values come from
+//! closed sets or from the configuration (interfaces); addresses are never label values.
 
 use prometheus::core::Collector;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
@@ -10,55 +10,55 @@ use sensor_common::counters::{self, COUNTERS, Direction, Fate};
 use sensor_common::wire::What;
 use tattler_core::time::Time;
 
-/// All that a scrape tells.
+/// All values of a scrape.
 #[derive(Clone, Debug)]
 pub struct MetricsSnapshot {
-    /// The version of this program.
+    /// The program's version.
     pub version: &'static str,
     /// When the sensor started.
     pub start: Time,
-    /// How often the wall clock was set since then.
+    /// How often the wall clock was set since the start.
     pub clock_steps: u64,
-    /// The kernel's counters, by the indices of [`counters`], summed over processors.
+    /// The kernel's counters by the indices of [`counters`], summed over CPUs.
     pub kernel: [u64; COUNTERS as usize],
     /// The ring between kernel and user space.
     pub ring: RingMetrics,
-    /// The interfaces that are watched.
+    /// The watched interfaces.
     pub uplinks: Vec<UplinkMetrics>,
-    /// What became of the uplinks since the start, by the kind of change; kinds that did not happen too.
+    /// Changes of uplinks since the start, by kind, including kinds with no change.
     pub uplink_changes: Vec<(&'static str, u64)>,
-    /// Prefixes that are taken as home.
+    /// Number of home prefixes.
     pub home_prefixes: u64,
-    /// The window in memory.
+    /// The ledger.
     pub ledger: LedgerMetrics,
-    /// Locals that answered a probe at an open port; public ones are left out.
+    /// Locals that answered a probe at an open port, without public ones.
     pub exposed_locals: u64,
-    /// Suspects by verdict; verdicts without a suspect belong here too, so that no series is missing.
+    /// Suspects by verdict, including verdicts without a suspect, so that no series is missing.
     pub suspects: Vec<(&'static str, u64)>,
-    /// Seconds by which they are behind the ledger.
+    /// Seconds by which the suspects lag behind the ledger.
     pub suspects_age: u64,
     /// The database.
     pub store: StoreMetrics,
 }
 
-/// The ring, as the reader knows it.
+/// Counts of the ring's reader.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RingMetrics {
     /// Events taken from it.
     pub drained: u64,
-    /// Of these, records that were no valid event.
+    /// Of these, invalid records.
     pub invalid: u64,
-    /// Of these, events whose remote was none: behind NAT64, or home.
+    /// Of these, events whose remote is behind NAT64, or home.
     pub set_aside: u64,
-    /// Events of an earlier life of the sensor that neither it wrote nor this one could read.
+    /// Events of an earlier run that were neither stored then nor readable now.
     pub lost_between: u64,
-    /// Seconds since something was seen.
+    /// Seconds since the latest event.
     pub silent: u64,
-    /// When the latest event was seen.
+    /// The time of the latest event.
     pub last_event: Option<Time>,
 }
 
-/// An interface that is watched.
+/// A watched interface.
 #[derive(Clone, Debug)]
 pub struct UplinkMetrics {
     /// Its name.
@@ -71,7 +71,7 @@ pub struct UplinkMetrics {
 
 /// Sizes of the ledger.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(missing_docs, reason = "the words of the design")]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct LedgerMetrics {
     pub locals: u64,
     pub contacts: u64,
@@ -79,32 +79,32 @@ pub struct LedgerMetrics {
     pub campaigns: u64,
 }
 
-/// What became of the observations for the database.
+/// Counts of the store.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StoreMetrics {
-    /// Written.
+    /// Observations written.
     pub written: u64,
-    /// Given up.
+    /// Observations lost.
     pub lost: u64,
-    /// Not yet written.
+    /// Observations not yet written.
     pub queued: u64,
     /// Rows deleted by age.
     pub pruned: u64,
-    /// Rows deleted because there were too many.
+    /// Rows deleted because the database was full.
     pub crowded_out: u64,
-    /// Observations that the configuration keeps from being recorded.
+    /// Observations excluded by the configuration.
     pub excluded: u64,
     /// Bytes on disk.
     pub bytes: u64,
-    /// Whether the latest write failed, or does not end.
+    /// Whether the latest write failed or hangs.
     pub failing: bool,
-    /// Attempts to write that failed.
+    /// Failed attempts to write.
     pub failed_writes: u64,
-    /// Databases that were damaged and set aside.
+    /// Damaged databases set aside.
     pub damaged: u64,
 }
 
-/// Writes a snapshot down.
+/// Encodes a snapshot.
 pub fn encode(snapshot: &MetricsSnapshot) -> Result<String, prometheus::Error> {
     let page = Page { registry: Registry::new() };
     page.sensor(snapshot)?;
@@ -113,13 +113,13 @@ pub fn encode(snapshot: &MetricsSnapshot) -> Result<String, prometheus::Error> {
     page.ledger(&snapshot.ledger, &snapshot.suspects)?;
     let help = "Locals in the window that answered a probe at an open port, public ones left out.";
     page.gauge("exposed_locals", help, [], &[([], snapshot.exposed_locals)])?;
-    let help = "Seconds by which the suspects shown are behind the ledger; 0 if nothing has come since.";
+    let help = "Seconds by which the suspects lag behind the ledger; 0 if they are up to date.";
     page.gauge("suspects_age_seconds", help, [], &[([], snapshot.suspects_age)])?;
     page.store(&snapshot.store)?;
     TextEncoder::new().encode_to_string(&page.registry.gather())
 }
 
-/// A registry that lives for one scrape: values are set once, and a series that is gone is gone.
+/// A registry for one scrape, so that series without a value disappear.
 struct Page {
     registry: Registry,
 }
@@ -130,15 +130,15 @@ impl Page {
     fn sensor(&self, snapshot: &MetricsSnapshot) -> prometheus::Result<()> {
         self.gauge("build_info", "Always 1; the version is in the label.", ["version"], &[([snapshot.version], 1)])?;
         self.time("start_time_seconds", "When the sensor started, in seconds since 1970.", Some(snapshot.start))?;
-        let help = "How often the wall clock was set since the start: what was observed in this boot was dated anew.";
+        let help = "How often the wall clock was set since the start; observations of this boot were dated again.";
         self.counter("clock_steps_total", help, [], &[([], snapshot.clock_steps)])?;
         let info: Vec<_> = snapshot.uplinks.iter().map(|u| ([u.interface.as_str(), u.mode], 1)).collect();
         self.gauge("uplink_info", "Always 1; how the sensor is attached to an uplink.", ["interface", "mode"], &info)?;
         let up: Vec<_> = snapshot.uplinks.iter().map(|u| ([u.interface.as_str()], u.up.into())).collect();
-        self.gauge("uplink_up", "Whether an uplink is there and watched.", ["interface"], &up)?;
+        self.gauge("uplink_up", "Whether an uplink is up and watched.", ["interface"], &up)?;
         let changes: Vec<_> = snapshot.uplink_changes.iter().map(|&(change, n)| ([change], n)).collect();
-        self.counter("uplink_changes_total", "What became of the uplinks since the start.", ["change"], &changes)?;
-        self.gauge("home_prefixes", "Prefixes that are taken as home.", [], &[([], snapshot.home_prefixes)])
+        self.counter("uplink_changes_total", "Changes of uplinks since the start.", ["change"], &changes)?;
+        self.gauge("home_prefixes", "Home prefixes.", [], &[([], snapshot.home_prefixes)])
     }
 
     fn kernel(&self, kernel: &[u64; COUNTERS as usize]) -> prometheus::Result<()> {
@@ -150,7 +150,7 @@ impl Page {
         }
         self.counter(
             "events_total",
-            "What became of the packets that the rules matched: matched = recorded + held_back + lost.",
+            "Packets that the rules matched, by fate: matched = recorded + held_back + lost.",
             ["what", "fate"],
             &fates,
         )?;
@@ -168,11 +168,11 @@ impl Page {
 
     fn ring(&self, ring: &RingMetrics) -> prometheus::Result<()> {
         self.counter("ring_events_total", "Events taken from the kernel.", [], &[([], ring.drained)])?;
-        let help = "Events taken from the kernel that were no valid record.";
+        let help = "Events taken from the kernel that were invalid.";
         self.counter("ring_invalid_events_total", help, [], &[([], ring.invalid)])?;
-        let help = "Events set aside because their remote was none: behind NAT64, or home.";
+        let help = "Events ignored because their remote is behind NAT64, or home.";
         self.counter("ring_set_aside_events_total", help, [], &[([], ring.set_aside)])?;
-        let help = "Events that an earlier life of the sensor had seen and that are lost.";
+        let help = "Events of an earlier run of the sensor that are lost.";
         self.counter("restart_lost_events_total", help, [], &[([], ring.lost_between)])?;
         let help = "Seconds since the latest event, or since the start.";
         self.gauge("silence_seconds", help, [], &[([], ring.silent)])?;
@@ -185,35 +185,30 @@ impl Page {
         self.gauge("ledger_probes", "Probes in the window.", [], &[([], ledger.probes)])?;
         self.gauge("campaigns", "Campaigns in the window.", [], &[([], ledger.campaigns)])?;
         let rows: Vec<_> = suspects.iter().map(|&(verdict, n)| ([verdict], n)).collect();
-        self.gauge(
-            "suspects",
-            "Candidates by what is thought of them; acknowledged ones are left out.",
-            ["verdict"],
-            &rows,
-        )
+        self.gauge("suspects", "Candidates by verdict, without acknowledged ones.", ["verdict"], &rows)
     }
 
     fn store(&self, store: &StoreMetrics) -> prometheus::Result<()> {
         self.counter(
             "store_observations_total",
-            "Observations for the database, by what became of them.",
+            "Observations for the database, by result.",
             ["result"],
             &[(["written"], store.written), (["lost"], store.lost)],
         )?;
-        let help = "Observations that are yet to be written to the database.";
+        let help = "Observations not yet written to the database.";
         self.gauge("store_queued_observations", help, [], &[([], store.queued)])?;
         let help = "Rows deleted because they were older than the retention.";
         self.counter("store_pruned_rows_total", help, [], &[([], store.pruned)])?;
         let help = "Rows deleted because the database had reached its size.";
         self.counter("store_crowded_out_rows_total", help, [], &[([], store.crowded_out)])?;
-        let help = "Observations that the configuration excludes from being recorded.";
+        let help = "Observations excluded by the configuration.";
         self.counter("excluded_observations_total", help, [], &[([], store.excluded)])?;
         self.gauge("store_size_bytes", "Size of the database on disk.", [], &[([], store.bytes)])?;
         let help = "Attempts to write to the database that failed.";
         self.counter("store_failed_writes_total", help, [], &[([], store.failed_writes)])?;
         let help = "Databases that were found damaged and were set aside.";
         self.counter("store_damaged_databases_total", help, [], &[([], store.damaged)])?;
-        let help = "Whether the latest write failed, or does not end.";
+        let help = "Whether the latest write failed or hangs.";
         self.gauge("store_failing", help, [], &[([], store.failing.into())])
     }
 
@@ -312,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn every_figure_stands_under_its_name() {
+    fn every_value_is_under_its_name() {
         let page = encode(&snapshot()).unwrap();
         for line in [
             "tattler_build_info{version=\"0.1.0\"} 1",
@@ -350,19 +345,19 @@ mod tests {
         }
         let fates = page.lines().filter(|l| l.starts_with("tattler_events_total{")).count();
         let reasons = page.lines().filter(|l| l.starts_with("tattler_give_ups_total{")).count();
-        assert_eq!(fates + reasons, COUNTERS as usize, "every counter of the kernel is told once");
+        assert_eq!(fates + reasons, COUNTERS as usize, "each counter of the kernel appears once");
     }
 
     #[test]
-    fn a_sensor_that_saw_nothing_yet_has_no_last_event() {
+    fn without_an_event_there_is_no_last_event() {
         let page =
             encode(&MetricsSnapshot { ring: RingMetrics::default(), uplinks: Vec::new(), ..snapshot() }).unwrap();
         assert!(!page.contains("tattler_last_event_time_seconds"));
     }
 
-    /// Name, type and labels of each metric: of the page that is exported, and of docs/metrics.md.
+    /// Compares name, type and labels of each metric on the page with docs/metrics.md.
     #[test]
-    fn the_documentation_lists_every_metric_with_its_type_and_labels_and_no_other() {
+    fn the_documentation_lists_exactly_the_exported_metrics() {
         let page = encode(&snapshot()).unwrap();
         let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
         let mut exported: Vec<String> = types
@@ -390,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn promtool_finds_nothing_to_complain_of() {
+    fn promtool_has_no_complaint() {
         let mut promtool = Command::new("promtool")
             .args(["check", "metrics"])
             .stdin(Stdio::piped())

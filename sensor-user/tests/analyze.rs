@@ -1,5 +1,5 @@
-//! `tattler analyze` from end to end: a harvester among sites that everybody visits, told from
-//! observations and from packets, by name and on standard input, plain and compressed.
+//! `tattler analyze` from end to end: a harvester among sites that all locals visit, found from
+//! observations and from packets, in files and on standard input, plain and compressed.
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +15,7 @@ const START: u64 = 1_788_220_800; // 2026-09-01T00:00:00Z
 /// One SYN: seconds since [`START`], source, destination, destination port.
 type Syn = (u64, String, String, u16);
 
-/// Forty locals; each visits sites, every third the harvester, and is probed an hour later.
+/// Forty locals visit sites. Every third also visits the harvester and is probed an hour later.
 fn traffic() -> Vec<Syn> {
     let mut syns = Vec::new();
     for n in 0..40_u64 {
@@ -73,7 +73,7 @@ fn analyze(arguments: &[&str], stdin: &[u8]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A command that reads files closes its end.
+    // A command that reads files closes standard input.
     let _ = child.stdin.take().unwrap().write_all(stdin);
     child.wait_with_output().unwrap()
 }
@@ -81,7 +81,7 @@ fn analyze(arguments: &[&str], stdin: &[u8]) -> Output {
 #[track_caller]
 fn report(arguments: &[&str], stdin: &[u8]) -> Value {
     let output = analyze(&[&["--format", "json"], arguments].concat(), stdin);
-    // What was found out is said.
+    // The inferred home is reported.
     let told = String::from_utf8_lossy(&output.stderr);
     let is_asked = arguments.iter().any(|argument| argument.ends_with("uplink.pcap") || argument.contains("part"));
     assert!(output.status.success() && told.starts_with("tattler: home is 2001:db8:1::/48") == is_asked, "{output:?}");
@@ -134,7 +134,7 @@ fn since_and_until_bound_what_counts() {
 }
 
 #[test]
-fn top_bounds_the_list_and_a_table_is_for_people() {
+fn top_bounds_the_list_and_the_default_is_a_table() {
     let lines = json_lines();
     assert_eq!(report(&["--top", "1", "-"], lines.as_bytes())["candidates"].as_array().unwrap().len(), 1);
     let all = report(&["--top", "0", "-"], lines.as_bytes());
@@ -144,7 +144,7 @@ fn top_bounds_the_list_and_a_table_is_for_people() {
 }
 
 #[test]
-fn the_evidence_about_one_remote_comes_out_of_files_as_out_of_a_store() {
+fn files_give_the_evidence_about_one_remote() {
     let lines = json_lines();
     let told = report(&["--explain", HARVESTER, "-"], lines.as_bytes());
     assert_eq!(told["candidate"]["members"], serde_json::json!([HARVESTER]));

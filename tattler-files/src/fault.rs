@@ -128,7 +128,7 @@ pub enum Fault {
         reason: String,
     },
     /// More such lines, which were not told one by one.
-    #[error("{name}: {more} more lines skipped, {bad} of {lines} in all: mend or remove them")]
+    #[error("{name}: {more} more lines skipped, {bad} of {lines} in all: fix or remove them")]
     Lines {
         /// The input.
         name: String,

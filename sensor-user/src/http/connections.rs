@@ -1,4 +1,4 @@
-//! Connections: how many there are, and how long each may live.
+//! Bounds on the number and duration of connections.
 
 use std::future::Future;
 use std::io;
@@ -14,13 +14,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
-/// One Prometheus, one supervisor and a few curious people.
+/// Enough for Prometheus, a supervisor and a few people.
 const MOST: usize = 32;
-/// Long for a scrape over loopback, short for one who sits on a connection.
+/// Long enough for a scrape over loopback, short enough to end idle connections.
 pub(super) const LIFE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 
-/// A listener whose connections are bounded in number and in time; those beyond the number wait
-/// in the kernel's backlog.
+/// A listener whose connections are bounded in number and duration. Further ones wait in the kernel's
+/// backlog.
 pub(super) struct Connections {
     listener: TcpListener,
     permits: Arc<Semaphore>,
@@ -37,9 +37,9 @@ impl Listener for Connections {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
-        // The semaphore is never closed, so there is always a permit sooner or later.
+        // The semaphore is never closed, so this waits until a permit is free.
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
-        // axum's own accept waits and goes on when the process is out of file descriptors.
+        // axum's accept retries when the process is out of file descriptors.
         let (stream, address) = Listener::accept(&mut self.listener).await;
         (Connection { stream, end: Box::pin(sleep(LIFE)), _permit: permit }, address)
     }
@@ -49,7 +49,7 @@ impl Listener for Connections {
     }
 }
 
-/// A stream that fails once its life is over.
+/// A stream that fails after its time limit.
 pub(super) struct Connection {
     stream: TcpStream,
     end: Pin<Box<Sleep>>,

@@ -1,11 +1,11 @@
-//! The listener on loopback: `/metrics` and `/healthz`, for Prometheus and for a supervisor.
+//! The HTTP listener on loopback: `/metrics` for Prometheus and `/healthz` for a supervisor.
 //!
-//! Plain HTTP, no authentication, nothing but figures without addresses. What a browser could be
-//! tricked into asking for is refused by its Host header.
+//! Plain HTTP without authentication; the figures contain no addresses. The Host header is checked, which
+//! prevents DNS rebinding by a web page.
 //!
 //! # Layout
-//! - [`connections`]: how many there are and how long each may live
-//! - this file: what is answered
+//! - [`connections`]: bounds on the number and duration of connections
+//! - this file: the answers
 
 mod connections;
 #[cfg(test)]
@@ -28,19 +28,19 @@ use tattler_files::reason;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-/// What is answered at all other paths; the doctor knows a sensor by it.
+/// The answer at all other paths. The doctor recognizes a sensor by it.
 pub(crate) const ELSEWHERE: &str = "there are /metrics and /healthz here\n";
 
-/// What is asked at each request. Both run on a thread where they may wait for a lock.
+/// The functions called for requests. They run on a thread where they may wait for a lock.
 #[derive(Clone)]
 pub struct Handlers {
-    /// The page for Prometheus, or one line that says why there is none.
+    /// The page for Prometheus, or a one-line reason why there is none.
     pub metrics: Arc<dyn Fn() -> Result<String, String> + Send + Sync>,
-    /// Whether the sensor does its work, or one line that says why not.
+    /// Whether the sensor works, or a one-line reason why not.
     pub health: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
 
-/// Why there is no listener.
+/// The address can't be listened on.
 #[derive(Debug, Error)]
 #[error("cannot listen on {address}: {}; name another address with --listen, or none with --listen ''", reason(source))]
 pub struct HttpBindError {
@@ -53,7 +53,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, HttpBindError> {
     TcpListener::bind(address).await.map_err(|source| HttpBindError { address, source })
 }
 
-/// Answers until `shutdown` is done, and then ends what is being answered.
+/// Answers requests until `shutdown` is done, then finishes those under way.
 pub async fn serve(
     listener: TcpListener,
     handlers: Handlers,
@@ -90,8 +90,8 @@ async fn blocking<T: Send + 'static>(f: impl FnOnce() -> Result<T, String> + Sen
     tokio::task::spawn_blocking(f).await.unwrap_or_else(|_| Err("the sensor failed to answer; see its log".into()))
 }
 
-/// A page of a stranger's site can make a browser ask a name of the stranger's that leads to
-/// loopback; the browser then says that name.
+/// Refuses requests for other host names. A web page can make a browser send a request to a name that the
+/// page's owner points at loopback; the Host header then has that name.
 async fn refuse_other_names(request: Request, next: Next) -> Response {
     match request.headers().get(HOST) {
         Some(host) if !is_loopback(host) => {
@@ -112,8 +112,7 @@ fn is_loopback(host: &HeaderValue) -> bool {
     name.eq_ignore_ascii_case("localhost") || literal.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// One request for each connection: so the life of a connection can be short, and one that does
-/// nothing is soon gone.
+/// Closes the connection after one request, so that the limit on its duration can be short.
 async fn plain(mut response: Response) -> Response {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

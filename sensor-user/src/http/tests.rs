@@ -1,4 +1,4 @@
-//! Real connections to a real listener.
+//! Tests with real connections.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 
-/// A listener, and what stops it.
+/// Starts a listener; dropping the sender stops it.
 async fn start(handlers: Handlers) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<io::Result<()>>) {
     let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -38,7 +38,7 @@ fn is(answer: &str, status: u16, body: &str) -> bool {
 }
 
 #[tokio::test]
-async fn metrics_and_health_are_answered_and_all_else_is_not_found() {
+async fn only_metrics_and_health_are_found() {
     let (address, stop, server) = start(healthy()).await;
     let metrics = get(address, "/metrics").await;
     assert!(is(&metrics, 200, "tattler_x 1\n"), "{metrics}");
@@ -55,7 +55,7 @@ async fn metrics_and_health_are_answered_and_all_else_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_sick_sensor_says_why_in_one_line() {
+async fn a_failing_sensor_gives_the_reason_in_one_line() {
     let sick = Handlers {
         metrics: Arc::new(|| panic!("as a bug would")),
         health: Arc::new(|| Err("no event for an hour".into())),
@@ -68,7 +68,7 @@ async fn a_sick_sensor_says_why_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_name_that_a_stranger_pointed_at_loopback_is_refused() {
+async fn a_foreign_name_for_loopback_is_refused() {
     let (address, _stop, _server) = start(healthy()).await;
     for (host, status) in [
         ("localhost", 200),
@@ -90,7 +90,7 @@ async fn a_name_that_a_stranger_pointed_at_loopback_is_refused() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_named_with_the_way_out() {
+async fn the_error_for_an_address_in_use_says_what_to_do() {
     let first = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = first.local_addr().unwrap();
     assert_eq!(
@@ -102,7 +102,7 @@ async fn an_address_in_use_is_named_with_the_way_out() {
 }
 
 #[tokio::test]
-async fn those_who_sit_on_connections_are_gone_in_time_and_then_others_are_served() {
+async fn idle_connections_are_closed_in_time() {
     let (address, _stop, _server) = start(healthy()).await;
     let begun = Instant::now();
     let mut idle = Vec::new();

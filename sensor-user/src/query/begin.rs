@@ -1,4 +1,4 @@
-//! When did this begin: `contacts --first-seen`.
+//! The first contacts of each group: `contacts --first-seen`.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -13,16 +13,16 @@ use super::record::QueryRecord;
 use super::{Kept, Rows};
 use crate::store::ReplayError;
 
-/// First contacts of each group that are shown.
+/// First contacts shown for each group.
 const BEGINNINGS: usize = 3;
-/// How far around the beginning to look for other contacts of the same local.
+/// The time around the first contact in which other contacts of the same local are looked for.
 const AROUND: Span = Span::from_seconds(60);
-/// Other contacts shown for each group.
+/// Such contacts shown for each group.
 const NEIGHBOURS: usize = 5;
-/// Groups for which others are looked for: each costs a look at every contact.
+/// The most groups for which they are looked for: each is compared with every contact.
 const LOOKED_AT: usize = 50;
 
-/// A group: since when, and what came first.
+/// A group with its first contacts.
 struct Begun<'n> {
     last: Time,
     count: u64,
@@ -32,7 +32,7 @@ struct Begun<'n> {
 
 pub(super) fn began(rows: &Rows<'_>, by: &GroupBy, limit: usize) -> Result<Kept, ReplayError> {
     let mut groups = BoundedGroups::new();
-    // What began within the window is what was not there before: so all contacts are looked at.
+    // A first contact is one without an earlier one, so this reads all contacts up to the end of the window.
     let mut notes = rows.each_between(Time(i64::MIN), rows.plan.to(), &mut |record| {
         let new = || Begun { last: record.last, count: 0, firsts: Vec::new() };
         if let Some(group) = groups.group(by.key(&record), new) {
@@ -95,8 +95,8 @@ fn contact(record: &QueryRecord<'_>) -> Value {
     })
 }
 
-/// For each group what else its first local began just before and just after, the nearest in time.
-/// The filter does not apply: what is around is what one did not ask for.
+/// For each group other contacts of its first local around the first contact, the nearest in time. The
+/// filter does not apply to them.
 fn around(
     rows: &Rows<'_>,
     by: &GroupBy,

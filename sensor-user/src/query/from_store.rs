@@ -1,4 +1,4 @@
-//! Questions that the store alone answers: all of them, but for how a running sensor is.
+//! Answers from the store alone, without a sensor: all but the state of a running sensor.
 
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -12,6 +12,7 @@ use tattler_core::ledger::{self, Ledger};
 use tattler_core::remote;
 use tattler_core::report::{self, ReportOptions};
 use tattler_core::time::Time;
+use tattler_core::when;
 use thiserror::Error;
 
 use super::{Context, MOST, QueryPlan, Subject};
@@ -21,7 +22,7 @@ use crate::contract::RowsQuestion;
 use crate::device_names;
 use crate::store::{OpenError, Reader, ReplayError};
 
-/// What the store holds: the status where no sensor runs.
+/// The content of the store: the status without a running sensor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Holdings {
     /// `tattler.store/1`.
@@ -30,37 +31,37 @@ pub struct Holdings {
     pub state: String,
     /// The size of the database, in bytes.
     pub store_bytes: u64,
-    /// The first of anything in the window; null if there is nothing.
+    /// The first time in the window; null if it is empty.
     pub from: Option<Time>,
-    /// The last.
+    /// The last time in the window.
     pub to: Option<Time>,
-    /// Locals with a contact within the window.
+    /// Locals with a contact in the window.
     pub locals: u64,
-    /// Contacts within the window: local, remote, protocol and port.
+    /// Distinct contacts in the window, by local, remote, protocol and port.
     pub contacts: u64,
-    /// Probes within the window, repeats included.
+    /// Probes in the window, repeats included.
     pub probes: u64,
 }
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub enum AnswerError {
-    /// The state directory.
+    /// The state directory can't be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The database.
+    /// The database can't be read.
     #[error(transparent)]
     Read(#[from] ReplayError),
-    /// A filter.
+    /// The filter is invalid.
     #[error(transparent)]
     Filter(#[from] FilterError),
-    /// The question, or the answer.
+    /// Another fault of question or answer.
     #[error("{0}")]
     Other(String),
 }
 
 impl AnswerError {
-    /// What is wrong with the database, if SQLite found damage.
+    /// The damage that SQLite found in the database, if any.
     #[must_use]
     pub fn corruption(&self) -> Option<String> {
         match self {
@@ -83,7 +84,7 @@ impl From<super::QueryError> for AnswerError {
     }
 }
 
-/// Answers a question from the store in `dir`, without a sensor, in the words of a configuration.
+/// Answers a request from the store in `dir`, with the names of a configuration.
 ///
 /// # Errors
 /// One line, with the way out.
@@ -93,7 +94,7 @@ pub fn ask(dir: &Path, request: &Request, config: &Config, now: Time, read: &Ato
     answer_of(&reader, dir, request, &Context { names: &names, now, most: MOST, read })
 }
 
-/// Answers a question from the store in `dir`.
+/// Answers a request from the store in `dir`.
 ///
 /// # Errors
 /// One line, with the way out.
@@ -126,12 +127,12 @@ fn answer_of(reader: &Reader, dir: &Path, request: &Request, context: &Context<'
         }
         Request::Acks {} => value(&reader.acks()?),
         Request::Forget { .. } | Request::Ack { .. } | Request::Unack { .. } => {
-            Err(AnswerError::Other("that changes the diary, and a query only reads it".to_owned()))
+            Err(AnswerError::Other("this request changes the diary, but a query only reads it".to_owned()))
         }
     }
 }
 
-/// What there is between two times.
+/// The content of the store between two times.
 ///
 /// # Errors
 /// The store's.
@@ -155,8 +156,8 @@ pub fn holdings(
     })
 }
 
-/// The ledger as it was between two times. Without a beginning it covers what a live one covers, up
-/// to the last observation.
+/// The ledger of the rows between two times. Without a beginning it covers the window of a live one, up to
+/// the last observation.
 fn ledger(
     reader: &Reader,
     since: Option<Time>,
@@ -169,7 +170,7 @@ fn ledger(
         (None, Some(window)) => reader.summary(from, until)?.span.map_or(from, |(_, last)| last.min(until) - window),
         _ => from,
     };
-    // What was asked for stays, however old it is.
+    // Without a window, so that old rows are not pruned.
     let mut ledger =
         Ledger::new(ledger::LedgerSettings { window: None, public: context.names.public().to_vec(), ..live });
     reader.replay(from, until, &mut |observation| {
@@ -180,12 +181,8 @@ fn ledger(
 }
 
 fn window(since: Option<Time>, until: Option<Time>) -> Result<(Time, Time), AnswerError> {
-    match (since, until) {
-        (Some(since), Some(until)) if since > until => {
-            Err(AnswerError::Other(format!("--since {since} is after --until {until}: exchange them")))
-        }
-        _ => Ok((since.unwrap_or(Time(i64::MIN)), until.unwrap_or(Time(i64::MAX)))),
-    }
+    when::in_order(since, until).map_err(AnswerError::Other)?;
+    Ok((since.unwrap_or(Time(i64::MIN)), until.unwrap_or(Time(i64::MAX))))
 }
 
 fn value(answer: &impl Serialize) -> Result<Value, AnswerError> {

@@ -11,9 +11,9 @@ use super::record::QueryRecord;
 use super::{Kept, Rows, Subject};
 use crate::store::ReplayError;
 
-/// Columns to count by.
+/// The most columns to count by.
 const MOST_COLUMNS: usize = 8;
-/// Groups at a time: outsiders decide how many sources there are.
+/// The most groups: outsiders control the number of sources.
 const MOST_GROUPS: usize = 200_000;
 
 /// The columns to count by.
@@ -21,7 +21,7 @@ pub(super) struct GroupBy {
     columns: Vec<(String, Part)>,
 }
 
-/// What of a field makes a group.
+/// The part of a field that forms groups.
 #[derive(Clone, Copy)]
 enum Part {
     Prefix(Field, u8),
@@ -30,10 +30,10 @@ enum Part {
     Whole(Field),
 }
 
-/// Units of time to count by, in microseconds, all of UTC.
+/// Units of time to count by, in microseconds; in UTC.
 const UNITS: [(&str, i64); 3] = [("minute", 60_000_000), ("hour", 3_600_000_000), ("day", 86_400_000_000)];
 
-/// A value of a column, in the order of tables.
+/// A value of a column. Tables sort by the derived order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Key {
     Unknown,
@@ -63,7 +63,7 @@ impl GroupBy {
         self.columns.iter().map(|(_, part)| part.key(record)).collect()
     }
 
-    /// A row that begins with the values of a key.
+    /// A row with the values of a key.
     pub(super) fn json(&self, key: Vec<Key>) -> Map<String, Value> {
         self.columns().zip(key.into_iter().map(Key::json)).collect()
     }
@@ -132,7 +132,7 @@ impl Key {
     }
 }
 
-/// Groups of something, as many as there is room for.
+/// Groups by key, bounded in number.
 pub(super) struct BoundedGroups<T> {
     pub(super) groups: HashMap<Vec<Key>, T>,
     left_out: u64,
@@ -143,7 +143,7 @@ impl<T> BoundedGroups<T> {
         BoundedGroups { groups: HashMap::new(), left_out: 0 }
     }
 
-    /// The group of a key; `None` if there is no room for one more.
+    /// The group of a key; `None` if it would exceed the bound.
     pub(super) fn group(&mut self, key: Vec<Key>, new: impl FnOnce() -> T) -> Option<&mut T> {
         if self.groups.len() >= MOST_GROUPS && !self.groups.contains_key(&key) {
             self.left_out += 1;

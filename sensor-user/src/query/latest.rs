@@ -9,7 +9,7 @@ use super::record::QueryRecord;
 use super::{Kept, Rows};
 use crate::store::ReplayError;
 
-/// Of rows with equal times the one that was handed out first comes first.
+/// A row with its sort key. Of equal times the row read first comes first.
 struct Timed<'n>((Time, Reverse<u64>), QueryRecord<'n>);
 
 pub(super) fn latest(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError> {
@@ -27,7 +27,7 @@ pub(super) fn latest(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError>
         }
     })?;
     let subject = rows.plan.subject;
-    // The order of `Reverse` is the latest first.
+    // `Reverse` sorts the latest first.
     let kept = heap.into_sorted_vec();
     Ok(Kept {
         columns: QueryRecord::columns(subject).iter().map(|&column| column.to_owned()).collect(),

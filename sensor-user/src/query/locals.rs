@@ -1,4 +1,4 @@
-//! Our addresses: since when, how often, and who asked for them.
+//! Locals: their times, contacts and probes.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
@@ -11,11 +11,11 @@ use super::Context;
 use super::record::QueryRecord;
 use crate::store::{Reader, ReplayError};
 
-/// Locals at a time.
+/// The most locals.
 const MOST_LOCALS: usize = 200_000;
 
-/// Hands out each local that had a contact between `since` and `until`; says what was left out.
-/// Targets without a contact are what scanners made up, and are not listed.
+/// Calls `give` for each local with a contact between `since` and `until`; returns notes on omissions.
+/// Targets without a contact are not listed: most are guesses of scanners.
 pub(super) fn each<'n>(
     reader: &Reader,
     since: Time,

@@ -1,4 +1,4 @@
-//! A row of a query: what a filter looks at, and what becomes of it in JSON.
+//! A row of a query, for the filter and for JSON.
 
 use std::net::Ipv6Addr;
 
@@ -34,13 +34,13 @@ pub struct QueryRecord<'n> {
     pub(super) contacted_source: bool,
     pub(super) exposed: bool,
     pub(super) public: bool,
-    /// Of a local: contacts and probes.
+    /// Number of contacts and probes of a local.
     pub(super) contacts: u64,
     pub(super) probes: u64,
 }
 
 impl<'n> QueryRecord<'n> {
-    /// A local of which nothing else is known yet.
+    /// A local with all other fields unknown.
     pub(super) fn of_local(local: Ipv6Addr, first: Time, last: Time, device: Option<String>, names: &'n Names) -> Self {
         QueryRecord {
             first,
@@ -101,7 +101,7 @@ impl<'n> QueryRecord<'n> {
         IidClass::of(&self.local.octets()).as_str()
     }
 
-    /// The row in JSON, with its keys in the order of the columns.
+    /// The columns of a subject, in order.
     pub(super) fn columns(subject: Subject) -> &'static [&'static str] {
         match subject {
             Subject::Probes | Subject::Scanners => &[

@@ -1,4 +1,4 @@
-//! The sensor's side: bounded in connections, in bytes and in time.
+//! The server in the sensor, bounded in connections, bytes and time.
 
 use std::future::Future;
 use std::io;
@@ -15,22 +15,21 @@ use tokio::time::{sleep, timeout};
 use super::{Listener, Response};
 use crate::contract::Request;
 
-/// What the sensor does with a question; an error is one line. Runs on a thread where it may wait
-/// for a lock and compute.
+/// Answers a request; an error is one line. Runs on a thread where it may block.
 pub type Handler = Arc<dyn Fn(Request) -> Result<Value, String> + Send + Sync>;
 
-/// Questions at a time; the next ones wait in the kernel's backlog.
+/// The most requests at a time; further ones wait in the kernel's backlog.
 pub(super) const MOST: u32 = 16;
-/// Bytes of a question.
+/// The longest request, in bytes.
 pub(super) const LONGEST: u64 = 64 * 1024;
-/// For the question to come in whole.
+/// The time limit for a request to arrive.
 const ASKING: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
-/// For the answer to be taken whole.
+/// The time limit for a response to be read.
 const TAKING: Duration = Duration::from_secs(30);
-/// For answers under way when the sensor stops.
+/// The time limit for responses under way when the sensor stops.
 const ENDING: Duration = Duration::from_secs(2);
 
-/// Answers until `shutdown` is done, then removes the socket.
+/// Answers requests until `shutdown` is done, then removes the socket.
 pub async fn serve(listener: Listener, handler: Handler, shutdown: impl Future<Output = ()> + Send) {
     let permits = Arc::new(Semaphore::new(MOST as usize));
     let mut shutdown = pin!(shutdown);
@@ -47,20 +46,20 @@ pub async fn serve(listener: Listener, handler: Handler, shutdown: impl Future<O
             Ok((stream, _)) => {
                 let handler = Arc::clone(&handler);
                 tokio::spawn(async move {
-                    // Who left before the answer does not want it.
+                    // A client that has closed the connection is no error.
                     let _ = converse(stream, handler).await;
                     drop(permit);
                 });
             }
             Err(error) => {
-                // Out of file descriptors, most likely; it passes, or the log tells.
+                // Most likely out of file descriptors. Retry later.
                 tracing::warn!("cannot accept a query: {error}");
                 sleep(Duration::from_secs(1)).await;
             }
         }
     }
     drop(listener);
-    let _ = timeout(ENDING, permits.acquire_many(MOST)).await; // Those that take longer are cut off.
+    let _ = timeout(ENDING, permits.acquire_many(MOST)).await; // Longer ones are aborted.
 }
 
 async fn converse(mut stream: UnixStream, handler: Handler) -> io::Result<()> {
@@ -70,7 +69,7 @@ async fn converse(mut stream: UnixStream, handler: Handler) -> io::Result<()> {
         }
         Ok(Ok(request)) => answer(request, handler).await,
         Ok(Err(refusal)) => Response::Error(refusal),
-        Err(_) => Response::Error(format!("no whole question within {} seconds", ASKING.as_secs())),
+        Err(_) => Response::Error(format!("no whole request within {} seconds", ASKING.as_secs())),
     };
     let mut line = serde_json::to_vec(&response)?;
     line.push(b'\n');
@@ -82,20 +81,20 @@ async fn converse(mut stream: UnixStream, handler: Handler) -> io::Result<()> {
 }
 
 fn is_owner(stream: &UnixStream) -> bool {
-    // SAFETY: takes nothing, changes nothing and can't fail.
+    // SAFETY: geteuid takes no arguments and always succeeds.
     let own = unsafe { libc::geteuid() };
     stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == own)
 }
 
-/// One line, or one line on why it is no question.
+/// Reads a request; an error is one line.
 async fn question(stream: &mut UnixStream) -> Result<Request, String> {
     let mut line = Vec::new();
     let mut reader = BufReader::new(stream.take(LONGEST + 1));
-    reader.read_until(b'\n', &mut line).await.map_err(|error| format!("cannot read the question: {error}"))?;
+    reader.read_until(b'\n', &mut line).await.map_err(|error| format!("cannot read the request: {error}"))?;
     if line.len() as u64 > LONGEST {
-        return Err(format!("the question is longer than {LONGEST} bytes"));
+        return Err(format!("the request is longer than {LONGEST} bytes"));
     }
-    serde_json::from_slice(&line).map_err(|error| format!("not a question that this sensor knows: {error}"))
+    serde_json::from_slice(&line).map_err(|error| format!("not a request that this sensor knows: {error}"))
 }
 
 async fn answer(request: Request, handler: Handler) -> Response {

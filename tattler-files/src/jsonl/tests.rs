@@ -140,7 +140,7 @@ fn a_bad_line_is_told_with_its_number_and_skipped() {
 fn ten_bad_lines_are_told_and_the_rest_counted() {
     let (_, told, lines) = read_all("x\n".repeat(500).as_bytes());
     assert_eq!(told.len(), 11);
-    assert_eq!(told[10], "x: 490 more lines skipped, 500 of 500 in all: mend or remove them");
+    assert_eq!(told[10], "x: 490 more lines skipped, 500 of 500 in all: fix or remove them");
     assert_eq!((lines.all, lines.bad), (500, 500));
 }
 
