@@ -19,8 +19,8 @@ pub struct Mark {
 /// The id of this boot; 0 if it can't be read.
 #[must_use]
 pub fn boot() -> u128 {
-    let told = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    parse(&told).unwrap_or(0)
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    parse(&text).unwrap_or(0)
 }
 
 /// Reads a UUID of hexadecimal digits and dashes.

@@ -3,8 +3,8 @@
 //! For each scrape the caller makes a [`MetricsSnapshot`], and [`encode`] writes it. Label values come from
 //! closed sets or from the configuration (interfaces); addresses are never label values.
 
-use prometheus::core::Collector;
-use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use std::fmt::Display;
+
 use sensor_common::GiveUp;
 use sensor_common::counters::{self, COUNTERS, Direction, Fate};
 use sensor_common::wire::What;
@@ -105,55 +105,50 @@ pub struct StoreMetrics {
 }
 
 /// Encodes a snapshot.
-pub fn encode(snapshot: &MetricsSnapshot) -> Result<String, prometheus::Error> {
-    let page = Page { registry: Registry::new() };
-    page.sensor(snapshot)?;
-    page.kernel(&snapshot.kernel)?;
-    page.ring(&snapshot.ring)?;
-    page.ledger(&snapshot.ledger, &snapshot.suspects)?;
+#[must_use]
+pub fn encode(snapshot: &MetricsSnapshot) -> String {
+    let mut page = Page(String::new());
+    page.sensor(snapshot);
+    page.kernel(&snapshot.kernel);
+    page.ring(&snapshot.ring);
+    page.ledger(&snapshot.ledger, &snapshot.suspects);
     let help = "Locals in the window that answered a probe at an open port, public ones left out.";
-    page.gauge("exposed_locals", help, [], &[([], snapshot.exposed_locals)])?;
+    page.value("exposed_locals", help, snapshot.exposed_locals);
     let help = "Seconds by which the suspects lag behind the ledger; 0 if they are up to date.";
-    page.gauge("suspects_age_seconds", help, [], &[([], snapshot.suspects_age)])?;
-    page.store(&snapshot.store)?;
-    TextEncoder::new().encode_to_string(&page.registry.gather())
+    page.value("suspects_age_seconds", help, snapshot.suspects_age);
+    page.store(&snapshot.store);
+    page.0
 }
 
-/// A registry for one scrape, so that series without a value disappear.
-struct Page {
-    registry: Registry,
-}
-
-type Rows<'a, const LABELS: usize> = &'a [([&'a str; LABELS], u64)];
+/// The page as far as it is written.
+struct Page(String);
 
 impl Page {
-    fn sensor(&self, snapshot: &MetricsSnapshot) -> prometheus::Result<()> {
-        self.gauge("build_info", "Always 1; the version is in the label.", ["version"], &[([snapshot.version], 1)])?;
-        self.time("start_time_seconds", "When the sensor started, in seconds since 1970.", Some(snapshot.start))?;
+    fn sensor(&mut self, snapshot: &MetricsSnapshot) {
+        let help = "Always 1; the version is in the label.";
+        self.family("build_info", help, ["version"], &[([snapshot.version], 1)]);
+        self.time("start_time_seconds", "When the sensor started, in seconds since 1970.", Some(snapshot.start));
         let help = "How often the wall clock was set since the start; observations of this boot were dated again.";
-        self.counter("clock_steps_total", help, [], &[([], snapshot.clock_steps)])?;
+        self.value("clock_steps_total", help, snapshot.clock_steps);
         let info: Vec<_> = snapshot.uplinks.iter().map(|u| ([u.interface.as_str(), u.mode], 1)).collect();
-        self.gauge("uplink_info", "Always 1; how the sensor is attached to an uplink.", ["interface", "mode"], &info)?;
-        let up: Vec<_> = snapshot.uplinks.iter().map(|u| ([u.interface.as_str()], u.up.into())).collect();
-        self.gauge("uplink_up", "Whether an uplink is up and watched.", ["interface"], &up)?;
+        let help = "Always 1; how the sensor is attached to an uplink.";
+        self.family("uplink_info", help, ["interface", "mode"], &info);
+        let up: Vec<_> = snapshot.uplinks.iter().map(|u| ([u.interface.as_str()], u64::from(u.up))).collect();
+        self.family("uplink_up", "Whether an uplink is up and watched.", ["interface"], &up);
         let changes: Vec<_> = snapshot.uplink_changes.iter().map(|&(change, n)| ([change], n)).collect();
-        self.counter("uplink_changes_total", "Changes of uplinks since the start.", ["change"], &changes)?;
-        self.gauge("home_prefixes", "Home prefixes.", [], &[([], snapshot.home_prefixes)])
+        self.family("uplink_changes_total", "Changes of uplinks since the start.", ["change"], &changes);
+        self.value("home_prefixes", "Home prefixes.", snapshot.home_prefixes);
     }
 
-    fn kernel(&self, kernel: &[u64; COUNTERS as usize]) -> prometheus::Result<()> {
+    fn kernel(&mut self, kernel: &[u64; COUNTERS as usize]) {
         let mut fates = Vec::new();
         for what in What::ALL {
             for fate in Fate::ALL {
-                fates.push(([what.as_str(), fate.as_str()], kernel[counters::fate(what, fate) as usize]));
+                fates.push(([fate.as_str(), what.as_str()], kernel[counters::fate(what, fate) as usize]));
             }
         }
-        self.counter(
-            "events_total",
-            "Packets that the rules matched, by fate: matched = recorded + held_back + lost.",
-            ["what", "fate"],
-            &fates,
-        )?;
+        let help = "Packets that the rules matched, by fate: matched = recorded + held_back + lost.";
+        self.family("events_total", help, ["fate", "what"], &fates);
         let mut reasons = Vec::new();
         for direction in Direction::ALL {
             for reason in GiveUp::COUNTED {
@@ -163,98 +158,80 @@ impl Page {
             }
         }
         let help = "IPv6 packets that the parser gave up on.";
-        self.counter("give_ups_total", help, ["direction", "reason"], &reasons)
+        self.family("give_ups_total", help, ["direction", "reason"], &reasons);
     }
 
-    fn ring(&self, ring: &RingMetrics) -> prometheus::Result<()> {
-        self.counter("ring_events_total", "Events taken from the kernel.", [], &[([], ring.drained)])?;
-        let help = "Events taken from the kernel that were invalid.";
-        self.counter("ring_invalid_events_total", help, [], &[([], ring.invalid)])?;
+    fn ring(&mut self, ring: &RingMetrics) {
+        self.value("ring_events_total", "Events taken from the kernel.", ring.drained);
+        self.value("ring_invalid_events_total", "Events taken from the kernel that were invalid.", ring.invalid);
         let help = "Events ignored because their remote is behind NAT64, or home.";
-        self.counter("ring_set_aside_events_total", help, [], &[([], ring.set_aside)])?;
+        self.value("ring_set_aside_events_total", help, ring.set_aside);
         let help = "Events of an earlier run of the sensor that are lost.";
-        self.counter("restart_lost_events_total", help, [], &[([], ring.lost_between)])?;
-        let help = "Seconds since the latest event, or since the start.";
-        self.gauge("silence_seconds", help, [], &[([], ring.silent)])?;
-        self.time("last_event_time_seconds", "When the latest event was seen, in seconds since 1970.", ring.last_event)
+        self.value("restart_lost_events_total", help, ring.lost_between);
+        self.value("silence_seconds", "Seconds since the latest event, or since the start.", ring.silent);
+        self.time("last_event_time_seconds", "When the latest event was seen, in seconds since 1970.", ring.last_event);
     }
 
-    fn ledger(&self, ledger: &LedgerMetrics, suspects: &[(&str, u64)]) -> prometheus::Result<()> {
-        self.gauge("ledger_locals", "Locals in the window.", [], &[([], ledger.locals)])?;
-        self.gauge("ledger_contacts", "Contacts in the window.", [], &[([], ledger.contacts)])?;
-        self.gauge("ledger_probes", "Probes in the window.", [], &[([], ledger.probes)])?;
-        self.gauge("campaigns", "Campaigns in the window.", [], &[([], ledger.campaigns)])?;
+    fn ledger(&mut self, ledger: &LedgerMetrics, suspects: &[(&str, u64)]) {
+        self.value("ledger_locals", "Locals in the window.", ledger.locals);
+        self.value("ledger_contacts", "Contacts in the window.", ledger.contacts);
+        self.value("ledger_probes", "Probes in the window.", ledger.probes);
+        self.value("campaigns", "Campaigns in the window.", ledger.campaigns);
         let rows: Vec<_> = suspects.iter().map(|&(verdict, n)| ([verdict], n)).collect();
-        self.gauge("suspects", "Candidates by verdict, without acknowledged ones.", ["verdict"], &rows)
+        self.family("suspects", "Candidates by verdict, without acknowledged ones.", ["verdict"], &rows);
     }
 
-    fn store(&self, store: &StoreMetrics) -> prometheus::Result<()> {
-        self.counter(
-            "store_observations_total",
-            "Observations for the database, by result.",
-            ["result"],
-            &[(["written"], store.written), (["lost"], store.lost)],
-        )?;
+    fn store(&mut self, store: &StoreMetrics) {
+        let results = [(["written"], store.written), (["lost"], store.lost)];
+        self.family("store_observations_total", "Observations for the database, by result.", ["result"], &results);
         let help = "Observations not yet written to the database.";
-        self.gauge("store_queued_observations", help, [], &[([], store.queued)])?;
+        self.value("store_queued_observations", help, store.queued);
         let help = "Rows deleted because they were older than the retention.";
-        self.counter("store_pruned_rows_total", help, [], &[([], store.pruned)])?;
+        self.value("store_pruned_rows_total", help, store.pruned);
         let help = "Rows deleted because the database had reached its size.";
-        self.counter("store_crowded_out_rows_total", help, [], &[([], store.crowded_out)])?;
-        let help = "Observations excluded by the configuration.";
-        self.counter("excluded_observations_total", help, [], &[([], store.excluded)])?;
-        self.gauge("store_size_bytes", "Size of the database on disk.", [], &[([], store.bytes)])?;
+        self.value("store_crowded_out_rows_total", help, store.crowded_out);
+        self.value("excluded_observations_total", "Observations excluded by the configuration.", store.excluded);
+        self.value("store_size_bytes", "Size of the database on disk.", store.bytes);
         let help = "Attempts to write to the database that failed.";
-        self.counter("store_failed_writes_total", help, [], &[([], store.failed_writes)])?;
-        let help = "Databases that were found damaged and were set aside.";
-        self.counter("store_damaged_databases_total", help, [], &[([], store.damaged)])?;
-        let help = "Whether the latest write failed or hangs.";
-        self.gauge("store_failing", help, [], &[([], store.failing.into())])
+        self.value("store_failed_writes_total", help, store.failed_writes);
+        self.value("store_damaged_databases_total", "Damaged databases that were set aside.", store.damaged);
+        self.value("store_failing", "Whether the latest write failed or hangs.", store.failing.into());
     }
 
-    fn counter<const L: usize>(
-        &self,
+    fn value(&mut self, name: &str, help: &str, value: u64) {
+        self.family(name, help, [], &[([], value)]);
+    }
+
+    fn time(&mut self, name: &str, help: &str, time: Option<Time>) {
+        let rows: Vec<_> = time.iter().map(|time| ([], time.0 as f64 / 1e6)).collect();
+        self.family(name, help, [], &rows);
+    }
+
+    /// A family of series, a counter if its name ends with `_total`, else a gauge. Without rows it is left out.
+    fn family<const L: usize>(
+        &mut self,
         name: &str,
         help: &str,
         labels: [&str; L],
-        rows: Rows<'_, L>,
-    ) -> prometheus::Result<()> {
-        let family = IntCounterVec::new(options(name, help), &labels)?;
+        rows: &[([&str; L], impl Display)],
+    ) {
+        if rows.is_empty() {
+            return;
+        }
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        self.0 += &format!("# HELP tattler_{name} {help}\n# TYPE tattler_{name} {kind}\n");
         for (values, value) in rows {
-            family.get_metric_with_label_values(values)?.inc_by(*value);
+            let pair = |(label, value): (&str, &&str)| format!("{label}=\"{}\"", escaped(value));
+            let pairs: Vec<String> = labels.into_iter().zip(values).map(pair).collect();
+            let pairs = if L == 0 { String::new() } else { format!("{{{}}}", pairs.join(",")) };
+            self.0 += &format!("tattler_{name}{pairs} {value}\n");
         }
-        self.register(family)
-    }
-
-    fn gauge<const L: usize>(
-        &self,
-        name: &str,
-        help: &str,
-        labels: [&str; L],
-        rows: Rows<'_, L>,
-    ) -> prometheus::Result<()> {
-        let family = IntGaugeVec::new(options(name, help), &labels)?;
-        for (values, value) in rows {
-            family.get_metric_with_label_values(values)?.set(i64::try_from(*value).unwrap_or(i64::MAX));
-        }
-        self.register(family)
-    }
-
-    fn time(&self, name: &str, help: &str, time: Option<Time>) -> prometheus::Result<()> {
-        let family = GaugeVec::new(options(name, help), &[])?;
-        if let Some(time) = time {
-            family.get_metric_with_label_values::<&str>(&[])?.set(time.0 as f64 / 1e6);
-        }
-        self.register(family)
-    }
-
-    fn register(&self, family: impl Collector + 'static) -> prometheus::Result<()> {
-        self.registry.register(Box::new(family))
     }
 }
 
-fn options(name: &str, help: &str) -> Opts {
-    Opts::new(name, help).namespace("tattler")
+/// A label value as the text format wants it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -308,7 +285,7 @@ mod tests {
 
     #[test]
     fn every_value_is_under_its_name() {
-        let page = encode(&snapshot()).unwrap();
+        let page = encode(&snapshot());
         for line in [
             "tattler_build_info{version=\"0.1.0\"} 1",
             "tattler_start_time_seconds 1788226914.831",
@@ -350,15 +327,14 @@ mod tests {
 
     #[test]
     fn without_an_event_there_is_no_last_event() {
-        let page =
-            encode(&MetricsSnapshot { ring: RingMetrics::default(), uplinks: Vec::new(), ..snapshot() }).unwrap();
+        let page = encode(&MetricsSnapshot { ring: RingMetrics::default(), uplinks: Vec::new(), ..snapshot() });
         assert!(!page.contains("tattler_last_event_time_seconds"));
     }
 
     /// Compares name, type and labels of each metric on the page with docs/metrics.md.
     #[test]
     fn the_documentation_lists_exactly_the_exported_metrics() {
-        let page = encode(&snapshot()).unwrap();
+        let page = encode(&snapshot());
         let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
         let mut exported: Vec<String> = types
             .map(|(name, kind)| {
@@ -393,7 +369,7 @@ mod tests {
             .stderr(Stdio::piped())
             .spawn()
             .expect("this test needs promtool; it comes with the package prometheus");
-        promtool.stdin.take().unwrap().write_all(encode(&snapshot()).unwrap().as_bytes()).unwrap();
+        promtool.stdin.take().unwrap().write_all(encode(&snapshot()).as_bytes()).unwrap();
         let output = promtool.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && said.is_empty(), "{said}");

@@ -82,10 +82,13 @@ fn analyze(arguments: &[&str], stdin: &[u8]) -> Output {
 fn report(arguments: &[&str], stdin: &[u8]) -> Value {
     let output = analyze(&[&["--format", "json"], arguments].concat(), stdin);
     // The inferred home is reported.
-    let told = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
     let is_asked = arguments.iter().any(|argument| argument.ends_with("uplink.pcap") || argument.contains("part"));
-    assert!(output.status.success() && told.starts_with("tattler: home is 2001:db8:1::/48") == is_asked, "{output:?}");
-    assert!(told.lines().count() == usize::from(is_asked), "{output:?}");
+    assert!(
+        output.status.success() && stderr.starts_with("tattler: home is 2001:db8:1::/48") == is_asked,
+        "{output:?}"
+    );
+    assert!(stderr.lines().count() == usize::from(is_asked), "{output:?}");
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -106,11 +109,11 @@ fn observations_and_packets_lead_to_the_same_harvester() {
         path.to_str().unwrap().to_owned()
     };
     let lines = json_lines();
-    let told = report(&[&write("lines", lines.as_bytes())], b"");
-    names_the_harvester(&told);
-    assert_eq!(report(&["-"], lines.as_bytes()), told);
+    let from_lines = report(&[&write("lines", lines.as_bytes())], b"");
+    names_the_harvester(&from_lines);
+    assert_eq!(report(&["-"], lines.as_bytes()), from_lines);
     let zstd = ruzstd::encoding::compress_to_vec(lines.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
-    assert_eq!(report(&["-"], &zstd), told);
+    assert_eq!(report(&["-"], &zstd), from_lines);
 
     let capture = pcap();
     let found = report(&[&write("uplink.pcap", &capture)], b"");
@@ -146,9 +149,9 @@ fn top_bounds_the_list_and_the_default_is_a_table() {
 #[test]
 fn files_give_the_evidence_about_one_remote() {
     let lines = json_lines();
-    let told = report(&["--explain", HARVESTER, "-"], lines.as_bytes());
-    assert_eq!(told["candidate"]["members"], serde_json::json!([HARVESTER]));
-    assert_eq!(told["visits"].as_array().unwrap().len(), 14);
+    let from_lines = report(&["--explain", HARVESTER, "-"], lines.as_bytes());
+    assert_eq!(from_lines["candidate"]["members"], serde_json::json!([HARVESTER]));
+    assert_eq!(from_lines["visits"].as_array().unwrap().len(), 14);
     let text = analyze(&["--explain", HARVESTER, "-"], lines.as_bytes()).stdout;
     assert!(String::from_utf8(text).unwrap().starts_with("2a05::53: "));
     let csv = analyze(&["--explain", HARVESTER, "--format", "csv", "-"], lines.as_bytes()).stdout;

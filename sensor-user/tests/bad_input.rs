@@ -135,10 +135,10 @@ fn bad_lines_are_reported_with_their_numbers() {
 
     files.write("many", "x\n".repeat(1_000));
     let output = files.run(&["analyze", "many"]);
-    let told = text(&output.stderr);
+    let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(told.lines().count(), 11);
-    assert!(told.ends_with("tattler: many: 990 more lines skipped, 1000 of 1000 in all: fix or remove them\n"));
+    assert_eq!(stderr.lines().count(), 11);
+    assert!(stderr.ends_with("tattler: many: 990 more lines skipped, 1000 of 1000 in all: fix or remove them\n"));
 }
 
 #[test]

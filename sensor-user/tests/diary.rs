@@ -25,10 +25,10 @@ fn command(arguments: &[&str], state: &Path) -> Command {
 }
 
 fn run(arguments: &[&str], state: &Path) -> (i32, String, String) {
-    told(&command(arguments, state).output().unwrap())
+    outcome(&command(arguments, state).output().unwrap())
 }
 
-fn told(output: &Output) -> (i32, String, String) {
+fn outcome(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }
@@ -435,7 +435,7 @@ fn as_user(group: u32, program: &str, arguments: &[&str]) -> (i32, String, Strin
     };
     // SAFETY: between fork and exec it makes only async-signal-safe system calls.
     unsafe { command.pre_exec(become_nobody) };
-    told(&command.args(arguments).stdin(Stdio::null()).output().unwrap())
+    outcome(&command.args(arguments).stdin(Stdio::null()).output().unwrap())
 }
 
 #[test]
@@ -482,7 +482,7 @@ fn a_member_of_the_group_may_query_but_not_read_the_files() {
     let (status, _, err) = as_user(group, program, &["forget", "printer", "--socket", socket]);
     assert_eq!(status, 1);
     assert_eq!(err, "tattler: only root and the user that the sensor runs as may ask it to forget\n");
-    let (_, _, err) = told(&Command::new(program).args(["forget", "printer", "--socket", socket]).output().unwrap());
+    let (_, _, err) = outcome(&Command::new(program).args(["forget", "printer", "--socket", socket]).output().unwrap());
     assert_eq!(err, "tattler: it was let through\n");
 
     for file in ["tattler.db", "tattler.lock"] {

@@ -64,8 +64,8 @@ fn queries_of_a_directory_show_configured_names() {
     assert!(explained.contains("2001:db8::e014:9aff:5e49:1 (Printer), "), "{explained}");
     let explained: serde_json::Value = serde_json::from_str(&ask(&["explain", "3fff::1", "--format", "json"])).unwrap();
     let visits = explained["visits"].as_array().unwrap();
-    let told: Vec<_> = visits.iter().map(|v| (v["device_name"].as_str(), v["class"].as_str().unwrap())).collect();
-    assert_eq!(told, [(Some("Printer"), "temporary"), (None, "public")]);
+    let named: Vec<_> = visits.iter().map(|v| (v["device_name"].as_str(), v["class"].as_str().unwrap())).collect();
+    assert_eq!(named, [(Some("Printer"), "temporary"), (None, "public")]);
     assert_eq!(visits[1]["device"], "dev-00000002");
     let csv = ask(&["explain", "3fff::1", "--format", "csv"]);
     assert!(csv.starts_with("contact,local,device,device_name,class,") && csv.contains(",Printer,temporary,"), "{csv}");

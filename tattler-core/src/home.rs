@@ -66,7 +66,7 @@ pub struct Route {
 pub struct NetworkState {
     /// Devices.
     pub devices: Vec<NetworkDevice>,
-    /// The indices of those that are up.
+    /// Indices of the devices that are up.
     pub up: Vec<u32>,
     /// IPv6 addresses of this machine.
     pub addresses: Vec<InterfaceAddress>,

@@ -8,10 +8,7 @@ use super::suspects;
 use crate::metrics::{self, LedgerMetrics, MetricsSnapshot, RingMetrics, StoreMetrics, UplinkMetrics};
 
 /// The page for Prometheus.
-///
-/// # Errors
-/// One line that says why there is none.
-pub fn metrics(shared: &Shared) -> Result<String, String> {
+pub fn metrics(shared: &Shared) -> String {
     let suspects = suspects::shown(shared);
     let (locals, contacts, probes, revision) = {
         let ledger = shared.ledger();
@@ -62,7 +59,7 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
             damaged: shared.store.damaged(),
         },
     };
-    metrics::encode(&snapshot).map_err(|error| format!("cannot write the metrics: {error}"))
+    metrics::encode(&snapshot)
 }
 
 /// Whether the sensor does its work.

@@ -182,8 +182,8 @@ fn who_scans(row: &Row) -> String {
 /// `sweep: echo, syn 22 80`
 fn labelled_kinds_and_ports(row: &Row) -> String {
     let labels = row.get("labels").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let told = ["path-probe", "sweep", "slow-and-spread-out", "remainder"];
-    let labels: Vec<String> = labels.iter().map(cell).filter(|l| told.contains(&l.as_str())).collect();
+    let shown = ["path-probe", "sweep", "slow-and-spread-out", "remainder"];
+    let labels: Vec<String> = labels.iter().map(cell).filter(|l| shown.contains(&l.as_str())).collect();
     let colon = if labels.is_empty() { "" } else { ": " };
     labels.join(", ").replace('-', " ") + colon + &kinds_and_ports(row)
 }

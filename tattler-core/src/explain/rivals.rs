@@ -87,8 +87,8 @@ impl Explanation {
 
     /// Whether a rival is neither unlikely nor ruled out.
     pub(super) fn may_be(&self, rival: Rival) -> bool {
-        let lives = |w: Weight| matches!(w, Weight::Likelier | Weight::Open | Weight::Unknown);
-        self.rivals.iter().any(|weighed| weighed.rival == rival.as_str() && lives(weighed.weight))
+        let is_possible = |w: Weight| matches!(w, Weight::Likelier | Weight::Open | Weight::Unknown);
+        self.rivals.iter().any(|weighed| weighed.rival == rival.as_str() && is_possible(weighed.weight))
     }
 }
 
@@ -295,7 +295,7 @@ fn timing(facts: &Facts) -> Weighed {
 fn many_sites(facts: &Facts) -> Weighed {
     if has(facts, Rival::ManySites) {
         let why = "its address belongs to a content network (CDN) and serves many sites: which site leaks, or \
-        whether the network does, can't be told.";
+                   whether the network does, can't be told.";
         Weighed::of(Rival::ManySites, Weight::Open, why.to_owned())
     } else {
         let why = "the catalogue lists no content network (CDN) at its address.";

@@ -97,7 +97,7 @@ fn timeline(explanation: &Explanation) -> String {
     let any_speaks = visits.iter().flat_map(|visit| &visit.probes).any(speaks);
     let is_shown = |probe: &Followed| !any_speaks || speaks(probe);
     let (probed, rest): (Vec<_>, Vec<_>) = visits.iter().partition(|visit| visit.probes.iter().any(is_shown));
-    let (aside, spared): (Vec<_>, Vec<_>) = rest.into_iter().partition(|visit| !visit.probes.is_empty());
+    let (others, spared): (Vec<_>, Vec<_>) = rest.into_iter().partition(|visit| !visit.probes.is_empty());
     let mut text = String::new();
     if !probed.is_empty() {
         let whose = if back && any_speaks { "its own probes" } else { "probes" };
@@ -122,11 +122,11 @@ fn timeline(explanation: &Explanation) -> String {
     if rest > 0 {
         text += &format!("and {}\n", plural(rest as u64, "more scanner", "more scanners"));
     }
-    if !aside.is_empty() || !spared.is_empty() {
+    if !others.is_empty() || !spared.is_empty() {
         text.push('\n');
     }
-    if !aside.is_empty() {
-        let n = plural(aside.len() as u64, "address contacted it and was", "addresses contacted it and were");
+    if !others.is_empty() {
+        let n = plural(others.len() as u64, "address contacted it and was", "addresses contacted it and were");
         let what = if back { "of others" } else { "that don't speak against it" };
         text += &format!("{n} followed only by probes {what}.\n");
     }

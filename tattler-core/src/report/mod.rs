@@ -214,8 +214,8 @@ pub(crate) fn report_of(findings: &Findings, options: &ReportOptions) -> Report 
     }
 }
 
-/// The listed candidates. Those that probe back come last and would never show in a short list, so up to
-/// a quarter of it is theirs, unless the accused need the room.
+/// The listed candidates. Remotes that probe back rank last and would never show in a short list, so up to
+/// a quarter of it is reserved for them, unless the accused need the room.
 fn top(findings: &[Finding], top: usize) -> impl Iterator<Item = &Finding> {
     let leaks = findings.partition_point(|finding| finding.verdict != Verdict::ProbesBack);
     let accused = findings.iter().filter(|finding| finding.verdict.accuses()).count();

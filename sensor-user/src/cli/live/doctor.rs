@@ -22,7 +22,7 @@ pub(in crate::cli) struct Arguments {
     /// The uplink to check; may be given again [default: as `tattler run`]
     #[arg(long, value_name = "IF")]
     interface: Vec<String>,
-    /// The configuration [default: /etc/tattler/tattler.toml, if it is there]
+    /// The configuration [default: /etc/tattler/tattler.toml, if it exists]
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
     /// A table for people, JSON for programs.
