@@ -125,14 +125,6 @@ pub struct HomeSettings {
     pub exclude: Vec<Ipv6Net>,
 }
 
-impl HomeSettings {
-    /// Only these prefixes.
-    #[must_use]
-    pub fn only(prefixes: &[Ipv6Net]) -> HomeSettings {
-        HomeSettings { only: prefixes.to_vec(), ..HomeSettings::default() }
-    }
-}
-
 /// The home prefixes, sorted.
 ///
 /// A prefix is ours if it is routed inside: networks on devices other than the uplinks, routes to such
@@ -287,7 +279,7 @@ mod tests {
         assert!(arrived(News::Address(local)).is_empty());
         let settings = HomeSettings { exclude: vec!["2001:db8:43::/48".parse().unwrap()], ..HomeSettings::default() };
         assert!(super::arrived(News::Address(address(3)), &inside, &settings).is_empty());
-        let settings = HomeSettings::only(&["2001:db8:1::/48".parse().unwrap()]);
+        let settings = HomeSettings { only: vec!["2001:db8:1::/48".parse().unwrap()], ..HomeSettings::default() };
         assert_eq!(shown(&super::arrived(News::Address(address(3)), &inside, &settings)), ["2001:db8:1::/48"]);
     }
 
@@ -339,8 +331,8 @@ mod tests {
 
     #[test]
     fn configured_prefixes_replace_those_of_netlink() {
-        let set = ["2001:db8:5::1/48".parse().unwrap()];
-        assert_eq!(shown(&home(&router(), &[device(2, 1)], &HomeSettings::only(&set))), ["2001:db8:5::/48"]);
+        let set = HomeSettings { only: vec!["2001:db8:5::1/48".parse().unwrap()], ..HomeSettings::default() };
+        assert_eq!(shown(&home(&router(), &[device(2, 1)], &set)), ["2001:db8:5::/48"]);
     }
 
     #[test]

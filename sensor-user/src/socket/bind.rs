@@ -74,12 +74,6 @@ impl Listener {
             failed(source)
         })
     }
-
-    /// The path of the socket.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
 }
 
 impl Drop for Listener {

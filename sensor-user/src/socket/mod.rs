@@ -28,9 +28,6 @@ pub use bind::{Listener, SocketBindError};
 pub use client::{AskError, ask};
 pub use server::{Handler, serve};
 
-/// The default path of the socket.
-pub const DEFAULT_PATH: &str = "/run/tattler/tattler.sock";
-
 /// A response on the wire.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
