@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_network_inside_is_home_at_once_on_an_uplink_only_the_address() {
+    fn of_a_new_address_on_an_uplink_the_network_is_not_home() {
         let (network, uplinks) = (router(), [device(2, 1)]);
         let inside = inside(&network, &uplinks);
         assert_eq!(inside, HashSet::from([3]));
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn lan_delegated_and_vpn_prefixes_are_home_but_not_the_uplinks_own() {
+    fn lan_delegated_and_vpn_prefixes_are_home() {
         let found = home(&router(), &[device(2, 1)], &HomeSettings::default());
         assert_eq!(
             shown(&found),

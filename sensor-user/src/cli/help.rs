@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn every_help_ends_with_an_example_that_parses_and_with_exit_statuses() {
+    fn every_help_ends_with_an_example_and_exit_statuses() {
         check(&command(), "tattler");
     }
 

@@ -166,7 +166,7 @@ fn wrong_types_and_values_say_what_is_expected() {
 }
 
 #[test]
-fn a_window_longer_than_the_retention_is_reported_where_it_is_set() {
+fn a_window_longer_than_the_retention_has_a_location() {
     let files = Files::new("[store]\nretention_days = 20");
     let expected = "is longer than store.retention_days 20; attribution can't see what is not kept";
     assert_eq!(files.load().unwrap_err(), [format!("tattler.toml:2:18: store.window_days 30 {expected}")]);

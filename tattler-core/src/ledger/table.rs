@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn eviction_removes_the_lowest_sixteenth_and_keeps_the_index_right() {
+    fn eviction_removes_the_lowest_sixteenth_of_the_rows() {
         let mut table = KeyedTable::default();
         for i in 0..32 {
             table.insert((i, 100 - i));

@@ -62,7 +62,7 @@ fn udp_probes_while_the_sensor_settles_are_no_evidence() {
 }
 
 #[test]
-fn an_answer_exposes_the_local_even_if_it_comes_before_the_probe() {
+fn an_answer_before_its_probe_exposes_the_local() {
     let asked = Observation::Probe(probe(5, SCANNER, LOCAL, Kind::Echo, 0));
     let (source, target) = (addr(SCANNER), addr(LOCAL));
     let answered = Observation::Answer(Answer { ts: Time::from_seconds(5), source, target, kind: Kind::Echo, port: 0 });

@@ -208,7 +208,7 @@ fn stale_says_how_the_copy_differs() {
 }
 
 #[test]
-fn the_overview_counts_listed_candidates_without_acknowledged_ones() {
+fn the_overview_leaves_acknowledged_candidates_out() {
     let (ledger, mut live) = known();
     let report = report(&ledger, &ALL);
     let count = |figures: &Overview| -> Vec<u64> { figures.by_verdict.iter().map(|row| row.1).collect() };
