@@ -55,6 +55,8 @@ pub mod socket;
 pub mod source;
 #[cfg(feature = "live")]
 pub mod store;
+#[cfg(feature = "live")]
+mod system_clock;
 pub mod time;
 #[cfg(feature = "live")]
 pub mod told;

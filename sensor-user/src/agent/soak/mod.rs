@@ -1,7 +1,7 @@
 //! A week is like an hour: two months of a home through one process.
 //!
 //! The loop is the sensor's own, with the store's thread, the ledger and the suspects beside it; only
-//! the kernel and the clocks are others (see `Programs` and `Clock::by`). It is turned ten minutes of a
+//! the kernel and the clocks are others (see `Programs` and `BootClock::by`). It is turned ten minutes of a
 //! day at a time, and at the end of each day the process is looked at. What is left out: sockets, HTTP,
 //! netlink's connection, and time itself, so that what is due every second is due every ten minutes.
 
@@ -22,7 +22,7 @@ use self::figures::{Figures, Head, Most, QUESTIONS, allocated, growth, is_compar
 use self::home::{DAY, HARVESTERS, HOUR, Home};
 use super::alarm::Alarm;
 use super::begin::{self, Begun};
-use super::clock::{Clock, Look};
+use super::clock::{BootClock, Look};
 use super::devices::Devices;
 use super::follow::Uplinks;
 use super::open::Open;
@@ -142,7 +142,7 @@ fn sensor(dir: &Path, most_bytes: u64) -> Sensor<Fed> {
     let Begun { mut store, key, acks, ledger, .. } = begin::begin(&settings).unwrap();
     store.begin_boot("the boot of the soak", ORIGIN).unwrap();
     let writer = Writer::start(store, settings.store).unwrap();
-    let clock = Clock::by(ORIGIN, look);
+    let clock = BootClock::by(ORIGIN, look);
     let open = Open::new(&ledger);
     let shared = Arc::new(Shared::new(clock.now(), dir.to_owned(), &writer, acks, ledger));
     let name = key.clone();
