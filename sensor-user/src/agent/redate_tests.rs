@@ -1,14 +1,17 @@
 //! Whatever becomes of the wall clock, in the end everything is as if it had always been right.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use sensor_common::wire::{BootTime, Event, What};
 use sensor_common::{Kind, Proto};
 
 use super::super::clock::{self, BootClock, Look, PAUSE};
+use super::super::soak;
 use crate::ledger::{Ledger, Settings};
 use crate::observation::Observation;
 use crate::report::{Live as Findings, Options, report};
@@ -250,9 +253,44 @@ proptest! {
 }
 
 #[test]
+fn observations_around_a_step_are_in_the_rebuilt_ledger_once_and_with_the_new_date() {
+    const HOUR: Span = Span::from_seconds(3_600);
+    let dir = tempfile::tempdir().unwrap();
+    let mut sensor = soak::sensor(dir.path(), u64::MAX);
+    let old_origin = sensor.clock.origin();
+    let mut sent = 0;
+    let mut send = |sensor: &mut super::Sensor<soak::Fed>| {
+        let contact = Step::Contact { local: 1, remote: sent, udp: false };
+        sent += 1;
+        sensor.datapath.waiting.push_back(event(&contact, u64::from(sent)).unwrap());
+        sensor.drain();
+        sent
+    };
+    send(&mut sensor);
+    let shared = Arc::clone(&sensor.shared);
+    {
+        // Waits for the ledger while the clock is set.
+        let _query = shared.ledger();
+        send(&mut sensor);
+    }
+    sensor.clock = BootClock::by(old_origin, || Look { wall: soak::look().wall + HOUR, ..soak::look() });
+    send(&mut sensor);
+    assert!(sensor.redating.is_under_way());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while sensor.redating.is_under_way() {
+        assert!(Instant::now() < deadline, "the ledger is not rebuilt");
+        thread::sleep(Duration::from_millis(300));
+        send(&mut sensor);
+    }
+    let sent = send(&mut sensor);
+    let ledger = shared.ledger();
+    assert_eq!(ledger.contacts().iter().map(|row| row.count).collect::<Vec<_>>(), vec![1; sent.into()]);
+    assert!(ledger.contacts().iter().all(|row| row.first >= old_origin + HOUR), "{:?}", ledger.span());
+}
+
+#[test]
 #[ignore = "a measurement: cargo test --release -p sensor-user --lib time_of_a_step -- --ignored --nocapture"]
 fn time_of_a_step() {
-    use std::time::Instant;
     let (contacts, probes): (u32, u32) = (500_000, 250_000);
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();

@@ -62,14 +62,14 @@ fn ran() -> Span {
     Span((BOOT.load(Relaxed) / 1_000) as i64)
 }
 
-fn look() -> Look {
+pub(super) fn look() -> Look {
     Look { boot: BOOT.load(Relaxed), wall: wall(), took: Span(1) }
 }
 
 /// A ring that is filled by hand.
 #[derive(Default)]
-struct Fed {
-    waiting: VecDeque<Event>,
+pub(super) struct Fed {
+    pub(super) waiting: VecDeque<Event>,
     read: u64,
     released: u64,
 }
@@ -115,7 +115,7 @@ impl Programs for Fed {
 }
 
 /// The sensor as `run` makes it, without what belongs to the kernel.
-fn sensor(dir: &Path, most_bytes: u64) -> Sensor<Fed> {
+pub(super) fn sensor(dir: &Path, most_bytes: u64) -> Sensor<Fed> {
     allocator::return_large_blocks();
     let store = store::Settings { clock: wall, ran, most_bytes, ..store::Settings::default() };
     let settings = Settings {
