@@ -1,4 +1,4 @@
-//! Whatever becomes of the wall clock, in the end everything is as if it had always been right.
+//! However the wall clock is set, in the end all dates are as if it had always been right.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -311,7 +311,7 @@ fn time_of_a_step() {
     }
     store.append(&batch).unwrap();
     let start = Instant::now();
-    let rows = store.redate(Span::from_days(2_000)).unwrap();
+    let rows = store.append_after(Span::from_days(2_000), &[], None).unwrap();
     println!("{rows} rows redated in {:?}", start.elapsed());
     let (start, mut ledger) = (Instant::now(), Ledger::new(Settings::default()));
     store.replay(Time(i64::MIN), &mut |observation| ledger.observe(&observation)).unwrap();

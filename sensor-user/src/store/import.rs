@@ -9,7 +9,7 @@ use std::path::Path;
 use rusqlite::{Connection, Transaction};
 use sensor_common::{Kind, Proto};
 
-use super::append::{self, Counting, Part};
+use super::append::{self, Provenance};
 use super::{Store, WriteError, acks, key, positions};
 use crate::ack::Ack;
 use crate::exclusions::Exclusions;
@@ -220,7 +220,7 @@ impl Importer<'_> {
     fn write(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         self.attempt(|connection| {
-            batch.in_order().iter().try_for_each(|o| append::write(connection, o, Part::Settled(Counting::Once)))
+            batch.in_order().iter().try_for_each(|o| append::write(connection, o, Provenance::Import))
         });
     }
 
@@ -289,7 +289,7 @@ impl Batch {
     }
 }
 
-/// As [`Counting::Once`] has it.
+/// As [`Provenance::Import`] says.
 fn merge(old: &mut Contact, new: Contact) {
     let apart = new.ts > old.last || new.last < old.ts;
     old.count = if apart { old.count.saturating_add(new.count) } else { old.count.max(new.count) };

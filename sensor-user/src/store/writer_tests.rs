@@ -176,7 +176,7 @@ fn a_clock_that_jumps_to_2038_and_back_deletes_nothing_and_who_was_off_for_month
 }
 
 #[test]
-fn rows_that_wait_to_be_dated_anew_are_not_taken_for_old() {
+fn rows_that_wait_for_new_dates_are_not_pruned() {
     const NOW: Time = Time::from_seconds(1_790_000_000);
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
@@ -196,7 +196,7 @@ fn rows_that_wait_to_be_dated_anew_are_not_taken_for_old() {
 }
 
 #[test]
-fn a_step_that_the_store_can_not_take_yet_is_taken_once_and_before_what_comes_later() {
+fn a_step_that_could_not_be_written_is_written_once_and_before_later_observations() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     store.begin_boot("boot", Time(0)).unwrap();
