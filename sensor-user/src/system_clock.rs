@@ -1,8 +1,7 @@
 //! The two clocks of the system that everything is dated by.
 
 use sensor_common::wire::BootTime;
-
-use crate::time::{Span, Time};
+use tattler_core::time::{Span, Time};
 
 /// Nanoseconds since boot, suspend included: the clock of the events.
 #[must_use]

@@ -8,10 +8,10 @@
 use std::time::Duration;
 
 use sensor_common::wire::BootTime;
+use tattler_core::time::{Span, Time};
 
 use crate::system_clock::span;
 pub use crate::system_clock::{boot, wall};
-use crate::time::{Span, Time};
 
 /// A smaller difference between wall clock and origin is no step. Leap seconds are above it, and a person who sets
 /// a clock by hand rarely changes less.

@@ -12,15 +12,15 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tattler_core::ledger::Ledger;
+use tattler_core::time::{Span, Time};
 use tracing::{info, warn};
 
 use super::begin;
 use super::clock;
 use super::programs::Programs;
 use super::sensor::{Due, Sensor};
-use crate::ledger::Ledger;
 use crate::store::{Reader, Store};
-use crate::time::{Span, Time};
 
 /// Between two attempts; the usual failure is a full disk.
 const RETRY: Duration = Duration::from_secs(30);

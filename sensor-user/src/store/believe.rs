@@ -6,9 +6,9 @@
 //! believed time stays.
 
 use rusqlite::params;
+use tattler_core::time::{Span, Time};
 
 use super::{Store, WriteError};
-use crate::time::{Span, Time};
 
 /// A clock that is off by no more than this is believed at once.
 pub const OFF: Span = Span::from_days(1);

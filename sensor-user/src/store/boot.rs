@@ -6,9 +6,9 @@
 //! whenever the sensor dies.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use tattler_core::time::{Span, Time};
 
 use super::{Store, WriteError};
-use crate::time::{Span, Time};
 
 /// The boot that new rows belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,10 +92,10 @@ fn redate_events(connection: &Connection, table: &str, boot: Boot, step: Span) -
 #[cfg(test)]
 mod tests {
     use sensor_common::Proto;
+    use tattler_core::observation::{Contact, Observation};
 
     use super::super::tests::probe_at;
     use super::*;
-    use crate::observation::{Contact, Observation};
 
     const YEARS: Span = Span::from_days(20_000);
 
