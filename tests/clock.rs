@@ -1,5 +1,5 @@
-//! The wall clock is set while the sensor runs, and between two of its lives: order and lags stay
-//! right. libfaketime sets it for the sensor alone. Runs as root.
+//! The wall clock is set while the sensor runs, and while it does not: order and lags stay right. libfaketime sets it
+//! for the sensor alone. Runs as root.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use tests::traffic::ping;
 use tests::world::{HOST, POOL, SCANNER, SITE, STRANGER, World};
 use tests::{eventually, within};
 
-/// Lags are compared to those of the test's own clock, which looks when a ping has come back.
+/// Tolerance for lags: the test reads its own clock when a ping has come back.
 const EXACT: Duration = Duration::from_millis(250);
 const YEAR: f64 = 365.0 * 86_400.0;
 
@@ -127,13 +127,17 @@ impl Events {
     }
 }
 
-/// Waits for one line about a step.
+/// Waits for the log line about a step of so many seconds.
 #[track_caller]
-fn says(sensor: &Sensor<'_>, step: &str) {
-    eventually(&format!("{step}{}", sensor.log()), || {
-        let is_told = |line: &str| line.contains(step) && line.ends_with(" observations of this boot dated anew");
-        sensor.log().lines().any(is_told).then_some(())
-    });
+fn says(sensor: &Sensor<'_>, step: f64) {
+    let is_of_step = |line: &str| {
+        let (_, line) = line.split_once("the clock was set from ")?;
+        let (times, rest) = line.split_once(": ")?;
+        let (from, to) = times.split_once(" to ")?;
+        let took = seconds(&to.into()) - seconds(&from.into());
+        ((took - step).abs() < 1.0 && rest.ends_with(" observations of this boot redated")).then_some(())
+    };
+    eventually(&format!("{step} in {}", sensor.log()), || sensor.log().lines().find_map(is_of_step));
 }
 
 #[test]
@@ -160,7 +164,7 @@ fn a_clock_that_is_set_by_years_or_an_hour_leaves_order_and_lags_right_while_the
     events.probe(&world, STRANGER);
     sensor.wait_for("probe", 2);
     events.are_told_by(&sensor, 0.0, "after the step forward");
-    says(&sensor, "the clock was set forward by 6 years: ");
+    says(&sensor, 6.0 * YEAR);
     assert!(sensor.metrics().contains("\ntattler_clock_steps_total 1\n"));
     assert_eq!(sensor.status()["clock_doubted"], true, "nothing is deleted by it yet");
     assert!((seconds(&sensor.status()["started"]) - now()).abs() < 60.0);
@@ -170,17 +174,17 @@ fn a_clock_that_is_set_by_years_or_an_hour_leaves_order_and_lags_right_while_the
     events.probe(&world, POOL);
     sensor.wait_for("probe", 3);
     within(15, "the second step", || (sensor.status()["clock_steps"] == 2).then_some(()));
-    says(&sensor, "the clock was set back by 1 hour: ");
+    says(&sensor, -3_600.0);
     events.are_told_by(&sensor, -3_600.0, "after the step back");
     let before = sensor.suspects();
     sensor.stop();
 
-    // Set while nobody looks, in the same boot.
+    // Set while no sensor runs, in the same boot.
     clock.set("+2d");
     let sensor = clock.start(&world, state.path());
-    says(&sensor, "the clock was set forward by 2 days 1 hour: ");
+    says(&sensor, 2.0 * 86_400.0 + 3_600.0);
     events.are_told_by(&sensor, 2.0 * 86_400.0, "after the restart");
     let after = sensor.suspects();
-    assert_eq!(before["candidates"], after["candidates"], "a sensor that starts anew says the same");
+    assert_eq!(before["candidates"], after["candidates"], "a restarted sensor says the same");
     sensor.stop();
 }

@@ -33,6 +33,7 @@ cfg_if::cfg_if! {
         pub mod query;
         pub mod socket;
         pub mod store;
+        mod system_clock;
         pub mod told;
     }
 }

@@ -130,7 +130,7 @@ impl Page {
     fn sensor(&self, snapshot: &Snapshot) -> prometheus::Result<()> {
         self.gauge("build_info", "Always 1; the version is in the label.", ["version"], &[([snapshot.version], 1)])?;
         self.time("start_time_seconds", "When the sensor started, in seconds since 1970.", Some(snapshot.start))?;
-        let help = "How often the wall clock was set since the start: what was observed in this boot was dated anew.";
+        let help = "How often the sensor found the wall clock set, and redated the observations of this boot.";
         self.counter("clock_steps_total", help, [], &[([], snapshot.clock_steps)])?;
         let info: Vec<_> = snapshot.uplinks.iter().map(|u| ([u.interface.as_str(), u.mode], 1)).collect();
         self.gauge("uplink_info", "Always 1; how the sensor is attached to an uplink.", ["interface", "mode"], &info)?;

@@ -8,8 +8,8 @@ use tattler_core::observation::Observation;
 use tattler_core::time::Time;
 use tracing::{info, warn};
 
-use super::clock::{self, Clock};
-use super::{Settings, redate, remotes};
+use super::clock::{self, BootClock};
+use super::{Settings, remotes};
 use crate::mark::{self, Mark};
 use crate::store::{DeviceKey, ReplayError, Store, WriteError};
 
@@ -20,8 +20,8 @@ pub(super) struct Begun {
     pub(super) acks: Vec<Ack>,
     /// How far the ring was brought.
     pub(super) mark: Option<Mark>,
-    /// By which events are dated.
-    pub(super) clock: Clock,
+    /// Dates events.
+    pub(super) clock: BootClock,
     pub(super) ledger: Ledger,
 }
 
@@ -49,37 +49,23 @@ pub(super) fn begin(settings: &Settings) -> Result<Begun> {
     Ok(Begun { store, key, acks, mark, clock, ledger })
 }
 
-/// The clock by which the store has dated this boot so far; what was set since then is taken over.
-fn begin_boot(store: &mut Store) -> Clock {
+/// Dates events by the origin that the store has used for this boot so far. If the clock was set since then, the
+/// loop notices it at its first look.
+fn begin_boot(store: &mut Store) -> BootClock {
     let origin = clock::booted();
     // Without a name, every start is a boot.
     let id = match mark::boot() {
         0 => format!("at {origin}"),
         boot => format!("{boot:032x}"),
     };
-    let mut clock = match store.begin_boot(&id, origin) {
-        Ok(boot) => Clock::new(boot.origin),
-        Err(error) => {
-            warn!("{error}; if the clock is set, what is stored is not dated anew");
-            return Clock::new(origin);
-        }
-    };
-    let dated = clock;
-    let Some(step) = clock.step(clock::look()) else { return clock };
-    match store.redate(step) {
-        Ok(rows) => {
-            redate::tell(step, rows);
-            clock
-        }
-        Err(error) => {
-            warn!("{error}; what is stored is not dated anew yet");
-            dated
-        }
-    }
+    let boot = store.begin_boot(&id, origin).inspect_err(|error| {
+        warn!("{error}; if the clock is set, stored observations keep their dates");
+    });
+    BootClock::new(boot.map_or(origin, |boot| boot.origin))
 }
 
 /// Reads all that a sensor needs.
-fn read(store: &mut Store, settings: &Settings, clock: Clock, ledger: &mut Ledger) -> Result<()> {
+fn read(store: &mut Store, settings: &Settings, clock: BootClock, ledger: &mut Ledger) -> Result<()> {
     store.device_key()?;
     store.acks()?;
     store.mark()?;

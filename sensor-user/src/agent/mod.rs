@@ -11,7 +11,7 @@
 //! - [`begin`]: what the store remembers
 //! - [`handover`]: what an earlier life left
 //! - [`clock`]: boot time and wall clock
-//! - [`redate`]: when the clock is set
+//! - [`redate`]: new dates after the clock was set
 //! - [`remotes`]: whose packets count
 //! - [`devices`]: which device a local belongs to
 //! - [`open`]: hosts that answer strangers

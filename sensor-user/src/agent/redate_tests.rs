@@ -1,8 +1,10 @@
-//! Whatever becomes of the wall clock, in the end everything is as if it had always been right.
+//! However the wall clock is set, in the end all dates are as if it had always been right.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use sensor_common::wire::{BootTime, Event, What};
@@ -13,7 +15,8 @@ use tattler_core::observation::Observation;
 use tattler_core::report::{Options, report};
 use tattler_core::time::{Span, Time};
 
-use super::super::clock::{Clock, Look, PAUSE};
+use super::super::clock::{self, BootClock, Look, PAUSE};
+use super::super::soak;
 use crate::agent::live::Live;
 use crate::store::{self, Reader, Store, Writer};
 
@@ -71,7 +74,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// A sensor: the store's thread, the origin, and what it has of the machine.
 struct Sensor<'d> {
     dir: &'d Path,
-    clock: Clock,
+    clock: BootClock,
     writer: Option<Writer>,
 }
 
@@ -79,10 +82,7 @@ impl<'d> Sensor<'d> {
     fn start(dir: &'d Path, boot_id: &str, look: Look) -> Sensor<'d> {
         let mut store = Store::open(dir).unwrap();
         let boot = store.begin_boot(boot_id, look.wall - Span((look.boot / 1_000) as i64)).unwrap();
-        let mut clock = Clock::new(boot.origin);
-        if let Some(step) = clock.step(look) {
-            store.redate(step).unwrap();
-        }
+        let clock = BootClock::new(boot.origin);
         let settings = store::Settings { latency: Duration::from_secs(3_600), ..store::Settings::default() };
         // Retention is not what is tested.
         let settings = store::Settings { clock: || Time(0), ..settings };
@@ -95,7 +95,7 @@ impl<'d> Sensor<'d> {
 
     fn look(&mut self, look: Look) {
         if let Some(step) = self.clock.step(look) {
-            self.writer().redate(step, |done| assert!(done.is_ok()));
+            self.writer().redate(step);
         }
     }
 
@@ -254,9 +254,44 @@ proptest! {
 }
 
 #[test]
+fn observations_around_a_step_are_in_the_rebuilt_ledger_once_and_with_the_new_date() {
+    const HOUR: Span = Span::from_seconds(3_600);
+    let dir = tempfile::tempdir().unwrap();
+    let mut sensor = soak::sensor(dir.path(), u64::MAX);
+    let old_origin = sensor.clock.origin();
+    let mut sent = 0;
+    let mut send = |sensor: &mut super::Sensor<soak::Fed>| {
+        let contact = Step::Contact { local: 1, remote: sent, udp: false };
+        sent += 1;
+        sensor.datapath.waiting.push_back(event(&contact, u64::from(sent)).unwrap());
+        sensor.drain();
+        sent
+    };
+    send(&mut sensor);
+    let shared = Arc::clone(&sensor.shared);
+    {
+        // Waits for the ledger while the clock is set.
+        let _query = shared.ledger();
+        send(&mut sensor);
+    }
+    sensor.clock = BootClock::by(old_origin, || Look { wall: soak::look().wall + HOUR, ..soak::look() });
+    send(&mut sensor);
+    assert!(sensor.redating.is_under_way());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while sensor.redating.is_under_way() {
+        assert!(Instant::now() < deadline, "the ledger is not rebuilt");
+        thread::sleep(Duration::from_millis(300));
+        send(&mut sensor);
+    }
+    let sent = send(&mut sensor);
+    let ledger = shared.ledger();
+    assert_eq!(ledger.contacts().iter().map(|row| row.count).collect::<Vec<_>>(), vec![1; sent.into()]);
+    assert!(ledger.contacts().iter().all(|row| row.first >= old_origin + HOUR), "{:?}", ledger.span());
+}
+
+#[test]
 #[ignore = "a measurement: cargo test --release -p sensor-user --lib time_of_a_step -- --ignored --nocapture"]
 fn time_of_a_step() {
-    use std::time::Instant;
     let (contacts, probes): (u32, u32) = (500_000, 250_000);
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
@@ -277,17 +312,17 @@ fn time_of_a_step() {
     }
     store.append(&batch).unwrap();
     let start = Instant::now();
-    let rows = store.redate(Span::from_days(2_000)).unwrap();
-    println!("{rows} rows dated anew in {:?}", start.elapsed());
+    let rows = store.append_after(Span::from_days(2_000), &[], None).unwrap();
+    println!("{rows} rows redated in {:?}", start.elapsed());
     let (start, mut ledger) = (Instant::now(), Ledger::new(Settings::default()));
     store.replay(Time(i64::MIN), &mut |observation| ledger.observe(&observation)).unwrap();
     println!("the ledger rebuilt in {:?}", start.elapsed());
     let start = Instant::now();
     store.begin_boot("the next", TRULY).unwrap();
     println!("the next boot begun in {:?}", start.elapsed());
-    let (start, mut clock) = (Instant::now(), Clock::new(super::super::clock::booted()));
+    let (start, mut by_boot) = (Instant::now(), BootClock::new(clock::booted()));
     for _ in 0..100_000 {
-        clock.step(super::super::clock::look());
+        by_boot.step(clock::look());
     }
     println!("a look at the clock: {:?}", start.elapsed() / 100_000);
 }

@@ -22,7 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::warn;
 
 use super::alarm::Alarm;
-use super::clock::Clock;
+use super::clock::BootClock;
 use super::devices::Devices;
 use super::follow::Uplinks;
 use super::open::Open;
@@ -72,7 +72,7 @@ pub(super) struct Sensor<P = Datapath> {
     pub(super) drained: u64,
     pub(super) invalid: u64,
     pub(super) last_event: Option<Time>,
-    pub(super) clock: Clock,
+    pub(super) clock: BootClock,
     pub(super) redating: Redating,
     /// What the programs were told; `None` before they were.
     pub(super) home: Option<Vec<Home>>,
@@ -190,7 +190,7 @@ impl<P: Programs> Sensor<P> {
         self.record();
         self.datapath.release(self.shared.store.position());
         let idle = self.pending.is_empty() && self.learned.is_empty() && self.due.is_empty();
-        if !idle || self.shared.is_forgetting() {
+        if (!idle || self.shared.is_forgetting()) && !self.redating.is_under_way() {
             let shared = Arc::clone(&self.shared);
             if let Some(ledger) = shared.ledger_if_free() {
                 self.feed(ledger);
@@ -230,7 +230,6 @@ impl<P: Programs> Sensor<P> {
         });
         self.shared.excluded.fetch_add((excluded_before - batch.len()) as u64, Relaxed);
         self.pending.extend_from_slice(&batch);
-        self.redating.note(&batch);
         // Of what was drained nothing may count. One mark at a time then: a disk may stall for days.
         let has_moved = self.handed != self.datapath.position() && self.handed == self.shared.store.position();
         if !batch.is_empty() || has_moved {

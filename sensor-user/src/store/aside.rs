@@ -130,7 +130,7 @@ impl Store {
                 return Err(error);
             }
         }
-        // What comes is dated as what came, and dated anew with it.
+        // New rows belong to the same boot, with the same origin.
         if let (Some(id), Some(boot)) = (self.kept.boot_id.clone(), self.boot) {
             self.begin_boot(&id, boot.origin).map_err(|error| OpenError::Directory {
                 dir: self.dir().to_owned(),

@@ -14,7 +14,7 @@
 //! - [`marks`]: how far the sensor's ring was brought here
 //! - [`acks`], [`key`]: acknowledged remotes, and names for devices
 //! - [`aside`]: a damaged database makes way for a new one
-//! - [`boot`], [`believe`]: by which clock rows are dated, and what time retention goes by
+//! - [`boot`], [`believe`]: the dates of rows, and the time that retention goes by
 //! - [`writer`]: a queue that never makes its caller wait; [`task`]: the thread that empties it, [`counters`] what it says; [`stall`]: whether its disk does
 
 mod acks;

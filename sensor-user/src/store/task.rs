@@ -29,7 +29,7 @@ pub(super) struct Task {
     pub(super) settings: Settings,
     /// Taken from the channel and not yet written; still counted as queued.
     pub(super) pending: Vec<Observation>,
-    /// By how much what is in the store has yet to be dated anew; with the next write, and before it.
+    /// The next write first moves the dates of this boot's rows by this.
     pub(super) step: Span,
     /// To be written with them.
     pub(super) mark: Option<Mark>,
@@ -54,19 +54,13 @@ impl Task {
         loop {
             let wake = if self.is_idle() { prune_at } else { write_at.min(prune_at) };
             match receiver.recv_timeout(wake.saturating_duration_since(Instant::now())) {
-                Ok(Message::Redate(step, then)) => {
+                Ok(Message::Redate(step)) => {
                     self.pending.iter_mut().for_each(|observation| observation.shift(step));
                     self.step = Span(self.step.0.saturating_add(step.0));
-                    if let Some(rows) = self.write() {
-                        then(Ok((&mut self.store, rows)));
-                    } else {
-                        then(Err(self.counters.failure().unwrap_or_default()));
-                        write_at = Instant::now() + self.settings.latency;
-                    }
-                    prune_at = Instant::now();
+                    (write_at, prune_at) = (Instant::now(), Instant::now());
                 }
                 Ok(Message::Do(work)) => {
-                    if self.write().is_some() {
+                    if self.write() {
                         self.counters.watch.work();
                         work(Ok(&mut self.store));
                         self.counters.watch.end();
@@ -99,7 +93,7 @@ impl Task {
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
             }
             let healthy_and_many = self.pending.len() >= ENOUGH && self.counters.failure().is_none();
-            if (healthy_and_many || Instant::now() >= write_at) && self.write().is_none() {
+            if (healthy_and_many || Instant::now() >= write_at) && !self.write() {
                 write_at = Instant::now() + self.settings.latency;
             }
             // Growth does not wait for the hour.
@@ -110,7 +104,7 @@ impl Task {
                 prune_at = Instant::now() + PRUNE_EVERY;
             }
         }
-        if self.write().is_none() {
+        if !self.write() {
             let lost = self.pending.len() as u64;
             self.counters.queued.fetch_sub(lost, Relaxed);
             self.counters.lost.fetch_add(lost, Relaxed);
@@ -127,18 +121,19 @@ impl Task {
         self.pending.is_empty() && self.mark.is_none() && self.step == Span(0)
     }
 
-    /// How many rows were dated anew; `None` if not all could be done.
-    fn write(&mut self) -> Option<u64> {
+    /// Writes what is due; whether all of it is written.
+    fn write(&mut self) -> bool {
         if self.is_idle() {
-            return Some(0);
+            return true;
         }
-        // To date a whole boot anew takes longer than to write what came in a moment.
+        // New dates for a whole boot take longer than the rows of a moment.
         if self.step == Span(0) {
             self.counters.watch.write();
         } else {
             self.counters.watch.work();
         }
-        let outcome = self.store.append_after(self.step, &self.pending, self.mark.as_ref());
+        let step = self.step;
+        let outcome = self.store.append_after(step, &self.pending, self.mark.as_ref());
         self.counters.watch.end();
         match outcome {
             Ok(rows) => {
@@ -147,7 +142,13 @@ impl Task {
                 }
                 let written = self.pending.len() as u64;
                 self.pending.clear();
-                self.step = Span(0);
+                if std::mem::take(&mut self.step) != Span(0) {
+                    let now = (self.settings.clock)();
+                    tracing::info!(
+                        "the clock was set from {} to {now}: {rows} observations of this boot redated",
+                        now - step
+                    );
+                }
                 self.counters.queued.fetch_sub(written, Relaxed);
                 self.counters.written.fetch_add(written, Relaxed);
                 self.counters.bytes.store(self.store.size(), Relaxed);
@@ -155,7 +156,7 @@ impl Task {
                 if self.counters.set_failure(None).is_some() {
                     tracing::info!("the store can be written again");
                 }
-                Some(rows)
+                true
             }
             Err(error) => {
                 self.counters.failed_writes.fetch_add(1, Relaxed);
@@ -165,7 +166,7 @@ impl Task {
                     return self.write();
                 }
                 self.fails(&error);
-                None
+                false
             }
         }
     }
@@ -221,14 +222,14 @@ impl Task {
         if let Err(error) = self.store.believe(self.belief) {
             tracing::warn!("{error}");
         }
-        // Rows of this boot are dated by its origin, which may lag behind a clock that was just set:
-        // by that time they would be old.
+        // Rows of this boot have dates by its origin, which may lag behind a clock that was just set. By the new
+        // time they would look old.
         self.store.boot.map_or(now, |boot| now.min(boot.origin + ran))
     }
 
     /// Whether that was all for now.
     fn prune(&mut self) -> bool {
-        // Some of what is there is dated by another clock.
+        // Rows of this boot have yet to get their new dates.
         if self.step != Span(0) {
             return true;
         }

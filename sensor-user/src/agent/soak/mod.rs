@@ -1,7 +1,7 @@
 //! A week is like an hour: two months of a home through one process.
 //!
 //! The loop is the sensor's own, with the store's thread, the ledger and the suspects beside it; only
-//! the kernel and the clocks are others (see `Programs` and `Clock::by`). It is turned ten minutes of a
+//! the kernel and the clocks are others (see `Programs` and `BootClock::by`). It is turned ten minutes of a
 //! day at a time, and at the end of each day the process is looked at. What is left out: sockets, HTTP,
 //! netlink's connection, and time itself, so that what is due every second is due every ten minutes.
 
@@ -26,7 +26,7 @@ use self::figures::{Figures, Head, Most, QUESTIONS, allocated, growth, is_compar
 use self::home::{DAY, HARVESTERS, HOUR, Home};
 use super::alarm::Alarm;
 use super::begin::{self, Begun};
-use super::clock::{Clock, Look};
+use super::clock::{BootClock, Look};
 use super::devices::Devices;
 use super::follow::Uplinks;
 use super::open::Open;
@@ -63,14 +63,14 @@ fn ran() -> Span {
     Span((BOOT.load(Relaxed) / 1_000) as i64)
 }
 
-fn look() -> Look {
+pub(super) fn look() -> Look {
     Look { boot: BOOT.load(Relaxed), wall: wall(), took: Span(1) }
 }
 
 /// A ring that is filled by hand.
 #[derive(Default)]
-struct Fed {
-    waiting: VecDeque<Event>,
+pub(super) struct Fed {
+    pub(super) waiting: VecDeque<Event>,
     read: u64,
     released: u64,
 }
@@ -116,7 +116,7 @@ impl Programs for Fed {
 }
 
 /// The sensor as `run` makes it, without what belongs to the kernel.
-fn sensor(dir: &Path, most_bytes: u64) -> Sensor<Fed> {
+pub(super) fn sensor(dir: &Path, most_bytes: u64) -> Sensor<Fed> {
     allocator::return_large_blocks();
     let store = store::Settings { clock: wall, ran, most_bytes, ..store::Settings::default() };
     let settings = Settings {
@@ -143,7 +143,7 @@ fn sensor(dir: &Path, most_bytes: u64) -> Sensor<Fed> {
     let Begun { mut store, key, acks, ledger, .. } = begin::begin(&settings).unwrap();
     store.begin_boot("the boot of the soak", ORIGIN).unwrap();
     let writer = Writer::start(store, settings.store).unwrap();
-    let clock = Clock::by(ORIGIN, look);
+    let clock = BootClock::by(ORIGIN, look);
     let open = Open::new(&ledger);
     let shared = Arc::new(Shared::new(clock.now(), dir.to_owned(), &writer, acks, ledger));
     let name = key.clone();

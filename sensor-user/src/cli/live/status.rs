@@ -76,7 +76,7 @@ fn table(status: &Status) -> String {
     line("sensor", format!("tattler {}, running since {}", status.version, status.started));
     if status.clock_steps > 0 {
         let times = plural(status.clock_steps, "time", "times");
-        line("clock", format!("set {times}; what was observed in this boot is dated anew"));
+        line("clock", format!("set {times}; observations of this boot were redated"));
     }
     if status.clock_doubted {
         line("clock", "far ahead of what was known; for a day nothing is deleted by it".to_owned());
