@@ -144,11 +144,17 @@ impl Task {
                 if let Some(mark) = self.mark.take() {
                     self.counters.position.store(mark.position, Relaxed);
                 }
-                let written = self.pending.len() as u64;
+                let taken = self.pending.len() as u64;
+                let capped = self.store.cap.as_ref().map_or(0, |cap| cap.left_out);
+                let left_out = capped - self.counters.capped.swap(capped, Relaxed);
+                if left_out > 0 && left_out == capped {
+                    let most = self.settings.unproven_a_day;
+                    tracing::warn!("{most} probes of today prove nothing: further ones are counted, and not written");
+                }
                 self.pending.clear();
                 self.step = Span(0);
-                self.counters.queued.fetch_sub(written, Relaxed);
-                self.counters.written.fetch_add(written, Relaxed);
+                self.counters.queued.fetch_sub(taken, Relaxed);
+                self.counters.written.fetch_add(taken - left_out, Relaxed);
                 self.counters.bytes.store(self.store.size(), Relaxed);
                 self.too_large = self.is_too_large();
                 if self.counters.set_failure(None).is_some() {
@@ -261,12 +267,13 @@ impl Task {
 
     /// Whether that was all for now.
     fn shrink(&mut self) -> Result<bool, WriteError> {
-        let rows = self.store.shrink_some(self.settings.most_bytes, PRUNE_ROWS)?;
+        let most = self.settings.most_bytes;
+        let deleted = self.store.shrink_some(most, PRUNE_ROWS)?;
+        let rows = deleted.unwrap_or(0);
         if rows > 0 && self.counters.crowded_out.fetch_add(rows, Relaxed) == 0 {
-            let most = self.settings.most_bytes;
-            tracing::warn!("the store is larger than {most} bytes: the oldest rows are deleted");
+            tracing::warn!("the store is larger than {most} bytes: rows that prove least are deleted");
         }
         self.counters.bytes.store(self.store.size(), Relaxed);
-        Ok(rows == 0)
+        Ok(deleted.is_none())
     }
 }

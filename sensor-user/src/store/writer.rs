@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::counters::Counters;
 use super::task::Task;
+use super::worths::Cap;
 use super::{Belief, Store};
 use crate::mark::Mark;
 use crate::observation::Observation;
@@ -25,8 +26,10 @@ pub struct Settings {
     pub capacity: u64,
     /// What is older is deleted, at start and every hour.
     pub retention: Span,
-    /// Bytes that rows may take; of what is more, the oldest are deleted.
+    /// Bytes that rows may take; beyond, those that are worth least are deleted.
     pub most_bytes: u64,
+    /// Rows that prove nothing, written on one day.
+    pub unproven_a_day: u64,
     /// How long [`Writer::finish`] waits for a disk that does not answer.
     pub patience: Duration,
     /// The wall clock, which retention goes by as far as it is believed.
@@ -42,6 +45,7 @@ impl Default for Settings {
             capacity: 100_000,
             retention: super::RETENTION,
             most_bytes: super::MOST_BYTES,
+            unproven_a_day: super::UNPROVEN_A_DAY,
             patience: Duration::from_secs(10),
             clock: || {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -132,7 +136,8 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the thread, which owns the store from now on.
-    pub fn start(store: Store, settings: Settings) -> io::Result<Writer> {
+    pub fn start(mut store: Store, settings: Settings) -> io::Result<Writer> {
+        store.cap = Some(Cap::new(settings.unproven_a_day));
         let counters = Arc::new(Counters { believed: AtomicI64::new(i64::MAX), ..Counters::default() });
         counters.bytes.store(store.size(), Relaxed);
         counters.see_damaged(&store);
