@@ -144,7 +144,7 @@ fn what_was_deleted_before_without_being_overwritten_goes_too() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     household(&mut store);
-    // As the first version did.
+    // As the first version did, which is noted when its database is taken over.
     store.connection.pragma_update_and_check(None, "secure_delete", false, |_| Ok(())).unwrap();
     for sql in [
         "DELETE FROM contacts WHERE local = ?1",
@@ -153,6 +153,7 @@ fn what_was_deleted_before_without_being_overwritten_goes_too() {
     ] {
         store.connection.execute(sql, [&bytes(PHONE)]).unwrap();
     }
+    store.connection.execute("INSERT INTO meta VALUES ('traces', x'')", []).unwrap();
     drop(store);
     assert!(!found(dir.path(), &bytes(PHONE)).is_empty());
     let mut store = Store::open(dir.path()).unwrap();
@@ -220,6 +221,43 @@ fn traces_that_an_export_keeps_are_told_and_go_the_next_time() {
 }
 
 #[test]
+fn to_forget_nothing_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    household(&mut store);
+    let files = || open::files(&dir.path().join("tattler.db")).map(|file| fs::read(file).unwrap_or_default());
+    let before = files();
+    let nobody = Forget { prefix: Some("3fff::/32".parse().unwrap()), ..Forget::default() };
+    assert_eq!(store.forget_all(&[nobody, device("nobody")]).unwrap(), Forgotten::default());
+    let after = files();
+    assert!(before[..2] == after[..2], "the database and its log");
+}
+
+#[test]
+fn traces_that_an_export_keeps_are_wiped_once_it_has_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    household(&mut store);
+    store.connection.busy_timeout(Duration::ZERO).unwrap();
+    let settings = Settings { latency: Duration::from_millis(20), clock: || Time(0), ..Settings::default() };
+    let writer = Writer::start(store, settings).unwrap();
+    let reader = connection(dir.path());
+    reader.execute_batch("BEGIN; SELECT count(*) FROM contacts").unwrap();
+    let outcome = writer.handle().unwrap().with(|store| store.forget(&device("phone"))).unwrap();
+    assert!(matches!(outcome, Err(WriteError::Traces { .. })), "{outcome:?}");
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(!found(dir.path(), &bytes(PHONE)).is_empty(), "the reader still sees it");
+    drop(reader);
+    // Nobody asks again.
+    let start = Instant::now();
+    while !found(dir.path(), &bytes(PHONE)).is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(writer);
+}
+
+#[test]
 fn a_store_that_is_too_large_loses_its_oldest_repeats_and_the_file_shrinks() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
@@ -274,6 +312,7 @@ fn a_store_of_the_first_version_is_taken_over_with_every_row() {
     assert_eq!(lines, include_str!("schema/fixture-1.jsonl"));
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(schema::version(&store.connection).unwrap(), schema::VERSION);
+    assert!(store.has_traces(), "the first version did not overwrite what it deleted");
     let integrity: String = store.connection.pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();
     assert_eq!(integrity, "ok");
     let tables = |connection: &Connection| {
@@ -490,7 +529,9 @@ fn an_import_that_fails_has_not_happened() {
 fn writes_until_it_is_killed() {
     let Some(dir) = std::env::var_os("TATTLER_TEST_DIR") else { return };
     let store = Store::open(Path::new(&dir)).unwrap();
-    let settings = Settings { latency: Duration::from_millis(50), clock: || Time(0), ..Settings::default() };
+    let unproven_a_day = u64::MAX;
+    let settings =
+        Settings { unproven_a_day, latency: Duration::from_millis(50), clock: || Time(0), ..Settings::default() };
     let writer = Writer::start(store, settings).unwrap();
     let counters = writer.counters();
     let mut sent = 0;

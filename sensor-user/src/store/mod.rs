@@ -73,7 +73,7 @@ pub const DEFAULT_DIR: &str = "/var/lib/tattler";
 pub const RETENTION: Span = Span::from_days(38);
 /// Bytes that it takes at most unless told otherwise: 1 GiB.
 pub const MOST_BYTES: u64 = 1 << 30;
-/// Rows of probes and answers that prove nothing, written on one day. In 38 days they take a quarter of
+/// Rows of probes and answers that are written on one day; evidence of leaks beyond. In 38 days they take a quarter of
 /// [`MOST_BYTES`], however many outsiders send.
 pub const UNPROVEN_A_DAY: u64 = 50_000;
 
@@ -128,8 +128,8 @@ pub enum WriteError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
-    /// What was to be forgotten is deleted, and the files could not be written anew.
-    #[error("deleted, but traces are left in {}: {source}; do it once more when there is room and no export runs", path.display())]
+    /// Rows were forgotten, and the files could not be rewritten.
+    #[error("deleted, but traces are left in {}: {source}; a running sensor tries again every 30 s, otherwise repeat it when there is room and no export runs", path.display())]
     Traces {
         /// The database.
         path: PathBuf,

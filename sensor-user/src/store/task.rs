@@ -18,6 +18,8 @@ const ENOUGH: usize = 10_000;
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// A slice of the pruning; the queue is looked at in between.
 const PRUNE_ROWS: u32 = 5_000;
+/// Latencies between two attempts to wipe the traces of forgotten rows: half a minute.
+const WIPE_EVERY: u32 = 60;
 /// A disk that damages one database after the other is not given more of them.
 const ANEW_EVERY: Duration = Duration::from_secs(60);
 
@@ -39,11 +41,14 @@ pub(super) struct Task {
     pub(super) belief: Belief,
     /// When it was looked at, since boot.
     pub(super) looked: Span,
+    /// When to wipe traces of forgotten rows, if there are any.
+    pub(super) wipe_at: Option<Instant>,
 }
 
 impl Task {
     pub(super) fn run(mut self, receiver: &Receiver<Message>) {
         let mut prune_at = Instant::now();
+        self.plan_wipe();
         match self.store.belief() {
             Ok(belief) => self.belief = belief,
             Err(error) => tracing::warn!("{error}; retention goes by the wall clock"),
@@ -52,6 +57,7 @@ impl Task {
         let mut write_at = prune_at;
         loop {
             let wake = if self.is_idle() { prune_at } else { write_at.min(prune_at) };
+            let wake = self.wipe_at.map_or(wake, |wipe_at| wake.min(wipe_at));
             match receiver.recv_timeout(wake.saturating_duration_since(Instant::now())) {
                 Ok(Message::Redate(step, then)) => {
                     self.pending.iter_mut().for_each(|observation| observation.shift(step));
@@ -69,6 +75,7 @@ impl Task {
                         self.counters.watch.work();
                         work(Ok(&mut self.store));
                         self.counters.watch.end();
+                        self.plan_wipe();
                         if let Some(why) = self.store.suspicion() {
                             self.begin_anew(&why);
                         }
@@ -107,6 +114,9 @@ impl Task {
             }
             if Instant::now() >= prune_at && self.prune() {
                 prune_at = Instant::now() + PRUNE_EVERY;
+            }
+            if self.wipe_at.is_some_and(|at| Instant::now() >= at) {
+                self.wipe();
             }
         }
         if self.write().is_none() {
@@ -173,6 +183,23 @@ impl Task {
                 None
             }
         }
+    }
+
+    /// A forget that could not be completed is completed later: at the end of an export, for one.
+    fn plan_wipe(&mut self) {
+        self.wipe_at = self.store.has_traces().then(|| Instant::now() + self.settings.latency * WIPE_EVERY);
+    }
+
+    fn wipe(&mut self) {
+        self.counters.watch.work();
+        let wiped = self.store.wipe_traces();
+        self.counters.watch.end();
+        match wiped {
+            Ok(()) => tracing::info!("no traces of forgotten rows are left in {}", self.store.path().display()),
+            Err(error) => tracing::debug!("{error}"),
+        }
+        self.plan_wipe();
+        self.counters.bytes.store(self.store.size(), Relaxed);
     }
 
     /// Says so: once, and not at every attempt.

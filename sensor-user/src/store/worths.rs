@@ -73,6 +73,7 @@ pub(super) struct Cap {
     most: u64,
     worths: Worths,
     day: Day,
+    /// Today.
     written: u64,
     /// Rows that were not written, since the start.
     pub(super) left_out: u64,
@@ -83,29 +84,40 @@ impl Cap {
         Cap { most, worths: Worths::default(), day: Day::default(), written: 0, left_out: 0 }
     }
 
-    /// Whether an observation is to be written. Contacts and evidence always are. Sweeps have half of the
-    /// day's rows at most, so that they leave room for repeats.
+    /// Whether an observation is to be written. Contacts and evidence always are. Half of the day's rows are
+    /// written as they come, so that a usual day costs no look-ups; the other half is no sweep's.
     pub(super) fn takes(&mut self, connection: &Connection, observation: &Observation) -> rusqlite::Result<bool> {
-        let worth = match observation {
-            Observation::Contact(_) => return Ok(true),
-            Observation::Probe(probe) => {
-                let proves = !probe.contacted_source && !probe.settling;
-                self.worths.probe(connection, (probe.ts, probe.source, probe.target, probe.kind), proves)?
-            }
-            Observation::Answer(answer) => self.worths.answer((answer.ts, answer.source, answer.target, answer.kind)),
-        };
+        if matches!(observation, Observation::Contact(_)) {
+            return Ok(true);
+        }
         if self.day.begins(observation.ts()) {
             self.written = 0;
         }
-        let most = match worth {
-            Worth::Sweep => self.most / 2,
-            Worth::Repeat => self.most,
+        if self.written < self.most / 2 {
+            self.written += 1;
+            return Ok(true);
+        }
+        let takes = match self.worth(connection, observation)? {
+            Worth::Sweep => false,
+            Worth::Repeat => self.written < self.most,
             Worth::Evidence => return Ok(true),
         };
-        let takes = self.written < most;
         self.written += u64::from(takes);
         self.left_out += u64::from(!takes);
         Ok(takes)
+    }
+
+    fn worth(&mut self, connection: &Connection, observation: &Observation) -> rusqlite::Result<Worth> {
+        match observation {
+            Observation::Contact(_) => Ok(Worth::Evidence),
+            Observation::Probe(probe) => {
+                let proves = !probe.contacted_source && !probe.settling;
+                self.worths.probe(connection, (probe.ts, probe.source, probe.target, probe.kind), proves)
+            }
+            Observation::Answer(answer) => {
+                Ok(self.worths.answer((answer.ts, answer.source, answer.target, answer.kind)))
+            }
+        }
     }
 
     /// A transaction begins: what was known of targets may have changed. Returns what [`Cap::undo`] takes.

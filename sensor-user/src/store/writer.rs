@@ -28,7 +28,7 @@ pub struct Settings {
     pub retention: Span,
     /// Bytes that rows may take; beyond, those that are worth least are deleted.
     pub most_bytes: u64,
-    /// Rows that prove nothing, written on one day.
+    /// Rows of probes and answers that are written on one day; evidence of leaks beyond.
     pub unproven_a_day: u64,
     /// How long [`Writer::finish`] waits for a disk that does not answer.
     pub patience: Duration,
@@ -153,6 +153,7 @@ impl Writer {
             anew: None,
             belief: Belief::default(),
             looked: (settings.ran)(),
+            wipe_at: None,
         };
         let thread = thread::Builder::new().name("store".into()).spawn(move || task.run(&receiver))?;
         let Settings { capacity, patience, .. } = settings;
