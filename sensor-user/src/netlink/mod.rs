@@ -6,9 +6,11 @@
 //! - `generic`, `links`: what drivers and devices tell to those who look for what is wrong
 
 mod changes;
+pub(crate) mod filters;
 pub mod generic;
 mod home;
 mod links;
+mod message;
 mod neighbours;
 
 use std::net::{IpAddr, Ipv6Addr};

@@ -57,9 +57,7 @@ impl Default for Settings {
 }
 
 fn since_boot() -> Span {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is valid for writing, and the clock exists on every kernel that we run on.
-    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     Span(time.tv_sec * 1_000_000 + time.tv_nsec / 1_000)
 }
 
