@@ -73,9 +73,9 @@ pub const DEFAULT_DIR: &str = "/var/lib/tattler";
 pub const RETENTION: Span = Span::from_days(38);
 /// Bytes that it takes at most unless told otherwise: 1 GiB.
 pub const MOST_BYTES: u64 = 1 << 30;
-/// Rows of probes and answers that are written on one day; evidence of leaks beyond. In 38 days they take a quarter of
+/// Rows of probes and answers that are written on one day; evidence of leaks beyond. In 38 days they take half of
 /// [`MOST_BYTES`], however many outsiders send.
-pub const UNPROVEN_A_DAY: u64 = 50_000;
+pub const UNPROVEN_A_DAY: u64 = 100_000;
 
 /// The database of one state directory, and the exclusive right to it.
 pub struct Store {

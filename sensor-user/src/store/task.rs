@@ -159,7 +159,9 @@ impl Task {
                 let left_out = capped - self.counters.capped.swap(capped, Relaxed);
                 if left_out > 0 && left_out == capped {
                     let most = self.settings.unproven_a_day;
-                    tracing::warn!("{most} probes of today prove nothing: further ones are counted, and not written");
+                    tracing::warn!(
+                        "{most} probes and answers of today are written: further ones that prove nothing are counted and not written"
+                    );
                 }
                 self.pending.clear();
                 self.step = Span(0);
