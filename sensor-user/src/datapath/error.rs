@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use aya::EbpfError;
 use aya::maps::MapError as AyaMapError;
 use aya::programs::ProgramError;
+use tattler_files::reason;
 use thiserror::Error;
-
-use crate::reason::reason;
 
 /// The programs or maps could not be loaded.
 #[derive(Debug, Error)]

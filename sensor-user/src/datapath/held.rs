@@ -10,11 +10,12 @@ use aya::programs::xdp::XdpLink;
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
 use rustix::net::netdevice::index_to_name;
 use rustix::net::{AddressFamily, SocketType, socket};
+use tattler_core::home::Device;
 
+use super::AttachError;
 use super::attach::{classifier, load, xdp};
 use super::error::one_line;
 use super::pins::{PinnedName, Pins};
-use super::{AttachError, Device};
 use crate::netlink::filters;
 
 /// What holds a program at a device. To be let go by [`Held::let_go`]; a link is let go as well when

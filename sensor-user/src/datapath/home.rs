@@ -9,18 +9,10 @@ use ipnet::Ipv6Net;
 use sensor_common::names;
 use sensor_common::parse::Address;
 use sensor_common::wire::BootTime;
+use tattler_core::home::Home;
 
 use super::error::one_line;
 use super::{Datapath, MapError};
-
-/// A prefix, and whether it is ours; the longest prefix decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Home {
-    /// The prefix.
-    pub prefix: Ipv6Net,
-    /// Ours, or excluded.
-    pub ours: bool,
-}
 
 impl Datapath {
     /// Makes `wanted` the home prefixes: writes what is new, removes what is gone.
@@ -105,8 +97,14 @@ mod tests {
         let (one, two, three) = (home(1), home(2), home(3));
         let mut told = vec![one, two, three];
         let map = RefCell::new(HashSet::from([one, two, three]));
-        let refuse = |home: &Home| if *home == two { Err(()) } else { Ok(map.borrow_mut().remove(home)).map(drop) };
-        let insert = |home: &Home| Ok(map.borrow_mut().insert(*home)).map(drop);
+        let refuse = |home: &Home| {
+            map.borrow_mut().remove(home);
+            if *home == two { Err(()) } else { Ok(()) }
+        };
+        let insert = |home: &Home| {
+            map.borrow_mut().insert(*home);
+            Ok(())
+        };
         bring(&mut told, &[], refuse, insert).unwrap_err();
         let all = [one, two, three];
         bring(&mut told, &all, |_| Ok::<_, ()>(()), insert).unwrap();

@@ -11,8 +11,8 @@ use sensor_common::Kind;
 use super::tests::probe_at;
 use super::worths::Cap;
 use super::*;
-use crate::observation::{Contact, Observation, Probe};
-use crate::time::Time;
+use tattler_core::observation::{Contact, Observation, Probe};
+use tattler_core::time::Time;
 
 const SCALE: u64 = 1_000;
 const EVENTS_A_DAY: u64 = 8_640_000 / SCALE;
@@ -38,7 +38,7 @@ fn local(day: u64, n: u64) -> Ipv6Addr {
 }
 
 fn at(day: u64, n: u64) -> Time {
-    Time::from_seconds((day * 86_400) as i64) + crate::time::Span((n * 86_400_000_000 / EVENTS_A_DAY) as i64)
+    Time::from_seconds((day * 86_400) as i64) + tattler_core::time::Span((n * 86_400_000_000 / EVENTS_A_DAY) as i64)
 }
 
 fn probe(ts: Time, source: u128, target: Ipv6Addr, port: u16, hop_limit: u8) -> Observation {

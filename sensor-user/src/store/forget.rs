@@ -5,9 +5,9 @@ use std::path::Path;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, Transaction, params};
+use tattler_core::forget::{Forget, Forgotten};
 
 use super::{Store, WriteError, open};
-use crate::forget::{Forget, Forgotten};
 
 /// In `meta` while deleted rows may have left bytes in the files.
 const TRACES: &str = "traces";

@@ -1,9 +1,9 @@
 //! Deletes rows that are older than the retention.
 
 use rusqlite::Connection;
+use tattler_core::time::Time;
 
 use super::{Store, WriteError};
-use crate::time::Time;
 
 /// Each takes rows older than ?1, ?2 of them at most.
 const STATEMENTS: [&str; 3] = [

@@ -13,8 +13,8 @@ use sensor_common::Kind;
 
 use super::worths::Worths;
 use super::{Store, WriteError, prune};
-use crate::ledger::worth::Worth;
-use crate::time::Time;
+use tattler_core::ledger::worth::Worth;
+use tattler_core::time::Time;
 
 /// What leaves, step by step; what is left then is contacts and evidence.
 const STEPS: [(Table, Worth); 3] =

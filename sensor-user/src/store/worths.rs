@@ -7,10 +7,10 @@ use std::net::Ipv6Addr;
 use rusqlite::{Connection, OptionalExtension};
 use sensor_common::{IidClass, Kind};
 
-use crate::ledger::Settings;
-use crate::ledger::worth::{Day, Ranking, Target, Worth};
-use crate::observation::Observation;
-use crate::time::{Span, Time};
+use tattler_core::ledger::Settings;
+use tattler_core::ledger::worth::{Day, Ranking, Target, Worth};
+use tattler_core::observation::Observation;
+use tattler_core::time::{Span, Time};
 
 /// Targets whose use is remembered, so that a flood at one of them costs one look-up.
 const MOST_REMEMBERED: usize = 65_536;
