@@ -98,8 +98,11 @@ mod tests {
         let mut told = vec![one, two, three];
         let map = RefCell::new(HashSet::from([one, two, three]));
         let refuse = |home: &Home| {
+            if *home == two {
+                return Err(());
+            }
             map.borrow_mut().remove(home);
-            if *home == two { Err(()) } else { Ok(()) }
+            Ok(())
         };
         let insert = |home: &Home| {
             map.borrow_mut().insert(*home);
