@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use aya::EbpfLoader;
 use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact};
 use aya::programs::{Program, SchedClassifier, TcAttachType};
+use sensor_common::names;
 use sensor_user::agent::live::Live;
 use sensor_user::datapath::{self, Adopted, Datapath, Pins as Pinned, Sizes};
 use sensor_user::mark::Mark;
@@ -195,6 +196,34 @@ fn filters_that_a_life_on_a_kernel_without_tcx_left_go_when_they_are_of_no_use()
     assert_eq!(filters("lan0", "egress"), "", "nobody asked for this one");
     sensor.stop();
     assert!(nothing(router) && !exists(home.pins()));
+}
+
+#[test]
+fn a_filter_that_another_tool_put_in_the_place_of_ours_stays() {
+    let home = Home::new();
+    let router = &home.world.router;
+    let filters = |device| succeed(&mut router.tool("tc", &["filter", "show", "dev", device, "egress"]));
+    // On the uplink, where ours would be replaced in place, and where nobody asks for one.
+    for device in ["wan0", "lan0"] {
+        leave_filter(&home, device, TcAttachType::Egress, names::EGRESS);
+        succeed(&mut router.tool("tc", &["qdisc", "del", "dev", device, "clsact"]));
+        let mut ebpf = EbpfLoader::new().load(datapath::object()).expect("load the object, as root");
+        let Some(Program::SchedClassifier(other)) = ebpf.program_mut(names::INGRESS_TC) else { panic!("no program") };
+        other.load().unwrap();
+        router.inside(|| {
+            qdisc_add_clsact(device).unwrap();
+            let options = TcAttachOptions::Netlink(NlOptions::default());
+            let id = other.attach_with_options(device, TcAttachType::Egress, options).unwrap();
+            std::mem::forget(other.take_link(id).unwrap());
+        });
+    }
+    let before = ["wan0", "lan0"].map(filters);
+    assert!(before.iter().all(|filters| filters.contains(names::INGRESS_TC)), "{before:?}");
+    let sensor = home.start(&WAN);
+    assert_eq!(["wan0", "lan0"].map(filters), before);
+    assert!(sensor.log().contains("another's is there"), "{}", sensor.log());
+    sensor.stop();
+    assert_eq!(["wan0", "lan0"].map(filters), before);
 }
 
 #[test]

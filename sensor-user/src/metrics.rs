@@ -77,6 +77,8 @@ pub struct Ledger {
     pub contacts: u64,
     pub probes: u64,
     pub campaigns: u64,
+    /// Rows that left to make room, by kind.
+    pub evicted: [(&'static str, u64); 4],
 }
 
 /// What became of the observations for the database.
@@ -92,6 +94,8 @@ pub struct Store {
     pub pruned: u64,
     /// Rows deleted because there were too many.
     pub crowded_out: u64,
+    /// Not written, because they prove nothing and their day had too many.
+    pub capped: u64,
     /// Observations that the configuration keeps from being recorded.
     pub excluded: u64,
     /// Bytes on disk.
@@ -184,6 +188,9 @@ impl Page {
         self.gauge("ledger_contacts", "Contacts in the window.", [], &[([], ledger.contacts)])?;
         self.gauge("ledger_probes", "Probes in the window.", [], &[([], ledger.probes)])?;
         self.gauge("campaigns", "Campaigns in the window.", [], &[([], ledger.campaigns)])?;
+        let evicted = ledger.evicted.map(|(row, n)| ([row], n));
+        let help = "Rows that left the window to make room. Evidence: probes that prove a leak.";
+        self.counter("ledger_evicted_rows_total", help, ["row"], &evicted)?;
         let rows: Vec<_> = suspects.iter().map(|&(verdict, n)| ([verdict], n)).collect();
         self.gauge(
             "suspects",
@@ -198,13 +205,13 @@ impl Page {
             "store_observations_total",
             "Observations for the database, by what became of them.",
             ["result"],
-            &[(["written"], store.written), (["lost"], store.lost)],
+            &[(["written"], store.written), (["lost"], store.lost), (["capped"], store.capped)],
         )?;
         let help = "Observations that are yet to be written to the database.";
         self.gauge("store_queued_observations", help, [], &[([], store.queued)])?;
         let help = "Rows deleted because they were older than the retention.";
         self.counter("store_pruned_rows_total", help, [], &[([], store.pruned)])?;
-        let help = "Rows deleted because the database had reached its size.";
+        let help = "Rows deleted because the database had reached its size, those that prove least first.";
         self.counter("store_crowded_out_rows_total", help, [], &[([], store.crowded_out)])?;
         let help = "Observations that the configuration excludes from being recorded.";
         self.counter("excluded_observations_total", help, [], &[([], store.excluded)])?;
@@ -293,7 +300,13 @@ mod tests {
             ],
             uplink_changes: vec![("lost", 3), ("attached", 0)],
             home_prefixes: 2,
-            ledger: Ledger { locals: 5, contacts: 6, probes: u64::MAX, campaigns: 0 },
+            ledger: Ledger {
+                locals: 5,
+                contacts: 6,
+                probes: u64::MAX,
+                campaigns: 0,
+                evicted: [("local", 0), ("contact", 14), ("probe", 15), ("evidence", 16)],
+            },
             suspects: vec![("strong", 1), ("weak", 0)],
             suspects_age: 8,
             store: Store {
@@ -302,6 +315,7 @@ mod tests {
                 queued: 1,
                 pruned: 4,
                 crowded_out: 5,
+                capped: 13,
                 excluded: 6,
                 bytes: 4096,
                 failing: true,
@@ -338,6 +352,9 @@ mod tests {
             "tattler_suspects{verdict=\"weak\"} 0",
             "tattler_suspects_age_seconds 8",
             "tattler_store_observations_total{result=\"lost\"} 2",
+            "tattler_store_observations_total{result=\"capped\"} 13",
+            "tattler_ledger_evicted_rows_total{row=\"contact\"} 14",
+            "tattler_ledger_evicted_rows_total{row=\"evidence\"} 16",
             "tattler_store_queued_observations 1",
             "tattler_store_crowded_out_rows_total 5",
             "tattler_excluded_observations_total 6",

@@ -125,6 +125,18 @@ pub struct Status {
     pub contacts: u64,
     /// Probes within the window: source, target, kind and port.
     pub probes: u64,
+    /// Locals that left the window to make room, since the start.
+    #[serde(default)]
+    pub evicted_locals: u64,
+    /// Contacts that left the window to make room, since the start.
+    #[serde(default)]
+    pub evicted_contacts: u64,
+    /// Probes that left the window to make room, since the start.
+    #[serde(default)]
+    pub evicted_probes: u64,
+    /// Of these, evidence of a leak.
+    #[serde(default)]
+    pub evicted_evidence: u64,
     /// When the suspects that the metrics show were what the ledger says; null before that is known.
     #[serde(default)]
     pub suspects_as_of: Option<Time>,
@@ -141,6 +153,9 @@ pub struct Status {
     pub store_pruned: u64,
     /// Rows deleted because there were too many, since the start.
     pub store_crowded_out: u64,
+    /// Probes and answers that prove nothing and were not written, because their day had too many.
+    #[serde(default)]
+    pub store_capped: u64,
     /// Observations that the configuration excludes from being recorded, since the start.
     pub excluded: u64,
     /// The size of the database, in bytes.
@@ -192,11 +207,11 @@ pub struct GaveUp {
 
 fn status(shared: &Shared) -> Status {
     let mut exposed;
-    let (locals, contacts, probes, revision) = {
+    let (locals, contacts, probes, revision, counts) = {
         let ledger = shared.ledger();
         exposed = report::exposed(&ledger);
         let rows = (ledger.contacts().len() as u64, ledger.probes().len() as u64);
-        (ledger.locals_in_use() as u64, rows.0, rows.1, ledger.revision())
+        (ledger.locals_in_use() as u64, rows.0, rows.1, ledger.revision(), ledger.counts())
     };
     let suspects = shared.suspects().clone();
     let exposed_locals = report::open_locals(&exposed);
@@ -243,6 +258,10 @@ fn status(shared: &Shared) -> Status {
         locals,
         contacts,
         probes,
+        evicted_locals: counts.evicted_locals,
+        evicted_contacts: counts.evicted_contacts,
+        evicted_probes: counts.evicted_probes,
+        evicted_evidence: counts.evicted_evidence,
         suspects_as_of: suspects.as_ref().map(|suspects| suspects.as_of),
         suspects_age_seconds: suspects.map(|suspects| suspects.age(revision).seconds()),
         state: shared.state.display().to_string(),
@@ -250,6 +269,7 @@ fn status(shared: &Shared) -> Status {
         store_lost: shared.store.lost(),
         store_pruned: shared.store.pruned(),
         store_crowded_out: shared.store.crowded_out(),
+        store_capped: shared.store.capped(),
         excluded: shared.excluded.load(Relaxed),
         store_bytes: shared.store.bytes(),
         store_failure: shared.store.failure(),

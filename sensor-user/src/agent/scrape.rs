@@ -13,10 +13,10 @@ use crate::metrics::{self, Ledger, Ring, Snapshot, Store, Uplink};
 /// One line that says why there is none.
 pub fn metrics(shared: &Shared) -> Result<String, String> {
     let suspects = suspects::shown(shared);
-    let (locals, contacts, probes, revision) = {
+    let (locals, contacts, probes, revision, counts) = {
         let ledger = shared.ledger();
         let rows = (ledger.contacts().len() as u64, ledger.probes().len() as u64);
-        (ledger.locals_in_use() as u64, rows.0, rows.1, ledger.revision())
+        (ledger.locals_in_use() as u64, rows.0, rows.1, ledger.revision(), ledger.counts())
     };
     let age = suspects.age(revision).seconds();
     let figures = suspects.figures;
@@ -45,7 +45,18 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
             .collect(),
         uplink_changes: Change::ALL.map(|change| (change.as_str(), seen.changes[change as usize])).to_vec(),
         home_prefixes: seen.home.iter().filter(|home| home.ours).count() as u64,
-        ledger: Ledger { locals, contacts, probes, campaigns: figures.campaigns },
+        ledger: Ledger {
+            locals,
+            contacts,
+            probes,
+            campaigns: figures.campaigns,
+            evicted: [
+                ("local", counts.evicted_locals),
+                ("contact", counts.evicted_contacts),
+                ("probe", counts.evicted_probes - counts.evicted_evidence),
+                ("evidence", counts.evicted_evidence),
+            ],
+        },
         exposed_locals: figures.exposed_locals,
         suspects: figures.by_verdict.iter().map(|&(verdict, n)| (verdict.as_str(), n)).collect(),
         suspects_age: age as u64,
@@ -55,6 +66,7 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
             queued: shared.store.queued(),
             pruned: shared.store.pruned(),
             crowded_out: shared.store.crowded_out(),
+            capped: shared.store.capped(),
             excluded: shared.excluded.load(Relaxed),
             bytes: shared.store.bytes(),
             failing: shared.store.failure().is_some(),

@@ -21,12 +21,13 @@ mod ring;
 use aya::maps::{LpmTrie, Map, MapData, PerCpuArray};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfLoader};
-use ring::Ring;
 use sensor_common::names;
 use sensor_common::parse::Address;
 use tattler_core::home::Home;
 
 use crate::mark;
+use error::{missing, one_line};
+use ring::Ring;
 
 pub use adopt::Adopted;
 pub use attach::{Attachment, Mode};
@@ -83,7 +84,7 @@ impl Datapath {
     /// # Errors
     /// An old kernel, no permission, or what the kernel said.
     pub fn load(sizes: Sizes, pins: Option<Pins>, leave: bool) -> Result<Datapath, LoadError> {
-        let kernel = KernelVersion::current().map_err(|e| LoadError::Other(e.to_string()))?;
+        let kernel = KernelVersion::current().map_err(|e| LoadError::Version(one_line(&e)))?;
         if kernel < OLDEST {
             return Err(LoadError::OldKernel);
         }
@@ -103,7 +104,7 @@ impl Datapath {
         #[cfg(feature = "debug-log")]
         ring::forward_log(&mut ebpf);
         let Map::RingBuf(ring) = map(&mut ebpf, names::EVENTS)? else {
-            return Err(LoadError::Other(format!("the map {} is no ring", names::EVENTS)));
+            return Err(missing("ring", names::EVENTS));
         };
         let mut datapath = Datapath {
             ring: Ring::open(&ring)?,
@@ -141,7 +142,7 @@ impl Drop for Datapath {
 }
 
 fn map(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
-    ebpf.take_map(name).ok_or_else(|| LoadError::Other(format!("the object has no map {name}")))
+    ebpf.take_map(name).ok_or_else(|| missing("map", name))
 }
 
 /// The object as it is embedded, for tests that run its programs on crafted packets.

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use tattler_core::observation::{Answer, Contact, Observation, Probe};
 use tattler_core::time::Span;
 
-use super::{Store, WriteError, boot, marks};
+use super::{Store, WriteError, boot, marks, worths};
 use crate::mark::Mark;
 
 impl Store {
@@ -22,21 +22,29 @@ impl Store {
         observations: &[Observation],
         mark: Option<&Mark>,
     ) -> Result<u64, WriteError> {
-        let boot = self.boot;
-        let write = |connection: &mut Connection| {
+        let (boot, cap) = (self.boot, &mut self.cap);
+        let left_out = cap.as_mut().map_or(0, worths::Cap::begin);
+        let mut write = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
             let rows = match boot {
                 Some(boot) if step != Span(0) => boot::redate(&transaction, boot, step)?,
                 _ => 0,
             };
             let from = boot.map_or(Provenance::UnknownBoot, |boot| Provenance::Boot(boot.number));
-            observations.iter().try_for_each(|observation| write(&transaction, observation, from))?;
+            for observation in observations {
+                if cap.as_mut().map_or(Ok(true), |cap| cap.takes(&transaction, observation))? {
+                    write(&transaction, observation, from)?;
+                }
+            }
             if let Some(mark) = mark {
                 marks::write(&transaction, mark)?;
             }
             transaction.commit().map(|()| rows)
         };
-        let rows = write(&mut self.connection).map_err(|error| WriteError::new(&self.path, error))?;
+        let rows = write(&mut self.connection).map_err(|error| {
+            self.cap.iter_mut().for_each(|cap| cap.undo(left_out));
+            WriteError::new(&self.path, error)
+        })?;
         if let Some(boot) = &mut self.boot {
             boot.origin = boot.origin + step;
         }

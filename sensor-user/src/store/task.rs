@@ -19,6 +19,8 @@ const ENOUGH: usize = 10_000;
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// A slice of the pruning; the queue is looked at in between.
 const PRUNE_ROWS: u32 = 5_000;
+/// Latencies between two attempts to wipe the traces of forgotten rows: half a minute.
+const WIPE_EVERY: u32 = 60;
 /// A disk that damages one database after the other is not given more of them.
 const ANEW_EVERY: Duration = Duration::from_secs(60);
 
@@ -40,11 +42,14 @@ pub(super) struct Task {
     pub(super) belief: Belief,
     /// When it was looked at, since boot.
     pub(super) looked: Span,
+    /// When to wipe traces of forgotten rows, if there are any.
+    pub(super) wipe_at: Option<Instant>,
 }
 
 impl Task {
     pub(super) fn run(mut self, receiver: &Receiver<Message>) {
         let mut prune_at = Instant::now();
+        self.plan_wipe();
         match self.store.belief() {
             Ok(belief) => self.belief = belief,
             Err(error) => tracing::warn!("{error}; retention goes by the wall clock"),
@@ -53,6 +58,7 @@ impl Task {
         let mut write_at = prune_at;
         loop {
             let wake = if self.is_idle() { prune_at } else { write_at.min(prune_at) };
+            let wake = self.wipe_at.map_or(wake, |wipe_at| wake.min(wipe_at));
             match receiver.recv_timeout(wake.saturating_duration_since(Instant::now())) {
                 Ok(Message::Redate(step)) => {
                     self.pending.iter_mut().for_each(|observation| observation.shift(step));
@@ -64,6 +70,7 @@ impl Task {
                         self.counters.watch.work();
                         work(Ok(&mut self.store));
                         self.counters.watch.end();
+                        self.plan_wipe();
                         if let Some(why) = self.store.suspicion() {
                             self.begin_anew(&why);
                         }
@@ -103,6 +110,9 @@ impl Task {
             if Instant::now() >= prune_at && self.prune() {
                 prune_at = Instant::now() + PRUNE_EVERY;
             }
+            if self.wipe_at.is_some_and(|at| Instant::now() >= at) {
+                self.wipe();
+            }
         }
         if !self.write() {
             let lost = self.pending.len() as u64;
@@ -140,7 +150,15 @@ impl Task {
                 if let Some(mark) = self.mark.take() {
                     self.counters.position.store(mark.position, Relaxed);
                 }
-                let written = self.pending.len() as u64;
+                let taken = self.pending.len() as u64;
+                let capped = self.store.cap.as_ref().map_or(0, |cap| cap.left_out);
+                let left_out = capped - self.counters.capped.swap(capped, Relaxed);
+                if left_out > 0 && left_out == capped {
+                    let most = self.settings.unproven_a_day;
+                    tracing::warn!(
+                        "{most} probes and answers of today are written: further ones that prove nothing are counted and not written"
+                    );
+                }
                 self.pending.clear();
                 if std::mem::take(&mut self.step) != Span(0) {
                     let now = (self.settings.clock)();
@@ -149,8 +167,8 @@ impl Task {
                         now - step
                     );
                 }
-                self.counters.queued.fetch_sub(written, Relaxed);
-                self.counters.written.fetch_add(written, Relaxed);
+                self.counters.queued.fetch_sub(taken, Relaxed);
+                self.counters.written.fetch_add(taken - left_out, Relaxed);
                 self.counters.bytes.store(self.store.size(), Relaxed);
                 self.too_large = self.is_too_large();
                 if self.counters.set_failure(None).is_some() {
@@ -169,6 +187,23 @@ impl Task {
                 false
             }
         }
+    }
+
+    /// A forget that could not be completed is completed later: at the end of an export, for one.
+    fn plan_wipe(&mut self) {
+        self.wipe_at = self.store.has_traces().then(|| Instant::now() + self.settings.latency * WIPE_EVERY);
+    }
+
+    fn wipe(&mut self) {
+        self.counters.watch.work();
+        let wiped = self.store.wipe_traces();
+        self.counters.watch.end();
+        match wiped {
+            Ok(()) => tracing::info!("no traces of forgotten rows are left in {}", self.store.path().display()),
+            Err(error) => tracing::debug!("{error}"),
+        }
+        self.plan_wipe();
+        self.counters.bytes.store(self.store.size(), Relaxed);
     }
 
     /// Says so: once, and not at every attempt.
@@ -263,12 +298,13 @@ impl Task {
 
     /// Whether that was all for now.
     fn shrink(&mut self) -> Result<bool, WriteError> {
-        let rows = self.store.shrink_some(self.settings.most_bytes, PRUNE_ROWS)?;
+        let most = self.settings.most_bytes;
+        let deleted = self.store.shrink_some(most, PRUNE_ROWS)?;
+        let rows = deleted.unwrap_or(0);
         if rows > 0 && self.counters.crowded_out.fetch_add(rows, Relaxed) == 0 {
-            let most = self.settings.most_bytes;
-            tracing::warn!("the store is larger than {most} bytes: the oldest rows are deleted");
+            tracing::warn!("the store is larger than {most} bytes: rows that prove least are deleted");
         }
         self.counters.bytes.store(self.store.size(), Relaxed);
-        Ok(rows == 0)
+        Ok(deleted.is_none())
     }
 }

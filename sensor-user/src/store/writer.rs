@@ -13,6 +13,7 @@ use tattler_core::time::{Span, Time};
 
 use super::counters::Counters;
 use super::task::Task;
+use super::worths::Cap;
 use super::{Belief, Store};
 use crate::mark::Mark;
 use crate::system_clock;
@@ -27,8 +28,10 @@ pub struct Settings {
     pub capacity: u64,
     /// What is older is deleted, at start and every hour.
     pub retention: Span,
-    /// Bytes that rows may take; of what is more, the oldest are deleted.
+    /// Bytes that rows may take; beyond, those that are worth least are deleted.
     pub most_bytes: u64,
+    /// Rows of probes and answers that are written on one day; evidence of leaks beyond.
+    pub unproven_a_day: u64,
     /// How long [`Writer::finish`] waits for a disk that does not answer.
     pub patience: Duration,
     /// The wall clock, which retention goes by as far as it is believed.
@@ -44,6 +47,7 @@ impl Default for Settings {
             capacity: 100_000,
             retention: super::RETENTION,
             most_bytes: super::MOST_BYTES,
+            unproven_a_day: super::UNPROVEN_A_DAY,
             patience: Duration::from_secs(10),
             clock: system_clock::wall,
             ran: system_clock::since_boot,
@@ -120,7 +124,8 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the thread, which owns the store from now on.
-    pub fn start(store: Store, settings: Settings) -> io::Result<Writer> {
+    pub fn start(mut store: Store, settings: Settings) -> io::Result<Writer> {
+        store.cap = Some(Cap::new(settings.unproven_a_day));
         let counters = Arc::new(Counters { believed: AtomicI64::new(i64::MAX), ..Counters::default() });
         counters.bytes.store(store.size(), Relaxed);
         counters.see_damaged(&store);
@@ -136,6 +141,7 @@ impl Writer {
             anew: None,
             belief: Belief::default(),
             looked: (settings.ran)(),
+            wipe_at: None,
         };
         let thread = thread::Builder::new().name("store".into()).spawn(move || task.run(&receiver))?;
         let Settings { capacity, patience, .. } = settings;

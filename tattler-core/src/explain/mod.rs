@@ -205,6 +205,7 @@ pub(crate) fn explain_by(findings: &Findings, remote: Ipv6Net) -> Explanation {
     let within = facts.as_ref().map(|facts| WINDOWS[facts.finding.window]);
     explanation.headline = says::headline(&explanation);
     explanation.says = says::counted(&explanation, within);
+    explanation.says.extend(ledger.counts().caveat());
     explanation.settle = says::settle(&explanation);
     explanation
 }

@@ -8,7 +8,7 @@
 //! - `settings`: bounds, and what is counted
 //! - [`rows`]: what is kept
 //! - `table`: how rows are found and how they leave
-//! - `room`: who leaves when it is full
+//! - `room`: what leaves when it is full; [`worth`]: how much a probe is worth then
 //! - `recent`: UDP that went out just now
 //! - `forget`: what the user wants to be gone
 //! - `follow`: a copy, brought up to date by what changed
@@ -29,6 +29,7 @@ mod settings;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod worth;
 
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
@@ -339,8 +340,7 @@ impl Ledger {
         if self.addresses.find(address).and_then(|id| self.locals.get(id)).is_none()
             && self.locals.rows().len() >= self.settings.max_locals.max(1)
         {
-            let gone = self.locals.evict(|local| (local.used.is_some(), local.told));
-            self.counts.evicted_locals += gone as u64;
+            self.counts.evicted_locals += self.locals.evict(|local| (local.used.is_some(), local.told)) as u64;
             self.compact();
         }
         let id = self.addresses.number(address);

@@ -24,6 +24,7 @@ impl Ledger {
         self.counts.evicted_locals += evicted.evicted_locals;
         self.counts.evicted_contacts += evicted.evicted_contacts;
         self.counts.evicted_probes += evicted.evicted_probes;
+        self.counts.evicted_evidence += evicted.evicted_evidence;
         // Copies follow the old ledger: make them copy everything again, at once, as after forgetting.
         self.revision = old.revision;
         self.revision.all += 1;

@@ -64,6 +64,9 @@ pub struct Report {
     pub campaigns: Vec<CampaignReport>,
     /// Who may have told them, in rank order.
     pub candidates: Vec<Candidate>,
+    /// Why verdicts may be too weak, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caveats: Vec<String>,
 }
 
 /// The time that a report covers: the first and the last observation in it; null if there is none.
@@ -210,6 +213,7 @@ pub(crate) fn report_of(findings: &Findings, options: &Options) -> Report {
             .enumerate()
             .map(|(rank, finding)| findings.candidate(rank, finding))
             .collect(),
+        caveats: ledger.counts().caveat().into_iter().collect(),
     }
 }
 

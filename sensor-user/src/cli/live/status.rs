@@ -93,6 +93,11 @@ fn table(status: &Status) -> String {
         line("home", prefix.to_string());
     }
     line("window", window([status.locals, status.contacts, status.probes]));
+    let evicted = [status.evicted_locals, status.evicted_contacts, status.evicted_probes];
+    if evicted != [0; 3] {
+        let of_these = format!("{} of these probes are evidence", status.evicted_evidence);
+        line("window", format!("full: {} dropped to make room; {of_these}", window(evicted)));
+    }
     if let Some(as_of) = status.suspects_as_of {
         let age = status.suspects_age_seconds.unwrap_or_default();
         let behind = if age > 0.0 { format!(", {age:.0} s behind what came in") } else { String::new() };
@@ -144,7 +149,13 @@ fn table(status: &Status) -> String {
         ),
     );
     if status.store_crowded_out > 0 {
-        line("store", format!("{} of the oldest rows deleted to make room", status.store_crowded_out));
+        line("store", format!("{} rows deleted to make room, those that prove least first", status.store_crowded_out));
+    }
+    if status.store_capped > 0 {
+        line(
+            "store",
+            format!("{} probes and answers that prove nothing not written: too many on one day", status.store_capped),
+        );
     }
     if status.excluded > 0 {
         line("excluded", format!("{} observations, not recorded", status.excluded));
