@@ -57,7 +57,7 @@ impl Home {
 }
 
 fn both() -> (String, Vec<String>) {
-    ("xdp".to_owned(), vec!["tattler_egress".to_owned()])
+    ("xdp".to_owned(), vec!["tattler_tce".to_owned()])
 }
 
 fn nothing(namespace: &Namespace) -> bool {
@@ -184,10 +184,10 @@ fn leave_filter(home: &Home, device: &str, way: TcAttachType, name: &str) {
 fn filters_that_a_life_on_a_kernel_without_tcx_left_go_when_they_are_of_no_use() {
     let home = Home::new();
     let router = &home.world.router;
-    leave_filter(&home, "wan0", TcAttachType::Ingress, "tattler_in_tc");
-    leave_filter(&home, "lan0", TcAttachType::Egress, "tattler_egress");
+    leave_filter(&home, "wan0", TcAttachType::Ingress, "tattler_tci");
+    leave_filter(&home, "lan0", TcAttachType::Egress, "tattler_tce");
     let filters = |device, way| succeed(&mut router.tool("tc", &["filter", "show", "dev", device, way]));
-    assert!(filters("wan0", "ingress").contains("tattler_in_tc") && filters("lan0", "egress").contains("tattler_"));
+    assert!(filters("wan0", "ingress").contains("tattler_tci") && filters("lan0", "egress").contains("tattler_"));
     // Another way to attach, and another uplink.
     let sensor = home.start(&[&WAN[..], &["--attach", "native"]].concat());
     assert_eq!(filters("wan0", "ingress"), "", "each probe would be seen twice");

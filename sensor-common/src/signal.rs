@@ -78,7 +78,19 @@ impl Signal {
         }
     }
 
-    /// The protocol of the contact that this would begin if it went out unasked.
+    /// The protocol of an outbound packet that begins an exchange or answers a probe.
+    #[inline(always)]
+    #[must_use]
+    pub const fn outbound_proto(self) -> Option<Proto> {
+        match self {
+            Signal::Echo | Signal::EchoReply => Some(Proto::Icmpv6),
+            Signal::Syn | Signal::SynAck => Some(Proto::Tcp),
+            Signal::Udp => Some(Proto::Udp),
+            Signal::None | Signal::TcpOther => None,
+        }
+    }
+
+    /// The protocol of the contact that this begins, unless it answers a probe.
     #[inline(always)]
     #[must_use]
     pub const fn begins(self) -> Option<Proto> {

@@ -1,6 +1,10 @@
 use super::*;
+use std::net::Ipv6Addr;
+
 use sensor_common::Signal;
 use sensor_common::parse::{Detail, Tuple};
+
+use crate::observation::Probe;
 
 const SECOND: Nanos = 1_000_000_000;
 /// After the first minutes, in which ports in use are not known.
