@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use aya::EbpfLoader;
-use aya::maps::MapType;
+use aya::maps::Map;
 use aya::programs::{Program, TestRun, TestRunOptions};
 use etherparse::PacketBuilder;
 use sensor_common::counters::Fate;
@@ -97,12 +97,12 @@ fn every_program_loads_and_bears_the_name_that_user_space_knows() {
     found.sort_unstable();
     assert_eq!(found, known);
 
-    let kind = |name: &str| match ebpf.map(name).unwrap().map_type() {
-        MapType::LpmTrie => "lpm_trie",
-        MapType::LruHash => "lru_hash",
-        MapType::PerCpuArray => "percpu_array",
-        MapType::RingBuf => "ringbuf",
-        other => panic!("{name} is a {other:?}"),
+    let kind = |name: &str| match ebpf.map(name).unwrap() {
+        Map::LpmTrie(_) => "lpm_trie",
+        Map::LruHashMap(_) => "lru_hash",
+        Map::PerCpuArray(_) => "percpu_array",
+        Map::RingBuf(_) => "ringbuf",
+        _ => panic!("{name} is of another kind"),
     };
     assert_eq!(names::MAPS.map(kind), names::KINDS);
     let mut maps: Vec<&str> = ebpf.maps().map(|(name, _)| name).filter(|name| !name.starts_with('.')).collect();

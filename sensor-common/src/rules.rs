@@ -4,7 +4,7 @@
 //! nanoseconds of a clock that does not go back: since boot in the kernel, since 1970 in a capture.
 
 use crate::parse::{Address, Tuple};
-use crate::track::{Records, Tables};
+use crate::track::{RecordTable, Tables};
 use crate::wire::{BootTime, FlowKey, Pair, PairKey, PortKey, Repeat, RepeatKey};
 use crate::{Kind, Proto, Signal};
 

@@ -16,7 +16,7 @@ use crate::wire::{BootTime, Event, Flow, FlowKey, Pair, PairKey, PortKey, Repeat
 use crate::{GiveUp, Kind, Proto, Signal};
 
 /// One table: records of type `V` by key.
-pub trait Records<K, V> {
+pub trait RecordTable<K, V> {
     /// Returns a copy of the record.
     fn get(&self, key: &K) -> Option<V>;
     /// Changes the record in place. A missing record is created from its default first.
@@ -28,17 +28,17 @@ pub trait Tables {
     /// Whether an address lies in a home prefix.
     fn is_home(&self, address: &Address) -> bool;
     /// Exchanges begun inside.
-    fn flows(&mut self) -> impl Records<FlowKey, Flow>;
+    fn flows(&mut self) -> impl RecordTable<FlowKey, Flow>;
     /// Exchanges begun outside.
-    fn inbound(&mut self) -> impl Records<FlowKey, Flow>;
+    fn inbound(&mut self) -> impl RecordTable<FlowKey, Flow>;
     /// When a local last sent UDP from a port; up to [`REFRESH`](rules::REFRESH) behind.
-    fn ports(&mut self) -> impl Records<PortKey, BootTime>;
+    fn ports(&mut self) -> impl RecordTable<PortKey, BootTime>;
     /// The latest contact of a pair; up to [`REFRESH`](rules::REFRESH) behind.
-    fn pairs(&mut self) -> impl Records<PairKey, Pair>;
+    fn pairs(&mut self) -> impl RecordTable<PairKey, Pair>;
     /// Earlier probes of the same kind.
-    fn repeats(&mut self) -> impl Records<RepeatKey, Repeat>;
+    fn repeats(&mut self) -> impl RecordTable<RepeatKey, Repeat>;
     /// When a local was last in use.
-    fn locals(&mut self) -> impl Records<Address, BootTime>;
+    fn locals(&mut self) -> impl RecordTable<Address, BootTime>;
     /// Takes one event out of the budget for probes of unused targets. `false` if the budget is empty.
     fn take_budget(&mut self, now: BootTime) -> bool;
     /// Submits an event. `false` if there is no room. `event` builds it where it is stored.
@@ -130,14 +130,14 @@ impl<T: Tables> FlowTracker<T> {
         Ok(())
     }
 
-    /// Records a packet of an exchange begun outside.
+    /// RecordTable a packet of an exchange begun outside.
     #[inline(always)]
     fn begun(&mut self, flow: &FlowKey) {
         let now = self.now;
         self.tables.inbound().update(flow, |begun| begun.last = now);
     }
 
-    /// Records that a local, and its port if it sends UDP, is in use.
+    /// RecordTable that a local, and its port if it sends UDP, is in use.
     #[inline(always)]
     fn in_use(&mut self, flow: &FlowKey) {
         let now = self.now;
@@ -147,7 +147,7 @@ impl<T: Tables> FlowTracker<T> {
         }
     }
 
-    /// Records a contact: a new exchange (`begun` is 1) or the refresh of a known one (`begun` is 0).
+    /// RecordTable a contact: a new exchange (`begun` is 1) or the refresh of a known one (`begun` is 0).
     #[inline(always)]
     fn contact(
         &mut self,
@@ -197,7 +197,7 @@ impl<T: Tables> FlowTracker<T> {
         Fate::Recorded
     }
 
-    /// Records a probe. The first of its kind makes an event. Repeats are counted, and make one when
+    /// RecordTable a probe. The first of its kind makes an event. Repeats are counted, and make one when
     /// they are due.
     #[inline(always)]
     fn probe(&mut self, kind: Kind, flow: &FlowKey, detail: &Detail) -> Fate {

@@ -10,12 +10,12 @@
 //!   another key, and a write overwrites it: a wrong time or count, never an invalid access.
 
 use aya_ebpf::maps::LruHashMap;
-use sensor_common::track::Records;
+use sensor_common::track::RecordTable;
 
 /// A map as the rules use it.
 pub struct Lru<K: 'static, V: 'static>(pub &'static LruHashMap<K, V>);
 
-impl<K, V: Copy + Default> Records<K, V> for Lru<K, V> {
+impl<K, V: Copy + Default> RecordTable<K, V> for Lru<K, V> {
     #[inline(always)]
     fn get(&self, key: &K) -> Option<V> {
         // SAFETY: `get_ptr` returns memory of the map that holds a `V`; see above for its content.

@@ -7,7 +7,7 @@ use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{LpmTrie, LruHashMap};
 use sensor_common::counters::Fate;
 use sensor_common::parse::Address;
-use sensor_common::track::{Records, Tables};
+use sensor_common::track::{RecordTable, Tables};
 use sensor_common::wire::{BootTime, Event, Flow, FlowKey, Pair, PairKey, PortKey, Repeat, RepeatKey, What};
 
 use crate::record::Lru;
@@ -40,32 +40,32 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn flows(&mut self) -> impl Records<FlowKey, Flow> {
+    fn flows(&mut self) -> impl RecordTable<FlowKey, Flow> {
         Lru(&FLOWS)
     }
 
     #[inline(always)]
-    fn inbound(&mut self) -> impl Records<FlowKey, Flow> {
+    fn inbound(&mut self) -> impl RecordTable<FlowKey, Flow> {
         Lru(&INBOUND)
     }
 
     #[inline(always)]
-    fn ports(&mut self) -> impl Records<PortKey, BootTime> {
+    fn ports(&mut self) -> impl RecordTable<PortKey, BootTime> {
         Lru(&PORTS)
     }
 
     #[inline(always)]
-    fn pairs(&mut self) -> impl Records<PairKey, Pair> {
+    fn pairs(&mut self) -> impl RecordTable<PairKey, Pair> {
         Lru(&PAIRS)
     }
 
     #[inline(always)]
-    fn repeats(&mut self) -> impl Records<RepeatKey, Repeat> {
+    fn repeats(&mut self) -> impl RecordTable<RepeatKey, Repeat> {
         Lru(&REPEATS)
     }
 
     #[inline(always)]
-    fn locals(&mut self) -> impl Records<Address, BootTime> {
+    fn locals(&mut self) -> impl RecordTable<Address, BootTime> {
         Lru(&LOCALS)
     }
 

@@ -21,7 +21,7 @@ pub(crate) struct TestTables {
     counts: [[u64; 4]; 3],
 }
 
-impl<K: Copy + Eq + Hash, V: Copy + Default> Records<K, V> for &mut HashMap<K, V> {
+impl<K: Copy + Eq + Hash, V: Copy + Default> RecordTable<K, V> for &mut HashMap<K, V> {
     fn get(&self, key: &K) -> Option<V> {
         HashMap::get(self, key).copied()
     }
@@ -35,22 +35,22 @@ impl Tables for TestTables {
     fn is_home(&self, address: &Address) -> bool {
         address[0] == 0x20
     }
-    fn flows(&mut self) -> impl Records<FlowKey, Flow> {
+    fn flows(&mut self) -> impl RecordTable<FlowKey, Flow> {
         &mut self.flows
     }
-    fn inbound(&mut self) -> impl Records<FlowKey, Flow> {
+    fn inbound(&mut self) -> impl RecordTable<FlowKey, Flow> {
         &mut self.inbound
     }
-    fn ports(&mut self) -> impl Records<PortKey, BootTime> {
+    fn ports(&mut self) -> impl RecordTable<PortKey, BootTime> {
         &mut self.ports
     }
-    fn pairs(&mut self) -> impl Records<PairKey, Pair> {
+    fn pairs(&mut self) -> impl RecordTable<PairKey, Pair> {
         &mut self.pairs
     }
-    fn repeats(&mut self) -> impl Records<RepeatKey, Repeat> {
+    fn repeats(&mut self) -> impl RecordTable<RepeatKey, Repeat> {
         &mut self.repeats
     }
-    fn locals(&mut self) -> impl Records<Address, BootTime> {
+    fn locals(&mut self) -> impl RecordTable<Address, BootTime> {
         &mut self.locals
     }
     fn take_budget(&mut self, _: BootTime) -> bool {

@@ -10,7 +10,7 @@ use std::net::Ipv6Addr;
 use ipnet::Ipv6Net;
 use sensor_common::counters::{self, COUNTERS, Fate};
 use sensor_common::parse::Address;
-use sensor_common::track::{Records, Tables};
+use sensor_common::track::{RecordTable, Tables};
 use sensor_common::wire::{BootTime, Event, Flow, FlowKey, Pair, PairKey, PortKey, Repeat, RepeatKey, What};
 
 /// The least number of entries that a table keeps; it holds twice as many at most. Some 80 MB if all
@@ -37,7 +37,7 @@ impl<K: Hash + Eq, V> Default for AgingTable<K, V> {
     }
 }
 
-impl<K: Copy + Hash + Eq, V: Copy + Default> Records<K, V> for &mut AgingTable<K, V> {
+impl<K: Copy + Hash + Eq, V: Copy + Default> RecordTable<K, V> for &mut AgingTable<K, V> {
     fn get(&self, key: &K) -> Option<V> {
         self.young.get(key).or_else(|| self.old.get(key)).copied()
     }
@@ -58,7 +58,7 @@ impl<K: Copy + Hash + Eq, V: Copy + Default> Records<K, V> for &mut AgingTable<K
 /// The tables that the kernel has as maps, and the event of the current packet.
 #[derive(Default)]
 pub(super) struct CaptureTables {
-    pub(super) home: Vec<Ipv6Net>,
+    home: Vec<Ipv6Net>,
     pub(super) event: Option<Event>,
     pub(super) counters: [u64; COUNTERS as usize],
     flows: AgingTable<FlowKey, Flow>,
@@ -69,27 +69,33 @@ pub(super) struct CaptureTables {
     locals: AgingTable<Address, BootTime>,
 }
 
+impl CaptureTables {
+    pub(super) fn new(home: Vec<Ipv6Net>) -> CaptureTables {
+        CaptureTables { home, ..CaptureTables::default() }
+    }
+}
+
 impl Tables for &mut CaptureTables {
     fn is_home(&self, address: &Address) -> bool {
         let address = Ipv6Addr::from(*address);
         self.home.iter().any(|prefix| prefix.contains(&address))
     }
-    fn flows(&mut self) -> impl Records<FlowKey, Flow> {
+    fn flows(&mut self) -> impl RecordTable<FlowKey, Flow> {
         &mut self.flows
     }
-    fn inbound(&mut self) -> impl Records<FlowKey, Flow> {
+    fn inbound(&mut self) -> impl RecordTable<FlowKey, Flow> {
         &mut self.inbound
     }
-    fn ports(&mut self) -> impl Records<PortKey, BootTime> {
+    fn ports(&mut self) -> impl RecordTable<PortKey, BootTime> {
         &mut self.ports
     }
-    fn pairs(&mut self) -> impl Records<PairKey, Pair> {
+    fn pairs(&mut self) -> impl RecordTable<PairKey, Pair> {
         &mut self.pairs
     }
-    fn repeats(&mut self) -> impl Records<RepeatKey, Repeat> {
+    fn repeats(&mut self) -> impl RecordTable<RepeatKey, Repeat> {
         &mut self.repeats
     }
-    fn locals(&mut self) -> impl Records<Address, BootTime> {
+    fn locals(&mut self) -> impl RecordTable<Address, BootTime> {
         &mut self.locals
     }
     fn take_budget(&mut self, _: BootTime) -> bool {

@@ -5,7 +5,7 @@
 
 use ipnet::Ipv6Net;
 use sensor_common::rules::{self, is_global};
-use sensor_common::track::{FlowTracker, Records as _, Tables as _};
+use sensor_common::track::{FlowTracker, RecordTable as _, Tables as _};
 use sensor_common::wire::{BootTime, Event};
 use sensor_common::{Header, Proto};
 
@@ -26,7 +26,7 @@ impl Watch {
     /// With the home prefixes.
     #[must_use]
     pub fn new(home: Vec<Ipv6Net>) -> Watch {
-        Watch { tables: CaptureTables { home, ..CaptureTables::default() }, live: None }
+        Watch { tables: CaptureTables::new(home), live: None }
     }
 
     /// The observation that a packet makes, if any.
