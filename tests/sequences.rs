@@ -9,7 +9,7 @@ use sensor_common::parse::Address;
 use sensor_common::wire::{BootTime, Event, What};
 use sensor_common::{Link, Signal, parse};
 use sensor_user::datapath::age::age;
-use sensor_user::source::capture::Watch;
+use tattler_files::capture::Watch;
 use tests::frames::Random;
 use tests::kernel::Kernel;
 

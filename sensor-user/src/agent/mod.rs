@@ -55,30 +55,31 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use alarm::Alarm;
 use anyhow::{Context, Result};
+use begin::Begun;
+use devices::Devices;
+use follow::Uplinks;
 use ipnet::Ipv6Net;
+use open::Open;
+use tattler_core::exclusions::Exclusions;
+use tattler_core::home::{self, Prefixes};
+use tattler_core::time::Span;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::datapath::{Datapath, Mode, PinError, Pins, Sizes};
-use crate::exclusions::Exclusions;
-use crate::netlink::{self, Netlink, Prefixes};
-use crate::source::live::Live;
+use crate::netlink::{self, Netlink};
 use crate::store::{self, Writer};
-use crate::time::Span;
 use crate::{config, http, socket, told};
-use alarm::Alarm;
-use begin::Begun;
-use devices::Devices;
-use follow::Uplinks;
-use open::Open;
 pub use queries::Status;
 use redate::Redating;
 pub use reload::Reload;
 use sensor::Sensor;
 use service::Watchdog;
 use shared::Shared;
+use tattler_core::observer::Observer;
 
 /// What the sensor is told.
 #[derive(Clone, Debug)]
@@ -159,7 +160,7 @@ pub async fn run(
     let prefixes = settings.prefixes();
     let mut datapath = load(&settings, store.path())?;
     let resumed = datapath.resume(mark);
-    datapath.set_home(&netlink::home(&network, &uplinks, &prefixes))?;
+    datapath.set_home(&home::home(&network, &uplinks, &prefixes))?;
     if resumed.is_none() {
         // The programs remember nothing yet; what was in use before is in use still.
         let in_use = ledger.locals().iter().filter(|local| local.used.is_some());
@@ -186,7 +187,7 @@ pub async fn run(
         datapath,
         writer,
         shared,
-        live: Live::new(since),
+        live: Observer::new(since),
         since,
         handed: 0,
         prefixes,
