@@ -10,10 +10,10 @@
 //! it, and the packets since the last event are counted twice.
 
 use crate::counters::Fate;
-use crate::parse::{Address, Detail};
+use crate::parse::{self, Address, Detail, Found};
 use crate::rules::{self, Inbound, Outbound};
 use crate::wire::{BootTime, Event, Flow, FlowKey, Pair, PairKey, PortKey, Repeat, RepeatKey, What};
-use crate::{GiveUp, Kind, Proto, Signal};
+use crate::{GiveUp, Kind, Packet, Proto, Signal};
 
 /// One table: records of type `V` by key.
 pub trait RecordTable<K, V> {
@@ -47,6 +47,38 @@ pub trait Tables {
     fn count(&mut self, what: What, fate: Fate);
 }
 
+/// The detail of a packet, which only events need. A trait and not a closure, because a closure can't be
+/// marked for inlining: the compiler makes it a BPF subprogram, and each call costs 10 ns.
+pub trait DetailSource {
+    /// Reads the detail.
+    ///
+    /// # Errors
+    /// When the parser gives up.
+    fn detail(&self) -> Result<Detail, GiveUp>;
+}
+
+/// A packet whose detail is read when it is needed.
+pub struct Unread<'a, P> {
+    /// The packet.
+    pub packet: &'a P,
+    /// The place of its headers.
+    pub found: &'a Found,
+}
+
+impl<P: Packet> DetailSource for Unread<'_, P> {
+    #[inline(always)]
+    fn detail(&self) -> Result<Detail, GiveUp> {
+        parse::detail(self.packet, self.found)
+    }
+}
+
+/// A detail that has been read.
+impl DetailSource for Detail {
+    fn detail(&self) -> Result<Detail, GiveUp> {
+        Ok(*self)
+    }
+}
+
 /// Applies the rules to one packet.
 pub struct FlowTracker<T> {
     /// The state of earlier packets.
@@ -71,17 +103,12 @@ impl<T: Tables> FlowTracker<T> {
     /// # Errors
     /// When `detail` fails. Nothing is recorded then.
     #[inline(always)]
-    pub fn inbound(
-        &mut self,
-        kind: Kind,
-        flow: &FlowKey,
-        detail: impl FnOnce() -> Result<Detail, GiveUp>,
-    ) -> Result<(), GiveUp> {
+    pub fn inbound(&mut self, kind: Kind, flow: &FlowKey, detail: &impl DetailSource) -> Result<(), GiveUp> {
         match rules::inbound(&mut self.tables, kind, flow, self.now) {
             Inbound::Nothing | Inbound::Ours => {}
             Inbound::Begun => self.begun(flow),
             Inbound::Probe(kind) => {
-                let detail = detail()?;
+                let detail = detail.detail()?;
                 self.tables.count(What::Probe, Fate::Matched);
                 let fate = self.probe(kind, flow, &detail);
                 self.tables.count(What::Probe, fate);
@@ -95,12 +122,7 @@ impl<T: Tables> FlowTracker<T> {
     /// # Errors
     /// When `detail` fails. Nothing is recorded then.
     #[inline(always)]
-    pub fn outbound(
-        &mut self,
-        signal: Signal,
-        flow: &FlowKey,
-        detail: impl FnOnce() -> Result<Detail, GiveUp>,
-    ) -> Result<(), GiveUp> {
+    pub fn outbound(&mut self, signal: Signal, flow: &FlowKey, detail: &impl DetailSource) -> Result<(), GiveUp> {
         let now = self.now;
         match rules::outbound(&mut self.tables, signal, flow, now) {
             Outbound::Nothing => {}
@@ -149,12 +171,7 @@ impl<T: Tables> FlowTracker<T> {
 
     /// RecordTable a contact: a new exchange (`begun` is 1) or the refresh of a known one (`begun` is 0).
     #[inline(always)]
-    fn contact(
-        &mut self,
-        flow: &FlowKey,
-        begun: u32,
-        detail: impl FnOnce() -> Result<Detail, GiveUp>,
-    ) -> Result<(), GiveUp> {
+    fn contact(&mut self, flow: &FlowKey, begun: u32, detail: &impl DetailSource) -> Result<(), GiveUp> {
         let now = self.now;
         let key = rules::pair_key(flow);
         // An echo identifier is no port: pings with new identifiers are one contact.
@@ -167,7 +184,7 @@ impl<T: Tables> FlowTracker<T> {
         }
         pair = Pair { last: now, proto: flow.proto, port, count: pair.count.saturating_add(begun), ..pair };
         if due {
-            let detail = detail()?;
+            let detail = detail.detail()?;
             self.tables.count(What::Contact, Fate::Matched);
             let subject = Subject { what: What::Contact, number: flow.proto, count: pair.count, unused: false };
             if self.submit(&subject, flow, &detail) {

@@ -1,6 +1,6 @@
 //! To the internet: contacts, and answers to probes.
 
-use sensor_common::track::FlowTracker;
+use sensor_common::track::{FlowTracker, Unread};
 use sensor_common::{GiveUp, Link, Packet, parse, rules};
 
 use crate::clock;
@@ -16,5 +16,5 @@ pub fn see(packet: &impl Packet, ifindex: u32, link: Link) -> Result<(), GiveUp>
     let Some(proto) = found.signal.outbound_proto() else { return Ok(()) };
     let flow = rules::flow_key(&parse::tuple(packet, &found)?, true, proto);
     let mut tracker = FlowTracker { tables: Maps, now: clock::now(), ifindex };
-    tracker.outbound(found.signal, &flow, || parse::detail(packet, &found))
+    tracker.outbound(found.signal, &flow, &Unread { packet, found: &found })
 }

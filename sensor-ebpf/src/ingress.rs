@@ -1,6 +1,6 @@
 //! From the internet: probes.
 
-use sensor_common::track::FlowTracker;
+use sensor_common::track::{FlowTracker, Unread};
 use sensor_common::{GiveUp, Link, Packet, parse, rules};
 
 use crate::clock;
@@ -16,5 +16,5 @@ pub fn see(packet: &impl Packet, ifindex: u32, link: Link) -> Result<(), GiveUp>
     let Some(kind) = found.signal.kind() else { return Ok(()) };
     let flow = rules::flow_key(&parse::tuple(packet, &found)?, false, kind.proto());
     let mut tracker = FlowTracker { tables: Maps, now: clock::now(), ifindex };
-    tracker.inbound(kind, &flow, || parse::detail(packet, &found))
+    tracker.inbound(kind, &flow, &Unread { packet, found: &found })
 }

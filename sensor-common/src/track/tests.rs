@@ -128,7 +128,7 @@ impl Sequence {
         self.tables.is_ring_full = step.is_ring_full;
         self.tables.is_budget_empty = step.is_budget_empty;
         let before = self.tables.events.len();
-        let detail = || Ok(Detail { hop_limit: step.hop_limit, ..Detail::default() });
+        let detail = &Detail { hop_limit: step.hop_limit, ..Detail::default() };
         let flow = if step.is_outbound {
             let flow = flow(step, step.signal.outbound_proto()?);
             self.outbound(step.signal, &flow, detail).unwrap();
@@ -191,12 +191,20 @@ fn counts_stay_at_their_maximum() {
     assert_eq!(reports(&mut sequence, 1, &Step { ports: (23, 4_000), ..out }), [(1, u32::MAX)]);
 }
 
+struct Unreadable;
+
+impl DetailSource for Unreadable {
+    fn detail(&self) -> Result<Detail, GiveUp> {
+        Err(GiveUp::Far)
+    }
+}
+
 #[test]
 fn a_packet_whose_detail_cannot_be_read_changes_nothing() {
     let mut tracker = Sequence::new();
     let flow = flow(&syn(64), Proto::Tcp);
-    assert_eq!(tracker.inbound(Kind::Syn, &flow, || Err(GiveUp::Far)), Err(GiveUp::Far));
-    assert_eq!(tracker.outbound(Signal::Syn, &flow, || Err(GiveUp::Far)), Err(GiveUp::Far));
+    assert_eq!(tracker.inbound(Kind::Syn, &flow, &Unreadable), Err(GiveUp::Far));
+    assert_eq!(tracker.outbound(Signal::Syn, &flow, &Unreadable), Err(GiveUp::Far));
     let tables = &tracker.tables;
     assert!(tables.repeats.is_empty() && tables.pairs.is_empty() && tables.flows.is_empty());
     assert_eq!(tables.counts, [[0; 4]; 3]);

@@ -54,13 +54,12 @@ impl Watch {
         };
         tables.event = None;
         let mut tracker = FlowTracker { tables, now, ifindex: 0 };
-        let detail = || Ok(header.detail);
         let tracked = if is_outbound {
             let flow = rules::flow_key(&header.tuple, true, header.signal.outbound_proto()?);
-            tracker.outbound(header.signal, &flow, detail)
+            tracker.outbound(header.signal, &flow, &header.detail)
         } else {
             let kind = header.signal.kind()?;
-            tracker.inbound(kind, &rules::flow_key(&header.tuple, false, kind.proto()), detail)
+            tracker.inbound(kind, &rules::flow_key(&header.tuple, false, kind.proto()), &header.detail)
         };
         tracked.ok()?;
         self.tables.event.take()
