@@ -67,6 +67,7 @@ fn compile(object: &Path) -> Result<(), String> {
         .args(["--target", TARGET, "-Z", "build-std=core"])
         .args(env::var_os("CARGO_FEATURE_DEBUG_LOG").map(|_| "--features=debug-log"))
         .args(env::var_os("CARGO_FEATURE_OTHER_LAYOUT").map(|_| "--features=other-layout"))
+        .args(env::var_os("CARGO_FEATURE_TEST_HELPERS").map(|_| "--features=test-programs"))
         .arg("--target-dir")
         .arg(out.join("ebpf"))
         .current_dir(&workspace)

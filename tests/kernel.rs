@@ -2,97 +2,21 @@
 
 use std::net::Ipv6Addr;
 
-use aya::maps::{HashMap, LpmTrie, MapData, PerCpuArray, RingBuf, lpm_trie::Key};
+use aya::EbpfLoader;
+use aya::maps::Map;
 use aya::programs::{Program, TestRun, TestRunOptions};
-use aya::util::KernelVersion;
-use aya::{Ebpf, EbpfLoader};
 use etherparse::PacketBuilder;
-use sensor_common::counters::{self, Fate};
+use sensor_common::counters::Fate;
 use sensor_common::names;
 use sensor_common::wire::{Event, What};
 use sensor_common::{Kind, Proto};
+use tests::kernel::{Kernel, ingress};
 
 const LOCAL: &str = "2001:db8:1::e014:9aff:5e49:ecb3";
 const REMOTE: &str = "2a05:d014::53";
-const XDP_PASS: u32 = 2;
-/// TC_ACT_UNSPEC: the next program decides.
-const TC_UNSPEC: u32 = u32::MAX;
 
-/// The object with all programs loaded and one home prefix.
-struct Kernel {
-    ebpf: Ebpf,
-    ring: RingBuf<MapData>,
-}
-
-impl Kernel {
-    fn load() -> Kernel {
-        let mut ebpf = EbpfLoader::new().load(sensor_user::datapath::object()).expect("load the object, as root");
-        for name in [ingress(), names::EGRESS] {
-            match ebpf.program_mut(name).expect(name) {
-                Program::Xdp(program) => program.load().expect(name),
-                Program::SchedClassifier(program) => program.load().expect(name),
-                _ => panic!("{name} is neither XDP nor TC"),
-            }
-        }
-        let mut home: LpmTrie<_, [u8; 16], u8> = ebpf.map_mut(names::HOME).unwrap().try_into().unwrap();
-        home.insert(&Key::new(48, address("2001:db8:1::")), 1, 0).unwrap();
-        home.insert(&Key::new(64, address("2001:db8:1:ffff::")), 0, 0).unwrap();
-        let ring = RingBuf::try_from(ebpf.take_map(names::EVENTS).unwrap()).unwrap();
-        Kernel { ebpf, ring }
-    }
-
-    /// Sends a frame in or out and returns the events that it made. The verdict must be to go on.
-    fn run(&mut self, name: &str, frame: &[u8]) -> Vec<Event> {
-        let mut out = vec![0; frame.len() + 64];
-        let options = TestRunOptions { data_in: Some(frame), data_out: Some(&mut out), ..TestRunOptions::new() };
-        let result = match self.ebpf.program(name).unwrap() {
-            Program::Xdp(program) => {
-                let result = program.test_run(options).unwrap();
-                assert_eq!(result.return_value, XDP_PASS);
-                result
-            }
-            Program::SchedClassifier(program) => {
-                let result = program.test_run(options).unwrap();
-                assert_eq!(result.return_value, TC_UNSPEC);
-                result
-            }
-            _ => unreachable!(),
-        };
-        assert_eq!(&out[..result.data_size_out as usize], frame, "the packet was changed");
-        std::iter::from_fn(|| self.ring.next().and_then(|record| Event::decode(&record))).collect()
-    }
-
-    fn ingress(&mut self, frame: &[u8]) -> Vec<Event> {
-        self.run(ingress(), frame)
-    }
-
-    fn egress(&mut self, frame: &[u8]) -> Vec<Event> {
-        self.run(names::EGRESS, frame)
-    }
-
-    fn fate(&mut self, what: What, fate: Fate) -> u64 {
-        let counters: PerCpuArray<_, u64> = self.ebpf.map(names::COUNTERS).unwrap().try_into().unwrap();
-        counters.get(&counters::fate(what, fate), 0).unwrap().iter().sum()
-    }
-
-    /// Empties a map, as if its entries had been evicted or had aged.
-    fn forget<K: aya::Pod>(&mut self, name: &str) {
-        let mut map: HashMap<_, K, [u8; 16]> = match HashMap::try_from(self.ebpf.map_mut(name).unwrap()) {
-            Ok(map) => map,
-            Err(error) => panic!("{name}: {error}"),
-        };
-        let keys: Vec<K> = map.keys().collect::<Result<_, _>>().unwrap();
-        for key in keys {
-            map.remove(&key).unwrap();
-        }
-    }
-}
-
-/// The program for Ethernet devices: before 5.18 the one without multi-buffer packets. `cargo xtask vm` runs
-/// these tests on such kernels.
-fn ingress() -> &'static str {
-    let has_frags = KernelVersion::current().is_ok_and(|kernel| kernel >= KernelVersion::new(5, 18, 0));
-    if has_frags { names::INGRESS } else { names::INGRESS_LINEAR }
+fn kernel() -> Kernel {
+    Kernel::load(address("2001:db8:1::"), address("2001:db8:1:ffff::"))
 }
 
 fn address(text: &str) -> [u8; 16] {
@@ -173,28 +97,22 @@ fn every_program_loads_and_bears_the_name_that_user_space_knows() {
     found.sort_unstable();
     assert_eq!(found, known);
 
+    let kind = |name: &str| match ebpf.map(name).unwrap() {
+        Map::LpmTrie(_) => "lpm_trie",
+        Map::LruHashMap(_) => "lru_hash",
+        Map::PerCpuArray(_) => "percpu_array",
+        Map::RingBuf(_) => "ringbuf",
+        _ => panic!("{name} is of another kind"),
+    };
+    assert_eq!(names::MAPS.map(kind), names::KINDS);
     let mut maps: Vec<&str> = ebpf.maps().map(|(name, _)| name).filter(|name| !name.starts_with('.')).collect();
-    maps.sort_unstable();
-    let mut known = vec![
-        names::HOME,
-        names::FLOWS,
-        names::INBOUND,
-        names::PORTS,
-        names::PAIRS,
-        names::LOCALS,
-        names::REPEATS,
-        names::BUDGETS,
-        names::COUNTERS,
-        names::EVENTS,
-        names::CLASSIFIED,
-    ];
-    known.sort_unstable();
-    assert_eq!(maps, known);
+    maps.retain(|name| !names::MAPS.contains(name));
+    assert_eq!(maps, [names::CLASSIFIED], "beside the maps that stay pinned");
 }
 
 #[test]
 fn a_syn_from_outside_is_a_probe_with_its_traits() {
-    let mut kernel = Kernel::load();
+    let mut kernel = kernel();
     let events = kernel.ingress(&syn(REMOTE, LOCAL, 22));
     let [event] = events[..] else { panic!("{events:?}") };
     assert_eq!((event.what, event.number), (PROBE, Kind::Syn as u8));
@@ -206,7 +124,7 @@ fn a_syn_from_outside_is_a_probe_with_its_traits() {
 
 #[test]
 fn what_is_not_for_a_home_prefix_or_is_excluded_makes_no_event() {
-    let mut kernel = Kernel::load();
+    let mut kernel = kernel();
     assert_eq!(kernel.ingress(&syn(REMOTE, "2001:db8:2::1", 22)), []);
     assert_eq!(kernel.ingress(&syn(REMOTE, "2001:db8:1:ffff::1", 22)), []);
     assert_eq!(kernel.egress(&syn("2001:db8:2::1", REMOTE, 443)), []);
@@ -214,7 +132,7 @@ fn what_is_not_for_a_home_prefix_or_is_excluded_makes_no_event() {
 
 #[test]
 fn packets_of_an_established_connection_make_no_event() {
-    let mut kernel = Kernel::load();
+    let mut kernel = kernel();
     let ack = finish(builder(REMOTE, LOCAL).tcp(443, 40_000, 1, 500).ack(2), |b, f| b.write(f, b"data").unwrap());
     assert_eq!(kernel.ingress(&ack), []);
     assert_eq!(kernel.ingress(&syn_ack(REMOTE, LOCAL, 443)), []);
@@ -222,7 +140,7 @@ fn packets_of_an_established_connection_make_no_event() {
 
 #[test]
 fn a_contact_is_told_once_and_counted_after_that() {
-    let mut kernel = Kernel::load();
+    let mut kernel = kernel();
     let events = kernel.egress(&syn(LOCAL, REMOTE, 443));
     assert_eq!(said(&events), [(CONTACT, Proto::Tcp as u8)]);
     assert_eq!((events[0].local, events[0].remote_port), (address(LOCAL), 443));
@@ -235,7 +153,7 @@ fn a_contact_is_told_once_and_counted_after_that() {
 
 #[test]
 fn udp_that_answers_ours_is_no_probe() {
-    let mut kernel = Kernel::load();
+    let mut kernel = kernel();
     assert_eq!(said(&kernel.egress(&udp(LOCAL, 5_000, REMOTE, 123))), [(CONTACT, Proto::Udp as u8)]);
     assert_eq!(kernel.ingress(&udp(REMOTE, 123, LOCAL, 5_000)), []);
     // A peer that was never contacted, at a port that is in use: peer-to-peer.
@@ -255,7 +173,7 @@ fn answers_to_probes_are_told_once_and_are_no_contacts() {
         (echo(REMOTE, LOCAL, 50), echo_reply(LOCAL, REMOTE), Kind::Echo),
         (udp(REMOTE, 53, LOCAL, 53), udp(LOCAL, 53, REMOTE, 53), Kind::Udp),
     ] {
-        let mut kernel = Kernel::load();
+        let mut kernel = kernel();
         if kind != Kind::Udp {
             assert_eq!(kernel.egress(&answer), [], "an answer to nothing");
         }
@@ -267,7 +185,7 @@ fn answers_to_probes_are_told_once_and_are_no_contacts() {
 
 #[test]
 fn repeated_probes_are_counted_and_told_at_powers_of_two() {
-    let mut kernel = Kernel::load();
+    let mut kernel = kernel();
     kernel.egress(&syn(LOCAL, REMOTE, 443));
     let counts: Vec<u32> =
         (0..20).flat_map(|_| kernel.ingress(&syn("2a05:d014::99", LOCAL, 22))).map(|event| event.count).collect();
@@ -278,7 +196,7 @@ fn repeated_probes_are_counted_and_told_at_powers_of_two() {
 
 #[test]
 fn a_path_probe_shows_each_of_its_hop_limits() {
-    let mut kernel = Kernel::load();
+    let mut kernel = kernel();
     let hops: Vec<u8> =
         (1..=9).flat_map(|hop| kernel.ingress(&echo(REMOTE, LOCAL, hop))).map(|event| event.hop_limit).collect();
     assert_eq!(hops, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
@@ -286,7 +204,7 @@ fn a_path_probe_shows_each_of_its_hop_limits() {
 
 #[test]
 fn a_sweep_of_unused_targets_is_held_back_and_counted_while_a_local_in_use_is_told() {
-    let mut kernel = Kernel::load();
+    let mut kernel = kernel();
     kernel.egress(&syn(LOCAL, REMOTE, 443));
     let sweep = |i: u32| syn("2a05:d014::99", &format!("2001:db8:1::1:{:x}:{:x}", i >> 16, i & 0xffff), 22);
     let mut told = 0;
@@ -305,7 +223,7 @@ fn a_sweep_of_unused_targets_is_held_back_and_counted_while_a_local_in_use_is_to
 
 #[test]
 fn with_a_full_ring_the_sums_agree_and_nothing_is_lost_unseen() {
-    let mut kernel = Kernel::load();
+    let mut kernel = kernel();
     kernel.egress(&syn(LOCAL, REMOTE, 443));
     // Nobody drains: 4 MiB hold some 52,000 records of 80 bytes with their headers.
     let program: &aya::programs::Xdp = kernel.ebpf.program(ingress()).unwrap().try_into().unwrap();
@@ -326,7 +244,7 @@ fn with_a_full_ring_the_sums_agree_and_nothing_is_lost_unseen() {
 
 #[test]
 fn an_answer_to_a_probe_that_was_lost_is_no_contact() {
-    let mut kernel = Kernel::load();
+    let mut kernel = kernel();
     kernel.egress(&syn(LOCAL, REMOTE, 443));
     let program: &aya::programs::Xdp = kernel.ebpf.program(ingress()).unwrap().try_into().unwrap();
     let mut frame = syn("2a05:d014::99", LOCAL, 22);
@@ -343,7 +261,7 @@ fn an_answer_to_a_probe_that_was_lost_is_no_contact() {
 
 #[test]
 fn syns_to_all_ports_of_a_local_do_not_hide_whom_it_contacts() {
-    let mut kernel = Kernel::load();
+    let mut kernel = kernel();
     // `syn` comes from port 40,000 and goes to where the local's next connection comes from.
     assert_eq!(said(&kernel.ingress(&syn(REMOTE, LOCAL, 40_000))), [(PROBE, Kind::Syn as u8)]);
     assert_eq!(said(&kernel.egress(&syn(LOCAL, REMOTE, 443))), [(CONTACT, Proto::Tcp as u8)]);
@@ -354,15 +272,15 @@ fn syns_to_all_ports_of_a_local_do_not_hide_whom_it_contacts() {
 
 #[test]
 fn a_contact_that_the_kernel_forgot_is_told_again() {
-    let mut kernel = Kernel::load();
+    let mut kernel = kernel();
     assert_eq!(kernel.egress(&udp(LOCAL, 5_000, REMOTE, 123)).len(), 1);
-    kernel.forget::<[u8; 40]>(names::FLOWS);
+    kernel.forget::<[u8; 40], [u8; 16]>(names::FLOWS);
     assert_eq!(kernel.egress(&udp(LOCAL, 5_000, REMOTE, 123)), [], "the pair is known");
 }
 
 #[test]
 fn a_simultaneous_open_is_neither_a_contact_nor_an_answer_and_its_syn_ack_is_one() {
-    let mut kernel = Kernel::load();
+    let mut kernel = kernel();
     let (theirs, ours) = ((REMOTE, 5_000), (LOCAL, 6_000));
     let tcp = |from: (&str, u16), to: (&str, u16)| {
         let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv6(address(from.0), address(to.0), 64);
@@ -382,7 +300,7 @@ fn a_simultaneous_open_is_neither_a_contact_nor_an_answer_and_its_syn_ack_is_one
 
 #[test]
 fn an_answer_to_a_probe_over_the_budget_is_no_contact_with_whoever_it_claims_to_be_from() {
-    let mut kernel = Kernel::load();
+    let mut kernel = kernel();
     let probe = |i: u32| udp(REMOTE, 53, &format!("2001:db8:1::2:{:x}:{:x}", i >> 16, i & 0xffff), 53);
     let over = (0..30_000).find(|&i| kernel.ingress(&probe(i)).is_empty()).expect("the budget ends");
     assert_eq!(kernel.fate(What::Probe, Fate::HeldBack), 1);

@@ -11,12 +11,11 @@ use std::time::{Duration, Instant};
 use aya::EbpfLoader;
 use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact};
 use aya::programs::{Program, SchedClassifier, TcAttachType};
-use sensor_common::names;
-use sensor_user::agent::live::Live;
 use sensor_user::datapath::{self, Adopted, Datapath, Pins as Pinned, Sizes};
 use sensor_user::mark::Mark;
 use sensor_user::store::{self, Store, Writer};
 use tattler_core::home;
+use tattler_core::observer::Observer;
 use tattler_core::time::Time;
 use tempfile::TempDir;
 use tests::eventually;
@@ -59,7 +58,7 @@ impl Home {
 }
 
 fn both() -> (String, Vec<String>) {
-    ("xdp".to_owned(), vec!["tattler_egress".to_owned()])
+    ("xdp".to_owned(), vec!["tattler_tce".to_owned()])
 }
 
 fn nothing(namespace: &Namespace) -> bool {
@@ -186,10 +185,10 @@ fn leave_filter(home: &Home, device: &str, way: TcAttachType, name: &str) {
 fn filters_that_a_life_on_a_kernel_without_tcx_left_go_when_they_are_of_no_use() {
     let home = Home::new();
     let router = &home.world.router;
-    leave_filter(&home, "wan0", TcAttachType::Ingress, "tattler_in_tc");
-    leave_filter(&home, "lan0", TcAttachType::Egress, "tattler_egress");
+    leave_filter(&home, "wan0", TcAttachType::Ingress, "tattler_tci");
+    leave_filter(&home, "lan0", TcAttachType::Egress, "tattler_tce");
     let filters = |device, way| succeed(&mut router.tool("tc", &["filter", "show", "dev", device, way]));
-    assert!(filters("wan0", "ingress").contains("tattler_in_tc") && filters("lan0", "egress").contains("tattler_"));
+    assert!(filters("wan0", "ingress").contains("tattler_tci") && filters("lan0", "egress").contains("tattler_"));
     // Another way to attach, and another uplink.
     let sensor = home.start(&[&WAN[..], &["--attach", "native"]].concat());
     assert_eq!(filters("wan0", "ingress"), "", "each probe would be seen twice");
@@ -403,7 +402,7 @@ fn a_life_that_ended_between_store_and_ring_is_followed_by_one_that_takes_nothin
         ping(internet, source, HOST);
     }
     // Of three probes and their answers, four events are in the store, and their room was not given back.
-    let (live, booted) = (Live::new(0), Time::from_seconds(1_800_000_000));
+    let (live, booted) = (Observer::new(0), Time::from_seconds(1_800_000_000));
     let mut observations = Vec::new();
     first.drain(4, |event| observations.extend(live.observe(&event, booted)));
     assert_eq!(observations.len(), 4);

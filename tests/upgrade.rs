@@ -53,7 +53,7 @@ fn an_upgrade_to_another_layout_starts_afresh_counts_what_waited_and_keeps_the_d
     assert_eq!(sensor.status()["probes"], 1, "the diary is as it was");
     ping(&world.internet, STRANGER, HOST);
     sensor.wait_for("probe", 1);
-    assert_eq!(world.router.attached("wan0").1, ["tattler_egress"], "and attached once");
+    assert_eq!(world.router.attached("wan0").1, ["tattler_tce"], "and attached once");
     // Of two layouts one is left.
     let maps = std::fs::read_dir(pins.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert_eq!(maps.filter(|name| name.starts_with("maps-")).count(), 1);

@@ -7,6 +7,7 @@
 //! - [`programs`]: the binaries under test and the tools, found and run
 //! - [`daemon`]: a program that runs beside a test and ends with it
 //! - [`frames`]: frames of captures and of our own, and both with changes
+//! - [`kernel`]: the kernel programs by test-run
 //! - [`manager`]: a service manager in a container
 //! - [`namespace`]: a network namespace that goes with its guard
 //! - [`numbered`]: traffic of which a packet that is missing shows
@@ -21,6 +22,7 @@ pub mod daemon;
 pub mod dial;
 pub mod disk;
 pub mod frames;
+pub mod kernel;
 pub mod manager;
 pub mod namespace;
 pub mod numbered;

@@ -11,11 +11,11 @@ use ipnet::Ipv6Net;
 use sensor_common::counters::Fate;
 use sensor_common::wire::What;
 use sensor_common::{Kind, Proto};
-use sensor_user::agent::live::Live;
 use sensor_user::datapath::{Datapath, Memory, Sizes};
 use sensor_user::netlink::Netlink;
 use tattler_core::home::{self, Home, Network, Prefixes};
 use tattler_core::ledger::{Ledger, Settings};
+use tattler_core::observer::Observer;
 use tattler_core::time::{Span, Time};
 use tattler_core::view::evidence::Evidence;
 use tattler_core::view::frame::Frame;
@@ -96,7 +96,7 @@ impl Watcher {
         sleep(PATIENCE);
         // Real times don't matter here, but their order does.
         let booted = Time::from_seconds(1_000_000) + self.shift;
-        let (live, ledger) = (Live::new(0), &mut self.ledger);
+        let (live, ledger) = (Observer::new(0), &mut self.ledger);
         let drained = self.datapath.drain(100_000, |event| {
             ledger.observe(&live.observe(&event, booted).expect("an event of ours"));
         });

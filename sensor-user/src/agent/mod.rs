@@ -31,7 +31,6 @@ mod diary;
 mod erase;
 mod follow;
 mod handover;
-pub mod live;
 mod network;
 mod open;
 mod programs;
@@ -70,7 +69,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::agent::live::Live;
 use crate::datapath::{Datapath, Mode, PinError, Pins, Sizes};
 use crate::netlink::{self, Netlink};
 use crate::store::{self, Writer};
@@ -81,6 +79,7 @@ pub use reload::Reload;
 use sensor::Sensor;
 use service::Watchdog;
 use shared::Shared;
+use tattler_core::observer::Observer;
 
 /// What the sensor is told.
 #[derive(Clone, Debug)]
@@ -188,7 +187,7 @@ pub async fn run(
         datapath,
         writer,
         shared,
-        live: Live::new(since),
+        live: Observer::new(since),
         since,
         handed: 0,
         prefixes,

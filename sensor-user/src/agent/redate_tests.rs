@@ -17,8 +17,8 @@ use tattler_core::time::{Span, Time};
 
 use super::super::clock::{self, BootClock, Look, PAUSE};
 use super::super::soak;
-use crate::agent::live::Live;
 use crate::store::{self, Reader, Store, Writer};
+use tattler_core::observer::Observer;
 
 const SECOND: u64 = 1_000_000_000;
 /// When the first boot truly began.
@@ -204,7 +204,7 @@ proptest! {
         let mut reference = Store::open(right.path()).unwrap();
         let mut machine = Machine { boots: 1, boot: 5 * SECOND, truly: TRULY, off: Span::from_seconds(-1_789_999_000) };
         let mut sensor = Sensor::start(astray.path(), &machine.id(), machine.look());
-        let live = Live::new(0);
+        let live = Observer::new(0);
         for step in &steps {
             // As the loop does before each drain.
             sensor.look(machine.look());
@@ -296,7 +296,7 @@ fn time_of_a_step() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     store.begin_boot("boot", TRULY).unwrap();
-    let live = Live::new(0);
+    let live = Observer::new(0);
     let wide = |n: u32| [(n >> 16) as u8, (n >> 8) as u8, n as u8];
     let all = (0..contacts)
         .map(|n| (n, Step::Contact { local: n as u8, remote: 0, udp: false }))

@@ -33,10 +33,10 @@ use super::service::Watchdog;
 use super::shared::Shared;
 use super::store_log::StoreLog;
 use super::{Settings, diary, remotes};
-use crate::agent::live::Live;
 use crate::datapath::Datapath;
 use crate::netlink::{NeighbourNews, Netlink};
 use crate::store::{self, Writer};
+use tattler_core::observer::Observer;
 
 /// How often the ring is drained. No event wakes anybody.
 const TICK: Duration = Duration::from_millis(10);
@@ -57,7 +57,7 @@ pub(super) struct Sensor<P = Datapath> {
     pub(super) datapath: P,
     pub(super) writer: Writer,
     pub(super) shared: Arc<Shared>,
-    pub(super) live: Live,
+    pub(super) live: Observer,
     /// Since when the uplinks have been watched without a gap.
     pub(super) since: BootTime,
     /// How far the ring was handed to the store.

@@ -5,7 +5,7 @@
 
 mod adopt;
 #[cfg(feature = "test-helpers")]
-mod age;
+pub mod age;
 mod attach;
 mod check;
 mod counters;

@@ -6,7 +6,7 @@
 //! ```text
 //! tattler-ffe9c90b/                                   for /var/lib/tattler
 //! tattler-ffe9c90b/maps-8c41e0f2a55d7b90/EVENTS       by layout: another version's are left alone
-//! tattler-ffe9c90b/links/4026531840-2-in-tattler_ingress-native
+//! tattler-ffe9c90b/links/4026531840-2-in-tattler_xdp-native
 //! ```
 //!
 //! A link's name tells all that the kernel does not tell of it: the network namespace, the device's

@@ -7,7 +7,7 @@
 //! - `frames`: frames one after the other, whatever the format
 //! - [`trace`]: a frame through the parser, with the layers on the way
 //! - [`home`]: which prefix is home, where nobody says
-//! - `memory`, `watch`: the kernel's rules over what user space remembers
+//! - `watch`: the kernel's rules; `memory`: their tables
 //!
 //! The formats are read here and not by a crate: `pcap-file` refuses frames that are longer than
 //! the snapshot length says, which some tools write; `pcap-parser` reads resolutions in powers of

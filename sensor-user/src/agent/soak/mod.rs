@@ -36,13 +36,13 @@ use super::sensor::Sensor;
 use super::service::Watchdog;
 use super::shared::Shared;
 use super::{Settings, allocator, queries, store_log, suspects};
-use crate::agent::live::Live;
 use crate::contract::Request;
 use crate::contract::RowsQuestion;
 use crate::datapath::{AttachError, Attachment, Counters, Drained, MapError, Mode};
 use crate::mark::Mark;
 use crate::store::{self, Writer};
 use crate::{config, datapath};
+use tattler_core::observer::Observer;
 
 /// Days, unless the variable below says how many.
 const DAYS: &str = "62";
@@ -153,7 +153,7 @@ pub(super) fn sensor(dir: &Path, most_bytes: u64) -> Sensor<Fed> {
         datapath: Fed::default(),
         writer,
         shared,
-        live: Live::new(0),
+        live: Observer::new(0),
         since: 0,
         handed: 0,
         devices: Devices::new(Box::new(move |mac| name.name(mac, false))),

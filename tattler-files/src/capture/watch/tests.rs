@@ -1,5 +1,8 @@
+use std::net::Ipv6Addr;
+
 use sensor_common::Signal;
 use sensor_common::parse::{Detail, Tuple};
+use tattler_core::observation::Probe;
 
 use super::*;
 

@@ -1,28 +1,28 @@
-//! The live sensor as a source: events of the kernel programs become observations.
+//! Makes observations of events, which come from the kernel programs or from a capture.
 
 use std::net::Ipv6Addr;
 
+use crate::observation::{Answer, Contact, Observation, Probe, Traits};
+use crate::time::Time;
 use sensor_common::rules::QUIET;
 use sensor_common::wire::{BootTime, Event, What};
 use sensor_common::{Kind, Proto};
-use tattler_core::observation::{Answer, Contact, Observation, Probe, Traits};
-use tattler_core::time::Time;
 
 /// Turns events into observations.
 #[derive(Clone, Copy, Debug)]
-pub struct Live {
+pub struct Observer {
     started: BootTime,
 }
 
-impl Live {
-    /// For programs that were started at `started` and knew nothing of the ports in use then.
+impl Observer {
+    /// For a source that started at `started`, when no ports in use were known.
     #[must_use]
-    pub const fn new(started: BootTime) -> Live {
-        Live { started }
+    pub const fn new(started: BootTime) -> Observer {
+        Observer { started }
     }
 
-    /// The observation that an event stands for; `None` if it holds values that no program of ours
-    /// writes. `booted` is the wall-clock time at which boot time was 0.
+    /// The observation of an event; `None` if it has values that our programs never write. `booted` is the
+    /// wall-clock time at which the event's clock was 0.
     #[must_use]
     pub fn observe(&self, event: &Event, booted: Time) -> Option<Observation> {
         let ts = Time(booted.0.saturating_add(i64::try_from(event.time / 1_000).ok()?));
@@ -70,7 +70,7 @@ impl Live {
     }
 }
 
-/// Echo requests have no port; the kernel keeps their identifier there.
+/// Echo requests have no port; the field holds their identifier.
 fn port(kind: Kind, event: &Event) -> u16 {
     if kind == Kind::Echo { 0 } else { event.local_port }
 }
@@ -116,8 +116,8 @@ mod tests {
     }
 
     #[test]
-    fn a_contact_bears_the_remotes_port_and_wall_clock_time() {
-        let Some(Observation::Contact(contact)) = Live::new(0).observe(&event(What::Contact, 17), BOOTED) else {
+    fn a_contact_has_the_remotes_port_and_wall_clock_time() {
+        let Some(Observation::Contact(contact)) = Observer::new(0).observe(&event(What::Contact, 17), BOOTED) else {
             panic!()
         };
         assert_eq!(
@@ -127,15 +127,17 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_bears_the_targets_port() {
-        let Some(Observation::Probe(probe)) = Live::new(0).observe(&event(What::Probe, 2), BOOTED) else { panic!() };
+    fn a_probe_has_the_targets_port() {
+        let Some(Observation::Probe(probe)) = Observer::new(0).observe(&event(What::Probe, 2), BOOTED) else {
+            panic!()
+        };
         assert_eq!((probe.kind, probe.port, probe.traits.source_port), (Kind::Syn, 22, Some(53)));
         assert!(!probe.settling);
     }
 
     #[test]
     fn udp_in_the_first_five_minutes_is_no_evidence() {
-        let settling = |time| match Live::new(SECOND).observe(&Event { time, ..event(What::Probe, 3) }, BOOTED) {
+        let settling = |time| match Observer::new(SECOND).observe(&Event { time, ..event(What::Probe, 3) }, BOOTED) {
             Some(Observation::Probe(probe)) => probe.settling,
             _ => panic!(),
         };
@@ -145,10 +147,12 @@ mod tests {
 
     #[test]
     fn values_that_no_program_writes_are_refused() {
-        assert_eq!(Live::new(0).observe(&event(What::Probe, 0), BOOTED), None);
-        assert_eq!(Live::new(0).observe(&Event { what: 9, ..event(What::Probe, 2) }, BOOTED), None);
+        assert_eq!(Observer::new(0).observe(&event(What::Probe, 0), BOOTED), None);
+        assert_eq!(Observer::new(0).observe(&Event { what: 9, ..event(What::Probe, 2) }, BOOTED), None);
         assert_eq!(
-            Live::new(0).observe(&Event { time: u64::MAX, ..event(What::Contact, 6) }, Time(i64::MAX)).map(|o| o.ts()),
+            Observer::new(0)
+                .observe(&Event { time: u64::MAX, ..event(What::Contact, 6) }, Time(i64::MAX))
+                .map(|o| o.ts()),
             Some(Time(i64::MAX))
         );
     }
