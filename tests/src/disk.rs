@@ -95,7 +95,6 @@ impl Disk {
         let script = r#"fsfreeze -f "$1" && echo stalled; read -r _; fsfreeze -u "$1""#;
         let mut shell = tool("sh");
         shell.args(["-c", script, "sh"]).arg(self.root()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        shell.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         let mut shell = shell.spawn().expect("run a shell");
         let mut said = String::new();
         BufReader::new(shell.stdout.take().expect("it is piped")).read_line(&mut said).expect("what it says");

@@ -24,7 +24,7 @@ echo 0 > "$1/control/$(cat "$1/cgroup")/cgroup.procs"
 exec unshare --cgroup --pid --uts --ipc --fork --kill-child sh -e -c '
     umount "$1/control"
     mount -t proc proc /proc
-    umount -R /sys/fs/cgroup
+    umount -R /sys/fs/cgroup 2>/dev/null || true
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
     mount -t tmpfs tmpfs /run
     mkdir -p /run/systemd/system /run/test

@@ -30,14 +30,17 @@ fn binary(variable: &str, name: &str) -> PathBuf {
     path
 }
 
-/// A tool with its standard input closed; tools of administrators are found even if PATH leaves
-/// them out.
+/// A tool with its standard input closed. `cargo xtask test` sets a PATH of the listed programs alone.
 #[must_use]
 pub fn tool(name: &str) -> Command {
     let path = env::var_os("PATH").unwrap_or_default();
-    let dirs = env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
-    let found = dirs.map(|dir| dir.join(name)).find(|path| path.is_file());
-    let mut command = Command::new(found.unwrap_or_else(|| panic!("no {name} here: run `cargo xtask setup`")));
+    let found = env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file());
+    let missing = || {
+        panic!(
+            "no {name} on PATH: run the tests by `cargo xtask test`, which installs what xtask/src/setup/programs.rs lists"
+        )
+    };
+    let mut command = Command::new(found.unwrap_or_else(missing));
     command.stdin(Stdio::null());
     command
 }

@@ -20,7 +20,7 @@ pub struct Build {
 pub fn build_other_layout() -> Result<PathBuf> {
     let mut cargo = paths::cargo();
     let status = cargo
-        .args(["build", "--package", "sensor-user", "--bin", "tattler", "--features", "other-layout"])
+        .args(["build", "--locked", "--package", "sensor-user", "--bin", "tattler", "--features", "other-layout"])
         .status()
         .context("run cargo")?;
     if !status.success() {
@@ -36,7 +36,7 @@ pub fn build_other_layout() -> Result<PathBuf> {
 pub fn build(options: &Build) -> Result<PathBuf> {
     setup::setup(&[setup::Group::Build])?;
     let mut cargo = paths::cargo();
-    cargo.args(["build", "--package", "sensor-user", "--bin", "tattler"]);
+    cargo.args(["build", "--locked", "--package", "sensor-user", "--bin", "tattler"]);
     if options.release {
         cargo.arg("--release");
     }

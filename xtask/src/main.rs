@@ -1,8 +1,10 @@
-//! Tattler's chores. Each verb does all the set-up that it needs, so that a newcomer has two to
-//! learn: `cargo xtask run` and `cargo xtask test`.
+//! Tattler's chores. Each verb installs what it needs, so that a newcomer learns two:
+//! `cargo xtask run` and `cargo xtask test`.
 
 mod accuracy;
+mod bpffs;
 mod build;
+mod fresh;
 mod lab;
 mod paths;
 mod process;
@@ -42,7 +44,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().verb {
-        Verb::Setup => setup::setup(&[setup::Group::Build, setup::Group::Lab]),
+        Verb::Setup => setup::setup(setup::TESTS),
         Verb::Build(options) => build::build(&options).map(drop),
         Verb::Run(options) => run::run(&options),
         Verb::Test(options) => test::test(&options),

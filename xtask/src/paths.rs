@@ -4,7 +4,9 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+
+use crate::setup;
 
 /// The directory of the workspace's Cargo.toml.
 pub fn workspace() -> &'static Path {
@@ -31,10 +33,17 @@ pub fn find(program: &str) -> Option<PathBuf> {
     search_path().into_iter().map(|dir| dir.join(program)).find(|path| path.is_file())
 }
 
-/// A command for a program that set-up looks after.
+/// The full path of a program that setup brings.
+pub fn require(program: &str) -> Result<PathBuf> {
+    if !setup::programs::is_listed(program) {
+        bail!("`{program}` is not in the list of xtask/src/setup/programs.rs: add it");
+    }
+    find(program).with_context(|| format!("`{program}` is not on PATH: run `cargo xtask setup`"))
+}
+
+/// A command for such a program.
 pub fn command(program: &str) -> Result<Command> {
-    let path = find(program).with_context(|| format!("`{program}` is not on PATH: run `cargo xtask setup`"))?;
-    Ok(Command::new(path))
+    Ok(Command::new(require(program)?))
 }
 
 /// PATH for child processes that look programs up themselves.

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::build::Build;
 use crate::lab::{self, Replay};
 use crate::process::{self, Daemon};
+use crate::setup::Group;
 use crate::{build, paths, root, setup, signals};
 
 #[derive(Args)]
@@ -41,7 +42,7 @@ pub fn run(options: &Run) -> Result<()> {
     let verb = if options.lab { "run --lab" } else { "run" };
     root::require(verb, "loads programs into the kernel")?;
     if options.lab {
-        setup::setup(&[setup::Group::Build, setup::Group::Lab])?;
+        setup::setup(&[Group::Build, Group::Run, Group::Lab])?;
         let tattler = binary()?;
         signals::catch()?;
         return lab::run(&Replay {
@@ -53,7 +54,7 @@ pub fn run(options: &Run) -> Result<()> {
         });
     }
 
-    setup::setup(&[setup::Group::Build])?;
+    setup::setup(&[Group::Build, Group::Run])?;
     let interfaces = match options.interface.as_slice() {
         [] => uplinks()?,
         named => named.to_vec(),

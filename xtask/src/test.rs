@@ -1,43 +1,54 @@
 //! `cargo xtask test`: the tests of the workspace, with the programs and the rights they need.
 
 use std::env;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::build::Build;
-use crate::{build, paths, root, setup};
+use crate::setup::programs;
+use crate::{bpffs, build, fresh, paths, root, setup};
 
 #[derive(Args)]
 pub struct Test {
-    /// A package, a file of tests/, or a part of tests' names; all tests if left out
+    /// A package, a file of tests/tests/, or a part of tests' names [default: all tests]
     name: Option<String>,
-    /// Long runs as well, whose figures stand in docs
+    /// Include long measurements, whose figures stand in docs/
     #[arg(long)]
     all: bool,
+    /// Run both commands of the README in a new, bare Debian instead
+    #[arg(long, conflicts_with_all = ["name", "all", "arguments"])]
+    fresh: bool,
     /// Arguments for the test programs, such as `-- --nocapture`
     #[arg(last = true)]
     arguments: Vec<String>,
 }
 
 pub fn test(options: &Test) -> Result<()> {
+    if options.fresh {
+        return fresh::fresh();
+    }
     root::require("test", "loads kernel programs and makes network namespaces")?;
-    // Before cargo builds this very program anew and the path is that of a deleted file.
+    // Before cargo rebuilds this very program and the path is that of a deleted file.
     let xtask = env::current_exe().context("find this program")?;
-    setup::setup(&[setup::Group::Build, setup::Group::Lab])?;
+    setup::setup(setup::TESTS)?;
+    bpffs::provide()?;
     let upgrades = options.name.as_deref().is_none_or(|name| name == "tests" || name.contains("upgrade"));
     let other = if upgrades { Some(build::build_other_layout()?) } else { None };
     let tattler = build::build(&Build { release: false })?;
 
+    let programs = tempfile::tempdir().context("make a temporary directory")?;
+    programs::link_into(programs.path())?;
     let mut cargo = paths::cargo();
-    // All that fails is worth knowing at once.
-    cargo.args(["test", "--no-fail-fast", "--config"]).arg(runner()?);
+    // All failures are worth knowing at once.
+    cargo.args(["test", "--locked", "--no-fail-fast", "--config", &runner(programs.path())]);
     if let Some(name) = &options.name {
         select(&mut cargo, name);
     }
     cargo.arg("--").args(&options.arguments);
     if options.all {
-        // Measurements are marked so, and are no tests that could be skipped.
+        // `ignore` marks measurements only.
         cargo.arg("--include-ignored");
     }
     cargo.env("TATTLER_BIN", tattler).env("XTASK_BIN", xtask).envs(other.map(|other| ("TATTLER_OTHER_BIN", other)));
@@ -51,11 +62,9 @@ pub fn test(options: &Test) -> Result<()> {
     Ok(())
 }
 
-/// Tests find the tools that set-up unpacked. By a runner, since another PATH for cargo itself
-/// would compile the kernel programs anew.
-fn runner() -> Result<String> {
-    let path = env::join_paths(paths::search_path()).context("put PATH together")?;
-    Ok(format!("target.'cfg(unix)'.runner = ['env', 'PATH={}']", path.display()))
+/// The tests' PATH. By a runner, since another PATH for cargo itself would recompile the kernel programs.
+fn runner(programs: &Path) -> String {
+    format!("target.'cfg(unix)'.runner = ['/usr/bin/env', 'PATH={}']", programs.display())
 }
 
 /// A package or a file of tests is built alone; anything else filters by the tests' names.
@@ -64,7 +73,7 @@ fn select(cargo: &mut std::process::Command, name: &str) {
     let is_plain = !name.contains(['/', '.']);
     if is_plain && root.join(name).join("Cargo.toml").is_file() {
         cargo.args(["--package", name]);
-    } else if is_plain && root.join("tests").join(format!("{name}.rs")).is_file() {
+    } else if is_plain && root.join("tests/tests").join(format!("{name}.rs")).is_file() {
         cargo.args(["--package", "tests", "--test", name]);
     } else {
         cargo.arg(name);

@@ -95,9 +95,7 @@ impl Inside {
     }
 
     pub fn command(&self, program: &str) -> Result<Command> {
-        let path =
-            paths::find(program).with_context(|| format!("`{program}` is not on PATH: run `cargo xtask setup`"))?;
-        self.command_at(&path)
+        self.command_at(&paths::require(program)?)
     }
 
     pub fn command_at(&self, program: &Path) -> Result<Command> {

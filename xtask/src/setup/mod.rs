@@ -5,7 +5,7 @@
 mod compiler;
 mod debian;
 mod linker;
-mod programs;
+pub mod programs;
 
 use std::env;
 
@@ -19,17 +19,26 @@ use compiler::Compiler;
 pub enum Group {
     /// The eBPF compiler and linker, and a C compiler for SQLite
     Build,
-    /// Network tools, and the daemons and scanners of the lab and the tests
+    /// What finds the uplink
+    Run,
+    /// The daemons and scanners of the lab
     Lab,
+    /// What the tests need on top
+    Test,
     /// What goes into guests with other kernels, and unpacks those
     Guest,
+    /// What makes a bare Debian
+    Fresh,
 }
+
+/// What `cargo xtask test` needs.
+pub const TESTS: &[Group] = &[Group::Build, Group::Run, Group::Lab, Group::Test];
 
 /// Finds what is missing for `groups`, names it and installs it. Says nothing if nothing is.
 pub fn setup(groups: &[Group]) -> Result<()> {
     let programs: Vec<_> = programs::missing(groups);
     let compiler = Compiler::find()?;
-    // Whoever brings the kernel programs as an object compiles none.
+    // A ready object of the kernel programs needs no compiler.
     let build = groups.contains(&Group::Build) && env::var_os("TATTLER_EBPF_OBJECT").is_none();
     let needs_compiler = build && compiler.is_none();
     let needs_linker = build && !compiler.as_ref().is_some_and(linker::is_there_for);

@@ -7,7 +7,7 @@
 //! - [`guest`]: one guest from its start to its end
 //! - [`table`]: how it went
 
-mod apt;
+pub mod apt;
 mod guest;
 mod image;
 mod initramfs;
@@ -30,6 +30,8 @@ use clap::Args;
 use crate::{paths, setup, signals};
 use apt::Apt;
 use kernels::{CHECKS, KERNELS, Kernel, SUITES};
+#[cfg(test)]
+pub use programs::PPP_PROGRAMS;
 use programs::Programs;
 use qemu::Qemu;
 use table::Row;
@@ -46,7 +48,7 @@ pub struct Vm {
 pub fn vm(options: &Vm) -> Result<()> {
     let kernels = select(options)?;
     apt::require()?;
-    setup::setup(&[setup::Group::Build, setup::Group::Lab, setup::Group::Guest])?;
+    setup::setup(&[setup::TESTS, &[setup::Group::Guest]].concat())?;
     let binaries = programs::build()?;
 
     let cache = paths::target().join("vm");

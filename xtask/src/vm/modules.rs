@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process;
+use crate::{paths, process};
 
 /// What the guest's checks are about. A module that a kernel has not, or has built in, is left out:
 /// the check that needs it tells.
@@ -80,7 +79,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         Some("zst") => "zstd",
         _ => bail!("{} is compressed in a way unknown here", path.display()),
     };
-    Ok(process::output(Command::new(program).args(["--decompress", "--stdout"]).arg(path))?.stdout)
+    Ok(process::output(paths::command(program)?.args(["--decompress", "--stdout"]).arg(path))?.stdout)
 }
 
 #[cfg(test)]

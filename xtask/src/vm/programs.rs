@@ -19,7 +19,7 @@ const TOOLS: &[&str] = &["ip", "tc", "nsenter", "ping", "sh"];
 const TESTS: &[&str] = &["kernel", "differential"];
 /// A PPPoE client and server. Nobody wants them installed for a test.
 const PPP_PACKAGES: &[&str] = &["ppp", "pppoe"];
-const PPP_PROGRAMS: &[&str] = &["pppd", "pppoe", "pppoe-server"];
+pub const PPP_PROGRAMS: &[&str] = &["pppd", "pppoe", "pppoe-server"];
 
 /// What cargo builds.
 pub struct Binaries {
@@ -33,8 +33,10 @@ pub struct Binaries {
 /// Builds what goes into guests; not optimised, as the tests' binaries are.
 pub fn build() -> Result<Binaries> {
     let tattler = build::build(&Build { release: false })?;
-    let status =
-        paths::cargo().args(["build", "--package", "tests", "--bin", "guest"]).status().context("run cargo")?;
+    let status = paths::cargo()
+        .args(["build", "--locked", "--package", "tests", "--bin", "guest"])
+        .status()
+        .context("run cargo")?;
     if !status.success() {
         bail!("cargo could not build the guest's first process");
     }
@@ -43,7 +45,7 @@ pub fn build() -> Result<Binaries> {
 
 fn build_tests() -> Result<Vec<(&'static str, PathBuf)>> {
     let mut cargo = paths::cargo();
-    cargo.args(["test", "--no-run", "--package", "tests", "--message-format", "json-render-diagnostics"]);
+    cargo.args(["test", "--locked", "--no-run", "--package", "tests", "--message-format", "json-render-diagnostics"]);
     cargo.args(TESTS.iter().flat_map(|name| ["--test", name]));
     // Its progress and its errors go where ours do.
     let built = cargo.stderr(Stdio::inherit()).output().context("run cargo")?;
@@ -77,9 +79,7 @@ impl Programs {
             all.add_program(&format!("/tests/{name}"), test, &[])?;
         }
         for tool in TOOLS {
-            let program =
-                paths::find(tool).with_context(|| format!("`{tool}` is not on PATH: run `cargo xtask setup`"))?;
-            all.add_program(&format!("/bin/{tool}"), &program, &[])?;
+            all.add_program(&format!("/bin/{tool}"), &paths::require(tool)?, &[])?;
         }
         let mut with_ppp = all.clone();
         add_ppp(&mut with_ppp, apt, &cache.join("ppp")).context("bring PPPoE into the guest")?;
