@@ -5,7 +5,7 @@ use std::fs;
 
 use tests::daemon::Daemon;
 use tests::namespace::Namespace;
-use tests::programs::{succeed, tool};
+use tests::programs::{Bounded, succeed, tool};
 use tests::sensor::Sensor;
 use tests::within;
 use tests::world::World;
@@ -45,12 +45,12 @@ fn dial(world: &World) -> Daemon {
 
 /// pppd gives the device its link-local address when both sides agreed.
 fn speaks_ipv6(namespace: &Namespace) -> bool {
-    let shown = namespace.tool("ip", &["-6", "address", "show", "dev", "ppp0"]).output().expect("run ip");
+    let shown = namespace.tool("ip", &["-6", "address", "show", "dev", "ppp0"]).finish().expect("run ip");
     shown.status.success() && String::from_utf8_lossy(&shown.stdout).contains("fe80")
 }
 
 fn is_there(namespace: &Namespace) -> bool {
-    let shown = namespace.tool("ip", &["link", "show", "dev", "ppp0"]).output().expect("run ip");
+    let shown = namespace.tool("ip", &["link", "show", "dev", "ppp0"]).finish().expect("run ip");
     shown.status.success()
 }
 

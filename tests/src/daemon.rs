@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread::{self, sleep};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
 use crate::namespace::Namespace;
+use crate::programs::end_within;
 
-/// What a program has to clean up after itself before it is killed.
+/// The time that a program gets to clean up before it is killed.
 const STOPS_WITHIN: Duration = Duration::from_secs(2);
 
 /// A child of the test. Dropping it ends it; if the test failed, what it said is shown.
@@ -55,12 +56,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         // SAFETY: kill touches no memory; the child is not reaped yet, so its number is still its.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
-        let deadline = Instant::now() + STOPS_WITHIN;
-        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
-            sleep(Duration::from_millis(5));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end_within(&mut self.child, STOPS_WITHIN);
         if thread::panicking() {
             eprintln!("{} said:\n{}", self.log.display(), self.log());
         }

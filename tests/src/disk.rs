@@ -4,10 +4,11 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::programs::{succeed, tool};
+use crate::programs::{Bounded, end_within, succeed, tool};
 
 /// A file system, mounted for this thread and its children alone. It goes with this, or with them.
 #[derive(Debug)]
@@ -105,7 +106,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = tool("umount").arg("--lazy").arg(self.root()).status();
+        let _ = tool("umount").arg("--lazy").arg(self.root()).finish();
     }
 }
 
@@ -116,6 +117,6 @@ pub struct Stalled(Child);
 impl Drop for Stalled {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
-        let _ = self.0.wait();
+        end_within(&mut self.0, Duration::from_secs(10));
     }
 }

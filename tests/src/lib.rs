@@ -44,15 +44,13 @@ pub fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     within(10, what, ask)
 }
 
-/// The same, for what takes its time. Where a machine is slow for a known reason, TATTLER_PATIENCE says
-/// how many times as long everything may take.
+/// Asks until there is an answer, for what takes its time.
 ///
 /// # Panics
 /// When there is none within these seconds.
 #[track_caller]
 pub fn within<T>(seconds: u64, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let patience = std::env::var("TATTLER_PATIENCE").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
-    let deadline = Instant::now() + Duration::from_secs(seconds * patience);
+    let deadline = Instant::now() + patiently(seconds);
     loop {
         if let Some(answer) = ask() {
             return answer;
@@ -60,4 +58,11 @@ pub fn within<T>(seconds: u64, what: &str, mut ask: impl FnMut() -> Option<T>) -
         assert!(Instant::now() < deadline, "not within {seconds} seconds: {what}");
         sleep(Duration::from_millis(20));
     }
+}
+
+/// So many seconds, multiplied by TATTLER_PATIENCE on machines that are slow for a known reason.
+#[must_use]
+pub fn patiently(seconds: u64) -> Duration {
+    let times = std::env::var("TATTLER_PATIENCE").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+    Duration::from_secs(seconds * times)
 }

@@ -4,9 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::namespace::Namespace;
-use crate::programs::{succeed, tool};
+use crate::programs::{Bounded, end_within, succeed, tool};
 use crate::within;
 
 /// Where the test's directory is in the container.
@@ -84,7 +85,7 @@ impl Manager {
         within(20, "systemd answers", || {
             manager
                 .control(&["is-system-running"])
-                .output()
+                .finish()
                 .is_ok_and(|said| said.stdout.starts_with(b"running"))
                 .then_some(())
         });
@@ -140,11 +141,10 @@ impl Drop for Manager {
             // SAFETY: kill touches no memory; the process is our child's child and not reaped before it.
             unsafe { libc::kill(self.manager as libc::pid_t, libc::SIGKILL) };
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end_within(&mut self.child, Duration::ZERO);
         let mut clean = tool("unshare");
         clean.args(["--mount", "--propagation", "private", "sh", "-c", CLEAN, "sh"]).arg(&self.directory);
-        let _ = clean.status();
+        let _ = clean.finish();
         if std::thread::panicking() {
             eprintln!("systemd said:\n{}", fs::read_to_string(self.directory.join("manager.log")).unwrap_or_default());
         }

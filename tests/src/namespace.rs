@@ -9,7 +9,7 @@ use std::thread;
 
 use aya::programs::{SchedClassifier, TcAttachType};
 
-use crate::programs::{succeed, tool};
+use crate::programs::{Bounded, succeed, tool};
 
 /// How names of test namespaces begin; the process id and a number follow.
 pub const STEM: &str = "tattler-test-";
@@ -117,7 +117,7 @@ impl Namespace {
 impl Drop for Namespace {
     fn drop(&mut self) {
         // No panic while another one may be on its way.
-        if !tool("ip").args(["netns", "delete", &self.name]).status().is_ok_and(|status| status.success()) {
+        if !tool("ip").args(["netns", "delete", &self.name]).finish().is_ok_and(|ended| ended.status.success()) {
             eprintln!("namespace {} was not deleted", self.name);
         }
     }

@@ -7,14 +7,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fs, thread};
 
 use sensor_user::datapath::pins_of;
 use serde_json::Value;
 
 use crate::namespace::Namespace;
-use crate::programs::{succeed, tattler};
+use crate::programs::{Bounded, end_within, succeed, tattler};
 use crate::{eventually, programs};
 
 /// Where it serves metrics unless told; each namespace has its own.
@@ -39,13 +39,24 @@ pub fn command(namespace: &Namespace, state: &Path, arguments: &[&str]) -> Comma
 }
 
 /// The same of another binary.
+///
+/// # Panics
+/// Without a BPF file system, where the sensor would run without pins and most tests fail.
 #[must_use]
 pub fn command_of(binary: &Path, namespace: &Namespace, state: &Path, arguments: &[&str]) -> Command {
+    assert!(
+        has_bpffs(&fs::read_to_string("/proc/self/mounts").unwrap_or_default()),
+        "no BPF file system at /sys/fs/bpf: `cargo xtask test` mounts one, which only the tests see"
+    );
     let mut run = Command::new(binary);
     run.arg("run").arg("--state").arg(state).arg("--socket").arg(socket(state)).args(arguments);
     let mut command = namespace.command(&run);
     command.env("RUST_BACKTRACE", "1").env_remove("RUST_LOG");
     command
+}
+
+fn has_bpffs(mounts: &str) -> bool {
+    mounts.lines().any(|line| line.split(' ').skip(1).take(2).eq(["/sys/fs/bpf", "bpf"]))
 }
 
 fn socket(state: &Path) -> PathBuf {
@@ -106,14 +117,8 @@ impl<'n> Sensor<'n> {
     #[track_caller]
     pub fn end(&mut self, signal: i32) -> ExitStatus {
         self.signal(signal);
-        let deadline = Instant::now() + STOPS_WITHIN;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("wait for tattler") {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "signal {signal} does not end it: {}", self.log());
-            thread::sleep(Duration::from_millis(5));
-        }
+        let ended = end_within(&mut self.child, STOPS_WITHIN);
+        ended.unwrap_or_else(|| panic!("signal {signal} does not end it: {}", self.log()))
     }
 
     /// The path of its socket.
@@ -237,8 +242,7 @@ impl Drop for Pins {
 impl Drop for Sensor<'_> {
     fn drop(&mut self) {
         let runs = matches!(self.child.try_wait(), Ok(None));
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end_within(&mut self.child, Duration::ZERO);
         if runs {
             drop(Pins::of(&self.state));
         }
@@ -252,18 +256,8 @@ impl Drop for Sensor<'_> {
 /// `words`, and nothing else.
 #[track_caller]
 pub fn fails(command: &mut Command, status: i32, words: &[&str]) -> String {
-    command.env("RUST_BACKTRACE", "1").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let deadline = Instant::now() + STOPS_WITHIN;
-    while child.try_wait().expect("wait for tattler").is_none() {
-        if Instant::now() > deadline {
-            let _ = child.kill();
-            let output = child.wait_with_output().expect("wait for tattler");
-            panic!("{command:?} runs on: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    let output = child.wait_with_output().expect("wait for tattler");
+    command.env("RUST_BACKTRACE", "1").stdin(Stdio::null());
+    let output = command.finish().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8(output.stderr).expect("messages in UTF-8");
     println!("{}", said.trim_end());
     assert_eq!(said.lines().count(), 1, "{command:?}: {said}");

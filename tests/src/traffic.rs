@@ -1,13 +1,14 @@
 //! Clients, servers and raw frames.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv6Addr, TcpListener, UdpSocket};
+use std::net::{Ipv6Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::eventually;
 use crate::namespace::Namespace;
-use crate::programs::succeed;
+use crate::programs::{Bounded, succeed};
 
 /// Nobody in a test waits longer for a packet.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -22,7 +23,7 @@ pub fn ping(namespace: &Namespace, from: Ipv6Addr, to: Ipv6Addr) {
 /// Pings once, where nobody answers.
 pub fn ping_nobody(namespace: &Namespace, from: Ipv6Addr, to: Ipv6Addr) {
     let (from, to) = (from.to_string(), to.to_string());
-    let pinged = namespace.tool("ping", &["-6", "-n", "-c", "1", "-W", "0.1", "-I", &from, &to]).output();
+    let pinged = namespace.tool("ping", &["-6", "-n", "-c", "1", "-W", "0.1", "-I", &from, &to]).finish();
     assert!(!pinged.expect("run ping").status.success(), "somebody answers at {to}");
 }
 
@@ -47,7 +48,7 @@ pub fn curl(namespace: &Namespace, to: Ipv6Addr, port: u16) -> String {
 pub fn web_site(namespace: &Namespace, address: Ipv6Addr, port: u16) -> JoinHandle<()> {
     let listener = listen(namespace, address, port);
     thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a visit");
+        let mut stream = accept(&listener);
         let mut request = [0; 4096];
         let _ = stream.read(&mut request).expect("a request");
         stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nhello").expect("an answer");
@@ -59,6 +60,17 @@ pub fn web_site(namespace: &Namespace, address: Ipv6Addr, port: u16) -> JoinHand
 #[must_use]
 pub fn listen(namespace: &Namespace, address: Ipv6Addr, port: u16) -> TcpListener {
     namespace.inside(|| TcpListener::bind((address, port))).unwrap_or_else(|e| panic!("[{address}]:{port}: {e}"))
+}
+
+/// The next connection, whose reads end as well.
+#[track_caller]
+#[must_use]
+pub fn accept(listener: &TcpListener) -> TcpStream {
+    listener.set_nonblocking(true).expect("a listener that does not wait");
+    #[expect(clippy::disallowed_methods, reason = "it does not wait")]
+    let (stream, _) = eventually("a connection", || listener.accept().ok());
+    stream.set_read_timeout(Some(PATIENCE)).expect("limit reads");
+    stream
 }
 
 /// A UDP socket; port 0 for any.
