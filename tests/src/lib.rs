@@ -2,21 +2,23 @@
 //! traffic through them. They panic where a test can't go on.
 //!
 //! # Layout
+//! - [`captures`]: the directory of captures from elsewhere
 //! - [`dial`]: connections from an address and a port of choice
 //! - [`disk`]: disks that fill up, refuse, fail and stall
-//! - [`programs`]: the binaries under test and the tools, found and run
-//! - [`daemon`]: a program that runs beside a test and ends with it
+//! - [`programs`]: finding and running the binaries under test and the tools
+//! - [`daemon`]: a program that runs in the background of a test
 //! - [`frames`]: frames of captures and of our own, and both with changes
 //! - [`manager`]: a service manager in a container
-//! - [`namespace`]: a network namespace that goes with its guard
-//! - [`numbered`]: traffic of which a packet that is missing shows
+//! - [`namespace`]: a network namespace that is deleted with its guard
+//! - [`numbered`]: numbered packets, so that a missing one is noticed
 //! - [`world`]: a home, its router and an internet
-//! - [`sensor`]: `tattler run`, and what it is asked
-//! - [`stored`]: what the sensor left in its database
+//! - [`sensor`]: `tattler run`, and queries to it
+//! - [`stored`]: the rows in a sensor's database
 //! - [`tracker`]: a tracker of torrents
 //! - [`traffic`]: clients, servers and raw frames
-//! - [`watcher`]: the programs and a ledger, on a clock that can be moved on
+//! - [`watcher`]: the programs and a ledger, on a clock that can be advanced
 
+pub mod captures;
 pub mod daemon;
 pub mod dial;
 pub mod disk;

@@ -1,4 +1,4 @@
-//! The binaries under test and the tools, found and run.
+//! Finding and running the binaries under test and the tools.
 
 use std::env;
 use std::io::{self, ErrorKind, Read, Seek, Write};
@@ -18,7 +18,7 @@ pub fn tattler() -> PathBuf {
     binary("TATTLER_BIN", "tattler")
 }
 
-/// The tattler binary of a version that lays out its records otherwise: TATTLER_OTHER_BIN, else that beside
+/// The tattler binary of a version with another record layout: TATTLER_OTHER_BIN, else that of
 /// the debug build.
 #[must_use]
 pub fn other_tattler() -> PathBuf {

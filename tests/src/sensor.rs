@@ -1,4 +1,4 @@
-//! `tattler run`, and what it is asked.
+//! `tattler run`, and queries to it.
 
 use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,13 +17,13 @@ use crate::namespace::Namespace;
 use crate::programs::{Bounded, end_within, succeed, tattler};
 use crate::{eventually, programs};
 
-/// Where it serves metrics unless told; each namespace has its own.
+/// The default address of its metrics; each namespace has its own.
 pub const LISTEN: &str = "[::1]:9646";
 
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
 
-/// A running sensor. Dropping it kills it, and removes what it leaves in the kernel; one that has ended
-/// leaves it to its next life, or to [`Pins`].
+/// A running sensor. Dropping it kills it and removes its pins; a sensor that has ended
+/// leaves them to the next start, or to [`Pins`].
 #[derive(Debug)]
 pub struct Sensor<'n> {
     child: Child,
@@ -38,7 +38,7 @@ pub fn command(namespace: &Namespace, state: &Path, arguments: &[&str]) -> Comma
     command_of(&tattler(), namespace, state, arguments)
 }
 
-/// The same of another binary.
+/// The same for another binary.
 ///
 /// # Panics
 /// Without a BPF file system, where the sensor would run without pins and most tests fail.
@@ -71,7 +71,7 @@ impl<'n> Sensor<'n> {
         Sensor::started(command(namespace, state, arguments), namespace, state)
     }
 
-    /// Starts it by a command that somebody made and waits until it is ready.
+    /// Starts it by this command and waits until it is ready.
     #[track_caller]
     #[must_use]
     pub fn started(mut command: Command, namespace: &'n Namespace, state: &Path) -> Sensor<'n> {
@@ -93,13 +93,13 @@ impl<'n> Sensor<'n> {
         sensor
     }
 
-    /// What it said so far.
+    /// Its log so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// Asks it to stop, as a supervisor does; it has to, and well.
+    /// Stops it as a supervisor does; it must exit with status 0 and without a panic.
     #[track_caller]
     pub fn stop(mut self) {
         let status = self.end(libc::SIGTERM);
@@ -109,7 +109,7 @@ impl<'n> Sensor<'n> {
 
     /// Sends a signal.
     pub fn signal(&self, signal: i32) {
-        // SAFETY: kill touches no memory; the child is not reaped yet, so its number is still its.
+        // SAFETY: kill touches no memory; the child is not reaped yet, so the process id is still its own.
         unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
     }
 
@@ -155,7 +155,7 @@ impl<'n> Sensor<'n> {
         serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{words:?}: {error}: {printed}"))
     }
 
-    /// What became of contacts, probes or answers: matched, recorded, held back, lost. They must add up.
+    /// The counters of contacts, probes or answers: matched, recorded, held back, lost. They must add up.
     #[track_caller]
     #[must_use]
     pub fn fates(&self, what: &str) -> [u64; 4] {
@@ -167,7 +167,7 @@ impl<'n> Sensor<'n> {
         fates
     }
 
-    /// Waits until its counters say that so many were recorded.
+    /// Waits until its counters show this many recorded events.
     #[track_caller]
     pub fn wait_for(&self, what: &str, recorded: u64) {
         eventually(&format!("{recorded} {what}s; {}", self.status()), || {
@@ -215,12 +215,12 @@ impl<'n> Sensor<'n> {
     }
 }
 
-/// What a state directory's sensors leave in the kernel. Dropping it removes that.
+/// The pins of a state directory's sensors. Dropping it removes them.
 #[derive(Debug)]
 pub struct Pins(PathBuf);
 
 impl Pins {
-    /// Those of a state directory, whose sensors have to be dropped first.
+    /// The pins of a state directory, whose sensors must be dropped first.
     #[must_use]
     pub fn of(state: &Path) -> Pins {
         Pins(pins_of(state))
@@ -252,7 +252,7 @@ impl Drop for Sensor<'_> {
     }
 }
 
-/// Runs a command that has to fail: exit status, one line on standard error that holds all of
+/// Runs a command that must fail: with this exit status, and one line on standard error that contains all of
 /// `words`, and nothing else.
 #[track_caller]
 pub fn fails(command: &mut Command, status: i32, words: &[&str]) -> String {
@@ -273,7 +273,7 @@ pub fn fails(command: &mut Command, status: i32, words: &[&str]) -> String {
     said
 }
 
-/// Whether a path is there, whatever it is.
+/// Whether a path exists, of any type.
 #[must_use]
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()

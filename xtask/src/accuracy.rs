@@ -1,4 +1,4 @@
-//! `cargo xtask accuracy`: how well those who leak are named, on simulated homes.
+//! `cargo xtask accuracy`: the accuracy of attribution on simulated homes.
 
 use std::env;
 

@@ -15,8 +15,8 @@ pub struct Build {
     pub release: bool,
 }
 
-/// Builds tattler with records laid out as another version might have them, beside the usual one, which
-/// has to be built after it: cargo gives both the same path.
+/// Builds tattler with the record layout of another version, as a second binary. The usual one
+/// must be built after it: cargo gives both the same path.
 pub fn build_other_layout() -> Result<PathBuf> {
     let mut cargo = paths::cargo();
     let status = cargo

@@ -4,6 +4,8 @@
 mod accuracy;
 mod bpffs;
 mod build;
+#[cfg(test)]
+mod deny;
 mod fresh;
 mod lab;
 mod paths;
@@ -28,7 +30,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Find what building, the lab and the tests need; name it, then install it (Debian, as root)
+    /// Install what building, the lab and the tests need (Debian, as root)
     Setup,
     /// Build the tattler binary with its kernel programs
     Build(build::Build),
@@ -36,7 +38,7 @@ enum Verb {
     Run(run::Run),
     /// Build, then run the tests (as root)
     Test(test::Test),
-    /// Measure on simulated homes how well those who leak are named
+    /// Measure the accuracy of attribution on simulated homes
     Accuracy(accuracy::Accuracy),
     /// Run the sensor on other kernels, in guests under emulation
     Vm(vm::Vm),

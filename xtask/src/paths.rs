@@ -21,8 +21,8 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// What set-up brings for this project alone: bpf-linker, and daemons unpacked but not installed.
-/// Always here, where sensor-user's build looks, even if the user keeps other output elsewhere.
+/// Tools for this project alone: bpf-linker, and daemons that are unpacked but not installed.
+/// Always here, where sensor-user's build looks, whatever CARGO_TARGET_DIR says.
 pub fn tools() -> PathBuf {
     workspace().join("target/tools")
 }

@@ -63,7 +63,7 @@ impl Daemon {
 
     fn signal(&self, signal: libc::c_int) {
         // SAFETY: kill touches no memory. The id is still our child's: `stop` has just seen that it
-        // is not reaped, and nobody else waits for it.
+        // is not reaped, and no other thread waits for it.
         unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
     }
 }
@@ -78,7 +78,7 @@ impl Drop for Daemon {
     }
 }
 
-/// Runs a command to its end and gives what it printed; fails with its complaint.
+/// Runs a command to its end and returns its output; fails with its first line of standard error.
 pub fn output(command: &mut Command) -> Result<Output> {
     let name = command.get_program().display().to_string();
     let done = command.stdin(Stdio::null()).output().with_context(|| format!("run {name}"))?;
@@ -91,7 +91,7 @@ pub fn output(command: &mut Command) -> Result<Output> {
 }
 
 /// Runs a short-lived command without its output; it is ended after `limit` or when `stop` says so.
-/// None: it was ended.
+/// None: it was killed.
 pub fn run_bounded(command: &mut Command, limit: Duration, stop: &dyn Fn() -> bool) -> Result<Option<ExitStatus>> {
     let name = command.get_program().display().to_string();
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

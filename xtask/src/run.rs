@@ -27,7 +27,7 @@ pub struct Run {
     /// Replay once, print the report as JSON, clean up
     #[arg(long, requires = "lab")]
     once: bool,
-    /// Nobody leaks in the lab: traffic, sweepers and scanners that hit addresses at random
+    /// No leaks in the lab: traffic, sweepers and scanners that hit addresses at random
     #[arg(long, requires = "lab")]
     clean: bool,
     /// Choose the lab's visits by this number [default: from the clock]
@@ -73,7 +73,7 @@ fn binary() -> Result<PathBuf> {
     }
 }
 
-/// Asked before the build, which takes minutes.
+/// Checked before the build, which takes minutes.
 fn require_interface(name: &str) -> Result<()> {
     let is_there = process::output(paths::command("ip")?.args(["link", "show", "dev", name]));
     is_there.map(drop).map_err(|_| anyhow!("no interface {name} here: `ip link` lists those that are"))
@@ -126,7 +126,7 @@ fn watch(tattler: &PathBuf, interfaces: &[String]) -> Result<()> {
     let mut sensor = Daemon::spawn("tattler", &mut command)?;
     while !signals::stopped() {
         if let Some(status) = sensor.exited()? {
-            // The sensor has said on standard error what was wrong.
+            // The sensor's own message on standard error has the reason.
             if !status.success() {
                 bail!("tattler ended with {status}");
             }

@@ -1,5 +1,5 @@
-//! The bare Debian: made by debootstrap, with a clone of the project and what the machine knows of its
-//! registries.
+//! The bare Debian: made by debootstrap, with a clone of the project and the machine's settings for
+//! package registries.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use crate::vm::apt::Apt;
 use crate::{paths, process};
 
-/// Where the project is cloned to; `shared` lies beside it.
+/// The clone of the project; `shared` is in the same directory.
 pub const PROJECT: &str = "/work/project";
 pub const CARGO_HOME: &str = "/usr/local/cargo";
 

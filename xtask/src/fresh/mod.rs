@@ -16,7 +16,7 @@ use anyhow::{Result, bail};
 use crate::process::Daemon;
 use crate::{paths, root, setup, signals};
 
-/// What the README tells people to type.
+/// The commands of the README.
 const COMMANDS: [&[&str]; 2] = [&["xtask", "run", "--lab", "--once"], &["xtask", "test"]];
 
 /// Makes $1 the root, with the toolchain $2 at /usr/local/rust, and runs the other arguments there. Not by

@@ -27,7 +27,7 @@ impl Namespace {
         Ok(namespace)
     }
 
-    /// A handle for those who act inside; it does not keep the namespace.
+    /// A handle for actors inside; it does not keep the namespace alive.
     pub fn inside(&self) -> Inside {
         Inside { name: self.name.clone() }
     }
@@ -105,7 +105,7 @@ impl Inside {
     }
 }
 
-/// Deletes a namespace; a warning if that fails, for there is nobody left to handle it.
+/// Deletes a namespace, or prints a warning: no caller could handle the failure.
 pub fn delete(name: &str) {
     let deleted = paths::command("ip").and_then(|mut ip| process::output(ip.args(["netns", "delete", name])));
     // Another lab's start may have deleted a left-over at the same time.

@@ -1,7 +1,7 @@
 //! Installing on Debian.
 //!
 //! Nothing that is installed here may start, enable or replace a service of the machine. Packages
-//! of services are therefore only unpacked into the tools folder, beside the libraries they need.
+//! of services are therefore only unpacked into the tools folder; the libraries they need are installed.
 
 use std::fs;
 use std::io;
@@ -105,7 +105,7 @@ fn libraries(depends: &str) -> Vec<String> {
         .collect()
 }
 
-/// Standard output is for reports: what apt says goes to standard error.
+/// Standard output is for reports: apt's output goes to standard error.
 fn run(command: &mut Command) -> Result<()> {
     let status = command
         .stdin(Stdio::null())

@@ -27,7 +27,7 @@ const fn service(name: &'static str, package: &'static str, group: Group, what_f
     Program { name, package, group, what_for, is_service: true }
 }
 
-/// A program is looked for on PATH, so that one from elsewhere than a package is as good. The tests' PATH
+/// A program is looked for on PATH, so it may come from elsewhere than its package. The tests' PATH
 /// holds these programs and no others: a test that starts one that is not listed fails.
 const PROGRAMS: &[Program] = &[
     program("cc", "gcc", Group::Build, "compiles SQLite"),
@@ -74,6 +74,7 @@ const PROGRAMS: &[Program] = &[
     program("head", "coreutils", Group::Test, "shortens the answers that the documents show"),
     program("mkdir", "coreutils", Group::Test, "makes control groups"),
     program("rmdir", "coreutils", Group::Test, "removes them"),
+    program("timeout", "coreutils", Group::Test, "ends test programs that wait for ever"),
     program("sleep", "coreutils", Group::Test, "waits for their processes to end"),
     program("touch", "coreutils", Group::Test, "marks a container as complete"),
     program("find", "findutils", Group::Test, "lists control groups"),

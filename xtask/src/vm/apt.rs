@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{paths, process};
 
-/// What signs Debian's suites, in each of its releases.
+/// The keys that sign Debian's suites.
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Lists younger than that are good enough.
 const FRESH: Duration = Duration::from_secs(24 * 3_600);
@@ -67,7 +67,7 @@ impl Apt {
         Ok(String::from_utf8(process::output(&mut targets)?.stdout)?)
     }
 
-    /// Reads the lists anew, unless they are fresh.
+    /// Downloads the lists again, unless they are recent.
     fn update(&self) -> Result<()> {
         let stamp = self.dir.join("updated");
         let age = fs::metadata(&stamp).and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
@@ -105,7 +105,7 @@ impl Apt {
         Ok(String::from_utf8(listed.stdout)?.lines().map(str::to_owned).collect())
     }
 
-    /// These packages, and of what they need all that the system has not.
+    /// These packages and those of their dependencies that the system lacks.
     pub fn with_dependencies(&self, packages: &[&str]) -> Result<Vec<String>> {
         let mut plan = self.command("apt-get")?;
         plan.args(["--simulate", "--no-install-recommends", "install"]).args(packages);
@@ -130,7 +130,7 @@ impl Apt {
         Ok(names.map(|(_, name)| name.to_owned()).collect())
     }
 
-    /// Fetches packages and unpacks them into a directory; apt sees to it that they are what was signed.
+    /// Downloads packages, whose signatures apt checks, and unpacks them into a directory.
     /// Says which versions they were, by the names of their files.
     pub fn unpack(&self, packages: &[String], into: &Path) -> Result<Vec<String>> {
         let dir = tempfile::tempdir_in(&self.dir).context("make a temporary directory")?;

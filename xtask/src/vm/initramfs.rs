@@ -28,7 +28,7 @@ impl Files {
         Ok(())
     }
 
-    /// Adds a program without what debuggers want, and the libraries that it is linked to.
+    /// Adds a program without its debug information, and the libraries that it is linked to.
     pub fn add_program(&mut self, at: &str, from: &Path, libraries: &[PathBuf]) -> Result<()> {
         let bare = tempfile::NamedTempFile::new().context("make a temporary file")?;
         process::output(paths::command("strip")?.arg("-o").arg(bare.path()).arg(from))?;

@@ -1,9 +1,9 @@
 //! `cargo xtask vm`: the sensor on other kernels, in guests under emulation.
 //!
 //! # Layout
-//! - [`kernels`]: which kernels, and what is looked at on each
-//! - [`apt`], [`image`], [`modules`], [`qemu`]: what Debian has of it, kept below the target directory
-//! - [`programs`], [`initramfs`]: what is in a guest
+//! - [`kernels`]: the kernels, and the checks on each
+//! - [`apt`], [`image`], [`modules`], [`qemu`]: files from Debian, cached below the target directory
+//! - [`programs`], [`initramfs`]: the files of a guest
 //! - [`guest`]: one guest from its start to its end
 //! - [`table`]: how it went
 
@@ -109,7 +109,7 @@ fn at_once<T: Send>(kernels: &[&'static Kernel], act: impl Fn(&'static Kernel) -
     done.into_iter().map(|(_, done)| done).collect()
 }
 
-/// What all guests are made of.
+/// The parts that all guests share.
 struct Ground {
     qemu: Qemu,
     /// One at a time: apt builds its index when it is first asked.

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::{paths, process};
 
-/// What the guest's checks are about. A module that a kernel has not, or has built in, is left out:
-/// the check that needs it tells.
+/// The modules that the checks use. A module that a kernel lacks, or has built in, is left out:
+/// the check that needs it then fails.
 pub const WANTED: &[&str] = &["af_packet", "veth", "8021q", "sit", "sch_ingress", "cls_bpf", "pppoe", "ppp_async"];
 
 /// A kernel's modules by their names.
@@ -71,7 +71,7 @@ fn needs(code: &[u8]) -> Vec<String> {
     names.split(',').filter(|name| !name.is_empty()).map(|name| name.replace('-', "_")).collect()
 }
 
-/// Some kernels' modules are compressed, not all of which read such.
+/// Some kernels' modules are compressed, and not all of those kernels can decompress them.
 fn read(path: &Path) -> Result<Vec<u8>> {
     let program = match path.extension().and_then(|end| end.to_str()) {
         Some("ko") => return fs::read(path).with_context(|| format!("read {}", path.display())),
