@@ -61,3 +61,9 @@ pub fn cargo() -> Command {
     cargo.current_dir(workspace());
     cargo
 }
+
+/// The rustc beside that cargo.
+pub fn rustc() -> PathBuf {
+    let beside = env::var_os("CARGO").map(|cargo| PathBuf::from(cargo).with_file_name("rustc"));
+    beside.filter(|path| path.is_file()).unwrap_or_else(|| "rustc".into())
+}

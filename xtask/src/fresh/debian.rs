@@ -1,7 +1,6 @@
 //! The bare Debian: made by debootstrap, with a clone of the project and the machine's settings for
 //! package registries.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -35,7 +34,7 @@ impl Debian {
         if dir.exists() {
             bail!("{} is left of a run that was killed, or in use: remove it", dir.display());
         }
-        let sysroot = process::output(Command::new(rustc()).args(["--print", "sysroot"]))?.stdout;
+        let sysroot = process::output(Command::new(paths::rustc()).args(["--print", "sysroot"]))?.stdout;
         let debian = Debian { dir, toolchain: PathBuf::from(String::from_utf8(sysroot)?.trim()) };
         if debian.toolchain == Path::new("/usr") {
             bail!("this rustc is the distribution's: use a toolchain of rustup, which has a directory of its own");
@@ -116,11 +115,4 @@ impl Drop for Debian {
             eprintln!("warning: {} was not removed: {error}", self.dir.display());
         }
     }
-}
-
-/// The rustc of the cargo that runs us.
-fn rustc() -> OsString {
-    let cargo = env::var_os("CARGO").map(PathBuf::from).unwrap_or_default();
-    let beside = cargo.with_file_name("rustc");
-    if beside.is_file() { beside.into() } else { "rustc".into() }
 }

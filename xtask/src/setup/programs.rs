@@ -138,7 +138,7 @@ mod tests {
     /// How sources start a program.
     const CALLS: [&str; 3] = ["Command::new(\"", "tool(\"", "command(\""];
     /// Part of any Rust toolchain.
-    const TOOLCHAIN: [&str; 1] = ["rustup"];
+    const TOOLCHAIN: [&str; 2] = ["cargo", "rustc"];
     /// Started by hand only, for figures in the documents.
     const BY_HAND: [&str; 1] = ["suricata"];
 
