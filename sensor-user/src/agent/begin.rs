@@ -2,16 +2,16 @@
 //! what was read of it before stays in the ledger.
 
 use anyhow::Result;
+use tattler_core::ack::Ack;
+use tattler_core::ledger::{self, Ledger};
+use tattler_core::observation::Observation;
+use tattler_core::time::Time;
 use tracing::{info, warn};
 
 use super::clock::{self, Clock};
 use super::{Settings, redate, remotes};
-use crate::ack::Ack;
-use crate::ledger::{self, Ledger};
 use crate::mark::{self, Mark};
-use crate::observation::Observation;
 use crate::store::{DeviceKey, ReplayError, Store, WriteError};
-use crate::time::Time;
 
 /// What a sensor begins with.
 pub(super) struct Begun {

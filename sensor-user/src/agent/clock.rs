@@ -9,8 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use sensor_common::wire::BootTime;
-
-use crate::time::{Span, Time};
+use tattler_core::time::{Span, Time};
 
 /// The wall clock may differ by so much from what the origin says, either way, before that is a step. A
 /// second comes and goes by the calendar; half of one is below what anybody sets by hand.

@@ -1,12 +1,12 @@
 //! What changes the diary while the sensor runs: first on disk, then in memory.
 
 use ipnet::Ipv6Net;
+use tattler_core::ack::{Ack, LONGEST_NOTE};
+use tattler_core::forget::{Forget, Forgotten};
+use tattler_core::words::remote_name;
 
 use super::shared::Shared;
 use super::suspects;
-use crate::ack::{Ack, LONGEST_NOTE};
-use crate::forget::{Forget, Forgotten};
-use crate::report::words::remote_name;
 use crate::store::{Store, WriteError};
 use crate::told;
 
@@ -94,15 +94,16 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::thread;
 
-    use super::super::queries::answer;
-    use super::*;
-    use crate::ledger::{Ledger, Settings};
-    use crate::observation::{Contact, Observation};
-    use crate::socket::Request;
-    use crate::store::{self, Store, Writer};
-    use crate::time::Time;
     use sensor_common::Proto;
     use serde_json::{Value, json};
+    use tattler_core::ledger::{Ledger, Settings};
+    use tattler_core::observation::{Contact, Observation};
+    use tattler_core::time::Time;
+
+    use super::super::queries::answer;
+    use super::*;
+    use crate::contract::Request;
+    use crate::store::{self, Store, Writer};
 
     fn contact(local: &str, remote: &str, ts: i64) -> Observation {
         let (local, remote, ts) = (local.parse().unwrap(), remote.parse().unwrap(), Time::from_seconds(ts));
@@ -220,7 +221,7 @@ mod tests {
         let seen = [of_device("dev-00000001", "2001:db8::9:6:7:8"), of_device("dev-00000002", "2001:db8::a:6:7:8")];
         seen.iter().for_each(|observation| shared.ledger().observe(observation));
         writer.send(seen.to_vec());
-        let mut names = crate::names::Names::default();
+        let mut names = tattler_core::names::Names::default();
         // A laptop by cable and by air.
         names.name_device("dev-00000001", "laptop");
         names.name_device("dev-00000002", "laptop");

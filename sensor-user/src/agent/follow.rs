@@ -7,11 +7,11 @@
 
 use std::fmt::Display;
 
+use tattler_core::home::{Device, Network};
 use tokio::time::{Duration, Instant};
 use tracing::{info, warn};
 
-use crate::datapath::{Attachment, Device};
-use crate::netlink::Network;
+use crate::datapath::Attachment;
 
 /// How long to wait after the first attempt that failed; twice as long after each further one.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -31,6 +31,7 @@ mod diary;
 mod erase;
 mod follow;
 mod handover;
+pub mod live;
 mod network;
 mod open;
 mod programs;
@@ -55,24 +56,25 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use alarm::Alarm;
 use anyhow::{Context, Result};
+use begin::Begun;
+use devices::Devices;
+use follow::Uplinks;
 use ipnet::Ipv6Net;
+use open::Open;
+use tattler_core::exclusions::Exclusions;
+use tattler_core::home::{self, Prefixes};
+use tattler_core::time::Span;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::agent::live::Live;
 use crate::datapath::{Datapath, Mode, PinError, Pins, Sizes};
-use crate::exclusions::Exclusions;
-use crate::netlink::{self, Netlink, Prefixes};
-use crate::source::live::Live;
+use crate::netlink::{self, Netlink};
 use crate::store::{self, Writer};
-use crate::time::Span;
 use crate::{config, http, socket, told};
-use alarm::Alarm;
-use begin::Begun;
-use devices::Devices;
-use follow::Uplinks;
-use open::Open;
 pub use queries::Status;
 use redate::Redating;
 pub use reload::Reload;
@@ -159,7 +161,7 @@ pub async fn run(
     let prefixes = settings.prefixes();
     let mut datapath = load(&settings, store.path())?;
     let resumed = datapath.resume(mark);
-    datapath.set_home(&netlink::home(&network, &uplinks, &prefixes))?;
+    datapath.set_home(&home::home(&network, &uplinks, &prefixes))?;
     if resumed.is_none() {
         // The programs remember nothing yet; what was in use before is in use still.
         let in_use = ledger.locals().iter().filter(|local| local.used.is_some());

@@ -1,13 +1,13 @@
 //! The network, as the loop follows it: prefixes, neighbours, uplinks.
 
 use sensor_common::rules::is_global;
+use tattler_core::home::{self, Home, Network, News};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::programs::Programs;
 use super::sensor::{Due, Sensor};
-use crate::datapath::Home;
-use crate::netlink::{self, Netlink, Network, News};
+use crate::netlink::{self, Netlink};
 
 /// What comes within one burst of changes and is home at once; the rest is read with the whole.
 const MOST_ARRIVALS: u32 = 16;
@@ -37,14 +37,14 @@ impl<P: Programs> Sensor<P> {
         }
         let uplinks = self.uplinks.devices();
         // What was inside while it had a network stays inside when that is taken away.
-        self.inside.extend(netlink::inside(network, &uplinks));
+        self.inside.extend(home::inside(network, &uplinks));
         let leads_out = network.default_uplinks();
         self.inside.retain(|&index| {
             network.devices.iter().any(|device| device.index == index)
                 && !uplinks.iter().chain(&leads_out).any(|uplink| uplink.index == index)
         });
         self.arrivals = 0;
-        self.set_home(netlink::home(network, &uplinks, &self.prefixes));
+        self.set_home(home::home(network, &uplinks, &self.prefixes));
         self.devices.own(network.addresses.iter().map(|address| address.address));
         let global = network.addresses.iter().filter(|own| is_global(&own.address.octets()));
         self.own = global.map(|own| (own.address, own.temporary)).collect();
@@ -83,7 +83,7 @@ impl<P: Programs> Sensor<P> {
         if self.arrivals >= MOST_ARRIVALS {
             return;
         }
-        let mut new = netlink::arrived(news, &self.inside, &self.prefixes);
+        let mut new = home::arrived(news, &self.inside, &self.prefixes);
         new.retain(|new| home.iter().all(|home| home.prefix != new.prefix));
         if new.is_empty() {
             return;

@@ -4,11 +4,10 @@ use std::collections::HashSet;
 use std::net::Ipv6Addr;
 
 use sensor_common::Kind;
+use tattler_core::ledger::Ledger;
+use tattler_core::observation::Answer;
+use tattler_core::report::{exposed, shows_open_port};
 use tracing::warn;
-
-use crate::ledger::Ledger;
-use crate::observation::Answer;
-use crate::report::{exposed, shows_open_port};
 
 /// Local and port pairs that are remembered as told.
 const REMEMBERED: usize = 16_384;
@@ -81,10 +80,11 @@ impl Open {
 
 #[cfg(test)]
 mod tests {
+    use tattler_core::ledger::Settings;
+    use tattler_core::observation::{Observation, Probe};
+    use tattler_core::time::Time;
+
     use super::*;
-    use crate::ledger::Settings;
-    use crate::observation::{Observation, Probe};
-    use crate::time::Time;
 
     fn answer(ledger: &mut Ledger, kind: Kind, port: u16) -> Answer {
         let (source, target) = ("2a0d:5600::29".parse().unwrap(), "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap());

@@ -2,8 +2,9 @@
 //! same loop runs without a kernel, on events of any making and at any speed.
 
 use sensor_common::wire::{BootTime, Event};
+use tattler_core::home::{Device, Home};
 
-use crate::datapath::{AttachError, Attachment, Counters, Datapath, Device, Drained, Home, MapError, Mode};
+use crate::datapath::{AttachError, Attachment, Counters, Datapath, Drained, MapError, Mode};
 use crate::mark::Mark;
 
 /// The programs, as [`Datapath`] has them; see there for what each of these does.

@@ -9,17 +9,16 @@ use sensor_common::counters::{Direction, Fate};
 use sensor_common::wire::What;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tattler_core::ack::Ack;
+use tattler_core::remote;
+use tattler_core::report::{self, Exposed, Options};
+use tattler_core::time::Time;
 
 use super::shared::Shared;
 use super::{clock, diary, suspects};
-use crate::ack::{self, Ack};
+use crate::contract::Request;
 use crate::query::{Context, MOST_THROUGH_SOCKET, from_store};
-use crate::remote;
-use crate::report::{self, Exposed, Options};
-use crate::socket::Request;
 use crate::store::Reader;
-use crate::time::Time;
-use crate::when;
 
 /// Exposed services that the status lists.
 const LATEST: usize = 10;
@@ -39,7 +38,7 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
         Request::Suspects { top, since: None, until: None } => {
             let options = Options { top: top.unwrap_or(Options::default().top) };
             let mut report = suspects::now(shared).report(&options);
-            ack::mark(&mut report, &shared.acks(), clock::wall());
+            report.mark_acked(&shared.acks(), clock::wall());
             let names = shared.names();
             report.candidates.iter_mut().for_each(|candidate| candidate.name(&names));
             value(&report)
@@ -60,7 +59,7 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
         // All else is a matter of the store, which has a connection for each question.
         _ => {
             let _one_at_a_time = shared.reading();
-            let (names, now, read) = (shared.names(), when::now(), AtomicU64::new(0));
+            let (names, now, read) = (shared.names(), clock::wall(), AtomicU64::new(0));
             let context = Context { names: &names, now, most: MOST_THROUGH_SOCKET, read: &read };
             from_disk(shared, || from_store::answer(&shared.state, request, &context))
         }
@@ -273,11 +272,11 @@ mod tests {
             r#"{"type":"probe","ts":"2026-09-03T10:00:00Z","source":"3fff::3","target":"2001:db8::1","kind":"syn","port":22}"#,
         ];
         let mut store = crate::store::Store::open(dir).unwrap();
-        store.append(&lines.map(|line| crate::source::jsonl::parse(line.as_bytes()).unwrap())).unwrap();
+        store.append(&lines.map(|line| tattler_files::jsonl::parse(line.as_bytes()).unwrap())).unwrap();
         // The wall clock would find them old one day.
         let settings = crate::store::Settings { clock: || Time(0), ..crate::store::Settings::default() };
         let writer = crate::store::Writer::start(store, settings).unwrap();
-        let ledger = crate::ledger::Ledger::new(crate::ledger::Settings::live());
+        let ledger = tattler_core::ledger::Ledger::new(tattler_core::ledger::Settings::live());
         (Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger), writer)
     }
 

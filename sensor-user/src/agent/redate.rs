@@ -11,15 +11,15 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tattler_core::ledger::Ledger;
+use tattler_core::observation::Observation;
+use tattler_core::time::{Span, Time};
 use tracing::{info, warn};
 
 use super::clock::{self, By};
 use super::programs::Programs;
 use super::sensor::{Due, MOST_PENDING, Sensor};
-use crate::ledger::Ledger;
-use crate::observation::Observation;
 use crate::store::{Reader, Store};
-use crate::time::{Span, Time};
 
 /// After a failure (a full disk, as a rule), it is tried again.
 const AGAIN: Duration = Duration::from_secs(30);

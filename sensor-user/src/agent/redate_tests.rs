@@ -7,14 +7,15 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sensor_common::wire::{BootTime, Event, What};
 use sensor_common::{Kind, Proto};
+use tattler_core::ledger::{Ledger, Settings};
+use tattler_core::live_report::LiveReport as Findings;
+use tattler_core::observation::Observation;
+use tattler_core::report::{Options, report};
+use tattler_core::time::{Span, Time};
 
 use super::super::clock::{Clock, Look, PAUSE};
-use crate::ledger::{Ledger, Settings};
-use crate::observation::Observation;
-use crate::report::{Live as Findings, Options, report};
-use crate::source::live::Live;
+use crate::agent::live::Live;
 use crate::store::{self, Reader, Store, Writer};
-use crate::time::{Span, Time};
 
 const SECOND: u64 = 1_000_000_000;
 /// When the first boot truly began.

@@ -12,6 +12,11 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use sensor_common::wire::{BootTime, Event};
+use tattler_core::forget::Forget;
+use tattler_core::home::{self, Home, News, Prefixes};
+use tattler_core::ledger::Ledger;
+use tattler_core::observation::Observation;
+use tattler_core::time::Time;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::warn;
@@ -28,14 +33,10 @@ use super::service::Watchdog;
 use super::shared::Shared;
 use super::store_log::StoreLog;
 use super::{Settings, diary, remotes};
-use crate::datapath::{Datapath, Home};
-use crate::forget::Forget;
-use crate::ledger::Ledger;
-use crate::netlink::{self, NeighbourNews, Netlink, News, Prefixes};
-use crate::observation::Observation;
-use crate::source::live::Live;
+use crate::agent::live::Live;
+use crate::datapath::Datapath;
+use crate::netlink::{NeighbourNews, Netlink};
 use crate::store::{self, Writer};
-use crate::time::Time;
 
 /// How often the ring is drained. No event wakes anybody.
 const TICK: Duration = Duration::from_millis(10);
@@ -255,7 +256,7 @@ impl<P: Programs> Sensor<P> {
     pub(super) fn feed(&mut self, mut ledger: MutexGuard<'_, Ledger>) {
         for due in std::mem::take(&mut self.due) {
             match due {
-                Due::Home(home, at) => ledger.home_is(|address| netlink::is_home(&home, address), at),
+                Due::Home(home, at) => ledger.home_is(|address| home::is_home(&home, address), at),
                 Due::Own(addresses, at) => {
                     for (address, temporary) in addresses {
                         if temporary {

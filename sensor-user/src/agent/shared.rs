@@ -6,18 +6,20 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
+use tattler_core::ack::Ack;
+use tattler_core::forget::Forget;
+use tattler_core::home::Home;
+use tattler_core::ledger::Ledger;
+use tattler_core::live_report::LiveReport;
+use tattler_core::names::Names;
+use tattler_core::time::{Span, Time};
+
 use super::clock;
 use super::erase::Erase;
 use super::follow::Changes;
 use super::suspects::Suspects;
-use crate::ack::Ack;
-use crate::datapath::{Attachment, Counters, Home};
-use crate::forget::Forget;
-use crate::ledger::Ledger;
-use crate::names::Names;
-use crate::report::Live;
+use crate::datapath::{Attachment, Counters};
 use crate::store;
-use crate::time::{Span, Time};
 
 /// Shared by the loop, the query socket and HTTP.
 pub struct Shared {
@@ -33,7 +35,7 @@ pub struct Shared {
     pub excluded: AtomicU64,
     acks: Mutex<Vec<Ack>>,
     ledger: Mutex<Ledger>,
-    live: Mutex<Live>,
+    live: Mutex<LiveReport>,
     seen: Mutex<Seen>,
     suspects: Mutex<Option<Suspects>>,
     names: Mutex<Arc<Names>>,
@@ -116,7 +118,7 @@ impl Shared {
     }
 
     /// What is kept beside the ledger. Who holds the ledger must not wait for this.
-    pub fn live(&self) -> MutexGuard<'_, Live> {
+    pub fn live(&self) -> MutexGuard<'_, LiveReport> {
         // What a panic left half done is worked out again.
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,12 +5,13 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
+use tattler_core::ack;
+use tattler_core::ledger::Revision;
+use tattler_core::live_report::{LiveReport, Overview, Stale};
+use tattler_core::time::{Span, Time};
+
 use super::clock;
 use super::shared::Shared;
-use crate::ack;
-use crate::ledger::Revision;
-use crate::report::live::{Figures, Live, Stale};
-use crate::time::{Span, Time};
 
 /// How often it is looked whether there is something to do.
 const TICK: Duration = Duration::from_secs(1);
@@ -25,7 +26,7 @@ const CONTACTS_WAIT: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct Suspects {
     /// By verdict, and what else takes a report.
-    pub figures: Figures,
+    pub figures: Overview,
     /// When that was what the ledger says.
     pub as_of: Time,
     revision: Revision,
@@ -83,7 +84,7 @@ pub(super) fn forget(shared: &Shared) {
 }
 
 /// What the ledger says now: who asks gets what is true now, whatever it costs.
-pub(super) fn now(shared: &Shared) -> MutexGuard<'_, Live> {
+pub(super) fn now(shared: &Shared) -> MutexGuard<'_, LiveReport> {
     let mut live = shared.live();
     bring_up_to_date(shared, &mut live);
     live
@@ -105,7 +106,7 @@ pub(super) fn shown(shared: &Shared) -> Suspects {
     }
 }
 
-fn bring_up_to_date(shared: &Shared, live: &mut Live) -> Suspects {
+fn bring_up_to_date(shared: &Shared, live: &mut LiveReport) -> Suspects {
     let start = Instant::now();
     let revision = {
         let mut ledger = shared.ledger();
@@ -118,7 +119,7 @@ fn bring_up_to_date(shared: &Shared, live: &mut Live) -> Suspects {
     let mut shown = shared.suspects();
     // What was acknowledged must not ring an alarm every day.
     let (acks, now) = (shared.acks().clone(), clock::wall());
-    let figures = live.figures(|members, prefix| ack::is_acked(&acks, members, prefix, now));
+    let figures = live.overview(|members, prefix| ack::is_acked(&acks, members, prefix, now));
     let until = acks.iter().filter(|ack| ack.holds(now)).filter_map(|ack| ack.until).min();
     let (took, done) = match before {
         // To look and find nothing new is no update.
@@ -135,12 +136,12 @@ mod tests {
     use std::net::Ipv6Addr;
 
     use sensor_common::{Kind, Proto};
+    use tattler_core::forget::Forget;
+    use tattler_core::ledger::{Ledger, Settings};
+    use tattler_core::observation::{Contact, Observation, Probe};
+    use tattler_core::report::Options;
 
     use super::*;
-    use crate::forget::Forget;
-    use crate::ledger::{Ledger, Settings};
-    use crate::observation::{Contact, Observation, Probe};
-    use crate::report::Options;
     use crate::store::{self, Store, Writer};
 
     const LOCAL: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x42, 1, 0xe014, 0x9aff, 0x5e49, 0xecb3);

@@ -1,10 +1,10 @@
 //! Which devices to watch at the start, and watching them. What becomes of them later is [`super::follow`]'s.
 
 use anyhow::{Context, Result, bail};
+use tattler_core::home::{Device, Network};
 use tracing::{info, warn};
 
-use crate::datapath::{Attachment, Datapath, Device, Mode};
-use crate::netlink::Network;
+use crate::datapath::{Attachment, Datapath, Mode};
 
 /// The devices with the names that the user gave, else those of the IPv6 default routes.
 ///
@@ -47,8 +47,9 @@ pub fn attach(datapath: &mut Datapath, uplinks: &[Device], asked: Option<Mode>) 
 
 #[cfg(test)]
 mod tests {
+    use tattler_core::home::Route;
+
     use super::*;
-    use crate::netlink::Route;
 
     fn network() -> Network {
         let device = |name: &str, index| Device { name: name.into(), index, kind: 1 };

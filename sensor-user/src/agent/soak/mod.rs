@@ -17,6 +17,10 @@ use std::time::{Duration, Instant};
 
 use sensor_common::wire::{BootTime, Event};
 use serde_json::Value;
+use tattler_core::exclusions::Exclusions;
+use tattler_core::home::{self as home_of, Device};
+use tattler_core::live_report::LiveReport as Suspects;
+use tattler_core::time::{Span, Time};
 
 use self::figures::{Figures, Head, Most, QUESTIONS, allocated, growth, is_compared, median, timed};
 use self::home::{DAY, HARVESTERS, HOUR, Home};
@@ -32,15 +36,12 @@ use super::sensor::Sensor;
 use super::service::Watchdog;
 use super::shared::Shared;
 use super::{Settings, allocator, queries, store_log, suspects};
-use crate::datapath::{AttachError, Attachment, Counters, Device, Drained, MapError, Mode};
-use crate::exclusions::Exclusions;
+use crate::agent::live::Live;
+use crate::contract::Request;
+use crate::contract::RowsQuestion;
+use crate::datapath::{AttachError, Attachment, Counters, Drained, MapError, Mode};
 use crate::mark::Mark;
-use crate::query::Question;
-use crate::report::Live as Suspects;
-use crate::socket::Request;
-use crate::source::live::Live;
 use crate::store::{self, Writer};
-use crate::time::{Span, Time};
 use crate::{config, datapath};
 
 /// Days, unless the variable below says how many.
@@ -103,7 +104,7 @@ impl Programs for Fed {
         Ok(Counters::default())
     }
 
-    fn set_home(&mut self, _: &[datapath::Home]) -> Result<(), MapError> {
+    fn set_home(&mut self, _: &[home_of::Home]) -> Result<(), MapError> {
         Ok(())
     }
 
@@ -231,10 +232,10 @@ fn day(sensor: &mut Sensor<Fed>, home: &mut Home, number: u64, asked: u64, dir: 
     }
     figures.answers[0] = median(&mut times);
     let questions = [
-        Request::Contacts(Question::default()),
-        Request::Probes(Question::default()),
-        Request::Locals(Question::default()),
-        Request::Scanners(Question::default()),
+        Request::Contacts(RowsQuestion::default()),
+        Request::Probes(RowsQuestion::default()),
+        Request::Locals(RowsQuestion::default()),
+        Request::Scanners(RowsQuestion::default()),
         Request::Suspects { top: None, since: Some(Time(0)), until: None },
     ];
     for (answer, question) in figures.answers[1..].iter_mut().zip(&questions) {
@@ -285,7 +286,7 @@ fn soak(devices: usize, asked: (u64, u64), time: Most, most_bytes: u64) {
     let before = allocated();
     *sensor.shared.live() = Suspects::default();
     let between = allocated();
-    *sensor.shared.ledger() = crate::ledger::Ledger::copy();
+    *sensor.shared.ledger() = tattler_core::ledger::Ledger::copy();
     let mb = |bytes: u64| bytes as f64 / 1e6;
     println!(
         "of {:.1} MB, what the suspects keep is {:.1} and the ledger {:.1}",
