@@ -99,13 +99,13 @@ pub fn is_listed(name: &str) -> bool {
     PROGRAMS.iter().any(|program| program.name == name)
 }
 
-/// Fills a directory with links to the programs that are here, to be the PATH of tests.
+/// Fills a directory with links to the programs that are here, to be the PATH of tests. Tests that look at
+/// dependencies run cargo, which needs the toolchain's rustc.
 pub fn link_into(dir: &Path) -> Result<()> {
-    for program in PROGRAMS {
-        if let Some(path) = paths::find(program.name) {
-            let link = dir.join(program.name);
-            symlink(&path, &link).with_context(|| format!("link {} to {}", link.display(), path.display()))?;
-        }
+    let found = PROGRAMS.iter().filter_map(|program| Some((program.name, paths::find(program.name)?)));
+    for (name, path) in found.chain([("rustc", paths::rustc())]) {
+        let link = dir.join(name);
+        symlink(&path, &link).with_context(|| format!("link {} to {}", link.display(), path.display()))?;
     }
     Ok(())
 }
