@@ -2,12 +2,12 @@
 //! `cargo xtask run` and `cargo xtask test`.
 
 mod accuracy;
-mod bpffs;
 mod build;
 #[cfg(test)]
 mod deny;
 mod fresh;
 mod lab;
+mod mounts;
 mod paths;
 mod process;
 mod root;

@@ -1,6 +1,6 @@
 //! Child processes that do not outlive us: ended by their own id when their guard is dropped.
 
-use std::io;
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
@@ -78,10 +78,43 @@ impl Drop for Daemon {
     }
 }
 
+/// Downloads of packages take minutes; a command that takes longer than this hangs.
+const OUTPUT_LIMIT: Duration = Duration::from_secs(15 * 60);
+
 /// Runs a command to its end and returns its output; fails with its first line of standard error.
 pub fn output(command: &mut Command) -> Result<Output> {
+    output_with(command, "")
+}
+
+/// The same, with this text as standard input.
+pub fn output_with(command: &mut Command, input: &str) -> Result<Output> {
     let name = command.get_program().display().to_string();
-    let done = command.stdin(Stdio::null()).output().with_context(|| format!("run {name}"))?;
+    // Files, since a pipe may fill up, or stay open in a child of the child.
+    let [mut stdin, mut stdout, mut stderr] = [tempfile::tempfile()?, tempfile::tempfile()?, tempfile::tempfile()?];
+    stdin.write_all(input.as_bytes())?;
+    stdin.rewind()?;
+    let mut child = command
+        .stdin(stdin)
+        .stdout(stdout.try_clone()?)
+        .stderr(stderr.try_clone()?)
+        .spawn()
+        .with_context(|| format!("run {name}"))?;
+    let deadline = Instant::now() + OUTPUT_LIMIT;
+    let status = loop {
+        if let Some(status) = child.try_wait().with_context(|| format!("wait for {name}"))? {
+            break status;
+        }
+        if Instant::now() > deadline {
+            child.kill().and_then(|()| child.wait()).with_context(|| format!("kill {name}"))?;
+            bail!("{} did not end within {} s", describe(command), OUTPUT_LIMIT.as_secs());
+        }
+        thread::sleep(Duration::from_millis(2));
+    };
+    let mut done = Output { status, stdout: Vec::new(), stderr: Vec::new() };
+    for (file, text) in [(&mut stdout, &mut done.stdout), (&mut stderr, &mut done.stderr)] {
+        file.rewind()?;
+        file.read_to_end(text)?;
+    }
     if !done.status.success() {
         let complaint = String::from_utf8_lossy(&done.stderr);
         let line = complaint.lines().map(str::trim).find(|line| !line.is_empty());

@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::build::Build;
 use crate::setup::programs;
-use crate::{bpffs, build, fresh, paths, root, setup};
+use crate::{build, fresh, mounts, paths, root, setup};
 
 #[derive(Args)]
 pub struct Test {
@@ -38,7 +38,7 @@ pub fn test(options: &Test) -> Result<()> {
     // Before cargo rebuilds this very program and the path is that of a deleted file.
     let xtask = env::current_exe().context("find this program")?;
     setup::setup(setup::TESTS)?;
-    bpffs::provide()?;
+    mounts::provide()?;
     let programs = tempfile::tempdir().context("make a temporary directory")?;
     programs::link_into(programs.path())?;
     if let Some(offset) = &options.clock {

@@ -1,10 +1,9 @@
 //! Network namespaces that are deleted when their guard is dropped, and with them their devices.
 
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
 use crate::{paths, process};
 
@@ -38,23 +37,8 @@ impl Namespace {
 
     /// Runs lines of `ip` inside.
     pub fn configure(&self, lines: &[impl AsRef<str>]) -> Result<()> {
-        let mut ip = paths::command("ip")?
-            .args(["-n", &self.name, "-batch", "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("run ip")?;
-        let mut input = ip.stdin.take().context("write to ip")?;
-        for line in lines {
-            writeln!(input, "{}", line.as_ref()).context("write to ip")?;
-        }
-        drop(input);
-        let done = ip.wait_with_output().context("wait for ip")?;
-        if !done.status.success() {
-            let complaint = String::from_utf8_lossy(&done.stderr);
-            bail!("ip in {}: {}", self.name, complaint.trim().replace('\n', ", "));
-        }
+        let text: String = lines.iter().map(|line| line.as_ref().to_owned() + "\n").collect();
+        process::output_with(paths::command("ip")?.args(["-n", &self.name, "-batch", "-"]), &text)?;
         Ok(())
     }
 
