@@ -234,7 +234,7 @@ records! {
         pub icmp_id: u16,
         #[expect(missing_docs, reason = "as in Detail")]
         pub icmp_seq: u16,
-        /// [`GiveUp`](crate::GiveUp) and 1 more, so that 0 is none.
+        /// [`GiveUp`] and 1 more, so that 0 is none.
         pub gave_up: u8,
         /// [`Signal`](crate::Signal).
         pub signal: u8,

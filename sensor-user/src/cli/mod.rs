@@ -23,10 +23,15 @@ mod man;
 mod packets;
 mod reading;
 mod terminal;
+mod version;
 
 /// Finds out who told the scanners about your IPv6 addresses.
 #[derive(Parser)]
-#[command(name = "tattler", version, after_help = "Example: tattler analyze capture.pcap")]
+#[command(
+    name = "tattler",
+    version,
+    after_help = "Example: tattler analyze capture.pcap\n\n--version --verbose: also the kernel programs by hash, and what built them"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -47,6 +52,13 @@ enum Command {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
+    // clap would end at the first of the two arguments.
+    if version::is_asked_for() {
+        return match io::stdout().write_all(version::verbose().as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
     let parsed = help::command().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
     let outcome = match parsed {
         Ok(arguments) => match arguments.command {

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file is a program of its own, and uses some of it")]
 
+#[path = "../../../tests/src/captures.rs"]
+mod captures;
+
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
@@ -105,17 +108,9 @@ pub fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Where the captures are, as in captures.rs; `None`, with a line that says so, if they are not here.
-/// The programs must be: `cargo xtask test` brings them.
+/// The captures, if they are here. The programs must be: `cargo xtask test` brings them.
 pub fn captures(programs: &[&str]) -> Option<PathBuf> {
-    let captures = match std::env::var_os("TATTLER_CAPTURES") {
-        Some(named) => PathBuf::from(named),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/captures"),
-    };
-    if !captures.join("truth.jsonl").is_file() {
-        println!("not run: needs the captures, see captures.rs");
-        return None;
-    }
+    let captures = captures::directory()?;
     for program in programs {
         Command::new(program).arg("-h").output().unwrap_or_else(|error| panic!("cannot run {program}: {error}"));
     }

@@ -105,7 +105,7 @@ fn state_directories_that_can_not_be_used() {
     let shared = place.path().join("shared");
     fs::create_dir(&shared).unwrap();
     fs::set_permissions(&shared, Permissions::from_mode(0o777)).unwrap();
-    // A damaged database is no reason: it is set aside, as tests/store_damage.rs shows.
+    // A damaged database is no reason: it is set aside, as tests/tests/store_damage.rs shows.
     for state in [&file, &file.join("below"), Path::new("/proc/tattler"), Path::new("/sys"), &shared] {
         let mut run = Command::new(tattler());
         run.args(["run", "--interface", "wan0", "--state"]).arg(state);

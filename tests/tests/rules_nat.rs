@@ -1,9 +1,7 @@
 //! Translation: the view from outside counts. XDP sees what the internet sent, before it is
 //! translated; TC at egress sees what leaves, after. Runs as root, with nft.
 
-use std::io::Write;
 use std::net::Ipv6Addr;
-use std::process::Stdio;
 
 use sensor_common::{Kind, Proto};
 use tattler_core::home::Prefixes;
@@ -11,6 +9,7 @@ use tattler_core::report;
 use tattler_core::view::evidence::Evidence;
 use tests::dial::dial;
 use tests::namespace::Namespace;
+use tests::programs::{input, succeed};
 use tests::traffic::{listen, udp};
 use tests::watcher::Watcher;
 use tests::world::{HOST, ROUTER, SCANNER, SITE, STRANGER, UPLINK, World};
@@ -34,9 +33,7 @@ fn translated(rules: &str) -> World {
 }
 
 fn nft(namespace: &Namespace, rules: &str) {
-    let mut nft = namespace.tool("nft", &["-f", "-"]).stdin(Stdio::piped()).spawn().expect("run nft");
-    nft.stdin.take().unwrap().write_all(rules.as_bytes()).unwrap();
-    assert!(nft.wait().unwrap().success(), "{rules}");
+    succeed(namespace.tool("nft", &["-f", "-"]).stdin(input(rules.as_bytes())));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tests::dial::dial;
 use tests::eventually;
 use tests::sensor::Sensor;
-use tests::traffic::{listen, ping};
+use tests::traffic::{accept, listen, ping};
 use tests::watcher::Watcher;
 use tests::world::{HOST, POOL, SCANNER, SITE, STRANGER, World};
 
@@ -33,7 +33,7 @@ fn a_server_that_calls_its_visitor_back_probes_back_and_exposes_nobody() {
     let data = listen(&world.host, HOST, 40_001);
     let _session = dial(&world.host, (HOST, 0), (SITE, 21)).expect("the control connection");
     let mut sent = dial(&world.internet, (SITE, 20), (HOST, 40_001)).expect("the data connection");
-    let (mut received, _) = data.accept().unwrap();
+    let mut received = accept(&data);
     sent.write_all(b"a file").unwrap();
     drop(sent);
     let mut file = String::new();
@@ -92,7 +92,7 @@ fn packets_of_a_connection_are_nothing_whoever_began_it_and_its_syn_is_what_coun
     let (world, mut watcher) = watched();
     let site = listen(&world.internet, SITE, 80);
     let mut ours = dial(&world.host, (HOST, 0), (SITE, 80)).unwrap();
-    let (mut theirs, _) = site.accept().unwrap();
+    let mut theirs = accept(&site);
     for _ in 0..10 {
         ours.write_all(&[1; 5_000]).unwrap();
         theirs.read_exact(&mut [0; 5_000]).unwrap();

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tests::daemon::Daemon;
 use tests::eventually;
 use tests::namespace::Namespace;
-use tests::programs::{succeed, tool};
+use tests::programs::{Bounded, succeed, tool};
 use tests::sensor::Sensor;
 use tests::stored::Stored;
 use tests::world::{HOST, STRANGER, UPLINK, World};
@@ -125,7 +125,7 @@ fn through(namespace: &Namespace, to: Ipv6Addr) {
     let ping: Command = namespace.tool("ping", &["-6", "-n", "-c", "1", "-W", "1", &to]);
     eventually("a ping through the tunnel", || {
         let mut again = Command::new(ping.get_program());
-        again.args(ping.get_args()).output().is_ok_and(|output| output.status.success()).then_some(())
+        again.args(ping.get_args()).finish().is_ok_and(|output| output.status.success()).then_some(())
     });
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
-use tests::programs::{succeed, tattler, tool};
+use tests::programs::{Bounded, succeed, tattler, tool};
 use tests::sensor::Sensor;
 use tests::traffic::{curl, ping, web_site};
 use tests::world::{HOST, SCANNER, SITE, World};
@@ -33,7 +33,7 @@ fn command(world: &World, dir: &Path) -> Command {
 fn as_user(groups: &str, program: &Path, arguments: &[&str], last: &Path) -> Result<String, String> {
     let mut command = tool("setpriv");
     command.args(["--reuid", NOBODY, "--regid", NOBODY, groups]).arg(program).args(arguments).arg(last);
-    let output = command.output().expect("run setpriv");
+    let output = command.finish().expect("run setpriv");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }

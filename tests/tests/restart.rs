@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tests::eventually;
 use tests::namespace::Namespace;
 use tests::numbered::{Numbered, complaints};
-use tests::programs::succeed;
+use tests::programs::{Bounded, succeed, tool};
 use tests::sensor::{Pins, Sensor, exists, fails};
 use tests::stored::Stored;
 use tests::traffic::{ping, say, udp};
@@ -296,7 +296,7 @@ fn a_start_that_fails_leaves_what_it_found_to_the_next_one() {
     router.ip("link add br0 type bridge");
     router.ip("link set br0 up");
     let both_uplinks = ["--interface", "wan0", "--interface", "br0", "--attach", "native", "--listen", ""];
-    let output = tests::sensor::command(router, home.state(), &both_uplinks).output().unwrap();
+    let output = tests::sensor::command(router, home.state(), &both_uplinks).finish().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && said.contains("br0: its driver has no XDP"), "{said}");
     let sensor = home.start(&WAN);
@@ -334,7 +334,7 @@ fn a_second_sensor_is_refused_and_the_first_sees_on() {
     // With a state directory of its own it finds the uplink taken.
     let other = TempDir::new().unwrap();
     let mut command = again(other.path());
-    let output = command.output().unwrap();
+    let output = command.finish().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     let way_out = format!("it is a tattler's: stop that, or `tattler detach --pins {}`", home.pins().display());
@@ -343,6 +343,27 @@ fn a_second_sensor_is_refused_and_the_first_sees_on() {
     assert_eq!(router.attached("wan0"), both());
     ping(internet, SCANNER, HOST);
     sensor.wait_for("probe", 1);
+    sensor.stop();
+    assert!(nothing(router));
+}
+
+#[test]
+fn without_a_bpf_file_system_the_sensor_goes_on_and_says_so() {
+    let home = Home::new();
+    let World { router, internet, .. } = &home.world;
+    let run = tests::sensor::command(router, home.state(), &WAN);
+    // Nor with that of the machine, which the one for the tests hides.
+    let script = r#"while umount /sys/fs/bpf 2>/dev/null; do :; done; exec "$@""#;
+    let mut bare = tool("unshare");
+    bare.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"])
+        .arg(run.get_program())
+        .args(run.get_args());
+    let sensor = Sensor::started(bare, router, home.state());
+    let log = sensor.log();
+    assert!(log.contains("/sys/fs/bpf is no BPF file system; `mount -t bpf"), "{log}");
+    ping(internet, SCANNER, HOST);
+    sensor.wait_for("probe", 1);
+    assert!(!exists(home.pins()));
     sensor.stop();
     assert!(nothing(router));
 }

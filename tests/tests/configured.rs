@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tests::eventually;
 use tests::namespace::Namespace;
-use tests::programs::{succeed, tattler};
+use tests::programs::{Bounded, succeed, tattler};
 use tests::sensor::Sensor;
 use tests::world::{POOL, SITE, World};
 
@@ -137,7 +137,7 @@ fn what_is_excluded_while_the_sensor_runs_is_recorded_no_more() {
     visit(SITE, 8081);
     recorded(4, 3);
     let ask = |words: &[&str]| {
-        let asked = Command::new(tattler()).args(words).arg("--socket").arg(sensor.socket()).output();
+        let asked = Command::new(tattler()).args(words).arg("--socket").arg(sensor.socket()).finish();
         let asked = asked.expect("run tattler");
         String::from_utf8_lossy(if asked.status.success() { &asked.stdout } else { &asked.stderr }).into_owned()
     };
@@ -163,7 +163,7 @@ fn a_problem_in_the_configuration_keeps_the_sensor_from_starting_and_every_one_i
     dir.write("[sensr]\n[store]\nretention_days = 0\n");
     let mut run = Command::new(tattler());
     run.arg("run").arg("--config").arg(dir.config()).arg("--state").arg(dir.0.path().join("state"));
-    let output = world.router.command(&run).output().expect("run tattler");
+    let output = world.router.command(&run).finish().expect("run tattler");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert_eq!(said.lines().count(), 2, "{said}");
@@ -176,7 +176,7 @@ fn a_problem_in_the_configuration_keeps_the_sensor_from_starting_and_every_one_i
 fn doctor(namespace: &Namespace, config: &Path, arguments: &[&str]) -> (Option<i32>, Vec<[String; 4]>) {
     let mut command = Command::new(tattler());
     command.args(["doctor", "--format", "json", "--config"]).arg(config).args(arguments);
-    let output = namespace.command(&command).output().expect("run tattler");
+    let output = namespace.command(&command).finish().expect("run tattler");
     let examined: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(examined["schema"], "tattler.doctor/1");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -22,7 +21,7 @@ use tattler_core::view::evidence::Evidence;
 use tempfile::TempDir;
 use tests::eventually;
 use tests::namespace::Namespace;
-use tests::programs::tool;
+use tests::programs::{succeed, tool};
 use tests::sensor::Sensor;
 use tests::stored::Stored;
 use tests::traffic::{ping, say, udp};
@@ -331,9 +330,7 @@ fn news_of_the_network_that_the_kernel_dropped_leads_to_a_new_look_and_later_new
     let file = dir.path().join("routes");
     let add = |from, to| {
         std::fs::write(&file, batch(from, to)).unwrap();
-        let mut ip: Command = tool("ip");
-        let status = ip.args(["-n", world.name(), "-batch"]).arg(&file).stdout(Stdio::null()).status().unwrap();
-        assert!(status.success());
+        succeed(tool("ip").args(["-n", world.name(), "-batch"]).arg(&file));
     };
     world.inside(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -370,6 +367,5 @@ fn neighbour(namespace: &Namespace, from: u32, to: u32, dir: &Path) {
         .collect();
     let file = dir.join("neighbours");
     std::fs::write(&file, lines).unwrap();
-    let status = tool("ip").args(["-n", namespace.name(), "-batch"]).arg(&file).stdout(Stdio::null()).status().unwrap();
-    assert!(status.success());
+    succeed(tool("ip").args(["-n", namespace.name(), "-batch"]).arg(&file));
 }

@@ -10,14 +10,14 @@ use aya::maps::{HashMap, Map, MapData};
 use sensor_common::names;
 use sensor_user::datapath::pins_of;
 use tempfile::TempDir;
-use tests::programs::tattler;
+use tests::programs::{Bounded, tattler};
 use tests::sensor::{Pins, Sensor};
 use tests::traffic::{curl, ping, web_site};
 use tests::world::{HOST, SCANNER, SITE, World};
 
 /// A command; what it says, or how it refused.
 fn ask(arguments: &[&str], at: &Path) -> Result<String, String> {
-    let output = Command::new(tattler()).args(arguments).arg(at).output().expect("run tattler");
+    let output = Command::new(tattler()).args(arguments).arg(at).finish().expect("run tattler");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }

@@ -6,7 +6,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::net::Ipv6Addr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use aya::maps::PerCpuArray;
@@ -19,7 +18,7 @@ use sensor_common::wire::What;
 use serde_json::json;
 use tempfile::TempDir;
 use tests::namespace::Namespace;
-use tests::programs::{succeed, tool};
+use tests::programs::{Bounded, input, succeed, tool};
 use tests::sensor::{self, Pins, Sensor, exists, fails};
 use tests::traffic::{Wire, ping};
 use tests::world::{HOST, POOL, SCANNER, SITE, STRANGER, World};
@@ -254,7 +253,7 @@ fn a_tun_device_is_watched_in_generic_mode() {
     tun.write_all(&ipv6(58, SCANNER, HOST, &[128, 0, 0x12, 0x34, 0, 7, 0, 1])).unwrap();
     sensor.wait_for("probe", 1);
     let mut pinging = host.tool("ping", &["-6", "-n", "-c", "1", "-W", "0.1", &SITE.to_string()]);
-    let pinged = pinging.stdout(Stdio::null()).status().unwrap();
+    let pinged = pinging.finish().unwrap().status;
     assert!(!pinged.success(), "somebody answers at the other end of tun0");
     sensor.wait_for("contact", 1);
     assert_generic(&sensor, "tun0");
@@ -358,11 +357,7 @@ fn metrics_are_as_prometheus_wants_them_and_hold_no_addresses() {
     let page = sensor.metrics();
     assert!(!page.contains("2001:") && !page.contains("3fff:"), "{page}");
 
-    let mut promtool = tool("promtool");
-    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut promtool = promtool.spawn().unwrap();
-    promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
-    let output = promtool.wait_with_output().unwrap();
+    let output = tool("promtool").args(["check", "metrics"]).stdin(input(page.as_bytes())).finish().unwrap();
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.is_empty(), "{said}");
 

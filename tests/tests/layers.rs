@@ -9,6 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tests::programs::Bounded;
+
 /// Which modules each module uses.
 type Uses = BTreeMap<String, BTreeSet<String>>;
 
@@ -130,7 +132,7 @@ fn tree(package: &str) -> BTreeSet<String> {
         .args(["tree", "--offline", "--locked", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"])
         .args(["--package", package])
         .current_dir(workspace())
-        .output()
+        .finish()
         .expect("run cargo tree");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout);

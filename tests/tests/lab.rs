@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::programs::{tattler, tool, xtask};
+use tests::programs::{Bounded, end_within, tattler, tool, xtask};
 
 /// Traffic, its end and the set-up.
 const REPLAY: Duration = Duration::from_secs(240);
@@ -77,12 +77,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
             self.terminate();
-            let deadline = Instant::now() + Duration::from_secs(30);
-            while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
-                sleep(Duration::from_millis(50));
-            }
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+            end_within(&mut self.child, Duration::from_secs(30));
         }
         if std::thread::panicking() {
             // With the seed in its first line.
@@ -143,9 +138,7 @@ fn both_harvesters_are_ranked_first_and_nobody_else_is_accused() {
     harvesters.sort_unstable();
     assert_eq!(found, harvesters);
 
-    let mut promtool = tool("promtool");
-    promtool.args(["check", "metrics"]).stdin(File::open(&metrics).unwrap());
-    let output = promtool.output().unwrap();
+    let output = tool("promtool").args(["check", "metrics"]).stdin(File::open(&metrics).unwrap()).finish().unwrap();
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.is_empty(), "{said}");
 }
