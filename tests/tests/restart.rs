@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use aya::EbpfLoader;
 use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact};
 use aya::programs::{Program, SchedClassifier, TcAttachType};
+use sensor_common::names;
 use sensor_user::datapath::{self, Adopted, Datapath, Pins as Pinned, Sizes};
 use sensor_user::mark::Mark;
 use sensor_user::store::{self, Store, Writer};
