@@ -20,8 +20,6 @@ mod find_home;
 pub mod flow;
 pub mod input;
 pub mod jsonl;
-#[cfg(feature = "live")]
-pub mod live;
 mod nfcapd;
 pub mod position;
 mod read;
