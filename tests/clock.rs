@@ -131,7 +131,7 @@ impl Events {
 #[track_caller]
 fn says(sensor: &Sensor<'_>, step: &str) {
     eventually(&format!("{step}{}", sensor.log()), || {
-        let is_told = |line: &str| line.contains(step) && line.ends_with(" observations of this boot dated anew");
+        let is_told = |line: &str| line.contains(step) && line.ends_with(" observations of this boot are corrected");
         sensor.log().lines().any(is_told).then_some(())
     });
 }

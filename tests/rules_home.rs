@@ -267,7 +267,7 @@ fn an_excluded_device_leaves_no_trace_though_its_first_contact_came_before_it_wa
     let World { host, router, internet } = &world;
     let shown = host.ip("-o link show dev eth0");
     let mac = shown.split("link/ether ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
-    let settings = agent::Settings {
+    let settings = agent::SensorSettings {
         interfaces: vec!["wan0".into()],
         home: Vec::new(),
         home_add: Vec::new(),

@@ -13,10 +13,9 @@ use sensor_common::wire::What;
 use sensor_common::{Kind, Proto};
 use sensor_user::attribution::evidence::Evidence;
 use sensor_user::attribution::frame::Frame;
-use sensor_user::datapath::{Datapath, Home, Memory, Sizes};
+use sensor_user::datapath::{Datapath, Home, Memory, Sizes, observation};
 use sensor_user::ledger::{Ledger, Settings};
 use sensor_user::netlink::{self, Netlink, Network, Prefixes};
-use sensor_user::source::live::Live;
 use sensor_user::time::{Span, Time};
 
 use crate::namespace::Namespace;
@@ -95,9 +94,9 @@ impl Watcher {
         sleep(PATIENCE);
         // Real times don't matter here, but their order does.
         let booted = Time::from_seconds(1_000_000) + self.shift;
-        let (live, ledger) = (Live::new(0), &mut self.ledger);
+        let ledger = &mut self.ledger;
         let drained = self.datapath.drain(100_000, |event| {
-            ledger.observe(&live.observe(&event, booted).expect("an event of ours"));
+            ledger.observe(&observation(&event, 0, booted).expect("an event of ours"));
         });
         assert_eq!(drained.invalid, 0);
         self.datapath.release(self.datapath.position());

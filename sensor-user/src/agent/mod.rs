@@ -87,7 +87,7 @@ pub async fn run(
     let (stop, stopped) = watch::channel(());
     let servers = serve::start(&shared, listener, queries, &stopped);
     let (read_network, read_neighbours) = (async || netlink.network().await, async || netlink.neighbours().await);
-    sensor.watch(read_network, read_neighbours, changes, neighbours, reloads, shutdown).await;
+    intake::watch(&mut sensor, read_network, read_neighbours, changes, neighbours, reloads, shutdown).await;
 
     service_manager::stopping();
     let (mut datapath, writer, events) = sensor.stop();

@@ -1,8 +1,7 @@
 //! The loop, and everything that it does with events and with news of the network.
 //!
-//! - [`sensor`]: the loop
-//! - [`ring`]: from the ring of events to the store; [`event`]: an event becomes an observation; [`programs`]: what the
-//!   loop needs of the kernel programs
+//! - [`watch`]: the loop; [`sensor`]: everything that it owns
+//! - [`ring`]: from the ring of events to the store; [`programs`]: what the loop needs of the kernel programs
 //! - [`backlog`]: what waits for the ledger
 //! - [`uplinks`], [`home`], [`devices`], [`remotes`]: which interfaces are watched, what is home, which device a local
 //!   belongs to, which remotes count
@@ -12,7 +11,6 @@
 
 mod backlog;
 mod devices;
-mod event;
 mod excluded;
 mod home;
 mod programs;
@@ -23,6 +21,7 @@ mod ring;
 mod sensor;
 mod takeover;
 mod uplinks;
+mod watch;
 
 #[cfg(test)]
 pub use programs::Programs;
@@ -30,3 +29,4 @@ pub use restore::{Restored, restore};
 pub use sensor::Sensor;
 pub use takeover::Takeover;
 pub use uplinks::Uplinks;
+pub use watch::watch;

@@ -9,7 +9,7 @@ use sensor_common::wire::{BootTime, Event, What};
 use sensor_common::{Kind, Proto};
 
 use crate::agent::clock::{ClockReading, EventClock, PAUSE};
-use crate::agent::intake::event::observation;
+use crate::datapath::observation;
 use crate::ledger::{Ledger, Settings};
 use crate::observation::Observation;
 use crate::report::{Live, Options, report};

@@ -4,9 +4,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use sensor_common::wire::BootTime;
 
-use super::event;
 use super::programs::Programs;
 use crate::agent::state::{SensorView, Shared};
+use crate::datapath;
 use crate::exclusions::Exclusions;
 use crate::observation::Observation;
 use crate::store::Writer;
@@ -52,7 +52,7 @@ impl<P: Programs> Intake<P> {
     /// Takes up to `most` events out of the ring. Returns how many records there were.
     pub fn drain(&mut self, most: usize, origin: Time, exclusions: &Exclusions, shared: &Shared) -> usize {
         let (since, fresh, mut unknown) = (self.watched_since, &mut self.fresh, 0);
-        let drained = self.programs.drain(most, |event| match event::observation(&event, since, origin) {
+        let drained = self.programs.drain(most, |event| match datapath::observation(&event, since, origin) {
             Some(observation) if exclusions.excludes(&observation) => _ = shared.excluded.fetch_add(1, Relaxed),
             Some(observation) => fresh.push(observation),
             None => unknown += 1,

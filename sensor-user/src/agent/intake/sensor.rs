@@ -1,19 +1,14 @@
-//! The loop: drains the ring, follows the network, and hands on what it learns.
+//! The sensor: takes in events and news of the network, and hands on what it learns.
 //!
-//! The loop never waits for a disk, for a query that holds the ledger, or for the kernel to list its tables. The
-//! store has a queue of its own, the ledger gets its backlog when it is free, and lists are read beside the drain.
+//! Nothing here waits for a disk or for a query that holds the ledger: the store has a queue of its own, and the
+//! ledger gets its backlog when it is free.
 
-use std::future::Future;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard};
-use std::time::Duration;
 
 use anyhow::Result;
-use futures_util::future::{Fuse, FusedFuture};
-use futures_util::{FutureExt, Stream, StreamExt};
 use sensor_common::wire::Event;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::backlog::{Backlog, Due};
@@ -27,29 +22,21 @@ use super::ring::Intake;
 use super::takeover::Takeover;
 use super::uplinks::Uplinks;
 use crate::agent::clock::EventClock;
-use crate::agent::notices::{Notices, service_manager};
+use crate::agent::notices::Notices;
 use crate::agent::serve::edits;
 use crate::agent::settings::{Reload, SensorSettings};
 use crate::agent::state::Shared;
 use crate::datapath::{AttachError, Datapath, Home};
 use crate::ledger::Ledger;
-use crate::netlink::{Neighbour, NeighbourNews, NetlinkError, Network, News};
+use crate::netlink::{Neighbour, Network, News};
 use crate::store::{DeviceKey, Writer};
 use crate::time::{Span, Time};
 use crate::told;
 
-/// How often the ring is drained. Events wake nobody.
-const TICK: Duration = Duration::from_millis(10);
 /// Events taken out of the ring in one turn, so that a flood leaves time for everything else.
-const BATCH: usize = 4_096;
-/// How long changes of the network may settle before they are read.
-const SETTLE: Duration = Duration::from_millis(200);
-/// Between two looks at the counters.
-const SECOND: Duration = Duration::from_secs(1);
-/// Between two prunings of the ledger.
-const HOUR: Duration = Duration::from_secs(3_600);
+pub const BATCH: usize = 4_096;
 
-/// The loop and what it owns.
+/// Everything that the loop owns.
 pub struct Sensor<P = Datapath> {
     settings: SensorSettings,
     key: DeviceKey,
@@ -117,83 +104,6 @@ impl<P: Programs> Sensor<P> {
         // A next process has to know this one, whether events come or not.
         self.intake.hand_over(Vec::new());
         Ok(())
-    }
-
-    /// Runs until `shutdown`. `read_network` and `read_neighbours` list the kernel's tables, and may take long.
-    pub async fn watch(
-        &mut self,
-        read_network: impl AsyncFn() -> Result<Network, NetlinkError>,
-        read_neighbours: impl AsyncFn() -> Result<Vec<Neighbour>, NetlinkError>,
-        mut changes: impl Stream<Item = News> + Unpin,
-        mut neighbours: impl Stream<Item = NeighbourNews> + Unpin,
-        mut reloads: mpsc::Receiver<Reload>,
-        shutdown: impl Future<Output = ()>,
-    ) {
-        let mut shutdown = std::pin::pin!(shutdown);
-        let mut tick = interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut second = interval(SECOND);
-        let mut hour = interval(HOUR);
-        // When to list the network; and the lists that are being read.
-        let mut settled: Option<Instant> = None;
-        let mut network = Fuse::terminated();
-        let mut all_neighbours = Box::pin(read_neighbours()).fuse();
-        let mut neighbours_missed = false;
-        info!("ready");
-        service_manager::ready();
-        loop {
-            tokio::select! {
-                () = &mut shutdown => return,
-                _ = tick.tick() => if self.drain() == BATCH {
-                    // There is more, but the other branches have their turn first: a flood must not keep the
-                    // sensor from stopping, nor from following the network.
-                    tick.reset_immediately();
-                    tokio::task::yield_now().await;
-                },
-                _ = second.tick() => {
-                    self.show();
-                    // Failed attempts are repeated with the network as it is then.
-                    if self.uplinks.is_due(Instant::now()) {
-                        settled.get_or_insert_with(Instant::now);
-                    }
-                }
-                _ = hour.tick() => self.next_hour(),
-                Some(news) = neighbours.next() => match news {
-                    NeighbourNews::Known(neighbour) => self.learn(&[neighbour]),
-                    NeighbourNews::Missed => neighbours_missed = true,
-                },
-                all = &mut all_neighbours => match all {
-                    Ok(all) => self.learn(&all),
-                    Err(error) => warn!("{error}"),
-                },
-                Some(reload) = reloads.recv() => if self.reload(reload) {
-                    settled = Some(Instant::now());
-                },
-                // The first of a burst of changes sets the time; the rest is read with it.
-                Some(news) = changes.next() => {
-                    match news {
-                        News::Gone(index) => self.lost(index),
-                        news => self.arrived(news),
-                    }
-                    settled.get_or_insert_with(|| Instant::now() + SETTLE);
-                }
-                () = sleep_until(settled.unwrap_or_else(Instant::now)), if settled.is_some() && network.is_terminated() => {
-                    settled = None;
-                    network = Box::pin(read_network()).fuse();
-                }
-                read = &mut network => match read {
-                    Ok(network) => self.follow_network(&network).iter().for_each(log_failure),
-                    Err(error) => {
-                        warn!("{error}");
-                        settled = Some(Instant::now() + SECOND);
-                    }
-                },
-            }
-            if neighbours_missed && all_neighbours.is_terminated() {
-                neighbours_missed = false;
-                all_neighbours = Box::pin(read_neighbours()).fuse();
-            }
-        }
     }
 
     /// Starts another hour.
@@ -364,7 +274,8 @@ impl<P: Programs> Sensor<P> {
         self.home.set_prefixes(home);
     }
 
-    fn arrived(&mut self, news: News) {
+    /// News of an address or a route.
+    pub fn arrived(&mut self, news: News) {
         if let Some(home) = self.home.arrived(news) {
             self.set_home(home);
         }
@@ -372,11 +283,16 @@ impl<P: Programs> Sensor<P> {
 
     /// A device is gone, and its links with it. They are dropped at once: a device that comes back under the same
     /// index is another one.
-    fn lost(&mut self, index: u32) {
+    pub fn lost(&mut self, index: u32) {
         if self.uplinks.gone(index, Instant::now()) {
             self.intake.programs.detach(index);
             self.show_uplinks();
         }
+    }
+
+    /// Whether an uplink is to be attached now.
+    pub fn is_attach_due(&self) -> bool {
+        self.uplinks.is_due(Instant::now())
     }
 
     fn show_uplinks(&self) {
@@ -384,7 +300,7 @@ impl<P: Programs> Sensor<P> {
     }
 
     /// Takes new settings over. Returns whether the network has to be read again.
-    fn reload(&mut self, reload: Reload) -> bool {
+    pub fn reload(&mut self, reload: Reload) -> bool {
         let new = match reload {
             Ok(new) => new,
             Err(problems) => {
@@ -471,6 +387,7 @@ impl Sensor {
     }
 }
 
-fn log_failure(error: &AttachError) {
+/// An uplink that is not watched is tried again.
+pub fn log_failure(error: &AttachError) {
     warn!("{error}; trying again, once a minute at least");
 }

@@ -10,7 +10,7 @@ use sensor_common::{Kind, Proto};
 use tokio::sync::mpsc;
 
 use super::super::clock::ClockReading;
-use super::super::intake::Sensor;
+use super::super::intake::{Sensor, watch};
 use super::{FakePrograms, sensor, settings};
 use crate::datapath::Device;
 use crate::ledger::Ledger;
@@ -74,7 +74,7 @@ fn the_ring_is_drained_while_the_kernel_lists_its_tables() {
         let (_nobody, reloads) = mpsc::channel(1);
         // Long enough for the lists to be asked for, and for the loop's next look at the counters.
         let shutdown = tokio::time::sleep(Duration::from_millis(1_200));
-        sensor.watch(network, all_neighbours, changes, neighbours, reloads, shutdown).await;
+        watch(&mut sensor, network, all_neighbours, changes, neighbours, reloads, shutdown).await;
     });
     assert_eq!(shared.ledger().contacts().len(), 1);
     assert_eq!(shared.view().drained, 5);
