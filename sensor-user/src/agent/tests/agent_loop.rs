@@ -91,7 +91,7 @@ fn sight_that_was_lost_and_regained_is_a_gap() {
     let (mut sensor, shared) = sensor(settings(dir.path(), store_settings()), ORIGIN, now);
     let set = |seconds: u64| BOOT.store(seconds * SECOND, Relaxed);
     let udp = |port, seconds: u64| Event { local_port: port, ..event(What::Probe, Kind::Udp as u8, seconds * SECOND) };
-    let mark = || Store::mark(&mut Store::open(dir.path()).unwrap()).unwrap().map(|mark: Mark| mark.since / SECOND);
+    let mark = || Store::open(dir.path()).unwrap().mark().unwrap().map(|mark: Mark| mark.since / SECOND);
     set(10);
     sensor.start(&network(true)).unwrap();
     drain(&mut sensor, [udp(1, 11), udp(2, 400)]);
