@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use sensor_user::time::Time;
 use serde_json::Value;
+use tattler_core::time::Time;
 use tempfile::TempDir;
 use tests::programs::{succeed, tattler, tool};
 use tests::sensor::{Sensor, command};

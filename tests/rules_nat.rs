@@ -6,9 +6,9 @@ use std::net::Ipv6Addr;
 use std::process::Stdio;
 
 use sensor_common::{Kind, Proto};
-use sensor_user::attribution::evidence::Evidence;
-use sensor_user::netlink::Prefixes;
-use sensor_user::report;
+use tattler_core::home::Prefixes;
+use tattler_core::report;
+use tattler_core::view::evidence::Evidence;
 use tests::dial::dial;
 use tests::namespace::Namespace;
 use tests::traffic::{listen, udp};

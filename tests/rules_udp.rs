@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use sensor_common::wire::What;
 use sensor_common::{Kind, Proto};
-use sensor_user::attribution::evidence::Evidence;
+use tattler_core::view::evidence::Evidence;
 use tests::dial::hops;
 use tests::traffic::{ping, say, udp};
 use tests::watcher::Watcher;

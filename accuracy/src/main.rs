@@ -14,7 +14,7 @@ use accuracy::summary::{Cell, Summary};
 use accuracy::table;
 use anyhow::{Context, Result};
 use clap::Parser;
-use sensor_user::source::jsonl::to_json_line;
+use tattler_files::jsonl::to_json_line;
 
 /// What the table and the help say of the methods, and what to begin with.
 const METHODS: &str = "\

@@ -15,11 +15,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv6Addr;
 
 use sensor_common::{IidClass, Kind};
-use sensor_user::attribution::Verdict;
-use sensor_user::ledger::{Ledger, Settings};
-use sensor_user::observation::Observation;
-use sensor_user::report::{Options, Report, report};
-use sensor_user::time::{Span, Time};
+use tattler_core::attribution::Verdict;
+use tattler_core::ledger::{Ledger, Settings};
+use tattler_core::observation::Observation;
+use tattler_core::report::{Options, Report, report};
+use tattler_core::time::{Span, Time};
 
 use crate::statistics::fisher;
 

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use anyhow::Result;
-use sensor_user::ledger::{Ledger, Settings};
-use sensor_user::time::Span;
+use tattler_core::ledger::{Ledger, Settings};
+use tattler_core::time::Span;
 
 use crate::families::Family;
 use crate::measure::{Judged, average_precision, brier, judge, recall_at_true_number};

@@ -8,8 +8,7 @@ use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncod
 use sensor_common::GiveUp;
 use sensor_common::counters::{self, COUNTERS, Direction, Fate};
 use sensor_common::wire::What;
-
-use crate::time::Time;
+use tattler_core::time::Time;
 
 /// All that a scrape tells.
 #[derive(Clone, Debug)]

@@ -1,11 +1,11 @@
 //! What the configuration says of devices, in the names that one store has for them.
 
 use ipnet::Ipv6Net;
+use tattler_core::forget::Forget;
+use tattler_core::names::Names;
 use thiserror::Error;
 
 use crate::config::{self, DeviceKey as Device};
-use crate::forget::Forget;
-use crate::names::Names;
 use crate::store::{DeviceKey, Store, WriteError};
 
 /// Why nothing is forgotten.

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use sensor_common::{Kind, Proto};
-use sensor_user::forget::Forget;
-use sensor_user::observation::{Contact, Observation, Probe};
 use sensor_user::store::{Settings, Store, Writer};
-use sensor_user::time::Time;
+use tattler_core::forget::Forget;
+use tattler_core::observation::{Contact, Observation, Probe};
+use tattler_core::time::Time;
 use tempfile::TempDir;
 
 /// The n-th observation: a contact or a probe, of which there is one each.

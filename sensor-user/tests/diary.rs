@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use sensor_user::socket::{self, Request};
+use sensor_user::contract::Request;
+use sensor_user::socket;
 
 const TATTLER: &str = env!("CARGO_BIN_EXE_tattler");
 const NOBODY: u32 = 65_534;

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use sensor_user::source::jsonl;
 use sensor_user::store::Store;
+use tattler_files::jsonl;
 
 const MAC: [u8; 6] = [0, 0x53, 0, 0x12, 0x34, 0x56];
 

@@ -8,8 +8,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use sensor_user::source::jsonl;
 use sensor_user::store::Store;
+use tattler_files::jsonl;
 
 /// Makes a store of the household that the document shows, in `dir`.
 fn make_store(dir: &Path) {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use sensor_common::Link;
-use sensor_user::source::Input;
-use sensor_user::source::capture::{Frames, Framing};
+use tattler_files::Input;
+use tattler_files::capture::{Frames, Framing};
 
 /// The kernel refuses shorter packets: shorter than an Ethernet header.
 pub const SHORTEST: usize = 14;

@@ -11,12 +11,13 @@ use ipnet::Ipv6Net;
 use sensor_common::counters::Fate;
 use sensor_common::wire::What;
 use sensor_common::{Kind, Proto};
-use sensor_user::attribution::evidence::Evidence;
-use sensor_user::attribution::frame::Frame;
-use sensor_user::datapath::{Datapath, Home, Memory, Sizes, observation};
-use sensor_user::ledger::{Ledger, Settings};
-use sensor_user::netlink::{self, Netlink, Network, Prefixes};
-use sensor_user::time::{Span, Time};
+use sensor_user::datapath::{Datapath, Memory, Sizes, observation};
+use sensor_user::netlink::Netlink;
+use tattler_core::home::{self, Home, Network, Prefixes};
+use tattler_core::ledger::{Ledger, Settings};
+use tattler_core::time::{Span, Time};
+use tattler_core::view::evidence::Evidence;
+use tattler_core::view::frame::Frame;
 
 use crate::namespace::Namespace;
 
@@ -53,7 +54,7 @@ impl Watcher {
     pub fn told(namespace: &Namespace, device: &str, prefixes: &Prefixes, public: &[Ipv6Net]) -> Watcher {
         let network = network(namespace);
         let uplink = network.device(device).expect("the device is there").clone();
-        let home: Vec<Home> = netlink::home(&network, std::slice::from_ref(&uplink), prefixes);
+        let home: Vec<Home> = home::home(&network, std::slice::from_ref(&uplink), prefixes);
         let datapath = namespace.inside(|| {
             let sizes = Sizes { ring_bytes: 1 << 16, entries: 4_096 };
             let mut datapath = Datapath::load(sizes, None, false).expect("load the programs, as root");
@@ -70,10 +71,10 @@ impl Watcher {
         self.look();
         let network = network(namespace);
         let uplink = network.device(device).expect("the device is there");
-        let home = netlink::home(&network, std::slice::from_ref(uplink), &Prefixes::default());
+        let home = home::home(&network, std::slice::from_ref(uplink), &Prefixes::default());
         self.datapath.set_home(&home).expect("tell home");
         let now = self.now();
-        self.ledger.home_is(|address| netlink::is_home(&home, address), now);
+        self.ledger.home_is(|address| home::is_home(&home, address), now);
     }
 
     /// Lets time go by for the programs and the ledger.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv6Addr;
 
-use sensor_user::observation::{Observation, Probe};
+use tattler_core::observation::{Observation, Probe};
 
 use super::{Class, Expect, all, named};
 use crate::network::home::Life;

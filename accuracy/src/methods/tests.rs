@@ -1,7 +1,7 @@
 //! The rival methods, on observations small enough to count by hand.
 
 use sensor_common::Proto;
-use sensor_user::observation::{Contact, Probe};
+use tattler_core::observation::{Contact, Probe};
 
 use super::*;
 

@@ -23,8 +23,8 @@ pub mod truth;
 pub mod visits;
 
 use anyhow::Result;
-use sensor_user::observation::{Contact, Observation};
-use sensor_user::time::Time;
+use tattler_core::observation::{Contact, Observation};
+use tattler_core::time::Time;
 
 use self::home::{Device, Life};
 use self::internet::Internet;

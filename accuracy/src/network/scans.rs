@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
 
-use sensor_user::observation::Probe;
+use tattler_core::observation::Probe;
 
 use super::home::{self, Life};
 use super::internet::Internet;

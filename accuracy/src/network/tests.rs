@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv6Addr;
 
 use sensor_common::IidClass;
-use sensor_user::observation::Observation;
+use tattler_core::observation::Observation;
 
 use super::Network;
 use super::plan::{DAY, Plan};

@@ -4,7 +4,7 @@
 //! need only be plausible, and constant for a tool.
 
 use sensor_common::Kind;
-use sensor_user::observation::Traits;
+use tattler_core::observation::Traits;
 
 use super::random::Random;
 

@@ -9,8 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use sensor_common::wire::BootTime;
-
-use crate::time::{Span, Time};
+use tattler_core::time::{Span, Time};
 
 /// The wall clock may differ by so much from boot time plus origin, either way, before that is a step. A leap
 /// second is taken over; half a second is less than anybody sets by hand.

@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use sensor_common::rules::QUIET;
 use sensor_common::wire::BootTime;
+use tattler_core::forget::Forget;
+use tattler_core::time::{Span, Time};
 use tracing::warn;
 
 use super::clock;
 use crate::datapath::{Entry, Memory};
-use crate::forget::Forget;
-use crate::time::{Span, Time};
 
 /// Requests that may wait for their second turn; each one has rewritten the database.
 const MOST: usize = 256;

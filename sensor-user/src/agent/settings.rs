@@ -7,10 +7,10 @@ use ipnet::Ipv6Net;
 
 use crate::config;
 use crate::datapath::{Mode, Sizes};
-use crate::exclusions::Exclusions;
-use crate::netlink::Prefixes;
 use crate::store;
-use crate::time::Span;
+use tattler_core::exclusions::Exclusions;
+use tattler_core::home::Prefixes;
+use tattler_core::time::Span;
 
 /// New settings, or a line for each problem with them.
 pub type Reload = Result<SensorSettings, Vec<String>>;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::clock;
 use super::state::{Shared, WorkedOut};
-use crate::ack;
-use crate::report::live::{Live, Stale};
+use tattler_core::ack;
+use tattler_core::live_report::{LiveReport, Stale};
 
 /// How often the thread looks for something to do.
 const TICK: Duration = Duration::from_secs(1);
@@ -39,7 +39,7 @@ pub(super) fn forget(shared: &Shared) {
 }
 
 /// The suspects by the ledger as it is now, whatever that costs.
-pub(super) fn now(shared: &Shared) -> MutexGuard<'_, Live> {
+pub(super) fn now(shared: &Shared) -> MutexGuard<'_, LiveReport> {
     let mut live = shared.live();
     bring_up_to_date(shared, &mut live);
     live
@@ -60,7 +60,7 @@ pub(super) fn shown(shared: &Shared) -> WorkedOut {
     }
 }
 
-fn bring_up_to_date(shared: &Shared, live: &mut Live) -> WorkedOut {
+fn bring_up_to_date(shared: &Shared, live: &mut LiveReport) -> WorkedOut {
     let start = Instant::now();
     let revision = {
         let mut ledger = shared.ledger();
@@ -72,7 +72,7 @@ fn bring_up_to_date(shared: &Shared, live: &mut Live) -> WorkedOut {
     // Take this lock before reading the acks: a concurrent `ack` then clears our result after we store it.
     let mut shown = shared.worked_out();
     let (acks, now) = (shared.acks().clone(), clock::wall());
-    let figures = live.figures(|members, prefix| ack::is_acked(&acks, members, prefix, now));
+    let figures = live.overview(|members, prefix| ack::is_acked(&acks, members, prefix, now));
     let until = acks.iter().filter(|ack| ack.holds(now)).filter_map(|ack| ack.until).min();
     let (took, done) = match before {
         // Nothing had to be worked out again, so this counts as no update.
@@ -92,12 +92,12 @@ mod tests {
 
     use super::super::state::EVIDENCE_PACE;
     use super::*;
-    use crate::forget::Forget;
-    use crate::ledger::{Ledger, Settings};
-    use crate::observation::{Contact, Observation, Probe};
-    use crate::report::Options;
     use crate::store::{self, Store, Writer};
-    use crate::time::{Span, Time};
+    use tattler_core::forget::Forget;
+    use tattler_core::ledger::{Ledger, Settings};
+    use tattler_core::observation::{Contact, Observation, Probe};
+    use tattler_core::report::Options;
+    use tattler_core::time::{Span, Time};
 
     const LOCAL: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x42, 1, 0xe014, 0x9aff, 0x5e49, 0xecb3);
 

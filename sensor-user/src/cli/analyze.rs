@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use ipnet::Ipv6Net;
+use tattler_core::explain;
+use tattler_core::ledger::{Counts, Ledger, Settings};
+use tattler_core::observation::Observation;
+use tattler_core::report;
+use tattler_core::time::Time;
+use tattler_files::Input;
 
 use super::{Format, Usage, arguments, complain, reading};
-use crate::ledger::{Counts, Ledger, Settings};
-use crate::observation::Observation;
-use crate::report;
-use crate::source::{self, Input};
-use crate::time::Time;
 
 /// Find the suspects in files.
 #[derive(clap::Args)]
@@ -31,7 +32,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", value_parser = super::whole::<usize>, default_value_t = 20)]
     top: usize,
     /// Show the evidence about this address or prefix instead, as `tattler explain` does.
-    #[arg(long, value_name = "REMOTE", value_parser = crate::remote::parse)]
+    #[arg(long, value_name = "REMOTE", value_parser = tattler_core::remote::parse)]
     explain: Option<Ipv6Net>,
     /// Leave out what is earlier: RFC 3339, or a date in UTC.
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
@@ -58,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             ledger.observe(&observation);
         }
     };
-    let summary = source::read(&inputs, &options, &mut observe, &mut reading::tell)?;
+    let summary = tattler_files::read(&inputs, &options, &mut observe, &mut reading::tell)?;
     reading::end(&summary, began);
     let left_out = left_out(&ledger.counts());
     if let Some(line) = &left_out {
@@ -85,12 +86,12 @@ fn suspects(ledger: &Ledger, top: usize, format: Format) -> anyhow::Result<()> {
 }
 
 fn explain(ledger: &Ledger, remote: Ipv6Net, format: Format) -> anyhow::Result<()> {
-    let explanation = report::explain(ledger, remote);
+    let explanation = explain::explain(ledger, remote);
     let mut out = io::stdout().lock();
     match format {
         Format::Json => out.write_all((serde_json::to_string(&explanation)? + "\n").as_bytes())?,
-        Format::Csv => report::explanation_csv(&explanation, &mut out)?,
-        Format::Table => out.write_all(report::explanation_text(&explanation).as_bytes())?,
+        Format::Csv => explain::explanation_csv(&explanation, &mut out)?,
+        Format::Table => out.write_all(explain::explanation_text(&explanation).as_bytes())?,
     }
     Ok(out.flush()?)
 }

@@ -9,53 +9,19 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{FromArgMatches, Parser, Subcommand};
+use tattler_core::filter::FilterError;
+use tattler_files::reason;
 
-use crate::filter::FilterError;
-use crate::reason::reason;
-use crate::source;
-
-#[cfg(feature = "live")]
-mod ack;
 mod analyze;
 mod arguments;
 mod check_config;
 mod completions;
-#[cfg(feature = "live")]
-mod contacts;
-#[cfg(feature = "live")]
-mod detach;
-#[cfg(feature = "live")]
-mod doctor;
-#[cfg(feature = "live")]
-mod explain;
-#[cfg(feature = "live")]
-mod export;
-#[cfg(feature = "live")]
-mod forget;
 mod help;
 #[cfg(feature = "live")]
-mod import;
-#[cfg(feature = "live")]
-mod locals;
+mod live;
 mod man;
 mod packets;
-#[cfg(feature = "live")]
-mod probes;
-#[cfg(feature = "live")]
-mod progress;
-#[cfg(feature = "live")]
-mod query;
 mod reading;
-#[cfg(feature = "live")]
-mod rows;
-#[cfg(feature = "live")]
-mod run;
-#[cfg(feature = "live")]
-mod scanners;
-#[cfg(feature = "live")]
-mod status;
-#[cfg(feature = "live")]
-mod suspects;
 mod terminal;
 
 /// Finds out who told the scanners about your IPv6 addresses.
@@ -69,36 +35,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     #[cfg(feature = "live")]
-    Run(run::Arguments),
-    #[cfg(feature = "live")]
-    Status(status::Arguments),
-    #[cfg(feature = "live")]
-    Suspects(suspects::Arguments),
-    #[cfg(feature = "live")]
-    Explain(explain::Arguments),
-    #[cfg(feature = "live")]
-    Scanners(scanners::Arguments),
-    #[cfg(feature = "live")]
-    Probes(probes::Arguments),
-    #[cfg(feature = "live")]
-    Contacts(contacts::Arguments),
-    #[cfg(feature = "live")]
-    Locals(locals::Arguments),
-    #[cfg(feature = "live")]
-    Ack(ack::Arguments),
-    #[cfg(feature = "live")]
-    Import(import::Arguments),
-    #[cfg(feature = "live")]
-    Export(export::Arguments),
-    #[cfg(feature = "live")]
-    Forget(forget::Arguments),
-    #[cfg(feature = "live")]
-    Detach(detach::Arguments),
+    #[command(flatten)]
+    Live(live::Command),
     Analyze(analyze::Arguments),
     Packets(packets::Arguments),
     CheckConfig(check_config::Arguments),
-    #[cfg(feature = "live")]
-    Doctor(doctor::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -110,36 +51,10 @@ pub fn main() -> ExitCode {
     let outcome = match parsed {
         Ok(arguments) => match arguments.command {
             #[cfg(feature = "live")]
-            Command::Run(arguments) => run::run(arguments),
-            #[cfg(feature = "live")]
-            Command::Status(arguments) => status::run(&arguments),
-            #[cfg(feature = "live")]
-            Command::Suspects(arguments) => suspects::run(&arguments),
-            #[cfg(feature = "live")]
-            Command::Explain(arguments) => explain::run(&arguments),
-            #[cfg(feature = "live")]
-            Command::Scanners(arguments) => scanners::run(&arguments),
-            #[cfg(feature = "live")]
-            Command::Probes(arguments) => probes::run(&arguments),
-            #[cfg(feature = "live")]
-            Command::Contacts(arguments) => contacts::run(&arguments),
-            #[cfg(feature = "live")]
-            Command::Locals(arguments) => locals::run(&arguments),
-            #[cfg(feature = "live")]
-            Command::Ack(arguments) => ack::run(&arguments),
-            #[cfg(feature = "live")]
-            Command::Import(arguments) => import::run(&arguments),
-            #[cfg(feature = "live")]
-            Command::Export(arguments) => export::run(&arguments),
-            #[cfg(feature = "live")]
-            Command::Forget(arguments) => forget::run(&arguments),
-            #[cfg(feature = "live")]
-            Command::Detach(arguments) => detach::run(&arguments),
+            Command::Live(command) => command.run(),
             Command::Analyze(arguments) => analyze::run(&arguments),
             Command::Packets(arguments) => packets::run(&arguments),
             Command::CheckConfig(arguments) => check_config::run(&arguments),
-            #[cfg(feature = "live")]
-            Command::Doctor(arguments) => doctor::run(arguments),
             Command::Completions(arguments) => completions::run(&arguments),
             Command::Man(arguments) => man::run(&arguments),
         },
@@ -153,8 +68,9 @@ pub fn main() -> ExitCode {
             complain(one_line(&error));
             let filter = error.downcast_ref::<FilterError>();
             filter.iter().for_each(|error| point(error));
-            let is_usage =
-                filter.is_some() || error.is::<Usage>() || error.downcast_ref().is_some_and(source::Error::is_usage);
+            let is_usage = filter.is_some()
+                || error.is::<Usage>()
+                || error.downcast_ref().is_some_and(tattler_files::Error::is_usage);
             if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
@@ -173,17 +89,6 @@ enum Format {
 }
 
 const USAGE: u8 = 2;
-
-/// How a result is printed that is no table of rows.
-#[cfg(feature = "live")]
-#[derive(Clone, Copy, Default, clap::ValueEnum)]
-enum Plain {
-    /// A table for people.
-    #[default]
-    Table,
-    /// JSON for programs.
-    Json,
-}
 
 /// A whole number.
 fn whole<N: std::str::FromStr>(text: &str) -> Result<N, String> {

@@ -5,10 +5,9 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use sensor_common::Kind;
-
-use crate::source::capture::Frame;
-use crate::source::capture::trace::Traced;
-use crate::source::{Input, each_packet};
+use tattler_files::capture::Frame;
+use tattler_files::capture::trace::Traced;
+use tattler_files::{Input, each_packet};
 
 use super::complain;
 
@@ -45,7 +44,7 @@ fn packets(
     name: &str,
     out: &mut impl Write,
     status: &mut ExitCode,
-) -> io::Result<Result<(), crate::source::Error>> {
+) -> io::Result<Result<(), tattler_files::Error>> {
     let mut written = Ok(());
     let content = match input.open() {
         Ok(content) => content,

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ipnet::Ipv6Net;
 use jiff::tz::TimeZone;
+use tattler_core::time::Time;
+use tattler_files::{Progress, Summary};
 
 use super::{complain, terminal};
-use crate::source::{self, Progress, Summary};
-use crate::time::Time;
 
 /// How files are to be read.
 #[derive(clap::Args)]
@@ -29,15 +29,15 @@ pub(super) struct Arguments {
 
 impl Arguments {
     /// For the sources.
-    pub(super) fn options(&self) -> source::Options {
+    pub(super) fn options(&self) -> tattler_files::Options {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        source::Options {
+        tattler_files::Options {
             home: self.home.clone(),
             zone: Some(self.timezone.clone().unwrap_or_else(TimeZone::system)),
             year: self.year,
             now: Some(Time(i64::try_from(now.as_micros()).unwrap_or(i64::MAX))),
             progress: io::stderr().is_terminal().then_some(show),
-            ..source::Options::default()
+            ..tattler_files::Options::default()
         }
     }
 }
@@ -94,7 +94,7 @@ fn wipe() {
 }
 
 /// Tells what is wrong with an input.
-pub(super) fn tell(fault: source::Fault) {
+pub(super) fn tell(fault: tattler_files::Fault) {
     wipe();
     complain(fault);
 }

@@ -22,7 +22,6 @@ pub(super) fn wipe() {
 }
 
 fn columns() -> usize {
-    #[cfg(feature = "live")]
     if let Some((width, _)) = terminal_size::terminal_size_of(io::stderr()) {
         return usize::from(width.0);
     }

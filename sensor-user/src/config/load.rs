@@ -6,12 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use tattler_files::reason;
 use toml::de::DeTable;
 
 use super::reader::Findings;
 use super::sections::{Places, apply};
 use super::{Config, Place, Problem, Sensor};
-use crate::reason::reason;
 
 /// Where the configuration is unless told otherwise; `conf.d` is beside it.
 pub const DEFAULT_PATH: &str = "/etc/tattler/tattler.toml";

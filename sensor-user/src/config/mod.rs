@@ -109,13 +109,12 @@ pub struct Home {
     pub nat64: Vec<Ipv6Net>,
 }
 
-#[cfg(feature = "live")]
 impl Home {
     /// As netlink's rules take it.
     #[must_use]
-    pub fn for_netlink(&self) -> crate::netlink::Prefixes {
+    pub fn for_netlink(&self) -> tattler_core::home::Prefixes {
         let Home { prefixes, add, exclude, .. } = self.clone();
-        crate::netlink::Prefixes { only: prefixes, add, exclude }
+        tattler_core::home::Prefixes { only: prefixes, add, exclude }
     }
 }
 
@@ -145,7 +144,7 @@ pub struct Exclude {
     pub remotes: Vec<Ipv6Net>,
     /// Ports: the remote's of a contact, the target's of a probe.
     #[serde(serialize_with = "values::write_ports")]
-    pub ports: Vec<crate::exclusions::Port>,
+    pub ports: Vec<tattler_core::exclusions::Port>,
 }
 
 /// `[names.devices]` and `[names.prefixes]`.

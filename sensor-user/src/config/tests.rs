@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use tattler_core::exclusions::Port;
+
 use super::*;
-use crate::exclusions::Port;
 
 /// A directory with a main file, and more by their names.
 struct Files(tempfile::TempDir);

@@ -9,12 +9,12 @@ use std::str::FromStr;
 use ipnet::Ipv6Net;
 use sensor_common::Proto;
 use serde::{Serialize, Serializer};
+use tattler_core::exclusions::Port;
+use tattler_files::capture::home::is_global_unicast;
 use toml::de::DeValue;
 
 use super::Attach;
 use super::reader::kind;
-use crate::exclusions::Port;
-use crate::source::capture::home::is_global_unicast;
 
 /// The shortest prefix that IANA gives to a registry.
 const SHORTEST: u8 = 12;

@@ -10,35 +10,12 @@ use aya::programs::tc::{NlOptions, TcAttachOptions, TcError, qdisc_add_clsact, q
 use aya::programs::{LinkOrder, Program, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode};
 use aya::util::KernelVersion;
 use sensor_common::{Link, names};
+use tattler_core::home::Device;
 
 use super::error::{errno, one_line};
 use super::held::Held;
 use super::pins::{self, Pins};
 use super::{AttachError, Datapath, LoadError};
-
-/// A device to watch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device {
-    /// Its name.
-    pub name: String,
-    /// Its index.
-    pub index: u32,
-    /// ARPHRD_* of linux/if_arp.h.
-    pub kind: u16,
-}
-
-impl Device {
-    /// What its packets begin with.
-    fn link(&self) -> Option<Link> {
-        match self.kind {
-            // Ethernet and loopback.
-            1 | 772 => Some(Link::Ethernet),
-            // PPP, ip6tnl, tunnel, sit, ipgre, ip6gre, rawip, none (tun, WireGuard).
-            512 | 768 | 769 | 776 | 778 | 823 | 519 | 65534 => Some(Link::Raw),
-            _ => None,
-        }
-    }
-}
 
 /// How the ingress program is attached. Known from what the kernel accepted, never guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

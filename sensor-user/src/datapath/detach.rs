@@ -13,11 +13,11 @@ use aya::programs::links::{LinkError, PinnedLink};
 use aya::programs::tc::{TcError, qdisc_detach_program};
 use aya::programs::{SchedClassifier, TcAttachType};
 use sensor_common::names;
+use tattler_files::reason;
 
 use super::attach::LETS_GO_WITHIN;
 use super::error::{errno, one_line};
 use super::pins::is_on_bpf;
-use crate::reason::reason;
 
 /// Where a sensor pins what it leaves to its next life.
 pub const PINS: &str = "/sys/fs/bpf/tattler";

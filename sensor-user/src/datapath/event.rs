@@ -6,8 +6,8 @@ use sensor_common::rules::QUIET;
 use sensor_common::wire::{BootTime, Event, What};
 use sensor_common::{Kind, Proto};
 
-use crate::observation::{Answer, Contact, Observation, Probe, Traits};
-use crate::time::Time;
+use tattler_core::observation::{Answer, Contact, Observation, Probe, Traits};
+use tattler_core::time::Time;
 
 /// The observation that an event stands for; `None` if it holds values that no program of ours writes.
 ///

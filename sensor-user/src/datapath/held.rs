@@ -9,11 +9,12 @@ use aya::programs::TcAttachType;
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::tc::{SchedClassifierLink, TcHandle};
 use aya::programs::xdp::XdpLink;
+use tattler_core::home::Device;
 
+use super::AttachError;
 use super::attach::{classifier, load, xdp};
 use super::error::one_line;
 use super::pins::{PinnedName, Pins};
-use super::{AttachError, Device};
 
 /// What holds a program at a device. To be let go by [`Held::let_go`]; a link is let go as well when
 /// it is dropped, unless it is pinned.

@@ -8,18 +8,10 @@ use ipnet::Ipv6Net;
 use sensor_common::names;
 use sensor_common::parse::Address;
 use sensor_common::wire::BootTime;
+use tattler_core::home::Home;
 
 use super::error::one_line;
 use super::{Datapath, MapError};
-
-/// A prefix, and whether it is ours; the longest prefix decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Home {
-    /// The prefix.
-    pub prefix: Ipv6Net,
-    /// Ours, or excluded.
-    pub ours: bool,
-}
 
 impl Datapath {
     /// Makes `wanted` the home prefixes: writes what is new, removes what is gone.

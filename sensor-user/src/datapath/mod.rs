@@ -22,20 +22,20 @@ mod ring;
 use aya::maps::{LpmTrie, Map, MapData, PerCpuArray};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfLoader};
+use ring::Ring;
 use sensor_common::names;
 use sensor_common::parse::Address;
+use tattler_core::home::Home;
 
 use crate::mark;
-use ring::Ring;
 
 pub use adopt::Adopted;
-pub use attach::{Attachment, Device, Mode};
+pub use attach::{Attachment, Mode};
 pub use check::check;
 pub use counters::Counters;
 pub use detach::{Leftovers, PINS, remove_leftovers};
 pub use error::{AttachError, LoadError, MapError};
 pub use event::observation;
-pub use home::Home;
 pub use memory::{Entry, Memory};
 pub use pins::{PinError, Pins, directory as pins_of, lock as lock_pins};
 pub use ring::Drained;

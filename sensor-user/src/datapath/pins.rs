@@ -20,13 +20,13 @@ use std::path::{Path, PathBuf};
 
 use aya::maps::MapData;
 use sensor_common::{layout, names};
+use tattler_files::reason;
 use thiserror::Error;
 
 use super::adopt::RECORD;
 use super::ring::Ring;
 use super::{PINS, Sizes};
 use crate::mark::Mark;
-use crate::reason::reason;
 
 /// What statfs says of a BPF file system (linux/magic.h).
 const BPF_FS_MAGIC: i128 = 0xcafe_4a11;

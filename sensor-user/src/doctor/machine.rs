@@ -67,7 +67,7 @@ fn state(dir: &Path) -> Check {
         }
         Err(error) => {
             let advice = "run as its owner, or name another with --state or sensor.state";
-            return Check::problem("state", format!("{shown}: {}", crate::reason::reason(&error)), advice);
+            return Check::problem("state", format!("{shown}: {}", tattler_files::reason(&error)), advice);
         }
     };
     if found.mode() & 0o022 != 0 {
@@ -121,7 +121,7 @@ fn socket(path: &Path) -> Check {
         }
         Err(error) => Check::note(
             "socket",
-            format!("{shown}: {}", crate::reason::reason(&error)),
+            format!("{shown}: {}", tattler_files::reason(&error)),
             "run as root or as a member of the group tattler",
         ),
         Ok(file) if !file.file_type().is_socket() => Check::problem(
@@ -136,7 +136,7 @@ fn socket(path: &Path) -> Check {
             }
             Err(error) => Check::note(
                 "socket",
-                format!("{shown}: {}", crate::reason::reason(&error)),
+                format!("{shown}: {}", tattler_files::reason(&error)),
                 "run as root or as a member of the group tattler",
             ),
         },
@@ -155,7 +155,7 @@ fn listen(address: Option<SocketAddr>) -> Check {
             Ok(true) => Check::ok("listen", format!("a sensor serves its metrics at {address}")),
             Ok(false) | Err(_) => Check::problem("listen", format!("something else listens on {address}"), ELSEWHERE),
         },
-        Err(error) => Check::problem("listen", format!("{address}: {}", crate::reason::reason(&error)), ELSEWHERE),
+        Err(error) => Check::problem("listen", format!("{address}: {}", tattler_files::reason(&error)), ELSEWHERE),
     }
 }
 

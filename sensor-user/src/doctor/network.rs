@@ -3,10 +3,11 @@
 use std::fs;
 use std::process::Command;
 
+use tattler_core::home::{self, Device, Network};
+
 use super::Check;
 use crate::config::Config;
-use crate::datapath::Device;
-use crate::netlink::{self, LinkDetails, Netlink, Network, generic};
+use crate::netlink::{self, LinkDetails, Netlink, generic};
 
 /// ARPHRD_ETHER and ARPHRD_LOOPBACK: what drivers take XDP programs for.
 const ETHERNET: [u16; 2] = [1, 772];
@@ -212,7 +213,7 @@ fn ipv6(network: &Network, uplinks: &[Device]) -> Vec<Check> {
 }
 
 fn home(network: &Network, uplinks: &[Device], config: &Config) -> Check {
-    let home = netlink::home(network, uplinks, &config.home.for_netlink());
+    let home = home::home(network, uplinks, &config.home.for_netlink());
     let ours: Vec<String> = home.iter().filter(|home| home.ours).map(|home| home.prefix.to_string()).collect();
     if ours.is_empty() {
         Check::problem(

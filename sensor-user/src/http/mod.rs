@@ -23,12 +23,10 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use connections::Connections;
+use tattler_files::reason;
 use thiserror::Error;
 use tokio::net::TcpListener;
-
-use connections::Connections;
-
-use crate::reason::reason;
 
 /// What is answered at all other paths; the doctor knows a sensor by it.
 pub(crate) const ELSEWHERE: &str = "there are /metrics and /healthz here\n";

@@ -7,34 +7,20 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::stream::{self, Stream, StreamExt};
-
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::{MulticastGroup, new_multicast_connection};
+use tattler_core::home::News;
 use tokio::time::sleep;
 use tracing::warn;
 
 use super::neighbours::{Neighbour, neighbour};
-use super::{Address, NetlinkError, Route, address, failed, routes};
+use super::{NetlinkError, address, failed, routes};
 
 /// How long to wait before a connection that ended is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
 
 type Messages = Pin<Box<dyn Stream<Item = NetlinkMessage<RouteNetlinkMessage>> + Send>>;
-
-/// What is told of devices, IPv6 addresses and IPv6 routes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
-    /// The device with this index is gone: it was deleted, or moved to another namespace. Another one
-    /// may have its index by now.
-    Gone(u32),
-    /// An address is there, or is another.
-    Address(Address),
-    /// A route is.
-    Route(Route),
-    /// Something is another, or may be.
-    Changed,
-}
 
 /// Yields once for each change of devices, IPv6 addresses or IPv6 routes, and where some may have
 /// been missed. Never ends.

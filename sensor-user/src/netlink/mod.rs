@@ -1,13 +1,11 @@
 //! Devices, addresses, routes and neighbours, as the kernel tells them by netlink.
 //!
-//! - `home`: what of it is ours
 //! - `changes`: news of it
 //! - `neighbours`: MAC addresses
 //! - `generic`, `links`: what drivers and devices tell to those who look for what is wrong
 
 mod changes;
 pub mod generic;
-mod home;
 mod links;
 mod neighbours;
 
@@ -21,12 +19,11 @@ use netlink_packet_route::link::{LinkAttribute, LinkFlags};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType};
 use rtnetlink::{Handle, RouteMessageBuilder, new_connection};
 
-pub use changes::{NeighbourNews, News, changes, neighbour_changes};
-pub use home::{Prefixes, arrived, home, inside, is_home};
+pub use changes::{NeighbourNews, changes, neighbour_changes};
 pub use links::LinkDetails;
 pub use neighbours::Neighbour;
 
-use crate::datapath::Device;
+use tattler_core::home::{Address, Device, Network, Route};
 
 /// What netlink said went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -34,60 +31,6 @@ use crate::datapath::Device;
 pub struct NetlinkError {
     what: &'static str,
     reason: String,
-}
-
-/// An IPv6 address of this machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address {
-    /// The device's index.
-    pub device: u32,
-    /// The address.
-    pub address: Ipv6Addr,
-    /// The length of its on-link prefix.
-    pub prefix_len: u8,
-    /// A temporary address (RFC 8981).
-    pub temporary: bool,
-}
-
-/// An IPv6 route of the main table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Where it leads to.
-    pub prefix: Ipv6Net,
-    /// The device's index, 0 if none.
-    pub device: u32,
-    /// Refuses packets: what prefix delegation leaves for the part that is not in use.
-    pub refuses: bool,
-}
-
-/// The network at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Network {
-    /// Devices.
-    pub devices: Vec<Device>,
-    /// The indices of those that are up.
-    pub up: Vec<u32>,
-    /// IPv6 addresses of this machine.
-    pub addresses: Vec<Address>,
-    /// IPv6 routes of the main table.
-    pub routes: Vec<Route>,
-}
-
-impl Network {
-    /// The device with this name.
-    #[must_use]
-    pub fn device(&self, name: &str) -> Option<&Device> {
-        self.devices.iter().find(|device| device.name == name)
-    }
-
-    /// The devices of the IPv6 default routes: the uplinks, unless told otherwise.
-    #[must_use]
-    pub fn default_uplinks(&self) -> Vec<Device> {
-        let leads_out = |device: &&Device| {
-            self.routes.iter().any(|r| r.prefix.prefix_len() == 0 && !r.refuses && r.device == device.index)
-        };
-        self.devices.iter().filter(leads_out).cloned().collect()
-    }
 }
 
 /// A connection to the kernel's routing netlink.

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::net::Ipv6Addr;
 
 use serde_json::{Value, json};
+use tattler_core::names::Names;
+use tattler_core::time::{Span, Time};
 
 use super::group::{By, Groups, Key};
 use super::record::Record;
 use super::{Kept, Rows};
-use crate::names::Names;
 use crate::store::ReplayError;
-use crate::time::{Span, Time};
 
 /// First contacts of each group that are shown.
 const BEGINNINGS: usize = 3;

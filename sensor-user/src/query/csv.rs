@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::Answer;
+use crate::contract::RowsAnswer;
 
 /// Writes the rows; limits and notes have no place in CSV.
 ///
 /// # Errors
 /// Those of the output.
-pub fn write(answer: &Answer, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+pub fn write(answer: &RowsAnswer, out: &mut dyn std::io::Write) -> std::io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     writer.write_record(&answer.columns)?;
     for row in &answer.rows {

@@ -6,18 +6,19 @@ use std::sync::atomic::AtomicU64;
 use ipnet::Ipv6Net;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tattler_core::explain;
+use tattler_core::filter::FilterError;
+use tattler_core::ledger::{self, Ledger};
+use tattler_core::remote;
+use tattler_core::report::{self, Options};
+use tattler_core::time::Time;
 use thiserror::Error;
 
-use super::{Context, MOST, Plan, Question, Subject};
-use crate::ack;
+use super::{Context, MOST, Plan, Subject};
 use crate::config::Config;
-use crate::filter::FilterError;
-use crate::ledger::{self, Ledger};
-use crate::remote;
-use crate::report::{self, Options};
-use crate::socket::Request;
+use crate::contract::Request;
+use crate::contract::RowsQuestion;
 use crate::store::{OpenError, Reader, ReplayError};
-use crate::time::Time;
 use crate::told;
 
 /// What the store holds: the status where no sensor runs.
@@ -101,7 +102,7 @@ pub fn answer(dir: &Path, request: &Request, context: &Context<'_>) -> Result<Va
 }
 
 fn answer_of(reader: &Reader, dir: &Path, request: &Request, context: &Context<'_>) -> Result<Value, Error> {
-    let rows = |subject: Subject, question: &Question| {
+    let rows = |subject: Subject, question: &RowsQuestion| {
         Ok::<_, Error>(Plan::new(subject, question, context.now)?.answer(reader, context)?.into_value())
     };
     match request {
@@ -113,13 +114,13 @@ fn answer_of(reader: &Reader, dir: &Path, request: &Request, context: &Context<'
         &Request::Suspects { top, since, until } => {
             let options = Options { top: top.unwrap_or(Options::default().top) };
             let mut report = report::report(&ledger(reader, since, until, context)?, &options);
-            ack::mark(&mut report, &reader.acks()?, context.now);
+            report.mark_acked(&reader.acks()?, context.now);
             report.candidates.iter_mut().for_each(|candidate| candidate.name(context.names));
             value(&report)
         }
         &Request::Explain { ref remote, since, until } => {
             let remote: Ipv6Net = remote::parse(remote).map_err(Error::Other)?;
-            let mut explanation = report::explain(&ledger(reader, since, until, context)?, remote);
+            let mut explanation = explain::explain(&ledger(reader, since, until, context)?, remote);
             explanation.name(context.names);
             value(&explanation)
         }

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use ipnet::Ipv6Net;
 use serde_json::{Map, Value, json};
+use tattler_core::filter::{Field, Row, Type, field};
+use tattler_core::time::Time;
 
 use super::record::Record;
 use super::{Kept, Rows, Subject};
-use crate::filter::{Field, Row, Type, field};
 use crate::store::ReplayError;
-use crate::time::Time;
 
 /// Columns to count by.
 const MOST_COLUMNS: usize = 8;

@@ -3,10 +3,11 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
+use tattler_core::time::Time;
+
 use super::record::Record;
 use super::{Kept, Rows};
 use crate::store::ReplayError;
-use crate::time::Time;
 
 /// Of rows with equal times the one that was handed out first comes first.
 struct Timed<'n>((Time, Reverse<u64>), Record<'n>);

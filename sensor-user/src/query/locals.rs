@@ -5,10 +5,11 @@ use std::net::Ipv6Addr;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
 
+use tattler_core::time::Time;
+
 use super::Context;
 use super::record::Record;
 use crate::store::{Reader, ReplayError};
-use crate::time::Time;
 
 /// Locals at a time.
 const MOST_LOCALS: usize = 200_000;

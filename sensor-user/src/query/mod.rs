@@ -28,16 +28,16 @@ use std::net::Ipv6Addr;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use tattler_core::filter::{self, Field, Filter, FilterError};
+use tattler_core::names::Names;
+use tattler_core::time::Time;
 use thiserror::Error;
 
 use self::group::By;
 use self::record::Record;
-use crate::filter::{self, Field, Filter, FilterError};
-use crate::names::Names;
+use crate::contract::{RowsAnswer, RowsQuestion};
 use crate::store::{Reader, ReplayError};
-use crate::time::Time;
 
 /// Rows in an answer unless told otherwise.
 pub const USUAL: u64 = 50;
@@ -104,73 +104,6 @@ impl Subject {
     }
 }
 
-/// A question, as it goes through the socket.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Question {
-    /// Nothing earlier.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<Time>,
-    /// Nothing later.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub until: Option<Time>,
-    /// Only what passes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub filter: Option<String>,
-    /// None of what passes one of these.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub except: Vec<String>,
-    /// Counts by these columns, as `remote/48,port`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
-    /// When each began.
-    #[serde(skip_serializing_if = "is_false")]
-    pub first_seen: bool,
-    /// Of scanners: sources, in a form that may be published.
-    #[serde(skip_serializing_if = "is_false")]
-    pub publish: bool,
-    /// Rows at most; 0 for as many as an answer takes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u64>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
-fn is_false(flag: &bool) -> bool {
-    !*flag
-}
-
-/// An answer: one document.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
-    /// `tattler.contacts/1`.
-    pub schema: String,
-    /// As asked.
-    pub since: Option<Time>,
-    /// As asked.
-    pub until: Option<Time>,
-    /// Keys of the rows, in the order of a table's columns. Lists of objects are not among them.
-    pub columns: Vec<String>,
-    /// An object each.
-    pub rows: Vec<Map<String, Value>>,
-    /// Rows that the limit left out.
-    pub more: u64,
-    /// What else did not fit, a line each.
-    pub notes: Vec<String>,
-}
-
-impl Answer {
-    /// As JSON. Takes the rows as they are: a copy of a long answer would double what it takes.
-    #[must_use]
-    pub fn into_value(self) -> Value {
-        let Answer { schema, since, until, columns, rows, more, notes } = self;
-        let mut value = json!({
-            "schema": schema, "since": since, "until": until, "columns": columns, "more": more, "notes": notes,
-        });
-        value["rows"] = Value::Array(rows.into_iter().map(Value::Object).collect());
-        value
-    }
-}
-
 /// What an answer is made with.
 pub struct Context<'a> {
     /// Names of devices and prefixes.
@@ -215,7 +148,7 @@ impl Plan {
     ///
     /// # Errors
     /// What is wrong with it, before anything is read.
-    pub fn new(subject: Subject, question: &Question, now: Time) -> Result<Plan, Error> {
+    pub fn new(subject: Subject, question: &RowsQuestion, now: Time) -> Result<Plan, Error> {
         let usage = |line: &str| Err(Error::Usage(line.to_owned()));
         if let (Some(since), Some(until)) = (question.since, question.until)
             && since > until
@@ -254,7 +187,7 @@ impl Plan {
     ///
     /// # Errors
     /// The store's.
-    pub fn answer(&self, reader: &Reader, context: &Context<'_>) -> Result<Answer, Error> {
+    pub fn answer(&self, reader: &Reader, context: &Context<'_>) -> Result<RowsAnswer, Error> {
         let limit = match self.limit {
             0 => context.most,
             limit => limit.min(context.most),
@@ -267,7 +200,7 @@ impl Plan {
             (Subject::Scanners, None) => scanners::scanners(&rows, limit)?,
             (_, None) => latest::latest(&rows, limit)?,
         };
-        Ok(Answer {
+        Ok(RowsAnswer {
             schema: format!("tattler.{}/1", if self.publish { "sources" } else { self.subject.as_str() }),
             since: self.since,
             until: self.until,

@@ -4,12 +4,12 @@ use std::net::Ipv6Addr;
 
 use sensor_common::{IidClass, Kind, Proto};
 use serde_json::{Map, Value, json};
+use tattler_core::filter::{Field, Row};
+use tattler_core::names::Names;
+use tattler_core::observation::{Contact, Probe};
+use tattler_core::time::Time;
 
 use super::Subject;
-use crate::filter::{Field, Row};
-use crate::names::Names;
-use crate::observation::{Contact, Probe};
-use crate::time::Time;
 
 /// A probe, a contact or a local.
 #[derive(Clone, Debug)]

@@ -7,16 +7,16 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use ipnet::Ipv6Net;
 use serde_json::json;
+use tattler_core::campaign::hosters::customer;
+use tattler_core::campaign::{Campaigns, catalogue};
+use tattler_core::ledger::{Ledger, Settings};
+use tattler_core::time::Time;
+use tattler_core::view::frame::Frame;
+use tattler_core::words::plural;
 
 use super::record::Record;
 use super::{Kept, Rows};
-use crate::attribution::frame::Frame;
-use crate::campaign::hosters::customer;
-use crate::campaign::{Campaigns, catalogue};
-use crate::ledger::{Ledger, Settings};
-use crate::report::words::plural;
 use crate::store::ReplayError;
-use crate::time::Time;
 
 /// Scanners at a time: outsiders decide how many there are.
 const MOST_SCANNERS: usize = 100_000;

@@ -3,8 +3,8 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Map, Value};
 
-use super::Answer;
 use super::csv::cell;
+use crate::contract::RowsAnswer;
 
 type Row = Map<String, Value>;
 
@@ -23,7 +23,7 @@ const PORTS: usize = 4;
 /// The table; `width` in columns of the terminal, `None` where there is none and lines may be as
 /// long as they like.
 #[must_use]
-pub fn table(answer: &Answer, width: Option<u16>) -> String {
+pub fn table(answer: &RowsAnswer, width: Option<u16>) -> String {
     if answer.rows.is_empty() {
         return String::new();
     }
@@ -86,7 +86,7 @@ fn fit(columns: &mut Vec<Column>, cells: &mut Vec<Vec<String>>, width: usize) {
     }
 }
 
-fn columns(answer: &Answer) -> Vec<Column> {
+fn columns(answer: &RowsAnswer) -> Vec<Column> {
     let has = |name: &str| answer.columns.iter().any(|column| column == name);
     let is_begun = answer.rows.first().is_some_and(|row| row.contains_key("began"));
     let subject = answer.schema.split(['.', '/']).nth(1).unwrap_or_default();

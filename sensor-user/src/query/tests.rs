@@ -1,12 +1,13 @@
 //! Questions to a small store, and what comes back.
 
 use serde_json::json;
+use tattler_core::when;
+use tattler_files::jsonl;
 use tempfile::TempDir;
 
 use super::*;
-use crate::source::jsonl;
+use crate::contract::{RowsAnswer, RowsQuestion};
 use crate::store::Store;
-use crate::when;
 
 /// A store of these lines of JSON.
 fn store(lines: &[Value]) -> (TempDir, Store) {
@@ -49,19 +50,19 @@ fn names() -> Names {
     names
 }
 
-fn ask_with(dir: &TempDir, subject: Subject, question: &Question, most: u64) -> Answer {
+fn ask_with(dir: &TempDir, subject: Subject, question: &RowsQuestion, most: u64) -> RowsAnswer {
     let (names, read) = (names(), AtomicU64::new(0));
     let context = Context { names: &names, now: Time(0), most, read: &read };
     let reader = Reader::open(dir.path()).unwrap();
     Plan::new(subject, question, Time(0)).unwrap().answer(&reader, &context).unwrap()
 }
 
-fn ask(dir: &TempDir, subject: Subject, question: &Question) -> Answer {
+fn ask(dir: &TempDir, subject: Subject, question: &RowsQuestion) -> RowsAnswer {
     ask_with(dir, subject, question, MOST)
 }
 
-fn filter(text: &str) -> Question {
-    Question { filter: Some(text.to_owned()), ..Question::default() }
+fn filter(text: &str) -> RowsQuestion {
+    RowsQuestion { filter: Some(text.to_owned()), ..RowsQuestion::default() }
 }
 
 fn at(text: &str) -> Option<Time> {
@@ -69,32 +70,35 @@ fn at(text: &str) -> Option<Time> {
 }
 
 /// The values of one column.
-fn column(answer: &Answer, key: &str) -> Vec<Value> {
+fn column(answer: &RowsAnswer, key: &str) -> Vec<Value> {
     answer.rows.iter().map(|row| row[key].clone()).collect()
 }
 
 #[test]
 fn probes_come_the_latest_first_and_the_limit_says_how_many_more() {
     let (dir, _store) = household();
-    let question = Question { limit: Some(2), ..Question::default() };
+    let question = RowsQuestion { limit: Some(2), ..RowsQuestion::default() };
     let answer = ask(&dir, Subject::Probes, &question);
     assert_eq!(answer.schema, "tattler.probes/1");
     assert_eq!(column(&answer, "source"), [json!("3fff:6::1"), json!("3fff:1::1")]);
     assert_eq!(answer.more, 3);
     // Without a limit of its own the answer has one all the same.
-    let answer = ask_with(&dir, Subject::Probes, &Question { limit: Some(0), ..Question::default() }, 4);
+    let answer = ask_with(&dir, Subject::Probes, &RowsQuestion { limit: Some(0), ..RowsQuestion::default() }, 4);
     assert_eq!((answer.rows.len(), answer.more), (4, 1));
 }
 
 #[test]
 fn a_filter_an_exception_and_a_window_leave_rows_out() {
     let (dir, _store) = household();
-    let sources = |question: &Question| column(&ask(&dir, Subject::Probes, question), "source").len();
+    let sources = |question: &RowsQuestion| column(&ask(&dir, Subject::Probes, question), "source").len();
     assert_eq!(sources(&filter("port 22")), 3);
-    assert_eq!(sources(&Question { except: vec!["port 22".into(), "port 80".into()], ..Question::default() }), 1);
-    assert_eq!(sources(&Question { since: at("2026-09-03T11:00:01Z"), ..filter("port 22") }), 2);
-    assert_eq!(sources(&Question { until: at("2026-09-03T11:00:00Z"), ..Question::default() }), 1);
-    let since = Question { since: at("2026-09-02"), until: at("2026-09-02T23:00:00Z"), ..Question::default() };
+    assert_eq!(
+        sources(&RowsQuestion { except: vec!["port 22".into(), "port 80".into()], ..RowsQuestion::default() }),
+        1
+    );
+    assert_eq!(sources(&RowsQuestion { since: at("2026-09-03T11:00:01Z"), ..filter("port 22") }), 2);
+    assert_eq!(sources(&RowsQuestion { until: at("2026-09-03T11:00:00Z"), ..RowsQuestion::default() }), 1);
+    let since = RowsQuestion { since: at("2026-09-02"), until: at("2026-09-02T23:00:00Z"), ..RowsQuestion::default() };
     assert_eq!(column(&ask(&dir, Subject::Contacts, &since), "remote"), [json!("3fff:1::2"), json!("3fff:9::9")]);
 }
 
@@ -102,7 +106,7 @@ fn a_filter_an_exception_and_a_window_leave_rows_out() {
 fn a_probe_is_marked_with_what_came_to_be_known_of_it() {
     let (dir, mut store) = household();
     store
-        .append(&[crate::observation::Observation::Answer(crate::observation::Answer {
+        .append(&[tattler_core::observation::Observation::Answer(tattler_core::observation::Answer {
             ts: at("2026-09-03T11:00:03Z").unwrap(),
             source: "3fff:5::2".parse().unwrap(),
             target: "2001:db8::b".parse().unwrap(),
@@ -132,7 +136,7 @@ fn names_are_shown_and_can_be_asked_for() {
 #[test]
 fn counts_go_by_any_columns() {
     let (dir, _store) = household();
-    let by = |by: &str| ask(&dir, Subject::Probes, &Question { by: Some(by.into()), ..Question::default() });
+    let by = |by: &str| ask(&dir, Subject::Probes, &RowsQuestion { by: Some(by.into()), ..RowsQuestion::default() });
     let answer = by("source/48,port");
     assert_eq!(answer.columns, ["source/48", "port", "count", "rows", "first", "last"]);
     assert_eq!((&answer.rows[0]["source/48"], &answer.rows[0]["port"]), (&json!("3fff:5::/48"), &json!(22)));
@@ -147,7 +151,7 @@ fn counts_go_by_any_columns() {
         ("first/week", "wants minute, hour or day"),
         ("", "there is no column"),
     ] {
-        let question = Question { by: Some(by.into()), ..Question::default() };
+        let question = RowsQuestion { by: Some(by.into()), ..RowsQuestion::default() };
         let error = Plan::new(Subject::Probes, &question, Time(0)).err().unwrap().to_string();
         assert!(error.contains(says), "{error}");
     }
@@ -156,25 +160,25 @@ fn counts_go_by_any_columns() {
 #[test]
 fn what_began_is_told_with_its_first_contacts_and_what_was_around() {
     let (dir, _store) = household();
-    let question = Question { first_seen: true, ..Question::default() };
+    let question = RowsQuestion { first_seen: true, ..RowsQuestion::default() };
     let answer = ask(&dir, Subject::Contacts, &question);
     let remotes = ["3fff:2::1", "3fff:1::2", "3fff:9::9", "3fff:1::1"].map(|remote| json!(remote));
     assert_eq!(column(&answer, "remote"), remotes);
 
-    let one = ask(&dir, Subject::Contacts, &Question { by: Some("remote/32".into()), ..question.clone() });
+    let one = ask(&dir, Subject::Contacts, &RowsQuestion { by: Some("remote/32".into()), ..question.clone() });
     assert_eq!(one.rows[2]["remote/32"], json!("3fff:1::/32"));
     assert_eq!(one.rows[2]["first"], json!("2026-09-01T10:00:00.000Z"));
     assert_eq!(one.rows[2]["last"], json!("2026-09-02T10:00:00.000Z"));
     assert_eq!(one.rows[2]["began"].as_array().unwrap().len(), 2);
 
     let narrow =
-        ask(&dir, Subject::Contacts, &Question { filter: Some("remote 3fff:1::2".into()), ..question.clone() });
+        ask(&dir, Subject::Contacts, &RowsQuestion { filter: Some("remote 3fff:1::2".into()), ..question.clone() });
     assert_eq!(narrow.rows[0]["around"][0]["remote"], json!("3fff:9::9"));
     let text = table::table(&narrow, None);
     assert!(text.contains("The first contacts:") && text.contains("also contacted:\n2026-09-02 09:59:30"), "{text}");
 
     // Since when counts, not whether it was seen since.
-    let since = Question { since: at("2026-09-02T12:00:00Z"), ..question };
+    let since = RowsQuestion { since: at("2026-09-02T12:00:00Z"), ..question };
     assert_eq!(column(&ask(&dir, Subject::Contacts, &since), "remote"), [json!("3fff:2::1")]);
 }
 
@@ -206,7 +210,7 @@ fn a_scanner_in_many_networks_is_one_row() {
         .collect();
     lines.push(probe("04T11:00:00", "2602:80d:1000::1", "b", 443));
     let (dir, _store) = store(&lines);
-    let answer = ask(&dir, Subject::Scanners, &Question::default());
+    let answer = ask(&dir, Subject::Scanners, &RowsQuestion::default());
     assert_eq!(
         (column(&answer, "prefixes"), column(&answer, "sources")),
         (vec![json!(20), json!(1)], vec![json!(20), json!(1)])
@@ -219,7 +223,7 @@ fn a_scanner_in_many_networks_is_one_row() {
 #[test]
 fn what_may_be_published_holds_nothing_of_ours() {
     let (dir, _store) = household();
-    let answer = ask(&dir, Subject::Scanners, &Question { publish: true, ..Question::default() });
+    let answer = ask(&dir, Subject::Scanners, &RowsQuestion { publish: true, ..RowsQuestion::default() });
     assert_eq!(answer.schema, "tattler.sources/1");
     assert_eq!(column(&answer, "source"), ["3fff:5::2", "3fff:5::1", "3fff:6::1"].map(|source| json!(source)));
     assert_eq!(column(&answer, "attempts"), [2, 1, 1]);
@@ -245,7 +249,7 @@ fn who_measures_paths_is_not_published_as_a_scanner() {
     let mut lines: Vec<Value> = (0..6).map(|n| hop(n, "3fff:7::1")).collect();
     lines.push(probe("03T12:00:00", "2602:80d:1000::1", "a", 443));
     let (dir, _store) = store(&lines);
-    let answer = ask(&dir, Subject::Scanners, &Question { publish: true, ..Question::default() });
+    let answer = ask(&dir, Subject::Scanners, &RowsQuestion { publish: true, ..RowsQuestion::default() });
     assert_eq!(column(&answer, "labels")[0], json!(["path-probe", "one-off"]));
     assert_eq!(column(&answer, "labels")[1], json!(["known-operator", "one-off"]));
     assert_eq!(column(&answer, "operator"), [json!(null), json!("Censys")]);
@@ -255,7 +259,7 @@ fn who_measures_paths_is_not_published_as_a_scanner() {
 #[test]
 fn locals_are_those_that_contacted_somebody() {
     let (dir, _store) = household();
-    let answer = ask(&dir, Subject::Locals, &Question::default());
+    let answer = ask(&dir, Subject::Locals, &RowsQuestion::default());
     assert_eq!(column(&answer, "local"), [json!("2001:db8::b"), json!("2001:db8::a")]);
     assert_eq!(column(&answer, "contacts"), [1, 3]);
     assert_eq!(column(&answer, "probes"), [1, 3]);
@@ -264,7 +268,7 @@ fn locals_are_those_that_contacted_somebody() {
 #[test]
 fn a_narrow_terminal_takes_a_narrow_table() {
     let (dir, _store) = household();
-    let answer = ask(&dir, Subject::Contacts, &Question::default());
+    let answer = ask(&dir, Subject::Contacts, &RowsQuestion::default());
     let widest = |width| table::table(&answer, Some(width)).lines().map(|line| line.chars().count()).max().unwrap();
     for width in [40, 60, 80, 100, 200] {
         assert!(widest(width) <= width.into(), "{width}: {}", table::table(&answer, Some(width)));
@@ -279,7 +283,7 @@ fn a_name_from_a_packet_does_not_steer_the_terminal() {
     let mut line = contact("01T10:00:00", "a", "3fff:8::1", 443);
     line["name"] = json!("\u{1b}[2Jgone\n");
     let (dir, _store) = store(&[line]);
-    let text = table::table(&ask(&dir, Subject::Contacts, &Question::default()), None);
+    let text = table::table(&ask(&dir, Subject::Contacts, &RowsQuestion::default()), None);
     assert!(text.contains("\\u{1b}[2Jgone\\n") && !text.contains('\u{1b}'), "{text}");
 }
 
@@ -302,26 +306,26 @@ fn csv_has_a_line_for_each_row_and_lists_in_one_cell() {
 
 #[test]
 fn a_question_that_makes_no_sense_is_told_before_anything_is_read() {
-    let told = |subject, question: &Question| Plan::new(subject, question, Time(0)).err().unwrap().to_string();
-    let backwards = Question { since: at("2026-09-02"), until: at("2026-09-01"), ..Question::default() };
+    let told = |subject, question: &RowsQuestion| Plan::new(subject, question, Time(0)).err().unwrap().to_string();
+    let backwards = RowsQuestion { since: at("2026-09-02"), until: at("2026-09-01"), ..RowsQuestion::default() };
     assert!(told(Subject::Probes, &backwards).contains("exchange them"));
-    let first = Question { first_seen: true, ..Question::default() };
+    let first = RowsQuestion { first_seen: true, ..RowsQuestion::default() };
     assert!(told(Subject::Probes, &first).contains("is for contacts"));
-    let publish = Question { publish: true, ..Question::default() };
+    let publish = RowsQuestion { publish: true, ..RowsQuestion::default() };
     assert!(told(Subject::Probes, &publish).contains("is for scanners"));
     assert!(told(Subject::Locals, &filter("kind syn")).contains("there is no field `kind` here"));
     assert!(
-        told(Subject::Contacts, &Question { except: vec!["port x".into()], ..Question::default() })
+        told(Subject::Contacts, &RowsQuestion { except: vec!["port x".into()], ..RowsQuestion::default() })
             .contains("column 6")
     );
 }
 
 #[test]
 fn a_question_goes_through_the_socket_as_it_is() {
-    let question = Question { by: Some("port".into()), since: at("2026-09-01"), ..filter("port 22") };
-    let request = crate::socket::Request::Probes(question);
+    let question = RowsQuestion { by: Some("port".into()), since: at("2026-09-01"), ..filter("port 22") };
+    let request = crate::contract::Request::Probes(question);
     let line = serde_json::to_string(&request).unwrap();
     assert_eq!(line, r#"{"query":"probes","since":"2026-09-01T00:00:00.000Z","filter":"port 22","by":"port"}"#);
-    assert_eq!(serde_json::from_str::<crate::socket::Request>(&line).unwrap(), request);
-    assert!(serde_json::from_str::<crate::socket::Request>(r#"{"query":"probes","unknown":1}"#).is_err());
+    assert_eq!(serde_json::from_str::<crate::contract::Request>(&line).unwrap(), request);
+    assert!(serde_json::from_str::<crate::contract::Request>(r#"{"query":"probes","unknown":1}"#).is_err());
 }

@@ -7,10 +7,9 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt,
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use tattler_files::reason;
 use thiserror::Error;
 use tokio::net::UnixListener;
-
-use crate::reason::reason;
 
 /// Whose members may ask, beside the owner.
 pub(crate) const GROUP: &CStr = c"tattler";

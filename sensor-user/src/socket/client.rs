@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
+use tattler_files::reason;
 use thiserror::Error;
 
-use super::{Request, Response};
-use crate::reason::reason;
+use super::Response;
+use crate::contract::Request;
 
 /// Attribution over a full window may take its time.
 const PATIENCE: Duration = Duration::from_secs(60);

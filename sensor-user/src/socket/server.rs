@@ -12,7 +12,8 @@ use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::{Listener, Request, Response};
+use super::{Listener, Response};
+use crate::contract::Request;
 
 /// What the sensor does with a question; an error is one line. Runs on a thread where it may wait
 /// for a lock and compute.

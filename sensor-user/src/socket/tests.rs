@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::contract::Request;
 
 /// A server in a directory of its own, on a runtime of its own: the client blocks.
 struct Sensor {

@@ -4,11 +4,11 @@ use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
 use rusqlite::{Connection, Row, params};
+use tattler_core::ack::Ack;
+use tattler_core::time::Time;
 
 use super::replay::ReplayError;
 use super::{Store, WriteError};
-use crate::ack::Ack;
-use crate::time::Time;
 
 impl Store {
     /// Acknowledges a remote; what was said of exactly this prefix before is replaced.

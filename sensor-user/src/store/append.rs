@@ -1,11 +1,11 @@
 //! In: observations become rows.
 
 use rusqlite::{Connection, params};
+use tattler_core::observation::{Answer, Contact, Observation, Probe};
+use tattler_core::time::Span;
 
 use super::{Store, WriteError, boot, marks};
 use crate::mark::Mark;
-use crate::observation::{Answer, Contact, Observation, Probe};
-use crate::time::Span;
 
 impl Store {
     /// Writes all of them in one transaction, or none. They are of the boot that

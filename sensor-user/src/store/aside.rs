@@ -14,12 +14,12 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, OpenFlags};
+use tattler_core::ack::Ack;
+use tattler_core::time::{Span, Time};
 
 use super::open::{self, OpenError};
 use super::{DeviceKey, Store, WriteError, acks, key, marks};
-use crate::ack::Ack;
 use crate::mark::Mark;
-use crate::time::{Span, Time};
 
 /// How the names of damaged databases begin; the time follows, then `-wal` and `-shm` for what is
 /// beside it.

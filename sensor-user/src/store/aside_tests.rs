@@ -5,10 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tattler_core::forget::Forget;
+
 use super::super::tests::{connection, damage, probe_at};
 use super::super::{Reader, Settings, Writer};
 use super::*;
-use crate::forget::Forget;
 
 /// 2026-11-21T00:41:33Z.
 const NOW: Time = Time(1_795_221_693_000_000);
@@ -21,7 +22,7 @@ fn names(dir: &Path) -> Vec<String> {
 
 fn times(dir: &Path) -> Vec<i64> {
     let mut times = Vec::new();
-    let mut give = |probe: crate::observation::Probe| {
+    let mut give = |probe: tattler_core::observation::Probe| {
         times.push(probe.ts.0);
         ControlFlow::Continue(())
     };

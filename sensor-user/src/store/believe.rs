@@ -7,9 +7,9 @@
 //! holds.
 
 use rusqlite::params;
+use tattler_core::time::{Span, Time};
 
 use super::{Store, WriteError};
-use crate::time::{Span, Time};
 
 /// A clock may be off by so much and is believed at once.
 pub const OFF: Span = Span::from_days(1);

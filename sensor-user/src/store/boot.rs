@@ -6,9 +6,9 @@
 //! are those of boot time, whoever sets the clock, and whenever the sensor dies.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use tattler_core::time::{Span, Time};
 
 use super::{Store, WriteError};
-use crate::time::{Span, Time};
 
 /// The boot that rows are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,10 +97,10 @@ fn redate_events(connection: &Connection, table: &str, boot: Boot, step: Span) -
 #[cfg(test)]
 mod tests {
     use sensor_common::Proto;
+    use tattler_core::observation::{Contact, Observation};
 
     use super::super::tests::probe_at;
     use super::*;
-    use crate::observation::{Contact, Observation};
 
     const YEARS: Span = Span::from_days(20_000);
 

@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+use tattler_core::time::Time;
+
 use super::Store;
 use super::stall::Watch;
-use crate::time::Time;
 
 /// What became of the observations that were sent: written, lost, or still queued.
 #[derive(Debug, Default)]

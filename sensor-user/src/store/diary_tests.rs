@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use sensor_common::{Kind, Proto};
+use tattler_core::ack::Ack;
+use tattler_core::exclusions::Exclusions;
+use tattler_core::forget::{Forget, Forgotten};
+use tattler_core::observation::{Answer, Contact, Observation, Probe};
+use tattler_core::time::Time;
+use tattler_files::text::{self, Clock, Dialect, Item, Sinks};
+use tattler_files::{Position, jsonl};
 
 use super::tests::{connection, probe_at};
 use super::*;
-use crate::ack::Ack;
-use crate::exclusions::Exclusions;
-use crate::forget::{Forget, Forgotten};
-use crate::observation::{Answer, Contact, Observation, Probe};
-use crate::source::{Position, jsonl};
-use crate::time::Time;
 
 const PHONE: &str = "2001:db8:1:2:e014:9aff:5e49:ecb3";
 const PRINTER: &str = "2001:db8:1:2:1122:3344:5566:7788";
@@ -105,14 +106,18 @@ fn settings(now: i64) -> ImportSettings {
 fn import(dir: &Path, text: &str, now: i64) -> Imported {
     let mut store = Store::open(dir).unwrap();
     let mut importer = store.import(settings(now)).unwrap();
-    let (_, asides) =
-        jsonl::tests::read_text(text.as_bytes(), &mut |o| importer.add(o), &mut |fault| panic!("{fault}"));
-    for aside in asides {
-        match aside {
-            jsonl::Aside::Ack(ack) => importer.acknowledge(&ack),
-            jsonl::Aside::DeviceKey(key) => assert!(importer.adopt_key(&DeviceKey::from_bytes(key))),
+    let mut item = |item, _| {
+        match item {
+            Item::Observation(observation) => importer.add(observation),
+            Item::Aside(jsonl::Aside::Ack(ack)) => importer.acknowledge(&ack),
+            Item::Aside(jsonl::Aside::DeviceKey(key)) => assert!(importer.adopt_key(&DeviceKey::from_bytes(key))),
+            item => panic!("{item:?}"),
         }
-    }
+        true
+    };
+    let sinks = Sinks { item: &mut item, tell: &mut |fault| panic!("{fault}"), step: &mut |_, _| true };
+    let clock = Clock::new(jiff::tz::TimeZone::UTC, None, None, None);
+    text::read("x", text.as_bytes(), Dialect::JsonLines, clock, sinks).unwrap();
     importer.finish().unwrap()
 }
 

@@ -6,14 +6,14 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
+use tattler_core::observation::Observation;
+use tattler_core::time::Time;
+use tattler_files::jsonl::{Aside, aside_to_json_line, to_json_line};
 use thiserror::Error;
 
 use super::open::OpenError;
 use super::replay::{self, ReplayError};
 use super::{Store, acks, is_damage, key, schema};
-use crate::observation::Observation;
-use crate::source::jsonl::{Aside, aside_to_json_line, to_json_line};
-use crate::time::Time;
 
 /// The database of a state directory, to read from. Its owner can, and root.
 pub struct Snapshot {

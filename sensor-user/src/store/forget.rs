@@ -1,9 +1,9 @@
 //! Away for good: rows that must be gone from the bytes of the files too.
 
 use rusqlite::{Connection, Transaction, params};
+use tattler_core::forget::{Forget, Forgotten};
 
 use super::{Store, WriteError};
-use crate::forget::{Forget, Forgotten};
 
 impl Store {
     /// Deletes what is asked for, in one transaction, and then writes the database anew, so that no

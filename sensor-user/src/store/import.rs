@@ -8,15 +8,15 @@ use std::path::Path;
 
 use rusqlite::{Connection, Transaction};
 use sensor_common::{Kind, Proto};
+use tattler_core::ack::Ack;
+use tattler_core::exclusions::Exclusions;
+use tattler_core::observation::{Contact, Observation, Probe};
+use tattler_core::time::{Span, Time};
+use tattler_files::Position;
 
 use super::append::{self, Counting, Part};
 use super::{Store, WriteError, acks, key, positions};
-use crate::ack::Ack;
-use crate::exclusions::Exclusions;
-use crate::observation::{Contact, Observation, Probe};
-use crate::source::Position;
 use crate::store::DeviceKey;
-use crate::time::{Span, Time};
 
 /// Observations that are put in order before they are written: some 20 MB.
 const BATCH: usize = 50_000;

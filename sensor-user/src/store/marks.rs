@@ -38,9 +38,10 @@ fn read(connection: &Connection) -> rusqlite::Result<Option<Mark>> {
 
 #[cfg(test)]
 mod tests {
+    use tattler_core::time::Span;
+
     use super::*;
     use crate::store::tests::probe_at;
-    use crate::time::Span;
 
     #[test]
     fn the_mark_is_written_with_what_it_marks_or_not_at_all() {

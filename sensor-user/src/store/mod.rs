@@ -45,10 +45,6 @@ mod writer;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode};
-use thiserror::Error;
-
-use crate::time::Span;
 pub use aside::Aside;
 pub use believe::Belief;
 pub use boot::Boot;
@@ -59,6 +55,9 @@ pub use key::DeviceKey;
 pub use open::{OpenError, hold};
 pub use read::{Reader, Summary as Holdings};
 pub use replay::ReplayError;
+use rusqlite::{Connection, ErrorCode};
+use tattler_core::time::Span;
+use thiserror::Error;
 pub use writer::{Handle, Settings, Summary, Writer};
 
 /// Where the diary is unless told otherwise.

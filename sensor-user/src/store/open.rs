@@ -6,11 +6,11 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
+use tattler_files::reason;
 use thiserror::Error;
 
 use super::aside::Kept;
 use super::{Store, is_damage, schema};
-use crate::reason::reason;
 
 /// Why a state directory can't be used.
 #[derive(Debug, Error)]

@@ -2,11 +2,11 @@
 //! position is lost is read again and merged, so that they may go at any time.
 
 use rusqlite::{Connection, params};
+use tattler_core::time::Time;
+use tattler_files::Position;
 
 use super::Store;
 use super::replay::ReplayError;
-use crate::source::Position;
-use crate::time::Time;
 
 /// Files that are remembered; the latest are.
 const MOST: u32 = 10_000;

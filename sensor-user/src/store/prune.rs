@@ -1,9 +1,9 @@
 //! Away: what is older than the retention, and the oldest of what is too much.
 
 use rusqlite::Connection;
+use tattler_core::time::Time;
 
 use super::{Store, WriteError};
-use crate::time::Time;
 
 /// Each takes rows older than ?1, ?2 of them at most.
 const STATEMENTS: [&str; 3] = [

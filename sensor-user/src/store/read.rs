@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, Row};
+use tattler_core::ack::Ack;
+use tattler_core::observation::{Answer, Contact, Observation, Probe};
+use tattler_core::time::Time;
 
 use super::replay::{self, ReplayError};
 use super::{DeviceKey, OpenError, Snapshot, acks, key, open};
-use crate::ack::Ack;
-use crate::observation::{Answer, Contact, Observation, Probe};
-use crate::time::Time;
 
 /// A checkpoint that ends or a schema that changes takes no longer.
 const PATIENCE: Duration = Duration::from_secs(5);

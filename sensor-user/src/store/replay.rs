@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Row};
 use sensor_common::{Kind, Proto};
+use tattler_core::observation::{Answer, Contact, Observation, Probe, Traits};
+use tattler_core::time::Time;
 use thiserror::Error;
 
 use super::{Store, is_damage};
-use crate::observation::{Answer, Contact, Observation, Probe, Traits};
-use crate::time::Time;
 
 /// Why the store could not be read to its end.
 #[derive(Debug, Error)]

@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use tattler_core::observation::Observation;
+use tattler_core::time::{Span, Time};
+
 use super::counters::Counters;
 use super::writer::{Message, Settings};
 use super::{Belief, Store, WriteError};
 use crate::mark::Mark;
-use crate::observation::Observation;
-use crate::time::{Span, Time};
 
 /// A transaction of so many is not made cheaper by waiting for more.
 const ENOUGH: usize = 10_000;

@@ -12,10 +12,10 @@ use proptest::option::of;
 use proptest::prelude::*;
 use rusqlite::Connection;
 use sensor_common::{Kind, Proto};
+use tattler_core::observation::{Answer, Contact, Observation, Probe, Traits};
+use tattler_core::time::Time;
 
 use super::*;
-use crate::observation::{Answer, Contact, Observation, Probe, Traits};
-use crate::time::Time;
 
 pub(super) fn probe_at(ts: i64) -> Observation {
     Observation::Probe(Probe {

@@ -8,12 +8,13 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use tattler_core::observation::Observation;
+use tattler_core::time::{Span, Time};
+
 use super::counters::Counters;
 use super::task::Task;
 use super::{Belief, Store};
 use crate::mark::Mark;
-use crate::observation::Observation;
-use crate::time::{Span, Time};
 
 /// How a [`Writer`] works.
 #[derive(Clone, Copy, Debug)]

@@ -7,11 +7,10 @@ use tracing::warn;
 
 use super::devices::Devices;
 use crate::agent::notices::OpenPorts;
-use crate::datapath::Home;
-use crate::ledger::Ledger;
-use crate::netlink;
-use crate::observation::Observation;
-use crate::time::{Span, Time};
+use tattler_core::home::{self, Home};
+use tattler_core::ledger::Ledger;
+use tattler_core::observation::Observation;
+use tattler_core::time::{Span, Time};
 
 /// Observations that may wait, some 200 MB. Beyond that, events stay in the ring.
 pub const MOST: usize = 1 << 20;
@@ -78,7 +77,7 @@ impl Backlog {
     pub fn feed(&mut self, ledger: &mut Ledger, now: Time, devices: &mut Devices, open_ports: &mut OpenPorts) {
         for due in std::mem::take(&mut self.due) {
             match due {
-                Due::Home(home, at) => ledger.home_is(|address| netlink::is_home(&home, address), at),
+                Due::Home(home, at) => ledger.home_is(|address| home::is_home(&home, address), at),
                 Due::Own(addresses, at) => {
                     for (address, temporary) in addresses {
                         if temporary {

@@ -7,10 +7,11 @@
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv6Addr;
 
-use crate::forget::Forget;
+use tattler_core::forget::Forget;
+use tattler_core::observation::{Contact, Observation};
+use tattler_core::time::Span;
+
 use crate::netlink::Neighbour;
-use crate::observation::{Contact, Observation};
-use crate::time::Span;
 
 /// The name of the device that the sensor runs on.
 pub const SELF: &str = "self";
@@ -173,9 +174,9 @@ impl Devices {
 #[cfg(test)]
 mod tests {
     use sensor_common::Proto;
+    use tattler_core::time::Time;
 
     use super::*;
-    use crate::time::Time;
 
     fn address(n: u16) -> Ipv6Addr {
         Ipv6Addr::new(0x2001, 0xdb8, 1, 1, 0xe014, 0x9aff, 0x5e49, n)

@@ -5,8 +5,7 @@ use std::net::Ipv6Addr;
 
 use sensor_common::rules::is_global;
 
-use crate::datapath::{Device, Home};
-use crate::netlink::{self, Network, News, Prefixes};
+use tattler_core::home::{self, Device, Home, Network, News, Prefixes};
 
 /// Prefixes and addresses taken as home at once in a burst of changes; the rest waits until it has settled.
 const MOST_ARRIVALS: u32 = 16;
@@ -51,7 +50,7 @@ impl HomeNetwork {
     /// Takes the whole network in. Returns the home prefixes that it makes.
     pub fn read(&mut self, network: &Network, uplinks: &[Device]) -> Vec<Home> {
         // A device that was inside while it had a network stays inside when that is taken away.
-        self.inside.extend(netlink::inside(network, uplinks));
+        self.inside.extend(home::inside(network, uplinks));
         let leads_out = network.default_uplinks();
         self.inside.retain(|&index| {
             network.devices.iter().any(|device| device.index == index)
@@ -60,7 +59,7 @@ impl HomeNetwork {
         self.arrivals = 0;
         let global = network.addresses.iter().filter(|own| is_global(&own.address.octets()));
         self.own = global.map(|own| (own.address, own.temporary)).collect();
-        netlink::home(network, uplinks, &self.told)
+        home::home(network, uplinks, &self.told)
     }
 
     /// The home prefixes after one piece of news, if it changes them. A prefix or address that arrives inside is
@@ -68,7 +67,7 @@ impl HomeNetwork {
     /// whole corrects any mistake. Nothing is removed here: it may come back.
     pub fn arrived(&mut self, news: News) -> Option<Vec<Home>> {
         let home = self.prefixes.as_ref().filter(|_| self.arrivals < MOST_ARRIVALS)?;
-        let mut new = netlink::arrived(news, &self.inside, &self.told);
+        let mut new = home::arrived(news, &self.inside, &self.told);
         new.retain(|new| home.iter().all(|home| home.prefix != new.prefix));
         if new.is_empty() {
             return None;

@@ -1,8 +1,9 @@
 //! What the loop needs of the kernel programs. In tests the same loop runs on made-up events, without a kernel.
 
 use sensor_common::wire::{BootTime, Event};
+use tattler_core::home::{Device, Home};
 
-use crate::datapath::{AttachError, Attachment, Counters, Datapath, Device, Drained, Home, MapError, Mode};
+use crate::datapath::{AttachError, Attachment, Counters, Datapath, Drained, MapError, Mode};
 use crate::mark::Mark;
 
 /// The kernel programs; see [`Datapath`] for each function.

@@ -16,10 +16,10 @@ use super::backlog::MOST;
 use super::restore::{log_step, rebuild};
 use crate::agent::clock;
 use crate::agent::settings::SensorSettings;
-use crate::ledger::Ledger;
-use crate::observation::Observation;
 use crate::store::{Reader, Store, Writer};
-use crate::time::{Span, Time};
+use tattler_core::ledger::Ledger;
+use tattler_core::observation::Observation;
+use tattler_core::time::{Span, Time};
 
 /// The wait after a failure (a full disk, as a rule).
 const AGAIN: Duration = Duration::from_secs(30);
@@ -38,7 +38,7 @@ struct Running {
     outcome: Receiver<Result<Ledger, String>>,
     /// Observations since the store was read; `None` if these were too many, and it has to start over.
     since: Option<Vec<Observation>>,
-    /// [`crate::ledger::Revision::forgotten`] of the old ledger at the start.
+    /// [`tattler_core::ledger::Revision::forgotten`] of the old ledger at the start.
     forgotten: u64,
 }
 

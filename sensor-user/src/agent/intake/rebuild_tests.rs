@@ -10,11 +10,12 @@ use sensor_common::{Kind, Proto};
 
 use crate::agent::clock::{ClockReading, EventClock, PAUSE};
 use crate::datapath::observation;
-use crate::ledger::{Ledger, Settings};
-use crate::observation::Observation;
-use crate::report::{Live, Options, report};
 use crate::store::{self, Reader, Store, Writer};
-use crate::time::{Span, Time};
+use tattler_core::ledger::{Ledger, Settings};
+use tattler_core::live_report::LiveReport;
+use tattler_core::observation::Observation;
+use tattler_core::report::{Options, report};
+use tattler_core::time::{Span, Time};
 
 const SECOND: u64 = 1_000_000_000;
 /// When the first boot truly began.
@@ -239,7 +240,7 @@ proptest! {
 
         // The running sensor's copy, after the rebuilt ledger has replaced the old one.
         let mut ledger = Ledger::new(Settings::default());
-        let mut findings = Live::default();
+        let mut findings = LiveReport::default();
         findings.follow(&mut ledger, Time(0));
         let mut new = sensor.ledger();
         new.replace(&ledger, Span(0));

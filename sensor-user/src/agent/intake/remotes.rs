@@ -7,10 +7,8 @@
 use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
-
-use crate::datapath::Home;
-use crate::netlink::is_home;
-use crate::observation::Observation;
+use tattler_core::home::{Home, is_home};
+use tattler_core::observation::Observation;
 
 /// Whether an observation is of an exchange between home and a remote that counts.
 #[must_use]
@@ -32,10 +30,10 @@ fn is_nat64(nat64: &[Ipv6Net], remote: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use sensor_common::Kind;
+    use tattler_core::observation::Answer;
+    use tattler_core::time::Time;
 
     use super::*;
-    use crate::observation::Answer;
-    use crate::time::Time;
 
     fn from(source: &str) -> Observation {
         let target = "2001:db8:1::5".parse().unwrap();

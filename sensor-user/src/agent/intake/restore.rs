@@ -5,14 +5,14 @@ use anyhow::Result;
 use tracing::{info, warn};
 
 use super::remotes;
-use crate::ack::Ack;
 use crate::agent::clock::{self, EventClock, StepText};
 use crate::agent::settings::SensorSettings;
-use crate::ledger::{self, Ledger};
 use crate::mark::{self, Mark};
-use crate::observation::Observation;
 use crate::store::{DeviceKey, ReplayError, Store, WriteError};
-use crate::time::{Span, Time};
+use tattler_core::ack::Ack;
+use tattler_core::ledger::{self, Ledger};
+use tattler_core::observation::Observation;
+use tattler_core::time::{Span, Time};
 
 /// What the store remembers.
 pub struct Restored {

@@ -7,10 +7,10 @@ use sensor_common::wire::BootTime;
 use super::programs::Programs;
 use crate::agent::state::{SensorView, Shared};
 use crate::datapath;
-use crate::exclusions::Exclusions;
-use crate::observation::Observation;
 use crate::store::Writer;
-use crate::time::{Span, Time};
+use tattler_core::exclusions::Exclusions;
+use tattler_core::observation::Observation;
+use tattler_core::time::{Span, Time};
 
 /// Takes events from the kernel programs and hands observations to the store.
 pub struct Intake<P> {

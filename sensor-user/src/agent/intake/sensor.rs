@@ -26,12 +26,13 @@ use crate::agent::notices::Notices;
 use crate::agent::serve::edits;
 use crate::agent::settings::{Reload, SensorSettings};
 use crate::agent::state::Shared;
-use crate::datapath::{AttachError, Datapath, Home};
-use crate::ledger::Ledger;
-use crate::netlink::{Neighbour, Network, News};
+use crate::datapath::{AttachError, Datapath};
+use crate::netlink::Neighbour;
 use crate::store::{DeviceKey, Writer};
-use crate::time::{Span, Time};
 use crate::told;
+use tattler_core::home::{Home, Network, News};
+use tattler_core::ledger::Ledger;
+use tattler_core::time::{Span, Time};
 
 /// Events taken out of the ring in one turn, so that a flood leaves time for everything else.
 pub const BATCH: usize = 4_096;

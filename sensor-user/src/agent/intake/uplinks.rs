@@ -12,8 +12,8 @@ use tokio::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use crate::agent::state::{UplinkChange, UplinkChanges, UplinkView};
-use crate::datapath::{Attachment, Device};
-use crate::netlink::Network;
+use crate::datapath::Attachment;
+use tattler_core::home::{Device, Network};
 
 /// The wait after the first failed attempt; it doubles with each further one.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -13,7 +13,8 @@ use super::programs::Programs;
 use super::sensor::{BATCH, Sensor, log_failure};
 use crate::agent::notices::service_manager;
 use crate::agent::settings::Reload;
-use crate::netlink::{Neighbour, NeighbourNews, NetlinkError, Network, News};
+use crate::netlink::{Neighbour, NeighbourNews, NetlinkError};
+use tattler_core::home::{Network, News};
 
 /// How often the ring is drained. Events wake nobody.
 const TICK: Duration = Duration::from_millis(10);

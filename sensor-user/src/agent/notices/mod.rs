@@ -9,12 +9,12 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::datapath::Counters;
-use crate::ledger::Ledger;
 use crate::store;
 use loss::LossNotices;
 pub use open_ports::OpenPorts;
 use service_manager::Watchdog;
 use store_health::StoreHealth;
+use tattler_core::ledger::Ledger;
 
 /// All that is said while the sensor runs.
 pub struct Notices {

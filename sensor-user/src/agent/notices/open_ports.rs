@@ -6,9 +6,9 @@ use std::net::Ipv6Addr;
 use sensor_common::Kind;
 use tracing::warn;
 
-use crate::ledger::Ledger;
-use crate::observation::Answer;
-use crate::report::{exposed, shows_open_port};
+use tattler_core::ledger::Ledger;
+use tattler_core::observation::Answer;
+use tattler_core::report::{exposed, shows_open_port};
 
 /// Pairs of local and port whose warning is remembered.
 const REMEMBERED: usize = 16_384;
@@ -80,9 +80,9 @@ impl OpenPorts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Settings;
-    use crate::observation::{Observation, Probe};
-    use crate::time::Time;
+    use tattler_core::ledger::Settings;
+    use tattler_core::observation::{Observation, Probe};
+    use tattler_core::time::Time;
 
     fn answer(ledger: &mut Ledger, kind: Kind, port: u16) -> Answer {
         let (source, target) = ("2a0d:5600::29".parse().unwrap(), "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap());

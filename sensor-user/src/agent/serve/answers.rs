@@ -7,15 +7,14 @@ use serde_json::Value;
 
 use super::edits;
 use super::status::{SensorStatus, status};
-use crate::ack::{self, Ack};
 use crate::agent::state::Shared;
 use crate::agent::{clock, suspects};
+use crate::contract::Request;
 use crate::query::{Context, MOST_THROUGH_SOCKET, from_store};
-use crate::remote;
-use crate::report::Options;
-use crate::socket::Request;
 use crate::store::Reader;
-use crate::when;
+use tattler_core::ack::Ack;
+use tattler_core::remote;
+use tattler_core::report::Options;
 
 /// Answers one query.
 ///
@@ -32,7 +31,7 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
         Request::Suspects { top, since: None, until: None } => {
             let options = Options { top: top.unwrap_or(Options::default().top) };
             let mut report = suspects::now(shared).report(&options);
-            ack::mark(&mut report, &shared.acks(), clock::wall());
+            report.mark_acked(&shared.acks(), clock::wall());
             let names = shared.names();
             report.candidates.iter_mut().for_each(|candidate| candidate.name(&names));
             value(&report)
@@ -53,7 +52,7 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
         // The rest is answered from the store, each time over a new connection.
         _ => {
             let _one_at_a_time = shared.reading();
-            let (names, now, read) = (shared.names(), when::now(), AtomicU64::new(0));
+            let (names, now, read) = (shared.names(), clock::wall(), AtomicU64::new(0));
             let context = Context { names: &names, now, most: MOST_THROUGH_SOCKET, read: &read };
             from_disk(shared, || from_store::answer(&shared.state, request, &context))
         }
@@ -78,7 +77,7 @@ fn value(answer: &impl Serialize) -> Result<Value, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Time;
+    use tattler_core::time::Time;
 
     /// A sensor with two contacts and a probe in its store, and an empty ledger.
     fn sensor(dir: &std::path::Path) -> (Shared, crate::store::Writer) {
@@ -88,11 +87,11 @@ mod tests {
             r#"{"type":"probe","ts":"2026-09-03T10:00:00Z","source":"3fff::3","target":"2001:db8::1","kind":"syn","port":22}"#,
         ];
         let mut store = crate::store::Store::open(dir).unwrap();
-        store.append(&lines.map(|line| crate::source::jsonl::parse(line.as_bytes()).unwrap())).unwrap();
+        store.append(&lines.map(|line| tattler_files::jsonl::parse(line.as_bytes()).unwrap())).unwrap();
         // By the wall clock they would be too old one day.
         let settings = crate::store::Settings { clock: || Time(0), ..crate::store::Settings::default() };
         let writer = crate::store::Writer::start(store, settings).unwrap();
-        let ledger = crate::ledger::Ledger::new(crate::ledger::Settings::live());
+        let ledger = tattler_core::ledger::Ledger::new(tattler_core::ledger::Settings::live());
         (Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger, None), writer)
     }
 

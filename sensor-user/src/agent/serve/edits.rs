@@ -4,13 +4,13 @@ use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
 
-use crate::ack::{Ack, LONGEST_NOTE};
 use crate::agent::state::Shared;
 use crate::agent::suspects;
-use crate::forget::{Forget, Forgotten};
-use crate::report::words::remote_name;
 use crate::store::{Store, WriteError};
 use crate::told;
+use tattler_core::ack::{Ack, LONGEST_NOTE};
+use tattler_core::forget::{Forget, Forgotten};
+use tattler_core::words::remote_name;
 
 /// Deletes from store, ledger and kernel tables.
 ///
@@ -115,13 +115,13 @@ mod tests {
 
     use super::super::answers::answer;
     use super::*;
-    use crate::ledger::{Ledger, Settings};
-    use crate::observation::{Contact, Observation};
-    use crate::socket::Request;
+    use crate::contract::Request;
     use crate::store::{self, Store, Writer};
-    use crate::time::Time;
     use sensor_common::Proto;
     use serde_json::{Value, json};
+    use tattler_core::ledger::{Ledger, Settings};
+    use tattler_core::observation::{Contact, Observation};
+    use tattler_core::time::Time;
 
     fn contact(local: &str, remote: &str, ts: i64) -> Observation {
         let (local, remote, ts) = (local.parse().unwrap(), remote.parse().unwrap(), Time::from_seconds(ts));
@@ -241,7 +241,7 @@ mod tests {
         let seen = [of_device("dev-00000001", "2001:db8::9:6:7:8"), of_device("dev-00000002", "2001:db8::a:6:7:8")];
         seen.iter().for_each(|observation| shared.ledger().observe(observation));
         writer.send(seen.to_vec());
-        let mut names = crate::names::Names::default();
+        let mut names = tattler_core::names::Names::default();
         // A laptop by cable and by air.
         names.name_device("dev-00000001", "laptop");
         names.name_device("dev-00000002", "laptop");

@@ -9,8 +9,8 @@ use sensor_common::wire::What;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::state::Shared;
-use crate::report::{self, Exposed};
-use crate::time::Time;
+use tattler_core::report::{self, Exposed};
+use tattler_core::time::Time;
 
 /// Exposed services that are listed.
 const LATEST: usize = 10;

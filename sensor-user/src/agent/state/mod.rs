@@ -15,13 +15,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::clock;
 use super::kernel_tables::Erase;
-use crate::ack::Ack;
-use crate::forget::Forget;
-use crate::ledger::Ledger;
-use crate::names::Names;
-use crate::report::Live;
 use crate::store;
-use crate::time::{Span, Time};
+use tattler_core::ack::Ack;
+use tattler_core::forget::Forget;
+use tattler_core::ledger::Ledger;
+use tattler_core::live_report::LiveReport;
+use tattler_core::names::Names;
+use tattler_core::time::{Span, Time};
 
 pub use view::{SensorView, UplinkChange, UplinkChanges, UplinkView};
 #[cfg(test)]
@@ -42,7 +42,7 @@ pub struct Shared {
     clock_steps: AtomicU64,
     eraser: Option<Sender<Option<Erase>>>,
     reading: Mutex<()>,
-    live: Mutex<Live>,
+    live: Mutex<LiveReport>,
     ledger: Mutex<Ledger>,
     worked_out: Mutex<Option<WorkedOut>>,
     acks: Mutex<Vec<Ack>>,
@@ -104,7 +104,7 @@ impl Shared {
     }
 
     /// The copy of the ledger with the suspects.
-    pub fn live(&self) -> MutexGuard<'_, Live> {
+    pub fn live(&self) -> MutexGuard<'_, LiveReport> {
         lock(&self.live)
     }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::datapath::{Attachment, Counters, Home};
-use crate::time::Time;
+use crate::datapath::{Attachment, Counters};
+use tattler_core::home::Home;
+use tattler_core::time::Time;
 
 /// A second old at most.
 #[derive(Clone, Debug, Default)]

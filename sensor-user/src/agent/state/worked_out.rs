@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::agent::clock;
-use crate::ledger::Revision;
-use crate::report::live::{Figures, Stale};
-use crate::time::{Span, Time};
+use tattler_core::ledger::Revision;
+use tattler_core::live_report::{Overview, Stale};
+use tattler_core::time::{Span, Time};
 
 /// After an update that took t, wait this many t: 4 % of one core after new evidence, half a percent after
 /// contacts alone.
@@ -18,7 +18,7 @@ const CONTACTS_WAIT: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct WorkedOut {
     /// Counts by verdict, and other figures that take a report.
-    pub figures: Figures,
+    pub figures: Overview,
     /// The time of the ledger's state that they describe.
     pub as_of: Time,
     /// The ledger's revision then.

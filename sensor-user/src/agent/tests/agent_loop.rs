@@ -12,12 +12,12 @@ use tokio::sync::mpsc;
 use super::super::clock::ClockReading;
 use super::super::intake::{Sensor, watch};
 use super::{FakePrograms, sensor, settings};
-use crate::datapath::Device;
-use crate::ledger::Ledger;
 use crate::mark::Mark;
-use crate::netlink::{Address, Neighbour, NeighbourNews, Network, News, Route};
+use crate::netlink::{Neighbour, NeighbourNews};
 use crate::store::{self, Store};
-use crate::time::{Span, Time};
+use tattler_core::home::{Address, Device, Network, News, Route};
+use tattler_core::ledger::Ledger;
+use tattler_core::time::{Span, Time};
 
 const SECOND: BootTime = 1_000_000_000;
 const ORIGIN: Time = Time::from_seconds(1_790_000_000);

@@ -15,11 +15,12 @@ use super::intake::{Programs, Restored, Sensor, Takeover, restore};
 use super::settings::SensorSettings;
 use super::state::Shared;
 use crate::config;
-use crate::datapath::{AttachError, Attachment, Counters, Device, Drained, Home, MapError, Mode, Sizes};
-use crate::exclusions::Exclusions;
+use crate::datapath::{AttachError, Attachment, Counters, Drained, MapError, Mode, Sizes};
 use crate::mark::Mark;
 use crate::store::{self, Writer};
-use crate::time::{Span, Time};
+use tattler_core::exclusions::Exclusions;
+use tattler_core::home::{Device, Home};
+use tattler_core::time::{Span, Time};
 
 /// A ring that is filled by hand.
 #[derive(Default)]

@@ -1,6 +1,7 @@
+use tattler_core::home::Route;
+
 use super::*;
 use crate::datapath::Mode;
-use crate::netlink::Route;
 
 fn device(name: &str, index: u32) -> Device {
     Device { name: name.into(), index, kind: 1 }

@@ -12,9 +12,9 @@ use ipnet::Ipv6Net;
 use sensor_common::wire::{BootTime, Event, What};
 use sensor_common::{Kind, Proto};
 
-use crate::attribution::tests::simulate::Random;
-use crate::datapath::Device;
-use crate::netlink::{Address, Neighbour, Network, Route};
+use crate::netlink::Neighbour;
+use accuracy::network::random::Random;
+use tattler_core::home::{Address, Device, Network, Route};
 
 pub const SECOND: BootTime = 1_000_000_000;
 pub const HOUR: BootTime = 3_600 * SECOND;
@@ -66,7 +66,7 @@ pub struct Day {
 
 impl SimulatedHome {
     pub fn new(devices: usize) -> SimulatedHome {
-        SimulatedHome { random: Random::new(11), devices, later: Vec::new() }
+        SimulatedHome { random: Random::new("soak", devices, 11), devices, later: Vec::new() }
     }
 
     /// The days of boot time one after the other, from 0.

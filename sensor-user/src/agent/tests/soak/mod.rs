@@ -24,11 +24,11 @@ use crate::agent::intake::Sensor;
 use crate::agent::serve::answer;
 use crate::agent::state::Shared;
 use crate::agent::suspects;
-use crate::query::Question;
-use crate::report::Live;
-use crate::socket::Request;
+use crate::contract::Request;
+use crate::contract::RowsQuestion;
 use crate::store;
-use crate::time::{Span, Time};
+use tattler_core::live_report::LiveReport;
+use tattler_core::time::{Span, Time};
 
 /// Days, unless the variable below says how many.
 const DAYS: &str = "62";
@@ -122,10 +122,10 @@ fn day(
     }
     figures.answers[0] = median(&mut times);
     let questions = [
-        Request::Contacts(Question::default()),
-        Request::Probes(Question::default()),
-        Request::Locals(Question::default()),
-        Request::Scanners(Question::default()),
+        Request::Contacts(RowsQuestion::default()),
+        Request::Probes(RowsQuestion::default()),
+        Request::Locals(RowsQuestion::default()),
+        Request::Scanners(RowsQuestion::default()),
         Request::Suspects { top: None, since: Some(Time(0)), until: None },
     ];
     for (answer, question) in figures.answers[1..].iter_mut().zip(&questions) {
@@ -174,9 +174,9 @@ fn soak(devices: usize, asked: (u64, u64), time: Most, most_bytes: u64) {
     assert_eq!(crowded_out > 0, most_bytes < store::MOST_BYTES);
     assert_eq!((shared.store.lost(), shared.view().drained), (0, events));
     let before = allocated();
-    *shared.live() = Live::default();
+    *shared.live() = LiveReport::default();
     let between = allocated();
-    *shared.ledger() = crate::ledger::Ledger::copy();
+    *shared.ledger() = tattler_core::ledger::Ledger::copy();
     let mb = |bytes: u64| bytes as f64 / 1e6;
     println!(
         "of {:.1} MB, what the suspects keep is {:.1} and the ledger {:.1}",

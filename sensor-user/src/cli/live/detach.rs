@@ -1,0 +1,64 @@
+//! `tattler detach`: cleans up after a crash.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use crate::cli::complain;
+use crate::datapath::{self, Leftovers, PinError};
+use crate::netlink::Netlink;
+use crate::store::{self, OpenError};
+
+/// Remove what a sensor that crashed left attached or pinned.
+///
+/// A sensor that is stopped detaches by itself. One that is killed leaves programs and maps pinned, and one
+/// that runs with --keep does so whenever it stops: for its next start. The diary is not touched.
+#[derive(clap::Args)]
+#[command(after_help = "Example: tattler detach")]
+pub(in crate::cli) struct Arguments {
+    /// The state directory of the sensor, which must not run
+    #[arg(long, value_name = "DIR", default_value_os_t = crate::config::default_sensor().state)]
+    state: PathBuf,
+    /// Where it pins [default: below /sys/fs/bpf/tattler, by the state directory]
+    #[arg(long, value_name = "DIR")]
+    pins: Option<PathBuf>,
+    /// Even if a sensor runs: it may see nothing any more
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    // Held to the end, so that none starts meanwhile.
+    let _lock = match store::hold(&arguments.state) {
+        Ok(lock) => lock,
+        Err(OpenError::InUse { .. }) if arguments.force => None,
+        Err(OpenError::InUse { dir, holder }) => {
+            bail!("{} is in use{holder}; stop the sensor first, or detach with --force", dir.display())
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let network = runtime.block_on(async { Netlink::connect()?.network().await })?;
+    let pins = arguments.pins.clone().unwrap_or_else(|| datapath::pins_of(&arguments.state));
+    let devices: Vec<String> = network.devices.into_iter().map(|device| device.name).collect();
+    // A container's sensor may have a diary elsewhere by the same path, and pins here.
+    let _pins = match datapath::lock_pins(&pins) {
+        Err(PinError::InUse(_)) if !arguments.force => {
+            bail!("{} is in use; stop the sensor first, or detach with --force", pins.display())
+        }
+        lock => lock.ok(),
+    };
+    let Leftovers { removed, stays } = datapath::remove_leftovers(&devices, &pins);
+    let mut out = io::stdout().lock();
+    for line in &removed {
+        writeln!(out, "{line}")?;
+    }
+    if removed.is_empty() && stays.is_empty() {
+        writeln!(out, "nothing was left")?;
+    }
+    out.flush()?;
+    stays.iter().for_each(complain);
+    Ok(if stays.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,78 @@
+//! `tattler export`: the diary as JSON Lines.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use tattler_core::time::Time;
+
+use crate::cli::{Usage, arguments, cannot_write};
+use crate::store::{Export, Snapshot};
+
+/// Write contacts and probes as JSON Lines, while the sensor runs or not.
+///
+/// Needs the owner of the state directory, or root. What is written is as private as the diary.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  tattler export --since 2026-11-01 | tattler analyze -\n  \
+                        tattler export --all -o backup.jsonl")]
+pub(in crate::cli) struct Arguments {
+    /// A backup for `tattler import`: answers, acknowledgements and the secret key of the devices'
+    /// names too
+    #[arg(long)]
+    all: bool,
+    /// Leave out what ended earlier: RFC 3339, or a date in UTC
+    #[arg(long, value_name = "TIME", value_parser = arguments::time)]
+    since: Option<Time>,
+    /// Leave out what began later
+    #[arg(long, value_name = "TIME", value_parser = arguments::time)]
+    until: Option<Time>,
+    /// A file that is there once it is whole, and is its owner's alone [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The state directory
+    #[arg(long, value_name = "DIR", default_value_os_t = crate::config::default_sensor().state)]
+    state: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if let (Some(since), Some(until)) = (arguments.since, arguments.until)
+        && since > until
+    {
+        return Err(Usage(format!("--since {since} is after --until {until}: exchange them")).into());
+    }
+    let export = Export { all: arguments.all, since: arguments.since, until: arguments.until };
+    let snapshot = Snapshot::open(&arguments.state)?;
+    match arguments.output.as_deref() {
+        None => {
+            let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+            snapshot.export(&export, &mut out)?;
+        }
+        Some(path) => whole(path, |out| Ok(snapshot.export(&export, out).map(drop)?))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a file beside its place, and moves it there when it is whole.
+fn whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(OsStr::new(&format!(".{}", std::process::id())));
+    let draft = PathBuf::from(draft);
+    let made = create(&draft).map_err(|error| cannot_write(path, &error)).and_then(|file| {
+        let mut out = BufWriter::with_capacity(1 << 16, file);
+        write(&mut out)?;
+        let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        fs::rename(&draft, path).map_err(|error| cannot_write(path, &error))
+    });
+    if made.is_err() {
+        let _ = fs::remove_file(&draft); // It may not be there; the error to tell is the first.
+    }
+    made
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}

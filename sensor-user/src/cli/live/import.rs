@@ -1,0 +1,148 @@
+//! `tattler import`: files into the diary.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::anyhow;
+use tattler_core::exclusions::Exclusions;
+use tattler_core::observation::Observation;
+use tattler_core::time::Span;
+use tattler_files::jsonl::Aside;
+use tattler_files::{Fault, Input, Position, Sink, Summary};
+
+use crate::cli::{complain, reading};
+use crate::config::{self, Config};
+use crate::store::{self, DeviceKey, ImportSettings, Imported, Importer, Store};
+
+/// Take files into the diary.
+///
+/// What is there already is there once. An import that fails or is interrupted is repeated, and goes on
+/// where it was; a file that has grown is taken from where it ended. What is older than the
+/// retention is left out; `tattler analyze` takes all. No sensor may be running on the directory.
+#[derive(clap::Args)]
+#[command(after_help = "Example: tattler import backup.jsonl")]
+pub(in crate::cli) struct Arguments {
+    /// Whatever `tattler analyze` reads; `-` for standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<OsString>,
+    #[command(flatten)]
+    reading: reading::Arguments,
+    /// Take files from their beginning, whatever an earlier import took of them: with another --home,
+    /// or after `forget`
+    #[arg(long)]
+    again: bool,
+    /// The state directory
+    #[arg(long, value_name = "DIR", default_value_os_t = crate::config::default_sensor().state)]
+    state: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let inputs: Vec<Input> = arguments.files.iter().map(|file| Input::from_argument(file)).collect();
+    let mut options = arguments.reading.options();
+    let began = Instant::now();
+    // What is never recorded must not come in by this way either.
+    let Config { exclude, store: kept, privacy, .. } = config::load(None)?.config;
+
+    // One that is missing is told before anything of the others is taken.
+    for input in inputs.iter().filter(|input| input.is_rereadable()) {
+        input.open()?;
+    }
+
+    let mut store = Store::open(&arguments.state)?;
+    if !arguments.again {
+        options.known = store.positions()?;
+    }
+    // A key is made only where it is needed: what is restored brings its own.
+    let devices = if exclude.devices.is_empty() {
+        Vec::new()
+    } else {
+        let key = store.device_key()?;
+        exclude.devices.iter().map(|device| device.known_as(|mac| key.name(mac, privacy.keep_mac))).collect()
+    };
+    let settings = ImportSettings {
+        now: (store::Settings::default().clock)(),
+        retention: Span::from_days(kept.retention_days.into()),
+        exclusions: Exclusions { devices, remotes: exclude.remotes, ports: exclude.ports },
+    };
+    let mut taking = Taking { importer: store.import(settings)?, whole: true };
+    let summary = tattler_files::read_into(&inputs, &options, &mut taking)?;
+    let Taking { mut importer, whole } = taking;
+    importer.keep(&summary.positions);
+    let kept = importer.kept();
+    let finished = importer.finish();
+    reading::end(&summary, began);
+    let imported = finished.map_err(|error| match kept {
+        0 => error.into(),
+        _ => anyhow!("{error}; {kept} observations are imported: repeat the import to go on from there"),
+    })?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}{}", said(&imported), known(&summary))?;
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Into the store; a failure to write ends the reading.
+struct Taking<'s> {
+    importer: Importer<'s>,
+    whole: bool,
+}
+
+impl Sink for Taking<'_> {
+    fn observe(&mut self, observation: Observation) {
+        self.importer.add(observation);
+    }
+
+    fn tell(&mut self, fault: Fault) {
+        reading::tell(fault);
+        self.whole = false;
+    }
+
+    fn aside(&mut self, aside: Aside) {
+        match aside {
+            Aside::Ack(ack) => self.importer.acknowledge(&ack),
+            Aside::DeviceKey(key) => {
+                if !self.importer.adopt_key(&DeviceKey::from_bytes(key)) {
+                    complain("devices have names by another key here: those of the files will not meet them");
+                    self.whole = false;
+                }
+            }
+        }
+    }
+
+    fn wants_positions(&self) -> bool {
+        self.importer.is_due()
+    }
+
+    fn reached(&mut self, positions: &[Position]) {
+        self.importer.reached(positions);
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.importer.has_failed()
+    }
+}
+
+fn known(summary: &Summary) -> String {
+    match summary.known {
+        0 => String::new(),
+        known => format!("; {known} lines or frames were imported before (--again takes them anew)"),
+    }
+}
+
+fn said(imported: &Imported) -> String {
+    let Imported { observations, new, merged, old, future, excluded, acks } = *imported;
+    let mut text = format!("{observations} observations: {new} new rows, {merged} merged");
+    for (count, what) in
+        [(old, "older than the retention, left out"), (future, "in the future, left out"), (excluded, "excluded")]
+    {
+        if count > 0 {
+            text += &format!(", {count} {what}");
+        }
+    }
+    if acks > 0 {
+        text += &format!("; {acks} acknowledgements");
+    }
+    text
+}

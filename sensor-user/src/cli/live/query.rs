@@ -1,0 +1,111 @@
+//! What all queries share: whom they ask, for which time, and how the answer is printed.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tattler_core::time::Time;
+
+use super::progress::Progress;
+use crate::cli::{Format, Usage, arguments, complain};
+use crate::config::{self, Config};
+use crate::contract::Request;
+use crate::query::from_store;
+use crate::socket;
+
+/// Where to ask, and how to print the answer.
+#[derive(clap::Args)]
+#[group(skip)]
+pub(in crate::cli) struct Arguments {
+    /// The running sensor's socket.
+    #[arg(long, value_name = "PATH", default_value_os_t = crate::config::default_sensor().socket)]
+    socket: PathBuf,
+    /// Read a state directory instead of asking a sensor; takes its owner or root.
+    #[arg(long, value_name = "DIR", conflicts_with = "socket")]
+    pub(super) state: Option<PathBuf>,
+    /// Whose names are shown with --state [default: /etc/tattler/tattler.toml, if it is there]
+    #[arg(long, value_name = "PATH", requires = "state")]
+    config: Option<PathBuf>,
+    /// Nothing earlier: RFC 3339, a date in UTC, or back from now as 2h or 3d.
+    #[arg(long, value_name = "TIME", value_parser = arguments::time)]
+    pub(super) since: Option<Time>,
+    /// Nothing later.
+    #[arg(long, value_name = "TIME", value_parser = arguments::time)]
+    pub(super) until: Option<Time>,
+    /// A table for people, JSON for programs, CSV for spreadsheets.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// How an answer is written in each format but JSON, which is as it is.
+pub(super) struct Print<T: 'static> {
+    pub(super) table: fn(&T) -> String,
+    pub(super) csv: fn(&T, &mut dyn Write) -> io::Result<()>,
+    /// What the other formats have no place for, a line each.
+    pub(super) notes: fn(&T) -> Vec<String>,
+}
+
+impl Arguments {
+    /// Asks, and prints the answer.
+    pub(super) fn ask<T: DeserializeOwned + Serialize>(&self, request: &Request, print: &Print<T>) -> Result<ExitCode> {
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since > until
+        {
+            return Err(Usage(format!("--since {since} is after --until {until}: exchange them")).into());
+        }
+        let rows = Arc::new(AtomicU64::new(0));
+        let answer = match &self.state {
+            Some(dir) => {
+                let config = configured(self.config.as_deref())?;
+                let _progress = Progress::start(format!("reading {}", dir.display()), rows.clone());
+                from_store::ask(dir, request, &config, arguments::now(), &rows)?
+            }
+            None => {
+                let _progress = Progress::start("waiting for the sensor".to_owned(), rows);
+                socket::ask(&self.socket, request)?
+            }
+        };
+        let answer: T = serde_json::from_value(answer).with_context(|| {
+            format!("cannot read the answer of the sensor at {}; is it of this version?", self.socket.display())
+        })?;
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        match self.format {
+            Format::Json => {
+                serde_json::to_writer(&mut out, &answer).map_err(io::Error::from)?;
+                out.write_all(b"\n")?;
+            }
+            Format::Csv => (print.csv)(&answer, &mut out)?,
+            Format::Table => out.write_all((print.table)(&answer).as_bytes())?,
+        }
+        out.flush()?;
+        if !matches!(self.format, Format::Json) {
+            (print.notes)(&answer).iter().for_each(complain);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The configuration for its names. Without the usual one there is an answer all the same.
+pub(super) fn configured(named: Option<&Path>) -> Result<Config, config::Problems> {
+    match config::load(named) {
+        Ok(loaded) => Ok(loaded.config),
+        Err(problems) if named.is_some() => Err(problems),
+        Err(problems) => {
+            complain(format_args!("the names of the configuration are left out: {problems}"));
+            Ok(Config::default())
+        }
+    }
+}
+
+/// The terminal's width, if output goes to one.
+pub(super) fn width() -> Option<u16> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0)
+}

@@ -1,0 +1,79 @@
+//! What `probes`, `contacts`, `locals` and `scanners` share: filters, counts and limits.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::query::{self, Print, width};
+use crate::cli::{Usage, arguments};
+use crate::contract::Request;
+use crate::contract::{RowsAnswer, RowsQuestion};
+use crate::query::{self as queries, Plan, Subject};
+
+/// Which rows, and how many.
+#[derive(clap::Args)]
+#[group(skip)]
+pub(in crate::cli) struct Arguments {
+    /// Only what passes, as port 22 and not device "printer"; an unknown field is told with all that
+    /// there are.
+    #[arg(value_name = "FILTER")]
+    words: Vec<String>,
+    /// The same, as one argument.
+    #[arg(long, value_name = "FILTER", conflicts_with = "words")]
+    filter: Option<String>,
+    /// Without what passes: the known good; may be given more than once.
+    #[arg(long, value_name = "FILTER")]
+    except: Vec<String>,
+    /// The longest list of rows; 0 for as many as an answer takes.
+    #[arg(long, value_name = "N", value_parser = crate::cli::whole::<u64>, default_value_t = queries::USUAL)]
+    limit: u64,
+    #[command(flatten)]
+    query: query::Arguments,
+}
+
+impl Arguments {
+    /// Asks about `subject`; `own` is what that query alone has.
+    pub(super) fn ask(&self, subject: Subject, own: RowsQuestion) -> Result<ExitCode> {
+        let words = (!self.words.is_empty()).then(|| self.words.join(" "));
+        let question = RowsQuestion {
+            since: self.query.since,
+            until: self.query.until,
+            filter: self.filter.clone().or(words),
+            except: self.except.clone(),
+            limit: Some(self.limit),
+            ..own
+        };
+        // What is wrong with the question needs no sensor to be told.
+        match Plan::new(subject, &question, arguments::now()) {
+            Ok(_) => {}
+            Err(queries::Error::Usage(line)) => return Err(Usage(line).into()),
+            Err(queries::Error::Filter(error)) => return Err(error.into()),
+            Err(error @ queries::Error::Read(_)) => return Err(error.into()),
+        }
+        let request = match subject {
+            Subject::Probes => Request::Probes(question),
+            Subject::Contacts => Request::Contacts(question),
+            Subject::Locals => Request::Locals(question),
+            Subject::Scanners => Request::Scanners(question),
+        };
+        self.query.ask(&request, &Print { table, csv: queries::csv::write, notes })
+    }
+}
+
+fn table(answer: &RowsAnswer) -> String {
+    if answer.rows.is_empty() {
+        return "nothing matches\n".to_owned();
+    }
+    queries::table::table(answer, width())
+}
+
+fn notes(answer: &RowsAnswer) -> Vec<String> {
+    let more = match answer.more {
+        0 => None,
+        more if answer.rows.len() as u64 >= queries::MOST_THROUGH_SOCKET => {
+            Some(format!("{more} more than an answer takes: narrow it with a filter, --since or --until"))
+        }
+        more => Some(format!("{more} more: raise --limit")),
+    };
+    more.into_iter().chain(answer.notes.clone()).collect()
+}

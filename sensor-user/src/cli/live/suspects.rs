@@ -1,0 +1,31 @@
+//! `tattler suspects`: who leaks.
+
+use std::process::ExitCode;
+
+use tattler_core::report::{Report, all_suspects_table, suspects_csv, suspects_table};
+
+use super::query::{self, Print};
+use crate::contract::Request;
+
+/// Who told the scanners, as the running sensor sees it.
+///
+/// With --since or --until out of what the store holds of that time.
+#[derive(clap::Args)]
+#[command(after_help = "Example: tattler suspects --top 5")]
+pub(in crate::cli) struct Arguments {
+    #[command(flatten)]
+    query: query::Arguments,
+    /// The longest list of candidates; 0 for all.
+    #[arg(long, value_name = "N", value_parser = crate::cli::whole::<usize>, default_value_t = 20)]
+    top: usize,
+    /// Show acknowledged ones too; JSON always has them, with `acked`.
+    #[arg(long)]
+    all: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let query::Arguments { since, until, .. } = arguments.query;
+    let request = Request::Suspects { top: Some(arguments.top), since, until };
+    let table = if arguments.all { all_suspects_table } else { suspects_table };
+    arguments.query.ask(&request, &Print::<Report> { table, csv: suspects_csv, notes: |_| Vec::new() })
+}

@@ -1,0 +1,230 @@
+//! What the figures of all candidates are counted from, laid out once for each report.
+//!
+//! Outsiders decide how many cases there are and have a say in the number of candidates, so a candidate may
+//! cost what concerns it, its visits and the probes of its visitors, but never a walk over all cases.
+
+use std::collections::HashMap;
+
+use super::Attribution;
+use super::cases::Cases;
+use crate::campaign::Campaigns;
+use crate::ledger::AddrId;
+use crate::time::Time;
+use crate::view::evidence::Evidence;
+use crate::view::frame::Frame;
+
+/// A case, seen from its local.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hit {
+    /// The first probe.
+    pub at: Time,
+    /// Whose: a position in [`Attribution::cases`].
+    pub cases: u32,
+}
+
+/// Probes of a local by one campaign that are evidence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sent {
+    /// Its position in the list.
+    pub campaign: u32,
+    /// Repeats included.
+    pub probes: u64,
+}
+
+/// See the module.
+pub struct Basis {
+    /// Locals under test.
+    pub tested: u64,
+    /// Probes that are evidence, repeats included, whether or not their target was seen in use.
+    pub evidence: u64,
+    visits: Rows<(u32, Time)>,
+    hits: Rows<Hit>,
+    sent: Rows<Sent>,
+    /// Locals under test of each device.
+    of_device: HashMap<u32, Vec<u32>>,
+    /// By campaign: the position of its cases.
+    cases_of: Vec<u32>,
+    /// By local: its number among those with hits.
+    number: Vec<u32>,
+    /// How many have hits.
+    locals: usize,
+    /// By position of cases: their locals by those numbers, as bits, where that is shorter than the list.
+    bits: Vec<Option<Vec<u64>>>,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl Basis {
+    /// Lays out what attribution compared.
+    #[must_use]
+    pub fn new(frame: &Frame, campaigns: &Campaigns, attribution: &Attribution) -> Basis {
+        let Attribution { tested, cases, .. } = attribution;
+        let under_test = || (0..frame.len()).filter(|&local| tested[local]);
+        let first = |local: usize| frame.firsts(local).iter().map(move |f| (f.remote.0, (local as u32, f.at)));
+        let visits = Rows::new(frame.ledger.addresses(), under_test().flat_map(first));
+        let all = cases.iter().enumerate().flat_map(|(i, cases)| {
+            cases.list.iter().map(move |case| (case.local, Hit { at: case.at, cases: i as u32 }))
+        });
+        let mut hits = Rows::new(frame.len(), all);
+        hits.each(|hits| hits.sort_unstable());
+        let mut of_device: HashMap<u32, Vec<u32>> = HashMap::new();
+        for local in under_test() {
+            if let Some(device) = frame.local(local).device {
+                of_device.entry(device).or_default().push(local as u32);
+            }
+        }
+        let mut cases_of = vec![NONE; campaigns.list.len()];
+        for (i, cases) in cases.iter().enumerate() {
+            cases.campaigns.iter().flatten().for_each(|&campaign| cases_of[campaign] = i as u32);
+        }
+        let (evidence, sent) = evidence(frame, campaigns);
+        let (number, locals) = numbers(frame, &hits);
+        let words = locals.div_ceil(64);
+        let bits = |cases: &Cases| {
+            (cases.list.len() > words).then(|| {
+                let mut bits = vec![0; words];
+                cases.list.iter().for_each(|case| set(&mut bits, number[case.local as usize]));
+                bits
+            })
+        };
+        let bits = cases.iter().map(bits).collect();
+        let tested = under_test().count() as u64;
+        Basis { tested, evidence, visits, hits, sent, of_device, cases_of, number, locals, bits }
+    }
+
+    /// Contacts of locals under test with any of `remotes`, by local and then in order of time.
+    #[must_use]
+    pub fn visits(&self, remotes: &[AddrId]) -> Vec<(u32, Time)> {
+        let mut visits: Vec<_> = remotes.iter().flat_map(|remote| self.visits.of(remote.0)).copied().collect();
+        visits.sort_unstable();
+        visits
+    }
+
+    /// The cases that a local is, in order of time. The first is its case in the pool.
+    #[must_use]
+    pub fn hits(&self, local: u32) -> &[Hit] {
+        self.hits.of(local)
+    }
+
+    /// Evidence that hit a local, in order of campaigns, and where each stands among all that was sent.
+    pub fn sent(&self, local: u32) -> impl Iterator<Item = (usize, &Sent)> {
+        let from = self.sent.starts[local as usize] as usize;
+        self.sent.of(local).iter().enumerate().map(move |(i, sent)| (from + i, sent))
+    }
+
+    /// Of how many [`Basis::sent`] tells the places.
+    #[must_use]
+    pub fn all_sent(&self) -> usize {
+        self.sent.list.len()
+    }
+
+    /// Locals under test of a device, in order.
+    #[must_use]
+    pub fn of_device(&self, device: u32) -> &[u32] {
+        self.of_device.get(&device).map_or(&[], Vec::as_slice)
+    }
+
+    /// Positions of the cases of these campaigns, in order.
+    #[must_use]
+    pub fn cases_of(&self, campaigns: &[usize]) -> Vec<u32> {
+        let mut cases: Vec<u32> = campaigns.iter().map(|&c| self.cases_of[c]).filter(|&at| at != NONE).collect();
+        cases.sort_unstable();
+        cases.dedup();
+        cases
+    }
+
+    /// How many locals are among the cases at these positions, each of which is told once.
+    #[must_use]
+    pub fn locals_hit(&self, all: &[Cases], chosen: &[u32]) -> u64 {
+        match chosen {
+            [] => return 0,
+            [one] => return all[*one as usize].list.len() as u64,
+            many if many.len() == all.len() => return self.locals as u64,
+            _ => {}
+        }
+        let mut union = vec![0; self.locals.div_ceil(64)];
+        for &at in chosen {
+            match &self.bits[at as usize] {
+                Some(bits) => union.iter_mut().zip(bits).for_each(|(word, bits)| *word |= bits),
+                None => {
+                    let list = &all[at as usize].list;
+                    list.iter().for_each(|case| set(&mut union, self.number[case.local as usize]));
+                }
+            }
+        }
+        union.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+}
+
+fn set(bits: &mut [u64], at: u32) {
+    bits[at as usize / 64] |= 1 << (at % 64);
+}
+
+/// Numbers the locals with hits; the number of the others is [`NONE`].
+fn numbers(frame: &Frame, hits: &Rows<Hit>) -> (Vec<u32>, usize) {
+    let mut locals = 0;
+    let number = (0..frame.len() as u32).map(|local| {
+        let number = if hits.of(local).is_empty() { NONE } else { locals };
+        locals += u32::from(number != NONE);
+        number
+    });
+    (number.collect(), locals as usize)
+}
+
+/// Probes that are evidence: how many, and by whom against each local.
+fn evidence(frame: &Frame, campaigns: &Campaigns) -> (u64, Rows<Sent>) {
+    let mut all = 0;
+    let mut sent: Vec<(u32, Sent)> = Vec::new();
+    for (i, row) in frame.ledger.probes().iter().enumerate() {
+        if campaigns.evidence[i] != Evidence::Exact || campaigns.is_path[i] || frame.is_answer_to_contact(row) {
+            continue;
+        }
+        let probes = u64::from(row.count);
+        all += probes;
+        if let Some(local) = frame.number(row.target) {
+            sent.push((local as u32, Sent { campaign: campaigns.of_row[i], probes }));
+        }
+    }
+    sent.sort_unstable();
+    sent.dedup_by(|later, earlier| {
+        let same = (later.0, later.1.campaign) == (earlier.0, earlier.1.campaign);
+        if same {
+            earlier.1.probes += later.1.probes;
+        }
+        same
+    });
+    (all, Rows::new(frame.len(), sent.iter().copied()))
+}
+
+/// Lists by number, one behind the other.
+struct Rows<T> {
+    starts: Vec<u32>,
+    list: Vec<T>,
+}
+
+impl<T: Copy + Default> Rows<T> {
+    /// Each list in the order in which `all` tells it.
+    fn new(number: usize, all: impl Iterator<Item = (u32, T)> + Clone) -> Rows<T> {
+        let mut starts = vec![0; number + 1];
+        all.clone().for_each(|(at, _)| starts[at as usize + 1] += 1);
+        for i in 1..starts.len() {
+            starts[i] += starts[i - 1];
+        }
+        let mut next = starts.clone();
+        let mut list = vec![T::default(); starts.last().map_or(0, |&all| all as usize)];
+        for (at, row) in all {
+            let next = &mut next[at as usize];
+            list[*next as usize] = row;
+            *next += 1;
+        }
+        Rows { starts, list }
+    }
+
+    fn of(&self, at: u32) -> &[T] {
+        &self.list[self.starts[at as usize] as usize..self.starts[at as usize + 1] as usize]
+    }
+
+    fn each(&mut self, mut change: impl FnMut(&mut [T])) {
+        self.starts.windows(2).for_each(|ends| change(&mut self.list[ends[0] as usize..ends[1] as usize]));
+    }
+}

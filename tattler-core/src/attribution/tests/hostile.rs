@@ -1,0 +1,312 @@
+//! Input that no sound sensor sends: contradictory, extreme, one-sided. What comes out is defined, and
+//! each test says how.
+
+use std::net::Ipv6Addr;
+
+use sensor_common::{Kind, Proto};
+
+use super::properties::check;
+use super::simulate::Random;
+use super::{ledger_of, report_of};
+use crate::attribution::Verdict;
+use crate::explain::{explain, explanation_text};
+use crate::ledger::Ledger;
+use crate::observation::{Contact, Observation, Probe};
+use crate::report::{Candidate, Options, Report, report, suspects_table};
+use crate::time::{Span, Time};
+
+const DAY: i64 = 86_400;
+pub const START: i64 = 1_790_000_000;
+
+pub fn local(n: u64) -> Ipv6Addr {
+    Ipv6Addr::from((0x2001_0db8u128 << 96) | u128::from(0xe014_9aff_5e49_0101 ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+}
+
+pub fn remote(n: u64) -> Ipv6Addr {
+    Ipv6Addr::from((0x2a05_0000_0000_0000u128 + u128::from(n)) << 64 | 0x80)
+}
+
+/// Of a network of its own each, in different /32s.
+pub fn source(n: u64) -> Ipv6Addr {
+    Ipv6Addr::from((0x2a0d_5600u128 + u128::from(n)) << 96 | 0x29)
+}
+
+pub const HARVESTER: u64 = 900;
+
+pub fn contact(at: Time, local: Ipv6Addr, remote: Ipv6Addr) -> Observation {
+    Observation::Contact(Contact::new(at, local, remote, Proto::Tcp, 443))
+}
+
+pub fn probe(at: Time, source: Ipv6Addr, target: Ipv6Addr) -> Observation {
+    Observation::Probe(Probe::new(at, source, target, Kind::Syn, 22))
+}
+
+/// 36 locals, each a day; every third one meets the harvester and is probed half a minute later.
+/// `clock` tells what the sensor's clock shows.
+pub fn home(clock: impl Fn(i64) -> Time) -> Vec<Observation> {
+    let mut all = Vec::new();
+    for n in 0..36u64 {
+        let at = START + n as i64 * 20_000;
+        all.extend((0..8).map(|k| contact(clock(at + 900 * k as i64), local(n), remote((n * 7 + k * k) % 40))));
+        if n % 3 == 0 {
+            all.push(contact(clock(at + 5_000), local(n), remote(HARVESTER)));
+            all.push(probe(clock(at + 5_030), source(0), local(n)));
+        }
+    }
+    all
+}
+
+pub fn of(report: &Report, remote: Ipv6Addr) -> Option<&Candidate> {
+    report.candidates.iter().find(|c| c.members.contains(&remote))
+}
+
+pub fn accused(report: &Report) -> Vec<Ipv6Addr> {
+    report.candidates.iter().filter(|c| c.verdict.accuses()).flat_map(|c| c.members.clone()).collect()
+}
+
+/// Reports, looks at every number, and makes every text there is.
+fn sound(ledger: &Ledger) -> Report {
+    let all = report(ledger, &Options { top: 0 });
+    check(&all).unwrap();
+    assert!(suspects_table(&all).lines().count() >= 1);
+    for candidate in all.candidates.iter().take(5) {
+        assert!(!explanation_text(&explain(ledger, candidate.members[0])).is_empty());
+    }
+    all
+}
+
+fn sound_of(all: &[Observation]) -> Report {
+    sound(&ledger_of(all))
+}
+
+#[test]
+fn the_home_of_these_tests_names_its_harvester() {
+    let report = sound_of(&home(Time::from_seconds));
+    assert_eq!((report.probed_locals, accused(&report)), (12, vec![remote(HARVESTER)]), "{report:#?}");
+}
+
+/// A probe before every contact of its target hits an unused address: a stray, and no evidence. With
+/// equal times nothing was before.
+#[test]
+fn probes_before_any_contact_and_at_the_same_time_are_no_exact_hits() {
+    for back in [0, 1, 10 * DAY] {
+        let mut all = home(Time::from_seconds);
+        all.retain(|o| matches!(o, Observation::Contact(_)));
+        for n in 0..36 {
+            let first = all.iter().filter_map(|o| match o {
+                Observation::Contact(c) if c.local == local(n) => Some(c.ts),
+                _ => None,
+            });
+            let at = first.min().unwrap() - Span::from_seconds(back);
+            all.push(probe(at, source(0), local(n)));
+        }
+        let report = sound_of(&all);
+        assert_eq!((report.probed_locals, report.candidates.len(), report.unexplained_share), (0, 0, None));
+    }
+}
+
+/// `last` before `ts` counts as `ts`.
+#[test]
+fn a_contact_that_ends_before_it_begins_ends_when_it_begins() {
+    let mut all = home(Time::from_seconds);
+    for observation in &mut all {
+        if let Observation::Contact(c) = observation {
+            c.last = Time(i64::MIN);
+        }
+    }
+    assert_eq!(report_of(&all), report_of(&home(Time::from_seconds)));
+}
+
+/// Everything at one time: nothing was before anything, so nothing is evidence.
+#[test]
+fn equal_times_everywhere_accuse_nobody() {
+    for at in [0, START * 1_000_000, i64::MAX, i64::MIN] {
+        let report = sound_of(&home(|_| Time(at)));
+        assert_eq!((report.locals, report.probed_locals, report.candidates.len()), (36, 0, 0));
+        let (from, to) = (report.window.from, report.window.to);
+        assert_eq!((from, to), (Some(Time(at)), Some(Time(at))));
+    }
+}
+
+/// Probes at the ends of what a clock can show: before everything (strays), or long after it (expired).
+#[test]
+fn probes_at_the_ends_of_time_are_strays_or_expired() {
+    for end in [i64::MIN, i64::MIN + 1, i64::MAX - 1, i64::MAX] {
+        let mut all = home(Time::from_seconds);
+        let before = sound_of(&all);
+        all.extend((0..36).filter(|n| n % 3 != 0).map(|n| probe(Time(end), source(1), local(n))));
+        let after = sound_of(&all);
+        assert_eq!((after.probed_locals, accused(&after)), (12, accused(&before)));
+    }
+}
+
+/// Contacts at both ends of time: their local was in use for longer than a temporary address lives. It
+/// is stable, and no evidence.
+#[test]
+fn contacts_at_the_ends_of_time_make_a_local_stable() {
+    let mut all = home(Time::from_seconds);
+    for n in 0..36 {
+        all.push(contact(Time(i64::MIN), local(n), remote(1)));
+        all.push(contact(Time(i64::MAX), local(n), remote(2)));
+    }
+    let report = sound_of(&all);
+    assert_eq!((report.locals, report.probed_locals, report.candidates.len()), (36, 0, 0));
+}
+
+/// The clock jumps by years, forwards or back, between two locals: each local's own order stays, and so
+/// does the suspect. A jump within a local's life splits it: contacts and probe before and after the
+/// jump are told in the wrong order or years apart, and it is no evidence any more, by itself.
+#[test]
+fn a_clock_that_steps_by_years_between_locals_leaves_the_suspect() {
+    let step_at = START + 18 * 20_000 - 100;
+    for step in [3_650 * DAY, 30 * DAY, -30 * DAY, -3_650 * DAY, i64::MAX / 2_000_000] {
+        let clock = |at: i64| Time::from_seconds(if at < step_at { at } else { at.saturating_add(step) });
+        let report = sound_of(&home(clock));
+        assert_eq!((report.probed_locals, accused(&report)), (12, vec![remote(HARVESTER)]), "step {step}: {report:#?}");
+    }
+}
+
+#[test]
+fn a_clock_that_steps_within_a_life_loses_that_local_and_no_other() {
+    // Local 18 has made its contacts with others and with the harvester, then comes the step.
+    let step_at = START + 18 * 20_000 + 5_010;
+    for step in [3_650 * DAY, -3_650 * DAY, -DAY] {
+        let clock = |at: i64| Time::from_seconds(if at < step_at { at } else { at + step });
+        let report = sound_of(&home(clock));
+        assert_eq!((report.probed_locals, accused(&report)), (11, vec![remote(HARVESTER)]), "step {step}: {report:#?}");
+    }
+    // A second back puts a probe at 30 s behind nothing else: it stays.
+    let clock = |at: i64| Time::from_seconds(if at < step_at { at } else { at - 1 });
+    assert_eq!(sound_of(&home(clock)).probed_locals, 12);
+}
+
+/// A local that others contact is a remote as well: what it is to each is asked apart. So is one that
+/// contacts or probes itself, and a source inside home.
+#[test]
+fn an_address_that_is_local_and_remote_is_each_where_it_acts() {
+    let mut all = home(Time::from_seconds);
+    for n in 0..36u64 {
+        let at = |more: i64| Time::from_seconds(START + n as i64 * 20_000 + more);
+        all.push(contact(at(10), local(n), local((n + 1) % 36)));
+        all.push(contact(at(11), local(n), local(n)));
+        all.push(probe(at(8_000), local(n), local(n)));
+        all.push(probe(at(8_001), local((n + 5) % 36), local(n)));
+        all.push(contact(at(8_002), source(0), local(n)));
+    }
+    let report = sound_of(&all);
+    assert_eq!(of(&report, remote(HARVESTER)).map(|c| c.verdict.accuses()), Some(true), "{report:#?}");
+    assert_eq!(accused(&report), [remote(HARVESTER)]);
+    let neighbour = of(&report, local(1)).expect("a local that others contacted is a candidate as any remote");
+    assert!(!neighbour.verdict.accuses());
+}
+
+/// One clear line each, and no candidate.
+#[test]
+fn windows_without_probes_without_contacts_and_without_anything_say_so() {
+    let (contacts, probes): (Vec<_>, Vec<_>) =
+        home(Time::from_seconds).into_iter().partition(|o| matches!(o, Observation::Contact(_)));
+    for (all, locals) in [(vec![], 0), (contacts, 36), (probes, 0)] {
+        let report = sound_of(&all);
+        assert_eq!((report.locals, report.probed_locals, report.candidates.len()), (locals, 0, 0));
+        assert_eq!(report.unexplained_share, None);
+        let text = suspects_table(&report);
+        assert!(text.contains("nothing to explain"), "{text}");
+        assert!(text.starts_with(&format!("{locals} ")), "{text}");
+    }
+}
+
+/// One local proves nothing, whatever happened to it; nor does one remote that all contacted.
+#[test]
+fn one_local_and_one_remote_accuse_nobody() {
+    let one_local: Vec<Observation> = (0..100)
+        .flat_map(|n| {
+            let at = |more| Time::from_seconds(START + n * 600 + more);
+            [contact(at(0), local(1), remote(n as u64)), probe(at(5), source(n as u64 % 3), local(1))]
+        })
+        .collect();
+    let report = sound_of(&one_local);
+    assert_eq!((report.locals, report.probed_locals, accused(&report).len()), (1, 1, 0), "{report:#?}");
+
+    // With the same lag each time, but nothing to compare with: all that was contacted was this.
+    let one_remote: Vec<Observation> = (0..100)
+        .flat_map(|n| {
+            let at = |more| Time::from_seconds(START + n as i64 * 600 + more);
+            [contact(at(0), local(n), remote(1)), probe(at(5), source(0), local(n))]
+        })
+        .collect();
+    let report = sound_of(&one_remote);
+    assert_eq!((report.probed_locals, report.candidates.len(), accused(&report).len()), (100, 1, 0), "{report:#?}");
+    assert_eq!(report.candidates[0].verdict, Verdict::NotIdentifiable);
+}
+
+/// Every local is probed long after its contacts: nobody is left to compare with but those that were not
+/// probed yet. None is probed: nothing to explain.
+#[test]
+fn if_all_locals_are_probed_at_random_times_nobody_is_accused() {
+    for seed in 1..=20 {
+        let mut random = Random::new(seed);
+        let mut all = home(Time::from_seconds);
+        all.retain(|o| matches!(o, Observation::Contact(_)));
+        for n in 0..36u64 {
+            let at = START + n as i64 * 20_000 + 8_000 + random.below(10_000) as i64;
+            all.push(probe(Time::from_seconds(at), source(0), local(n)));
+        }
+        let report = sound_of(&all);
+        assert_eq!((report.probed_locals, accused(&report).len()), (36, 0), "seed {seed}: {report:#?}");
+    }
+}
+
+/// All locals contacted it before they were probed: not identifiable, however many.
+#[test]
+fn a_remote_that_everybody_contacts_is_said_to_be_not_identifiable() {
+    let mut all = home(Time::from_seconds);
+    for n in 0..36u64 {
+        all.push(contact(Time::from_seconds(START + n as i64 * 20_000 - 500), local(n), remote(77)));
+    }
+    let report = sound_of(&all);
+    assert_eq!(of(&report, remote(77)).map(|c| c.verdict), Some(Verdict::NotIdentifiable), "{report:#?}");
+    assert_eq!(accused(&report), [remote(HARVESTER)]);
+}
+
+/// Each observation names another device for the same local: the last word counts, and a suspect stays
+/// one.
+#[test]
+fn devices_that_contradict_each_other_do_not_save_a_harvester() {
+    let mut all = home(Time::from_seconds);
+    for (i, observation) in all.iter_mut().enumerate() {
+        match observation {
+            Observation::Contact(c) => c.device = Some(format!("device {}", i % 11)),
+            Observation::Probe(p) => p.device = Some(format!("device {}", i % 7)),
+            Observation::Answer(_) => {}
+        }
+    }
+    let report = sound_of(&all);
+    assert_eq!(accused(&report), [remote(HARVESTER)], "{report:#?}");
+    // A device for each packet: more names than anybody has devices.
+    let mut many = home(Time::from_seconds);
+    for (i, observation) in many.iter_mut().enumerate() {
+        if let Observation::Contact(c) = observation {
+            c.device = Some(format!("device {i}"));
+        }
+    }
+    assert_eq!(accused(&sound_of(&many)), [remote(HARVESTER)]);
+}
+
+/// Forged sources, each of another network, probe one target: one exact hit, and it stays one.
+#[test]
+fn a_flood_of_forged_sources_at_one_target_accuses_nobody_and_hides_nobody() {
+    let flood = |all: &mut Vec<Observation>, target| {
+        let at = START + target as i64 * 20_000 + 6_000;
+        all.extend((0..5_000).map(|n| probe(Time(at * 1_000_000 + n as i64), source(10 + n), local(target))));
+    };
+    let mut clean = home(Time::from_seconds);
+    clean.retain(|o| matches!(o, Observation::Contact(_)));
+    flood(&mut clean, 4);
+    let report = sound_of(&clean);
+    assert_eq!((report.probed_locals, accused(&report).len()), (1, 0));
+    for target in [3, 4] {
+        let mut all = home(Time::from_seconds);
+        flood(&mut all, target);
+        assert_eq!(accused(&sound_of(&all)), [remote(HARVESTER)], "target {target}");
+    }
+}

@@ -1,0 +1,112 @@
+//! What a campaign is called: as data, and as text made from it.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Campaign;
+use super::rhythm::Rhythm;
+use crate::ledger::AddrId;
+use crate::view::frame::Frame;
+
+/// What can be said of a campaign, besides its numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Label {
+    /// Most of its probes count hops.
+    PathProbe,
+    /// It hits unused targets in numbers.
+    Sweep,
+    /// One of many sources that work through one list of targets with few probes each.
+    SlowAndSpreadOut,
+    /// The catalogue knows whose it is.
+    KnownOperator,
+    /// Its activity.
+    Rhythm(Rhythm),
+    /// No campaign but what is left where there are too many of them.
+    Remainder,
+}
+
+impl Label {
+    /// The name in JSON and tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Label::PathProbe => "path-probe",
+            Label::Sweep => "sweep",
+            Label::SlowAndSpreadOut => "slow-and-spread-out",
+            Label::KnownOperator => "known-operator",
+            Label::Rhythm(rhythm) => rhythm.as_str(),
+            Label::Remainder => "remainder",
+        }
+    }
+}
+
+/// Sources of a campaign that is spread out, and prefixes; and how long it takes at least.
+const SOURCES: usize = 8;
+const SLOW: crate::time::Span = crate::time::Span::from_seconds(6 * 3_600);
+/// Probes of each source on the average.
+const FEW: u64 = 32;
+
+/// Many sources in many prefixes, few probes each, over hours.
+pub(super) fn is_slow_and_spread_out(campaign: &Campaign) -> bool {
+    campaign.prefixes.len() >= SOURCES
+        && campaign.probes <= FEW * campaign.prefixes.len() as u64
+        && campaign.last - campaign.first >= SLOW
+}
+
+/// Small campaigns that try one set of ports on one list of targets, too many of them for chance:
+/// machines with ordinary kernels under one hand, which no fingerprint joins. They stay campaigns of
+/// their own, since common targets are the outcome that attribution explains, and get the label.
+pub(super) fn mark_common_lists(frame: &Frame, list: &mut [Campaign]) {
+    type Ports<'a> = (&'a [sensor_common::Kind], &'a [u16]);
+    let mut alike: HashMap<Ports, Vec<usize>> = HashMap::new();
+    for (i, campaign) in list.iter().enumerate() {
+        if campaign.probes <= FEW && !campaign.is_path_probe {
+            alike.entry((&campaign.kinds, &campaign.ports)).or_default().push(i);
+        }
+    }
+    let mut marked = Vec::new();
+    for members in alike.into_values().filter(|members| members.len() >= SOURCES) {
+        let (first, last) = (members.iter().map(|&i| list[i].first).min(), members.iter().map(|&i| list[i].last).max());
+        let is_slow = first.zip(last).is_some_and(|(first, last)| last - first >= SLOW);
+        let pairs = members.iter().map(|&i| list[i].targets).sum::<usize>();
+        let rows = members.iter().flat_map(|&i| &list[i].rows);
+        let targets: HashSet<AddrId> = rows.map(|&row| frame.ledger.probes()[row as usize].target).collect();
+        // Each target is tried by three of them or more.
+        if is_slow && pairs >= 3 * targets.len() {
+            marked.extend(members);
+        }
+    }
+    for i in marked {
+        if !list[i].labels.contains(&Label::SlowAndSpreadOut) {
+            list[i].labels.push(Label::SlowAndSpreadOut);
+            list[i].labels.sort_unstable();
+            list[i].label = text(&list[i]);
+        }
+    }
+}
+
+/// As in `sweep: echo, syn 22 80 443 from 2001:db8::/64` or `Censys: syn 443 from 2602:80d:1000::/64`.
+pub(super) fn text(campaign: &Campaign) -> String {
+    let mut what: Vec<String> = campaign.operator_named().into_iter().collect();
+    for label in &campaign.labels {
+        match label {
+            Label::PathProbe => what.push("path probe".to_owned()),
+            Label::Sweep => what.push("sweep".to_owned()),
+            Label::SlowAndSpreadOut => what.push("slow and spread out".to_owned()),
+            Label::Remainder => what.push("various".to_owned()),
+            Label::KnownOperator | Label::Rhythm(_) => {}
+        }
+    }
+    let what = if what.is_empty() { String::new() } else { what.join(", ") + ": " };
+    let kinds: Vec<&str> = campaign.kinds.iter().map(|kind| kind.as_str()).collect();
+    let ports = match campaign.ports.as_slice() {
+        [] => String::new(),
+        few if few.len() <= 4 => few.iter().map(|port| format!(" {port}")).collect(),
+        many => format!(" {} ports", many.len()),
+    };
+    let from = match campaign.prefixes.as_slice() {
+        [] => String::new(),
+        [one] => format!(" from {one}"),
+        many => format!(" from {} prefixes", many.len()),
+    };
+    format!("{what}{}{ports}{from}", kinds.join(", "))
+}

@@ -1,0 +1,247 @@
+//! Why a remote stands where it stands: its visitors and the probes that followed, in order of time,
+//! what was counted, what else could explain it, and what would settle it, in words.
+
+use std::net::Ipv6Addr;
+
+use ipnet::Ipv6Net;
+use serde::{Deserialize, Serialize};
+
+mod csv;
+mod facts;
+pub mod rivals;
+mod says;
+mod story;
+#[cfg(test)]
+mod tests;
+pub mod visits;
+
+pub use self::csv::explanation_csv;
+pub use self::story::explanation_text;
+
+use self::facts::Facts;
+use self::rivals::Weighed;
+use self::visits::{Visit, visits};
+use crate::attribution::Verdict;
+use crate::attribution::figures::TwoByTwo;
+use crate::attribution::matched::WINDOWS;
+use crate::attribution::rank::Finding;
+use crate::ledger::Ledger;
+use crate::names::Names;
+use crate::report::findings::Findings;
+use crate::report::{Candidate, Window};
+
+/// Normal quantile of a two-sided interval of 95 %.
+const Z_95: f64 = 1.959_964;
+
+/// The evidence for and against a remote.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The address or prefix that was asked for.
+    pub remote: Ipv6Net,
+    /// What its verdict means, in one sentence.
+    #[serde(default)]
+    pub headline: String,
+    /// How it is reported; null if no temporary local contacted it before an exact hit.
+    pub candidate: Option<Candidate>,
+    /// Its rank and verdict stand in a list of so many candidates.
+    pub candidates: u64,
+    /// The time that was looked at.
+    #[serde(default)]
+    pub window: Window,
+    /// Temporary locals: contacted it or not, then probed by its campaigns or not.
+    pub table: Option<Table>,
+    /// The odds ratio of that table; null if everybody contacted it, or nobody.
+    #[serde(default)]
+    pub odds: Option<Odds>,
+    /// Different hypotheses that were tested; `score` is corrected for them.
+    #[serde(default)]
+    pub hypotheses: u64,
+    /// What was counted, a sentence each.
+    pub says: Vec<String>,
+    /// From the last contact with it to the first probe: visitors that were probed, by lag.
+    #[serde(default)]
+    pub lags: Vec<LagBin>,
+    /// What else could explain the evidence, and why that loses or does not.
+    #[serde(default)]
+    pub rivals: Vec<Weighed>,
+    /// Other remotes that most of the probed visitors had contacted before the probe.
+    #[serde(default)]
+    pub together: Vec<Together>,
+    /// What would settle the matter.
+    #[serde(default)]
+    pub settle: Vec<String>,
+    /// Locals that contacted it, in order of time.
+    pub visits: Vec<Visit>,
+    /// Later visits that are not listed.
+    pub visits_left_out: u64,
+    /// The scanners that occur in the visits.
+    #[serde(default)]
+    pub scanners: Vec<Scanner>,
+    /// Probes that it sent itself, repeats included.
+    pub own_probes: u64,
+}
+
+/// The 2x2 table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Contacted it, then probed.
+    pub contacted_probed: u64,
+    /// Contacted it, not probed.
+    pub contacted_spared: u64,
+    /// Probed without having contacted it before.
+    pub others_probed: u64,
+    /// Neither.
+    pub others_spared: u64,
+}
+
+/// How many times higher the odds to be probed are for those that contacted it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Odds {
+    /// The odds ratio. With a cell that is 0 each cell counts a half more (Haldane and Anscombe).
+    pub ratio: f64,
+    /// Woolf's interval, of cells that count a half more.
+    pub interval_95: [f64; 2],
+    /// A cell was 0.
+    pub corrected: bool,
+}
+
+impl Odds {
+    pub(super) fn of(table: &Table) -> Option<Odds> {
+        let cells = [table.contacted_probed, table.contacted_spared, table.others_probed, table.others_spared];
+        if cells[0] + cells[1] == 0 || cells[2] + cells[3] == 0 {
+            return None;
+        }
+        let corrected = cells.contains(&0);
+        let ratio = |[a, b, c, d]: [f64; 4]| a * d / (b * c);
+        let plain = cells.map(|n| n as f64);
+        let more = plain.map(|n| n + 0.5);
+        let spread = Z_95 * more.iter().map(|n| 1.0 / n).sum::<f64>().sqrt();
+        let middle = ratio(more).ln();
+        let ratio = ratio(if corrected { more } else { plain });
+        Some(Odds { ratio, interval_95: [(middle - spread).exp(), (middle + spread).exp()], corrected })
+    }
+}
+
+/// How many probes came how late.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LagBin {
+    /// Where the bin ends; it begins where the one before ends, the first at 0.
+    pub up_to_seconds: f64,
+    /// Probed visitors with such a lag.
+    pub locals: u64,
+}
+
+/// A remote that was contacted by the same locals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Together {
+    /// The other remote.
+    pub remote: Ipv6Addr,
+    /// Probed visitors that had contacted it before they were probed.
+    pub locals: u64,
+}
+
+/// A scanner of the report, as `tattler scanners` labels it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scanner {
+    /// A campaign of this report.
+    pub id: String,
+    /// What it does and from where.
+    pub label: String,
+}
+
+impl Explanation {
+    /// Gives remote and visitors the names that they have.
+    pub fn name(&mut self, names: &Names) {
+        self.candidate.iter_mut().for_each(|candidate| candidate.name(names));
+        for visit in &mut self.visits {
+            visit.device_name = visit.device.as_deref().and_then(|id| names.device(id)).map(str::to_owned);
+        }
+    }
+}
+
+/// Explains a remote, an address or a prefix.
+#[must_use]
+pub fn explain(ledger: &Ledger, remote: impl Into<Ipv6Net>) -> Explanation {
+    explain_by(&Findings::new(ledger), remote.into())
+}
+
+/// The same where the findings are at hand.
+pub(crate) fn explain_by(findings: &Findings, remote: Ipv6Net) -> Explanation {
+    let (remote, ledger) = (remote.trunc(), findings.frame.ledger);
+    let (rank, finding) = find(findings, remote).unzip();
+    let ranked = rank.flatten();
+    let facts = finding.as_ref().map(|finding| Facts::new(findings, finding, ranked));
+    let against = facts.as_ref().map_or(&[][..], |facts| &facts.figures.campaigns);
+    let (visits, visits_left_out) = visits(findings, remote, against);
+    let own = ledger.probes().iter().filter(|row| remote.contains(&ledger.address(row.source)));
+    let own_probes = own.map(|row| u64::from(row.count)).sum();
+    let span = ledger.span();
+    let table = facts.as_ref().map(|facts| facts.figures.table).map(|t: TwoByTwo| Table {
+        contacted_probed: t.contacted_probed,
+        contacted_spared: t.contacted_spared,
+        others_probed: t.others_probed,
+        others_spared: t.others_spared,
+    });
+    let mut explanation = Explanation {
+        remote,
+        headline: String::new(),
+        // Contacted, but never before an exact hit: figures, but no candidate.
+        candidate: facts.as_ref().and_then(|facts| facts.candidate.clone()),
+        candidates: findings.attribution.findings.len() as u64,
+        window: Window { from: span.map(|span| span.0), to: span.map(|span| span.1) },
+        odds: table.as_ref().and_then(Odds::of),
+        table,
+        hypotheses: findings.attribution.hypotheses as u64,
+        says: Vec::new(),
+        lags: facts.as_ref().map(Facts::lags).unwrap_or_default(),
+        rivals: facts.as_ref().map(rivals::weigh).unwrap_or_default(),
+        together: facts.as_ref().map(Facts::together).unwrap_or_default(),
+        settle: Vec::new(),
+        scanners: scanners(findings, &visits),
+        visits,
+        visits_left_out,
+        own_probes,
+    };
+    let within = facts.as_ref().map(|facts| WINDOWS[facts.finding.window]);
+    explanation.headline = says::headline(&explanation);
+    explanation.says = says::counted(&explanation, within);
+    explanation.settle = says::settle(&explanation);
+    explanation
+}
+
+/// The campaigns that sent any of the probes listed.
+fn scanners(findings: &Findings, visits: &[Visit]) -> Vec<Scanner> {
+    let occur: std::collections::HashSet<&str> =
+        visits.iter().flat_map(|visit| &visit.probes).map(|probe| probe.campaign.as_str()).collect();
+    let list = findings.campaigns.list.iter().filter(|campaign| occur.contains(campaign.id.as_str()));
+    list.map(|campaign| Scanner { id: campaign.id.clone(), label: campaign.label.clone() }).collect()
+}
+
+/// The finding that holds the remote, with its position if it is listed.
+fn find(findings: &Findings, remote: Ipv6Net) -> Option<(Option<usize>, Finding)> {
+    let groups = &findings.attribution.groups;
+    let ledger = findings.frame.ledger;
+    let inside = |group: usize| groups.members(group).iter().all(|&member| remote.contains(&ledger.address(member)));
+    let holds = |group: usize| groups.list[group].net.contains(&remote) || inside(group);
+    let listed = &findings.attribution.findings;
+    // A listed candidate may be wider than what was asked for, or narrower.
+    if let Some(at) = listed.iter().position(|finding| finding.groups.iter().any(|&group| holds(group))) {
+        return Some((Some(at), listed[at].clone()));
+    }
+    let group =
+        (0..groups.list.len()).filter(|&group| inside(group)).max_by_key(|&group| groups.members(group).len())?;
+    let window = WINDOWS.len() - 1;
+    let campaigns = Vec::new();
+    let none = f64::NEG_INFINITY;
+    let finding = Finding {
+        verdict: Verdict::Weak,
+        groups: vec![group],
+        score: none,
+        window,
+        campaigns,
+        evidence: none,
+        leak: None,
+        rivals: Vec::new(),
+    };
+    Some((None, finding))
+}

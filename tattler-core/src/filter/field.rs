@@ -1,0 +1,160 @@
+//! What a filter may ask about, and what each field's values are.
+
+use sensor_common::{IidClass, Kind, Proto};
+
+/// A field of a row. Its first name is the one that is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Field {
+    /// The address inside: `local`, or `target` of a probe.
+    Local,
+    /// The address outside: `remote`, or `source` of a probe.
+    Remote,
+    /// The remote's port of a contact, the target's port of a probe.
+    Port,
+    /// The local's port of a contact.
+    LocalPort,
+    /// The source's port of a probe.
+    SourcePort,
+    /// Exchanges of a contact, repeats of a probe.
+    Count,
+    /// As it arrived.
+    HopLimit,
+    /// What a probe is made of.
+    Kind,
+    /// TCP, UDP or ICMPv6.
+    Proto,
+    /// The class of the local's interface identifier.
+    Iid,
+    /// The device that the local belongs to, by identifier or by name.
+    Device,
+    /// The remote's name as seen in DNS or TLS, or the label of its prefix.
+    Name,
+    /// When it was first seen; of a probe when it came.
+    First,
+    /// When it was last seen; of a probe when it came.
+    Last,
+    /// From first to last.
+    Lasted,
+    /// The target answered.
+    Answered,
+    /// The target had contacted the source before.
+    ContactedSource,
+    /// The local answered a probe, at whatever time.
+    Exposed,
+    /// The local is meant to be reached.
+    Public,
+}
+
+/// What the values of a field are.
+#[derive(Clone, Copy, Debug)]
+pub enum Type {
+    /// Addresses and prefixes.
+    Address,
+    /// Whole numbers up to a greatest.
+    Number(u64),
+    /// One of a closed set.
+    Word(fn(&str) -> Option<&'static str>, &'static str),
+    /// Free text; `*` stands for anything.
+    Text,
+    /// Points in time.
+    Time,
+    /// Spans of time.
+    Span,
+    /// True or false, without a value.
+    Flag,
+}
+
+const PORT: u64 = u16::MAX as u64;
+
+impl Field {
+    /// Every field.
+    pub const ALL: [Field; 19] = [
+        Field::Local,
+        Field::Remote,
+        Field::Port,
+        Field::LocalPort,
+        Field::SourcePort,
+        Field::Count,
+        Field::HopLimit,
+        Field::Kind,
+        Field::Proto,
+        Field::Iid,
+        Field::Device,
+        Field::Name,
+        Field::First,
+        Field::Last,
+        Field::Lasted,
+        Field::Answered,
+        Field::ContactedSource,
+        Field::Exposed,
+        Field::Public,
+    ];
+
+    /// Its names; the first one is printed.
+    #[must_use]
+    pub const fn names(self) -> &'static [&'static str] {
+        match self {
+            Field::Local => &["local", "target"],
+            Field::Remote => &["remote", "source"],
+            Field::Port => &["port"],
+            Field::LocalPort => &["local_port"],
+            Field::SourcePort => &["source_port"],
+            Field::Count => &["count"],
+            Field::HopLimit => &["hop_limit"],
+            Field::Kind => &["kind"],
+            Field::Proto => &["proto"],
+            Field::Iid => &["iid"],
+            Field::Device => &["device"],
+            Field::Name => &["name"],
+            Field::First => &["first", "ts"],
+            Field::Last => &["last"],
+            Field::Lasted => &["lasted"],
+            Field::Answered => &["answered"],
+            Field::ContactedSource => &["contacted_source"],
+            Field::Exposed => &["exposed"],
+            Field::Public => &["public"],
+        }
+    }
+
+    /// The name that is printed.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.names()[0]
+    }
+
+    /// The field with a name, in whatever case.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Field> {
+        Field::ALL.into_iter().find(|field| field.names().iter().any(|known| known.eq_ignore_ascii_case(name)))
+    }
+
+    /// What its values are.
+    #[must_use]
+    pub fn kind(self) -> Type {
+        match self {
+            Field::Local | Field::Remote => Type::Address,
+            Field::Port | Field::LocalPort | Field::SourcePort => Type::Number(PORT),
+            Field::HopLimit => Type::Number(255),
+            Field::Count => Type::Number(u64::MAX),
+            Field::Kind => Type::Word(|text| Some(Kind::from_name(text)?.as_str()), "echo, syn, udp or tcp-other"),
+            Field::Proto => Type::Word(|text| Some(Proto::from_name(text)?.as_str()), "tcp, udp or icmpv6"),
+            Field::Iid => Type::Word(
+                |text| IidClass::ALL.iter().map(|class| class.as_str()).find(|name| *name == text),
+                "eui64, isatap, embedded-port, embedded-ipv4, low-byte, pattern or random",
+            ),
+            Field::Device | Field::Name => Type::Text,
+            Field::First | Field::Last => Type::Time,
+            Field::Lasted => Type::Span,
+            Field::Answered | Field::ContactedSource | Field::Exposed | Field::Public => Type::Flag,
+        }
+    }
+}
+
+/// The names of fields, as an error lists them: `local (target), remote (source), port`.
+pub fn list(fields: &[Field]) -> String {
+    let names = |field: &Field| match field.names() {
+        [name, other, ..] => format!("{name} ({other})"),
+        _ => field.as_str().to_owned(),
+    };
+    fields.iter().map(names).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,251 @@
+//! What attribution found, as the JSON contract `tattler.report/1`, as an explanation, as tables.
+
+use std::net::Ipv6Addr;
+
+use ipnet::Ipv6Net;
+use serde::{Deserialize, Serialize};
+
+use self::findings::Findings;
+use crate::ack::{self, Ack, Acked};
+use crate::attribution::figures::unexplained;
+use crate::attribution::rank::Finding;
+use crate::attribution::{Rival, Verdict};
+use crate::campaign::{Campaign, Campaigns};
+use crate::ledger::Ledger;
+use crate::names::Names;
+use crate::time::Time;
+
+pub mod csv;
+pub mod exposed;
+pub(crate) mod findings;
+pub mod table;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use csv::suspects_csv;
+pub use exposed::{Exposed, exposed, open_locals, shows_open_port, split_pings};
+pub use table::{all_suspects_table, suspects_table};
+
+/// The name of the contract.
+pub const SCHEMA: &str = "tattler.report/1";
+/// Campaigns listed, those with the most exact hits first to stay; and sources, prefixes and ports
+/// of each. Outsiders decide how many there are.
+const MAX_LISTED: usize = 1_000;
+
+/// What to report.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Candidates listed at most; 0: all.
+    pub top: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { top: 20 }
+    }
+}
+
+/// The report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The time that it covers.
+    pub window: Window,
+    /// Locals seen in use.
+    pub locals: u64,
+    /// Locals that were exact hits.
+    pub probed_locals: u64,
+    /// Probes, repeats included.
+    pub probes: u64,
+    /// The share of exact hits that no accused one explains; null without exact hits.
+    pub unexplained_share: Option<f64>,
+    /// The scanners, in order of their first probe.
+    pub campaigns: Vec<CampaignReport>,
+    /// Who may have told them, in rank order.
+    pub candidates: Vec<Candidate>,
+}
+
+/// The time that a report covers: the first and the last observation in it; null if there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// First.
+    pub from: Option<Time>,
+    /// Last.
+    pub to: Option<Time>,
+}
+
+/// A scanner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CampaignReport {
+    /// `c1` is the one seen first: a number of this report, another one may give it to somebody else.
+    pub id: String,
+    /// What it does and from where.
+    pub label: String,
+    /// Its sources, the first thousand.
+    pub sources: Vec<Ipv6Addr>,
+    /// Their prefixes.
+    pub prefixes: Vec<Ipv6Net>,
+    /// What its probes are made of: echo, syn, udp, tcp-other.
+    pub kinds: Vec<String>,
+    /// Ports that it tries, the first thousand.
+    pub ports: Vec<u16>,
+    /// Its probes, repeats included.
+    pub probes: u64,
+    /// Different targets.
+    pub targets: u64,
+    /// Its first probe.
+    pub first: Time,
+    /// Its last probe.
+    pub last: Time,
+    /// Whose it is, by the catalogue of known operators; null if that is not known.
+    #[serde(default)]
+    pub operator: Option<String>,
+    /// one-off, periodic, returning, steady.
+    #[serde(default)]
+    pub rhythm: String,
+    /// path-probe, sweep, slow-and-spread-out, known-operator, remainder, and the rhythm.
+    #[serde(default)]
+    pub labels: Vec<String>,
+}
+
+/// A remote, or several that can't be told apart, contacted before an exact hit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// From 1.
+    pub rank: u64,
+    /// What is said of it.
+    pub verdict: Verdict,
+    /// The remotes.
+    pub members: Vec<Ipv6Addr>,
+    /// The prefix accused. Of members that can't be told apart the /48 or longer that holds them all;
+    /// if none does, the first one's, lest somebody block half of the internet.
+    pub prefix: Ipv6Net,
+    /// Decimal logarithm of 1 / p, where p is that of the matched comparison after correction for
+    /// everything tested. From 2 on it names; below 0 chance does it easily. Held at 1.7 where a
+    /// comparison with only the nearest in time does not confirm.
+    pub score: Option<f64>,
+    /// The probability that it leaks at all; null where the data can't tell.
+    pub probability: Option<f64>,
+    /// For the accused: the probability that one contact with it leads to a probe.
+    pub leak_probability: Option<f64>,
+    /// Its interval: Clopper and Pearson's, widened by what the model can't tell.
+    pub leak_interval_95: Option<[f64; 2]>,
+    /// Probes of its campaigns that hit its visitors within the window that is the evidence.
+    pub explained_probes: u64,
+    /// The visitors that they hit.
+    pub explained_locals: u64,
+    /// Devices of those; null where unknown.
+    pub devices: Option<u64>,
+    /// Temporary locals that contacted it, in time to be evidence.
+    pub contacted: u64,
+    /// Those of them that its campaigns then probed.
+    pub contacted_probed: u64,
+    /// Fisher's p of the 2x2 table, uncorrected, for readers who know it.
+    pub fisher_p: Option<f64>,
+    /// The count of 2015: probed locals that had contacted it before.
+    pub distinct_count: u64,
+    /// Seconds from the last new contact with it to the first probe, the median.
+    pub median_lag_seconds: Option<f64>,
+    /// Campaigns that it explains, or, if it is not accused, that hit its visitors.
+    pub campaigns: Vec<String>,
+    /// How much better the model explains the probes with it than without: natural logarithm of the
+    /// ratio of likelihoods, less what the best of so many remotes gets by chance.
+    #[serde(default)]
+    pub evidence: Option<f64>,
+    /// What else could be behind the evidence: few-locals, one-device, device-itself, on-path,
+    /// timing-alone, many-sites, one-of-several.
+    #[serde(default)]
+    pub rivals: Vec<Rival>,
+    /// The operator by the catalogue, if it is accused as one: its members are in several prefixes then,
+    /// of which `prefix` is the first one's.
+    #[serde(default)]
+    pub operator: Option<String>,
+    /// The owner's name for its prefix; null if there is none, or if its members have different ones.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// The user has seen it and does not want to see it every day; null otherwise, and offline.
+    #[serde(default)]
+    pub acked: Option<Acked>,
+}
+
+impl Report {
+    /// Marks the candidates that are acknowledged now.
+    pub fn mark_acked(&mut self, acks: &[Ack], now: Time) {
+        for candidate in &mut self.candidates {
+            candidate.acked = ack::acked(acks, &candidate.members, candidate.prefix, now);
+        }
+    }
+}
+
+impl Candidate {
+    /// Gives it the name that its prefix has.
+    pub fn name(&mut self, names: &Names) {
+        let label = self.members.first().and_then(|&member| names.label(member));
+        let is_common = self.members.iter().all(|&member| names.label(member) == label);
+        self.label = label.filter(|_| is_common).map(str::to_owned);
+    }
+}
+
+/// Reports what the ledger says.
+#[must_use]
+pub fn report(ledger: &Ledger, options: &Options) -> Report {
+    report_of(&Findings::new(ledger), options)
+}
+
+/// The same where the findings are at hand.
+pub(crate) fn report_of(findings: &Findings, options: &Options) -> Report {
+    let ledger = findings.frame.ledger;
+    let (exact, open) = unexplained(&findings.frame, &findings.attribution, &findings.basis);
+    let span = ledger.span();
+    Report {
+        schema: SCHEMA.to_owned(),
+        window: Window { from: span.map(|span| span.0), to: span.map(|span| span.1) },
+        locals: findings.frame.len() as u64,
+        probed_locals: findings.attribution.pooled.list.len() as u64,
+        probes: ledger.probes().iter().map(|row| u64::from(row.count)).sum(),
+        unexplained_share: (exact > 0).then(|| open as f64 / exact as f64),
+        campaigns: listed(&findings.campaigns).map(|campaign| campaign_report(findings, campaign)).collect(),
+        candidates: top(&findings.attribution.findings, options.top)
+            .enumerate()
+            .map(|(rank, finding)| findings.candidate(rank, finding))
+            .collect(),
+    }
+}
+
+/// The candidates that are listed. Those that probe back come last, and would never be seen in a
+/// short list: up to a quarter of it is theirs, unless the accused need it.
+fn top(findings: &[Finding], top: usize) -> impl Iterator<Item = &Finding> {
+    let leaks = findings.partition_point(|finding| finding.verdict != Verdict::ProbesBack);
+    let accused = findings.iter().filter(|finding| finding.verdict.accuses()).count();
+    let top = if top == 0 { findings.len() } else { top };
+    let back = (findings.len() - leaks).min((top / 4).max(top.saturating_sub(leaks))).min(top.saturating_sub(accused));
+    findings[..leaks].iter().take(top - back).chain(findings[leaks..].iter().take(back))
+}
+
+pub(crate) fn listed(campaigns: &Campaigns) -> impl Iterator<Item = &Campaign> {
+    let mut order: Vec<usize> = (0..campaigns.list.len()).collect();
+    // Of equals, and there may be thousands that sent one probe each, the first to come.
+    order.sort_by_key(|&i| std::cmp::Reverse((campaigns.list[i].exact_targets, campaigns.list[i].probes)));
+    order.truncate(MAX_LISTED);
+    order.sort_unstable();
+    order.into_iter().map(|i| &campaigns.list[i])
+}
+
+fn campaign_report(findings: &Findings, campaign: &Campaign) -> CampaignReport {
+    CampaignReport {
+        id: campaign.id.clone(),
+        label: campaign.label.clone(),
+        sources: findings.addresses(&campaign.sources[..campaign.sources.len().min(MAX_LISTED)]),
+        prefixes: campaign.prefixes.iter().take(MAX_LISTED).copied().collect(),
+        kinds: campaign.kinds.iter().map(|kind| kind.as_str().to_owned()).collect(),
+        ports: campaign.ports.iter().take(MAX_LISTED).copied().collect(),
+        probes: campaign.probes,
+        targets: campaign.targets as u64,
+        first: campaign.first,
+        last: campaign.last,
+        operator: campaign.operator_named(),
+        rhythm: campaign.rhythm.as_str().to_owned(),
+        labels: campaign.labels.iter().map(|label| label.as_str().to_owned()).collect(),
+    }
+}

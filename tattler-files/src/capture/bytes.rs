@@ -1,0 +1,97 @@
+//! Integers in the byte order of a file, and frames of which no more is kept than the parser reads.
+
+use std::io::{self, BufRead};
+
+use sensor_common::packet::FAR;
+
+use crate::Stop;
+
+/// Bytes of a frame that are kept: the parser reads none beyond.
+const KEPT: usize = FAR + 64;
+
+/// The byte order of a file or of a section in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Little,
+    Big,
+}
+
+impl Order {
+    pub(super) fn u16(self, bytes: [u8; 2]) -> u16 {
+        match self {
+            Order::Little => u16::from_le_bytes(bytes),
+            Order::Big => u16::from_be_bytes(bytes),
+        }
+    }
+
+    pub(super) fn u32(self, bytes: [u8; 4]) -> u32 {
+        match self {
+            Order::Little => u32::from_le_bytes(bytes),
+            Order::Big => u32::from_be_bytes(bytes),
+        }
+    }
+
+    pub(super) fn i64(self, bytes: [u8; 8]) -> i64 {
+        match self {
+            Order::Little => i64::from_le_bytes(bytes),
+            Order::Big => i64::from_be_bytes(bytes),
+        }
+    }
+}
+
+/// A reader with a byte order.
+pub(super) struct Bytes<R> {
+    pub(super) reader: R,
+    pub(super) order: Order,
+}
+
+impl<R: BufRead> Bytes<R> {
+    /// Whether the file ends here.
+    pub(super) fn at_end(&mut self) -> Result<bool, Stop> {
+        loop {
+            match self.reader.fill_buf() {
+                Ok(bytes) => return Ok(bytes.is_empty()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
+        let mut array = [0; N];
+        self.reader.read_exact(&mut array)?;
+        Ok(array)
+    }
+
+    pub(super) fn u16(&mut self) -> Result<u16, Stop> {
+        let bytes = self.array()?;
+        Ok(self.order.u16(bytes))
+    }
+
+    pub(super) fn u32(&mut self) -> Result<u32, Stop> {
+        let bytes = self.array()?;
+        Ok(self.order.u32(bytes))
+    }
+
+    /// Passes over `length` bytes.
+    pub(super) fn skip(&mut self, length: u64) -> Result<(), Stop> {
+        let mut left = length;
+        while left > 0 {
+            if self.at_end()? {
+                return Err(Stop::CutShort);
+            }
+            let step = self.reader.fill_buf()?.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            self.reader.consume(step);
+            left -= step as u64;
+        }
+        Ok(())
+    }
+
+    /// Reads a frame of `length` bytes, of which `frame` keeps the first [`KEPT`].
+    pub(super) fn frame(&mut self, length: u32, frame: &mut Vec<u8>) -> Result<(), Stop> {
+        let kept = KEPT.min(length as usize);
+        frame.resize(kept, 0);
+        self.reader.read_exact(frame)?;
+        self.skip(u64::from(length) - kept as u64)
+    }
+}

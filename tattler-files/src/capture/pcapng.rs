@@ -1,0 +1,213 @@
+//! pcapng: draft-ietf-opsawg-pcapng.
+//!
+//! Sections, interfaces and packets are read; every other block is passed over unread.
+
+use std::io::{BufRead, Cursor};
+
+use super::bytes::{Bytes, Order};
+use super::{LinkType, Nanos};
+use crate::Stop;
+
+const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+const INTERFACE_DESCRIPTION: u32 = 1;
+/// Obsolete, and still written by some tools.
+const PACKET: u32 = 2;
+const SIMPLE_PACKET: u32 = 3;
+const ENHANCED_PACKET: u32 = 6;
+
+/// Interfaces of one section that are kept.
+const MOST_INTERFACES: usize = 1 << 16;
+/// Bytes of an interface's options that are kept; the two that matter come early.
+const OPTIONS: u32 = 1 << 16;
+
+/// The packets of a file.
+pub(super) struct Blocks<R> {
+    bytes: Bytes<R>,
+    interfaces: Vec<Interface>,
+    /// The time of the last packet that had one: simple packets have none.
+    last: Nanos,
+}
+
+#[derive(Clone, Copy)]
+struct Interface {
+    link_type: LinkType,
+    /// The longest frame that it captures; 0 for no limit.
+    snapshot: u32,
+    /// Units of time in a second.
+    resolution: u128,
+    /// Seconds to add.
+    offset: i64,
+}
+
+/// A block's body, as far as it is not read yet.
+struct Body(u32);
+
+impl Body {
+    /// Takes `length` bytes off.
+    fn take(&mut self, length: u32) -> Result<(), Stop> {
+        self.0 =
+            self.0.checked_sub(length).ok_or_else(|| Stop::Damaged("a block too short for what it holds".into()))?;
+        Ok(())
+    }
+}
+
+impl<R: BufRead> Blocks<R> {
+    /// Reads the first section's header.
+    pub(super) fn new(reader: R) -> Result<Self, Stop> {
+        let mut blocks = Blocks { bytes: Bytes { reader, order: Order::Little }, interfaces: Vec::new(), last: 0 };
+        let kind = blocks.bytes.u32()?;
+        if kind != SECTION_HEADER {
+            return Err(Stop::Damaged("no section header".into()));
+        }
+        blocks.section()?;
+        Ok(blocks)
+    }
+
+    /// Reads the next frame into `frame`; `None` at the end.
+    pub(super) fn next(&mut self, frame: &mut Vec<u8>) -> Result<Option<(Nanos, LinkType)>, Stop> {
+        while !self.bytes.at_end()? {
+            let kind = self.bytes.u32()?;
+            if kind == SECTION_HEADER {
+                self.section()?;
+                continue;
+            }
+            let length = self.bytes.u32()?;
+            let mut body = body(length)?;
+            let packet = match kind {
+                INTERFACE_DESCRIPTION => {
+                    self.interface(&mut body)?;
+                    None
+                }
+                ENHANCED_PACKET | PACKET => Some(self.packet(kind, &mut body, frame)?),
+                SIMPLE_PACKET => Some(self.simple_packet(&mut body, frame)?),
+                _ => None,
+            };
+            self.finish(body, length)?;
+            if packet.is_some() {
+                return Ok(packet);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads a section header behind its type: byte order and interfaces begin anew.
+    fn section(&mut self) -> Result<(), Stop> {
+        let length = self.bytes.array()?;
+        self.bytes.order = match self.bytes.array()? {
+            [0x1a, 0x2b, 0x3c, 0x4d] => Order::Big,
+            [0x4d, 0x3c, 0x2b, 0x1a] => Order::Little,
+            _ => return Err(Stop::Damaged("a section of unknown byte order".into())),
+        };
+        let length = self.bytes.order.u32(length);
+        let mut body = body(length)?;
+        body.take(4)?;
+        self.interfaces.clear();
+        self.finish(body, length)
+    }
+
+    fn interface(&mut self, body: &mut Body) -> Result<(), Stop> {
+        if self.interfaces.len() == MOST_INTERFACES {
+            return Err(Stop::Damaged(format!("more than {MOST_INTERFACES} interfaces in a section")));
+        }
+        body.take(8)?;
+        let link_type = LinkType(self.bytes.u16()?);
+        self.bytes.skip(2)?;
+        let snapshot = self.bytes.u32()?;
+        let mut interface = Interface { link_type, snapshot, resolution: 1_000_000, offset: 0 };
+        let kept = body.0.min(OPTIONS);
+        body.take(kept)?;
+        let mut options = vec![0; kept as usize];
+        self.bytes.reader.read_exact(&mut options)?;
+        interface.read_options(&options, self.bytes.order);
+        self.interfaces.push(interface);
+        Ok(())
+    }
+
+    fn packet(&mut self, kind: u32, body: &mut Body, frame: &mut Vec<u8>) -> Result<(Nanos, LinkType), Stop> {
+        body.take(20)?;
+        let id = if kind == ENHANCED_PACKET {
+            self.bytes.u32()?
+        } else {
+            let id = self.bytes.u16()?;
+            self.bytes.skip(2)?; // frames dropped
+            u32::from(id)
+        };
+        let (high, low) = (self.bytes.u32()?, self.bytes.u32()?);
+        let (captured, _on_the_wire) = (self.bytes.u32()?, self.bytes.u32()?);
+        body.take(captured)?;
+        let interface = self.interface_of(id)?;
+        self.bytes.frame(captured, frame)?;
+        self.last = interface.nanos(u64::from(high) << 32 | u64::from(low));
+        Ok((self.last, interface.link_type))
+    }
+
+    fn simple_packet(&mut self, body: &mut Body, frame: &mut Vec<u8>) -> Result<(Nanos, LinkType), Stop> {
+        body.take(4)?;
+        let on_the_wire = self.bytes.u32()?;
+        let interface = self.interface_of(0)?;
+        let snapshot = if interface.snapshot == 0 { u32::MAX } else { interface.snapshot };
+        let captured = on_the_wire.min(snapshot).min(body.0);
+        body.take(captured)?;
+        self.bytes.frame(captured, frame)?;
+        Ok((self.last, interface.link_type))
+    }
+
+    fn interface_of(&self, id: u32) -> Result<Interface, Stop> {
+        let unknown = || Stop::Damaged(format!("a packet of interface {id}, which is not described"));
+        self.interfaces.get(id as usize).copied().ok_or_else(unknown)
+    }
+
+    /// Passes over what is left of a block, and its length at the end.
+    fn finish(&mut self, rest: Body, length: u32) -> Result<(), Stop> {
+        // Blocks are padded to four bytes; a length that is not a multiple tells less than is there.
+        let padding = length.next_multiple_of(4) - length;
+        self.bytes.skip(u64::from(rest.0) + u64::from(padding))?;
+        let again = self.bytes.u32()?;
+        if again != length {
+            return Err(Stop::Damaged(format!("a block of {length} bytes that ends as one of {again}")));
+        }
+        Ok(())
+    }
+}
+
+/// The body of a block of `length` bytes: without type and both lengths.
+fn body(length: u32) -> Result<Body, Stop> {
+    match length.checked_sub(12) {
+        Some(body) if length <= u32::MAX - 3 => Ok(Body(body)),
+        _ => Err(Stop::Damaged(format!("a block of {length} bytes"))),
+    }
+}
+
+impl Interface {
+    fn read_options(&mut self, options: &[u8], order: Order) {
+        const TIME_RESOLUTION: u16 = 9;
+        const TIME_OFFSET: u16 = 14;
+        let mut bytes = Bytes { reader: Cursor::new(options), order };
+        while let (Ok(code), Ok(length)) = (bytes.u16(), bytes.u16()) {
+            match (code, length) {
+                (0, _) => return,
+                (TIME_RESOLUTION, 1) => {
+                    let Ok([resolution, _, _, _]) = bytes.array() else { return };
+                    let exponent = u32::from(resolution & 0x7f);
+                    let base: u128 = if resolution & 0x80 == 0 { 10 } else { 2 };
+                    self.resolution = base.checked_pow(exponent).unwrap_or(u128::MAX);
+                }
+                (TIME_OFFSET, 8) => {
+                    let Ok(offset) = bytes.array() else { return };
+                    self.offset = order.i64(offset);
+                }
+                _ => {
+                    if bytes.skip(u64::from(length.next_multiple_of(4).max(length))).is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn nanos(&self, units: u64) -> Nanos {
+        const SECOND: u128 = 1_000_000_000;
+        let nanos = (u128::from(units) * SECOND / self.resolution) as i128 + i128::from(self.offset) * SECOND as i128;
+        nanos.clamp(i128::from(Nanos::MIN), i128::from(Nanos::MAX)) as Nanos
+    }
+}

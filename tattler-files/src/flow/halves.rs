@@ -1,0 +1,178 @@
+//! Two records of one direction each become one of both.
+
+use std::collections::{HashMap, VecDeque};
+use std::mem;
+
+use sensor_common::parse::{Address, Tuple};
+use sensor_common::{Proto, Signal};
+use tattler_core::time::{Span, Time};
+
+use super::{Half, Origin, Record};
+
+/// Packets of one exchange are at most this far apart, as elsewhere.
+const QUIET: Span = Span::from_seconds(300);
+/// How long a half waits for the other, by the times in the records. Exporters tell both within
+/// their time-outs, and collectors begin a file every five minutes.
+const WAIT: Span = Span::from_seconds(900);
+/// Halves that wait at most; some 20 MB.
+const MOST: usize = 1 << 17;
+
+const SYN: u8 = 0x02;
+const ACK: u8 = 0x10;
+
+/// Both ends, in order of address, and the protocol.
+type Key = ((Address, u16), (Address, u16), Proto);
+
+/// Halves that wait for the other.
+#[derive(Default)]
+pub struct Halves {
+    waiting: HashMap<Key, Waiting>,
+    /// In the order of arrival.
+    queue: VecDeque<(Key, u64)>,
+    arrived: u64,
+    latest: Option<Time>,
+}
+
+#[derive(Clone, Copy)]
+struct Waiting {
+    half: Half,
+    origin: Origin,
+    arrived: u64,
+}
+
+impl Halves {
+    /// Takes a half in; `emit` gets the exchanges that are known now.
+    pub fn push(&mut self, half: Half, origin: Origin, emit: &mut dyn FnMut(Record, Origin)) {
+        self.latest = self.latest.max(Some(half.last));
+        let key = key(&half);
+        self.arrived += 1;
+        let new = Waiting { half, origin, arrived: self.arrived };
+        match self.waiting.get_mut(&key) {
+            Some(known) if is_near(&known.half, &half) => {
+                if known.half.tuple.src == half.tuple.src && known.half.tuple.src_port == half.tuple.src_port {
+                    // An exchange that goes on, or one that two routers told.
+                    let before = &mut known.half;
+                    before.first = before.first.min(half.first);
+                    before.last = before.last.max(half.last);
+                    before.flags = before
+                        .flags
+                        .max(half.flags)
+                        .map(|flags| flags | before.flags.unwrap_or(0) | half.flags.unwrap_or(0));
+                    known.origin = known.origin.and(origin);
+                } else {
+                    let known = *known;
+                    self.waiting.remove(&key);
+                    emit_all(both(&known.half, &half), known.origin.and(origin), emit);
+                }
+            }
+            Some(known) => {
+                let before = mem::replace(known, new);
+                self.queue.push_back((key, new.arrived));
+                emit_all(alone(&before.half), before.origin, emit);
+            }
+            None => {
+                self.waiting.insert(key, new);
+                self.queue.push_back((key, new.arrived));
+            }
+        }
+        self.give_up(emit);
+    }
+
+    /// The first line of which a half waits.
+    #[must_use]
+    pub fn earliest(&self) -> Option<(usize, u64)> {
+        self.waiting.values().map(|waiting| waiting.origin.at).min()
+    }
+
+    /// No more will come, or what comes is of another time.
+    pub fn flush(&mut self, emit: &mut dyn FnMut(Record, Origin)) {
+        self.latest = None;
+        for (key, arrived) in mem::take(&mut self.queue) {
+            self.release(key, arrived, emit);
+        }
+    }
+
+    fn give_up(&mut self, emit: &mut dyn FnMut(Record, Origin)) {
+        while let Some(&(key, arrived)) = self.queue.front() {
+            let has_waited = self.waiting.get(&key).is_none_or(|waiting| {
+                waiting.arrived != arrived || self.latest.is_some_and(|latest| latest - waiting.half.last > WAIT)
+            });
+            if !has_waited && self.queue.len() <= MOST {
+                return;
+            }
+            self.queue.pop_front();
+            self.release(key, arrived, emit);
+        }
+    }
+
+    /// Emits what waits under `key`, if it is what arrived then.
+    fn release(&mut self, key: Key, arrived: u64, emit: &mut dyn FnMut(Record, Origin)) {
+        if self.waiting.get(&key).is_some_and(|waiting| waiting.arrived == arrived)
+            && let Some(Waiting { half, origin, .. }) = self.waiting.remove(&key)
+        {
+            emit_all(alone(&half), origin, emit);
+        }
+    }
+}
+
+fn emit_all(record: Option<Record>, origin: Origin, emit: &mut dyn FnMut(Record, Origin)) {
+    if let Some(record) = record {
+        emit(record, origin);
+    }
+}
+
+fn key(half: &Half) -> Key {
+    let Tuple { src, dst, src_port, dst_port } = half.tuple;
+    let (from, to) = ((src, src_port), (dst, dst_port));
+    (from.min(to), from.max(to), half.proto)
+}
+
+fn is_near(a: &Half, b: &Half) -> bool {
+    a.first - b.last < QUIET && b.first - a.last < QUIET
+}
+
+/// Who began, of two that sent.
+fn both(a: &Half, b: &Half) -> Option<Record> {
+    // Where times are of whole seconds both begin in one; then services have the lower ports.
+    let rank = |half: &Half| (half.is_reply, is_answer(half), half.first, half.tuple.dst_port, half.tuple.src_port);
+    let (opening, reply) = if rank(a) <= rank(b) { (a, b) } else { (b, a) };
+    let begins = begins(opening)?;
+    let answered = match opening.proto {
+        Proto::Tcp => reply.flags.is_some_and(|flags| flags & SYN != 0),
+        Proto::Udp => true,
+        Proto::Icmpv6 => reply.is_reply,
+    };
+    let (first, last) = (a.first.min(b.first), a.last.max(b.last));
+    Some(Record { first, last, tuple: opening.tuple, begins, answered, flags: opening.flags })
+}
+
+/// A half whose other half nobody saw.
+fn alone(half: &Half) -> Option<Record> {
+    // A SYN and an ACK from one side: whoever began sent the ACK after the SYN, and whoever answered
+    // sent both at once. Services have the lower ports.
+    let sent_both = half.flags.is_some_and(|flags| flags & (SYN | ACK) == SYN | ACK);
+    if half.is_reply || is_answer(half) || sent_both && half.tuple.src_port < half.tuple.dst_port {
+        return None;
+    }
+    let Half { first, last, tuple, flags, .. } = *half;
+    Some(Record { first, last, tuple, begins: begins(half)?, answered: false, flags })
+}
+
+/// TCP that can't have begun anything: no SYN.
+fn is_answer(half: &Half) -> bool {
+    half.flags.is_some_and(|flags| flags & ACK != 0 && flags & SYN == 0)
+}
+
+/// How an exchange begins; `None` if its beginning is not among what the exporter saw.
+fn begins(half: &Half) -> Option<Signal> {
+    match half.proto {
+        Proto::Icmpv6 => (!half.is_reply).then_some(Signal::Echo),
+        Proto::Udp => Some(Signal::Udp),
+        Proto::Tcp => match half.flags? {
+            flags if flags & SYN != 0 => Some(Signal::Syn),
+            // Exporters that tell no flags write none.
+            0 => None,
+            flags => Some(Signal::of_tcp(flags)).filter(|&signal| signal == Signal::TcpOther),
+        },
+    }
+}

@@ -1,0 +1,88 @@
+//! Lines of a backup that are no observations.
+
+use std::net::Ipv6Addr;
+
+use ipnet::Ipv6Net;
+use serde::Serialize;
+use tattler_core::ack::{Ack, LONGEST_NOTE};
+
+use super::line::{Line, text};
+use super::value::Value;
+use super::write::Micros;
+
+/// What a diary holds beside observations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Aside {
+    /// A remote that the user acknowledged.
+    Ack(Ack),
+    /// The secret by which hardware addresses became names of devices.
+    DeviceKey([u8; 32]),
+}
+
+pub(super) fn ack(line: Line<'_>) -> Result<Aside, String> {
+    let remote = line.remote.name("remote", "an IPv6 address or a prefix", |text| {
+        let address = text.parse().map(|address: Ipv6Addr| Ipv6Net::from(address));
+        address.or_else(|_| text.parse::<Ipv6Net>()).ok()
+    })?;
+    let note = text("note", line.note)?;
+    if note.as_ref().is_some_and(|note| note.len() > LONGEST_NOTE) {
+        return Err(format!("note is longer than {LONGEST_NOTE} bytes"));
+    }
+    let until = line.until.optional(|value| value.time("until"))?;
+    Ok(Aside::Ack(Ack { remote: remote.trunc(), at: line.at.time("at")?, until, note }))
+}
+
+pub(super) fn device_key(line: &Line<'_>) -> Result<Aside, String> {
+    let Value::Text(text) = &line.key else {
+        return line.key.name("key", "64 hexadecimal digits", |_| None);
+    };
+    // A secret is not repeated in a message.
+    key(text).map(Aside::DeviceKey).ok_or_else(|| "key is no 64 hexadecimal digits".into())
+}
+
+fn key(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut key = [0; 32];
+    for (i, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
+    }
+    Some(key)
+}
+
+/// The line for it, without a line's end.
+#[must_use]
+pub fn aside_to_json_line(aside: &Aside) -> Option<String> {
+    let line = match aside {
+        Aside::Ack(ack) => serde_json::to_string(&AckLine {
+            r#type: "ack",
+            remote: ack.remote,
+            at: Micros(ack.at),
+            until: ack.until.map(Micros),
+            note: ack.note.as_deref(),
+        }),
+        Aside::DeviceKey(key) => {
+            let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
+            serde_json::to_string(&KeyLine { r#type: "device-key", key })
+        }
+    };
+    line.ok()
+}
+
+#[derive(Serialize)]
+struct AckLine<'a> {
+    r#type: &'static str,
+    remote: Ipv6Net,
+    at: Micros,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Micros>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct KeyLine {
+    r#type: &'static str,
+    key: String,
+}

@@ -1,0 +1,202 @@
+//! One line to one observation.
+
+use sensor_common::{Kind, Proto};
+use serde::Deserialize;
+use tattler_core::observation::{Answer, Contact, Observation, Probe, Traits};
+
+use super::aside::{self, Aside};
+use super::value::Value;
+
+/// Every key that means something. Others are ignored.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+pub(super) struct Line<'a> {
+    #[serde(rename = "type", borrow)]
+    kind_of_line: Value<'a>,
+    #[serde(borrow)]
+    ts: Value<'a>,
+    #[serde(borrow)]
+    last: Value<'a>,
+    #[serde(borrow)]
+    local: Value<'a>,
+    #[serde(borrow)]
+    pub(super) remote: Value<'a>,
+    #[serde(borrow)]
+    proto: Value<'a>,
+    #[serde(borrow)]
+    port: Value<'a>,
+    #[serde(borrow)]
+    local_port: Value<'a>,
+    #[serde(borrow)]
+    count: Value<'a>,
+    #[serde(borrow)]
+    name: Value<'a>,
+    #[serde(borrow)]
+    device: Value<'a>,
+    #[serde(borrow)]
+    source: Value<'a>,
+    #[serde(borrow)]
+    target: Value<'a>,
+    #[serde(borrow)]
+    kind: Value<'a>,
+    #[serde(borrow)]
+    hop_limit: Value<'a>,
+    #[serde(borrow)]
+    source_port: Value<'a>,
+    #[serde(borrow)]
+    icmp_id: Value<'a>,
+    #[serde(borrow)]
+    icmp_seq: Value<'a>,
+    #[serde(borrow)]
+    payload_len: Value<'a>,
+    #[serde(borrow)]
+    payload_hash: Value<'a>,
+    #[serde(borrow)]
+    window: Value<'a>,
+    #[serde(borrow)]
+    tcp_options: Value<'a>,
+    #[serde(borrow)]
+    tcp_flags: Value<'a>,
+    #[serde(borrow)]
+    flow_label: Value<'a>,
+    #[serde(borrow)]
+    contacted_source: Value<'a>,
+    #[serde(borrow)]
+    answered: Value<'a>,
+    #[serde(borrow)]
+    settling: Value<'a>,
+    #[serde(borrow)]
+    pub(super) at: Value<'a>,
+    #[serde(borrow)]
+    pub(super) until: Value<'a>,
+    #[serde(borrow)]
+    pub(super) note: Value<'a>,
+    #[serde(borrow)]
+    pub(super) key: Value<'a>,
+}
+
+/// What a line holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// An observation.
+    Observation(Observation),
+    /// What a backup holds beside them.
+    Aside(Aside),
+}
+
+const U16: u64 = u16::MAX as u64;
+const U32: u64 = u32::MAX as u64;
+/// Twenty bits.
+const FLOW_LABEL: u64 = 0xf_ffff;
+
+/// Reads a line that is an observation.
+///
+/// # Errors
+/// Why it is none, naming the key.
+pub fn parse(line: &[u8]) -> Result<Observation, String> {
+    match parse_any(line)? {
+        Parsed::Observation(observation) => Ok(observation),
+        Parsed::Aside(_) => Err("no observation".into()),
+    }
+}
+
+/// Reads a line.
+///
+/// # Errors
+/// Why it holds nothing, naming the key.
+pub fn parse_any(line: &[u8]) -> Result<Parsed, String> {
+    let text = std::str::from_utf8(line).map_err(|error| format!("no UTF-8 at byte {}", error.valid_up_to() + 1))?;
+    // A byte order mark at the start of a file.
+    let text = text.trim_start_matches('\u{feff}');
+    if !text.starts_with('{') {
+        return Err("no JSON object, and no line of a log that is known".into());
+    }
+    let line: Line<'_> = serde_json::from_str(text).map_err(|error| {
+        let message = error.to_string();
+        // The line's number is the file's, not the parser's.
+        let what = message.split(" at line ").next().unwrap_or_default();
+        format!("column {}: {what}", error.column())
+    })?;
+    let observation = match &line.kind_of_line {
+        Value::Text(text) if text == "contact" => Observation::Contact(contact(line)?),
+        Value::Text(text) if text == "probe" => Observation::Probe(probe(line)?),
+        Value::Text(text) if text == "answer" => Observation::Answer(answer(&line)?),
+        Value::Text(text) if text == "ack" => return aside::ack(line).map(Parsed::Aside),
+        Value::Text(text) if text == "device-key" => return aside::device_key(&line).map(Parsed::Aside),
+        other => return other.name("type", "contact or probe, nor answer, ack or device-key", |_| None),
+    };
+    Ok(Parsed::Observation(observation))
+}
+
+fn contact(line: Line<'_>) -> Result<Contact, String> {
+    let ts = line.ts.time("ts")?;
+    let last = line.last.optional(|value| value.time("last"))?.unwrap_or(ts);
+    if last < ts {
+        return Err("last is before ts".into());
+    }
+    let proto = line.proto.name("proto", "tcp, udp or icmpv6", Proto::from_name)?;
+    Ok(Contact {
+        ts,
+        last,
+        local: line.local.address("local")?,
+        remote: line.remote.address("remote")?,
+        proto,
+        port: port(&line.port, proto)?,
+        local_port: line.local_port.optional(|value| value.number("local_port", 0, U16))?,
+        // 0 for an exchange that goes on: nothing began, and `last` moves.
+        count: line.count.optional(|value| value.number("count", 0, U32))?.unwrap_or(1),
+        name: text("name", line.name)?,
+        device: text("device", line.device)?,
+    })
+}
+
+fn probe(line: Line<'_>) -> Result<Probe, String> {
+    let ts = line.ts.time("ts")?;
+    let kind = line.kind.name("kind", "echo, syn, udp or tcp-other", Kind::from_name)?;
+    let flag = |key, value: Value<'_>| Ok::<_, String>(value.optional(|value| value.bool(key))?.unwrap_or(false));
+    Ok(Probe {
+        ts,
+        source: line.source.address("source")?,
+        target: line.target.address("target")?,
+        kind,
+        port: port(&line.port, kind.proto())?,
+        count: line.count.optional(|value| value.number("count", 1, U32))?.unwrap_or(1),
+        traits: Traits {
+            hop_limit: line.hop_limit.optional(|value| value.number("hop_limit", 0, u64::from(u8::MAX)))?,
+            source_port: line.source_port.optional(|value| value.number("source_port", 0, U16))?,
+            icmp_id: line.icmp_id.optional(|value| value.number("icmp_id", 0, U16))?,
+            icmp_seq: line.icmp_seq.optional(|value| value.number("icmp_seq", 0, U16))?,
+            payload_len: line.payload_len.optional(|value| value.number("payload_len", 0, U16))?,
+            payload_hash: text("payload_hash", line.payload_hash)?,
+            window: line.window.optional(|value| value.number("window", 0, U16))?,
+            tcp_options: text("tcp_options", line.tcp_options)?,
+            tcp_flags: line.tcp_flags.optional(|value| value.number("tcp_flags", 0, u64::from(u8::MAX)))?,
+            flow_label: line.flow_label.optional(|value| value.number("flow_label", 0, FLOW_LABEL))?,
+        },
+        contacted_source: flag("contacted_source", line.contacted_source)?,
+        answered: flag("answered", line.answered)?,
+        settling: flag("settling", line.settling)?,
+        device: text("device", line.device)?,
+    })
+}
+
+fn answer(line: &Line<'_>) -> Result<Answer, String> {
+    let kind = line.kind.name("kind", "echo, syn, udp or tcp-other", Kind::from_name)?;
+    Ok(Answer {
+        ts: line.ts.time("ts")?,
+        source: line.source.address("source")?,
+        target: line.target.address("target")?,
+        kind,
+        port: port(&line.port, kind.proto())?,
+    })
+}
+
+/// ICMPv6 has no ports, and what stands there is not looked at.
+fn port(value: &Value<'_>, proto: Proto) -> Result<u16, String> {
+    if proto == Proto::Icmpv6 { Ok(0) } else { value.number("port", 0, U16) }
+}
+
+pub(super) fn text(key: &str, value: Value<'_>) -> Result<Option<String>, String> {
+    value.optional(|value| value.text(key).map(Into::into))
+}

@@ -1,0 +1,145 @@
+//! Which dialect a text is in.
+
+use super::clock::Clock;
+use super::{Item, conntrack, eve, kernel, nfdump, zeek};
+use crate::jsonl::{Parsed, parse_any};
+
+/// A dialect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Observations as JSON Lines: also what nobody can tell, so that each line says what is wrong.
+    #[default]
+    JsonLines,
+    /// Lines that the kernel's firewall logs.
+    Kernel,
+    /// Zeek's conn.log, tab-separated.
+    Zeek,
+    /// Zeek's conn.log, JSON.
+    ZeekJson,
+    /// Suricata's EVE.
+    Eve,
+    /// `nfdump -o csv`.
+    Nfdump,
+    /// `conntrack -E`.
+    Conntrack,
+}
+
+impl Dialect {
+    /// Every one.
+    pub const ALL: [Dialect; 7] = [
+        Dialect::JsonLines,
+        Dialect::Kernel,
+        Dialect::Zeek,
+        Dialect::ZeekJson,
+        Dialect::Eve,
+        Dialect::Nfdump,
+        Dialect::Conntrack,
+    ];
+
+    /// What people call it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Dialect::JsonLines => "JSON Lines",
+            Dialect::Kernel => "firewall log",
+            Dialect::Zeek => "Zeek conn.log",
+            Dialect::ZeekJson => "Zeek conn.log in JSON",
+            Dialect::Eve => "Suricata EVE",
+            Dialect::Nfdump => "nfdump CSV",
+            Dialect::Conntrack => "conntrack events",
+        }
+    }
+
+    /// By the first line of `head`, the beginning of a text, that tells. The last line may be cut.
+    #[must_use]
+    pub fn of(head: &[u8]) -> Dialect {
+        head.split(|&byte| byte == b'\n').find_map(of_line).unwrap_or_default()
+    }
+}
+
+fn of_line(line: &[u8]) -> Option<Dialect> {
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
+    let has = |text: &[u8]| memchr::memmem::find(line, text).is_some();
+    if line.starts_with(b"{") {
+        return if has(b"\"event_type\"") {
+            Some(Dialect::Eve)
+        } else if has(b"\"id.orig_h\"") {
+            Some(Dialect::ZeekJson)
+        } else {
+            has(b"\"type\"").then_some(Dialect::JsonLines)
+        };
+    }
+    if line.starts_with(b"#separator") || line.starts_with(b"#fields") {
+        return Some(Dialect::Zeek);
+    }
+    if nfdump::Columns::of(line).is_some() {
+        return Some(Dialect::Nfdump);
+    }
+    if conntrack::is_event(line) {
+        return Some(Dialect::Conntrack);
+    }
+    kernel::is_log(line).then_some(Dialect::Kernel)
+}
+
+/// What reads the lines of an input.
+pub(super) struct Reader {
+    dialect: Dialect,
+    clock: Clock,
+    zeek: zeek::Columns,
+    nfdump: Option<nfdump::Columns>,
+    is_over: bool,
+}
+
+impl Reader {
+    pub(super) fn new(dialect: Dialect, clock: Clock) -> Reader {
+        Reader { dialect, clock, zeek: zeek::Columns::default(), nfdump: None, is_over: false }
+    }
+
+    /// Whether what was read so far stands, whatever follows.
+    pub(super) fn is_certain(&self) -> bool {
+        !self.clock.is_guessing()
+    }
+
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn line(&mut self, line: &[u8]) -> Result<Item, String> {
+        // Braces begin a record of another program, whatever the file is.
+        let is_json = matches!(self.dialect, Dialect::JsonLines | Dialect::ZeekJson | Dialect::Eve);
+        if !is_json && line.starts_with(b"{") {
+            return Err(format!("JSON in a {}", self.dialect.as_str()));
+        }
+        match self.dialect {
+            Dialect::JsonLines => match parse_any(line)? {
+                Parsed::Observation(observation) => {
+                    self.clock.check(observation.ts())?;
+                    Ok(Item::Observation(observation))
+                }
+                Parsed::Aside(aside) => Ok(Item::Aside(aside)),
+            },
+            Dialect::Kernel => kernel::parse(line, &mut self.clock),
+            Dialect::Conntrack => conntrack::parse(line, &self.clock),
+            Dialect::Zeek => self.zeek.parse(line, &self.clock),
+            Dialect::ZeekJson => zeek::parse_json(line, &mut self.clock),
+            Dialect::Eve => eve::parse(line, &mut self.clock),
+            Dialect::Nfdump => self.nfdump(line),
+        }
+    }
+
+    fn nfdump(&mut self, line: &[u8]) -> Result<Item, String> {
+        self.is_over |= nfdump::is_summary(line);
+        // `cat` of several leaves headers in between.
+        if let Some(columns) =
+            line.first().is_some_and(u8::is_ascii_alphabetic).then(|| nfdump::Columns::of(line)).flatten()
+        {
+            (self.nfdump, self.is_over) = (Some(columns), false);
+            return Ok(Item::Nothing);
+        }
+        match &self.nfdump {
+            _ if self.is_over => Ok(Item::Nothing),
+            Some(columns) => columns.parse(line, &mut self.clock),
+            None => Err("before the line that names the columns".into()),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What the records in JSON have in common.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Visitor};
+use tattler_core::time;
+
+use super::clock::{self, Clock};
+
+/// Reads a line.
+pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
+    serde_json::from_slice(line).map_err(|error| {
+        let message = error.to_string();
+        // The line's number is the file's, not the parser's.
+        format!("column {}: {}", error.column(), message.split(" at line ").next().unwrap_or_default())
+    })
+}
+
+/// A time: seconds since 1970, milliseconds since then, or a text.
+pub(super) enum Time<'a> {
+    Number(f64),
+    Text(Cow<'a, str>),
+}
+
+/// Seconds that late are milliseconds: the year 5138.
+const MILLISECONDS: f64 = 1e11;
+
+impl Time<'_> {
+    /// The point in time.
+    pub(super) fn read(&self, clock: &mut Clock) -> Result<time::Time, String> {
+        match self {
+            Time::Number(number) => {
+                let seconds = if *number > MILLISECONDS { number / 1e3 } else { *number };
+                clock.check(time::Time((seconds * 1e6).round() as i64))
+            }
+            Time::Text(text) => match clock::iso(text.as_bytes()) {
+                Some((civil, b"")) => clock.time(civil),
+                _ => Err(format!("the time is {}", super::quote(text.as_bytes()))),
+            },
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Time<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Time<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time")
+            }
+            fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+                Ok(Time::Number(number))
+            }
+            fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+                Ok(Time::Number(number as f64))
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Time::Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Time::Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}

@@ -1,0 +1,123 @@
+//! What observations tell, as sets that other programs' counts can be compared with.
+
+#![allow(dead_code, reason = "each test file is a program of its own, and uses some of it")]
+
+use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ipnet::Ipv6Net;
+use sensor_common::{Kind, Proto};
+use tattler_core::observation::Observation;
+use tattler_files::{Input, Options, Summary};
+
+/// (local, remote, port)
+pub type Exchange = (Ipv6Addr, Ipv6Addr, u16);
+
+pub fn contacts(observations: &[Observation], proto: Proto) -> BTreeSet<Exchange> {
+    let of = |observation: &Observation| match observation {
+        Observation::Contact(contact) if contact.proto == proto => Some((contact.local, contact.remote, contact.port)),
+        _ => None,
+    };
+    observations.iter().filter_map(of).collect()
+}
+
+pub fn probes(observations: &[Observation], kind: Kind) -> BTreeSet<Exchange> {
+    let of = |observation: &Observation| match observation {
+        Observation::Probe(probe) if probe.kind == kind => Some((probe.target, probe.source, probe.port)),
+        _ => None,
+    };
+    observations.iter().filter_map(of).collect()
+}
+
+pub fn answers(observations: &[Observation], kind: Kind) -> BTreeSet<Exchange> {
+    let of = |observation: &Observation| match observation {
+        Observation::Answer(answer) if answer.kind == kind => Some((answer.target, answer.source, answer.port)),
+        _ => None,
+    };
+    observations.iter().filter_map(of).collect()
+}
+
+/// A packet that tshark found: what asks, between global addresses.
+pub struct Row {
+    pub kind: Kind,
+    pub src: Ipv6Addr,
+    pub dst: Ipv6Addr,
+    /// 0 for echo.
+    pub port: u16,
+}
+
+/// The rows of the ground truth for a file.
+pub fn truth(captures: &Path, file: &str) -> Vec<Row> {
+    let text = std::fs::read_to_string(captures.join("truth.jsonl")).unwrap();
+    let of = |line: &str| {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        let address = |key: &str| row[key].as_str().unwrap().parse::<Ipv6Addr>().unwrap();
+        let (src, dst) = (address("src"), address("dst"));
+        let is_global = |address: &Ipv6Addr| address.segments()[0] >> 13 == 1;
+        let kind = match row["kind"].as_str().unwrap() {
+            "tcp_syn" => Kind::Syn,
+            "echo_request" => Kind::Echo,
+            _ => Kind::Udp,
+        };
+        let port = row["dport"].as_u64().unwrap_or(0) as u16;
+        (row["file"] == file && is_global(&src) && is_global(&dst)).then_some(Row { kind, src, dst, port })
+    };
+    text.lines().filter_map(of).collect()
+}
+
+/// What went out of `home`, by the ground truth.
+pub fn outward(rows: &[Row], kind: Kind, home: Ipv6Net) -> BTreeSet<Exchange> {
+    let is_out = |row: &&Row| row.kind == kind && home.contains(&row.src) && !home.contains(&row.dst);
+    rows.iter().filter(is_out).map(|row| (row.src, row.dst, row.port)).collect()
+}
+
+/// What came into `home`.
+pub fn inward(rows: &[Row], kind: Kind, home: Ipv6Net) -> BTreeSet<Exchange> {
+    let is_in = |row: &&Row| row.kind == kind && home.contains(&row.dst) && !home.contains(&row.src);
+    rows.iter().filter(is_in).map(|row| (row.dst, row.src, row.port)).collect()
+}
+
+/// Each /48 of the rows, to be taken for home in turn: all that is in a capture goes out once and
+/// comes in once.
+pub fn homes(rows: &[Row]) -> BTreeSet<Ipv6Net> {
+    let net = |address| Ipv6Net::new(address, 48).unwrap().trunc();
+    rows.iter().flat_map(|row| [net(row.src), net(row.dst)]).collect()
+}
+
+/// Reads files whose every line is good, even if none is of use.
+pub fn read(files: &[PathBuf], home: Ipv6Net) -> (Vec<Observation>, Summary) {
+    let inputs: Vec<Input> = files.iter().map(|file| Input::from_argument(file.as_os_str())).collect();
+    let options = Options { home: vec![home], ..Options::default() };
+    let mut observations = Vec::new();
+    let summary = tattler_files::read(&inputs, &options, &mut |one| observations.push(one), &mut |fault| {
+        let fault = fault.to_string();
+        assert!(fault.contains("holds no IPv6 packet or flow"), "{fault}");
+    })
+    .unwrap();
+    (observations, summary)
+}
+
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Where the captures are, as in captures.rs; `None`, with a line that says so, if they are not here.
+/// The programs must be: `cargo xtask test` brings them.
+pub fn captures(programs: &[&str]) -> Option<PathBuf> {
+    let captures = match std::env::var_os("TATTLER_CAPTURES") {
+        Some(named) => PathBuf::from(named),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/captures"),
+    };
+    if !captures.join("truth.jsonl").is_file() {
+        println!("not run: needs the captures, see captures.rs");
+        return None;
+    }
+    for program in programs {
+        Command::new(program).arg("-h").output().unwrap_or_else(|error| panic!("cannot run {program}: {error}"));
+    }
+    Some(captures)
+}
