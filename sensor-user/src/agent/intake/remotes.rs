@@ -49,7 +49,7 @@ mod tests {
         let nat64 = ["2a0a:64::/96".parse().unwrap()];
         let counts = |source| super::counts(&from(source), &home, &nat64);
         assert!(!counts("2a0a:64::c000:201") && !counts("2001:db8:1:7::5"));
-        assert!(counts("2a0a:64:0:1::c000:201"), "beside the translator's prefix");
+        assert!(counts("2a0a:64:0:1::c000:201"), "next to the translator's prefix");
         assert!(counts("2001:db8:1:ffff::7"), "another customer on the uplink's network");
     }
 }
