@@ -6,7 +6,7 @@
 //! # Layout
 //! Each module uses only modules above it in this list:
 //! - [`time`], [`when`], [`words`]: times and spans; how people write them, and other words for people
-//! - [`observation`]: contact, probe, answer; [`observer`]: makes them of the kernel's events
+//! - [`observation`]: contact, probe, answer; [`event`]: makes them of the kernel's events
 //! - [`names`], [`remote`], [`exclusions`], [`forget`], [`ack`]: what the user says of devices and remotes
 //! - [`home`]: which prefixes are ours
 //! - [`filter`]: the language of all queries
@@ -23,6 +23,7 @@
 pub mod ack;
 pub mod attribution;
 pub mod campaign;
+pub mod event;
 pub mod exclusions;
 pub mod explain;
 pub mod filter;
@@ -32,7 +33,6 @@ pub mod ledger;
 pub mod live_report;
 pub mod names;
 pub mod observation;
-pub mod observer;
 pub mod remote;
 pub mod report;
 pub mod time;

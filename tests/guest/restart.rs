@@ -33,7 +33,7 @@ pub fn killed_and_adopted() -> String {
         sleep(Duration::from_millis(500));
         without += traffic.sent() - before;
         sensor = Sensor::start(&world.router, &state, &keep);
-        assert!(sensor.log().contains("went on with what an earlier life"), "{}", sensor.log());
+        assert!(sensor.log().contains("adopted programs and maps that an earlier run left"), "{}", sensor.log());
         assert_eq!(wire::attached(&world.router, "wan0"), both, "once");
     }
     assert!(without > 0, "nothing was sent while no sensor ran");

@@ -13,9 +13,9 @@ use sensor_common::wire::What;
 use sensor_common::{Kind, Proto};
 use sensor_user::datapath::{Datapath, Memory, Sizes};
 use sensor_user::netlink::Netlink;
+use tattler_core::event::observation;
 use tattler_core::home::{self, Home, Network, Prefixes};
 use tattler_core::ledger::{Ledger, Settings};
-use tattler_core::observer::Observer;
 use tattler_core::time::{Span, Time};
 use tattler_core::view::evidence::Evidence;
 use tattler_core::view::frame::Frame;
@@ -96,9 +96,9 @@ impl Watcher {
         sleep(PATIENCE);
         // Real times don't matter here, but their order does.
         let booted = Time::from_seconds(1_000_000) + self.shift;
-        let (live, ledger) = (Observer::new(0), &mut self.ledger);
+        let ledger = &mut self.ledger;
         let drained = self.datapath.drain(100_000, |event| {
-            ledger.observe(&live.observe(&event, booted).expect("an event of ours"));
+            ledger.observe(&observation(&event, 0, booted).expect("an event of ours"));
         });
         assert_eq!(drained.invalid, 0);
         self.datapath.release(self.datapath.position());

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
-use tests::namespace::Namespace;
 use tests::programs::{tattler, tool};
 use tests::sensor::{Sensor, command, exists, fails};
 use tests::traffic::listen;
@@ -31,12 +30,12 @@ fn fails_to_start(world: &World, state: &Path, arguments: &[&str], words: &[&str
 }
 
 #[test]
-fn interfaces_that_are_not_there() {
+fn names_that_no_interface_can_have() {
     let (world, state) = (World::new(), directory());
     let long = "x".repeat(100);
-    for name in ["wan9", &long, "no/such", "two words", "", "wan0 ", "-", "ümlaut", "line\nbreak", "%s"] {
+    for name in [&long, "no/such", "two words", "", "wan0 ", "line\nbreak"] {
         let shown = name.replace('\n', "\\n");
-        let words = ["there is no interface", &shown, "`ip link` lists them"];
+        let words = ["there is no interface", &shown, "no interface can have that name", "`ip link` lists them"];
         fails_to_start(&world, state.path(), &["--interface", name], &words);
         fails_to_start(&world, state.path(), &["--interface", "wan0", "--interface", name], &words);
     }
@@ -47,13 +46,6 @@ fn an_interface_that_is_named_twice() {
     let (world, state) = (World::new(), directory());
     let twice = ["--interface", "wan0", "--interface", "wan0"];
     fails_to_start(&world, state.path(), &twice, &["wan0", "name each interface once"]);
-}
-
-#[test]
-fn no_default_route_and_no_interface() {
-    let (namespace, state) = (Namespace::new("alone"), directory());
-    let words = ["no IPv6 default route", "--interface"];
-    fails(&mut command(&namespace, state.path(), &[]), 1, &words);
 }
 
 /// The binary where everybody can run it, and a state directory of nobody's.

@@ -15,8 +15,8 @@ use sensor_common::names;
 use sensor_user::datapath::{self, Adopted, Datapath, Pins as Pinned, Sizes};
 use sensor_user::mark::Mark;
 use sensor_user::store::{self, Store, Writer};
+use tattler_core::event::observation;
 use tattler_core::home;
-use tattler_core::observer::Observer;
 use tattler_core::time::Time;
 use tempfile::TempDir;
 use tests::eventually;
@@ -80,7 +80,7 @@ fn kill_loop(kills: u32, per_second: u32) -> (u16, Vec<String>) {
         sleep(Duration::from_millis(u64::from(kill * 53 % 300)));
         sensor = home.start(&WAN);
         unwatched += killed.elapsed();
-        assert!(sensor.log().contains("went on with what an earlier life"), "{}", sensor.log());
+        assert!(sensor.log().contains("adopted programs and maps that an earlier run left"), "{}", sensor.log());
         assert!(!sensor.log().contains("never wrote"), "{}", sensor.log());
     }
     let last = traffic.stop();
@@ -286,6 +286,20 @@ fn an_uplink_that_was_made_again_while_no_sensor_ran_is_attached_afresh() {
     assert_eq!(probes, [(SCANNER, HOST, ECHO, 0), (STRANGER, HOST, ECHO, 0)].into());
 }
 
+/// A start that fails at its second uplink, which another tattler watches.
+fn fails_at_the_second_uplink(home: &Home, arguments: &[&str]) {
+    let World { router, internet, .. } = &home.world;
+    let other = TempDir::new().unwrap();
+    router.link("wan1", internet, "net1");
+    let taken = Sensor::start(router, other.path(), &["--interface", "wan1", "--listen", ""]);
+    let uplinks = ["--interface", "wan0", "--interface", "wan1", "--listen", ""];
+    let output = tests::sensor::command(router, home.state(), &[&uplinks, arguments].concat()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("wan1: another XDP program"), "{said}");
+    taken.stop();
+    router.ip("link delete wan1");
+}
+
 #[test]
 fn a_start_that_fails_leaves_what_it_found_to_the_next_one() {
     let home = Home::new();
@@ -293,18 +307,19 @@ fn a_start_that_fails_leaves_what_it_found_to_the_next_one() {
     let mut sensor = home.start(&WAN);
     sensor.end(libc::SIGKILL);
     ping(internet, SCANNER, HOST);
-    // No driver of a bridge takes XDP.
-    router.ip("link add br0 type bridge");
-    router.ip("link set br0 up");
-    let both_uplinks = ["--interface", "wan0", "--interface", "br0", "--attach", "native", "--listen", ""];
-    let output = tests::sensor::command(router, home.state(), &both_uplinks).finish().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(1) && said.contains("br0: its driver has no XDP"), "{said}");
+    fails_at_the_second_uplink(&home, &[]);
     let sensor = home.start(&WAN);
     sensor.wait_for("probe", 1);
     sensor.stop();
     assert!(nothing(router) && !exists(home.pins()));
     assert_eq!(Stored::read(home.state()).probes, [(SCANNER, HOST, ECHO, 0)].into());
+}
+
+#[test]
+fn a_first_start_that_fails_leaves_nothing_even_with_keep() {
+    let home = Home::new();
+    fails_at_the_second_uplink(&home, &["--keep"]);
+    assert!(nothing(&home.world.router) && !exists(home.pins()));
 }
 
 #[test]
@@ -390,7 +405,8 @@ fn what_is_in_the_store_already_is_not_taken_out_of_the_ring_again() {
     for source in [SCANNER, STRANGER, SITE] {
         ping(internet, source, HOST);
     }
-    // Three probes and three answers, of which four came to the store; and the life ended just then.
+    first.begin();
+    // Three probes and three answers, of which four came to the store; and the process ended just then.
     assert_eq!(count(&mut first, 4), 4);
     let mark = first.mark(7);
     drop(first);
@@ -418,15 +434,17 @@ fn a_life_that_ended_between_store_and_ring_is_followed_by_one_that_takes_nothin
         let prefix = "2001:db8:42::/48".parse().unwrap();
         datapath.set_home(&[home::Home { prefix, ours: true }]).unwrap();
         datapath.attach(&uplink, None).unwrap();
+        // It has started, so what it pins may stay.
+        datapath.begin();
         datapath
     });
     for source in [SCANNER, STRANGER, SITE] {
         ping(internet, source, HOST);
     }
     // Of three probes and their answers, four events are in the store, and their room was not given back.
-    let (live, booted) = (Observer::new(0), Time::from_seconds(1_800_000_000));
+    let booted = Time::from_seconds(1_800_000_000);
     let mut observations = Vec::new();
-    first.drain(4, |event| observations.extend(live.observe(&event, booted)));
+    first.drain(4, |event| observations.extend(observation(&event, 0, booted)));
     assert_eq!(observations.len(), 4);
     let mark = first.mark(7);
     let writer = Writer::start(Store::open(home.state()).unwrap(), store::Settings::default()).unwrap();

@@ -267,7 +267,7 @@ fn an_excluded_device_leaves_no_trace_though_its_first_contact_came_before_it_wa
     let World { host, router, internet } = &world;
     let shown = host.ip("-o link show dev eth0");
     let mac = shown.split("link/ether ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
-    let settings = agent::Settings {
+    let settings = agent::SensorSettings {
         interfaces: vec!["wan0".into()],
         home: Vec::new(),
         home_add: Vec::new(),
@@ -289,7 +289,6 @@ fn an_excluded_device_leaves_no_trace_though_its_first_contact_came_before_it_wa
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (_nobody, reloads) = tokio::sync::mpsc::channel(1);
-    let socket = settings.socket.clone();
     std::thread::scope(|scope| {
         let sensor = scope.spawn(|| {
             router.inside(|| {
@@ -297,7 +296,7 @@ fn an_excluded_device_leaves_no_trace_though_its_first_contact_came_before_it_wa
                 runtime.block_on(agent::run(settings, reloads, async { _ = stopped.await })).unwrap();
             });
         });
-        eventually("the sensor listens", || socket.exists().then_some(()));
+        eventually("the uplink is watched", || (!router.attached("wan0").1.is_empty()).then_some(()));
         std::thread::sleep(Duration::from_millis(500));
         let site = udp(internet, SITE, 123);
         let client = udp(host, HOST, 0);

@@ -91,7 +91,12 @@ fn the_unit_restarts_what_is_killed_or_stuck_and_nothing_is_lost_meanwhile() {
         service.waits_for_another(process);
         unseen.push(format!("{what}: {:.1} s", began.elapsed().as_secs_f64()));
     }
-    assert_eq!(service.log().matches("went on with what an earlier life").count(), 3, "{}", service.log());
+    assert_eq!(
+        service.log().matches("adopted programs and maps that an earlier run left").count(),
+        3,
+        "{}",
+        service.log()
+    );
     manager.ask(&["reload", UNIT]);
     within(5, "the configuration is read again", || service.log().contains("configuration read again").then_some(()));
     let last = traffic.stop();

@@ -19,7 +19,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tests::namespace::Namespace;
 use tests::programs::{Bounded, input, succeed, tool};
-use tests::sensor::{self, Pins, Sensor, exists, fails};
+use tests::sensor::{Pins, Sensor, exists};
 use tests::traffic::{Wire, ping};
 use tests::world::{HOST, POOL, SCANNER, SITE, STRANGER, World};
 
@@ -97,19 +97,75 @@ impl Others {
 }
 
 #[test]
-fn where_xdp_is_asked_for_another_xdp_program_is_left_where_it_is_and_told_in_one_line() {
+fn where_xdp_is_asked_for_another_xdp_program_stays_and_the_uplink_is_waited_for() {
     let (world, state) = (World::new(), directory());
     let mut other = Others::load();
     other.attach_xdp(&world.router, "wan0");
     let before = world.router.ip("-d link show dev wan0");
-    let words = ["wan0", "another XDP program", "ip link set dev wan0 xdp off"];
     for mode in ["native", "generic"] {
-        let arguments = [&WAN0[..], &["--attach", mode]].concat();
-        fails(&mut sensor::command(&world.router, state.path(), &arguments), 1, &words);
+        let sensor = Sensor::start(&world.router, state.path(), &[&WAN0[..], &["--attach", mode]].concat());
+        let (status, why) = sensor.get("/healthz");
+        assert_eq!(status, 503);
+        for said in [&why, &sensor.log()] {
+            assert!(said.contains("another XDP program") && said.contains("ip link set dev wan0 xdp off"), "{said}");
+        }
+        assert_eq!(sensor.log().matches("another XDP program").count(), 1, "{}", sensor.log());
+        assert_eq!(sensor.status()["unwatched"].as_array().map(Vec::len), Some(1));
+        assert_eq!(world.router.ip("-d link show dev wan0"), before);
+        assert_eq!(world.router.attached("wan0"), ("xdp".to_owned(), vec![]));
+        sensor.stop();
     }
-    assert_eq!(world.router.ip("-d link show dev wan0"), before);
-    assert_eq!(world.router.attached("wan0"), ("xdp".to_owned(), vec![]));
-    assert!(!exists(&state.path().join("tattler.sock")));
+}
+
+/// A sensor that runs and watches nothing: it says so in its log, to health checks and in its status.
+#[track_caller]
+fn waits(sensor: &Sensor<'_>, words: &[&str]) {
+    let (status, why) = sensor.get("/healthz");
+    assert_eq!((status, sensor.status()["uplinks"].clone()), (503, json!([])), "{why}");
+    let unwatched = sensor.status()["unwatched"].to_string();
+    assert!(why.contains(words[0]) && unwatched.contains(words[0]), "{why}{unwatched}");
+    let log = sensor.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(words[0])).collect();
+    assert!(lines.len() == 1 && words.iter().all(|word| lines[0].contains(word)), "{log}");
+}
+
+#[test]
+fn a_named_uplink_that_is_not_there_at_the_start_is_watched_once_it_comes_and_stops_no_other() {
+    let (world, state) = (World::new(), directory());
+    let World { host, router, internet } = &world;
+    router.link("wan1", internet, "net1");
+    router.ip("link delete wan0");
+    let names = ["--interface", "wan1", "--interface", "wan0"];
+    let sensor = Sensor::start(router, state.path(), &names);
+    assert_eq!(router.attached("wan1"), ("xdp".to_owned(), egress()), "the other one is watched");
+    let (status, why) = sensor.get("/healthz");
+    assert!(status == 503 && why.contains("there is no interface wan0 yet"), "{why}");
+    world.connect("wan0", "");
+    sees_again(&world, &sensor);
+    is_healthy(&sensor);
+    ping(host, HOST, SITE);
+    sensor.wait_for("contact", 1);
+    sensor.stop();
+    assert_eq!(router.attached("wan0"), Default::default());
+
+    // A wrong name: the log says which ones there are.
+    let sensor = Sensor::start(router, state.path(), &["--interface", "wan9"]);
+    waits(&sensor, &["there is no interface wan9 yet", "waiting", "lan0", "wan0", "wan1"]);
+    sensor.stop();
+}
+
+#[test]
+fn without_a_default_route_at_the_start_the_sensor_waits_for_one() {
+    let (world, state) = (World::new(), directory());
+    world.router.ip("link delete wan0");
+    let sensor = Sensor::start(&world.router, state.path(), &[]);
+    waits(&sensor, &["there is no IPv6 default route yet", "waiting for one", "--interface", "lan0"]);
+    world.connect("ppp0", "");
+    sees_again(&world, &sensor);
+    is_healthy(&sensor);
+    assert_eq!(sensor.status()["uplinks"], json!([{"interface": "ppp0", "mode": "native", "up": true}]));
+    sensor.stop();
+    assert_eq!(world.router.attached("ppp0"), Default::default());
 }
 
 #[test]

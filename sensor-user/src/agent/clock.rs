@@ -1,9 +1,9 @@
 //! Boot time and wall clock.
 //!
 //! The two differ by a constant, the *origin*, until somebody sets the wall clock: small corrections (adjtimex)
-//! change the rate of both clocks alike. So only steps need to be followed. The sensor dates events by the origin
-//! that it has. When it takes over a step, it gives everything of this boot a new date. Between the step and that
-//! moment, order and lags are right all the same.
+//! speed up or slow down both alike. So only steps have to be followed. The sensor dates events by its origin
+//! until it takes a step over, and then changes the dates of everything of this boot; in between, order and lags
+//! are right all the same.
 
 use std::time::Duration;
 
@@ -13,18 +13,18 @@ use tattler_core::time::{Span, Time};
 use crate::system_clock::span;
 pub use crate::system_clock::{boot, wall};
 
-/// A smaller difference between wall clock and origin is no step. Leap seconds are above it, and a person who sets
-/// a clock by hand rarely changes less.
+/// The wall clock may differ by so much from boot time plus origin, either way, before that is a step. A leap
+/// second is taken over; half a second is less than anybody sets by hand.
 pub const STEP: Span = Span(500_000);
-/// After a step, the next one is taken over no sooner than this. Two services that set the clock in turns would
-/// otherwise have all rows rewritten without end.
+/// After a step, none is taken over for so long: two programs that set the clock in turns would otherwise have
+/// all dates rewritten without end.
 pub const PAUSE: Duration = Duration::from_secs(10);
-/// A look that took longer is ignored: the sensor may have been descheduled between reading the two clocks.
+/// A reading that took longer is ignored: the process may have been off its CPU between the two clocks.
 const SHARP: Span = Span(50_000);
 
 /// Both clocks at one moment.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+pub struct ClockReading {
     /// Nanoseconds since boot.
     pub boot: BootTime,
     /// The wall-clock time.
@@ -33,46 +33,46 @@ pub struct Look {
     pub took: Span,
 }
 
-impl Look {
+impl ClockReading {
     fn origin(self) -> Time {
         self.wall - span(self.boot)
     }
 }
 
-/// Looks at both clocks.
+/// Reads both clocks.
 #[must_use]
-pub fn look() -> Look {
+pub fn look() -> ClockReading {
     let before = boot();
     let wall = wall();
     let took = boot().saturating_sub(before);
-    Look { boot: before + took / 2, wall, took: span(took) }
+    ClockReading { boot: before + took / 2, wall, took: span(took) }
 }
 
-/// Dates events: turns boot time into wall-clock time.
+/// The clock that dates events.
 #[derive(Clone, Copy, Debug)]
-pub struct BootClock {
+pub struct EventClock {
     origin: Time,
     stepped: Option<BootTime>,
     steps: u64,
-    look: fn() -> Look,
+    look: fn() -> ClockReading,
 }
 
-impl BootClock {
-    /// Starts with the origin that dated this boot's events so far.
+impl EventClock {
+    /// With the origin that has dated this boot's events so far.
     #[must_use]
-    pub const fn new(origin: Time) -> BootClock {
-        BootClock::by(origin, look)
+    pub const fn new(origin: Time) -> EventClock {
+        EventClock::by(origin, look)
     }
 
-    /// As [`BootClock::new`], with other clocks than the machine's.
+    /// The same with other clocks than the machine's.
     #[must_use]
-    pub const fn by(origin: Time, look: fn() -> Look) -> BootClock {
-        BootClock { origin, stepped: None, steps: 0, look }
+    pub const fn by(origin: Time, look: fn() -> ClockReading) -> EventClock {
+        EventClock { origin, stepped: None, steps: 0, look }
     }
 
-    /// Looks at both clocks.
+    /// Reads both clocks.
     #[must_use]
-    pub fn look(&self) -> Look {
+    pub fn look(&self) -> ClockReading {
         (self.look)()
     }
 
@@ -88,20 +88,20 @@ impl BootClock {
         self.steps
     }
 
-    /// The current time by this origin.
+    /// The wall-clock time by this origin.
     #[must_use]
     pub fn now(&self) -> Time {
         self.at(self.look().boot)
     }
 
-    /// The wall-clock time at a point in boot time.
+    /// The wall-clock time of a point in boot time, as the clock is set now.
     #[must_use]
     pub fn at(&self, boot: BootTime) -> Time {
         self.origin + span(boot)
     }
 
-    /// Takes over a step, if there was one. Returns how much later everything of this boot is now.
-    pub fn step(&mut self, look: Look) -> Option<Span> {
+    /// Takes over a step of the wall clock, if there was one. Returns by how much all dates of this boot move.
+    pub fn step(&mut self, look: ClockReading) -> Option<Span> {
         let rests = self.stepped.is_some_and(|at| look.boot.saturating_sub(at) < PAUSE.as_nanos() as u64);
         if look.took > SHARP || rests {
             return None;
@@ -117,7 +117,7 @@ impl BootClock {
     }
 }
 
-/// The origin by the wall clock as it is set now.
+/// The wall-clock time at which boot time was 0, as the wall clock is set now.
 #[must_use]
 pub fn booted() -> Time {
     look().origin()
@@ -129,19 +129,19 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    fn look_at(boot: u64, wall: i64) -> Look {
-        Look { boot: boot * SECOND, wall: Time::from_seconds(wall), took: Span(1) }
+    fn look_at(boot: u64, wall: i64) -> ClockReading {
+        ClockReading { boot: boot * SECOND, wall: Time::from_seconds(wall), took: Span(1) }
     }
 
     #[test]
     fn boot_time_and_its_origin_add_up_to_the_wall_clock() {
-        let sum = BootClock::new(booted()).now();
+        let sum = EventClock::new(booted()).now();
         assert!((wall() - sum).0.abs() < 100_000);
     }
 
     #[test]
-    fn a_clock_that_is_set_is_noticed_either_way_and_one_that_is_kept_right_is_not() {
-        let mut clock = BootClock::new(Time::from_seconds(1_000));
+    fn steps_either_way_are_noticed_and_small_corrections_are_not() {
+        let mut clock = EventClock::new(Time::from_seconds(1_000));
         assert_eq!(clock.step(look_at(5, 1_005)), None);
         let mut late = look_at(6, 1_006);
         late.wall = late.wall + Span(400_000);
@@ -155,20 +155,20 @@ mod tests {
     #[test]
     fn a_machine_that_was_suspended_has_the_same_origin() {
         // Boot time goes on, as the wall clock does: eight hours.
-        let mut clock = BootClock::new(Time::from_seconds(1_000));
+        let mut clock = EventClock::new(Time::from_seconds(1_000));
         assert_eq!(clock.step(look_at(5, 1_005)), None);
         assert_eq!(clock.step(look_at(5 + 28_800, 1_005 + 28_800)), None);
     }
 
     #[test]
-    fn a_slow_look_at_the_clocks_is_no_step() {
-        let mut clock = BootClock::new(Time::from_seconds(1_000));
-        assert_eq!(clock.step(Look { took: Span::from_seconds(2), ..look_at(5, 1_006) }), None);
+    fn a_pause_between_the_two_readings_is_no_step() {
+        let mut clock = EventClock::new(Time::from_seconds(1_000));
+        assert_eq!(clock.step(ClockReading { took: Span::from_seconds(2), ..look_at(5, 1_006) }), None);
     }
 
     #[test]
-    fn two_that_set_the_clock_in_turns_are_followed_every_ten_seconds_and_to_the_last() {
-        let mut clock = BootClock::new(Time(0));
+    fn two_programs_that_set_the_clock_in_turns_are_followed_every_ten_seconds() {
+        let mut clock = EventClock::new(Time(0));
         let steps = (0..100_u32).filter(|n| {
             let wall = i64::from(*n) + if n % 2 == 0 { 3_600 } else { 0 };
             clock.step(look_at(u64::from(*n), wall)).is_some()

@@ -72,6 +72,8 @@ pub(super) struct Attached {
     pub(super) index: u32,
     pub(super) ingress: Held,
     pub(super) egress: Held,
+    /// Whether an earlier run had left each of the two.
+    pub(super) adopted: (bool, bool),
 }
 
 impl Datapath {
@@ -99,15 +101,16 @@ impl Datapath {
         let name = if link == Link::Raw { names::EGRESS_RAW } else { names::EGRESS };
         let way = TcAttachType::Egress;
         let adopted = pins.and_then(|pins| Held::adopt_classifier(ebpf, pins, device, way, name));
-        let adopted_both = ingress_adopted && adopted.is_some();
+        let adopted_each = (ingress_adopted, adopted.is_some());
         let egress = match adopted {
             Some(held) => Ok(held),
             None => attach_classifier(ebpf, device, way, name, pins),
         };
         match egress {
             Ok(egress) => {
-                self.attachments.push(Attached { index: device.index, ingress, egress });
-                Ok(Attachment { device: device.clone(), mode, not_native, adopted: adopted_both })
+                self.attachments.push(Attached { index: device.index, ingress, egress, adopted: adopted_each });
+                let adopted = adopted_each == (true, true);
+                Ok(Attachment { device: device.clone(), mode, not_native, adopted })
             }
             Err(error) => {
                 ingress.let_go(false);

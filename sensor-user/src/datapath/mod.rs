@@ -21,13 +21,13 @@ mod ring;
 use aya::maps::{LpmTrie, Map, MapData, PerCpuArray};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfLoader};
+use error::{missing, one_line};
+use ring::Ring;
 use sensor_common::names;
 use sensor_common::parse::Address;
 use tattler_core::home::Home;
 
 use crate::mark;
-use error::{missing, one_line};
-use ring::Ring;
 
 pub use adopt::Adopted;
 pub use attach::{Attachment, Mode};
@@ -129,12 +129,14 @@ impl Datapath {
 
 impl Drop for Datapath {
     fn drop(&mut self) {
-        // A start that fails leaves what it found to the next one.
-        let leave = self.pins.is_some() && (self.leave || (self.adopted && !self.begun));
+        // A start that fails leaves what it adopted to the next one, and nothing else.
+        let (is_pinned, begun, leave) = (self.pins.is_some(), self.begun, self.leave);
+        let leaves = |adopted| is_pinned && if begun { leave } else { adopted };
         for attached in self.attachments.drain(..) {
-            attached.ingress.let_go(leave);
-            attached.egress.let_go(leave);
+            attached.ingress.let_go(leaves(attached.adopted.0));
+            attached.egress.let_go(leaves(attached.adopted.1));
         }
+        let leave = leaves(self.adopted);
         if let Some(pins) = self.pins.as_ref().filter(|_| !leave) {
             pins.remove();
         }

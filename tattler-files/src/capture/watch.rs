@@ -8,8 +8,8 @@ use sensor_common::rules::{self, is_global};
 use sensor_common::track::{FlowTracker, RecordTable as _, Tables as _};
 use sensor_common::wire::{BootTime, Event};
 use sensor_common::{Header, Proto};
+use tattler_core::event::observation;
 use tattler_core::observation::Observation;
-use tattler_core::observer::Observer;
 use tattler_core::time::Time;
 
 use super::Nanos;
@@ -18,25 +18,25 @@ use super::memory::CaptureTables;
 /// Makes observations of packets.
 pub struct Watch {
     tables: CaptureTables,
-    /// Set by the first packet.
-    observer: Option<Observer>,
+    /// The time of the first packet.
+    watched_since: Option<BootTime>,
 }
 
 impl Watch {
     /// With the home prefixes.
     #[must_use]
     pub fn new(home: Vec<Ipv6Net>) -> Watch {
-        Watch { tables: CaptureTables::new(home), observer: None }
+        Watch { tables: CaptureTables::new(home), watched_since: None }
     }
 
     /// The observation that a packet makes, if any.
     pub fn packet(&mut self, header: &Header, nanos: Nanos) -> Option<Observation> {
         let now = time(nanos);
-        let observer = *self.observer.get_or_insert(Observer::new(now));
+        let watched_since = *self.watched_since.get_or_insert(now);
         let event = self.event(header, now)?;
         // 1970, unless `nanos` is before that.
         let booted = Time(Time::from_nanos(nanos).0.saturating_sub((now / 1_000) as i64));
-        observer.observe(&event, booted)
+        observation(&event, watched_since, booted)
     }
 
     /// The event that a packet makes, if any. A packet from home to elsewhere goes out, one from

@@ -1,4 +1,4 @@
-//! `tattler status`: how the sensor is.
+//! `tattler status`: what the sensor watches, keeps and loses.
 
 use std::fmt::Write;
 use std::io;
@@ -9,12 +9,12 @@ use serde_json::Value;
 use tattler_core::words::plural;
 
 use super::query::{self, Print};
-use crate::agent::Status;
+use crate::agent::SensorStatus;
 use crate::contract::Request;
 use crate::query::csv::cell;
 use crate::query::from_store::Holdings;
 
-/// How the running sensor is: what it watches, keeps and loses.
+/// What the running sensor watches, keeps and loses.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler status --format json")]
 pub(in crate::cli) struct Arguments {
@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let print = Print::<Holdings> { table: holdings, csv: pairs, notes: |_| Vec::new() };
         return arguments.query.ask(&request, &print);
     }
-    arguments.query.ask(&request, &Print::<Status> { table, csv: pairs, notes: |_| Vec::new() })
+    arguments.query.ask(&request, &Print::<SensorStatus> { table, csv: pairs, notes: |_| Vec::new() })
 }
 
 /// What a store holds, for people.
@@ -68,7 +68,7 @@ fn pairs(status: &impl Serialize, out: &mut dyn io::Write) -> io::Result<()> {
 }
 
 /// The status for people: a line for each thing, zeros of give-ups left out.
-fn table(status: &Status) -> String {
+fn table(status: &SensorStatus) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "{name:<10}  {value}");
@@ -79,12 +79,15 @@ fn table(status: &Status) -> String {
         line("clock", format!("set {times}; observations of this boot were redated"));
     }
     if status.clock_doubted {
-        line("clock", "far ahead of what was known; for a day nothing is deleted by it".to_owned());
+        line("clock", "far ahead of the time known before; for a day nothing is deleted by it".to_owned());
     }
     for uplink in &status.uplinks {
         let down = if uplink.up { "" } else { ", down" };
         let how = if uplink.mode == "tc" { "TC".to_owned() } else { format!("XDP {}", uplink.mode) };
         line("uplink", format!("{}, {how}{down}", uplink.interface));
+    }
+    for why in &status.unwatched {
+        line("unwatched", why.clone());
     }
     if status.home.is_empty() {
         line("home", "nothing yet: no packet counts; set it with --home".to_owned());
@@ -130,13 +133,13 @@ fn table(status: &Status) -> String {
         line("gave up", format!("{} packets at {}: {}", gave_up.packets, gave_up.direction, gave_up.reason));
     }
     if status.invalid > 0 {
-        line("ring", format!("{} records that no program of ours writes", status.invalid));
+        line("ring", format!("{} records that none of our programs writes", status.invalid));
     }
     if status.set_aside > 0 {
-        line("set aside", format!("{} events of remotes that are none: behind NAT64, or home", status.set_aside));
+        line("set aside", format!("{} events dropped: the remote is behind NAT64, or home", status.set_aside));
     }
     if status.lost_between > 0 {
-        line("restart", format!("{} events of an earlier life of the sensor are lost", status.lost_between));
+        line("restart", format!("{} events of an earlier run of the sensor are lost", status.lost_between));
     }
     line(
         "store",
