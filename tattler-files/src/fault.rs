@@ -6,7 +6,7 @@ use crate::reason::reason;
 
 /// An input, or all of them, can't be read at all. Each is one line that names the way out.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ReadError {
     /// The file can't be opened, or its first bytes not read.
     #[error("cannot read {name}: {}: {}", reason(error), way_out(error))]
     Open {
@@ -97,11 +97,11 @@ pub enum Error {
     },
 }
 
-impl Error {
+impl ReadError {
     /// Whether other arguments would mend it: exit status 2.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
-        matches!(self, Error::HomeUnknown { .. } | Error::HomeUnclear { .. } | Error::YearUnclear { .. })
+        matches!(self, ReadError::HomeUnknown { .. } | ReadError::HomeUnclear { .. } | ReadError::YearUnclear { .. })
     }
 }
 

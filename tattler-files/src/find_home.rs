@@ -5,9 +5,9 @@ use sensor_common::Header;
 
 use super::capture::home::HomeFinder;
 use super::input::Format;
-use super::read::{Options, STEP, each_packet, read_lines, steps};
-use super::text::{Dialect, Item, Sinks};
-use super::{Error, Fault, Input, flow};
+use super::read::{ReadOptions, STEP, each_packet, read_lines, steps};
+use super::text::{Dialect, LineItem, LineSinks};
+use super::{ReadError, Fault, Input, flow};
 
 /// Finds out what is home in all `inputs` but JSON Lines; `None` if there are none.
 ///
@@ -15,9 +15,9 @@ use super::{Error, Fault, Input, flow};
 /// It can't be told; where an input ended too soon, `tell` has got that before.
 pub(super) fn find_home(
     inputs: &[Input],
-    options: &Options,
+    options: &ReadOptions,
     tell_cut: &mut dyn FnMut(Fault),
-) -> Result<Option<Ipv6Net>, Error> {
+) -> Result<Option<Ipv6Net>, ReadError> {
     let mut finder = HomeFinder::default();
     let mut captures = Vec::new();
     let mut cut = Vec::new();
@@ -34,7 +34,7 @@ pub(super) fn find_home(
             }
         };
         if matches!(content.format, Format::Text(_) | Format::Nfcapd) {
-            let mut item = |item: Item, _| {
+            let mut item = |item: LineItem, _| {
                 if let Some(header) = header(&item) {
                     finder.packet(&header);
                 }
@@ -45,7 +45,7 @@ pub(super) fn find_home(
                 progress(number);
                 true
             };
-            let sinks = Sinks { item: &mut item, tell: &mut tell, step: &mut step };
+            let sinks = LineSinks { item: &mut item, tell: &mut tell, step: &mut step };
             // A log without IPv6 has no say, and stops nobody.
             if read_lines(input, content, options, sinks)?.of_use > 0 {
                 captures.push(name.clone());
@@ -77,16 +77,16 @@ pub(super) fn find_home(
     finder.find().map(Some).map_err(|reason| {
         // It may be why.
         cut.into_iter().for_each(tell_cut);
-        Error::HomeUnclear { name, reason }
+        ReadError::HomeUnclear { name, reason }
     })
 }
 
 /// Who speaks to whom.
-fn header(item: &Item) -> Option<Header> {
+fn header(item: &LineItem) -> Option<Header> {
     match item {
-        Item::Packet(seen) => Some(seen.header),
-        Item::Flow(record) => Some(record.opening()),
-        Item::Half(half) => Some(flow::header(half)),
-        Item::Observation(_) | Item::Aside(_) | Item::Nothing => None,
+        LineItem::Packet(seen) => Some(seen.header),
+        LineItem::Flow(record) => Some(record.opening()),
+        LineItem::Half(half) => Some(flow::header(half)),
+        LineItem::Observation(_) | LineItem::Backup(_) | LineItem::Nothing => None,
     }
 }

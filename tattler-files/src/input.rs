@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::Error;
+use super::ReadError;
 use super::text::Dialect;
 
 mod zstd;
@@ -80,17 +80,17 @@ impl Input {
     ///
     /// # Errors
     /// It can't be read, is empty, or is of no known kind.
-    pub fn open(&self) -> Result<Content, Error> {
+    pub fn open(&self) -> Result<Content, ReadError> {
         let name = || self.to_string();
         let file: Box<dyn Read> = match self {
             Input::Stdin => Box::new(io::stdin()),
-            Input::File(path) => Box::new(File::open(path).map_err(|error| Error::Open { name: name(), error })?),
+            Input::File(path) => Box::new(File::open(path).map_err(|error| ReadError::Open { name: name(), error })?),
         };
         let read = Arc::new(AtomicU64::new(0));
         let file = Counted { file, read: Arc::clone(&read) };
-        let (head, reader) = peek(file).map_err(|error| Error::Open { name: name(), error })?;
+        let (head, reader) = peek(file).map_err(|error| ReadError::Open { name: name(), error })?;
         if head.is_empty() {
-            return Err(Error::Empty { name: name() });
+            return Err(ReadError::Empty { name: name() });
         }
         let unpacked: Box<dyn Read> = match head[..] {
             [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(reader)),
@@ -99,7 +99,7 @@ impl Input {
         };
         let (head, reader) = peek(unpacked).map_err(|error| {
             let reason = super::Stop::from(error).to_string();
-            Error::Compression { name: name(), reason }
+            ReadError::Compression { name: name(), reason }
         })?;
         known(name(), head, reader, read)
     }
@@ -114,15 +114,15 @@ impl fmt::Display for Input {
     }
 }
 
-fn known(name: String, head: Vec<u8>, reader: Box<dyn BufRead>, read: Arc<AtomicU64>) -> Result<Content, Error> {
+fn known(name: String, head: Vec<u8>, reader: Box<dyn BufRead>, read: Arc<AtomicU64>) -> Result<Content, ReadError> {
     if head.is_empty() {
-        return Err(Error::Empty { name });
+        return Err(ReadError::Empty { name });
     }
-    let format = Format::of(&head).ok_or(Error::Format { name })?;
+    let format = Format::of(&head).ok_or(ReadError::Format { name })?;
     Ok(Content { format, head, reader, read })
 }
 
-/// Counts what is read, for those who show progress.
+/// LineCounts what is read, for those who show progress.
 struct Counted<R> {
     file: R,
     read: Arc<AtomicU64>,

@@ -4,7 +4,7 @@
 //! required, the rest is optional, and what is not known is ignored. A line that breaks it is told
 //! with its number and skipped: [`text`](super::text) reads the lines.
 //!
-//! A backup holds more than observations of the contract: answers, and [`Aside`]s, which are no
+//! A backup holds more than observations of the contract: answers, and [`BackupEntry`]s, which are no
 //! observations and are handed out apart.
 
 mod aside;
@@ -12,7 +12,7 @@ mod line;
 mod value;
 mod write;
 
-pub use aside::{Aside, aside_to_json_line};
+pub use aside::{BackupEntry, backup_entry_to_json_line};
 pub use line::parse;
 pub(super) use line::{Parsed, parse_any};
 pub use write::to_json_line;

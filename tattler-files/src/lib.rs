@@ -28,9 +28,9 @@ mod rules;
 mod sink;
 pub mod text;
 
-pub use fault::{Error, Fault, Stop};
+pub use fault::{ReadError, Fault, Stop};
 pub use input::Input;
 pub use position::Position;
-pub use read::{Options, Progress, Summary, each_packet, read, read_into};
+pub use read::{ReadOptions, ReadProgress, ReadSummary, each_packet, read, read_into};
 pub use reason::reason;
 pub use sink::Sink;

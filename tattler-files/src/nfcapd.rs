@@ -5,7 +5,7 @@ use std::io::{self, Cursor, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use super::Error;
+use super::ReadError;
 use super::text::nfdump::COLUMNS;
 
 /// The same columns, with milliseconds, which `-o csv` leaves out.
@@ -15,8 +15,8 @@ const FORMAT: &str = "fmt:%ts,%te,%pr,%sa,%sp,%da,%dp,%flg";
 ///
 /// # Errors
 /// It is not installed.
-pub(super) fn open(name: &str, path: &Path) -> Result<impl Read + use<>, Error> {
-    let fail = |reason: String| Error::Nfcapd { name: name.to_owned(), reason };
+pub(super) fn open(name: &str, path: &Path) -> Result<impl Read + use<>, ReadError> {
+    let fail = |reason: String| ReadError::Nfcapd { name: name.to_owned(), reason };
     let mut child = Command::new("nfdump")
         .arg("-r")
         .arg(path)

@@ -14,19 +14,19 @@ use tattler_core::observation::Observation;
 use tattler_core::time::Time;
 
 use super::capture::trace::Traced;
-use super::capture::{Frame, Frames};
+use super::capture::{CapturedFrame, Frames};
 use super::find_home::find_home;
-use super::flow::Origin;
+use super::flow::LineOrigin;
 use super::input::{Content, Format};
 use super::position::Position;
 use super::rules::Rules;
 use super::sink::{Functions, Sink};
-use super::text::{self, Clock, Counts, Dialect, Item, Sinks};
-use super::{Error, Fault, Input, nfcapd};
+use super::text::{self, LogClock, LineCounts, Dialect, LineItem, LineSinks};
+use super::{ReadError, Fault, Input, nfcapd};
 
 /// How to read.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct ReadOptions {
     /// Home prefixes, for all but JSON Lines; found out if there are none.
     pub home: Vec<Ipv6Net>,
     /// The zone of times that name none; UTC if it is not given.
@@ -38,12 +38,12 @@ pub struct Options {
     /// What was read before; what is known is not told again.
     pub known: Vec<Position>,
     /// Is told how far the reading is, now and then.
-    pub progress: Option<fn(&Progress<'_>)>,
+    pub progress: Option<fn(&ReadProgress<'_>)>,
 }
 
 /// How far a reading is.
 #[derive(Clone, Copy, Debug)]
-pub struct Progress<'a> {
+pub struct ReadProgress<'a> {
     /// The input.
     pub name: &'a str,
     /// Bytes read of it, as it lies on the disk.
@@ -58,7 +58,7 @@ pub struct Progress<'a> {
 
 /// What was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct ReadSummary {
     /// Observations that were handed on.
     pub observations: u64,
     /// Lines of text, blank ones left out.
@@ -79,15 +79,15 @@ pub struct Summary {
     pub home: Vec<Ipv6Net>,
     /// It was found out.
     pub home_is_inferred: bool,
-    /// Lines and frames that [`Options::known`] says were read before.
+    /// Lines and frames that [`ReadOptions::known`] says were read before.
     pub known: u64,
     /// How far each input was read. That of JSON Lines is their beginning: they are taken as a whole each
     /// time, unless that was interrupted.
     pub positions: Vec<Position>,
 }
 
-impl Summary {
-    /// Counts a frame for what the parser made of it.
+impl ReadSummary {
+    /// LineCounts a frame for what the parser made of it.
     pub fn count(&mut self, traced: &Traced) {
         self.frames += 1;
         match traced.parsed {
@@ -108,10 +108,10 @@ impl Summary {
 /// One of them can't be read at all; the observations handed on so far are then no result.
 pub fn read(
     inputs: &[Input],
-    options: &Options,
+    options: &ReadOptions,
     observe: &mut dyn FnMut(Observation),
     tell: &mut dyn FnMut(Fault),
-) -> Result<Summary, Error> {
+) -> Result<ReadSummary, ReadError> {
     read_into(inputs, options, &mut Functions { observe, tell })
 }
 
@@ -119,8 +119,8 @@ pub fn read(
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_into(inputs: &[Input], options: &Options, sink: &mut dyn Sink) -> Result<Summary, Error> {
-    let mut summary = Summary { home: options.home.clone(), ..Summary::default() };
+pub fn read_into(inputs: &[Input], options: &ReadOptions, sink: &mut dyn Sink) -> Result<ReadSummary, ReadError> {
+    let mut summary = ReadSummary { home: options.home.clone(), ..ReadSummary::default() };
     if summary.home.is_empty() {
         summary.home.extend(find_home(inputs, options, &mut |fault| sink.tell(fault))?);
         summary.home_is_inferred = !summary.home.is_empty();
@@ -147,7 +147,7 @@ pub fn read_into(inputs: &[Input], options: &Options, sink: &mut dyn Sink) -> Re
         let content = input.open()?;
         let needs_home = content.format != Format::Text(Dialect::JsonLines);
         if needs_home && options.home.is_empty() && !input.is_rereadable() {
-            return Err(Error::HomeUnknown { name });
+            return Err(ReadError::HomeUnknown { name });
         }
         let (start, known) = start(input, &content, &options.known);
         let mut items = 0;
@@ -165,24 +165,24 @@ pub fn read_into(inputs: &[Input], options: &Options, sink: &mut dyn Sink) -> Re
         };
         match content.format {
             Format::Text(_) | Format::Nfcapd => {
-                let mut item = |item: Item, number| {
+                let mut item = |item: LineItem, number| {
                     let is_old = number <= known;
-                    let origin = Origin { at: (index, number), is_old };
+                    let origin = LineOrigin { at: (index, number), is_old };
                     let mut rules = rules.borrow_mut();
                     match item {
-                        Item::Observation(observation) if !is_old => observe(observation),
-                        Item::Packet(seen) => rules.packet(seen, is_old, &mut observe),
-                        Item::Flow(record) => rules.flow(record, origin, &mut observe),
-                        Item::Half(half) => rules.half(half, origin, &mut observe),
-                        Item::Aside(aside) if asides < MOST_ASIDES => {
+                        LineItem::Observation(observation) if !is_old => observe(observation),
+                        LineItem::Packet(seen) => rules.packet(seen, is_old, &mut observe),
+                        LineItem::Flow(record) => rules.flow(record, origin, &mut observe),
+                        LineItem::Half(half) => rules.half(half, origin, &mut observe),
+                        LineItem::Backup(aside) if asides < MOST_ASIDES => {
                             asides += 1;
                             sink.borrow_mut().aside(aside);
                         }
-                        Item::Observation(_) | Item::Aside(_) | Item::Nothing => {}
+                        LineItem::Observation(_) | LineItem::Backup(_) | LineItem::Nothing => {}
                     }
                     true
                 };
-                let sinks = Sinks { item: &mut item, tell: &mut tell, step: &mut step };
+                let sinks = LineSinks { item: &mut item, tell: &mut tell, step: &mut step };
                 let counts = read_lines(input, content, options, sinks)?;
                 items = counts.whole;
                 summary.lines += counts.all;
@@ -276,14 +276,14 @@ pub(super) fn steps<'a>(
     input: &Input,
     name: &'a str,
     read: &Arc<AtomicU64>,
-    options: &Options,
+    options: &ReadOptions,
     finds_home: bool,
 ) -> impl FnMut(u64) + use<'a> {
     let size = input.metadata().filter(fs::Metadata::is_file).map(|meta| meta.len());
     let (read, progress) = (Arc::clone(read), options.progress);
     move |items| {
         if let Some(progress) = progress {
-            progress(&Progress { name, read: read.load(Ordering::Relaxed), size, items, finds_home });
+            progress(&ReadProgress { name, read: read.load(Ordering::Relaxed), size, items, finds_home });
         }
     }
 }
@@ -292,15 +292,15 @@ pub(super) fn steps<'a>(
 pub(super) fn read_lines(
     input: &Input,
     content: Content,
-    options: &Options,
-    sinks: Sinks<'_>,
-) -> Result<Counts, Error> {
+    options: &ReadOptions,
+    sinks: LineSinks<'_>,
+) -> Result<LineCounts, ReadError> {
     let name = input.to_string();
     let written = input.metadata().and_then(|meta| {
         let since = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
         meta.is_file().then_some(Time::from_seconds(since.as_secs() as i64))
     });
-    let clock = |zone| Clock::new(zone, options.year, written, options.now);
+    let clock = |zone| LogClock::new(zone, options.year, written, options.now);
     match (content.format, input) {
         (Format::Text(dialect), _) => {
             let clock = clock(options.zone.clone().unwrap_or(TimeZone::UTC));
@@ -310,7 +310,7 @@ pub(super) fn read_lines(
             let reader: Box<dyn Read> = Box::new(nfcapd::open(&name, path)?);
             text::read(&name, reader, Dialect::Nfdump, clock(TimeZone::UTC), sinks)
         }
-        _ => Err(Error::Nfcapd { name, reason: "unpack it into a file of its own".into() }),
+        _ => Err(ReadError::Nfcapd { name, reason: "unpack it into a file of its own".into() }),
     }
 }
 
@@ -329,8 +329,8 @@ pub fn each_packet(
     name: &str,
     content: Content,
     tell: &mut dyn FnMut(Fault),
-    packet: &mut dyn FnMut(&Frame<'_>, &Traced) -> bool,
-) -> Result<(), Error> {
+    packet: &mut dyn FnMut(&CapturedFrame<'_>, &Traced) -> bool,
+) -> Result<(), ReadError> {
     let mut frames = Frames::new(name, content)?;
     let mut read = 0;
     let mut unknown_told = false;

@@ -6,9 +6,9 @@ use sensor_common::{Kind, Proto, Signal};
 use tattler_core::observation::{Contact, Observation, Traits};
 use tattler_core::time::{Span, Time};
 
-use super::capture::Watch;
-use super::flow::{Half, Halves, Order, Origin, Record};
-use super::text::Seen;
+use super::capture::PacketObserver;
+use super::flow::{FlowHalf, FlowHalves, FlowOrder, LineOrigin, FlowRecord};
+use super::text::LoggedPacket;
 
 /// Lines of a log are a little out of order. Going back further is another file, or a clock that was
 /// set: what was remembered is of another time.
@@ -20,9 +20,9 @@ const FLOWS_BACK: Span = Span::from_seconds(7_200);
 pub(super) struct Rules {
     home: Vec<Ipv6Net>,
     /// What captures tell goes straight in.
-    pub(super) watch: Watch,
-    halves: Halves,
-    order: Order,
+    pub(super) watch: PacketObserver,
+    halves: FlowHalves,
+    order: FlowOrder,
     latest_packet: Option<Time>,
     latest_flow: Option<Time>,
 }
@@ -30,19 +30,19 @@ pub(super) struct Rules {
 impl Rules {
     pub(super) fn new(home: Vec<Ipv6Net>) -> Rules {
         Rules {
-            watch: Watch::new(home.clone()),
+            watch: PacketObserver::new(home.clone()),
             home,
-            halves: Halves::default(),
-            order: Order::default(),
+            halves: FlowHalves::default(),
+            order: FlowOrder::default(),
             latest_packet: None,
             latest_flow: None,
         }
     }
 
     /// A packet that somebody else saw. Observations of what `is_old` are not handed on.
-    pub(super) fn packet(&mut self, seen: Seen, is_old: bool, observe: &mut dyn FnMut(Observation)) {
+    pub(super) fn packet(&mut self, seen: LoggedPacket, is_old: bool, observe: &mut dyn FnMut(Observation)) {
         if self.latest_packet.is_some_and(|latest| latest - seen.ts > PACKETS_BACK) {
-            self.watch = Watch::new(self.home.clone());
+            self.watch = PacketObserver::new(self.home.clone());
             self.latest_packet = None;
         }
         self.latest_packet = self.latest_packet.max(Some(seen.ts));
@@ -56,7 +56,7 @@ impl Rules {
     }
 
     /// One direction of an exchange.
-    pub(super) fn half(&mut self, half: Half, origin: Origin, observe: &mut dyn FnMut(Observation)) {
+    pub(super) fn half(&mut self, half: FlowHalf, origin: LineOrigin, observe: &mut dyn FnMut(Observation)) {
         self.look_back(half.last, observe);
         let order = &mut self.order;
         self.halves.push(half, origin, &mut |record, origin| order.push(record, origin));
@@ -64,7 +64,7 @@ impl Rules {
     }
 
     /// Both directions of an exchange.
-    pub(super) fn flow(&mut self, record: Record, origin: Origin, observe: &mut dyn FnMut(Observation)) {
+    pub(super) fn flow(&mut self, record: FlowRecord, origin: LineOrigin, observe: &mut dyn FnMut(Observation)) {
         self.look_back(record.last, observe);
         self.order.push(record, origin);
         self.play_due(observe);
@@ -89,7 +89,7 @@ impl Rules {
         if self.latest_flow.is_some_and(|latest| latest - last > FLOWS_BACK) {
             self.finish(observe);
             self.order.restart();
-            self.watch = Watch::new(self.home.clone());
+            self.watch = PacketObserver::new(self.home.clone());
             self.latest_flow = None;
         }
         self.latest_flow = self.latest_flow.max(Some(last));
@@ -102,7 +102,7 @@ impl Rules {
     }
 
     /// Plays an exchange to the rules: its beginning, its answer, its end.
-    fn play(&mut self, record: &Record, is_old: bool, observe: &mut dyn FnMut(Observation)) {
+    fn play(&mut self, record: &FlowRecord, is_old: bool, observe: &mut dyn FnMut(Observation)) {
         let mut observe = |observation| {
             if !is_old {
                 observe(observation);
@@ -133,7 +133,7 @@ impl Rules {
     }
 }
 
-fn lasting(record: &Record) -> Contact {
+fn lasting(record: &FlowRecord) -> Contact {
     let proto = record.begins.begins().unwrap_or(Proto::Tcp);
     Contact {
         ts: record.first,
@@ -149,7 +149,7 @@ fn lasting(record: &Record) -> Contact {
     }
 }
 
-fn traits(record: &Record) -> Traits {
+fn traits(record: &FlowRecord) -> Traits {
     let is_tcp = record.begins.kind().map(Kind::proto) == Some(Proto::Tcp);
     Traits {
         source_port: (record.begins != Signal::Echo).then_some(record.tuple.src_port),

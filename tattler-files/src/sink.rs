@@ -2,7 +2,7 @@
 
 use tattler_core::observation::Observation;
 
-use super::jsonl::Aside;
+use super::jsonl::BackupEntry;
 use super::{Fault, Position};
 
 /// Takes what the inputs hold.
@@ -15,7 +15,7 @@ pub trait Sink {
 
     /// What JSON Lines hold beside observations. All of them are handed on, also those before a known
     /// position.
-    fn aside(&mut self, _aside: Aside) {}
+    fn aside(&mut self, _aside: BackupEntry) {}
 
     /// Whether to be told positions now: to work them out takes time.
     fn wants_positions(&self) -> bool {

@@ -4,14 +4,14 @@ use std::io::Write;
 
 use proptest::prelude::*;
 use tattler_files::capture::Frames;
-use tattler_files::{Error, Input, Stop};
+use tattler_files::{ReadError, Input, Stop};
 use tempfile::NamedTempFile;
 
 /// A frame as it comes out: nanoseconds, link type, bytes.
 type Read = (i64, u16, Vec<u8>);
 
 /// Reads a file to its end; what stopped it, if anything did.
-fn read(bytes: &[u8]) -> Result<(Vec<Read>, Option<Stop>), Error> {
+fn read(bytes: &[u8]) -> Result<(Vec<Read>, Option<Stop>), ReadError> {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
     let content = Input::File(file.path().into()).open()?;
@@ -175,7 +175,7 @@ fn a_cut_anywhere_is_told_and_what_comes_before_counts() {
                     assert_eq!(stop, Stop::CutShort, "{length}");
                     assert!(all.starts_with(&frames), "{length}");
                 }
-                Err(Error::Header { stop, .. }) => assert_eq!(stop, Stop::CutShort, "{length}"),
+                Err(ReadError::Header { stop, .. }) => assert_eq!(stop, Stop::CutShort, "{length}"),
                 Err(error) => panic!("{length}: {error}"),
             }
         }

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use sensor_common::{Kind, Proto};
 use tattler_core::observation::Observation;
 use tattler_core::time::Time;
-use tattler_files::{Input, Options, Summary};
+use tattler_files::{Input, ReadOptions, ReadSummary};
 
 const LOCAL: &str = "2001:db8:1:2:e014:9aff:5e49:ecb3";
 const LOCAL_FULL: &str = "2001:0db8:0001:0002:e014:9aff:5e49:ecb3";
@@ -22,12 +22,12 @@ fn time(text: &str) -> Time {
     Time(text.parse::<jiff::Timestamp>().unwrap().as_microsecond())
 }
 
-fn options() -> Options {
-    Options {
+fn options() -> ReadOptions {
+    ReadOptions {
         home: vec!["2001:db8:1::/48".parse().unwrap()],
         zone: Some(TimeZone::fixed(jiff::tz::offset(1))),
         now: Some(time("2026-11-20T12:00:00Z")),
-        ..Options::default()
+        ..ReadOptions::default()
     }
 }
 
@@ -35,11 +35,11 @@ struct Read {
     /// One short line each.
     told: Vec<String>,
     faults: Vec<String>,
-    summary: Summary,
+    summary: ReadSummary,
     observations: Vec<Observation>,
 }
 
-fn read_files(files: &[&Path], options: &Options) -> Result<Read, tattler_files::Error> {
+fn read_files(files: &[&Path], options: &ReadOptions) -> Result<Read, tattler_files::ReadError> {
     let inputs: Vec<Input> = files.iter().map(|file| Input::from_argument(file.as_os_str())).collect();
     let (mut observations, mut faults) = (Vec::new(), Vec::new());
     let summary = tattler_files::read(&inputs, options, &mut |one| observations.push(one), &mut |fault| {
@@ -49,7 +49,7 @@ fn read_files(files: &[&Path], options: &Options) -> Result<Read, tattler_files:
     Ok(Read { told, faults, summary, observations })
 }
 
-fn read(text: &str, options: &Options) -> Read {
+fn read(text: &str, options: &ReadOptions) -> Read {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(&file, text).unwrap();
     read_files(&[file.path()], options).unwrap()
@@ -192,7 +192,7 @@ fn a_log_that_was_read_tells_only_what_is_new() {
     fs::write(&file, line(1, 22) + &line(2, 23)).unwrap();
     let first = read_files(&[file.path()], &options()).unwrap();
     assert_eq!(first.told.len(), 2);
-    let known = Options { known: first.summary.positions, ..options() };
+    let known = ReadOptions { known: first.summary.positions, ..options() };
     assert_eq!(read_files(&[file.path()], &known).unwrap().told, [""; 0]);
     fs::write(&file, line(1, 22) + &line(2, 23) + &line(3, 24)).unwrap();
     let grown = read_files(&[file.path()], &known).unwrap();
@@ -236,7 +236,7 @@ fn years_that_are_not_written_come_from_the_file_or_from_the_user() {
     file.as_file().set_modified(written).unwrap();
     let years = |read: Read| read.told.iter().map(|told| told[6..16].to_owned()).collect::<Vec<_>>();
     assert_eq!(years(read_files(&[file.path()], &options()).unwrap()), ["2025-12-31", "2026-01-01"]);
-    let told = Options { year: Some(2019), ..options() };
+    let told = ReadOptions { year: Some(2019), ..options() };
     assert_eq!(years(read_files(&[file.path()], &told).unwrap()), ["2019-12-31", "2020-01-01"]);
 
     fs::write(&file, line("Mar  1") + &line("Dec 31") + &line("Jan  1") + &line("Mar  1")).unwrap();
@@ -394,7 +394,7 @@ fn lines_of_the_programs_themselves_are_read_whole() {
 2026-11-20T20:21:21Z r kernel: [ 6825.662087] nft test IN=lo OUT= MAC=00:00:00:00:00:00:00:00:00:00:00:00:86:dd SRC=2a0d:5600:0000:0000:0000:0000:0000:0029 DST=2001:0db8:0001:0000:0000:0000:0000:0005 LEN=49 TC=0 HOPLIMIT=64 FLOWLBL=724468 PROTO=UDP SPT=38085 DPT=80 LEN=9\x20
 ";
     for (text, probes) in [(conntrack, 4), (kernel, 3)] {
-        let Read { told, faults, .. } = read(text, &Options { now: None, ..options() });
+        let Read { told, faults, .. } = read(text, &ReadOptions { now: None, ..options() });
         assert_eq!(faults, [""; 0]);
         assert_eq!(told.len(), probes, "{told:?}");
         assert_eq!(told.iter().filter(|told| told.starts_with("probe")).count(), 3);
@@ -444,7 +444,7 @@ fn a_log_without_ipv6_says_so_and_home_is_found_out() {
     let Read { faults, .. } = read(&quiet, &options());
     assert!(faults.len() == 1 && faults[0].contains("no IPv6 packet or flow"), "{faults:?}");
 
-    let unknown = Options { home: Vec::new(), ..options() };
+    let unknown = ReadOptions { home: Vec::new(), ..options() };
     let text: String = (1..=9)
         .map(|n| format!("2026-09-01T00:00:0{n}Z r kernel: {}\n", syn(true, 22).replace("2a0d", &format!("2a0{n}"))))
         .collect();

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use sensor_common::Kind;
-use tattler_files::capture::Frame;
+use tattler_files::capture::CapturedFrame;
 use tattler_files::capture::trace::Traced;
 use tattler_files::{Input, each_packet};
 
@@ -44,7 +44,7 @@ fn packets(
     name: &str,
     out: &mut impl Write,
     status: &mut ExitCode,
-) -> io::Result<Result<(), tattler_files::Error>> {
+) -> io::Result<Result<(), tattler_files::ReadError>> {
     let mut written = Ok(());
     let content = match input.open() {
         Ok(content) => content,
@@ -64,7 +64,7 @@ fn packets(
 }
 
 /// Prints one packet; `name` is in JSON already.
-fn print(out: &mut impl Write, name: &str, frame: &Frame<'_>, traced: &Traced) -> io::Result<()> {
+fn print(out: &mut impl Write, name: &str, frame: &CapturedFrame<'_>, traced: &Traced) -> io::Result<()> {
     let trace = &traced.trace;
     write!(out, r#"{{"file":{name},"frame":{},"link":"{}","#, frame.number, trace.link())?;
     match trace.header {

@@ -15,7 +15,7 @@ use tattler_core::exclusions::Exclusions;
 use tattler_core::forget::{Forget, Forgotten};
 use tattler_core::observation::{Answer, Contact, Observation, Probe};
 use tattler_core::time::Time;
-use tattler_files::text::{self, Clock, Dialect, Item, Sinks};
+use tattler_files::text::{self, LogClock, Dialect, LineItem, LineSinks};
 use tattler_files::{Position, jsonl};
 
 use super::tests::{connection, probe_at};
@@ -108,15 +108,15 @@ fn import(dir: &Path, text: &str, now: i64) -> Imported {
     let mut importer = store.import(settings(now)).unwrap();
     let mut item = |item, _| {
         match item {
-            Item::Observation(observation) => importer.add(observation),
-            Item::Aside(jsonl::Aside::Ack(ack)) => importer.acknowledge(&ack),
-            Item::Aside(jsonl::Aside::DeviceKey(key)) => assert!(importer.adopt_key(&DeviceKey::from_bytes(key))),
+            LineItem::Observation(observation) => importer.add(observation),
+            LineItem::Backup(jsonl::Aside::Ack(ack)) => importer.acknowledge(&ack),
+            LineItem::Backup(jsonl::Aside::DeviceKey(key)) => assert!(importer.adopt_key(&DeviceKey::from_bytes(key))),
             item => panic!("{item:?}"),
         }
         true
     };
-    let sinks = Sinks { item: &mut item, tell: &mut |fault| panic!("{fault}"), step: &mut |_, _| true };
-    let clock = Clock::new(jiff::tz::TimeZone::UTC, None, None, None);
+    let sinks = LineSinks { item: &mut item, tell: &mut |fault| panic!("{fault}"), step: &mut |_, _| true };
+    let clock = LogClock::new(jiff::tz::TimeZone::UTC, None, None, None);
     text::read("x", text.as_bytes(), Dialect::JsonLines, clock, sinks).unwrap();
     importer.finish().unwrap()
 }

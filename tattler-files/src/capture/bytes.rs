@@ -11,30 +11,30 @@ const KEPT: usize = FAR + 64;
 
 /// The byte order of a file or of a section in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum ByteOrder {
     Little,
     Big,
 }
 
-impl Order {
+impl ByteOrder {
     pub(super) fn u16(self, bytes: [u8; 2]) -> u16 {
         match self {
-            Order::Little => u16::from_le_bytes(bytes),
-            Order::Big => u16::from_be_bytes(bytes),
+            ByteOrder::Little => u16::from_le_bytes(bytes),
+            ByteOrder::Big => u16::from_be_bytes(bytes),
         }
     }
 
     pub(super) fn u32(self, bytes: [u8; 4]) -> u32 {
         match self {
-            Order::Little => u32::from_le_bytes(bytes),
-            Order::Big => u32::from_be_bytes(bytes),
+            ByteOrder::Little => u32::from_le_bytes(bytes),
+            ByteOrder::Big => u32::from_be_bytes(bytes),
         }
     }
 
     pub(super) fn i64(self, bytes: [u8; 8]) -> i64 {
         match self {
-            Order::Little => i64::from_le_bytes(bytes),
-            Order::Big => i64::from_be_bytes(bytes),
+            ByteOrder::Little => i64::from_le_bytes(bytes),
+            ByteOrder::Big => i64::from_be_bytes(bytes),
         }
     }
 }
@@ -42,7 +42,7 @@ impl Order {
 /// A reader with a byte order.
 pub(super) struct Bytes<R> {
     pub(super) reader: R,
-    pub(super) order: Order,
+    pub(super) order: ByteOrder,
 }
 
 impl<R: BufRead> Bytes<R> {

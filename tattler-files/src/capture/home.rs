@@ -22,7 +22,7 @@ pub const fn is_global_unicast(address: &Address) -> bool {
     address[0] >> 5 == 1
 }
 
-/// Counts where exchanges end.
+/// LineCounts where exchanges end.
 #[derive(Default)]
 pub struct HomeFinder {
     hasher: RandomState,

@@ -96,7 +96,7 @@ fn ppp(frame: &[u8]) -> Result<&[u8], GiveUp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::Frame;
+    use crate::capture::CapturedFrame;
     use crate::capture::trace::Traced;
 
     /// An echo request, with bytes before it.
@@ -109,7 +109,7 @@ mod tests {
     }
 
     fn traced(link_type: u16, bytes: &[u8]) -> (Result<u16, GiveUp>, String, bool) {
-        let traced = Traced::new(&Frame { number: 1, nanos: 0, link_type: LinkType(link_type), bytes });
+        let traced = Traced::new(&CapturedFrame { number: 1, nanos: 0, link_type: LinkType(link_type), bytes });
         (traced.parsed.map(|header| header.detail.icmp_seq), traced.trace.link().to_string(), traced.is_ipv6())
     }
 

@@ -23,9 +23,9 @@ mod pcapng;
 pub mod trace;
 mod watch;
 
-pub use frames::{Frame, Frames};
+pub use frames::{CapturedFrame, Frames};
 pub use link_type::{Framing, LinkType};
-pub use watch::Watch;
+pub use watch::PacketObserver;
 
 /// Nanoseconds since 1970.
 pub type Nanos = i64;

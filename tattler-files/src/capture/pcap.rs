@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use super::bytes::{Bytes, Order};
+use super::bytes::{Bytes, ByteOrder};
 use super::{LinkType, Nanos};
 use crate::Stop;
 
@@ -22,10 +22,10 @@ pub(super) struct Records<R> {
 impl<R: BufRead> Records<R> {
     /// Reads the file's header.
     pub(super) fn new(reader: R) -> Result<Self, Stop> {
-        let mut bytes = Bytes { reader, order: Order::Big };
+        let mut bytes = Bytes { reader, order: ByteOrder::Big };
         let magic = bytes.u32()?;
         if matches!(magic, 0xd4c3_b2a1 | 0x4d3c_b2a1 | 0x34cd_b2a1) {
-            bytes.order = Order::Little;
+            bytes.order = ByteOrder::Little;
         }
         let (unit, extra) = match magic {
             0xa1b2_c3d4 | 0xd4c3_b2a1 => (1_000, 0),

@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, Cursor};
 
-use super::bytes::{Bytes, Order};
+use super::bytes::{Bytes, ByteOrder};
 use super::{LinkType, Nanos};
 use crate::Stop;
 
@@ -54,7 +54,7 @@ impl Body {
 impl<R: BufRead> Blocks<R> {
     /// Reads the first section's header.
     pub(super) fn new(reader: R) -> Result<Self, Stop> {
-        let mut blocks = Blocks { bytes: Bytes { reader, order: Order::Little }, interfaces: Vec::new(), last: 0 };
+        let mut blocks = Blocks { bytes: Bytes { reader, order: ByteOrder::Little }, interfaces: Vec::new(), last: 0 };
         let kind = blocks.bytes.u32()?;
         if kind != SECTION_HEADER {
             return Err(Stop::Damaged("no section header".into()));
@@ -94,8 +94,8 @@ impl<R: BufRead> Blocks<R> {
     fn section(&mut self) -> Result<(), Stop> {
         let length = self.bytes.array()?;
         self.bytes.order = match self.bytes.array()? {
-            [0x1a, 0x2b, 0x3c, 0x4d] => Order::Big,
-            [0x4d, 0x3c, 0x2b, 0x1a] => Order::Little,
+            [0x1a, 0x2b, 0x3c, 0x4d] => ByteOrder::Big,
+            [0x4d, 0x3c, 0x2b, 0x1a] => ByteOrder::Little,
             _ => return Err(Stop::Damaged("a section of unknown byte order".into())),
         };
         let length = self.bytes.order.u32(length);
@@ -179,7 +179,7 @@ fn body(length: u32) -> Result<Body, Stop> {
 }
 
 impl Interface {
-    fn read_options(&mut self, options: &[u8], order: Order) {
+    fn read_options(&mut self, options: &[u8], order: ByteOrder) {
         const TIME_RESOLUTION: u16 = 9;
         const TIME_OFFSET: u16 = 14;
         let mut bytes = Bytes { reader: Cursor::new(options), order };

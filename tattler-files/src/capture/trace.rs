@@ -7,7 +7,7 @@ use std::net::Ipv6Addr;
 use sensor_common::walk::MAX_EXTENSIONS;
 use sensor_common::{GiveUp, Header, Layer, Link, Packet, link};
 
-use super::{Frame, Framing};
+use super::{CapturedFrame, Framing};
 
 /// Two tags, PPPoE, PPP and IPv4 behind Ethernet.
 const MOST_LINKS: usize = 6;
@@ -49,7 +49,7 @@ pub struct Ipv6 {
 impl Traced {
     /// Runs the parser over `frame`.
     #[must_use]
-    pub fn new(frame: &Frame<'_>) -> Traced {
+    pub fn new(frame: &CapturedFrame<'_>) -> Traced {
         let Some(framing) = frame.link_type.framing() else {
             return Traced { parsed: Err(GiveUp::UnknownLink), trace: Trace::default() };
         };

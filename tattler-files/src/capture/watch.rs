@@ -17,17 +17,17 @@ use super::home::is_global_unicast;
 use super::memory::Memory;
 
 /// Makes observations of packets.
-pub struct Watch {
+pub struct PacketObserver {
     memory: Memory,
     /// When the first packet was seen.
     began: Option<rules::Time>,
 }
 
-impl Watch {
+impl PacketObserver {
     /// With what is home.
     #[must_use]
-    pub fn new(home: Vec<Ipv6Net>) -> Watch {
-        Watch { memory: Memory { home, ..Memory::default() }, began: None }
+    pub fn new(home: Vec<Ipv6Net>) -> PacketObserver {
+        PacketObserver { memory: Memory { home, ..Memory::default() }, began: None }
     }
 
     /// What a packet tells, if anything. A packet from home to elsewhere goes out, one from

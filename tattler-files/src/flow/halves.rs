@@ -7,14 +7,14 @@ use sensor_common::parse::{Address, Tuple};
 use sensor_common::{Proto, Signal};
 use tattler_core::time::{Span, Time};
 
-use super::{Half, Origin, Record};
+use super::{FlowHalf, LineOrigin, FlowRecord};
 
 /// Packets of one exchange are at most this far apart, as elsewhere.
 const QUIET: Span = Span::from_seconds(300);
 /// How long a half waits for the other, by the times in the records. Exporters tell both within
 /// their time-outs, and collectors begin a file every five minutes.
 const WAIT: Span = Span::from_seconds(900);
-/// Halves that wait at most; some 20 MB.
+/// FlowHalves that wait at most; some 20 MB.
 const MOST: usize = 1 << 17;
 
 const SYN: u8 = 0x02;
@@ -23,9 +23,9 @@ const ACK: u8 = 0x10;
 /// Both ends, in order of address, and the protocol.
 type Key = ((Address, u16), (Address, u16), Proto);
 
-/// Halves that wait for the other.
+/// FlowHalves that wait for the other.
 #[derive(Default)]
-pub struct Halves {
+pub struct FlowHalves {
     waiting: HashMap<Key, Waiting>,
     /// In the order of arrival.
     queue: VecDeque<(Key, u64)>,
@@ -35,14 +35,14 @@ pub struct Halves {
 
 #[derive(Clone, Copy)]
 struct Waiting {
-    half: Half,
-    origin: Origin,
+    half: FlowHalf,
+    origin: LineOrigin,
     arrived: u64,
 }
 
-impl Halves {
+impl FlowHalves {
     /// Takes a half in; `emit` gets the exchanges that are known now.
-    pub fn push(&mut self, half: Half, origin: Origin, emit: &mut dyn FnMut(Record, Origin)) {
+    pub fn push(&mut self, half: FlowHalf, origin: LineOrigin, emit: &mut dyn FnMut(FlowRecord, LineOrigin)) {
         self.latest = self.latest.max(Some(half.last));
         let key = key(&half);
         self.arrived += 1;
@@ -85,14 +85,14 @@ impl Halves {
     }
 
     /// No more will come, or what comes is of another time.
-    pub fn flush(&mut self, emit: &mut dyn FnMut(Record, Origin)) {
+    pub fn flush(&mut self, emit: &mut dyn FnMut(FlowRecord, LineOrigin)) {
         self.latest = None;
         for (key, arrived) in mem::take(&mut self.queue) {
             self.release(key, arrived, emit);
         }
     }
 
-    fn give_up(&mut self, emit: &mut dyn FnMut(Record, Origin)) {
+    fn give_up(&mut self, emit: &mut dyn FnMut(FlowRecord, LineOrigin)) {
         while let Some(&(key, arrived)) = self.queue.front() {
             let has_waited = self.waiting.get(&key).is_none_or(|waiting| {
                 waiting.arrived != arrived || self.latest.is_some_and(|latest| latest - waiting.half.last > WAIT)
@@ -106,7 +106,7 @@ impl Halves {
     }
 
     /// Emits what waits under `key`, if it is what arrived then.
-    fn release(&mut self, key: Key, arrived: u64, emit: &mut dyn FnMut(Record, Origin)) {
+    fn release(&mut self, key: Key, arrived: u64, emit: &mut dyn FnMut(FlowRecord, LineOrigin)) {
         if self.waiting.get(&key).is_some_and(|waiting| waiting.arrived == arrived)
             && let Some(Waiting { half, origin, .. }) = self.waiting.remove(&key)
         {
@@ -115,26 +115,26 @@ impl Halves {
     }
 }
 
-fn emit_all(record: Option<Record>, origin: Origin, emit: &mut dyn FnMut(Record, Origin)) {
+fn emit_all(record: Option<FlowRecord>, origin: LineOrigin, emit: &mut dyn FnMut(FlowRecord, LineOrigin)) {
     if let Some(record) = record {
         emit(record, origin);
     }
 }
 
-fn key(half: &Half) -> Key {
+fn key(half: &FlowHalf) -> Key {
     let Tuple { src, dst, src_port, dst_port } = half.tuple;
     let (from, to) = ((src, src_port), (dst, dst_port));
     (from.min(to), from.max(to), half.proto)
 }
 
-fn is_near(a: &Half, b: &Half) -> bool {
+fn is_near(a: &FlowHalf, b: &FlowHalf) -> bool {
     a.first - b.last < QUIET && b.first - a.last < QUIET
 }
 
 /// Who began, of two that sent.
-fn both(a: &Half, b: &Half) -> Option<Record> {
+fn both(a: &FlowHalf, b: &FlowHalf) -> Option<FlowRecord> {
     // Where times are of whole seconds both begin in one; then services have the lower ports.
-    let rank = |half: &Half| (half.is_reply, is_answer(half), half.first, half.tuple.dst_port, half.tuple.src_port);
+    let rank = |half: &FlowHalf| (half.is_reply, is_answer(half), half.first, half.tuple.dst_port, half.tuple.src_port);
     let (opening, reply) = if rank(a) <= rank(b) { (a, b) } else { (b, a) };
     let begins = begins(opening)?;
     let answered = match opening.proto {
@@ -143,28 +143,28 @@ fn both(a: &Half, b: &Half) -> Option<Record> {
         Proto::Icmpv6 => reply.is_reply,
     };
     let (first, last) = (a.first.min(b.first), a.last.max(b.last));
-    Some(Record { first, last, tuple: opening.tuple, begins, answered, flags: opening.flags })
+    Some(FlowRecord { first, last, tuple: opening.tuple, begins, answered, flags: opening.flags })
 }
 
 /// A half whose other half nobody saw.
-fn alone(half: &Half) -> Option<Record> {
+fn alone(half: &FlowHalf) -> Option<FlowRecord> {
     // A SYN and an ACK from one side: whoever began sent the ACK after the SYN, and whoever answered
     // sent both at once. Services have the lower ports.
     let sent_both = half.flags.is_some_and(|flags| flags & (SYN | ACK) == SYN | ACK);
     if half.is_reply || is_answer(half) || sent_both && half.tuple.src_port < half.tuple.dst_port {
         return None;
     }
-    let Half { first, last, tuple, flags, .. } = *half;
-    Some(Record { first, last, tuple, begins: begins(half)?, answered: false, flags })
+    let FlowHalf { first, last, tuple, flags, .. } = *half;
+    Some(FlowRecord { first, last, tuple, begins: begins(half)?, answered: false, flags })
 }
 
 /// TCP that can't have begun anything: no SYN.
-fn is_answer(half: &Half) -> bool {
+fn is_answer(half: &FlowHalf) -> bool {
     half.flags.is_some_and(|flags| flags & ACK != 0 && flags & SYN == 0)
 }
 
 /// How an exchange begins; `None` if its beginning is not among what the exporter saw.
-fn begins(half: &Half) -> Option<Signal> {
+fn begins(half: &FlowHalf) -> Option<Signal> {
     match half.proto {
         Proto::Icmpv6 => (!half.is_reply).then_some(Signal::Echo),
         Proto::Udp => Some(Signal::Udp),

@@ -15,12 +15,12 @@ use tattler_core::time::Time;
 mod halves;
 mod order;
 
-pub use halves::Halves;
+pub use halves::FlowHalves;
 pub use order::Order;
 
 /// An exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct FlowRecord {
     /// Its first packet.
     pub first: Time,
     /// Its last packet, of either side; not before `first`.
@@ -37,7 +37,7 @@ pub struct Record {
 
 /// What one side sent in an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Half {
+pub struct FlowHalf {
     /// The first packet.
     pub first: Time,
     /// The last packet; not before `first`.
@@ -54,22 +54,22 @@ pub struct Half {
 
 /// What a record was read from, so that an import knows how far it has told all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Origin {
+pub struct LineOrigin {
     /// The number of the input, and of the line in it: the first, if it is of two.
     pub at: (usize, u64),
     /// Told already, at an earlier reading.
     pub is_old: bool,
 }
 
-impl Origin {
+impl LineOrigin {
     /// Of a record that is of both.
     #[must_use]
-    pub fn and(self, other: Origin) -> Origin {
-        Origin { at: self.at.min(other.at), is_old: self.is_old || other.is_old }
+    pub fn and(self, other: LineOrigin) -> LineOrigin {
+        LineOrigin { at: self.at.min(other.at), is_old: self.is_old || other.is_old }
     }
 }
 
-impl Record {
+impl FlowRecord {
     /// The packet that began it.
     #[must_use]
     pub fn opening(&self) -> Header {
@@ -93,7 +93,7 @@ impl Record {
 
 /// A packet of a half, as far as it is known: who speaks to whom.
 #[must_use]
-pub fn header(half: &Half) -> Header {
+pub fn header(half: &FlowHalf) -> Header {
     let signal = match half.proto {
         Proto::Tcp => Signal::Syn,
         Proto::Udp => Signal::Udp,

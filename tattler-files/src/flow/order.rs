@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use tattler_core::time::{Span, Time};
 
-use super::{Origin, Record};
+use super::{LineOrigin, FlowRecord};
 
 /// How long a record waits for others that began earlier, by the times in the records.
 const WAIT: Span = Span::from_seconds(3_600);
@@ -15,22 +15,22 @@ const MOST: usize = 1 << 17;
 /// Hands records on in the order of their beginnings, as far as a bound allows: what began before
 /// something that was handed on already comes late.
 #[derive(Default)]
-pub struct Order {
+pub struct FlowOrder {
     waiting: BinaryHeap<Reverse<Waiting>>,
     latest: Option<Time>,
     arrived: u64,
 }
 
 struct Waiting {
-    record: Record,
-    origin: Origin,
+    record: FlowRecord,
+    origin: LineOrigin,
     /// Records of one time keep their order.
     arrived: u64,
 }
 
-impl Order {
+impl FlowOrder {
     /// Takes a record in.
-    pub fn push(&mut self, record: Record, origin: Origin) {
+    pub fn push(&mut self, record: FlowRecord, origin: LineOrigin) {
         // Records are told when they end, so ends are nearly in order.
         self.latest = self.latest.max(Some(record.last));
         self.arrived += 1;
@@ -38,14 +38,14 @@ impl Order {
     }
 
     /// The next record that has waited long enough.
-    pub fn pop(&mut self) -> Option<(Record, Origin)> {
+    pub fn pop(&mut self) -> Option<(FlowRecord, LineOrigin)> {
         let Reverse(first) = self.waiting.peek()?;
         let is_due = self.waiting.len() > MOST || self.latest.is_some_and(|latest| latest - first.record.first > WAIT);
         if is_due { self.pop_any() } else { None }
     }
 
     /// The next record, however long it has waited.
-    pub fn pop_any(&mut self) -> Option<(Record, Origin)> {
+    pub fn pop_any(&mut self) -> Option<(FlowRecord, LineOrigin)> {
         self.waiting.pop().map(|Reverse(waiting)| (waiting.record, waiting.origin))
     }
 

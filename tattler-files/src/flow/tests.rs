@@ -12,8 +12,8 @@ fn address(first: u8) -> Address {
 }
 
 /// TCP from `src` to `dst`, ports and flags as said, from one second to another.
-fn half((src, src_port): (u8, u16), (dst, dst_port): (u8, u16), flags: u8, seconds: (i64, i64)) -> Half {
-    Half {
+fn half((src, src_port): (u8, u16), (dst, dst_port): (u8, u16), flags: u8, seconds: (i64, i64)) -> FlowHalf {
+    FlowHalf {
         first: Time::from_seconds(seconds.0),
         last: Time::from_seconds(seconds.1),
         tuple: Tuple { src: address(src), dst: address(dst), src_port, dst_port },
@@ -23,11 +23,11 @@ fn half((src, src_port): (u8, u16), (dst, dst_port): (u8, u16), flags: u8, secon
     }
 }
 
-fn exchanges(halves: &[Half]) -> Vec<Record> {
+fn exchanges(halves: &[FlowHalf]) -> Vec<FlowRecord> {
     let mut found = Vec::new();
-    let mut waiting = Halves::default();
+    let mut waiting = FlowHalves::default();
     for half in halves {
-        waiting.push(*half, Origin::default(), &mut |record, _| found.push(record));
+        waiting.push(*half, LineOrigin::default(), &mut |record, _| found.push(record));
     }
     waiting.flush(&mut |record, _| found.push(record));
     found
@@ -46,7 +46,7 @@ fn who_began_is_who_was_first_and_else_who_has_the_higher_port() {
         let [record] = exchanges(&halves)[..] else { panic!() };
         assert_eq!((record.tuple, record.begins, record.answered), (there.tuple, Signal::Syn, true));
     }
-    let earlier = Half { first: Time::from_seconds(9), ..back };
+    let earlier = FlowHalf { first: Time::from_seconds(9), ..back };
     let [record] = exchanges(&[there, earlier])[..] else { panic!() };
     assert_eq!(record.tuple, back.tuple, "it was first");
 }
@@ -84,11 +84,11 @@ fn halves_far_apart_are_two_exchanges_and_near_ones_of_one_side_are_one() {
 
 #[test]
 fn records_come_in_the_order_in_which_they_began() {
-    let mut order = Order::default();
+    let mut order = FlowOrder::default();
     let [record] = exchanges(&[half((THEIRS, 40_000), (OURS, 22), SYN, (0, 1))])[..] else { panic!() };
     for minute in [30, 10, 20, 200] {
         let first = Time::from_seconds(minute * 60);
-        order.push(Record { first, last: first, ..record }, Origin::default());
+        order.push(FlowRecord { first, last: first, ..record }, LineOrigin::default());
     }
     let mut due = Vec::new();
     while let Some((record, _)) = order.pop() {
@@ -100,11 +100,11 @@ fn records_come_in_the_order_in_which_they_began() {
 
 #[test]
 fn the_first_line_of_what_waits_is_known() {
-    let from = |line| Origin { at: (0, line), is_old: line < 3 };
+    let from = |line| LineOrigin { at: (0, line), is_old: line < 3 };
     let there = half((THEIRS, 40_000), (OURS, 22), SYN, (0, 1));
     let back = half((OURS, 22), (THEIRS, 40_000), RST_ACK, (0, 1));
     let other = half((THEIRS, 50_000), (OURS, 22), SYN, (0, 1));
-    let (mut halves, mut order) = (Halves::default(), Order::default());
+    let (mut halves, mut order) = (FlowHalves::default(), FlowOrder::default());
     for (half, line) in [(there, 2), (other, 3), (back, 4)] {
         halves.push(half, from(line), &mut |record, origin| order.push(record, origin));
     }

@@ -4,14 +4,14 @@ use sensor_common::{Kind, Proto};
 use serde::Deserialize;
 use tattler_core::observation::{Answer, Contact, Observation, Probe, Traits};
 
-use super::aside::{self, Aside};
+use super::aside::{self, BackupEntry};
 use super::value::Value;
 
 /// Every key that means something. Others are ignored.
 #[derive(Deserialize)]
 #[serde(default)]
 #[derive(Default)]
-pub(super) struct Line<'a> {
+pub(super) struct JsonLine<'a> {
     #[serde(rename = "type", borrow)]
     kind_of_line: Value<'a>,
     #[serde(borrow)]
@@ -82,7 +82,7 @@ pub enum Parsed {
     /// An observation.
     Observation(Observation),
     /// What a backup holds beside them.
-    Aside(Aside),
+    Backup(BackupEntry),
 }
 
 const U16: u64 = u16::MAX as u64;
@@ -97,7 +97,7 @@ const FLOW_LABEL: u64 = 0xf_ffff;
 pub fn parse(line: &[u8]) -> Result<Observation, String> {
     match parse_any(line)? {
         Parsed::Observation(observation) => Ok(observation),
-        Parsed::Aside(_) => Err("no observation".into()),
+        Parsed::Backup(_) => Err("no observation".into()),
     }
 }
 
@@ -112,7 +112,7 @@ pub fn parse_any(line: &[u8]) -> Result<Parsed, String> {
     if !text.starts_with('{') {
         return Err("no JSON object, and no line of a log that is known".into());
     }
-    let line: Line<'_> = serde_json::from_str(text).map_err(|error| {
+    let line: JsonLine<'_> = serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();
         // The line's number is the file's, not the parser's.
         let what = message.split(" at line ").next().unwrap_or_default();
@@ -122,14 +122,14 @@ pub fn parse_any(line: &[u8]) -> Result<Parsed, String> {
         Value::Text(text) if text == "contact" => Observation::Contact(contact(line)?),
         Value::Text(text) if text == "probe" => Observation::Probe(probe(line)?),
         Value::Text(text) if text == "answer" => Observation::Answer(answer(&line)?),
-        Value::Text(text) if text == "ack" => return aside::ack(line).map(Parsed::Aside),
-        Value::Text(text) if text == "device-key" => return aside::device_key(&line).map(Parsed::Aside),
+        Value::Text(text) if text == "ack" => return aside::ack(line).map(Parsed::Backup),
+        Value::Text(text) if text == "device-key" => return aside::device_key(&line).map(Parsed::Backup),
         other => return other.name("type", "contact or probe, nor answer, ack or device-key", |_| None),
     };
     Ok(Parsed::Observation(observation))
 }
 
-fn contact(line: Line<'_>) -> Result<Contact, String> {
+fn contact(line: JsonLine<'_>) -> Result<Contact, String> {
     let ts = line.ts.time("ts")?;
     let last = line.last.optional(|value| value.time("last"))?.unwrap_or(ts);
     if last < ts {
@@ -151,7 +151,7 @@ fn contact(line: Line<'_>) -> Result<Contact, String> {
     })
 }
 
-fn probe(line: Line<'_>) -> Result<Probe, String> {
+fn probe(line: JsonLine<'_>) -> Result<Probe, String> {
     let ts = line.ts.time("ts")?;
     let kind = line.kind.name("kind", "echo, syn, udp or tcp-other", Kind::from_name)?;
     let flag = |key, value: Value<'_>| Ok::<_, String>(value.optional(|value| value.bool(key))?.unwrap_or(false));
@@ -181,7 +181,7 @@ fn probe(line: Line<'_>) -> Result<Probe, String> {
     })
 }
 
-fn answer(line: &Line<'_>) -> Result<Answer, String> {
+fn answer(line: &JsonLine<'_>) -> Result<Answer, String> {
     let kind = line.kind.name("kind", "echo, syn, udp or tcp-other", Kind::from_name)?;
     Ok(Answer {
         ts: line.ts.time("ts")?,

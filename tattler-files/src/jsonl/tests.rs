@@ -7,12 +7,12 @@ use tattler_core::time::Time;
 use super::*;
 use crate::Fault;
 use crate::text::lines::LONGEST;
-use crate::text::{self, Clock, Counts, Dialect, Item, Sinks};
+use crate::text::{self, LogClock, LineCounts, Dialect, LineItem, LineSinks};
 
 const CONTACT: &str = r#"{"type":"contact","ts":"2026-09-01T01:41:54.831Z","local":"2001:db8::e014:9aff:5e49:ecb3","remote":"2a3d:8e01::10","proto":"tcp","port":443}"#;
 const PROBE: &str = r#"{"type":"probe","ts":"2026-09-01T03:51:56.888Z","source":"2a0d:5600::29","target":"2001:db8::e014:9aff:5e49:ecb3","kind":"syn","port":22,"hop_limit":50}"#;
 
-fn read_all(text: &[u8]) -> (Vec<Observation>, Vec<String>, Counts) {
+fn read_all(text: &[u8]) -> (Vec<Observation>, Vec<String>, LineCounts) {
     let (mut observations, mut told) = (Vec::new(), Vec::new());
     let (counts, asides) =
         read_text(text, &mut |observation| observations.push(observation), &mut |fault| told.push(fault.to_string()));
@@ -25,18 +25,18 @@ pub(crate) fn read_text(
     text: &[u8],
     observe: &mut dyn FnMut(Observation),
     tell: &mut dyn FnMut(Fault),
-) -> (Counts, Vec<Aside>) {
+) -> (LineCounts, Vec<BackupEntry>) {
     let mut asides = Vec::new();
     let mut item = |item, _| {
         match item {
-            Item::Observation(observation) => observe(observation),
-            Item::Aside(aside) => asides.push(aside),
+            LineItem::Observation(observation) => observe(observation),
+            LineItem::Backup(aside) => asides.push(aside),
             item => panic!("{item:?}"),
         }
         true
     };
-    let sinks = Sinks { item: &mut item, tell, step: &mut |_, _| true };
-    let clock = Clock::new(jiff::tz::TimeZone::UTC, None, None, None);
+    let sinks = LineSinks { item: &mut item, tell, step: &mut |_, _| true };
+    let clock = LogClock::new(jiff::tz::TimeZone::UTC, None, None, None);
     let counts = text::read("x", text, Dialect::JsonLines, clock, sinks).unwrap();
     (counts, asides)
 }
@@ -174,9 +174,9 @@ fn answers_acknowledgements_and_keys_of_a_backup_are_read_as_they_are_written() 
         panic!("{fault}")
     });
     assert_eq!(asides.len(), 3);
-    let written: Vec<_> = asides.iter().map(|aside| aside_to_json_line(aside).unwrap()).collect();
+    let written: Vec<_> = asides.iter().map(|aside| backup_entry_to_json_line(aside).unwrap()).collect();
     assert_eq!(written, [ack, bare, &key]);
-    assert_eq!(asides[2], Aside::DeviceKey([0x0f; 32]));
+    assert_eq!(asides[2], BackupEntry::DeviceKey([0x0f; 32]));
     for (line, said) in [
         (with(ack, "remote", "\"here\""), "remote is \"here\", not an IPv6 address or a prefix"),
         (with(&key, "key", "\"0f\""), "key is no 64 hexadecimal digits"),

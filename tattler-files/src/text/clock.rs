@@ -27,7 +27,7 @@ pub(super) struct Civil {
 
 /// What makes points in time of them, for one input.
 #[derive(Clone, Debug)]
-pub struct Clock {
+pub struct LogClock {
     zone: TimeZone,
     /// The year of the first line without one; from then on December to January steps it.
     year: Option<i16>,
@@ -41,11 +41,11 @@ pub struct Clock {
     minute: Option<(Civil, Time)>,
 }
 
-impl Clock {
+impl LogClock {
     /// `written` is when the input was last written to; `now` the present, if there is a clock.
     #[must_use]
-    pub fn new(zone: TimeZone, year: Option<i16>, written: Option<Time>, now: Option<Time>) -> Clock {
-        Clock { zone, year, written: written.or(now), now, last: None, guessed: None, minute: None }
+    pub fn new(zone: TimeZone, year: Option<i16>, written: Option<Time>, now: Option<Time>) -> LogClock {
+        LogClock { zone, year, written: written.or(now), now, last: None, guessed: None, minute: None }
     }
 
     /// Whether times so far stand on a year that a later line may prove wrong.
@@ -199,13 +199,13 @@ mod tests {
         Time(text.parse::<jiff::Timestamp>().unwrap().as_microsecond())
     }
 
-    fn clock(zone: &str, year: Option<i16>, written: &str) -> Clock {
+    fn clock(zone: &str, year: Option<i16>, written: &str) -> LogClock {
         let zone = if zone == "UTC" { TimeZone::UTC } else { TimeZone::posix(zone).unwrap() };
-        Clock::new(zone, year, Some(time(written)), None)
+        LogClock::new(zone, year, Some(time(written)), None)
     }
 
     /// A line of a log without years.
-    fn line(clock: &mut Clock, month: i8, day: i8, at: &str) -> Result<String, String> {
+    fn line(clock: &mut LogClock, month: i8, day: i8, at: &str) -> Result<String, String> {
         let civil = Civil { month, day, ..time_of_day(at.as_bytes()).unwrap().0 };
         clock.time(civil).map(|time| time.to_string())
     }
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn the_future_is_refused() {
         let now = time("2026-09-01T00:00:00Z");
-        let clock = Clock::new(TimeZone::UTC, None, None, Some(now));
+        let clock = LogClock::new(TimeZone::UTC, None, None, Some(now));
         assert!(clock.check(now + Span::from_seconds(3_600)).is_ok());
         assert_eq!(clock.check(now + Span::from_days(2)), Err("2026-09-03T00:00:00.000Z is in the future".into()));
     }

@@ -8,9 +8,9 @@ use sensor_common::{Header, Signal};
 use tattler_core::observation::Traits;
 use tattler_core::time::Time;
 
-use super::clock::Clock;
+use super::clock::LogClock;
 use super::number::{Ip, address, decimal, micros, port};
-use super::{Item, Seen};
+use super::{LineItem, LoggedPacket};
 
 const EVENTS: [&[u8]; 3] = [b"[NEW]", b"[UPDATE]", b"[DESTROY]"];
 
@@ -21,7 +21,7 @@ pub(super) fn is_event(line: &[u8]) -> bool {
 }
 
 /// Reads a line.
-pub(super) fn parse(line: &[u8], clock: &Clock) -> Result<Item, String> {
+pub(super) fn parse(line: &[u8], clock: &LogClock) -> Result<LineItem, String> {
     let mut words = words(line).peekable();
     let mut ts = None;
     let mut event = words.next().unwrap_or_default();
@@ -38,7 +38,7 @@ pub(super) fn parse(line: &[u8], clock: &Clock) -> Result<Item, String> {
     // `-o extended` puts the family before: `ipv6     10`.
     let proto = words.find(|word| matches!(*word, b"tcp" | b"udp" | b"icmpv6") || word.starts_with(b"src="));
     let (Some(proto @ (b"tcp" | b"udp" | b"icmpv6")), false) = (proto, event == b"[DESTROY]") else {
-        return Ok(Item::Nothing);
+        return Ok(LineItem::Nothing);
     };
     let (mut sides, mut is_unreplied, mut is_syn_recv, mut echo) = ([Side::default(); 2], false, false, None);
     let mut side = None;
@@ -69,12 +69,12 @@ pub(super) fn parse(line: &[u8], clock: &Clock) -> Result<Item, String> {
             _ => {}
         }
     }
-    let Some(tuple) = outside(&sides)? else { return Ok(Item::Nothing) };
+    let Some(tuple) = outside(&sides)? else { return Ok(LineItem::Nothing) };
     let (begins, answers) = match (proto, echo) {
         (b"tcp", _) => (Signal::Syn, Signal::SynAck),
         (b"udp", _) => (Signal::Udp, Signal::Udp),
         (_, Some(128)) => (Signal::Echo, Signal::EchoReply),
-        _ => return Ok(Item::Nothing),
+        _ => return Ok(LineItem::Nothing),
     };
     let detail = Detail { icmp_id: if begins == Signal::Echo { tuple.src_port } else { 0 }, ..Detail::default() };
     let traits = Traits {
@@ -84,13 +84,13 @@ pub(super) fn parse(line: &[u8], clock: &Clock) -> Result<Item, String> {
     };
     if event == b"[NEW]" {
         let header = Header { signal: begins, tuple, detail };
-        return Ok(Item::Packet(Seen { ts, header, traits }));
+        return Ok(LineItem::Packet(LoggedPacket { ts, header, traits }));
     }
     let is_answer = if begins == Signal::Syn { is_syn_recv } else { !is_unreplied };
     let Tuple { src, dst, src_port, dst_port } = tuple;
     let back = Tuple { src: dst, dst: src, src_port: dst_port, dst_port: src_port };
     let header = Header { signal: answers, tuple: back, detail };
-    Ok(if is_answer { Item::Packet(Seen { ts, header, traits: Traits::default() }) } else { Item::Nothing })
+    Ok(if is_answer { LineItem::Packet(LoggedPacket { ts, header, traits: Traits::default() }) } else { LineItem::Nothing })
 }
 
 /// One direction, as conntrack tells it.
@@ -117,6 +117,6 @@ fn outside(sides: &[Side; 2]) -> Result<Option<Tuple>, String> {
     }))
 }
 
-fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn words(line: &[u8]) -> impl Iterator<LineItem = &[u8]> {
     line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty())
 }

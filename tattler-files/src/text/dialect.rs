@@ -1,7 +1,7 @@
 //! Which dialect a text is in.
 
-use super::clock::Clock;
-use super::{Item, conntrack, eve, kernel, nfdump, zeek};
+use super::clock::LogClock;
+use super::{LineItem, conntrack, eve, kernel, nfdump, zeek};
 use crate::jsonl::{Parsed, parse_any};
 
 /// A dialect.
@@ -72,7 +72,7 @@ fn of_line(line: &[u8]) -> Option<Dialect> {
     if line.starts_with(b"#separator") || line.starts_with(b"#fields") {
         return Some(Dialect::Zeek);
     }
-    if nfdump::Columns::of(line).is_some() {
+    if nfdump::NfdumpColumns::of(line).is_some() {
         return Some(Dialect::Nfdump);
     }
     if conntrack::is_event(line) {
@@ -82,17 +82,17 @@ fn of_line(line: &[u8]) -> Option<Dialect> {
 }
 
 /// What reads the lines of an input.
-pub(super) struct Reader {
+pub(super) struct LineReader {
     dialect: Dialect,
-    clock: Clock,
-    zeek: zeek::Columns,
-    nfdump: Option<nfdump::Columns>,
+    clock: LogClock,
+    zeek: zeek::ZeekColumns,
+    nfdump: Option<nfdump::NfdumpColumns>,
     is_over: bool,
 }
 
-impl Reader {
-    pub(super) fn new(dialect: Dialect, clock: Clock) -> Reader {
-        Reader { dialect, clock, zeek: zeek::Columns::default(), nfdump: None, is_over: false }
+impl LineReader {
+    pub(super) fn new(dialect: Dialect, clock: LogClock) -> LineReader {
+        LineReader { dialect, clock, zeek: zeek::ZeekColumns::default(), nfdump: None, is_over: false }
     }
 
     /// Whether what was read so far stands, whatever follows.
@@ -104,7 +104,7 @@ impl Reader {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn line(&mut self, line: &[u8]) -> Result<Item, String> {
+    pub(super) fn line(&mut self, line: &[u8]) -> Result<LineItem, String> {
         // Braces begin a record of another program, whatever the file is.
         let is_json = matches!(self.dialect, Dialect::JsonLines | Dialect::ZeekJson | Dialect::Eve);
         if !is_json && line.starts_with(b"{") {
@@ -114,9 +114,9 @@ impl Reader {
             Dialect::JsonLines => match parse_any(line)? {
                 Parsed::Observation(observation) => {
                     self.clock.check(observation.ts())?;
-                    Ok(Item::Observation(observation))
+                    Ok(LineItem::Observation(observation))
                 }
-                Parsed::Aside(aside) => Ok(Item::Aside(aside)),
+                Parsed::Backup(aside) => Ok(LineItem::Backup(aside)),
             },
             Dialect::Kernel => kernel::parse(line, &mut self.clock),
             Dialect::Conntrack => conntrack::parse(line, &self.clock),
@@ -127,17 +127,17 @@ impl Reader {
         }
     }
 
-    fn nfdump(&mut self, line: &[u8]) -> Result<Item, String> {
+    fn nfdump(&mut self, line: &[u8]) -> Result<LineItem, String> {
         self.is_over |= nfdump::is_summary(line);
         // `cat` of several leaves headers in between.
         if let Some(columns) =
-            line.first().is_some_and(u8::is_ascii_alphabetic).then(|| nfdump::Columns::of(line)).flatten()
+            line.first().is_some_and(u8::is_ascii_alphabetic).then(|| nfdump::NfdumpColumns::of(line)).flatten()
         {
             (self.nfdump, self.is_over) = (Some(columns), false);
-            return Ok(Item::Nothing);
+            return Ok(LineItem::Nothing);
         }
         match &self.nfdump {
-            _ if self.is_over => Ok(Item::Nothing),
+            _ if self.is_over => Ok(LineItem::Nothing),
             Some(columns) => columns.parse(line, &mut self.clock),
             None => Err("before the line that names the columns".into()),
         }

@@ -6,16 +6,16 @@ use sensor_common::Signal;
 use sensor_common::parse::Tuple;
 use serde::Deserialize;
 
-use super::clock::Clock;
+use super::clock::LogClock;
 use super::number::{Ip, address};
-use super::{Item, json};
-use crate::flow::Record;
+use super::{LineItem, json};
+use crate::flow::FlowRecord;
 
 /// A line of eve.json, as far as it is of use here.
 #[derive(Deserialize)]
-struct Line<'a> {
+struct EveLine<'a> {
     #[serde(borrow)]
-    timestamp: json::Time<'a>,
+    timestamp: json::JsonTime<'a>,
     #[serde(borrow)]
     event_type: Cow<'a, str>,
     #[serde(default, borrow)]
@@ -43,9 +43,9 @@ struct Flow<'a> {
     #[serde(default)]
     pkts_toclient: u64,
     #[serde(default, borrow)]
-    start: Option<json::Time<'a>>,
+    start: Option<json::JsonTime<'a>>,
     #[serde(default, borrow)]
-    end: Option<json::Time<'a>>,
+    end: Option<json::JsonTime<'a>>,
     /// Who began, in alerts of Suricata 7.
     #[serde(default, borrow)]
     src_ip: Option<Cow<'a, str>>,
@@ -61,18 +61,18 @@ struct Tcp<'a> {
 }
 
 /// Reads a line.
-pub(super) fn parse(line: &[u8], clock: &mut Clock) -> Result<Item, String> {
-    let line: Line<'_> = json::parse(line)?;
+pub(super) fn parse(line: &[u8], clock: &mut LogClock) -> Result<LineItem, String> {
+    let line: EveLine<'_> = json::parse(line)?;
     let is_alert = line.event_type == "alert";
     if !is_alert && line.event_type != "flow" {
-        return Ok(Item::Nothing);
+        return Ok(LineItem::Nothing);
     }
     let ip = |name, text: &Option<Cow<'_, str>>| {
         let text = text.as_deref().ok_or_else(|| format!("{name} is missing"))?;
         address(text.as_bytes()).ok_or_else(|| format!("{name} is {}", super::quote(text.as_bytes())))
     };
     let (Ip::V6(src), Ip::V6(dst)) = (ip("src_ip", &line.src_ip)?, ip("dest_ip", &line.dest_ip)?) else {
-        return Ok(Item::Nothing);
+        return Ok(LineItem::Nothing);
     };
     let flow = line.flow.unwrap_or_default();
     let first = flow.start.as_ref().unwrap_or(&line.timestamp).read(clock)?;
@@ -94,23 +94,23 @@ pub(super) fn parse(line: &[u8], clock: &mut Clock) -> Result<Item, String> {
             // What began before Suricata looked has no SYN. Alerts tell no flags.
             Some((Some(there), _)) if there & 0x02 == 0 && !is_alert => match Signal::of_tcp(there) {
                 Signal::TcpOther if there != 0 => (Signal::TcpOther, false),
-                _ => return Ok(Item::Nothing),
+                _ => return Ok(LineItem::Nothing),
             },
             Some((_, back)) => (Signal::Syn, back.is_some_and(|back| back & 0x12 == 0x12)),
             None if is_alert => (Signal::Syn, false),
-            None => return Ok(Item::Nothing),
+            None => return Ok(LineItem::Nothing),
         },
         Some("IPv6-ICMP" | "ICMPv6" | "icmpv6") if line.icmp_type == Some(128) => {
             (tuple.src_port, tuple.dst_port) = (0, 0);
             (Signal::Echo, flow.pkts_toclient > 0)
         }
-        _ => return Ok(Item::Nothing),
+        _ => return Ok(LineItem::Nothing),
     };
     if begins != Signal::Echo {
         has_ports()?;
     }
     let flags = flags.and_then(|(there, _)| there).filter(|_| begins != Signal::Echo);
-    Ok(Item::Flow(Record { first, last: last.max(first), tuple, begins, answered, flags }))
+    Ok(LineItem::Flow(FlowRecord { first, last: last.max(first), tuple, begins, answered, flags }))
 }
 
 /// Whether the packet of an alert went to whoever began.

@@ -7,9 +7,9 @@ use sensor_common::parse::{Detail, Tuple};
 use sensor_common::{Header, Signal};
 use tattler_core::observation::Traits;
 
-use super::clock::{self, Civil, Clock};
+use super::clock::{self, Civil, LogClock};
 use super::number::{self, Ip, decimal, port};
-use super::{Item, Seen};
+use super::{LineItem, LoggedPacket};
 
 const MONTHS: [&[u8; 3]; 12] =
     [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
@@ -23,16 +23,16 @@ pub(super) fn is_log(line: &[u8]) -> bool {
 }
 
 /// Reads a line; those without a packet are of no interest.
-pub(super) fn parse(line: &[u8], clock: &mut Clock) -> Result<Item, String> {
-    let Some(fields) = fields(line) else { return Ok(Item::Nothing) };
-    let Some(packet) = Packet::read(fields)? else { return Ok(Item::Nothing) };
+pub(super) fn parse(line: &[u8], clock: &mut LogClock) -> Result<LineItem, String> {
+    let Some(fields) = fields(line) else { return Ok(LineItem::Nothing) };
+    let Some(packet) = Packet::read(fields)? else { return Ok(LineItem::Nothing) };
     let ts = match stamp(line) {
         Ok(Stamp::Civil(civil)) => clock.time(civil)?,
         Ok(Stamp::Unix(time)) => clock.check(time)?,
         Err(Some(reason)) => return Err(reason.into()),
         Err(None) => return Err("no time at its beginning".into()),
     };
-    Ok(packet.seen(ts).map_or(Item::Nothing, Item::Packet))
+    Ok(packet.seen(ts).map_or(LineItem::Nothing, LineItem::Packet))
 }
 
 /// What follows `IN=… OUT=…`: the kernel writes both, a prefix hardly will.
@@ -165,7 +165,7 @@ impl Packet {
         Ok(Some(packet))
     }
 
-    fn seen(self, ts: tattler_core::time::Time) -> Option<Seen> {
+    fn seen(self, ts: tattler_core::time::Time) -> Option<LoggedPacket> {
         let signal = match self.proto {
             Proto::Tcp => Signal::of_tcp(self.detail.tcp_flags),
             Proto::Udp => Signal::Udp,
@@ -173,7 +173,7 @@ impl Packet {
             Proto::Other => Signal::None,
         };
         let header = Header { signal, tuple: self.tuple, detail: self.detail };
-        (signal != Signal::None).then_some(Seen { ts, header, traits: self.traits })
+        (signal != Signal::None).then_some(LoggedPacket { ts, header, traits: self.traits })
     }
 }
 

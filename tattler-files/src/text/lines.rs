@@ -8,7 +8,7 @@ pub const LONGEST: usize = 1 << 16;
 const CHUNK: usize = 1 << 18;
 
 /// One line, without its end.
-pub struct Line<'a> {
+pub struct RawLine<'a> {
     /// Its bytes; none if it was longer than [`LONGEST`].
     pub bytes: Option<&'a [u8]>,
     /// A line's end follows. Where none does, the input ends: it is cut short, or still written.
@@ -34,7 +34,7 @@ impl<R: Read> Lines<R> {
     /// # Errors
     /// The input can't be read on. What was read of the line is lost.
     #[expect(clippy::should_implement_trait, reason = "a line borrows its bytes, so this is no iterator")]
-    pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub fn next(&mut self) -> io::Result<Option<RawLine<'_>>> {
         let mut searched = 0;
         let mut is_too_long = false;
         loop {
@@ -42,7 +42,7 @@ impl<R: Read> Lines<R> {
                 let (start, end) = (self.start, self.start + searched + at);
                 self.start = end + 1;
                 let bytes = (!is_too_long && end - start <= LONGEST).then(|| &self.buffer[start..end]);
-                return Ok(Some(Line { bytes, is_ended: true }));
+                return Ok(Some(RawLine { bytes, is_ended: true }));
             }
             searched = self.end - self.start;
             if searched > LONGEST {
@@ -53,7 +53,7 @@ impl<R: Read> Lines<R> {
                 let (start, end) = (self.start, self.end);
                 self.start = end;
                 let bytes = (!is_too_long).then(|| &self.buffer[start..end]);
-                return Ok((is_too_long || start < end).then_some(Line { bytes, is_ended: false }));
+                return Ok((is_too_long || start < end).then_some(RawLine { bytes, is_ended: false }));
             }
         }
     }

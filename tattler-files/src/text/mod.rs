@@ -23,36 +23,36 @@ mod zeek;
 
 use sensor_common::Header;
 
-pub use clock::Clock;
+pub use clock::LogClock;
 pub use dialect::Dialect;
-pub use read::{Counts, Sinks, read};
+pub use read::{LineCounts, LineSinks, read};
 
 use tattler_core::observation::{Observation, Traits};
 use tattler_core::time::Time;
 
-use super::flow::{Half, Record};
-use super::jsonl::Aside;
+use super::flow::{FlowHalf, FlowRecord};
+use super::jsonl::BackupEntry;
 
 /// What a line holds.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Item {
+pub enum LineItem {
     /// An observation as it stands.
     Observation(Observation),
     /// What a backup holds beside observations.
-    Aside(Aside),
+    Backup(BackupEntry),
     /// A packet, for the rules.
-    Packet(Seen),
+    Packet(LoggedPacket),
     /// Both directions of an exchange.
-    Flow(Record),
+    Flow(FlowRecord),
     /// One direction of an exchange.
-    Half(Half),
+    Half(FlowHalf),
     /// Nothing of interest: a header, IPv4, another program's line.
     Nothing,
 }
 
 /// A packet that somebody else saw.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
+pub struct LoggedPacket {
     /// When.
     pub ts: Time,
     /// As far as it is known; what is not is 0.

@@ -1,13 +1,13 @@
 //! What `nfdump -o csv` prints, of nfdump 1.6 and 1.7.
 //!
-//! A record is one direction of an exchange. Columns are found by their names in the first line.
+//! A record is one direction of an exchange. NfdumpColumns are found by their names in the first line.
 
 use sensor_common::Proto;
 use sensor_common::parse::Tuple;
 use tattler_core::time::Time;
 
-use super::Item;
-use super::clock::{self, Clock};
+use super::LineItem;
+use super::clock::{self, LogClock};
 use super::number::{Ip, address, decimal, micros, port};
 use crate::flow::Half;
 
@@ -16,7 +16,7 @@ pub(crate) const COLUMNS: &str = "ts,te,pr,sa,sp,da,dp,flg";
 
 /// Where the columns are.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Columns {
+pub(super) struct NfdumpColumns {
     first: usize,
     last: Option<usize>,
     duration: Option<usize>,
@@ -28,17 +28,17 @@ pub(super) struct Columns {
     flags: Option<usize>,
 }
 
-/// Columns that are looked at at most.
+/// NfdumpColumns that are looked at at most.
 const MOST: usize = 64;
 
-impl Columns {
+impl NfdumpColumns {
     /// From the first line; `None` if it is none of nfdump's.
-    pub(super) fn of(header: &[u8]) -> Option<Columns> {
+    pub(super) fn of(header: &[u8]) -> Option<NfdumpColumns> {
         let names: Vec<&[u8]> = header.split(|&byte| byte == b',').take(MOST).map(<[u8]>::trim_ascii).collect();
         let find = |names_of: &[&str]| {
             names.iter().position(|name| names_of.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())))
         };
-        Some(Columns {
+        Some(NfdumpColumns {
             first: find(&["ts", "firstSeen", "first"])?,
             last: find(&["te", "lastSeen", "last"]),
             duration: find(&["td", "duration"]),
@@ -52,7 +52,7 @@ impl Columns {
     }
 
     /// Reads a record.
-    pub(super) fn parse(&self, line: &[u8], clock: &mut Clock) -> Result<Item, String> {
+    pub(super) fn parse(&self, line: &[u8], clock: &mut LogClock) -> Result<LineItem, String> {
         let mut fields = [&b""[..]; MOST];
         let mut count = 0;
         for (field, to) in line.split(|&byte| byte == b',').zip(&mut fields) {
@@ -60,7 +60,7 @@ impl Columns {
             count += 1;
         }
         if line.starts_with(b"No matching flows") {
-            return Ok(Item::Nothing);
+            return Ok(LineItem::Nothing);
         }
         let last_column = [self.first, self.src, self.dst, self.src_port, self.dst_port, self.proto];
         if last_column.iter().any(|&column| column >= count) {
@@ -69,13 +69,13 @@ impl Columns {
         let wrong = |name: &str, at: usize| format!("{name} is {}", super::quote(fields[at]));
         let ip = |name, at| address(fields[at]).ok_or_else(|| wrong(name, at));
         let (Ip::V6(src), Ip::V6(dst)) = (ip("source address", self.src)?, ip("destination address", self.dst)?) else {
-            return Ok(Item::Nothing);
+            return Ok(LineItem::Nothing);
         };
         let proto = match fields[self.proto] {
             b"TCP" | b"6" => Proto::Tcp,
             b"UDP" | b"17" => Proto::Udp,
             b"ICMP6" | b"ICMPv6" | b"58" => Proto::Icmpv6,
-            _ => return Ok(Item::Nothing),
+            _ => return Ok(LineItem::Nothing),
         };
         let first = time(fields[self.first], clock).map_err(|why| format!("{}: {why}", wrong("time", self.first)))?;
         let last = match (self.last, self.duration) {
@@ -89,7 +89,7 @@ impl Columns {
             match icmp_type(fields[self.dst_port]).ok_or_else(|| wrong("type", self.dst_port))? {
                 128 => {}
                 129 => is_reply = true,
-                _ => return Ok(Item::Nothing),
+                _ => return Ok(LineItem::Nothing),
             }
         } else {
             tuple.src_port = port(fields[self.src_port]).ok_or_else(|| wrong("source port", self.src_port))?;
@@ -99,7 +99,7 @@ impl Columns {
             Some(at) if proto == Proto::Tcp => Some(flags(fields[at]).ok_or_else(|| wrong("flags", at))?),
             _ => None,
         };
-        Ok(Item::Half(Half { first, last: last.max(first), tuple, proto, flags, is_reply }))
+        Ok(LineItem::Half(FlowHalf { first, last: last.max(first), tuple, proto, flags, is_reply }))
     }
 }
 
@@ -108,7 +108,7 @@ pub(super) fn is_summary(line: &[u8]) -> bool {
     line == b"Summary"
 }
 
-fn time(field: &[u8], clock: &mut Clock) -> Result<Time, String> {
+fn time(field: &[u8], clock: &mut LogClock) -> Result<Time, String> {
     match clock::iso(field) {
         Some((civil, b"")) => clock.time(civil),
         Some(_) => Err("no time".into()),

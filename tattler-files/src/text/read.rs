@@ -2,11 +2,11 @@
 
 use std::io::Read;
 
-use super::Item;
-use super::clock::{Clock, SPANS_YEARS};
-use super::dialect::{Dialect, Reader};
+use super::LineItem;
+use super::clock::{LogClock, SPANS_YEARS};
+use super::dialect::{Dialect, LineReader};
 use super::lines::{LONGEST, Lines};
-use crate::{Error, Fault, Stop};
+use crate::{ReadError, Fault, Stop};
 
 /// Bad lines that are told one by one.
 const TOLD: u64 = 10;
@@ -15,7 +15,7 @@ const STEP: u64 = 1 << 14;
 
 /// Lines of an input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct LineCounts {
     /// Blank ones left out.
     pub all: u64,
     /// Skipped.
@@ -27,9 +27,9 @@ pub struct Counts {
 }
 
 /// What becomes of the lines.
-pub struct Sinks<'a> {
+pub struct LineSinks<'a> {
     /// Gets what a line holds, and its number from 1; says whether to read on.
-    pub item: &'a mut dyn FnMut(Item, u64) -> bool,
+    pub item: &'a mut dyn FnMut(LineItem, u64) -> bool,
     /// Gets what is wrong.
     pub tell: &'a mut dyn FnMut(Fault),
     /// Is called now and then, before a line with this number is read, and with whether those before it
@@ -41,10 +41,10 @@ pub struct Sinks<'a> {
 ///
 /// # Errors
 /// Lines without a year go back in time: which year it is changes all of them.
-pub fn read(name: &str, reader: impl Read, dialect: Dialect, clock: Clock, sinks: Sinks<'_>) -> Result<Counts, Error> {
-    let Sinks { item, tell, step } = sinks;
-    let (mut lines, mut reader) = (Lines::new(reader), Reader::new(dialect, clock));
-    let (mut counts, mut number) = (Counts::default(), 0);
+pub fn read(name: &str, reader: impl Read, dialect: Dialect, clock: LogClock, sinks: LineSinks<'_>) -> Result<LineCounts, ReadError> {
+    let LineSinks { item, tell, step } = sinks;
+    let (mut lines, mut reader) = (Lines::new(reader), LineReader::new(dialect, clock));
+    let (mut counts, mut number) = (LineCounts::default(), 0);
     loop {
         number += 1;
         if number % STEP == 0 && !step(number, reader.is_certain()) {
@@ -65,7 +65,7 @@ pub fn read(name: &str, reader: impl Read, dialect: Dialect, clock: Clock, sinks
         }
         let is_json = text.is_some_and(|text| text.starts_with(b"{") && text.ends_with(b"}"));
         if !line.is_ended && !is_json && dialect != Dialect::JsonLines {
-            // Half a number is a number.
+            // FlowHalf a number is a number.
             tell(Fault::Unfinished { name: name.into(), line: number });
             break;
         }
@@ -73,7 +73,7 @@ pub fn read(name: &str, reader: impl Read, dialect: Dialect, clock: Clock, sinks
         match text.ok_or_else(|| format!("longer than {LONGEST} bytes")).and_then(|text| reader.line(text)) {
             Ok(found) => {
                 counts.whole = number;
-                if found != Item::Nothing {
+                if found != LineItem::Nothing {
                     counts.of_use += 1;
                     if !item(found, number) {
                         break;
@@ -81,7 +81,7 @@ pub fn read(name: &str, reader: impl Read, dialect: Dialect, clock: Clock, sinks
                 }
             }
             Err(reason) if reason == SPANS_YEARS => {
-                return Err(Error::YearUnclear { name: name.into(), line: number });
+                return Err(ReadError::YearUnclear { name: name.into(), line: number });
             }
             Err(reason) => {
                 if line.is_ended {
@@ -94,7 +94,7 @@ pub fn read(name: &str, reader: impl Read, dialect: Dialect, clock: Clock, sinks
             }
         }
     }
-    let Counts { all, bad, .. } = counts;
+    let LineCounts { all, bad, .. } = counts;
     if bad > TOLD {
         tell(Fault::Lines { name: name.into(), more: bad - TOLD, bad, lines: all });
     }

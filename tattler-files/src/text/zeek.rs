@@ -10,17 +10,17 @@ use sensor_common::parse::Tuple;
 use serde::Deserialize;
 use tattler_core::time::Time;
 
-use super::clock::{self, Clock};
+use super::clock::{self, LogClock};
 use super::number::{Ip, address, decimal, micros, port};
-use super::{Item, json};
-use crate::flow::Record;
+use super::{LineItem, json};
+use crate::flow::FlowRecord;
 
-/// Columns that are looked at at most; a conn.log has some 25.
+/// ZeekColumns that are looked at at most; a conn.log has some 25.
 const MOST: usize = 64;
 
 /// Where the columns of a conn.log are, told by its header.
 #[derive(Clone, Debug)]
-pub(super) struct Columns {
+pub(super) struct ZeekColumns {
     separator: u8,
     unset: Vec<u8>,
     is_conn: bool,
@@ -31,13 +31,13 @@ pub(super) struct Columns {
 const NAMES: [&str; 9] =
     ["ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "duration", "history", "resp_pkts"];
 
-impl Default for Columns {
-    fn default() -> Columns {
-        Columns { separator: b'\t', unset: b"-".to_vec(), is_conn: true, at: [None; NAMES.len()] }
+impl Default for ZeekColumns {
+    fn default() -> ZeekColumns {
+        ZeekColumns { separator: b'\t', unset: b"-".to_vec(), is_conn: true, at: [None; NAMES.len()] }
     }
 }
 
-impl Columns {
+impl ZeekColumns {
     /// Takes a line that begins with `#`.
     fn header(&mut self, line: &[u8]) {
         if let Some(value) = line.strip_prefix(b"#separator ") {
@@ -59,10 +59,10 @@ impl Columns {
     }
 
     /// Reads a line, of the header or a record.
-    pub(super) fn parse(&mut self, line: &[u8], clock: &Clock) -> Result<Item, String> {
+    pub(super) fn parse(&mut self, line: &[u8], clock: &LogClock) -> Result<LineItem, String> {
         if line.starts_with(b"#") {
             self.header(line);
-            return Ok(Item::Nothing);
+            return Ok(LineItem::Nothing);
         }
         if !self.is_conn {
             return Err("not of a conn.log".into());
@@ -79,7 +79,7 @@ impl Columns {
         let needed = |name: usize| value(name).ok_or_else(|| format!("{} is missing", NAMES[name]));
         let wrong = |name: usize| format!("{} is {}", NAMES[name], super::quote(value(name).unwrap_or_default()));
         let ip = |name| address(needed(name)?).ok_or_else(|| wrong(name));
-        let (Ip::V6(src), Ip::V6(dst)) = (ip(1)?, ip(3)?) else { return Ok(Item::Nothing) };
+        let (Ip::V6(src), Ip::V6(dst)) = (ip(1)?, ip(3)?) else { return Ok(LineItem::Nothing) };
         let number = |name| port(needed(name)?).ok_or_else(|| wrong(name));
         let duration = value(6).map_or(Ok(0), |text| micros(text).ok_or_else(|| wrong(6)))?;
         let packets = value(8).map_or(Ok(None), |text| decimal(text).map(Some).ok_or_else(|| wrong(8)))?;
@@ -99,7 +99,7 @@ impl Columns {
 fn seconds(field: &[u8]) -> Option<Time> {
     match clock::iso(field) {
         Some((civil, b"")) if civil.offset.is_some() => {
-            Clock::new(jiff::tz::TimeZone::UTC, None, None, None).time(civil).ok()
+            LogClock::new(jiff::tz::TimeZone::UTC, None, None, None).time(civil).ok()
         }
         _ => micros(field).map(Time),
     }
@@ -107,9 +107,9 @@ fn seconds(field: &[u8]) -> Option<Time> {
 
 /// A line of a conn.log in JSON.
 #[derive(Deserialize)]
-struct Line<'a> {
+struct ConnLine<'a> {
     #[serde(borrow)]
-    ts: json::Time<'a>,
+    ts: json::JsonTime<'a>,
     #[serde(rename = "id.orig_h", borrow)]
     src: Cow<'a, str>,
     #[serde(rename = "id.orig_p")]
@@ -132,16 +132,16 @@ struct Line<'a> {
 }
 
 /// Reads a line of JSON.
-pub(super) fn parse_json(line: &[u8], clock: &mut Clock) -> Result<Item, String> {
-    let line: Line<'_> = json::parse(line)?;
+pub(super) fn parse_json(line: &[u8], clock: &mut LogClock) -> Result<LineItem, String> {
+    let line: ConnLine<'_> = json::parse(line)?;
     if line.path.as_deref().is_some_and(|path| path != "conn") {
-        return Ok(Item::Nothing);
+        return Ok(LineItem::Nothing);
     }
     let ip = |name, text: &str| {
         address(text.as_bytes()).ok_or_else(|| format!("{name} is {}", super::quote(text.as_bytes())))
     };
     let (Ip::V6(src), Ip::V6(dst)) = (ip("id.orig_h", &line.src)?, ip("id.resp_h", &line.dst)?) else {
-        return Ok(Item::Nothing);
+        return Ok(LineItem::Nothing);
     };
     let connection = Connection {
         first: line.ts.read(clock)?,
@@ -166,7 +166,7 @@ struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    fn item(self) -> Item {
+    fn item(self) -> LineItem {
         let mut tuple = self.tuple;
         let history = |letter: u8| self.history.is_some_and(|history| history.contains(&letter));
         let has_answered = self.responder_packets.is_some_and(|packets| packets > 0);
@@ -178,9 +178,9 @@ impl Connection<'_> {
                 (tuple.src_port, tuple.dst_port) = (0, 0);
                 (Signal::Echo, has_answered)
             }
-            _ => return Item::Nothing,
+            _ => return LineItem::Nothing,
         };
         let last = Time(self.first.0.saturating_add(self.duration));
-        Item::Flow(Record { first: self.first, last, tuple, begins, answered, flags: None })
+        LineItem::Flow(FlowRecord { first: self.first, last, tuple, begins, answered, flags: None })
     }
 }

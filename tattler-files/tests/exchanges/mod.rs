@@ -10,7 +10,7 @@ use std::process::Command;
 use ipnet::Ipv6Net;
 use sensor_common::{Kind, Proto};
 use tattler_core::observation::Observation;
-use tattler_files::{Input, Options, Summary};
+use tattler_files::{Input, ReadOptions, ReadSummary};
 
 /// (local, remote, port)
 pub type Exchange = (Ipv6Addr, Ipv6Addr, u16);
@@ -87,9 +87,9 @@ pub fn homes(rows: &[Row]) -> BTreeSet<Ipv6Net> {
 }
 
 /// Reads files whose every line is good, even if none is of use.
-pub fn read(files: &[PathBuf], home: Ipv6Net) -> (Vec<Observation>, Summary) {
+pub fn read(files: &[PathBuf], home: Ipv6Net) -> (Vec<Observation>, ReadSummary) {
     let inputs: Vec<Input> = files.iter().map(|file| Input::from_argument(file.as_os_str())).collect();
-    let options = Options { home: vec![home], ..Options::default() };
+    let options = ReadOptions { home: vec![home], ..ReadOptions::default() };
     let mut observations = Vec::new();
     let summary = tattler_files::read(&inputs, &options, &mut |one| observations.push(one), &mut |fault| {
         let fault = fault.to_string();

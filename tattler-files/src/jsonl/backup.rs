@@ -6,20 +6,20 @@ use ipnet::Ipv6Net;
 use serde::Serialize;
 use tattler_core::ack::{Ack, LONGEST_NOTE};
 
-use super::line::{Line, text};
+use super::line::{JsonLine, text};
 use super::value::Value;
 use super::write::Micros;
 
 /// What a diary holds beside observations.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Aside {
+pub enum BackupEntry {
     /// A remote that the user acknowledged.
     Ack(Ack),
     /// The secret by which hardware addresses became names of devices.
     DeviceKey([u8; 32]),
 }
 
-pub(super) fn ack(line: Line<'_>) -> Result<Aside, String> {
+pub(super) fn ack(line: JsonLine<'_>) -> Result<BackupEntry, String> {
     let remote = line.remote.name("remote", "an IPv6 address or a prefix", |text| {
         let address = text.parse().map(|address: Ipv6Addr| Ipv6Net::from(address));
         address.or_else(|_| text.parse::<Ipv6Net>()).ok()
@@ -29,15 +29,15 @@ pub(super) fn ack(line: Line<'_>) -> Result<Aside, String> {
         return Err(format!("note is longer than {LONGEST_NOTE} bytes"));
     }
     let until = line.until.optional(|value| value.time("until"))?;
-    Ok(Aside::Ack(Ack { remote: remote.trunc(), at: line.at.time("at")?, until, note }))
+    Ok(BackupEntry::Ack(Ack { remote: remote.trunc(), at: line.at.time("at")?, until, note }))
 }
 
-pub(super) fn device_key(line: &Line<'_>) -> Result<Aside, String> {
+pub(super) fn device_key(line: &JsonLine<'_>) -> Result<BackupEntry, String> {
     let Value::Text(text) = &line.key else {
         return line.key.name("key", "64 hexadecimal digits", |_| None);
     };
     // A secret is not repeated in a message.
-    key(text).map(Aside::DeviceKey).ok_or_else(|| "key is no 64 hexadecimal digits".into())
+    key(text).map(BackupEntry::DeviceKey).ok_or_else(|| "key is no 64 hexadecimal digits".into())
 }
 
 fn key(text: &str) -> Option<[u8; 32]> {
@@ -53,16 +53,16 @@ fn key(text: &str) -> Option<[u8; 32]> {
 
 /// The line for it, without a line's end.
 #[must_use]
-pub fn aside_to_json_line(aside: &Aside) -> Option<String> {
+pub fn backup_entry_to_json_line(aside: &BackupEntry) -> Option<String> {
     let line = match aside {
-        Aside::Ack(ack) => serde_json::to_string(&AckLine {
+        BackupEntry::Ack(ack) => serde_json::to_string(&AckLine {
             r#type: "ack",
             remote: ack.remote,
             at: Micros(ack.at),
             until: ack.until.map(Micros),
             note: ack.note.as_deref(),
         }),
-        Aside::DeviceKey(key) => {
+        BackupEntry::DeviceKey(key) => {
             let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
             serde_json::to_string(&KeyLine { r#type: "device-key", key })
         }
