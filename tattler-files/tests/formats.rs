@@ -4,7 +4,7 @@ use std::io::Write;
 
 use proptest::prelude::*;
 use tattler_files::capture::Frames;
-use tattler_files::{ReadError, Input, Stop};
+use tattler_files::{Input, ReadError, Stop};
 use tempfile::NamedTempFile;
 
 /// A frame as it comes out: nanoseconds, link type, bytes.

@@ -1,4 +1,4 @@
-//! Integers in the byte order of a file, and frames of which no more is kept than the parser reads.
+//! Integers in the byte order of a file, and frames as far as the parser reads them.
 
 use std::io::{self, BufRead};
 
@@ -6,7 +6,7 @@ use sensor_common::packet::FAR;
 
 use crate::Stop;
 
-/// Bytes of a frame that are kept: the parser reads none beyond.
+/// Bytes of a frame that are kept. The parser reads no further.
 const KEPT: usize = FAR + 64;
 
 /// The byte order of a file or of a section in it.
@@ -73,7 +73,7 @@ impl<R: BufRead> Bytes<R> {
         Ok(self.order.u32(bytes))
     }
 
-    /// Passes over `length` bytes.
+    /// Skips `length` bytes.
     pub(super) fn skip(&mut self, length: u64) -> Result<(), Stop> {
         let mut left = length;
         while left > 0 {
@@ -87,7 +87,7 @@ impl<R: BufRead> Bytes<R> {
         Ok(())
     }
 
-    /// Reads a frame of `length` bytes, of which `frame` keeps the first [`KEPT`].
+    /// Reads a frame of `length` bytes; `frame` keeps the first [`KEPT`] of them.
     pub(super) fn frame(&mut self, length: u32, frame: &mut Vec<u8>) -> Result<(), Stop> {
         let kept = KEPT.min(length as usize);
         frame.resize(kept, 0);

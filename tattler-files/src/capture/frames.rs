@@ -1,4 +1,4 @@
-//! Frames of a capture one after the other, whatever its format.
+//! The frames of a capture, of either format.
 
 use std::io::BufRead;
 
@@ -7,14 +7,14 @@ use crate::input::{Content, Format};
 use crate::text::Dialect;
 use crate::{ReadError, Stop};
 
-/// One frame.
+/// A frame.
 #[derive(Clone, Copy, Debug)]
 pub struct CapturedFrame<'a> {
-    /// From 1.
+    /// Its number, from 1.
     pub number: u64,
-    /// When it was captured.
+    /// The time of the capture.
     pub nanos: Nanos,
-    /// What it begins with.
+    /// The kind of its link-layer header.
     pub link_type: LinkType,
     /// Its bytes, as far as the parser can read.
     pub bytes: &'a [u8],
@@ -33,10 +33,10 @@ enum Records {
 }
 
 impl Frames {
-    /// Reads the header of what `name` holds.
+    /// Reads the header of the capture called `name`.
     ///
     /// # Errors
-    /// The header is damaged, its link type unknown, or it is no capture.
+    /// The header is damaged, its link type is not supported, or the content is no capture.
     pub fn new(name: &str, content: Content) -> Result<Frames, ReadError> {
         let header = |stop| ReadError::Header { name: name.to_owned(), stop };
         let records = match content.format {
@@ -69,11 +69,11 @@ impl Frames {
     }
 }
 
-fn not_a_capture(name: &str, what: &'static str) -> ReadError {
-    ReadError::NotACapture { name: name.to_owned(), what }
+fn not_a_capture(name: &str, content: &'static str) -> ReadError {
+    ReadError::NotACapture { name: name.to_owned(), content }
 }
 
-/// What a text is; one that nobody can tell is taken for JSON Lines elsewhere.
+/// The kind of a text. Elsewhere unknown text counts as JSON Lines.
 fn text(dialect: Dialect, head: &[u8]) -> &'static str {
     match dialect {
         Dialect::JsonLines if !head.trim_ascii_start().starts_with(b"{") => "text",

@@ -1,37 +1,37 @@
-//! pcapng: draft-ietf-opsawg-pcapng.
+//! The pcapng format: draft-ietf-opsawg-pcapng.
 //!
-//! Sections, interfaces and packets are read; every other block is passed over unread.
+//! Sections, interfaces and packets are read. Other blocks are skipped.
 
 use std::io::{BufRead, Cursor};
 
-use super::bytes::{Bytes, ByteOrder};
+use super::bytes::{ByteOrder, Bytes};
 use super::{LinkType, Nanos};
 use crate::Stop;
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
-/// Obsolete, and still written by some tools.
+/// Obsolete, but some tools still write it.
 const PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
 
-/// Interfaces of one section that are kept.
+/// The most interfaces of a section.
 const MOST_INTERFACES: usize = 1 << 16;
-/// Bytes of an interface's options that are kept; the two that matter come early.
+/// Bytes of the options of an interface that are read. The two options that matter come early.
 const OPTIONS: u32 = 1 << 16;
 
-/// The packets of a file.
+/// Reads the packets of a file.
 pub(super) struct Blocks<R> {
     bytes: Bytes<R>,
     interfaces: Vec<Interface>,
-    /// The time of the last packet that had one: simple packets have none.
+    /// The time of the last packet with a time. Simple packets have none.
     last: Nanos,
 }
 
 #[derive(Clone, Copy)]
 struct Interface {
     link_type: LinkType,
-    /// The longest frame that it captures; 0 for no limit.
+    /// The longest frame that it captures, in bytes; 0 for no limit.
     snapshot: u32,
     /// Units of time in a second.
     resolution: u128,
@@ -39,11 +39,11 @@ struct Interface {
     offset: i64,
 }
 
-/// A block's body, as far as it is not read yet.
+/// The bytes of a block's body that are not read yet.
 struct Body(u32);
 
 impl Body {
-    /// Takes `length` bytes off.
+    /// Accounts for `length` bytes.
     fn take(&mut self, length: u32) -> Result<(), Stop> {
         self.0 =
             self.0.checked_sub(length).ok_or_else(|| Stop::Damaged("a block too short for what it holds".into()))?;
@@ -52,7 +52,7 @@ impl Body {
 }
 
 impl<R: BufRead> Blocks<R> {
-    /// Reads the first section's header.
+    /// Reads the header of the first section.
     pub(super) fn new(reader: R) -> Result<Self, Stop> {
         let mut blocks = Blocks { bytes: Bytes { reader, order: ByteOrder::Little }, interfaces: Vec::new(), last: 0 };
         let kind = blocks.bytes.u32()?;
@@ -90,7 +90,7 @@ impl<R: BufRead> Blocks<R> {
         Ok(None)
     }
 
-    /// Reads a section header behind its type: byte order and interfaces begin anew.
+    /// Reads a section header after its type. Each section has its own byte order and interfaces.
     fn section(&mut self) -> Result<(), Stop> {
         let length = self.bytes.array()?;
         self.bytes.order = match self.bytes.array()? {
@@ -157,9 +157,9 @@ impl<R: BufRead> Blocks<R> {
         self.interfaces.get(id as usize).copied().ok_or_else(unknown)
     }
 
-    /// Passes over what is left of a block, and its length at the end.
+    /// Skips the rest of a block, and reads the length at its end.
     fn finish(&mut self, rest: Body, length: u32) -> Result<(), Stop> {
-        // Blocks are padded to four bytes; a length that is not a multiple tells less than is there.
+        // Blocks are padded to four bytes, even if their length is no multiple of four.
         let padding = length.next_multiple_of(4) - length;
         self.bytes.skip(u64::from(rest.0) + u64::from(padding))?;
         let again = self.bytes.u32()?;
@@ -170,7 +170,7 @@ impl<R: BufRead> Blocks<R> {
     }
 }
 
-/// The body of a block of `length` bytes: without type and both lengths.
+/// The body of a block of `length` bytes, without the type and both lengths.
 fn body(length: u32) -> Result<Body, Stop> {
     match length.checked_sub(12) {
         Some(body) if length <= u32::MAX - 3 => Ok(Body(body)),

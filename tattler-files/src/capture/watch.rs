@@ -13,7 +13,6 @@ use tattler_core::observation::{Answer, Contact, Observation, Probe, Traits};
 use tattler_core::time::Time;
 
 use super::Nanos;
-use super::home::is_global_unicast;
 use super::memory::Memory;
 
 /// Makes observations of packets.
@@ -37,7 +36,7 @@ impl PacketObserver {
         let now = u64::try_from(nanos).unwrap_or(0).max(1);
         let began = *self.began.get_or_insert(now);
         let (src, dst) = (header.tuple.src, header.tuple.dst);
-        if !is_global_unicast(&src) || !is_global_unicast(&dst) {
+        if !rules::is_global(&src) || !rules::is_global(&dst) {
             return None;
         }
         match (self.memory.is_home(&src), self.memory.is_home(&dst)) {

@@ -1,4 +1,4 @@
-//! Lines of a backup that are no observations.
+//! The lines of a backup that are no observations.
 
 use std::net::Ipv6Addr;
 
@@ -10,12 +10,12 @@ use super::line::{JsonLine, text};
 use super::value::Value;
 use super::write::Micros;
 
-/// What a diary holds beside observations.
+/// An entry of a backup that is no observation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackupEntry {
     /// A remote that the user acknowledged.
     Ack(Ack),
-    /// The secret by which hardware addresses became names of devices.
+    /// The secret key that turns hardware addresses into names of devices.
     DeviceKey([u8; 32]),
 }
 
@@ -36,7 +36,7 @@ pub(super) fn device_key(line: &JsonLine<'_>) -> Result<BackupEntry, String> {
     let Value::Text(text) = &line.key else {
         return line.key.name("key", "64 hexadecimal digits", |_| None);
     };
-    // A secret is not repeated in a message.
+    // Do not quote a secret in a message.
     key(text).map(BackupEntry::DeviceKey).ok_or_else(|| "key is no 64 hexadecimal digits".into())
 }
 
@@ -51,23 +51,25 @@ fn key(text: &str) -> Option<[u8; 32]> {
     Some(key)
 }
 
-/// The line for it, without a line's end.
-#[must_use]
-pub fn backup_entry_to_json_line(aside: &BackupEntry) -> Option<String> {
-    let line = match aside {
-        BackupEntry::Ack(ack) => serde_json::to_string(&AckLine {
-            r#type: "ack",
-            remote: ack.remote,
-            at: Micros(ack.at),
-            until: ack.until.map(Micros),
-            note: ack.note.as_deref(),
-        }),
-        BackupEntry::DeviceKey(key) => {
-            let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
-            serde_json::to_string(&KeyLine { r#type: "device-key", key })
-        }
-    };
-    line.ok()
+impl BackupEntry {
+    /// The entry as a line of JSON, without a newline.
+    #[must_use]
+    pub fn to_json_line(&self) -> Option<String> {
+        let line = match self {
+            BackupEntry::Ack(ack) => serde_json::to_string(&AckLine {
+                r#type: "ack",
+                remote: ack.remote,
+                at: Micros(ack.at),
+                until: ack.until.map(Micros),
+                note: ack.note.as_deref(),
+            }),
+            BackupEntry::DeviceKey(key) => {
+                let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
+                serde_json::to_string(&KeyLine { r#type: "device-key", key })
+            }
+        };
+        line.ok()
+    }
 }
 
 #[derive(Serialize)]

@@ -7,38 +7,37 @@ use tattler_core::time::Time;
 use super::*;
 use crate::Fault;
 use crate::text::lines::LONGEST;
-use crate::text::{self, LogClock, LineCounts, Dialect, LineItem, LineSinks};
+use crate::text::{Dialect, LineCounts, LineItem, LogClock, TextReader};
 
 const CONTACT: &str = r#"{"type":"contact","ts":"2026-09-01T01:41:54.831Z","local":"2001:db8::e014:9aff:5e49:ecb3","remote":"2a3d:8e01::10","proto":"tcp","port":443}"#;
 const PROBE: &str = r#"{"type":"probe","ts":"2026-09-01T03:51:56.888Z","source":"2a0d:5600::29","target":"2001:db8::e014:9aff:5e49:ecb3","kind":"syn","port":22,"hop_limit":50}"#;
 
 fn read_all(text: &[u8]) -> (Vec<Observation>, Vec<String>, LineCounts) {
     let (mut observations, mut told) = (Vec::new(), Vec::new());
-    let (counts, asides) =
+    let (counts, entries) =
         read_text(text, &mut |observation| observations.push(observation), &mut |fault| told.push(fault.to_string()));
-    assert_eq!(asides, []);
+    assert_eq!(entries, []);
     (observations, told, counts)
 }
 
-/// Reads a text; its asides are given back.
+/// Reads a text; returns the backup entries.
 pub(crate) fn read_text(
     text: &[u8],
     observe: &mut dyn FnMut(Observation),
     tell: &mut dyn FnMut(Fault),
 ) -> (LineCounts, Vec<BackupEntry>) {
-    let mut asides = Vec::new();
-    let mut item = |item, _| {
+    let mut entries = Vec::new();
+    let clock = LogClock::new(jiff::tz::TimeZone::UTC, None, None, None);
+    let mut lines = TextReader::new("x", text, Dialect::JsonLines, clock);
+    while let Some(item) = lines.next(tell).unwrap() {
         match item {
             LineItem::Observation(observation) => observe(observation),
-            LineItem::Backup(aside) => asides.push(aside),
+            LineItem::Backup(entry) => entries.push(entry),
+            LineItem::Nothing => {}
             item => panic!("{item:?}"),
         }
-        true
-    };
-    let sinks = LineSinks { item: &mut item, tell, step: &mut |_, _| true };
-    let clock = LogClock::new(jiff::tz::TimeZone::UTC, None, None, None);
-    let counts = text::read("x", text, Dialect::JsonLines, clock, sinks).unwrap();
-    (counts, asides)
+    }
+    (lines.finish(tell), entries)
 }
 
 fn reason(line: &str) -> String {
@@ -59,7 +58,7 @@ fn without(line: &str, key: &str) -> String {
 }
 
 #[test]
-fn the_lines_of_the_contract_are_read_and_written_as_they_stand() {
+fn lines_of_the_contract_are_read_and_written_unchanged() {
     let contact = Observation::Contact(Contact::new(
         Time(1_788_226_914_831_000),
         "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap(),
@@ -83,7 +82,7 @@ fn unknown_keys_and_nulls_are_ignored() {
 }
 
 #[test]
-fn ports_are_required_but_for_icmpv6() {
+fn ports_are_required_except_for_icmpv6() {
     assert_eq!(reason(&without(CONTACT, "port")), "port is missing");
     assert_eq!(reason(&without(PROBE, "port")), "port is missing");
     let echo = with(&without(PROBE, "port"), "kind", "\"echo\"");
@@ -93,7 +92,7 @@ fn ports_are_required_but_for_icmpv6() {
 }
 
 #[test]
-fn a_reason_names_the_key_the_value_and_what_is_wanted() {
+fn a_reason_names_the_key_the_value_and_the_wanted_type() {
     for (line, key, value, expected) in [
         (CONTACT, "port", "65536", "port is 65536, not a number from 0 to 65535"),
         (CONTACT, "port", "-1", "port is a negative number, not a number from 0 to 65535"),
@@ -128,7 +127,7 @@ fn a_reason_names_the_key_the_value_and_what_is_wanted() {
 }
 
 #[test]
-fn a_bad_line_is_told_with_its_number_and_skipped() {
+fn a_bad_line_is_reported_with_its_number_and_skipped() {
     let text = format!("\u{feff}{CONTACT}\r\n\n  \nnonsense\n{PROBE}");
     let (observations, told, lines) = read_all(text.as_bytes());
     assert_eq!(observations.len(), 2);
@@ -137,15 +136,15 @@ fn a_bad_line_is_told_with_its_number_and_skipped() {
 }
 
 #[test]
-fn ten_bad_lines_are_told_and_the_rest_counted() {
+fn ten_bad_lines_are_reported_and_the_rest_counted() {
     let (_, told, lines) = read_all("x\n".repeat(500).as_bytes());
     assert_eq!(told.len(), 11);
-    assert_eq!(told[10], "x: 490 more lines skipped, 500 of 500 in all: mend or remove them");
+    assert_eq!(told[10], "x: 490 more lines skipped, 500 of 500 in all: fix or remove them");
     assert_eq!((lines.all, lines.bad), (500, 500));
 }
 
 #[test]
-fn a_line_without_end_is_skipped_in_bounded_memory() {
+fn an_endless_line_is_skipped_in_bounded_memory() {
     let text = [b"{\"type\":\"".as_slice(), &vec![b'a'; LONGEST * 3], b"\n", PROBE.as_bytes(), b"\n"].concat();
     let (observations, told, _) = read_all(&text);
     assert_eq!(observations.len(), 1);
@@ -153,12 +152,12 @@ fn a_line_without_end_is_skipped_in_bounded_memory() {
 }
 
 #[test]
-fn nothing_at_all_is_told() {
+fn an_empty_text_is_reported() {
     assert_eq!(read_all(b"\n\n").1, ["x holds nothing: give a file with observations"]);
 }
 
 #[test]
-fn answers_acknowledgements_and_keys_of_a_backup_are_read_as_they_are_written() {
+fn entries_of_a_backup_are_read_as_they_are_written() {
     let answer = r#"{"type":"answer","ts":"2026-09-01T03:51:56.888123Z","source":"2a00::1","target":"2001:db8::1","kind":"syn","port":22}"#;
     let echo =
         r#"{"type":"answer","ts":"2026-09-01T03:51:56.888Z","source":"2a00::1","target":"2001:db8::1","kind":"echo"}"#;
@@ -170,13 +169,13 @@ fn answers_acknowledgements_and_keys_of_a_backup_are_read_as_they_are_written() 
     let ack = r#"{"type":"ack","remote":"2a05::/32","at":"2026-09-01T03:51:56.888123Z","until":"2026-10-01T00:00:00.000Z","note":"our own monitor"}"#;
     let bare = r#"{"type":"ack","remote":"2a05::53/128","at":"2026-09-01T03:51:56.888Z"}"#;
     let key = format!(r#"{{"type":"device-key","key":"{}"}}"#, "0f".repeat(32));
-    let (_, asides) = read_text([ack, bare, &key].join("\n").as_bytes(), &mut |one| panic!("{one:?}"), &mut |fault| {
+    let (_, entries) = read_text([ack, bare, &key].join("\n").as_bytes(), &mut |one| panic!("{one:?}"), &mut |fault| {
         panic!("{fault}")
     });
-    assert_eq!(asides.len(), 3);
-    let written: Vec<_> = asides.iter().map(|aside| backup_entry_to_json_line(aside).unwrap()).collect();
+    assert_eq!(entries.len(), 3);
+    let written: Vec<_> = entries.iter().map(|entry| entry.to_json_line().unwrap()).collect();
     assert_eq!(written, [ack, bare, &key]);
-    assert_eq!(asides[2], BackupEntry::DeviceKey([0x0f; 32]));
+    assert_eq!(entries[2], BackupEntry::DeviceKey([0x0f; 32]));
     for (line, said) in [
         (with(ack, "remote", "\"here\""), "remote is \"here\", not an IPv6 address or a prefix"),
         (with(&key, "key", "\"0f\""), "key is no 64 hexadecimal digits"),
@@ -254,7 +253,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_written_is_read_again(observation in prop_oneof![contact(), probe()]) {
+    fn written_observations_are_read_back(observation in prop_oneof![contact(), probe()]) {
         let line = to_json_line(&observation).unwrap();
         prop_assert!(!line.contains('\n'));
         prop_assert_eq!(parse(line.as_bytes()), Ok(observation), "{}", line);

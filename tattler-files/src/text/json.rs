@@ -1,4 +1,4 @@
-//! What the records in JSON have in common.
+//! Helpers for records in JSON.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,23 +7,24 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 use tattler_core::time;
 
 use super::clock::{self, LogClock};
+use super::fields::wrong;
 
 /// Reads a line.
 pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(line).map_err(|error| {
         let message = error.to_string();
-        // The line's number is the file's, not the parser's.
+        // serde's number of the line is always 1: the caller adds that of the file.
         format!("column {}: {}", error.column(), message.split(" at line ").next().unwrap_or_default())
     })
 }
 
-/// A time: seconds since 1970, milliseconds since then, or a text.
+/// A time: seconds or milliseconds since 1970, or a text.
 pub(super) enum JsonTime<'a> {
     Number(f64),
     Text(Cow<'a, str>),
 }
 
-/// Seconds that late are milliseconds: the year 5138.
+/// A greater number is milliseconds: as seconds it would be after the year 5138.
 const MILLISECONDS: f64 = 1e11;
 
 impl JsonTime<'_> {
@@ -36,7 +37,7 @@ impl JsonTime<'_> {
             }
             JsonTime::Text(text) => match clock::iso(text.as_bytes()) {
                 Some((civil, b"")) => clock.time(civil),
-                _ => Err(format!("the time is {}", super::quote(text.as_bytes()))),
+                _ => Err(wrong("the time", text.as_bytes())),
             },
         }
     }

@@ -1,7 +1,7 @@
 //! Zeek's conn.log, as tab-separated values and as JSON.
 //!
-//! The originator is who sent the first packet. For ICMP the ports are type and code. `history` tells
-//! what was seen of TCP: `S` a SYN of the originator, `h` a SYN-ACK of the responder.
+//! The originator sent the first packet. For ICMP the ports are type and code. `history` has a letter for
+//! each kind of TCP packet: `S` for a SYN of the originator, `h` for a SYN-ACK of the responder.
 
 use std::borrow::Cow;
 
@@ -10,15 +10,12 @@ use sensor_common::parse::Tuple;
 use serde::Deserialize;
 use tattler_core::time::Time;
 
-use super::clock::{self, LogClock};
-use super::number::{Ip, address, decimal, micros, port};
+use super::clock::LogClock;
+use super::fields::{Ip, MOST_COLUMNS, columns, decimal, ip, micros, port, wrong};
 use super::{LineItem, json};
 use crate::flow::FlowRecord;
 
-/// ZeekColumns that are looked at at most; a conn.log has some 25.
-const MOST: usize = 64;
-
-/// Where the columns of a conn.log are, told by its header.
+/// The positions of the columns in a conn.log, from its header.
 #[derive(Clone, Debug)]
 pub(super) struct ZeekColumns {
     separator: u8,
@@ -38,10 +35,10 @@ impl Default for ZeekColumns {
 }
 
 impl ZeekColumns {
-    /// Takes a line that begins with `#`.
+    /// Reads a line that begins with `#`.
     fn header(&mut self, line: &[u8]) {
         if let Some(value) = line.strip_prefix(b"#separator ") {
-            // As `\x09`.
+            // Written as `\x09`.
             let code = value.strip_prefix(b"\\x").and_then(|hex| std::str::from_utf8(hex).ok());
             self.separator = code.and_then(|hex| u8::from_str_radix(hex.trim(), 16).ok()).unwrap_or(b'\t');
             return;
@@ -51,15 +48,15 @@ impl ZeekColumns {
             Some(b"#unset_field") => self.unset = words.next().unwrap_or(b"-").to_vec(),
             Some(b"#path") => self.is_conn = words.next() == Some(b"conn"),
             Some(b"#fields") => {
-                let names: Vec<&[u8]> = words.take(MOST).collect();
+                let names: Vec<&[u8]> = words.take(MOST_COLUMNS).collect();
                 self.at = NAMES.map(|name| names.iter().position(|known| *known == name.as_bytes()));
             }
             _ => {}
         }
     }
 
-    /// Reads a line, of the header or a record.
-    pub(super) fn parse(&mut self, line: &[u8], clock: &LogClock) -> Result<LineItem, String> {
+    /// Reads a line of the header or a record.
+    pub(super) fn parse(&mut self, line: &[u8], clock: &mut LogClock) -> Result<LineItem, String> {
         if line.starts_with(b"#") {
             self.header(line);
             return Ok(LineItem::Nothing);
@@ -67,41 +64,26 @@ impl ZeekColumns {
         if !self.is_conn {
             return Err("not of a conn.log".into());
         }
-        let mut fields = [&b""[..]; MOST];
-        for (field, to) in line.split(|&byte| byte == self.separator).zip(&mut fields) {
-            *to = field;
-        }
-        // What is not there and what is not set is the same.
+        let (fields, _) = columns(line, self.separator);
+        // A missing column means the same as a field that is not set.
         let value = |name: usize| {
             let field = self.at[name].map(|at| fields[at]);
             field.filter(|field| !field.is_empty() && *field != self.unset.as_slice())
         };
         let needed = |name: usize| value(name).ok_or_else(|| format!("{} is missing", NAMES[name]));
-        let wrong = |name: usize| format!("{} is {}", NAMES[name], super::quote(value(name).unwrap_or_default()));
-        let ip = |name| address(needed(name)?).ok_or_else(|| wrong(name));
+        let wrong = |name: usize| wrong(NAMES[name], value(name).unwrap_or_default());
+        let ip = |name: usize| ip(NAMES[name], needed(name)?);
         let (Ip::V6(src), Ip::V6(dst)) = (ip(1)?, ip(3)?) else { return Ok(LineItem::Nothing) };
         let number = |name| port(needed(name)?).ok_or_else(|| wrong(name));
-        let duration = value(6).map_or(Ok(0), |text| micros(text).ok_or_else(|| wrong(6)))?;
-        let packets = value(8).map_or(Ok(None), |text| decimal(text).map(Some).ok_or_else(|| wrong(8)))?;
         let connection = Connection {
-            first: clock.check(seconds(needed(0)?).ok_or_else(|| wrong(0))?)?,
-            duration,
+            first: clock.read(needed(0)?).map_err(|why| format!("{}: {why}", wrong(0)))?,
+            duration: value(6).map_or(Ok(0), |text| micros(text).ok_or_else(|| wrong(6)))?,
             tuple: Tuple { src, dst, src_port: number(2)?, dst_port: number(4)? },
             proto: needed(5)?,
             history: value(7),
-            responder_packets: packets,
+            responder_packets: value(8).map(|text| decimal(text).ok_or_else(|| wrong(8))).transpose()?,
         };
         Ok(connection.item())
-    }
-}
-
-/// Seconds since 1970, or a date and time.
-fn seconds(field: &[u8]) -> Option<Time> {
-    match clock::iso(field) {
-        Some((civil, b"")) if civil.offset.is_some() => {
-            LogClock::new(jiff::tz::TimeZone::UTC, None, None, None).time(civil).ok()
-        }
-        _ => micros(field).map(Time),
     }
 }
 
@@ -126,7 +108,7 @@ struct ConnLine<'a> {
     history: Option<Cow<'a, str>>,
     #[serde(default)]
     resp_pkts: Option<u64>,
-    /// Only the streaming writer says which log it is.
+    /// The name of the log. Only the streaming writer writes it.
     #[serde(default, rename = "_path", borrow)]
     path: Option<Cow<'a, str>>,
 }
@@ -137,9 +119,7 @@ pub(super) fn parse_json(line: &[u8], clock: &mut LogClock) -> Result<LineItem, 
     if line.path.as_deref().is_some_and(|path| path != "conn") {
         return Ok(LineItem::Nothing);
     }
-    let ip = |name, text: &str| {
-        address(text.as_bytes()).ok_or_else(|| format!("{name} is {}", super::quote(text.as_bytes())))
-    };
+    let ip = |name, text: &str| ip(name, text.as_bytes());
     let (Ip::V6(src), Ip::V6(dst)) = (ip("id.orig_h", &line.src)?, ip("id.resp_h", &line.dst)?) else {
         return Ok(LineItem::Nothing);
     };
@@ -172,7 +152,7 @@ impl Connection<'_> {
         let has_answered = self.responder_packets.is_some_and(|packets| packets > 0);
         let (begins, answered) = match self.proto {
             b"udp" => (Signal::Udp, has_answered || history(b'd')),
-            // What began before Zeek looked has no SYN.
+            // A connection that began before Zeek started has no SYN.
             b"tcp" if history(b'S') => (Signal::Syn, history(b'h')),
             b"icmp" if tuple.src_port == 128 => {
                 (tuple.src_port, tuple.dst_port) = (0, 0);

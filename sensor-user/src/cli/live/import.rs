@@ -11,7 +11,7 @@ use tattler_core::exclusions::Exclusions;
 use tattler_core::observation::Observation;
 use tattler_core::time::Span;
 use tattler_files::jsonl::BackupEntry;
-use tattler_files::{Fault, Input, Position, Sink, ReadSummary};
+use tattler_files::{Fault, Input, Position, ReadSummary, Sink};
 
 use crate::cli::{complain, reading};
 use crate::config::{self, Config};
@@ -99,8 +99,8 @@ impl Sink for Taking<'_> {
         self.whole = false;
     }
 
-    fn aside(&mut self, aside: BackupEntry) {
-        match aside {
+    fn backup(&mut self, entry: BackupEntry) {
+        match entry {
             BackupEntry::Ack(ack) => self.importer.acknowledge(&ack),
             BackupEntry::DeviceKey(key) => {
                 if !self.importer.adopt_key(&DeviceKey::from_bytes(key)) {
