@@ -63,7 +63,7 @@ pub enum ReadError {
         content: &'static str,
     },
     /// nfdump can't read the file.
-    #[error("nfdump can not read the nfcapd file {name}: {reason}")]
+    #[error("{name} is an nfcapd file, which needs nfdump: {reason}")]
     Nfcapd {
         /// The input.
         name: String,
@@ -140,7 +140,7 @@ pub enum Fault {
         lines: u64,
     },
     /// The last line has no newline.
-    #[error("{name}:{line}: no newline at the end, the line is cut short or still being written: line skipped")]
+    #[error("{name}:{line}: no newline, the line is cut short or still being written: line skipped")]
     Unfinished {
         /// The input.
         name: String,
@@ -148,7 +148,7 @@ pub enum Fault {
         line: u64,
     },
     /// The inputs have no IPv6.
-    #[error("{name} holds no IPv6 packet or flow: check that the log has IPv6 in it")]
+    #[error("{name} has no IPv6 packet or flow: check that the program logs IPv6")]
     NothingOfUse {
         /// The input, or the first of them.
         name: String,
@@ -176,7 +176,7 @@ pub enum Fault {
         frame: u64,
     },
     /// The capture has no packets, or the text no lines.
-    #[error("{name} is empty: {way_out}")]
+    #[error("{name} has nothing to read: {way_out}")]
     Nothing {
         /// The input.
         name: String,

@@ -1,7 +1,8 @@
-//! Records that Suricata itself wrote, against its own counts, tshark's and the packets themselves.
+//! Compares the observations of records that Suricata wrote with its own counts, those of tshark, and the
+//! observations of the packets.
 //!
-//! The few lines in `data/eve.json` are always read. Where `suricata` is installed (7.0.10 of
-//! bookworm-backports was used) and the captures are there, it is run on all of them.
+//! One test reads the few lines in `data/eve.json`. The other one runs `suricata` on all captures, if both
+//! exist; 7.0.10 of bookworm-backports was used.
 
 mod exchanges;
 
@@ -20,23 +21,24 @@ const SETTINGS: &str = "%YAML 1.1\n---\n\
     vars: { address-groups: { HOME_NET: any, EXTERNAL_NET: any } }\n\
     outputs: [ { eve-log: { enabled: yes, filetype: regular, filename: eve.json, types: [alert, flow] } } ]\n";
 
-/// An alert for each packet that asks.
+/// An alert for each SYN and echo request.
 const RULES: &str = "alert tcp any any -> any any (msg:\"SYN\"; flags:S,12; sid:1;)\n\
     alert icmp any any -> any any (msg:\"echo\"; itype:128; sid:2;)\n";
 
-/// Captures with packets that Suricata refuses to decode, and tshark and the parser read.
+/// Captures with packets that Suricata refuses to decode, but tshark and the parser read.
 const REFUSED: [&str; 3] = [
     "tcpdump__ipv6_invalid_length_2.pcap",
     "tcpdump__ipv6_jumbogram_1.pcap",
     "tcpdump__ipv6_jumbogram_invalid_length.pcap",
 ];
 
-/// Lines of what `suricata -c suricata.yaml -S all.rules -k none --runmode single -r 6in4tunnel.pcap -l .`
-/// wrote with the settings and rules below, and an alert for UDP; nDPI's tests/cfgs/default/pcap.
+/// Lines that `suricata -c suricata.yaml -S all.rules -k none --runmode single -r 6in4tunnel.pcap -l .`
+/// wrote with the settings and rules above, and an alert for UDP. The capture is in tests/cfgs/default/pcap of
+/// nDPI.
 const FEW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/eve.json");
 
 #[test]
-fn lines_that_suricata_wrote_are_read_from_both_ends() {
+fn real_lines_are_read_with_home_at_both_ends() {
     let told = |home: &str| {
         let (observations, summary) = read(&[FEW.into()], home.parse().unwrap());
         assert_eq!((summary.lines, summary.bad_lines), (11, 0));
@@ -53,7 +55,7 @@ fn lines_that_suricata_wrote_are_read_from_both_ends() {
     assert_eq!(contacts(&outward, Proto::Icmpv6), [at(host, server, 0)].into());
     assert_eq!(outward.iter().filter(|one| !matches!(one, Observation::Contact(_))).count(), 0);
 
-    // As the server's side would have it: the alert for a reply is no probe of the resolver's.
+    // With home at the server: the alert for a reply is no probe of the resolver.
     let inward = told("2604:a880:1::/48");
     assert_eq!(probes(&inward, Kind::Syn), [at(server, host, 443)].into());
     assert_eq!(probes(&inward, Kind::Echo), [at(server, host, 0)].into());
@@ -63,8 +65,8 @@ fn lines_that_suricata_wrote_are_read_from_both_ends() {
 }
 
 #[test]
-#[ignore = "needs suricata, which Debian 12 has among its backports alone; run it with --include-ignored"]
-fn flows_and_alerts_of_suricata_tell_what_packets_tell() {
+#[ignore = "needs suricata, which Debian 12 has only in its backports; run it with --include-ignored"]
+fn flows_and_alerts_make_the_observations_of_the_packets() {
     let Some(captures) = exchanges::captures(&["suricata"]) else { return };
     let index = fs::read_to_string(captures.join("index.tsv")).unwrap();
     let (mut compared, mut wrong) = (0, Vec::new());
@@ -81,7 +83,7 @@ fn flows_and_alerts_of_suricata_tell_what_packets_tell() {
             fs::write(&path, of_kind.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
             path
         });
-        // Suricata's own count: an alert for each packet.
+        // Suricata's own counts: an alert for each packet.
         let is_global = |line: &Value, key: &str| {
             line[key].as_str().and_then(|ip| ip.parse::<Ipv6Addr>().ok()).is_some_and(|ip| ip.segments()[0] >> 13 == 1)
         };
@@ -126,7 +128,7 @@ fn flows_and_alerts_of_suricata_tell_what_packets_tell() {
     println!("{compared} exchanges agree");
 }
 
-/// The records about a capture.
+/// Runs Suricata on a capture; returns its records.
 fn suricata(capture: &Path, dir: &Path) -> Vec<Value> {
     let file = |name: &str, text: &str| -> PathBuf {
         let path = dir.join(name);

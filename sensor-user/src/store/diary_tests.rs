@@ -16,7 +16,7 @@ use tattler_core::forget::{Forget, Forgotten};
 use tattler_core::observation::{Answer, Contact, Observation, Probe};
 use tattler_core::time::Time;
 use tattler_files::Position;
-use tattler_files::jsonl::{self, BackupEntry};
+use tattler_files::jsonl::BackupEntry;
 use tattler_files::text::{Dialect, LineItem, LogClock, TextReader};
 
 use super::tests::{connection, probe_at};

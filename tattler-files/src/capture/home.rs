@@ -69,10 +69,10 @@ impl HomeFinder {
         let by_64 = if by_48.len() == 1 { Vec::new() } else { candidates(&self.by_64, exchanges) };
         match (&by_48[..], &by_64[..]) {
             ([home], _) | (_, [home]) => Ok(*home),
-            ([], []) => Err(format!("no /48 ends 90 % of its {exchanges} exchanges")),
+            ([], []) => Err(format!("no /48 has an end of 90 % of its {exchanges} exchanges")),
             (many, few) => {
                 let several = if few.is_empty() { many } else { few };
-                Err(format!("{} and {} could be", several[0], several[1]))
+                Err(format!("it may be {} or {}", several[0], several[1]))
             }
         }
     }
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn one_remote_or_local_addresses_leave_home_unclear() {
-        assert!(home(&[("2001:db8::1", "2a00::1")]).unwrap_err().contains("2001:db8::/64 and 2a00::/64"));
+        assert!(home(&[("2001:db8::1", "2a00::1")]).unwrap_err().contains("2001:db8::/64 or 2a00::/64"));
         assert!(home(&[("fe80::1", "2a00::1"), ("fd00::1", "ff02::1")]).unwrap_err().contains("no exchange"));
     }
 }

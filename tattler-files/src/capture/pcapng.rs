@@ -45,8 +45,7 @@ struct Body(u32);
 impl Body {
     /// Accounts for `length` bytes.
     fn take(&mut self, length: u32) -> Result<(), Stop> {
-        self.0 =
-            self.0.checked_sub(length).ok_or_else(|| Stop::Damaged("a block too short for what it holds".into()))?;
+        self.0 = self.0.checked_sub(length).ok_or_else(|| Stop::Damaged("a block too short for its content".into()))?;
         Ok(())
     }
 }
@@ -153,7 +152,7 @@ impl<R: BufRead> Blocks<R> {
     }
 
     fn interface_of(&self, id: u32) -> Result<Interface, Stop> {
-        let unknown = || Stop::Damaged(format!("a packet of interface {id}, which is not described"));
+        let unknown = || Stop::Damaged(format!("a packet of the unknown interface {id}"));
         self.interfaces.get(id as usize).copied().ok_or_else(unknown)
     }
 
@@ -164,7 +163,7 @@ impl<R: BufRead> Blocks<R> {
         self.bytes.skip(u64::from(rest.0) + u64::from(padding))?;
         let again = self.bytes.u32()?;
         if again != length {
-            return Err(Stop::Damaged(format!("a block of {length} bytes that ends as one of {again}")));
+            return Err(Stop::Damaged(format!("a block of {length} bytes whose end says {again}")));
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ pub(super) fn device_key(line: &JsonLine<'_>) -> Result<BackupEntry, String> {
         return line.key.name("key", "64 hexadecimal digits", |_| None);
     };
     // Do not quote a secret in a message.
-    key(text).map(BackupEntry::DeviceKey).ok_or_else(|| "key is no 64 hexadecimal digits".into())
+    key(text).map(BackupEntry::DeviceKey).ok_or_else(|| "key is not 64 hexadecimal digits".into())
 }
 
 fn key(text: &str) -> Option<[u8; 32]> {

@@ -105,11 +105,12 @@ pub fn parse(line: &[u8]) -> Result<Observation, String> {
 /// # Errors
 /// The line is malformed. The reason names the key.
 pub fn parse_any(line: &[u8]) -> Result<Parsed, String> {
-    let text = std::str::from_utf8(line).map_err(|error| format!("no UTF-8 at byte {}", error.valid_up_to() + 1))?;
+    let text =
+        std::str::from_utf8(line).map_err(|error| format!("invalid UTF-8 at byte {}", error.valid_up_to() + 1))?;
     // A file may start with a byte order mark.
     let text = text.trim_start_matches('\u{feff}');
     if !text.starts_with('{') {
-        return Err("no JSON object, and no line of a log that is known".into());
+        return Err("no JSON object, and no line of a known log".into());
     }
     let line: JsonLine<'_> = serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();
@@ -123,7 +124,7 @@ pub fn parse_any(line: &[u8]) -> Result<Parsed, String> {
         Value::Text(text) if text == "answer" => Observation::Answer(answer(&line)?),
         Value::Text(text) if text == "ack" => return backup::ack(line).map(Parsed::Backup),
         Value::Text(text) if text == "device-key" => return backup::device_key(&line).map(Parsed::Backup),
-        other => return other.name("type", "contact or probe, nor answer, ack or device-key", |_| None),
+        other => return other.name("type", "contact, probe, answer, ack or device-key", |_| None),
     };
     Ok(Parsed::Observation(observation))
 }

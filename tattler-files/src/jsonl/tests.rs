@@ -97,15 +97,15 @@ fn a_reason_names_the_key_the_value_and_the_wanted_type() {
         (CONTACT, "port", "65536", "port is 65536, not a number from 0 to 65535"),
         (CONTACT, "port", "-1", "port is a negative number, not a number from 0 to 65535"),
         (CONTACT, "port", "\"443\"", "port is \"443\", not a number from 0 to 65535"),
-        (CONTACT, "port", "4.5", "port is a broken number, not a number from 0 to 65535"),
+        (CONTACT, "port", "4.5", "port is a fractional number, not a number from 0 to 65535"),
         (CONTACT, "remote", "\"192.0.2.1\"", "remote is \"192.0.2.1\", not an IPv6 address"),
         (CONTACT, "local", "7", "local is 7, not an IPv6 address"),
         (CONTACT, "proto", "\"sctp\"", "proto is \"sctp\", not tcp, udp or icmpv6"),
-        (CONTACT, "ts", "\"yesterday\"", "ts is \"yesterday\", not a time as 2026-09-01T01:41:54.831Z"),
+        (CONTACT, "ts", "\"yesterday\"", "ts is \"yesterday\", not a time like 2026-09-01T01:41:54.831Z"),
         (CONTACT, "last", "\"2026-09-01T01:41:54Z\"", "last is before ts"),
-        (CONTACT, "type", "\"scan\"", "type is \"scan\", not contact or probe, nor answer, ack or device-key"),
+        (CONTACT, "type", "\"scan\"", "type is \"scan\", not contact, probe, answer, ack or device-key"),
         (CONTACT, "type", "null", "type is missing"),
-        (CONTACT, "name", "[1]", "name is a list, not a text"),
+        (CONTACT, "name", "[1]", "name is a list, not a string"),
         (PROBE, "kind", "\"ack\"", "kind is \"ack\", not echo, syn, udp or tcp-other"),
         (PROBE, "count", "0", "count is 0, not a number from 1 to 4294967295"),
         (PROBE, "hop_limit", "256", "hop_limit is 256, not a number from 0 to 255"),
@@ -115,15 +115,15 @@ fn a_reason_names_the_key_the_value_and_the_wanted_type() {
         assert_eq!(reason(&with(line, key, value)), expected);
     }
     for (line, expected) in [
-        ("[1]", "no JSON object, and no line of a log that is known"),
-        ("hello", "no JSON object, and no line of a log that is known"),
+        ("[1]", "no JSON object, and no line of a known log"),
+        ("hello", "no JSON object, and no line of a known log"),
         ("{\"type\":", "column 8: EOF while parsing a value"),
         ("{} {}", "column 4: trailing characters"),
         ("{\"ts\":1,\"ts\":2}", "column 12: duplicate field `ts`"),
     ] {
         assert_eq!(reason(line), expected);
     }
-    assert_eq!(parse(b"{\"type\":\"\xff\"}"), Err("no UTF-8 at byte 10".into()));
+    assert_eq!(parse(b"{\"type\":\"\xff\"}"), Err("invalid UTF-8 at byte 10".into()));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_bad_line_is_reported_with_its_number_and_skipped() {
     let text = format!("\u{feff}{CONTACT}\r\n\n  \nnonsense\n{PROBE}");
     let (observations, told, lines) = read_all(text.as_bytes());
     assert_eq!(observations.len(), 2);
-    assert_eq!(told, ["x:4: no JSON object, and no line of a log that is known: line skipped"]);
+    assert_eq!(told, ["x:4: no JSON object, and no line of a known log: line skipped"]);
     assert_eq!((lines.all, lines.bad), (3, 1));
 }
 
@@ -153,7 +153,7 @@ fn an_endless_line_is_skipped_in_bounded_memory() {
 
 #[test]
 fn an_empty_text_is_reported() {
-    assert_eq!(read_all(b"\n\n").1, ["x holds nothing: give a file with observations"]);
+    assert_eq!(read_all(b"\n\n").1, ["x has nothing to read: give a file with observations"]);
 }
 
 #[test]
@@ -178,8 +178,8 @@ fn entries_of_a_backup_are_read_as_they_are_written() {
     assert_eq!(entries[2], BackupEntry::DeviceKey([0x0f; 32]));
     for (line, said) in [
         (with(ack, "remote", "\"here\""), "remote is \"here\", not an IPv6 address or a prefix"),
-        (with(&key, "key", "\"0f\""), "key is no 64 hexadecimal digits"),
-        (with(&key, "key", &format!("\"{}\"", "é".repeat(32))), "key is no 64 hexadecimal digits"),
+        (with(&key, "key", "\"0f\""), "key is not 64 hexadecimal digits"),
+        (with(&key, "key", &format!("\"{}\"", "é".repeat(32))), "key is not 64 hexadecimal digits"),
         (without(&key, "key"), "key is missing"),
     ] {
         let (_, told, lines) = read_all(line.as_bytes());

@@ -43,7 +43,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
                 Ok(Value::Other("a negative number"))
             }
             fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-                Ok(Value::Other("a broken number"))
+                Ok(Value::Other("a fractional number"))
             }
             fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
                 Ok(Value::Bool(value))
@@ -98,7 +98,7 @@ impl<'a> Value<'a> {
     pub(super) fn text(self, key: &str) -> Result<Cow<'a, str>, String> {
         match self {
             Value::Text(text) => Ok(text),
-            other => refuse(key, &other, "a text"),
+            other => refuse(key, &other, "a string"),
         }
     }
 
@@ -109,7 +109,7 @@ impl<'a> Value<'a> {
     }
 
     pub(super) fn time(&self, key: &str) -> Result<Time, String> {
-        self.name(key, "a time as 2026-09-01T01:41:54.831Z", |text| {
+        self.name(key, "a time like 2026-09-01T01:41:54.831Z", |text| {
             let timestamp = jiff::Timestamp::from_str(text).ok()?;
             Some(Time(timestamp.as_microsecond()))
         })

@@ -62,7 +62,7 @@ impl ZeekColumns {
             return Ok(LineItem::Nothing);
         }
         if !self.is_conn {
-            return Err("not of a conn.log".into());
+            return Err("no line of a conn.log".into());
         }
         let (fields, _) = columns(line, self.separator);
         // A missing column means the same as a field that is not set.
