@@ -28,7 +28,7 @@ pub enum ReadError {
         name: String,
     },
     /// The compressed data is damaged at its beginning.
-    #[error("cannot unpack {name}: {reason}: fetch or compress it again")]
+    #[error("cannot decompress {name}: {reason}: fetch or compress it again")]
     Compression {
         /// The input.
         name: String,

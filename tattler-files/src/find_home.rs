@@ -14,11 +14,11 @@ use super::{Fault, Input, ReadError, flow, open};
 /// Infers the home prefix of all `inputs` except JSON Lines; `None` if there are no others.
 ///
 /// # Errors
-/// The prefix is unclear. Before that, `tell` gets each input that ended too early.
+/// The prefix is unclear. Before that, `report` gets each input that ended too early.
 pub(super) fn find_home(
     inputs: &[Input],
     options: &ReadOptions,
-    tell: &mut dyn FnMut(Fault),
+    report: &mut dyn FnMut(Fault),
 ) -> Result<Option<Ipv6Net>, ReadError> {
     let mut finder = HomeFinder::default();
     let mut names = Vec::new();
@@ -81,7 +81,7 @@ pub(super) fn find_home(
     };
     finder.find().map(Some).map_err(|reason| {
         // An input that ended too early may be the cause.
-        cut.into_iter().for_each(tell);
+        cut.into_iter().for_each(report);
         ReadError::HomeUnclear { name, reason }
     })
 }

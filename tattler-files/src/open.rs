@@ -37,11 +37,11 @@ pub(super) fn lines(
             let reader = Box::new(nfcapd::open(name, path)?);
             Ok(TextReader::new(name, reader, Dialect::Nfdump, clock(TimeZone::UTC)))
         }
-        _ => Err(ReadError::Nfcapd { name: name.into(), reason: "unpack it into a file of its own".into() }),
+        _ => Err(ReadError::Nfcapd { name: name.into(), reason: "decompress it into a file of its own".into() }),
     }
 }
 
-/// The first two bytes of a file on the disk, which tell whether it is compressed: nfdump does not unpack.
+/// The first two bytes of a file on the disk, which differ from the content if it is compressed. nfdump does not decompress.
 fn first_bytes(path: &Path) -> [u8; 2] {
     let mut bytes = [0; 2];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut bytes));

@@ -2,12 +2,10 @@
 
 use ipnet::Ipv6Net;
 use jiff::tz::TimeZone;
-use sensor_common::GiveUp;
 use tattler_core::observation::Observation;
 use tattler_core::time::Time;
 
 use super::capture::Packets;
-use super::capture::trace::Traced;
 use super::find_home::find_home;
 use super::flow::LineOrigin;
 use super::input::Format;
@@ -52,10 +50,6 @@ pub struct ReadSummary {
     pub lines_of_use: u64,
     /// Frames of captures.
     pub frames: u64,
-    /// Frames with an IPv6 packet that the parser read.
-    pub packets: u64,
-    /// Frames that the parser gave up on, by reason, in the order of [`GiveUp::COUNTED`].
-    pub gave_up: [u64; GiveUp::COUNTED.len()],
     /// Faults reported.
     pub faults: u64,
     /// The home prefixes of captures, logs and flows.
@@ -69,20 +63,6 @@ pub struct ReadSummary {
     pub positions: Vec<Position>,
 }
 
-impl ReadSummary {
-    fn count(&mut self, traced: &Traced) {
-        self.frames += 1;
-        match traced.parsed {
-            Ok(_) => self.packets += 1,
-            Err(reason) => {
-                if let Some(index) = GiveUp::COUNTED.iter().position(|&counted| counted == reason) {
-                    self.gave_up[index] += 1;
-                }
-            }
-        }
-    }
-}
-
 /// Reads `inputs` one after the other. All captures count as one, as `tcpdump -C` splits them: the rules
 /// remember one file in the next. The same holds for logs, as long as time does not go back.
 ///
@@ -92,19 +72,19 @@ pub fn read(
     inputs: &[Input],
     options: &ReadOptions,
     observe: &mut dyn FnMut(Observation),
-    tell: &mut dyn FnMut(Fault),
+    report: &mut dyn FnMut(Fault),
 ) -> Result<ReadSummary, ReadError> {
-    read_into(inputs, options, &mut Functions { observe, tell })
+    read_into(inputs, options, &mut Functions { observe, report })
 }
 
-/// Reads like [`read`], into a sink that may stop the reading and may store what it has so far.
+/// Reads like [`read`], into a sink that may stop the reading and store its observations before the end.
 ///
 /// # Errors
 /// As [`read`].
 pub fn read_into(inputs: &[Input], options: &ReadOptions, sink: &mut dyn Sink) -> Result<ReadSummary, ReadError> {
     let mut summary = ReadSummary { home: options.home.clone(), ..ReadSummary::default() };
     if summary.home.is_empty() {
-        summary.home.extend(find_home(inputs, options, &mut |fault| sink.tell(fault))?);
+        summary.home.extend(find_home(inputs, options, &mut |fault| sink.report(fault))?);
         summary.home_is_inferred = !summary.home.is_empty();
     }
     let rules = Rules::new(summary.home.clone());
@@ -168,12 +148,12 @@ impl Reading<'_> {
             if number.is_multiple_of(STEP) && !self.step(current, number, lines.is_certain()) {
                 break;
             }
-            match lines.next(&mut |fault| self.tell(fault))? {
+            match lines.next(&mut |fault| self.report(fault))? {
                 Some(item) => self.item(item, current, number),
                 None => break,
             }
         }
-        let counts = lines.finish(&mut |fault| self.tell(fault));
+        let counts = lines.finish(&mut |fault| self.report(fault));
         self.summary.lines += counts.all;
         self.summary.bad_lines += counts.bad;
         self.summary.lines_of_use += counts.of_use;
@@ -201,11 +181,11 @@ impl Reading<'_> {
     /// Reads a capture; returns the number of its frames.
     fn packets(&mut self, current: &Current<'_>, mut packets: Packets) -> u64 {
         let mut items = 0;
-        while let Some((frame, traced)) = packets.next(&mut |fault| self.tell(fault)) {
+        while let Some((frame, traced)) = packets.next(&mut |fault| self.report(fault)) {
             if frame.number.is_multiple_of(STEP) && !self.step(current, frame.number, true) {
                 break;
             }
-            self.summary.count(&traced);
+            self.summary.frames += 1;
             items = frame.number;
             if let Ok(header) = &traced.parsed
                 && let Some(observation) = self.rules.observer.packet(header, frame.nanos)
@@ -235,9 +215,9 @@ impl Reading<'_> {
         }
     }
 
-    fn tell(&mut self, fault: Fault) {
+    fn report(&mut self, fault: Fault) {
         self.summary.faults += 1;
-        self.sink.tell(fault);
+        self.sink.report(fault);
     }
 
     fn finish(mut self, inputs: &[Input]) -> ReadSummary {
@@ -245,7 +225,7 @@ impl Reading<'_> {
         self.rules.finish(&mut |observation| observe(self.sink, observations, observation));
         let ReadSummary { lines, lines_of_use, bad_lines, frames, .. } = self.summary;
         if let ([first, ..], true) = (inputs, lines > 0 && lines_of_use + bad_lines + frames == 0) {
-            self.tell(Fault::NothingOfUse { name: first.to_string() });
+            self.report(Fault::NothingOfUse { name: first.to_string() });
         }
         ReadSummary { positions: self.reached.at_the_end(), ..self.summary }
     }

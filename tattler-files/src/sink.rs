@@ -11,7 +11,7 @@ pub trait Sink {
     fn observe(&mut self, observation: Observation);
 
     /// Receives a fault of an input.
-    fn tell(&mut self, fault: Fault);
+    fn report(&mut self, fault: Fault);
 
     /// Receives an entry of JSON Lines that is no observation, even if it is before a known position.
     fn backup(&mut self, _entry: BackupEntry) {}
@@ -35,7 +35,7 @@ pub trait Sink {
 /// A sink of two functions.
 pub(super) struct Functions<'a> {
     pub(super) observe: &'a mut dyn FnMut(Observation),
-    pub(super) tell: &'a mut dyn FnMut(Fault),
+    pub(super) report: &'a mut dyn FnMut(Fault),
 }
 
 impl Sink for Functions<'_> {
@@ -43,7 +43,7 @@ impl Sink for Functions<'_> {
         (self.observe)(observation);
     }
 
-    fn tell(&mut self, fault: Fault) {
-        (self.tell)(fault);
+    fn report(&mut self, fault: Fault) {
+        (self.report)(fault);
     }
 }

@@ -254,8 +254,8 @@ fn unknown_and_empty_files_are_errors_with_a_way_out() {
     assert!(error(b"{}").contains("is no capture, but JSON Lines: "));
     assert!(error(&pcap(Big, 0xa1b2_c3d4, 105, 0, &[])).contains("has link type 105"));
     assert!(error(&gzip(b"")).ends_with(" is empty: give a capture, a log or JSON Lines"));
-    assert!(error(&[0x1f, 0x8b, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]).starts_with("cannot unpack "));
-    assert!(error(&[0x28, 0xb5, 0x2f, 0xfd]).starts_with("cannot unpack "));
+    assert!(error(&[0x1f, 0x8b, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]).starts_with("cannot decompress "));
+    assert!(error(&[0x28, 0xb5, 0x2f, 0xfd]).starts_with("cannot decompress "));
 }
 
 proptest! {

@@ -32,7 +32,7 @@ fn options() -> ReadOptions {
 
 struct Reading {
     /// The observations, a short line each.
-    told: Vec<String>,
+    observed: Vec<String>,
     faults: Vec<String>,
     summary: ReadSummary,
     observations: Vec<Observation>,
@@ -44,8 +44,8 @@ fn read_files(files: &[&Path], options: &ReadOptions) -> Result<Reading, tattler
     let summary = tattler_files::read(&inputs, options, &mut |one| observations.push(one), &mut |fault| {
         faults.push(fault.to_string());
     })?;
-    let told = observations.iter().map(short).collect();
-    Ok(Reading { told, faults, summary, observations })
+    let observed = observations.iter().map(short).collect();
+    Ok(Reading { observed, faults, summary, observations })
 }
 
 fn read(text: &str, options: &ReadOptions) -> Reading {
@@ -94,9 +94,9 @@ fn every_time_format_of_firewall_logs_is_read() {
         ("2026-09-01T01:41:54,831456+00:00 SRC=x OUT=y IN=", "2026-09-01T01:41:54.831Z"),
     ] {
         // A log prefix may stand directly before the fields.
-        let Reading { told, faults, .. } = read(&format!("{before}{}\n", syn(true, 22)), &options());
+        let Reading { observed, faults, .. } = read(&format!("{before}{}\n", syn(true, 22)), &options());
         assert_eq!(faults, [""; 0], "{before}");
-        assert_eq!(told, [format!("probe {expected} 2a0d:5600::29 syn 22")], "{before}");
+        assert_eq!(observed, [format!("probe {expected} 2a0d:5600::29 syn 22")], "{before}");
     }
 }
 
@@ -118,11 +118,11 @@ fn fields_of_a_firewall_log_become_packets_of_every_kind() {
         "IN=wan0 OUT= MAC= SRC=192.0.2.1 DST=192.0.2.2 LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=1 DF PROTO=TCP SPT=1 DPT=2 WINDOW=1 RES=0x00 SYN URGP=0 ".into(),
     ];
     let text: String = lines.iter().map(|line| format!("{stamp}{line}\n")).collect();
-    let Reading { told, faults, summary, observations } =
+    let Reading { observed, faults, summary, observations } =
         read(&format!("{text}{stamp}usb 1-1: new device\n"), &options());
     assert_eq!(faults, [""; 0]);
     assert_eq!(
-        told,
+        observed,
         [
             "probe 2026-09-01T00:00:00.000Z 2a0d:5600::29 echo 0",
             "probe 2026-09-01T00:00:00.000Z 2a0d:5600::29 udp 123",
@@ -161,7 +161,7 @@ fn bad_lines_are_reported_and_never_half_read() {
     let file = tempfile::NamedTempFile::new().unwrap();
     // The last line is still being written.
     fs::write(&file, format!("{text}{stamp}{}", &good[..good.len() - 40])).unwrap();
-    let Reading { told, faults, summary, .. } = read_files(&[file.path()], &options()).unwrap();
+    let Reading { observed, faults, summary, .. } = read_files(&[file.path()], &options()).unwrap();
     let name = file.path().display();
     assert_eq!(
         faults,
@@ -181,7 +181,7 @@ fn bad_lines_are_reported_and_never_half_read() {
         ]
     );
     // The second SYN is a repeat, and is handed on as one.
-    assert_eq!(told.len(), 2);
+    assert_eq!(observed.len(), 2);
     assert_eq!((summary.lines, summary.bad_lines, summary.positions[0].items), (10, 8, 10));
 }
 
@@ -191,20 +191,20 @@ fn a_log_that_has_grown_makes_only_new_observations() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(&file, line(1, 22) + &line(2, 23)).unwrap();
     let first = read_files(&[file.path()], &options()).unwrap();
-    assert_eq!(first.told.len(), 2);
+    assert_eq!(first.observed.len(), 2);
     let known = ReadOptions { known: first.summary.positions, ..options() };
-    assert_eq!(read_files(&[file.path()], &known).unwrap().told, [""; 0]);
+    assert_eq!(read_files(&[file.path()], &known).unwrap().observed, [""; 0]);
     fs::write(&file, line(1, 22) + &line(2, 23) + &line(3, 24)).unwrap();
     let grown = read_files(&[file.path()], &known).unwrap();
-    assert_eq!(grown.told, ["probe 2026-09-01T00:00:03.000Z 2a0d:5600::29 syn 24"]);
+    assert_eq!(grown.observed, ["probe 2026-09-01T00:00:03.000Z 2a0d:5600::29 syn 24"]);
     assert_eq!(grown.summary.positions[0].items, 3);
     // The same log compressed under another name, and another log.
     let text = line(1, 22) + &line(2, 23);
     let packed = ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
     let rotated = tempfile::NamedTempFile::new().unwrap();
     fs::write(&rotated, packed).unwrap();
-    assert_eq!(read_files(&[rotated.path()], &known).unwrap().told, [""; 0]);
-    assert_eq!(read(&line(9, 22), &known).told.len(), 1);
+    assert_eq!(read_files(&[rotated.path()], &known).unwrap().observed, [""; 0]);
+    assert_eq!(read(&line(9, 22), &known).observed.len(), 1);
 }
 
 #[test]
@@ -220,9 +220,9 @@ fn rotated_logs_may_be_read_newest_first() {
     // On the 2nd port 5000 is in use; on the 1st it was not.
     fs::write(&new, line(2, &udp(LOCAL_FULL, SITE_FULL, 5_000, 123))).unwrap();
     fs::write(&old, line(1, &udp(SCANNER_FULL, LOCAL_FULL, 9, 5_000))).unwrap();
-    let told = read_files(&[&new, &old], &options()).unwrap().told;
+    let observed = read_files(&[&new, &old], &options()).unwrap().observed;
     assert_eq!(
-        told,
+        observed,
         ["contact 2026-09-02T00:00:00.000Z 2a02:1::1 udp 123", "probe 2026-09-01T00:00:00.000Z 2a0d:5600::29 udp 5000"]
     );
 }
@@ -234,10 +234,10 @@ fn missing_years_come_from_the_file_or_from_the_user() {
     fs::write(&file, line("Dec 31") + &line("Jan  1")).unwrap();
     let written = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_767_441_600); // 2026-01-03T12:00:00Z
     file.as_file().set_modified(written).unwrap();
-    let years = |read: Reading| read.told.iter().map(|told| told[6..16].to_owned()).collect::<Vec<_>>();
+    let years = |read: Reading| read.observed.iter().map(|observed| observed[6..16].to_owned()).collect::<Vec<_>>();
     assert_eq!(years(read_files(&[file.path()], &options()).unwrap()), ["2025-12-31", "2026-01-01"]);
-    let told = ReadOptions { year: Some(2019), ..options() };
-    assert_eq!(years(read_files(&[file.path()], &told).unwrap()), ["2019-12-31", "2020-01-01"]);
+    let given = ReadOptions { year: Some(2019), ..options() };
+    assert_eq!(years(read_files(&[file.path()], &given).unwrap()), ["2019-12-31", "2020-01-01"]);
 
     fs::write(&file, line("Mar  1") + &line("Dec 31") + &line("Jan  1") + &line("Mar  1")).unwrap();
     file.as_file().set_modified(written).unwrap();
@@ -295,9 +295,9 @@ fn zeek_has_initiators_and_answers_in_both_formats() {
     }
     tsv += "#close\t2026-09-01-01-00-00\n";
     for text in [tsv, json] {
-        let Reading { told, faults, observations, .. } = read(&text, &options());
+        let Reading { observed, faults, observations, .. } = read(&text, &options());
         assert_eq!(faults, [""; 0]);
-        assert_eq!(told, expected, "{text}");
+        assert_eq!(observed, expected, "{text}");
         let Observation::Contact(contact) = &observations[0] else { panic!() };
         assert_eq!(contact.last, time("2026-09-01T01:00:00.750Z"));
     }
@@ -335,11 +335,11 @@ fn suricata_has_flows_and_alerts() {
         + &flow(LOCAL, 40_001, "2a02:1::1", 443, 9, "18", "18")
         + &flow("2a0d:5600::29", 50_001, LOCAL, 23, 1, "02", "14")
         + &echo;
-    let Reading { told, faults, .. } = read(&text, &options());
+    let Reading { observed, faults, .. } = read(&text, &options());
     assert_eq!(faults, [""; 0]);
-    let count = |text: &str| told.iter().filter(|told| told.contains(text)).count();
-    assert_eq!(count("probe 2026-09-01T00:00:00.000Z 2a0d:5600::29 syn 22"), 2, "one is from the alert: {told:?}");
-    assert_eq!((count("answer"), count("syn 23"), count("contact"), count("echo")), (2, 1, 1, 2), "{told:?}");
+    let count = |text: &str| observed.iter().filter(|observed| observed.contains(text)).count();
+    assert_eq!(count("probe 2026-09-01T00:00:00.000Z 2a0d:5600::29 syn 22"), 2, "one is from the alert: {observed:?}");
+    assert_eq!((count("answer"), count("syn 23"), count("contact"), count("echo")), (2, 1, 1, 2), "{observed:?}");
 }
 
 #[test]
@@ -355,14 +355,14 @@ fn conntrack_has_beginnings_and_answers_as_on_the_uplink() {
          [1788220806.000000]\t    [NEW] tcp      6 120 SYN_SENT src=192.0.2.1 dst=192.0.2.2 sport=1 dport=2 [UNREPLIED] src=192.0.2.2 dst=192.0.2.1 sport=2 dport=1\n\
          \x20   [NEW] udp      17 30 src={LOCAL} dst=2a02:1::1 sport=5000 dport=123 [UNREPLIED] src=2a02:1::1 dst={LOCAL} sport=123 dport=5000\n"
     );
-    let Reading { told, faults, observations, .. } = read(&text, &options());
+    let Reading { observed, faults, observations, .. } = read(&text, &options());
     assert_eq!(faults.len(), 1);
     assert!(
         faults[0].ends_with(":9: it has no time: add `-o timestamp` to `conntrack -E`: line skipped"),
         "{faults:?}"
     );
     assert_eq!(
-        told,
+        observed,
         [
             "contact 2026-09-01T00:00:00.000Z 2a02:1::1 tcp 443",
             "probe 2026-09-01T00:00:02.000Z 2a0d:5600::29 syn 22",
@@ -394,10 +394,10 @@ fn real_lines_of_conntrack_and_the_kernel_are_read() {
 2026-11-20T20:21:21Z r kernel: [ 6825.662087] nft test IN=lo OUT= MAC=00:00:00:00:00:00:00:00:00:00:00:00:86:dd SRC=2a0d:5600:0000:0000:0000:0000:0000:0029 DST=2001:0db8:0001:0000:0000:0000:0000:0005 LEN=49 TC=0 HOPLIMIT=64 FLOWLBL=724468 PROTO=UDP SPT=38085 DPT=80 LEN=9\x20
 ";
     for (text, probes) in [(conntrack, 4), (kernel, 3)] {
-        let Reading { told, faults, .. } = read(text, &ReadOptions { now: None, ..options() });
+        let Reading { observed, faults, .. } = read(text, &ReadOptions { now: None, ..options() });
         assert_eq!(faults, [""; 0]);
-        assert_eq!(told.len(), probes, "{told:?}");
-        assert_eq!(told.iter().filter(|told| told.starts_with("probe")).count(), 3);
+        assert_eq!(observed.len(), probes, "{observed:?}");
+        assert_eq!(observed.iter().filter(|observed| observed.starts_with("probe")).count(), 3);
     }
 }
 
@@ -422,10 +422,10 @@ fn nfdump_csv_of_both_versions_makes_the_same_exchanges() {
          2026-09-01 01:00:06.000,0.000,ICMP6,2a0d:5600::29,0,{LOCAL},128.0,........,1,60\n"
     );
     for text in [old, new] {
-        let Reading { told, faults, observations, .. } = read(&text, &options());
+        let Reading { observed, faults, observations, .. } = read(&text, &options());
         assert_eq!(faults, [""; 0]);
         assert_eq!(
-            told,
+            observed,
             [
                 "contact 2026-09-01T00:00:00.000Z 2a02:1::1 tcp 443",
                 "probe 2026-09-01T00:00:05.000Z 2a0d:5600::29 syn 22",
@@ -448,7 +448,7 @@ fn a_log_without_ipv6_is_reported_and_home_is_inferred() {
     let text: String = (1..=9)
         .map(|n| format!("2026-09-01T00:00:0{n}Z r kernel: {}\n", syn(true, 22).replace("2a0d", &format!("2a0{n}"))))
         .collect();
-    let Reading { summary, told, .. } = read(&text, &unknown);
-    assert_eq!((summary.home[0].to_string().as_str(), told.len()), ("2001:db8:1::/48", 9));
+    let Reading { summary, observed, .. } = read(&text, &unknown);
+    assert_eq!((summary.home[0].to_string().as_str(), observed.len()), ("2001:db8:1::/48", 9));
     assert!(summary.home_is_inferred);
 }

@@ -27,7 +27,7 @@ const CAPTURES: [(&str, &str); 7] = [
 #[test]
 fn flows_of_a_capture_make_the_observations_of_its_packets() {
     let Some(captures) = exchanges::captures(&["nfpcapd", "nfdump"]) else { return };
-    let (mut told, mut probed) = (0, 0);
+    let (mut found, mut probed) = (0, 0);
     for (file, home) in CAPTURES {
         let capture = captures.join(file);
         let flows = tempfile::tempdir().unwrap();
@@ -65,9 +65,9 @@ fn flows_of_a_capture_make_the_observations_of_its_packets() {
             assert_eq!(probes(flows, Kind::Syn), probes(&packets, Kind::Syn), "{file}, {name}");
             assert_eq!(answers(flows, Kind::Syn), answers(&packets, Kind::Syn), "{file}, {name}");
         }
-        told += of_nfcapd.len();
+        found += of_nfcapd.len();
         probed += answers(&of_nfcapd, Kind::Syn).len();
     }
-    assert!(told > 70 && probed > 5, "{told} observations, {probed} of probes answered");
-    println!("{told} observations of flows agree with those of packets");
+    assert!(found > 70 && probed > 5, "{found} observations, {probed} of probes answered");
+    println!("{found} observations of flows agree with those of packets");
 }

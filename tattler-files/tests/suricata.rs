@@ -39,7 +39,7 @@ const FEW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/eve.json");
 
 #[test]
 fn real_lines_are_read_with_home_at_both_ends() {
-    let told = |home: &str| {
+    let found = |home: &str| {
         let (observations, summary) = read(&[FEW.into()], home.parse().unwrap());
         assert_eq!((summary.lines, summary.bad_lines), (11, 0));
         observations
@@ -49,19 +49,19 @@ fn real_lines_are_read_with_home_at_both_ends() {
     let (server, site) = ("2604:a880:1:20::224:b001", "2a03:2880:1010:6f03:face:b00c:0:2");
     let resolver = "2a03:2880:fffe:b:face:b00c:0:99";
 
-    let outward = told("2001:470:1f16::/47");
+    let outward = found("2001:470:1f16::/47");
     assert_eq!(contacts(&outward, Proto::Tcp), [at(host, server, 443), at(host, site, 443)].into());
     assert_eq!(contacts(&outward, Proto::Udp), [at(gateway, resolver, 53)].into());
     assert_eq!(contacts(&outward, Proto::Icmpv6), [at(host, server, 0)].into());
     assert_eq!(outward.iter().filter(|one| !matches!(one, Observation::Contact(_))).count(), 0);
 
     // With home at the server: the alert for a reply is no probe of the resolver.
-    let inward = told("2604:a880:1::/48");
+    let inward = found("2604:a880:1::/48");
     assert_eq!(probes(&inward, Kind::Syn), [at(server, host, 443)].into());
     assert_eq!(probes(&inward, Kind::Echo), [at(server, host, 0)].into());
     assert_eq!(answers(&inward, Kind::Syn), [at(server, host, 443)].into());
     assert_eq!(answers(&inward, Kind::Echo), [at(server, host, 0)].into());
-    assert_eq!(told("2a03:2880:1010::/48").iter().filter(|one| matches!(one, Observation::Probe(_))).count(), 1);
+    assert_eq!(found("2a03:2880:1010::/48").iter().filter(|one| matches!(one, Observation::Probe(_))).count(), 1);
 }
 
 #[test]
@@ -106,16 +106,16 @@ fn flows_and_alerts_make_the_observations_of_the_packets() {
                     Vec::new()
                 }
             });
-            let mut same = |what: &str, told: BTreeSet<Exchange>, expected: BTreeSet<Exchange>| {
+            let mut same = |what: &str, found: BTreeSet<Exchange>, expected: BTreeSet<Exchange>| {
                 compared += expected.len();
                 let differ = |exchange| wrong.push(format!("{file}, home {home}, {what}: {exchange:?}"));
-                told.symmetric_difference(&expected).for_each(differ);
+                found.symmetric_difference(&expected).for_each(differ);
             };
-            for (name, told) in [("flow", &of_flows), ("alert", &of_alerts)] {
-                same(&format!("{name} tcp"), contacts(told, Proto::Tcp), outward(&rows, Kind::Syn, home));
-                same(&format!("{name} syn"), probes(told, Kind::Syn), inward(&rows, Kind::Syn, home));
-                same(&format!("{name} echo"), probes(told, Kind::Echo), inward(&rows, Kind::Echo, home));
-                same(&format!("{name} ping"), contacts(told, Proto::Icmpv6), outward(&rows, Kind::Echo, home));
+            for (name, found) in [("flow", &of_flows), ("alert", &of_alerts)] {
+                same(&format!("{name} tcp"), contacts(found, Proto::Tcp), outward(&rows, Kind::Syn, home));
+                same(&format!("{name} syn"), probes(found, Kind::Syn), inward(&rows, Kind::Syn, home));
+                same(&format!("{name} echo"), probes(found, Kind::Echo), inward(&rows, Kind::Echo, home));
+                same(&format!("{name} ping"), contacts(found, Proto::Icmpv6), outward(&rows, Kind::Echo, home));
             }
             same("udp", contacts(&of_flows, Proto::Udp), contacts(&packets, Proto::Udp));
             for kind in [Kind::Syn, Kind::Echo] {

@@ -43,19 +43,19 @@ fn connections_of_zeek_match_the_ground_truth() {
         for home in homes(&rows) {
             let (packets, _) = read(&[captures.join(file)], home);
             for log in &logs {
-                let (told, summary) = read(std::slice::from_ref(log), home);
+                let (found, summary) = read(std::slice::from_ref(log), home);
                 assert_eq!(summary.bad_lines, 0, "{file}");
-                let mut same = |what: &str, told: BTreeSet<Exchange>, expected: BTreeSet<Exchange>| {
+                let mut same = |what: &str, found: BTreeSet<Exchange>, expected: BTreeSet<Exchange>| {
                     compared += expected.len();
                     let differ = |exchange| wrong.push(format!("{file}, home {home}, {what}: {exchange:?}"));
-                    told.symmetric_difference(&expected).for_each(differ);
+                    found.symmetric_difference(&expected).for_each(differ);
                 };
-                same("tcp", contacts(&told, Proto::Tcp), outward(&rows, Kind::Syn, home));
-                same("ping", contacts(&told, Proto::Icmpv6), outward(&rows, Kind::Echo, home));
-                same("udp", contacts(&told, Proto::Udp), contacts(&packets, Proto::Udp));
+                same("tcp", contacts(&found, Proto::Tcp), outward(&rows, Kind::Syn, home));
+                same("ping", contacts(&found, Proto::Icmpv6), outward(&rows, Kind::Echo, home));
+                same("udp", contacts(&found, Proto::Udp), contacts(&packets, Proto::Udp));
                 for kind in [Kind::Syn, Kind::Echo] {
-                    same("probes", probes(&told, kind), inward(&rows, kind, home));
-                    same("answers", answers(&told, kind), answers(&packets, kind));
+                    same("probes", probes(&found, kind), inward(&rows, kind, home));
+                    same("answers", answers(&found, kind), answers(&packets, kind));
                 }
             }
         }

@@ -69,7 +69,7 @@ impl HomeFinder {
         let by_64 = if by_48.len() == 1 { Vec::new() } else { candidates(&self.by_64, exchanges) };
         match (&by_48[..], &by_64[..]) {
             ([home], _) | (_, [home]) => Ok(*home),
-            ([], []) => Err(format!("no /48 has an end of 90 % of its {exchanges} exchanges")),
+            ([], []) => Err(format!("no /48 is an end of 90 % of its {exchanges} exchanges")),
             (many, few) => {
                 let several = if few.is_empty() { many } else { few };
                 Err(format!("it may be {} or {}", several[0], several[1]))

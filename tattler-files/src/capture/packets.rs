@@ -27,7 +27,7 @@ impl Packets {
     }
 
     /// The next frame; `None` at the end, or where the capture can't be read further.
-    pub fn next(&mut self, tell: &mut dyn FnMut(Fault)) -> Option<(CapturedFrame<'_>, Traced)> {
+    pub fn next(&mut self, report: &mut dyn FnMut(Fault)) -> Option<(CapturedFrame<'_>, Traced)> {
         let name = || self.name.clone();
         match self.frames.next() {
             Ok(Some(frame)) => {
@@ -35,18 +35,18 @@ impl Packets {
                 let traced = Traced::new(&frame);
                 if traced.parsed == Err(GiveUp::UnknownLink) && !self.has_reported_link_type {
                     self.has_reported_link_type = true;
-                    tell(Fault::LinkType { name: name(), link_type: frame.link_type.0, frame: frame.number });
+                    report(Fault::LinkType { name: name(), link_type: frame.link_type.0, frame: frame.number });
                 }
                 Some((frame, traced))
             }
             Ok(None) => {
                 if self.number == 0 {
-                    tell(Fault::Nothing { name: name(), way_out: "capture again" });
+                    report(Fault::Nothing { name: name(), way_out: "capture again" });
                 }
                 None
             }
             Err(stop) => {
-                tell(Fault::Stopped { name: name(), unit: "frame", number: self.number + 1, stop });
+                report(Fault::Stopped { name: name(), unit: "frame", number: self.number + 1, stop });
                 None
             }
         }

@@ -11,7 +11,7 @@ fn address(first: u8) -> Address {
     address
 }
 
-/// TCP from `src` to `dst`, ports and flags as said, from one second to another.
+/// TCP from `src` to `dst`, from one second to another.
 fn half((src, src_port): (u8, u16), (dst, dst_port): (u8, u16), flags: u8, seconds: (i64, i64)) -> FlowHalf {
     FlowHalf {
         first: Time::from_seconds(seconds.0),
@@ -39,7 +39,7 @@ const RST_ACK: u8 = 0x14;
 const ALL: u8 = 0x1b;
 
 #[test]
-fn who_began_is_who_was_first_and_else_who_has_the_higher_port() {
+fn the_initiator_is_first_or_else_has_the_higher_port() {
     let there = half((OURS, 40_000), (THEIRS, 443), ALL, (10, 20));
     let back = half((THEIRS, 443), (OURS, 40_000), ALL, (10, 20));
     for halves in [[there, back], [back, there]] {
@@ -52,7 +52,7 @@ fn who_began_is_who_was_first_and_else_who_has_the_higher_port() {
 }
 
 #[test]
-fn a_reset_is_no_answer_and_never_begins() {
+fn a_reset_is_no_answer_and_begins_nothing() {
     let there = half((THEIRS, 40_000), (OURS, 22), SYN, (10, 10));
     let back = half((OURS, 22), (THEIRS, 40_000), RST_ACK, (9, 10));
     let [record] = exchanges(&[back, there])[..] else { panic!() };
@@ -61,10 +61,10 @@ fn a_reset_is_no_answer_and_never_begins() {
 }
 
 #[test]
-fn a_half_alone_counts_if_it_began() {
+fn a_single_half_counts_if_it_has_the_beginning() {
     assert_eq!(exchanges(&[half((THEIRS, 40_000), (OURS, 22), SYN, (1, 2))]).len(), 1);
     assert_eq!(exchanges(&[half((OURS, 40_000), (THEIRS, 443), ALL, (1, 2))]).len(), 1);
-    // The answer of a server, whose client nobody saw; the middle of a connection; no flags at all.
+    // An answer without its client, the middle of a connection, and no flags.
     for (from, to, flags) in
         [((OURS, 22), (THEIRS, 40_000), SYN_ACK), ((OURS, 40_000), (THEIRS, 443), 0x10), ((OURS, 1), (THEIRS, 2), 0)]
     {
@@ -73,7 +73,7 @@ fn a_half_alone_counts_if_it_began() {
 }
 
 #[test]
-fn halves_far_apart_are_two_exchanges_and_near_ones_of_one_side_are_one() {
+fn halves_of_one_side_are_one_exchange_if_near() {
     let first = half((THEIRS, 40_000), (OURS, 22), SYN, (0, 1));
     let near = half((THEIRS, 40_000), (OURS, 22), SYN, (200, 201));
     let far = half((THEIRS, 40_000), (OURS, 22), SYN, (2_000, 2_001));
@@ -83,7 +83,7 @@ fn halves_far_apart_are_two_exchanges_and_near_ones_of_one_side_are_one() {
 }
 
 #[test]
-fn records_come_in_the_order_in_which_they_began() {
+fn records_come_in_the_order_of_their_beginnings() {
     let mut order = FlowOrder::default();
     let [record] = exchanges(&[half((THEIRS, 40_000), (OURS, 22), SYN, (0, 1))])[..] else { panic!() };
     for minute in [30, 10, 20, 200] {
@@ -99,7 +99,7 @@ fn records_come_in_the_order_in_which_they_began() {
 }
 
 #[test]
-fn the_first_line_of_what_waits_is_known() {
+fn the_first_line_that_waits_is_known() {
     let from = |line| LineOrigin { at: (0, line), is_old: line < 3 };
     let there = half((THEIRS, 40_000), (OURS, 22), SYN, (0, 1));
     let back = half((OURS, 22), (THEIRS, 40_000), RST_ACK, (0, 1));

@@ -13,23 +13,24 @@ const CONTACT: &str = r#"{"type":"contact","ts":"2026-09-01T01:41:54.831Z","loca
 const PROBE: &str = r#"{"type":"probe","ts":"2026-09-01T03:51:56.888Z","source":"2a0d:5600::29","target":"2001:db8::e014:9aff:5e49:ecb3","kind":"syn","port":22,"hop_limit":50}"#;
 
 fn read_all(text: &[u8]) -> (Vec<Observation>, Vec<String>, LineCounts) {
-    let (mut observations, mut told) = (Vec::new(), Vec::new());
-    let (counts, entries) =
-        read_text(text, &mut |observation| observations.push(observation), &mut |fault| told.push(fault.to_string()));
+    let (mut observations, mut reported) = (Vec::new(), Vec::new());
+    let (counts, entries) = read_text(text, &mut |observation| observations.push(observation), &mut |fault| {
+        reported.push(fault.to_string())
+    });
     assert_eq!(entries, []);
-    (observations, told, counts)
+    (observations, reported, counts)
 }
 
 /// Reads a text; returns the backup entries.
 pub(crate) fn read_text(
     text: &[u8],
     observe: &mut dyn FnMut(Observation),
-    tell: &mut dyn FnMut(Fault),
+    report: &mut dyn FnMut(Fault),
 ) -> (LineCounts, Vec<BackupEntry>) {
     let mut entries = Vec::new();
     let clock = LogClock::new(jiff::tz::TimeZone::UTC, None, None, None);
     let mut lines = TextReader::new("x", text, Dialect::JsonLines, clock);
-    while let Some(item) = lines.next(tell).unwrap() {
+    while let Some(item) = lines.next(report).unwrap() {
         match item {
             LineItem::Observation(observation) => observe(observation),
             LineItem::Backup(entry) => entries.push(entry),
@@ -37,7 +38,7 @@ pub(crate) fn read_text(
             item => panic!("{item:?}"),
         }
     }
-    (lines.finish(tell), entries)
+    (lines.finish(report), entries)
 }
 
 fn reason(line: &str) -> String {
@@ -129,26 +130,26 @@ fn a_reason_names_the_key_the_value_and_the_wanted_type() {
 #[test]
 fn a_bad_line_is_reported_with_its_number_and_skipped() {
     let text = format!("\u{feff}{CONTACT}\r\n\n  \nnonsense\n{PROBE}");
-    let (observations, told, lines) = read_all(text.as_bytes());
+    let (observations, reported, lines) = read_all(text.as_bytes());
     assert_eq!(observations.len(), 2);
-    assert_eq!(told, ["x:4: no JSON object, and no line of a known log: line skipped"]);
+    assert_eq!(reported, ["x:4: no JSON object, and no line of a known log: line skipped"]);
     assert_eq!((lines.all, lines.bad), (3, 1));
 }
 
 #[test]
 fn ten_bad_lines_are_reported_and_the_rest_counted() {
-    let (_, told, lines) = read_all("x\n".repeat(500).as_bytes());
-    assert_eq!(told.len(), 11);
-    assert_eq!(told[10], "x: 490 more lines skipped, 500 of 500 in all: fix or remove them");
+    let (_, reported, lines) = read_all("x\n".repeat(500).as_bytes());
+    assert_eq!(reported.len(), 11);
+    assert_eq!(reported[10], "x: 490 more lines skipped, 500 of 500 in all: fix or remove them");
     assert_eq!((lines.all, lines.bad), (500, 500));
 }
 
 #[test]
 fn an_endless_line_is_skipped_in_bounded_memory() {
     let text = [b"{\"type\":\"".as_slice(), &vec![b'a'; LONGEST * 3], b"\n", PROBE.as_bytes(), b"\n"].concat();
-    let (observations, told, _) = read_all(&text);
+    let (observations, reported, _) = read_all(&text);
     assert_eq!(observations.len(), 1);
-    assert_eq!(told, ["x:1: longer than 65536 bytes: line skipped"]);
+    assert_eq!(reported, ["x:1: longer than 65536 bytes: line skipped"]);
 }
 
 #[test]
@@ -182,8 +183,8 @@ fn entries_of_a_backup_are_read_as_they_are_written() {
         (with(&key, "key", &format!("\"{}\"", "é".repeat(32))), "key is not 64 hexadecimal digits"),
         (without(&key, "key"), "key is missing"),
     ] {
-        let (_, told, lines) = read_all(line.as_bytes());
-        assert_eq!((told[0].as_str(), lines.bad), (format!("x:1: {said}: line skipped").as_str(), 1));
+        let (_, reported, lines) = read_all(line.as_bytes());
+        assert_eq!((reported[0].as_str(), lines.bad), (format!("x:1: {said}: line skipped").as_str(), 1));
     }
 }
 

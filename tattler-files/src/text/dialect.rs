@@ -7,7 +7,7 @@ use crate::jsonl::{Parsed, parse_any};
 /// The format of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// Observations as JSON Lines. Also for unknown text, so that each line reports what is wrong.
+    /// Observations as JSON Lines. Also for unknown text, so that each of its lines is reported.
     #[default]
     JsonLines,
     /// A log of the kernel's firewall.

@@ -51,23 +51,18 @@ impl<R: Read> TextReader<R> {
         self.parser.is_certain()
     }
 
-    /// The counts so far.
-    pub fn counts(&self) -> LineCounts {
-        self.counts
-    }
-
     /// The content of the next line; `None` at the end. Blank and bad lines are [`LineItem::Nothing`].
     ///
     /// # Errors
     /// Lines without a year go back in time, so the year of all lines is unclear.
-    pub fn next(&mut self, tell: &mut dyn FnMut(Fault)) -> Result<Option<LineItem>, ReadError> {
+    pub fn next(&mut self, report: &mut dyn FnMut(Fault)) -> Result<Option<LineItem>, ReadError> {
         self.number += 1;
         let (name, number, counts) = (|| self.name.clone(), self.number, &mut self.counts);
         let line = match self.lines.next() {
             Ok(None) => return Ok(None),
             Ok(Some(line)) => line,
             Err(error) => {
-                tell(Fault::Stopped { name: name(), unit: "line", number, stop: Stop::from(error) });
+                report(Fault::Stopped { name: name(), unit: "line", number, stop: Stop::from(error) });
                 return Ok(None);
             }
         };
@@ -79,7 +74,7 @@ impl<R: Read> TextReader<R> {
         let is_json = text.is_some_and(|text| text.starts_with(b"{") && text.ends_with(b"}"));
         if !line.is_ended && !is_json && self.dialect != Dialect::JsonLines {
             // A number that is cut in half would still be read as a number.
-            tell(Fault::Unfinished { name: name(), line: number });
+            report(Fault::Unfinished { name: name(), line: number });
             return Ok(None);
         }
         counts.all += 1;
@@ -96,7 +91,7 @@ impl<R: Read> TextReader<R> {
                 }
                 counts.bad += 1;
                 if counts.bad <= MOST_REPORTED {
-                    tell(Fault::Line { name: name(), line: number, reason });
+                    report(Fault::Line { name: name(), line: number, reason });
                 }
                 Ok(Some(LineItem::Nothing))
             }
@@ -104,13 +99,13 @@ impl<R: Read> TextReader<R> {
     }
 
     /// Reports the bad lines that were not reported one by one, and an input without lines.
-    pub fn finish(self, tell: &mut dyn FnMut(Fault)) -> LineCounts {
+    pub fn finish(self, report: &mut dyn FnMut(Fault)) -> LineCounts {
         let LineCounts { all, bad, .. } = self.counts;
         if bad > MOST_REPORTED {
-            tell(Fault::Lines { name: self.name.clone(), more: bad - MOST_REPORTED, bad, lines: all });
+            report(Fault::Lines { name: self.name.clone(), more: bad - MOST_REPORTED, bad, lines: all });
         }
         if all == 0 {
-            tell(Fault::Nothing { name: self.name, way_out: "give a file with observations" });
+            report(Fault::Nothing { name: self.name, way_out: "give a file with observations" });
         }
         self.counts
     }

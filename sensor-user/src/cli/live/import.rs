@@ -94,7 +94,7 @@ impl Sink for Taking<'_> {
         self.importer.add(observation);
     }
 
-    fn tell(&mut self, fault: Fault) {
+    fn report(&mut self, fault: Fault) {
         reading::tell(fault);
         self.whole = false;
     }
