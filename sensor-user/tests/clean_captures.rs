@@ -41,7 +41,7 @@ fn no_capture_names_anybody_with_its_home_inferred() {
             }
             Some(1) => assert!(UNSUPPORTED.contains(&file.as_str()), "{file}: {told}"),
             // Most are of no home at all, or have but one exchange.
-            Some(2) => assert!(told.contains("cannot tell which prefix"), "{file}: {told}"),
+            Some(2) => assert!(told.contains("cannot infer the home prefix"), "{file}: {told}"),
             _ => panic!("{file}: {}: {told}", output.status),
         }
     });

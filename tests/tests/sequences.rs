@@ -9,7 +9,7 @@ use sensor_common::parse::Address;
 use sensor_common::wire::{BootTime, Event, What};
 use sensor_common::{Link, Signal, parse};
 use sensor_user::datapath::age::age;
-use tattler_files::capture::Watch;
+use tattler_files::capture::PacketObserver;
 use tests::frames::Random;
 use tests::kernel::Kernel;
 
@@ -111,7 +111,7 @@ fn kernel_and_capture_make_the_same_events_of_the_same_sequences() {
     let mut events = [0; 3];
     for sequence in 0..SEQUENCES {
         kernel.forget_all();
-        let mut watch = Watch::new(vec!["2001:db8:1::/48".parse().expect("a prefix")]);
+        let mut watch = PacketObserver::new(vec!["2001:db8:1::/48".parse().expect("a prefix")]);
         let mut now = 1_000_000 * SECOND;
         for step in 0..STEPS {
             let packet = Packet::new(&mut random);

@@ -82,7 +82,7 @@ pub fn main() -> ExitCode {
             filter.iter().for_each(|error| point(error));
             let is_usage = filter.is_some()
                 || error.is::<Usage>()
-                || error.downcast_ref().is_some_and(tattler_files::Error::is_usage);
+                || error.downcast_ref().is_some_and(tattler_files::ReadError::is_usage);
             if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }

@@ -15,8 +15,9 @@ use tattler_core::exclusions::Exclusions;
 use tattler_core::forget::{Forget, Forgotten};
 use tattler_core::observation::{Answer, Contact, Observation, Probe};
 use tattler_core::time::Time;
-use tattler_files::text::{self, Clock, Dialect, Item, Sinks};
-use tattler_files::{Position, jsonl};
+use tattler_files::Position;
+use tattler_files::jsonl::BackupEntry;
+use tattler_files::text::{Dialect, LineItem, LogClock, TextReader};
 
 use super::tests::{connection, probe_at};
 use super::*;
@@ -106,18 +107,16 @@ fn settings(now: i64) -> ImportSettings {
 fn import(dir: &Path, text: &str, now: i64) -> Imported {
     let mut store = Store::open(dir).unwrap();
     let mut importer = store.import(settings(now)).unwrap();
-    let mut item = |item, _| {
+    let clock = LogClock::new(jiff::tz::TimeZone::UTC, None, None, None);
+    let mut lines = TextReader::new("x", text.as_bytes(), Dialect::JsonLines, clock);
+    while let Some(item) = lines.next(&mut |fault| panic!("{fault}")).unwrap() {
         match item {
-            Item::Observation(observation) => importer.add(observation),
-            Item::Aside(jsonl::Aside::Ack(ack)) => importer.acknowledge(&ack),
-            Item::Aside(jsonl::Aside::DeviceKey(key)) => assert!(importer.adopt_key(&DeviceKey::from_bytes(key))),
+            LineItem::Observation(observation) => importer.add(observation),
+            LineItem::Backup(BackupEntry::Ack(ack)) => importer.acknowledge(&ack),
+            LineItem::Backup(BackupEntry::DeviceKey(key)) => assert!(importer.adopt_key(&DeviceKey::from_bytes(key))),
             item => panic!("{item:?}"),
         }
-        true
-    };
-    let sinks = Sinks { item: &mut item, tell: &mut |fault| panic!("{fault}"), step: &mut |_, _| true };
-    let clock = Clock::new(jiff::tz::TimeZone::UTC, None, None, None);
-    text::read("x", text.as_bytes(), Dialect::JsonLines, clock, sinks).unwrap();
+    }
     importer.finish().unwrap()
 }
 

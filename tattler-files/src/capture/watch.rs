@@ -16,17 +16,17 @@ use super::Nanos;
 use super::memory::CaptureTables;
 
 /// Makes observations of packets.
-pub struct Watch {
+pub struct PacketObserver {
     tables: CaptureTables,
     /// The time of the first packet.
     watched_since: Option<BootTime>,
 }
 
-impl Watch {
+impl PacketObserver {
     /// With the home prefixes.
     #[must_use]
-    pub fn new(home: Vec<Ipv6Net>) -> Watch {
-        Watch { tables: CaptureTables::new(home), watched_since: None }
+    pub fn new(home: Vec<Ipv6Net>) -> PacketObserver {
+        PacketObserver { tables: CaptureTables::new(home), watched_since: None }
     }
 
     /// The observation that a packet makes, if any.

@@ -1,4 +1,4 @@
-//! Lines of a backup that are no observations.
+//! The lines of a backup that are no observations.
 
 use std::net::Ipv6Addr;
 
@@ -6,20 +6,20 @@ use ipnet::Ipv6Net;
 use serde::Serialize;
 use tattler_core::ack::{Ack, LONGEST_NOTE};
 
-use super::line::{Line, text};
+use super::line::{JsonLine, text};
 use super::value::Value;
 use super::write::Micros;
 
-/// What a diary holds beside observations.
+/// An entry of a backup that is no observation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Aside {
+pub enum BackupEntry {
     /// A remote that the user acknowledged.
     Ack(Ack),
-    /// The secret by which hardware addresses became names of devices.
+    /// The secret key that turns hardware addresses into names of devices.
     DeviceKey([u8; 32]),
 }
 
-pub(super) fn ack(line: Line<'_>) -> Result<Aside, String> {
+pub(super) fn ack(line: JsonLine<'_>) -> Result<BackupEntry, String> {
     let remote = line.remote.name("remote", "an IPv6 address or a prefix", |text| {
         let address = text.parse().map(|address: Ipv6Addr| Ipv6Net::from(address));
         address.or_else(|_| text.parse::<Ipv6Net>()).ok()
@@ -29,15 +29,15 @@ pub(super) fn ack(line: Line<'_>) -> Result<Aside, String> {
         return Err(format!("note is longer than {LONGEST_NOTE} bytes"));
     }
     let until = line.until.optional(|value| value.time("until"))?;
-    Ok(Aside::Ack(Ack { remote: remote.trunc(), at: line.at.time("at")?, until, note }))
+    Ok(BackupEntry::Ack(Ack { remote: remote.trunc(), at: line.at.time("at")?, until, note }))
 }
 
-pub(super) fn device_key(line: &Line<'_>) -> Result<Aside, String> {
+pub(super) fn device_key(line: &JsonLine<'_>) -> Result<BackupEntry, String> {
     let Value::Text(text) = &line.key else {
         return line.key.name("key", "64 hexadecimal digits", |_| None);
     };
-    // A secret is not repeated in a message.
-    key(text).map(Aside::DeviceKey).ok_or_else(|| "key is no 64 hexadecimal digits".into())
+    // Do not quote a secret in a message.
+    key(text).map(BackupEntry::DeviceKey).ok_or_else(|| "key is not 64 hexadecimal digits".into())
 }
 
 fn key(text: &str) -> Option<[u8; 32]> {
@@ -51,23 +51,25 @@ fn key(text: &str) -> Option<[u8; 32]> {
     Some(key)
 }
 
-/// The line for it, without a line's end.
-#[must_use]
-pub fn aside_to_json_line(aside: &Aside) -> Option<String> {
-    let line = match aside {
-        Aside::Ack(ack) => serde_json::to_string(&AckLine {
-            r#type: "ack",
-            remote: ack.remote,
-            at: Micros(ack.at),
-            until: ack.until.map(Micros),
-            note: ack.note.as_deref(),
-        }),
-        Aside::DeviceKey(key) => {
-            let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
-            serde_json::to_string(&KeyLine { r#type: "device-key", key })
-        }
-    };
-    line.ok()
+impl BackupEntry {
+    /// The entry as a line of JSON, without a newline.
+    #[must_use]
+    pub fn to_json_line(&self) -> Option<String> {
+        let line = match self {
+            BackupEntry::Ack(ack) => serde_json::to_string(&AckLine {
+                r#type: "ack",
+                remote: ack.remote,
+                at: Micros(ack.at),
+                until: ack.until.map(Micros),
+                note: ack.note.as_deref(),
+            }),
+            BackupEntry::DeviceKey(key) => {
+                let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
+                serde_json::to_string(&KeyLine { r#type: "device-key", key })
+            }
+        };
+        line.ok()
+    }
 }
 
 #[derive(Serialize)]
