@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tattler_core::forget::Forget;
 
@@ -113,35 +113,38 @@ fn a_damaged_database_keeps_its_log_for_who_looks_into_it() {
     assert_eq!((rows(&to), times(dir.path())), (2, vec![3]));
 }
 
+/// Dates a file as the kernel would at this time, whatever the machine's clock says.
+fn written_at(aside: &Aside, at: Time) {
+    let file = fs::File::options().write(true).open(&aside.to).unwrap();
+    file.set_modified(UNIX_EPOCH + Duration::from_micros(u64::try_from(at.0).unwrap())).unwrap();
+}
+
 #[test]
 fn three_damaged_databases_are_kept_for_as_long_as_the_diary_and_none_after_forgetting() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     let days = Span::from_days;
-    // The files are of today, so this test is too; names have whole seconds.
-    let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let now = Time(i64::try_from(today).unwrap() * 1_000_000);
     for day in 0..5 {
         store.append(&[probe_at(1)]).unwrap();
-        store.begin_anew(&"whatever", now + days(day)).unwrap();
-        store.tidy(now + days(day), days(38), 1 << 30).unwrap();
+        written_at(&store.begin_anew(&"whatever", NOW + days(day)).unwrap(), NOW + days(day));
+        store.tidy(NOW + days(day), days(38), 1 << 30).unwrap();
     }
     let kept = || asides(dir.path()).unwrap().into_iter().map(|(at, _)| at).collect::<Vec<_>>();
-    assert_eq!(kept(), [now + days(2), now + days(3), now + days(4)]);
-    store.tidy(now + days(4), days(38), 1).unwrap();
-    assert_eq!(kept(), [now + days(4)], "of too many bytes the latest is left");
-    store.tidy(now + days(42), days(38), 1).unwrap();
-    assert_eq!(kept(), [now + days(4)]);
-    store.tidy(now + days(43), days(38), 1).unwrap();
+    assert_eq!(kept(), [NOW + days(2), NOW + days(3), NOW + days(4)]);
+    store.tidy(NOW + days(4), days(38), 1).unwrap();
+    assert_eq!(kept(), [NOW + days(4)], "of too many bytes the latest is left");
+    store.tidy(NOW + days(42), days(38), 1).unwrap();
+    assert_eq!(kept(), [NOW + days(4)]);
+    store.tidy(NOW + days(43), days(38), 1).unwrap();
     assert_eq!(kept(), []);
     // Before the clock was set; the file is of the day when it was written.
-    store.begin_anew(&"whatever", Time(1)).unwrap();
-    store.tidy(now + days(1), days(38), 1 << 30).unwrap();
+    written_at(&store.begin_anew(&"whatever", Time(1)).unwrap(), NOW);
+    store.tidy(NOW + days(1), days(38), 1 << 30).unwrap();
     assert_eq!(kept(), [Time(0)]);
     open::remove(&asides(dir.path()).unwrap()[0].1).unwrap();
     // What somebody took for himself is not ours.
     fs::write(dir.path().join("tattler.db.damaged-mine"), "x").unwrap();
-    store.begin_anew(&"whatever", now).unwrap();
+    store.begin_anew(&"whatever", NOW).unwrap();
     let what = Forget { prefix: Some("2001:db8::/32".parse().unwrap()), ..Forget::default() };
     assert_eq!(store.forget(&what).unwrap().damaged_files, 1);
     let names = names(dir.path());
