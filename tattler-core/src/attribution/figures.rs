@@ -40,7 +40,7 @@ pub struct CandidateFigures {
     pub explained_probes: u64,
     /// The locals that those probes hit: numbers in the frame.
     pub explained_locals: BTreeSet<u32>,
-    /// The devices of those locals; `None` unless all are known.
+    /// How many devices have those locals; `None` unless all are known.
     pub devices: Option<u64>,
     /// The median of `lags`.
     pub median_lag: Option<Span>,
@@ -61,10 +61,13 @@ impl CandidateFigures {
         }
         let visits = basis.visits(&members);
         let visitors = || visits.chunk_by(|a, b| a.0 == b.0);
-        let scanners = if finding.campaigns.is_empty() {
-            scanners_of(basis, visitors())
+        let (scanners, campaigns) = if finding.campaigns.is_empty() {
+            let scanners = scanners_of(basis, visitors());
+            let cases = scanners.iter().map(|&at| &attribution.cases[at as usize]);
+            let campaigns = cases.filter_map(|cases| cases.campaigns.as_deref()).flatten().copied().collect();
+            (scanners, campaigns)
         } else {
-            basis.cases_of(&finding.campaigns)
+            (basis.cases_of(&finding.campaigns), finding.campaigns.clone())
         };
         let mut table = TwoByTwo::default();
         let mut distinct_count = 0;
@@ -90,12 +93,6 @@ impl CandidateFigures {
         table.others_probed = basis.locals_hit(&attribution.cases, &scanners) - table.contacted_probed;
         table.others_spared = basis.tested - table.contacted_probed - table.contacted_spared - table.others_probed;
         lags.sort_unstable();
-        let campaigns = if finding.campaigns.is_empty() {
-            let cases = scanners.iter().map(|&at| &attribution.cases[at as usize]);
-            cases.filter_map(|cases| cases.campaigns.as_deref()).flatten().copied().collect()
-        } else {
-            finding.campaigns.clone()
-        };
         let explained = explained_locals.iter().flat_map(|&local| basis.sent(local));
         let explained_probes = explained.filter(|(_, sent)| is_in(&campaigns, sent)).map(|(_, sent)| sent.probes).sum();
         let devices: Option<HashSet<u32>> =
@@ -116,7 +113,7 @@ impl CandidateFigures {
     }
 }
 
-/// Positions of the cases that a visitor became after its first visit, in order.
+/// The positions of the cases that followed the first visit of a visitor, in order.
 fn scanners_of<'v>(basis: &Basis, visitors: impl Iterator<Item = &'v [(u32, Time)]>) -> Vec<u32> {
     let mut scanners = Vec::new();
     for visits in visitors {

@@ -72,7 +72,7 @@ impl Fingerprint {
     }
 }
 
-/// Payload lengths of ordinary pings: Windows 32, busybox and fping variants 48 and 64, iputils and
+/// Payload lengths of ordinary pings in bytes: Windows 32, busybox and fping variants 48 and 64, iputils and
 /// BSD 56.
 const PING: [u32; 4] = [32, 48, 56, 64];
 

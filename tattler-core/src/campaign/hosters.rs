@@ -1,6 +1,6 @@
 //! The prefix of one customer: at some hosters, strangers share a /64.
 //!
-//! Of 882 /64s with known scanners, at least two operators shared 20, all of them at hosters that assign single
+//! Of 882 /64s with known scanners, 20 were shared by at least two operators, all of them at hosters that assign single
 //! addresses or /124s. No /124 was shared (public-domain list, June 2026).
 
 use std::net::Ipv6Addr;

@@ -40,9 +40,9 @@ impl Label {
     }
 }
 
-/// The least number of prefixes, or of campaigns on one list of targets, that is spread out.
+/// The least number of prefixes, or of campaigns with one list of targets, that counts as spread out.
 const SOURCES: usize = 8;
-/// The least time that is slow.
+/// The least duration that counts as slow.
 const SLOW: Span = Span::from_seconds(6 * 3_600);
 /// The most probes of each, on average.
 const FEW: u64 = 32;

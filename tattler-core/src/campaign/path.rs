@@ -8,7 +8,7 @@ use sensor_common::Kind;
 use crate::ledger::{AddrId, ProbeRow};
 use crate::time::{Span, Time};
 
-/// The least number of steps that is no chance.
+/// Fewer steps may be chance.
 const STEPS: u32 = 4;
 /// The longest pause between two steps.
 const PAUSE: Span = Span::from_seconds(60);

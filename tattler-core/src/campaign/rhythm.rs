@@ -17,7 +17,7 @@ pub enum Rhythm {
 
 /// Pauses that separate rounds, the shortest first: an hourly scanner has shorter pauses than a weekly one.
 const PAUSES: [Span; 3] = [Span::from_seconds(20 * 60), Span::from_seconds(6 * 3_600), Span::from_days(2)];
-/// The least number of rounds whose distances say something.
+/// The distances of fewer rounds say nothing.
 const ROUNDS: usize = 5;
 /// The shortest pause after which a scanner returns.
 const RETURN: Span = Span::from_seconds(12 * 3_600);

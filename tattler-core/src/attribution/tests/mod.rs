@@ -11,16 +11,9 @@ use std::net::Ipv6Addr;
 use std::time::Instant;
 
 use self::simulate::{BASE, Family, network};
-use super::cases::{Cases, under_test};
-use super::groups::Groups;
-use super::hazard::Hazard;
-use super::matched::Matched;
-use super::risk::{CountedContacts, Exposure, Risk};
-use crate::campaign::Campaigns;
 use crate::ledger::{Ledger, Settings};
 use crate::observation::Observation;
 use crate::report::{Candidate, Options, Report, report};
-use crate::view::frame::Frame;
 
 fn ledger_of(observations: &[Observation]) -> Ledger {
     let mut ledger = Ledger::new(Settings::default());
@@ -270,31 +263,6 @@ fn time_of_a_report() {
             observed / observations.len() as u32,
             start.elapsed(),
             ranks(&report, &truth)
-        );
-        let lap = |start: &mut Instant| std::mem::replace(start, Instant::now()).elapsed();
-        let mut start = Instant::now();
-        let frame = Frame::new(&ledger);
-        let framed = lap(&mut start);
-        let campaigns = Campaigns::new(&frame);
-        let clustered = lap(&mut start);
-        let tested = under_test(&frame);
-        let groups = Groups::new(&frame, &tested);
-        let grouped = lap(&mut start);
-        let cases = Cases::pooled(&frame, &Cases::of_campaigns(&frame, &campaigns, &tested));
-        let matched = Matched::new(&frame, &groups, &tested, &cases);
-        let laid_out = lap(&mut start);
-        let tests = matched.pass(&[]);
-        let passed = lap(&mut start);
-        tests.iter().for_each(|test| _ = test.strength());
-        let weighed = lap(&mut start);
-        let exposure = Exposure::new(&frame, &groups, &tested, CountedContacts::First);
-        let risk = Risk::new(&frame, &groups, &tested, &exposure, &cases);
-        let at_risk = lap(&mut start);
-        let hazard = Hazard::fit(risk);
-        let fitted = lap(&mut start);
-        println!("  time at risk {at_risk:?}, fit {fitted:?}, log-likelihood {:.1}", hazard.log_likelihood());
-        println!(
-            "  frame {framed:?}, campaigns {clustered:?}, groups {grouped:?}, layout {laid_out:?}, pass {passed:?}, tails {weighed:?}"
         );
     }
 }
