@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use self::findings::Findings;
 use crate::ack::{self, Ack, Acked};
 use crate::attribution::figures::unexplained;
-use crate::attribution::rank::Finding;
+use crate::attribution::finding::Finding;
 use crate::attribution::{Rival, Verdict};
 use crate::campaign::{Campaign, Campaigns};
 use crate::ledger::Ledger;

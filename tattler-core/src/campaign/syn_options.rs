@@ -1,24 +1,24 @@
-//! What TCP options say of who made the SYN. Sources write them in forms of their own.
+//! The maker of a SYN, by its TCP options. Each kind of log writes options in its own form.
 
-/// Who makes SYNs like that.
+/// The maker of a SYN with these options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Options {
-    /// None, or the segment size alone: scanners that make their packets themselves.
+pub(super) enum SynOptions {
+    /// No options, or the segment size alone: a scanner that makes its packets itself.
     Bare,
     /// Window scale and selective acknowledgements: a kernel.
     Kernel,
-    /// Anything else.
+    /// Any others.
     Odd,
 }
 
-/// Kinds of options by IANA.
+/// Option kinds, by IANA.
 const MSS: u8 = 2;
 const WINDOW_SCALE: u8 = 3;
 const SACK_PERMITTED: u8 = 4;
 
-impl Options {
-    /// Reads names (`mss,sackOK,ts,nop,ws`), numbers of kinds (`2-4-8-1-3`) or the bytes in hexadecimal.
-    pub(super) fn read(text: &str) -> Options {
+impl SynOptions {
+    /// Reads names (`mss,sackOK,ts,nop,ws`), kinds as numbers (`2-4-8-1-3`) or bytes in hexadecimal.
+    pub(super) fn read(text: &str) -> SynOptions {
         let text = text.trim().to_ascii_lowercase();
         let words: Vec<&str> =
             text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
@@ -30,16 +30,16 @@ impl Options {
         };
         let has = |kind| kinds.contains(&kind);
         if has(WINDOW_SCALE) && has(SACK_PERMITTED) {
-            Options::Kernel
+            SynOptions::Kernel
         } else if kinds.iter().all(|&kind| kind <= MSS) {
-            Options::Bare
+            SynOptions::Bare
         } else {
-            Options::Odd
+            SynOptions::Odd
         }
     }
 }
 
-/// Values of options, as in `mss=1440`, are no names: `None`.
+/// `None` for the value of an option, as in `mss=1440`.
 fn kind_of_name(word: &str) -> Option<u8> {
     match word {
         "eol" | "none" => Some(0),
@@ -75,20 +75,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kernels_are_told_from_scanners_in_every_form() {
+    fn kernels_and_scanners_are_recognized_in_every_form() {
         for kernel in [
             "mss,sackOK,ts,nop,ws",
             "MSS=1440 SACK TS=1,0 NOP WS=7",
             "2-4-8-1-3",
             "020405a00402080a00000000000000000103030a",
         ] {
-            assert_eq!(Options::read(kernel), Options::Kernel, "{kernel}");
+            assert_eq!(SynOptions::read(kernel), SynOptions::Kernel, "{kernel}");
         }
         for bare in ["", "mss", "mss=1440", "2", "020405a0", "none"] {
-            assert_eq!(Options::read(bare), Options::Bare, "{bare}");
+            assert_eq!(SynOptions::read(bare), SynOptions::Bare, "{bare}");
         }
         for odd in ["ts", "mss,ts", "8", "\u{fffd}!x"] {
-            assert_eq!(Options::read(odd), Options::Odd, "{odd}");
+            assert_eq!(SynOptions::read(odd), SynOptions::Odd, "{odd}");
         }
     }
 }
