@@ -1,13 +1,17 @@
 //! Builds the kernel programs for the live sensor.
 //!
-//! Takes the object that `TATTLER_EBPF_OBJECT` names, else compiles `sensor-ebpf`. That needs
-//! bpf-linker, and a rustc that may use unstable features and has the sources of `core`: rustup's
-//! nightly with rust-src, or Debian's rustc-web with rust-web-src. `cargo xtask setup` brings them.
+//! Takes the object that `TATTLER_EBPF_OBJECT` names, else compiles `sensor-ebpf` with the pinned rustc
+//! and bpf-linker, which `cargo xtask setup` brings.
+
+#[path = "build/compiler.rs"]
+mod compiler;
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use compiler::Compiler;
 
 const TARGET: &str = "bpfel-unknown-none";
 
@@ -20,27 +24,41 @@ fn main() {
     }
     let object = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("sensor.bpf.o");
     let result = match env::var_os("TATTLER_EBPF_OBJECT") {
-        Some(path) => fs::copy(&path, &object).map(drop).map_err(|e| format!("read {}: {e}", path.display())),
+        Some(path) => match fs::copy(&path, &object) {
+            Ok(_) => Ok("unknown: the object was given by TATTLER_EBPF_OBJECT".to_owned()),
+            Err(error) => Err(format!("read {}: {error}", path.display())),
+        },
         None => compile(&object),
     };
-    if let Err(reason) = result {
+    match result {
+        Ok(builders) => println!("cargo::rustc-env=TATTLER_BPF_BUILT_BY={builders}"),
         // cargo ends the build for it; an exit status would add all that this program has printed.
-        println!("cargo::error=cannot build the kernel programs: {reason}");
+        Err(reason) => println!("cargo::error=cannot build the kernel programs: {reason}"),
     }
 }
 
-fn compile(object: &Path) -> Result<(), String> {
+/// Gives the programs that made the object.
+fn compile(object: &Path) -> Result<String, String> {
     let out = object.parent().unwrap_or(Path::new("."));
     let workspace = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("..");
-    for source in ["sensor-common/src", "sensor-ebpf/src", "sensor-ebpf/Cargo.toml", "target/tools/bin/bpf-linker"] {
+    for source in [
+        "sensor-user/build",
+        "sensor-common/src",
+        "sensor-ebpf/src",
+        "sensor-ebpf/Cargo.toml",
+        "target/tools/bin/bpf-linker",
+    ] {
         println!("cargo::rerun-if-changed={}", workspace.join(source).display());
     }
     let linker = find_linker(&workspace)
         .ok_or("bpf-linker was not found; run `cargo xtask setup`, or build with --no-default-features")?;
     let compiler = Compiler::find()
         .ok_or("no rustc with its sources was found; run `cargo xtask setup`, or build with --no-default-features")?;
+    if let Some(warning) = compiler.warning() {
+        println!("cargo::warning={warning}");
+    }
 
-    let mut cargo = compiler.cargo();
+    let mut cargo = Command::new(compiler.tool("cargo"));
     // The outer build's settings are not for this one.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
@@ -49,7 +67,8 @@ fn compile(object: &Path) -> Result<(), String> {
             cargo.env_remove(&name);
         }
     }
-    compiler.set_environment(&mut cargo);
+    // Debian's is a stable one, which needs to be told that unstable features are wanted.
+    cargo.env("RUSTC", compiler.tool("rustc")).env("RUSTC_BOOTSTRAP", "1");
     let home = env::var("CARGO_HOME").unwrap_or_else(|_| format!("{}/.cargo", env::var("HOME").unwrap_or_default()));
     let flags = [
         "-C".into(),
@@ -67,6 +86,7 @@ fn compile(object: &Path) -> Result<(), String> {
         .args(["--target", TARGET, "-Z", "build-std=core"])
         .args(env::var_os("CARGO_FEATURE_DEBUG_LOG").map(|_| "--features=debug-log"))
         .args(env::var_os("CARGO_FEATURE_OTHER_LAYOUT").map(|_| "--features=other-layout"))
+        .args(env::var_os("CARGO_FEATURE_TEST_HELPERS").map(|_| "--features=test-programs"))
         .arg("--target-dir")
         .arg(out.join("ebpf"))
         .current_dir(&workspace)
@@ -77,8 +97,16 @@ fn compile(object: &Path) -> Result<(), String> {
     }
     fs::copy(out.join("ebpf").join(TARGET).join("release/sensor"), object)
         .map_err(|e| format!("copy the object: {e}"))?;
-    compiler.strip(object);
-    Ok(())
+    strip(object, compiler.llvm());
+    let version = Command::new(&linker).arg("--version").output().map_err(|e| format!("start bpf-linker: {e}"))?;
+    Ok(format!("{}, {}", compiler.name(), String::from_utf8_lossy(&version.stdout).trim()))
+}
+
+/// Removes the DWARF: the kernel reads BTF only, which is made by now. The tool must be of the same LLVM;
+/// without it the object works as well, but is four times as large.
+fn strip(object: &Path, llvm: Option<u32>) {
+    let tool = format!("/usr/lib/llvm-{}/bin/llvm-objcopy", llvm.unwrap_or_default());
+    let _ = Command::new(tool).arg("--strip-debug").arg(object).status();
 }
 
 fn find_linker(workspace: &Path) -> Option<PathBuf> {
@@ -87,62 +115,4 @@ fn find_linker(workspace: &Path) -> Option<PathBuf> {
     let paths = env::var_os("PATH").unwrap_or_default();
     let mut candidates = named.into_iter().chain([ours]).chain(env::split_paths(&paths).map(|p| p.join("bpf-linker")));
     candidates.find(|path| path.is_file()).map(|path| path.canonicalize().unwrap_or(path))
-}
-
-/// A rustc that can build `core` for the kernel.
-enum Compiler {
-    /// rustup's nightly with rust-src.
-    Nightly,
-    /// The distribution's, told to allow unstable features.
-    System,
-}
-
-impl Compiler {
-    fn find() -> Option<Compiler> {
-        [Compiler::Nightly, Compiler::System].into_iter().find(|compiler| {
-            let output = compiler.rustc().args(["--print", "sysroot"]).output();
-            output.is_ok_and(|output| {
-                let sysroot = String::from_utf8_lossy(&output.stdout);
-                output.status.success()
-                    && Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/Cargo.lock").is_file()
-            })
-        })
-    }
-
-    fn rustc(&self) -> Command {
-        match self {
-            Compiler::Nightly => rustup("rustc"),
-            Compiler::System => Command::new("/usr/bin/rustc"),
-        }
-    }
-
-    fn cargo(&self) -> Command {
-        match self {
-            Compiler::Nightly => rustup("cargo"),
-            Compiler::System => Command::new("/usr/bin/cargo"),
-        }
-    }
-
-    fn set_environment(&self, cargo: &mut Command) {
-        if let Compiler::System = self {
-            cargo.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1");
-        }
-    }
-
-    /// Takes the DWARF out: BTF is made by now, and all that the kernel reads. The tool must be of
-    /// the same LLVM; without it the object works as well, and is four times as large.
-    fn strip(&self, object: &Path) {
-        let version = self.rustc().arg("-vV").output();
-        let text = version.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
-        let llvm = text.lines().find_map(|line| line.strip_prefix("LLVM version: ")).unwrap_or_default();
-        let major = llvm.split('.').next().unwrap_or_default();
-        let _ =
-            Command::new(format!("/usr/lib/llvm-{major}/bin/llvm-objcopy")).arg("--strip-debug").arg(object).status();
-    }
-}
-
-fn rustup(tool: &str) -> Command {
-    let mut command = Command::new("rustup");
-    command.args(["run", "nightly", tool]);
-    command
 }

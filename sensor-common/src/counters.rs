@@ -5,11 +5,11 @@
 use crate::GiveUp;
 use crate::wire::What;
 
-/// What became of what the rules matched.
+/// The outcome for a contact, probe or answer that the rules matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Fate {
-    /// By the rules, this is due.
+    /// The rules matched it.
     Matched = 0,
     /// The event was submitted, or the repeat counted.
     Recorded = 1,
@@ -35,7 +35,7 @@ impl Fate {
     }
 }
 
-/// Which way a packet goes on the uplink.
+/// The direction of a packet on the uplink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Direction {
@@ -65,14 +65,14 @@ const REASONS: u32 = GiveUp::COUNTED.len() as u32;
 /// The number of counters.
 pub const COUNTERS: u32 = What::ALL.len() as u32 * FATES + Direction::ALL.len() as u32 * REASONS;
 
-/// The counter for what became of a contact, a probe or an answer.
+/// The index of the counter for an outcome.
 #[inline(always)]
 #[must_use]
 pub const fn fate(what: What, fate: Fate) -> u32 {
     (what as u32 - 1) * FATES + fate as u32
 }
 
-/// The counter for a reason to give up; `None` for [`GiveUp::NotIpv6`], which is not counted.
+/// The index of the counter for a reason to give up; `None` for [`GiveUp::NotIpv6`], which is not counted.
 #[inline(always)]
 #[must_use]
 pub const fn give_up(direction: Direction, reason: GiveUp) -> Option<u32> {

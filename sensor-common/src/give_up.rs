@@ -1,10 +1,10 @@
-//! Why the parser stopped before it knew what a packet is.
+//! Reasons for the parser to stop early.
 
-/// A reason to stop. Every one but [`GiveUp::NotIpv6`] is counted under its name.
+/// A reason to stop. All but [`GiveUp::NotIpv6`] are counted by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum GiveUp {
-    /// No IPv6 inside: not ours, and not counted.
+    /// No IPv6 packet. Irrelevant, and not counted.
     NotIpv6 = 0,
     /// A header reaches beyond the end of the packet.
     Truncated = 1,
@@ -12,8 +12,8 @@ pub enum GiveUp {
     Far = 2,
     /// The link layer says IPv6, the version field says otherwise.
     BadVersion = 3,
-    /// The upper-layer header reaches beyond the payload length: what follows is link-layer
-    /// padding, or there is no jumbo payload option where one is due (RFC 2675).
+    /// The upper-layer header reaches beyond the payload length: only link-layer padding follows, or
+    /// a jumbogram has no jumbo payload option (RFC 2675).
     BadLength = 4,
     /// A third VLAN tag.
     TooManyTags = 5,
@@ -21,9 +21,9 @@ pub enum GiveUp {
     TooManyHeaders = 6,
     /// A fourth IPv6 header inside the third.
     TooDeep = 7,
-    /// A fragment that is not the first: ports and types travelled in the first one.
+    /// A fragment that is not the first: only the first one has ports and types.
     LaterFragment = 8,
-    /// A link type that the parser does not know (captures only).
+    /// An unknown link type (captures only).
     UnknownLink = 9,
 }
 

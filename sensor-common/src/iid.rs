@@ -1,8 +1,8 @@
-//! What the 64-bit interface identifier of an address looks like.
+//! Classes of interface identifiers, the last 64 bits of an address.
 //!
 //! The tests and their order are those of `addr6` in Fernando Gont's ipv6toolkit 2.0, so that
-//! figures compare; a test runs both on the same addresses. RFC 7707 tells why the classes other
-//! than [`IidClass::Random`] can be guessed.
+//! figures are comparable; a test runs both on the same addresses. RFC 7707 explains why the classes
+//! other than [`IidClass::Random`] can be guessed.
 
 use crate::parse::Address;
 
@@ -13,15 +13,15 @@ pub enum IidClass {
     Eui64,
     /// ISATAP (RFC 5214).
     Isatap,
-    /// A service port in it, as in `::443` or `::1:25`, in hexadecimal or decimal writing.
+    /// A service port in it, as in `::443` or `::1:25`, in hexadecimal or decimal notation.
     EmbeddedPort,
     /// An IPv4 address in it, in 32 bits or spread over the four words.
     EmbeddedIpv4,
-    /// Zero but for the low bytes.
+    /// Zero except for the low bytes.
     LowByte,
     /// Three zero bytes or more.
     Pattern,
-    /// Anything else: what nobody guesses.
+    /// Anything else. It can't be guessed.
     Random,
 }
 
@@ -66,7 +66,7 @@ impl IidClass {
         } else if high == 0 && low >> 24 == 0 && words[3] != 0 {
             IidClass::LowByte
         } else if words.iter().all(|&word| word <= 0x255) {
-            // `addr6` compares with the hexadecimal writing of 255: words that read as octets.
+            // `addr6` compares with 0x255: each word, as written, is a decimal octet.
             IidClass::EmbeddedIpv4
         } else if iid.iter().filter(|&&byte| byte == 0).count() > 2 {
             IidClass::Pattern

@@ -1,23 +1,27 @@
-//! A number for what crosses the kernel boundary: maps and events that an earlier program left are
-//! taken over only by a program that lays them out alike.
+//! A hash of all record layouts, maps and rule constants. Maps and events of a program with another
+//! hash are not adopted.
 
 use crate::counters::COUNTERS;
-use crate::names;
+use crate::rules::{QUIET, REFRESH};
 use crate::wire::RECORDS;
+use crate::{budget, names};
 
-/// To be raised when fields stay as they are and mean something else: another number for a kind, a
-/// counter in another place, a time of another clock, a map of another kind or of another fixed size.
-const MEANING: u64 = 1;
+/// Increase this when a field keeps its name and type but changes its meaning: another number for a
+/// kind, a counter at another index, a time of another clock.
+const MEANING: u64 = 2;
+/// Times in the tables are only meaningful to rules with the same constants.
+const RULES: [u64; 4] = [QUIET, REFRESH, budget::RATE, budget::BURST];
 
 /// FNV-1a's start and factor, for 64 bits.
 const START: u64 = 0xcbf2_9ce4_8422_2325;
 const FACTOR: u64 = 0x0000_0100_0000_01b3;
 
-/// The layout of all records and of the counters. `sizes` are those of the maps, which settings
-/// change: a map that is reused keeps the size that it was made with.
+/// The hash of everything that two programs must agree on to share maps. `sizes` are the configured
+/// sizes of the maps: a map that is reused keeps its size.
 #[must_use]
 pub const fn of(sizes: &[u64]) -> u64 {
     let mut hash = number(number(START, MEANING), COUNTERS as u64);
+    hash = numbers(hash, &RULES);
     let mut at = 0;
     while at < RECORDS.len() {
         hash = number(text(hash, RECORDS[at].0), RECORDS[at].1 as u64);
@@ -25,12 +29,16 @@ pub const fn of(sizes: &[u64]) -> u64 {
     }
     at = 0;
     while at < names::MAPS.len() {
-        hash = text(hash, names::MAPS[at]);
+        hash = text(text(hash, names::MAPS[at]), names::KINDS[at]);
         at += 1;
     }
-    at = 0;
-    while at < sizes.len() {
-        hash = number(hash, sizes[at]);
+    numbers(hash, sizes)
+}
+
+const fn numbers(mut hash: u64, numbers: &[u64]) -> u64 {
+    let mut at = 0;
+    while at < numbers.len() {
+        hash = number(hash, numbers[at]);
         at += 1;
     }
     hash
@@ -41,7 +49,7 @@ const fn number(hash: u64, number: u64) -> u64 {
 }
 
 const fn text(hash: u64, text: &str) -> u64 {
-    // Its end, so that two texts are not one.
+    // With an end mark, so that "ab", "c" and "a", "bc" differ.
     bytes(bytes(hash, text.as_bytes()), &[0])
 }
 

@@ -1,30 +1,34 @@
-//! What kernel and user space share: the packet parser, the address classes, the rules that make a
+//! Shared by kernel and user space: the packet parser, the address classes, the rules that make a
 //! packet a contact or a probe, and the records that cross the boundary.
 //!
-//! The crate is `no_std` and allocates nothing, because [`mod@parse`] and [`rules`] are compiled into
-//! the kernel programs as they stand. There is no second parser: a captured packet and a packet on
-//! the wire are classified by the same source.
+//! The crate is `no_std` and allocates nothing, because [`mod@parse`] and [`track`] are compiled into the
+//! kernel programs. There is no second parser and no second set of rules: a captured packet and a packet
+//! on the wire go through the same source.
 //!
 //! # Layout
-//! In the order a packet meets them:
-//! - [`packet`]: how bytes are read, in one place for each side
+//! In the order of a packet's way:
+//! - [`packet`]: how the parser reads bytes
 //! - [`link`]: from the link layer to the IPv6 header
 //! - [`walk`]: along the extension headers to the upper layer
-//! - [`mod@parse`]: both together, and what the upper layer is ([`Signal`])
+//! - [`mod@parse`]: both together, and the meaning of the upper layer ([`Signal`])
 //! - [`give_up`]: every reason to stop early, by name
-//! - [`rules`]: contact, probe or neither, over a look-up trait
-//! - [`iid`]: what an interface identifier looks like
-//! - [`wire`]: records, keys and values in the maps; plain integers, no padding
-//! - [`layout`]: a number for all of them, so that only who lays them out alike takes them over
-//! - [`names`]: names of programs and maps, once
+//! - [`rules`]: decides: contact, probe or neither
+//! - [`track`]: acts on the decision: updates tables, submits events
+//! - [`budget`]: how many probes of unused targets make an event
+//! - [`counters`]: indices of the counters
+//! - [`wire`]: events, keys and values in the maps; plain integers, no padding
+//! - [`layout`]: a hash of all record layouts; maps of a program with another hash are not adopted
+//! - [`names`]: names of programs and maps
+//! - [`iid`]: classes of interface identifiers
 //!
 //! # Byte order
-//! Addresses are byte arrays as on the wire. Ports, identifiers and lengths are native integers
-//! everywhere: the parser turns them once, and nothing else does.
+//! Addresses are byte arrays as on the wire. Ports, identifiers and lengths are native integers. The
+//! parser converts them; nothing else does.
 #![cfg_attr(not(test), no_std)]
 // The verifier's `forget` needs inline assembly for a target that Rust calls experimental.
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
+pub mod budget;
 pub mod counters;
 pub mod give_up;
 pub mod iid;
@@ -35,6 +39,7 @@ pub mod packet;
 pub mod parse;
 pub mod rules;
 pub mod signal;
+pub mod track;
 pub mod walk;
 pub mod wire;
 

@@ -2,14 +2,14 @@
 
 use crate::{GiveUp, Layer, Packet};
 
-/// What a packet begins with. The agent tells it from the device type, a capture from its link
-/// type; it is never guessed from the bytes.
+/// The link layer of a packet. The agent takes it from the device type, a capture from its link
+/// type. It is never guessed from the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Link {
     /// Ethernet II, with up to two VLAN tags and PPPoE sessions.
     Ethernet = 1,
-    /// An IP header at once: tun, WireGuard, PPP and 6in4 devices; LINKTYPE_RAW and LINKTYPE_IPV6.
+    /// No link layer: tun, WireGuard, PPP and 6in4 devices; LINKTYPE_RAW and LINKTYPE_IPV6.
     Raw = 2,
     /// Linux cooked capture, LINKTYPE_LINUX_SLL. Captures only.
     Sll = 3,
@@ -37,7 +37,7 @@ const FAMILY_INET: u32 = 2;
 /// Finds the outermost IPv6 header: its offset in bytes.
 ///
 /// # Errors
-/// [`GiveUp::NotIpv6`] where there is none, else what stopped the search.
+/// [`GiveUp::NotIpv6`] where there is none, else the reason to stop.
 #[inline(always)]
 pub fn to_ipv6<P: Packet + ?Sized>(packet: &P, link: Link) -> Result<usize, GiveUp> {
     match link {
@@ -64,7 +64,7 @@ fn ethernet<P: Packet + ?Sized>(packet: &P) -> Result<usize, GiveUp> {
     ether_type(packet, u16::from_be_bytes([high, low]), 14)
 }
 
-/// Goes on behind an EtherType: tags, PPPoE, IPv6, or IPv6 in IPv4.
+/// Continues after an EtherType: tags, PPPoE, IPv6, or IPv6 in IPv4.
 #[inline(always)]
 fn ether_type<P: Packet + ?Sized>(packet: &P, mut ether_type: u16, mut offset: usize) -> Result<usize, GiveUp> {
     for _ in 0..2 {

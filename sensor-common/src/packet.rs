@@ -1,15 +1,14 @@
-//! How the parser reads bytes, and what it tells about its way.
+//! How the parser reads bytes, and how it reports layers.
 
 use crate::GiveUp;
 
 /// The largest offset that the parser reads at, in bytes.
 ///
-/// The verifier wants a bound on every offset; both sides check the same one, so that they give
-/// the same answer. It lies far beyond eight extension headers of ordinary size.
+/// The verifier requires a bound on every offset. User space checks the same one, so that both agree.
+/// Eight extension headers of ordinary size end far below it.
 pub const FAR: usize = 0x1fff;
 
-/// Bytes of one packet. The kernel programs and user space each have their own implementation; the
-/// parser is generic over it, so that there is one parser.
+/// Bytes of one packet. Kernel programs and user space implement it; the parser is generic over it.
 pub trait Packet {
     /// Copies `N` bytes at `offset` out of the packet.
     ///
@@ -17,16 +16,16 @@ pub trait Packet {
     /// [`GiveUp::Far`] beyond [`FAR`], [`GiveUp::Truncated`] beyond the end.
     fn read<const N: usize>(&self, offset: usize) -> Result<[u8; N], GiveUp>;
 
-    /// Returns `x`, in a way that the verifier can't look through.
+    /// Returns `x` as a value unknown to the verifier.
     ///
-    /// It follows every value that it knows: without this, each turn of the walk is a state of its
-    /// own and the number of states explodes. On the host it does nothing.
+    /// The verifier tracks every known value: without this, each iteration of the walk is a separate
+    /// state, and the number of states explodes. On the host it does nothing.
     #[inline(always)]
     fn forget(&self, x: usize) -> usize {
         x
     }
 
-    /// Told of every layer that the parser enters, in order; for those who print it.
+    /// Called for every layer that the parser enters, in order. User space prints them.
     #[inline(always)]
     fn enter(&self, _layer: Layer) {}
 }

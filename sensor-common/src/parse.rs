@@ -1,25 +1,24 @@
-//! From the first byte to what a packet says.
+//! From the first byte to the meaning of a packet.
 //!
-//! Three steps, so that most packets pay for the first alone: [`find`] the upper layer and its
-//! [`Signal`], read the [`Tuple`] that the rules ask for, and read the [`Detail`] that only an
-//! event carries. [`parse`] is all three.
+//! Three steps, of which most packets need only the first: [`find`] the upper layer and its [`Signal`],
+//! read the [`Tuple`] for the rules, and read the [`Detail`] for an event. [`parse`] is all three.
 
-use crate::walk::{Place, number, walk};
+use crate::walk::{Offsets, number, walk};
 use crate::{GiveUp, Layer, Link, Packet, Signal, link};
 
-/// An IPv6 address as it stands on the wire.
+/// An IPv6 address, as on the wire.
 pub type Address = [u8; 16];
 
-/// What a packet says, and where.
+/// The signal of a packet, and the place of its headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Where its headers are.
-    pub place: Place,
-    /// What it says to the rules.
+    pub place: Offsets,
+    /// Its signal.
     pub signal: Signal,
 }
 
-/// Who speaks to whom.
+/// Addresses and ports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tuple {
     /// Source address of the innermost IPv6 header.
@@ -32,14 +31,14 @@ pub struct Tuple {
     pub dst_port: u16,
 }
 
-/// What else is worth keeping of a packet: the traits that scanners are told apart by.
+/// Other fields of a packet: traits that distinguish scanners.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Detail {
     /// Hop limit of the innermost IPv6 header.
     pub hop_limit: u8,
     /// Flow label of the innermost IPv6 header, 20 bits.
     pub flow_label: u32,
-    /// Bytes behind the upper-layer header, by the innermost payload length.
+    /// Bytes after the upper-layer header, by the innermost payload length.
     pub payload_len: u16,
     /// The eight TCP flags, 0 for others.
     pub tcp_flags: u8,
@@ -51,24 +50,24 @@ pub struct Detail {
     pub icmp_seq: u16,
 }
 
-/// A whole packet, read.
+/// The result of the parser for one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// What it says.
+    /// Its signal.
     pub signal: Signal,
-    /// Who speaks to whom. Ports are 0 where there is no signal.
+    /// Addresses and ports. Ports are 0 if there is no signal.
     pub tuple: Tuple,
-    /// The rest.
+    /// Other fields.
     pub detail: Detail,
 }
 
 const ETHERNET: usize = 14;
 const IPV6: usize = 40;
 
-/// Finds the upper layer and what it says.
+/// Finds the upper layer and its signal.
 ///
 /// # Errors
-/// What stopped the parser.
+/// When the parser gives up.
 #[inline(always)]
 pub fn find<P: Packet + ?Sized>(packet: &P, link: Link) -> Result<Found, GiveUp> {
     if let Some(found) = established(packet, link) {
@@ -79,8 +78,8 @@ pub fn find<P: Packet + ?Sized>(packet: &P, link: Link) -> Result<Found, GiveUp>
     Ok(Found { place, signal })
 }
 
-/// A segment of an established TCP connection right behind the link layer: nearly all that a
-/// router sees. It says nothing, and to know that takes a handful of instructions.
+/// Recognises a segment of an established TCP connection right after the link layer: nearly all
+/// packets of a router. It has no signal, and a few instructions find that out.
 #[inline(always)]
 fn established<P: Packet + ?Sized>(packet: &P, link: Link) -> Option<Found> {
     let ip = match link {
@@ -105,13 +104,13 @@ fn established<P: Packet + ?Sized>(packet: &P, link: Link) -> Option<Found> {
     }
     packet.enter(Layer::Link(if ip == 0 { "raw" } else { "eth" }));
     packet.enter(Layer::Ipv6(ip));
-    let place = Place { ip, at, upper: number::TCP };
+    let place = Offsets { ip, at, upper: number::TCP };
     Some(Found { place, signal: Signal::None })
 }
 
-/// What the upper layer says.
+/// The signal of the upper layer.
 #[inline(always)]
-fn signal<P: Packet + ?Sized>(packet: &P, place: &Place) -> Result<Signal, GiveUp> {
+fn signal<P: Packet + ?Sized>(packet: &P, place: &Offsets) -> Result<Signal, GiveUp> {
     let (signal, length) = match place.upper {
         number::TCP => (Signal::of_tcp(packet.read::<16>(place.at)?[13]), 20),
         number::UDP => {
@@ -124,8 +123,8 @@ fn signal<P: Packet + ?Sized>(packet: &P, place: &Place) -> Result<Signal, GiveU
     if signal == Signal::None {
         return Ok(signal);
     }
-    // Ethernet pads short frames: bytes beyond the payload length are nobody's header. A length of
-    // 0 with hop-by-hop options is a jumbogram (RFC 2675), whose length stands in an option.
+    // Ethernet pads short frames: bytes beyond the payload length are no header. A length of 0
+    // with hop-by-hop options is a jumbogram (RFC 2675), whose length is in an option.
     let head = packet.read::<8>(place.ip)?;
     let payload = usize::from(u16::from_be_bytes([head[4], head[5]]));
     let jumbo = payload == 0 && head[6] == number::HOP_BY_HOP;
@@ -135,7 +134,7 @@ fn signal<P: Packet + ?Sized>(packet: &P, place: &Place) -> Result<Signal, GiveU
     Ok(signal)
 }
 
-/// Reads who speaks to whom.
+/// Reads addresses and ports.
 ///
 /// # Errors
 /// [`GiveUp::Truncated`] or [`GiveUp::Far`].
@@ -164,7 +163,7 @@ pub fn tuple<P: Packet + ?Sized>(packet: &P, found: &Found) -> Result<Tuple, Giv
 /// [`GiveUp::Truncated`] or [`GiveUp::Far`].
 #[inline(always)]
 pub fn detail<P: Packet + ?Sized>(packet: &P, found: &Found) -> Result<Detail, GiveUp> {
-    let Place { ip, at, .. } = found.place;
+    let Offsets { ip, at, .. } = found.place;
     let head = packet.read::<8>(ip)?;
     let payload = usize::from(u16::from_be_bytes([head[4], head[5]]));
     let mut detail = Detail {
@@ -192,10 +191,10 @@ pub fn detail<P: Packet + ?Sized>(packet: &P, found: &Found) -> Result<Detail, G
     Ok(detail)
 }
 
-/// Reads a whole packet.
+/// Does all three steps.
 ///
 /// # Errors
-/// What stopped the parser.
+/// When the parser gives up.
 #[inline(always)]
 pub fn parse<P: Packet + ?Sized>(packet: &P, link: Link) -> Result<Header, GiveUp> {
     let found = find(packet, link)?;

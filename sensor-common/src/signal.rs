@@ -1,11 +1,11 @@
-//! What a packet says to the rules.
+//! The meaning of a packet to the rules.
 
-/// A packet that can begin, probe or answer. Everything else is [`Signal::None`], and of no
-/// interest here: established connections above all.
+/// A packet that can begin an exchange, probe or answer. All others are [`Signal::None`], above all
+/// those of established connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Signal {
-    /// Nothing that the rules look at.
+    /// Irrelevant to the rules.
     None = 0,
     /// ICMPv6 echo request, RFC 4443.
     Echo = 1,
@@ -53,7 +53,7 @@ impl Signal {
         }
     }
 
-    /// The kind of probe that this would be if it came unsolicited.
+    /// The kind of probe that this is if it is unsolicited.
     #[inline(always)]
     #[must_use]
     pub const fn kind(self) -> Option<Kind> {
@@ -66,7 +66,7 @@ impl Signal {
         }
     }
 
-    /// The probe that this would be an answer to.
+    /// The kind of probe that this answers, if there was one.
     #[inline(always)]
     #[must_use]
     pub const fn answers(self) -> Option<Kind> {
@@ -78,7 +78,19 @@ impl Signal {
         }
     }
 
-    /// The protocol of the contact that this would begin if it went out unasked.
+    /// The protocol of an outbound packet that begins an exchange or answers a probe.
+    #[inline(always)]
+    #[must_use]
+    pub const fn outbound_proto(self) -> Option<Proto> {
+        match self {
+            Signal::Echo | Signal::EchoReply => Some(Proto::Icmpv6),
+            Signal::Syn | Signal::SynAck => Some(Proto::Tcp),
+            Signal::Udp => Some(Proto::Udp),
+            Signal::None | Signal::TcpOther => None,
+        }
+    }
+
+    /// The protocol of the contact that this begins, unless it answers a probe.
     #[inline(always)]
     #[must_use]
     pub const fn begins(self) -> Option<Proto> {
@@ -118,7 +130,7 @@ macro_rules! names {
     };
 }
 
-/// What a probe is made of.
+/// The kind of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -140,7 +152,7 @@ names! { Kind:
 }
 
 impl Kind {
-    /// The protocol that it travels in.
+    /// Its protocol.
     #[must_use]
     pub const fn proto(self) -> Proto {
         match self {

@@ -1,8 +1,8 @@
 //! Along the extension headers to the upper layer.
 //!
-//! The walk finds places and copies nothing. One loop serves all headers, and an IPv6 header inside
-//! another is one more kind of header. Everything that differs between turns is forgotten at the
-//! loop's head ([`Packet::forget`]), and the counters share one word for that.
+//! The walk finds offsets and copies nothing. One loop handles all headers; a nested IPv6 header is one
+//! more kind of header. Everything that differs between iterations is hidden from the verifier at the
+//! loop's head ([`Packet::forget`]). The counters share one word for that.
 
 use crate::{GiveUp, Layer, Packet};
 
@@ -10,7 +10,7 @@ use crate::{GiveUp, Layer, Packet};
 pub const MAX_EXTENSIONS: usize = 8;
 /// IPv6 headers, the innermost included.
 pub const MAX_DEPTH: usize = 3;
-/// Every extension header, every IPv6 header, and one turn to see the upper layer.
+/// One for every extension header and every IPv6 header, and one to see the upper layer.
 const TURNS: usize = MAX_EXTENSIONS + MAX_DEPTH + 1;
 
 /// Header numbers of IANA's "Assigned Internet Protocol Numbers".
@@ -43,7 +43,7 @@ pub mod number {
 
 /// Where the innermost IPv6 header and the upper-layer header are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Offsets {
     /// Offset of the innermost IPv6 header, in bytes.
     pub ip: usize,
     /// Offset of the upper-layer header, in bytes.
@@ -55,10 +55,10 @@ pub struct Place {
 /// Walks from the IPv6 header at `offset` to the upper layer.
 ///
 /// # Errors
-/// What stopped the walk; there is always a last turn.
+/// When the parser gives up.
 #[inline(always)]
-pub fn walk<P: Packet + ?Sized>(packet: &P, offset: usize) -> Result<Place, GiveUp> {
-    /// One IPv6 header in the word that counts; extension headers count below it.
+pub fn walk<P: Packet + ?Sized>(packet: &P, offset: usize) -> Result<Offsets, GiveUp> {
+    /// One IPv6 header in the counter word. The bits below count extension headers.
     const DEPTH: usize = 1 << 8;
 
     let mut next = number::IPV6;
@@ -74,7 +74,7 @@ pub fn walk<P: Packet + ?Sized>(packet: &P, offset: usize) -> Result<Place, Give
                 if seen >> 8 >= MAX_DEPTH {
                     return Err(GiveUp::TooDeep);
                 }
-                // The whole header, or there is none.
+                // The whole header must be there.
                 let header = packet.read::<40>(at)?;
                 if header[0] >> 4 != 6 {
                     return Err(GiveUp::BadVersion);
@@ -96,14 +96,14 @@ pub fn walk<P: Packet + ?Sized>(packet: &P, offset: usize) -> Result<Place, Give
                 if seen & 0xff >= MAX_EXTENSIONS {
                     return Err(GiveUp::TooManyHeaders);
                 }
-                // Each of them has at least eight bytes.
+                // Each has at least eight bytes.
                 let header = packet.read::<8>(at)?;
                 packet.enter(Layer::Extension(next));
                 let length = usize::from(header[1]);
                 at += match next {
                     number::FRAGMENT => {
-                        // RFC 8200, 4.5: thirteen bits of offset. A first or atomic fragment is
-                        // read on.
+                        // RFC 8200, 4.5: thirteen bits of offset. First and atomic
+                        // fragments have an upper layer.
                         if u16::from_be_bytes([header[2], header[3]]) & 0xfff8 != 0 {
                             return Err(GiveUp::LaterFragment);
                         }
@@ -115,7 +115,7 @@ pub fn walk<P: Packet + ?Sized>(packet: &P, offset: usize) -> Result<Place, Give
                 next = header[0];
                 seen += 1;
             }
-            upper => return Ok(Place { ip, at, upper }),
+            upper => return Ok(Offsets { ip, at, upper }),
         }
     }
     Err(GiveUp::TooManyHeaders)

@@ -1,22 +1,22 @@
 //! Records that cross the kernel boundary: events in the ring, keys and values in the maps.
 //!
-//! Plain integers and byte arrays, no padding, no `bool`, no enum: any bytes are a valid record,
-//! and what is not a valid value is refused when it is decoded. Times are nanoseconds since boot,
-//! suspend included (CLOCK_BOOTTIME).
+//! Plain integers and byte arrays, no padding, no `bool`, no enum: any bytes are a valid record.
+//! Decoding rejects invalid values. Times are nanoseconds since boot, suspend included
+//! (CLOCK_BOOTTIME); those of a capture are nanoseconds since 1970.
 
 use crate::GiveUp;
 use crate::parse::{Address, Header};
 
-/// Nanoseconds since boot.
+/// Nanoseconds since boot. In a capture, since 1970.
 pub type BootTime = u64;
 
-/// What an [`Event`] tells.
+/// The kind of an [`Event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum What {
-    /// A local began an exchange with a remote, or goes on with one.
+    /// A local began or continued an exchange with a remote.
     Contact = 1,
-    /// An unsolicited packet came to a local.
+    /// A local received an unsolicited packet.
     Probe = 2,
     /// A local answered a probe.
     Answer = 3,
@@ -37,8 +37,7 @@ impl What {
     }
 }
 
-/// Defines the records, and keeps a text of their fields, so that whoever finds records in a map can
-/// tell whether they are of this layout.
+/// Defines the records, and keeps their fields as text for the hash in [`layout`](crate::layout).
 macro_rules! records {
     ($($(#[$meta:meta])* pub struct $record:ident { $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)* })*) => {
         $($(#[$meta])* pub struct $record { $($(#[$field_meta])* pub $field: $type,)* })*
@@ -63,9 +62,9 @@ records! {
         pub remote: Address,
         /// The uplink that it was seen on.
         pub ifindex: u32,
-        /// Exchanges begun, or probes seen, since the last event of the same kind; 0 in a mere refresh.
+        /// Exchanges begun, or probes seen, since the last event of the same kind; 0 for a refresh.
         pub count: u32,
-        /// See [`Detail`](crate::parse::Detail), as are the fields below that bear the same names.
+        /// See [`Detail`](crate::parse::Detail), also for the fields of the same names below.
         pub flow_label: u32,
         /// The local's port; the echo identifier for ICMPv6.
         pub local_port: u16,
@@ -88,7 +87,7 @@ records! {
         pub hop_limit: u8,
         #[expect(missing_docs, reason = "as in Detail")]
         pub tcp_flags: u8,
-        /// 1 where the target was not seen in use by the kernel.
+        /// 1 if the target was not seen in use.
         pub unused: u8,
         /// Always 0.
         pub reserved: [u8; 3],
@@ -119,7 +118,7 @@ records! {
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     #[repr(C)]
     pub struct Flow {
-        /// The last packet: out for an exchange that we began, in or out for one that they began.
+        /// The last packet. For an exchange begun inside, only packets out count.
         pub last: BootTime,
         /// When local, port and pair were last refreshed for this exchange.
         pub refreshed: BootTime,
@@ -181,7 +180,7 @@ records! {
         pub reserved: u8,
     }
 
-    /// What is known of such probes.
+    /// The state of such probes.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     #[repr(C)]
     pub struct Repeat {
@@ -191,9 +190,9 @@ records! {
         pub reported: BootTime,
         /// Probes since the entry was made.
         pub count: u32,
-        /// Of these, told in events.
+        /// How many of them events have reported.
         pub told: u32,
-        /// 1 once the target's answer has been told.
+        /// 1 after an event has reported the target's answer.
         pub answered: u8,
         /// Hop limit of the last probe.
         pub hop_limit: u8,
@@ -209,11 +208,11 @@ records! {
     pub struct Budget {
         /// When it was last refilled.
         pub refilled: BootTime,
-        /// What is left, in events.
+        /// Events left.
         pub left: u64,
     }
 
-    /// What the parser found in one packet, for the test that compares kernel and user space.
+    /// The parser's result for one packet, for the test that compares kernel and user space.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     #[repr(C)]
     pub struct Classified {
@@ -235,7 +234,7 @@ records! {
         pub icmp_id: u16,
         #[expect(missing_docs, reason = "as in Detail")]
         pub icmp_seq: u16,
-        /// [`GiveUp`](crate::GiveUp) and 1 more, so that 0 is none.
+        /// [`GiveUp`] and 1 more, so that 0 is none.
         pub gave_up: u8,
         /// [`Signal`](crate::Signal).
         pub signal: u8,
@@ -287,7 +286,7 @@ impl Event {
 }
 
 impl Classified {
-    /// Puts what the parser returned into a record.
+    /// Makes a record of the parser's result.
     #[inline(always)]
     #[must_use]
     pub fn new(parsed: Result<Header, GiveUp>) -> Classified {

@@ -1,10 +1,10 @@
-//! The time that events and maps carry.
+//! The time in events and maps.
 
 use sensor_common::wire::BootTime;
 
 /// Nanoseconds since boot, suspend included (kernel 5.8).
 #[inline(always)]
 pub fn now() -> BootTime {
-    // SAFETY: a helper without arguments.
+    // SAFETY: the helper takes no arguments.
     unsafe { aya_ebpf::helpers::bpf_ktime_get_boot_ns() }
 }

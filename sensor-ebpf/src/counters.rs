@@ -1,4 +1,4 @@
-//! What was seen, kept, held back and lost; one set for each CPU, so that adding needs no lock.
+//! Counters of events and of parser failures. Each CPU has its own set, so increments need no lock.
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
@@ -9,13 +9,13 @@ use sensor_common::wire::What;
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(LENGTH, 0);
 
-/// Counts what became of a contact, a probe or an answer.
+/// Counts one contact, probe or answer.
 #[inline(always)]
 pub fn add(what: What, fate: Fate) {
     increment(counters::fate(what, fate));
 }
 
-/// Counts a packet that the parser gave up on.
+/// Counts a packet that the parser could not read.
 #[inline(always)]
 pub fn gave_up(direction: Direction, reason: GiveUp) {
     if let Some(index) = counters::give_up(direction, reason) {
@@ -26,7 +26,8 @@ pub fn gave_up(direction: Direction, reason: GiveUp) {
 #[inline(always)]
 fn increment(index: u32) {
     if let Some(counter) = COUNTERS.get_ptr_mut(index) {
-        // SAFETY: this CPU's own counter; an 8-byte aligned add that nothing on this CPU interrupts.
+        // SAFETY: this CPU's own counter, aligned to 8 bytes. Softirqs do not nest; with PREEMPT_RT, a
+        // program that preempts this one may cause a lost increment.
         unsafe { *counter += 1 };
     }
 }

@@ -1,4 +1,4 @@
-//! The one place where packet bytes are read.
+//! Reads packet bytes; nothing else does.
 
 use core::ptr;
 
@@ -7,23 +7,22 @@ use sensor_common::packet::FAR;
 use sensor_common::{GiveUp, Packet};
 
 /// A packet's linear part, for XDP and for TC.
-pub struct Frame {
+pub struct Linear {
     start: usize,
     end: usize,
-    /// A number that neither compiler nor verifier knows; see [`Packet::forget`].
-    #[cfg_attr(not(target_arch = "bpf"), expect(dead_code, reason = "only the kernel forgets"))]
+    /// A number unknown to compiler and verifier; see [`Packet::forget`].
+    #[cfg_attr(not(target_arch = "bpf"), expect(dead_code, reason = "only used in the kernel"))]
     noise: usize,
 }
 
-impl Frame {
-    /// The packet that an XDP program was called for.
+impl Linear {
+    /// The packet of an XDP program.
     #[inline(always)]
-    pub fn of_xdp(ctx: &XdpContext) -> Frame {
-        // SAFETY: the kernel hands a valid context to the program for as long as it runs. The reads
-        // are volatile because LLVM otherwise narrows the two words, and the verifier no longer
-        // takes them for packet pointers.
+    pub fn of_xdp(ctx: &XdpContext) -> Linear {
+        // SAFETY: the context stays valid until the program ends. The reads are volatile: otherwise
+        // LLVM narrows the two words, and the verifier no longer accepts them as packet pointers.
         unsafe {
-            Frame {
+            Linear {
                 start: ptr::read_volatile(&raw const (*ctx.ctx).data) as usize,
                 end: ptr::read_volatile(&raw const (*ctx.ctx).data_end) as usize,
                 noise: ptr::read_volatile(&raw const (*ctx.ctx).rx_queue_index) as usize,
@@ -31,13 +30,13 @@ impl Frame {
         }
     }
 
-    /// The linear part of the packet that a TC program was called for.
+    /// The linear part of the packet of a TC program.
     #[inline(always)]
-    pub fn of_tc(ctx: &TcContext) -> Frame {
+    pub fn of_tc(ctx: &TcContext) -> Linear {
         // SAFETY: as in `of_xdp`.
         unsafe {
             let skb = ctx.skb.skb;
-            Frame {
+            Linear {
                 start: ptr::read_volatile(&raw const (*skb).data) as usize,
                 end: ptr::read_volatile(&raw const (*skb).data_end) as usize,
                 noise: ptr::read_volatile(&raw const (*skb).ifindex) as usize,
@@ -46,21 +45,21 @@ impl Frame {
     }
 }
 
-impl Packet for Frame {
+impl Packet for Linear {
     #[inline(always)]
     fn read<const N: usize>(&self, offset: usize) -> Result<[u8; N], GiveUp> {
-        // The verifier must see the bound on the very register that is added to the pointer.
+        // The verifier needs the bound on the same register that is added to the pointer.
         let offset = pin(offset);
         if offset > FAR {
             return Err(GiveUp::Far);
         }
         let from = self.start + offset;
-        // N is 4 at least: for a single byte LLVM turns this into `from >= end`, of which
-        // verifiers before 7.2 learn nothing.
+        // N is at least 4: for a single byte LLVM emits `from >= end`, from which verifiers before
+        // 7.2 derive no bound.
         if from + N > self.end {
             return Err(GiveUp::Truncated);
         }
-        // SAFETY: `from..from + N` lies within the packet, as just checked; bytes need no alignment.
+        // SAFETY: `from..from + N` lies within the packet, as checked above; bytes need no alignment.
         Ok(unsafe { ptr::read_unaligned(from as *const [u8; N]) })
     }
 
@@ -69,7 +68,7 @@ impl Packet for Frame {
         #[cfg(target_arch = "bpf")]
         {
             let mut x = x;
-            // SAFETY: twice the same exclusive or: the value stays as it was.
+            // SAFETY: the same exclusive or twice leaves the value unchanged.
             unsafe { core::arch::asm!("{0} ^= {1}", "{0} ^= {1}", inout(reg) x, in(reg) self.noise) };
             x
         }
@@ -78,26 +77,26 @@ impl Packet for Frame {
     }
 }
 
-/// A packet that a TC program was called for, wherever its bytes lie.
+/// The packet of a TC program, with its non-linear part.
 ///
-/// Headers stand in the linear part, but for packets from AF_PACKET or tun with an odd header
-/// length; those are copied out piece by piece. Pulling them would change the packet.
+/// Headers usually lie in the linear part. Senders on AF_PACKET or tun can choose otherwise; those
+/// headers are copied out piece by piece, since pulling them would change the packet.
 pub struct Skb<'a> {
-    linear: Frame,
+    linear: Linear,
     ctx: &'a TcContext,
 }
 
 impl<'a> Skb<'a> {
-    /// The packet that a TC program was called for.
+    /// The packet of a TC program.
     #[inline(always)]
     pub fn new(ctx: &'a TcContext) -> Skb<'a> {
-        Skb { linear: Frame::of_tc(ctx), ctx }
+        Skb { linear: Linear::of_tc(ctx), ctx }
     }
 
-    /// The device that it came by, or goes out by.
+    /// The device on which it arrived, or by which it leaves.
     #[inline(always)]
     pub fn ifindex(&self) -> u32 {
-        // SAFETY: the kernel hands a valid context to the program for as long as it runs.
+        // SAFETY: the context stays valid until the program ends.
         unsafe { (*self.ctx.skb.skb).ifindex }
     }
 }
@@ -129,14 +128,14 @@ impl Packet for Skb<'_> {
     }
 }
 
-/// Returns `x` in a register that the compiler can't trace back.
+/// Returns `x` in a register whose origin the compiler can't trace.
 #[inline(always)]
 fn pin(x: usize) -> usize {
     #[cfg(target_arch = "bpf")]
     {
         let mut x = x;
-        // SAFETY: moves a register to itself. It must be an instruction: with an empty one, two
-        // lines of source share an offset, which the verifier refuses.
+        // SAFETY: moves a register to itself. It must be a real instruction: with empty assembly, two
+        // source lines share one offset, which the verifier rejects.
         unsafe { core::arch::asm!("{0} = {0}", inout(reg) x) };
         x
     }

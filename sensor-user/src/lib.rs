@@ -36,5 +36,6 @@ cfg_if::cfg_if! {
         pub mod socket;
         pub mod store;
         pub mod device_names;
+        mod system_clock;
     }
 }

@@ -77,6 +77,8 @@ pub struct LedgerMetrics {
     pub contacts: u64,
     pub probes: u64,
     pub campaigns: u64,
+    /// Rows that left to make room, by kind.
+    pub evicted: [(&'static str, u64); 4],
 }
 
 /// Counts of the store.
@@ -92,6 +94,8 @@ pub struct StoreMetrics {
     pub pruned: u64,
     /// Rows deleted because the database was full.
     pub crowded_out: u64,
+    /// Probes and answers not written, because they prove nothing and their day had too many.
+    pub capped: u64,
     /// Observations excluded by the configuration.
     pub excluded: u64,
     /// Bytes on disk.
@@ -128,7 +132,7 @@ impl Page {
         let help = "Always 1; the version is in the label.";
         self.family("build_info", help, ["version"], &[([snapshot.version], 1)]);
         self.time("start_time_seconds", "When the sensor started, in seconds since 1970.", Some(snapshot.start));
-        let help = "How often the wall clock was set since the start; observations of this boot were dated again.";
+        let help = "How often the sensor found the wall clock set, and redated the observations of this boot.";
         self.value("clock_steps_total", help, snapshot.clock_steps);
         let info: Vec<_> = snapshot.uplinks.iter().map(|u| ([u.interface.as_str(), u.mode], 1)).collect();
         let help = "Always 1; how the sensor is attached to an uplink.";
@@ -177,18 +181,21 @@ impl Page {
         self.value("ledger_contacts", "Contacts in the window.", ledger.contacts);
         self.value("ledger_probes", "Probes in the window.", ledger.probes);
         self.value("campaigns", "Campaigns in the window.", ledger.campaigns);
+        let evicted = ledger.evicted.map(|(row, n)| ([row], n));
+        let help = "Rows dropped from the window to make room. Evidence: probes that prove a leak.";
+        self.family("ledger_evicted_rows_total", help, ["row"], &evicted);
         let rows: Vec<_> = suspects.iter().map(|&(verdict, n)| ([verdict], n)).collect();
         self.family("suspects", "Candidates by verdict, without acknowledged ones.", ["verdict"], &rows);
     }
 
     fn store(&mut self, store: &StoreMetrics) {
-        let results = [(["written"], store.written), (["lost"], store.lost)];
+        let results = [(["written"], store.written), (["lost"], store.lost), (["capped"], store.capped)];
         self.family("store_observations_total", "Observations for the database, by result.", ["result"], &results);
         let help = "Observations not yet written to the database.";
         self.value("store_queued_observations", help, store.queued);
         let help = "Rows deleted because they were older than the retention.";
         self.value("store_pruned_rows_total", help, store.pruned);
-        let help = "Rows deleted because the database had reached its size.";
+        let help = "Rows deleted because the database had reached its size, those that prove least first.";
         self.value("store_crowded_out_rows_total", help, store.crowded_out);
         self.value("excluded_observations_total", "Observations excluded by the configuration.", store.excluded);
         self.value("store_size_bytes", "Size of the database on disk.", store.bytes);
@@ -265,7 +272,13 @@ mod tests {
             ],
             uplink_changes: vec![("lost", 3), ("attached", 0)],
             home_prefixes: 2,
-            ledger: LedgerMetrics { locals: 5, contacts: 6, probes: u64::MAX, campaigns: 0 },
+            ledger: LedgerMetrics {
+                locals: 5,
+                contacts: 6,
+                probes: u64::MAX,
+                campaigns: 0,
+                evicted: [("local", 0), ("contact", 14), ("probe", 15), ("evidence", 16)],
+            },
             suspects: vec![("strong", 1), ("weak", 0)],
             suspects_age: 8,
             store: StoreMetrics {
@@ -274,6 +287,7 @@ mod tests {
                 queued: 1,
                 pruned: 4,
                 crowded_out: 5,
+                capped: 13,
                 excluded: 6,
                 bytes: 4096,
                 failing: true,
@@ -310,6 +324,9 @@ mod tests {
             "tattler_suspects{verdict=\"weak\"} 0",
             "tattler_suspects_age_seconds 8",
             "tattler_store_observations_total{result=\"lost\"} 2",
+            "tattler_store_observations_total{result=\"capped\"} 13",
+            "tattler_ledger_evicted_rows_total{row=\"contact\"} 14",
+            "tattler_ledger_evicted_rows_total{row=\"evidence\"} 16",
             "tattler_store_queued_observations 1",
             "tattler_store_crowded_out_rows_total 5",
             "tattler_excluded_observations_total 6",

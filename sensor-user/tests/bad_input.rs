@@ -84,7 +84,7 @@ fn unreadable_files_are_named_with_the_way_out() {
             ("empty", "empty is empty: give a capture, a log or JSON Lines"),
             (
                 "program",
-                "cannot tell what program is: give a pcap or pcapng file, a log or JSON Lines, plain, gzip or zstd",
+                "unknown format of program: give a pcap or pcapng file, a log or JSON Lines, plain, gzip or zstd",
             ),
             (
                 "wifi.pcap",
@@ -99,7 +99,7 @@ fn unreadable_files_are_named_with_the_way_out() {
         let line = "`tattler packets` takes pcap and pcapng, plain, gzip or zstd";
         files.fails(&["packets", name], 1, &format!("{name} is no capture, but {what}: {line}"));
     }
-    files.fails(&["packets", "nothing.pcap"], 1, "nothing.pcap holds nothing: capture again");
+    files.fails(&["packets", "nothing.pcap"], 1, "nothing.pcap has nothing to read: capture again");
     files.fails(&["packets", "."], 1, "cannot read .: is a directory: name the files in it");
 }
 
@@ -108,7 +108,7 @@ fn a_truncated_capture_yields_its_packets_and_fails() {
     let files = Files::new();
     let whole = capture(3);
     files.write("cut.pcap", &whole[..whole.len() - 10]);
-    let line = "cut.pcap is cut short at frame 3: what comes before counts, fetch or capture it again for the rest";
+    let line = "cut.pcap is cut short at frame 3: all before it counts, fetch or capture it again for the rest";
     let output = files.fails(&["packets", "cut.pcap"], 1, line);
     assert_eq!(text(&output.stdout).lines().count(), 2);
 }
@@ -129,7 +129,7 @@ fn bad_lines_are_reported_with_their_numbers() {
     files.write("lines", bad);
     let output = files.run(&["analyze", "lines"]);
     assert_eq!(output.status.code(), Some(1));
-    let expected = "tattler: lines:2: no JSON object, and no line of a log that is known: line skipped\n\
+    let expected = "tattler: lines:2: no JSON object, and no line of a known log: line skipped\n\
                     tattler: lines:4: port is 70000, not a number from 0 to 65535: line skipped\n";
     assert_eq!(text(&output.stderr), expected);
 
@@ -146,7 +146,7 @@ fn a_home_that_can_not_be_inferred_is_a_usage_error() {
     let files = Files::new();
     files.write("one.pcap", capture(1));
     files.write("two.pcap", capture(2));
-    let line = "cannot tell which prefix of one.pcap is home: 2001:db8::/64 and 2a01::/64 could be: give --home PREFIX";
+    let line = "cannot infer the home prefix of one.pcap: it may be 2001:db8::/64 or 2a01::/64: give --home PREFIX";
     files.fails(&["analyze", "one.pcap"], 2, line);
     assert!(files.run(&["analyze", "two.pcap"]).status.success());
     assert!(files.run(&["analyze", "--home", "2001:db8::/48", "one.pcap"]).status.success());
@@ -155,7 +155,7 @@ fn a_home_that_can_not_be_inferred_is_a_usage_error() {
     files.write("cut.pcap", &capture(2)[..120]);
     let output = files.run(&["analyze", "cut.pcap"]);
     let cut = "is cut short at frame";
-    let rest = "what comes before counts, fetch or capture it again for the rest";
+    let rest = "all before it counts, fetch or capture it again for the rest";
     let line = line.replace("one.pcap", "cut.pcap");
     assert_eq!(text(&output.stderr), format!("tattler: cut.pcap {cut} 2: {rest}\ntattler: {line}\n"));
     assert_eq!(output.status.code(), Some(2));
@@ -174,7 +174,7 @@ fn a_home_that_can_not_be_inferred_is_a_usage_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let line =
-        "tattler: standard input can be read only once, which leaves home prefixes unknown: give --home PREFIX\n";
+        "tattler: standard input can be read only once, so the home prefix can not be inferred: give --home PREFIX\n";
     assert_eq!(text(&output.stderr), line);
 }
 

@@ -1,11 +1,13 @@
 //! `tattler packets` over captures that nobody here made, against a ground truth that others made
 //! with tshark and checked with a second parser.
 //!
-//! The captures are no part of the project: `TATTLER_CAPTURES` names their directory, else they
-//! are looked for in `shared/captures` beside it. Crafted frames in sensor-common run without them.
+//! Tests of crafted frames in sensor-common need no captures.
+
+#[path = "../../tests/src/captures.rs"]
+mod captures;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -36,7 +38,7 @@ const NO_IPV6_TO_TSHARK: [(&str, u64, &str); 5] = [
 
 #[test]
 fn every_row_of_the_ground_truth_comes_out_and_no_other_probe() {
-    let Some(captures) = captures() else { return };
+    let Some(captures) = captures::directory() else { return };
     let files = index(&captures);
     let printed = packets(&captures, files.keys());
 
@@ -68,7 +70,7 @@ fn every_row_of_the_ground_truth_comes_out_and_no_other_probe() {
 
 #[test]
 fn there_is_a_line_for_each_ipv6_packet_with_its_link_layers() {
-    let Some(captures) = captures() else { return };
+    let Some(captures) = captures::directory() else { return };
     let files = index(&captures);
     let printed = packets(&captures, files.keys());
     for (file, frame, reason) in NO_IPV6_TO_TSHARK {
@@ -87,7 +89,7 @@ fn there_is_a_line_for_each_ipv6_packet_with_its_link_layers() {
 
 #[test]
 fn every_capture_is_read_to_its_end_or_says_why_not() {
-    let Some(captures) = captures() else { return };
+    let Some(captures) = captures::directory() else { return };
     for file in index(&captures).keys() {
         let output = tattler().arg("packets").arg(captures.join(file)).output().unwrap();
         let told = String::from_utf8(output.stderr).unwrap();
@@ -163,22 +165,6 @@ fn place(row: &Value) -> Place {
 
 fn is_excepted(place: &Place) -> bool {
     EXCEPTIONS.iter().any(|(file, frame, _)| (*file, *frame) == (place.0.as_str(), place.1))
-}
-
-/// Where the captures are; `None`, with a line that says so, if nobody named them and they are not
-/// beside the project.
-fn captures() -> Option<PathBuf> {
-    if let Some(named) = std::env::var_os("TATTLER_CAPTURES") {
-        let named = PathBuf::from(named);
-        assert!(named.join("truth.jsonl").is_file(), "TATTLER_CAPTURES: no captures in {}", named.display());
-        return Some(named);
-    }
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/captures");
-    if beside.join("truth.jsonl").is_file() {
-        return Some(beside);
-    }
-    println!("not run: no captures in {}, set TATTLER_CAPTURES; crafted frames run", beside.display());
-    None
 }
 
 fn tattler() -> Command {

@@ -1,8 +1,8 @@
 //! `tattler analyze` over captures in which nobody leaks anything: whatever is taken for home, nobody
 //! is named.
-//!
-//! The captures are no part of the project: `TATTLER_CAPTURES` names their directory, else they are
-//! looked for in `shared/captures` beside it. These tests do not run without them, and say so.
+
+#[path = "../../tests/src/captures.rs"]
+mod captures;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -27,7 +27,7 @@ const TIME: Duration = Duration::from_secs(20);
 
 #[test]
 fn no_capture_names_anybody_with_its_home_inferred() {
-    let directory = captures();
+    let Some(directory) = captures::directory() else { return };
     let inferred = Mutex::new(0);
     each(&files(&directory), |file| {
         let output = analyze([directory.join(file)].iter(), &[]);
@@ -41,7 +41,7 @@ fn no_capture_names_anybody_with_its_home_inferred() {
             }
             Some(1) => assert!(UNSUPPORTED.contains(&file.as_str()), "{file}: {told}"),
             // Most are of no home at all, or have but one exchange.
-            Some(2) => assert!(told.contains("cannot tell which prefix"), "{file}: {told}"),
+            Some(2) => assert!(told.contains("cannot infer the home prefix"), "{file}: {told}"),
             _ => panic!("{file}: {}: {told}", output.status),
         }
     });
@@ -52,7 +52,7 @@ fn no_capture_names_anybody_with_its_home_inferred() {
 
 #[test]
 fn no_capture_names_anybody_whichever_end_is_home() {
-    let directory = captures();
+    let Some(directory) = captures::directory() else { return };
     let ends = ends(&directory);
     let runs: Vec<(String, String)> =
         ends.iter().flat_map(|(file, homes)| homes.iter().map(move |home| (file.clone(), home.clone()))).collect();
@@ -73,7 +73,7 @@ fn no_capture_names_anybody_whichever_end_is_home() {
 /// Everything that was ever captured, as if one home had seen it.
 #[test]
 fn all_captures_together_name_nobody() {
-    let directory = captures();
+    let Some(directory) = captures::directory() else { return };
     let mut homes: BTreeMap<String, usize> = BTreeMap::new();
     ends(&directory).into_values().flatten().for_each(|home| *homes.entry(home).or_default() += 1);
     let mut homes: Vec<_> = homes.into_iter().collect();
@@ -171,17 +171,6 @@ fn files(directory: &Path) -> Vec<String> {
     let column = index.lines().next().unwrap().split('\t').position(|column| column == "file").unwrap();
     let files: BTreeSet<_> = index.lines().skip(1).map(|line| line.split('\t').nth(column).unwrap()).collect();
     files.into_iter().map(str::to_owned).collect()
-}
-
-fn captures() -> PathBuf {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/captures");
-    let directory = std::env::var_os("TATTLER_CAPTURES").map_or_else(beside, PathBuf::from);
-    assert!(
-        directory.join("index.tsv").is_file(),
-        "no captures in {}: name their directory with TATTLER_CAPTURES",
-        directory.display()
-    );
-    directory
 }
 
 fn tattler() -> Command {

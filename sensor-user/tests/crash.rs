@@ -14,18 +14,21 @@ use std::time::Duration;
 use rusqlite::Connection;
 use sensor_common::{Kind, Proto};
 use sensor_user::store::{Settings, Store, Writer};
+use tattler_core::ack::Ack;
 use tattler_core::forget::Forget;
 use tattler_core::observation::{Contact, Observation, Probe};
 use tattler_core::time::Time;
 use tempfile::TempDir;
 
-/// The n-th observation: a contact or a probe, of which there is one each.
+/// The n-th observation: a contact or a probe, of which there is one each. The probes hit an address that nobody
+/// uses: of what is too much, they leave first and the oldest first.
 fn observation(n: i64) -> Observation {
     let (ts, local) = (Time(n), "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap());
     // In no order, as addresses are.
     let remote = Ipv6Addr::from_bits(0x2a00 << 112 | u128::from((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
     if n % 2 == 0 {
-        return Observation::Probe(Probe::new(ts, remote, local, Kind::Syn, 22));
+        let target = "2001:db8::5d2c:71ff:fe02:99a1".parse().unwrap();
+        return Observation::Probe(Probe::new(ts, remote, target, Kind::Syn, 22));
     }
     let (proto, port, local_port, count, name, device) = (Proto::Tcp, 443, None, 1, None, None);
     Observation::Contact(Contact { ts, last: ts, local, remote, proto, port, local_port, count, name, device })
@@ -58,6 +61,7 @@ fn works_until_it_is_killed() {
         }
     }
     let settings = Settings { latency: Duration::from_millis(1), clock: || Time(0), ..Settings::default() };
+    let settings = Settings { unproven_a_day: u64::MAX, ..settings };
     let most_bytes = if mode == "prune" { 3_500_000 } else { u64::MAX };
     let writer = Writer::start(store, Settings { most_bytes, ..settings }).unwrap();
     let (counters, handle) = (writer.counters(), writer.handle().unwrap());
@@ -73,11 +77,13 @@ fn works_until_it_is_killed() {
     }
     if mode == "forget" {
         thread::spawn(move || {
-            let nobody = Forget { prefix: Some("3fff::/32".parse().unwrap()), ..Forget::default() };
+            let remote = "3fff::/32".parse().unwrap();
+            let ack = Ack { remote, at: Time(0), until: None, note: None };
+            let what = Forget { prefix: Some(remote), ..Forget::default() };
             loop {
-                let nobody = nobody.clone();
-                // Writes the whole database anew.
-                let _ = handle.with(move |store| store.forget(&nobody).is_ok());
+                let (ack, what) = (ack.clone(), what.clone());
+                // Rewrites the whole database.
+                let _ = handle.with(move |store| store.acknowledge(&ack).and_then(|()| store.forget(&what)).is_ok());
             }
         });
     }

@@ -6,7 +6,7 @@
 //! # Layout
 //! Each module uses only modules above it in this list:
 //! - [`time`], [`when`], [`words`]: times and spans, how people write them, numbers and lists in prose
-//! - [`observation`]: contact, probe, answer
+//! - [`observation`]: contact, probe, answer; [`event`]: makes them from events of the kernel
 //! - [`names`], [`remote`], [`exclusions`], [`forget`], [`ack`]: the user's settings and requests about
 //!   devices and remotes
 //! - [`home`]: the prefixes that are ours
@@ -24,6 +24,7 @@
 pub mod ack;
 pub mod attribution;
 pub mod campaign;
+pub mod event;
 pub mod exclusions;
 pub mod explain;
 pub mod filter;

@@ -12,8 +12,8 @@ use std::net::Ipv6Addr;
 use ipnet::Ipv6Net;
 
 use crate::attribution::basis::Basis;
-use crate::attribution::memo::{Counts, Memo};
-use crate::attribution::rank::Finding;
+use crate::attribution::finding::Finding;
+use crate::attribution::memo::{Memo, MemoCounts};
 use crate::attribution::{Attribution, Verdict};
 use crate::campaign::Campaigns;
 use crate::explain::{self, Explanation};
@@ -118,7 +118,7 @@ impl LiveReport {
 
     /// The number of computations, and counts of reused work.
     #[must_use]
-    pub fn cost(&self) -> (u64, Counts) {
+    pub fn cost(&self) -> (u64, MemoCounts) {
         (self.updates, self.memo.counts())
     }
 

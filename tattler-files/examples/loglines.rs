@@ -1,21 +1,21 @@
-//! Writes a log of some dialect to standard output, to measure how fast it is read:
+//! Writes a log in one of the dialects to standard output, to measure the speed of reading:
 //!
 //! ```text
 //! cargo run --release --example loglines -- kernel 10000000 | tattler analyze --home 2001:db8:1::/48 -
 //! ```
 //!
-//! The same numbers make the same log. Two more numbers set when it begins, in seconds since 1970, and how
-//! many days it goes on: an import leaves out what is older than the retention.
+//! The same arguments make the same log. Two more arguments set its beginning, in seconds since 1970, and its
+//! length in days: an import leaves out lines older than the retention.
 
 use std::io::{self, BufWriter, Write};
 use std::net::Ipv6Addr;
 
 const START: u64 = 1_767_225_600; // 2026-01-01T00:00:00Z
 const DAYS: u64 = 300;
-/// Most lines that are written.
+/// The most lines.
 const MOST: u64 = 100_000_000;
 
-/// One packet or flow.
+/// A packet or flow.
 struct Line {
     /// Microseconds since 1970.
     micros: u64,
@@ -76,8 +76,8 @@ fn random(state: &mut u64, below: u64) -> u64 {
     (z ^ (z >> 31)) % below
 }
 
-/// Eight devices take a new address every day and visit 200 of 2,000 sites each;
-/// addresses of the last week are probed by a hundred sources at a time, each with a port of its own.
+/// Eight devices use a new address each day, and each visits 200 of 2,000 sites. A hundred sources at a time,
+/// each with its own port, probe the addresses of the last week.
 fn line(start: u64, after: u64, state: &mut u64) -> Line {
     let day = after / 86_400_000_000;
     let inward = random(state, 2) == 0;
@@ -94,7 +94,7 @@ fn line(start: u64, after: u64, state: &mut u64) -> Line {
     Line { micros: start + after, inward, src, dst, src_port: client, dst_port: server }
 }
 
-/// As the kernel writes addresses.
+/// An address as the kernel logs it.
 fn full(address: Ipv6Addr) -> String {
     let groups: Vec<String> = address.segments().iter().map(|group| format!("{group:04x}")).collect();
     groups.join(":")

@@ -1,49 +1,49 @@
-//! What can be wrong with an input.
+//! The errors and faults of inputs.
 
 use std::io;
 
 use crate::reason::reason;
 
-/// An input, or all of them, can't be read at all. Each is one line that names the way out.
+/// An input can't be read at all. Each message is one line that names the way out.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file can't be opened, or its first bytes not read.
+pub enum ReadError {
+    /// The file or its first bytes can't be read.
     #[error("cannot read {name}: {}: {}", reason(error), way_out(error))]
     Open {
         /// The input.
         name: String,
-        /// Why; told in the line, so it is no source.
+        /// The reason. It is part of the message, so it is no source.
         error: io::Error,
     },
-    /// Nothing in it.
+    /// The input is empty.
     #[error("{name} is empty: give a capture, a log or JSON Lines")]
     Empty {
         /// The input.
         name: String,
     },
-    /// Content of no known kind.
-    #[error("cannot tell what {name} is: give a pcap or pcapng file, a log or JSON Lines, plain, gzip or zstd")]
+    /// The format is unknown.
+    #[error("unknown format of {name}: give a pcap or pcapng file, a log or JSON Lines, plain, gzip or zstd")]
     Format {
         /// The input.
         name: String,
     },
-    /// The compression is damaged before the content begins.
-    #[error("cannot unpack {name}: {reason}: fetch or compress it again")]
+    /// The compressed data is damaged at its beginning.
+    #[error("cannot decompress {name}: {reason}: fetch or compress it again")]
     Compression {
         /// The input.
         name: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The capture's header is damaged or cut.
+    /// The header of the capture is damaged or cut short.
     #[error("cannot read the header of {name}: {stop}: fetch or capture it again")]
     Header {
         /// The input.
         name: String,
-        /// Why.
+        /// The reason.
         stop: Stop,
     },
-    /// Every packet of the capture has a link type that the parser does not know.
+    /// All packets of the capture have an unsupported link type.
     #[error(
         "{name} has link type {link_type}, which is not supported: capture on an Ethernet, PPP, tun or loopback \
          device, or on `any`"
@@ -51,28 +51,28 @@ pub enum Error {
     LinkType {
         /// The input.
         name: String,
-        /// Its number in the registry of link types.
+        /// The number in the registry of link types.
         link_type: u16,
     },
-    /// Something else where packets are wanted.
-    #[error("{name} is no capture, but {what}: `tattler packets` takes pcap and pcapng, plain, gzip or zstd")]
+    /// The input has no packets, but `tattler packets` needs them.
+    #[error("{name} is no capture, but {content}: `tattler packets` takes pcap and pcapng, plain, gzip or zstd")]
     NotACapture {
         /// The input.
         name: String,
-        /// What it holds.
-        what: &'static str,
+        /// Its content.
+        content: &'static str,
     },
-    /// nfcapd's files are read by its own program.
-    #[error("{name} is an nfcapd file, which nfdump reads: {reason}")]
+    /// nfdump can't read the file.
+    #[error("{name} is an nfcapd file, which needs nfdump: {reason}")]
     Nfcapd {
         /// The input.
         name: String,
-        /// Why nfdump can't.
+        /// The reason.
         reason: String,
     },
-    /// Lines without a year that go back in time.
+    /// Lines without a year go back in time.
     #[error(
-        "{name}:{line}: its lines have no year, and here time goes back by more than a week: give the year of the \
+        "{name}:{line}: the lines have no year, and here time goes back by more than a week: give the year of the \
          first line with --year, or the files one by one"
     )]
     YearUnclear {
@@ -81,27 +81,27 @@ pub enum Error {
         /// From 1.
         line: u64,
     },
-    /// A capture that can't be read twice, and no home prefix.
-    #[error("{name} can be read only once, which leaves home prefixes unknown: give --home PREFIX")]
+    /// The home prefix is not given, and can't be inferred, since the input can't be read twice.
+    #[error("{name} can be read only once, so the home prefix can not be inferred: give --home PREFIX")]
     HomeUnknown {
         /// The input.
         name: String,
     },
-    /// No prefix, or more than one, could be home.
-    #[error("cannot tell which prefix of {name} is home: {reason}: give --home PREFIX")]
+    /// No prefix, or more than one, may be home.
+    #[error("cannot infer the home prefix of {name}: {reason}: give --home PREFIX")]
     HomeUnclear {
         /// The inputs.
         name: String,
-        /// What was found instead.
+        /// The prefixes found instead.
         reason: String,
     },
 }
 
-impl Error {
-    /// Whether other arguments would mend it: exit status 2.
+impl ReadError {
+    /// Whether other arguments help: exit status 2.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
-        matches!(self, Error::HomeUnknown { .. } | Error::HomeUnclear { .. } | Error::YearUnclear { .. })
+        matches!(self, ReadError::HomeUnknown { .. } | ReadError::HomeUnclear { .. } | ReadError::YearUnclear { .. })
     }
 }
 
@@ -114,47 +114,47 @@ fn way_out(error: &io::Error) -> &'static str {
     }
 }
 
-/// A part of an input can't be read; the rest counts. Each is one line.
+/// A part of an input can't be read; the rest counts. Each message is one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// A line that is no observation.
+    /// A bad line.
     #[error("{name}:{line}: {reason}: line skipped")]
     Line {
         /// The input.
         name: String,
         /// From 1.
         line: u64,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// More such lines, which were not told one by one.
+    /// Bad lines that were not reported one by one.
     #[error("{name}: {more} more lines skipped, {bad} of {lines} in all: fix or remove them")]
     Lines {
         /// The input.
         name: String,
-        /// Those not told.
+        /// Bad lines that were not reported.
         more: u64,
         /// Bad lines in all.
         bad: u64,
-        /// Lines in all, blank ones left out.
+        /// Lines in all, without blank ones.
         lines: u64,
     },
-    /// The last line has no end.
-    #[error("{name}:{line} has no line's end: it is cut short or still being written: line skipped")]
+    /// The last line has no newline.
+    #[error("{name}:{line}: no newline, the line is cut short or still being written: line skipped")]
     Unfinished {
         /// The input.
         name: String,
         /// From 1.
         line: u64,
     },
-    /// Nothing of the inputs is of use.
-    #[error("{name} holds no IPv6 packet or flow: check that the log has IPv6 in it")]
+    /// The inputs have no IPv6.
+    #[error("{name} has no IPv6 packet or flow: check that the program logs IPv6")]
     NothingOfUse {
         /// The input, or the first of them.
         name: String,
     },
-    /// The input ends, or can't be read on, in the middle.
-    #[error("{name} is {stop} at {unit} {number}: what comes before counts, fetch or capture it again for the rest")]
+    /// The input ends, or can't be read further, in the middle.
+    #[error("{name} is {stop} at {unit} {number}: all before it counts, fetch or capture it again for the rest")]
     Stopped {
         /// The input.
         name: String,
@@ -162,36 +162,36 @@ pub enum Fault {
         unit: &'static str,
         /// From 1.
         number: u64,
-        /// Why.
+        /// The reason.
         stop: Stop,
     },
-    /// Some packets of a capture have a link type that the parser does not know.
+    /// Some packets of a capture have an unsupported link type.
     #[error("{name} has packets with link type {link_type} from frame {frame} on, which is not supported: skipped")]
     LinkType {
         /// The input.
         name: String,
-        /// Its number in the registry of link types.
+        /// The number in the registry of link types.
         link_type: u16,
-        /// The first such frame.
+        /// The first frame with it.
         frame: u64,
     },
-    /// A capture without a packet, or JSON Lines without a line.
-    #[error("{name} holds nothing: {way_out}")]
+    /// The capture has no packets, or the text no lines.
+    #[error("{name} has nothing to read: {way_out}")]
     Nothing {
         /// The input.
         name: String,
-        /// What to do.
+        /// The way out.
         way_out: &'static str,
     },
 }
 
-/// Why an input can't be read on.
+/// The reason why an input can't be read further.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stop {
-    /// It ends in the middle of something.
+    /// It ends in the middle of a line or frame.
     #[error("cut short")]
     CutShort,
-    /// It is not what it should be.
+    /// Its bytes violate the format.
     #[error("damaged ({0})")]
     Damaged(String),
 }

@@ -1,25 +1,27 @@
-//! What is home in captures, logs and flow records that nobody said it of: a first reading.
+//! Infers the home prefix of the inputs if the user gave none, by reading them once before.
 
 use ipnet::Ipv6Net;
 use sensor_common::Header;
 
+use super::capture::Packets;
 use super::capture::home::HomeFinder;
 use super::input::Format;
-use super::read::{Options, STEP, each_packet, read_lines, steps};
-use super::text::{Dialect, Item, Sinks};
-use super::{Error, Fault, Input, flow};
+use super::progress::{Reporter, STEP};
+use super::read::ReadOptions;
+use super::text::{Dialect, LineItem};
+use super::{Fault, Input, ReadError, flow, open};
 
-/// Finds out what is home in all `inputs` but JSON Lines; `None` if there are none.
+/// Infers the home prefix of all `inputs` except JSON Lines; `None` if there are no others.
 ///
 /// # Errors
-/// It can't be told; where an input ended too soon, `tell` has got that before.
+/// The prefix is unclear. Before that, `report` gets each input that ended too early.
 pub(super) fn find_home(
     inputs: &[Input],
-    options: &Options,
-    tell_cut: &mut dyn FnMut(Fault),
-) -> Result<Option<Ipv6Net>, Error> {
+    options: &ReadOptions,
+    report: &mut dyn FnMut(Fault),
+) -> Result<Option<Ipv6Net>, ReadError> {
     let mut finder = HomeFinder::default();
-    let mut captures = Vec::new();
+    let mut names = Vec::new();
     let mut cut = Vec::new();
     for input in inputs.iter().filter(|input| input.is_rereadable()) {
         let content = input.open()?;
@@ -27,66 +29,69 @@ pub(super) fn find_home(
             continue;
         }
         let name = input.to_string();
-        // Faults are told when the file is read again, if it is.
-        let mut tell = |fault| {
+        // If this succeeds, the second reading reports all faults.
+        let mut keep_cut = |fault| {
             if matches!(fault, Fault::Stopped { .. }) {
                 cut.push(fault);
             }
         };
-        if matches!(content.format, Format::Text(_) | Format::Nfcapd) {
-            let mut item = |item: Item, _| {
-                if let Some(header) = header(&item) {
-                    finder.packet(&header);
+        let reporter = Reporter::new(&name, input, &content, options, true);
+        let mut is_of_use = false;
+        match content.format {
+            Format::Text(_) | Format::Nfcapd => {
+                let mut lines = open::lines(&name, input, content, options)?;
+                while let Some(item) = lines.next(&mut keep_cut)? {
+                    if lines.number().is_multiple_of(STEP) {
+                        reporter.report(lines.number());
+                    }
+                    if let Some(header) = header(&item) {
+                        finder.packet(&header);
+                    }
+                    is_of_use |= item != LineItem::Nothing;
+                    if is_of_use && finder.is_full() {
+                        break;
+                    }
                 }
-                !finder.is_full()
-            };
-            let mut progress = steps(input, &name, &content.read, options, true);
-            let mut step = |number, _| {
-                progress(number);
-                true
-            };
-            let sinks = Sinks { item: &mut item, tell: &mut tell, step: &mut step };
-            // A log without IPv6 has no say, and stops nobody.
-            if read_lines(input, content, options, sinks)?.of_use > 0 {
-                captures.push(name.clone());
             }
-            continue;
+            Format::Pcap | Format::Pcapng => {
+                let mut packets = Packets::new(&name, content)?;
+                while let Some((frame, traced)) = packets.next(&mut keep_cut) {
+                    is_of_use = true;
+                    if frame.number.is_multiple_of(STEP) {
+                        reporter.report(frame.number);
+                    }
+                    if let Ok(header) = &traced.parsed {
+                        finder.packet(header);
+                    }
+                    if finder.is_full() {
+                        break;
+                    }
+                }
+            }
         }
-        let mut is_empty = true;
-        let mut progress = steps(input, &name, &content.read, options, true);
-        each_packet(&name, content, &mut tell, &mut |frame, traced| {
-            is_empty = false;
-            if frame.number.is_multiple_of(STEP) {
-                progress(frame.number);
-            }
-            if let Ok(header) = &traced.parsed {
-                finder.packet(header);
-            }
-            !finder.is_full()
-        })?;
-        // Nor does a capture without a frame.
-        if !is_empty {
-            captures.push(name.clone());
+        // A log without IPv6 or a capture without frames must not stop the reading.
+        if is_of_use {
+            names.push(name);
         }
     }
-    let name = match &captures[..] {
+    let name = match &names[..] {
         [] => return Ok(None),
         [name] => name.clone(),
         [first, rest @ ..] => format!("{first} and {} more", rest.len()),
     };
     finder.find().map(Some).map_err(|reason| {
-        // It may be why.
-        cut.into_iter().for_each(tell_cut);
-        Error::HomeUnclear { name, reason }
+        // An input that ended too early may be the cause.
+        cut.into_iter().for_each(report);
+        ReadError::HomeUnclear { name, reason }
     })
 }
 
-/// Who speaks to whom.
-fn header(item: &Item) -> Option<Header> {
+/// The header of a packet of the item, as far as it is known.
+fn header(item: &LineItem) -> Option<Header> {
     match item {
-        Item::Packet(seen) => Some(seen.header),
-        Item::Flow(record) => Some(record.opening()),
-        Item::Half(half) => Some(flow::header(half)),
-        Item::Observation(_) | Item::Aside(_) | Item::Nothing => None,
+        LineItem::Packet(packet) => Some(packet.header),
+        LineItem::Flow(record) => Some(record.opening()),
+        LineItem::Half(half) => Some(flow::header(half)),
+        LineItem::Observation(_) | LineItem::Backup(_) | LineItem::Nothing => None,
     }
 }

@@ -1,4 +1,4 @@
-//! A file or standard input, opened and told by its content.
+//! Opens a file or standard input, and detects its format.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::Error;
+use super::ReadError;
 use super::text::Dialect;
 
 mod zstd;
 use zstd::ZstdDecoder;
 
-/// Where bytes come from.
+/// The source of the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// Standard input, `-` on the command line.
@@ -25,49 +25,49 @@ pub enum Input {
     File(PathBuf),
 }
 
-/// What an input holds.
+/// The format of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A capture in libpcap's first format.
+    /// A capture in pcap format.
     Pcap,
-    /// A capture in pcapng.
+    /// A capture in pcapng format.
     Pcapng,
-    /// Lines.
+    /// Lines of text.
     Text(Dialect),
     /// Flow records of nfcapd, nfpcapd or nfdump.
     Nfcapd,
 }
 
-/// An input that is open, with its content in plain.
+/// An open input, decompressed.
 pub struct Content {
-    /// What it holds.
+    /// Its format.
     pub format: Format,
     /// Its first bytes.
     pub head: Vec<u8>,
-    /// From its first byte.
+    /// All its bytes, from the first one.
     pub reader: Box<dyn BufRead>,
-    /// How many bytes were read of the file as it lies on the disk.
+    /// Bytes read of the file so far, as stored on the disk.
     pub read: Arc<AtomicU64>,
 }
 
 impl Input {
-    /// From an argument of the command line.
+    /// The input that an argument of the command line names.
     #[must_use]
     pub fn from_argument(argument: &OsStr) -> Input {
         if argument == "-" { Input::Stdin } else { Input::File(argument.into()) }
     }
 
-    /// Whether it can be opened again and gives the same bytes: standard input and pipes can't.
+    /// Whether it can be read twice. Standard input and pipes can't.
     #[must_use]
     pub fn is_rereadable(&self) -> bool {
         match self {
             Input::Stdin => false,
-            // What can't be looked at is told when it is opened.
+            // If this fails, opening the file reports the error.
             Input::File(path) => fs::metadata(path).map_or(true, |meta| meta.is_file()),
         }
     }
 
-    /// What the file system says of it, if it is a file.
+    /// The metadata of a file.
     #[must_use]
     pub fn metadata(&self) -> Option<fs::Metadata> {
         match self {
@@ -76,32 +76,32 @@ impl Input {
         }
     }
 
-    /// Opens it and tells its format.
+    /// Opens it and detects its format.
     ///
     /// # Errors
-    /// It can't be read, is empty, or is of no known kind.
-    pub fn open(&self) -> Result<Content, Error> {
+    /// It can't be read, is empty, or has an unknown format.
+    pub fn open(&self) -> Result<Content, ReadError> {
         let name = || self.to_string();
         let file: Box<dyn Read> = match self {
             Input::Stdin => Box::new(io::stdin()),
-            Input::File(path) => Box::new(File::open(path).map_err(|error| Error::Open { name: name(), error })?),
+            Input::File(path) => Box::new(File::open(path).map_err(|error| ReadError::Open { name: name(), error })?),
         };
         let read = Arc::new(AtomicU64::new(0));
         let file = Counted { file, read: Arc::clone(&read) };
-        let (head, reader) = peek(file).map_err(|error| Error::Open { name: name(), error })?;
+        let (head, reader) = peek(file).map_err(|error| ReadError::Open { name: name(), error })?;
         if head.is_empty() {
-            return Err(Error::Empty { name: name() });
+            return Err(ReadError::Empty { name: name() });
         }
         let unpacked: Box<dyn Read> = match head[..] {
             [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(reader)),
             _ if zstd::is_magic(&head) => Box::new(ZstdDecoder::new(reader)),
-            _ => return known(name(), head, reader, read),
+            _ => return detect(name(), head, reader, read),
         };
         let (head, reader) = peek(unpacked).map_err(|error| {
             let reason = super::Stop::from(error).to_string();
-            Error::Compression { name: name(), reason }
+            ReadError::Compression { name: name(), reason }
         })?;
-        known(name(), head, reader, read)
+        detect(name(), head, reader, read)
     }
 }
 
@@ -114,15 +114,15 @@ impl fmt::Display for Input {
     }
 }
 
-fn known(name: String, head: Vec<u8>, reader: Box<dyn BufRead>, read: Arc<AtomicU64>) -> Result<Content, Error> {
+fn detect(name: String, head: Vec<u8>, reader: Box<dyn BufRead>, read: Arc<AtomicU64>) -> Result<Content, ReadError> {
     if head.is_empty() {
-        return Err(Error::Empty { name });
+        return Err(ReadError::Empty { name });
     }
-    let format = Format::of(&head).ok_or(Error::Format { name })?;
+    let format = Format::of(&head).ok_or(ReadError::Format { name })?;
     Ok(Content { format, head, reader, read })
 }
 
-/// Counts what is read, for those who show progress.
+/// Counts the bytes read, to show progress.
 struct Counted<R> {
     file: R,
     read: Arc<AtomicU64>,
@@ -137,7 +137,7 @@ impl<R: Read> Read for Counted<R> {
 }
 
 impl Format {
-    /// Tells the format by how the content begins.
+    /// The format of content that begins with `head`.
     fn of(head: &[u8]) -> Option<Format> {
         match head {
             [0xa1, 0xb2, 0xc3, 0xd4, ..]
@@ -147,9 +147,9 @@ impl Format {
             | [0xa1, 0xb2, 0xcd, 0x34, ..]
             | [0x34, 0xcd, 0xb2, 0xa1, ..] => Some(Format::Pcap),
             [0x0a, 0x0d, 0x0d, 0x0a, ..] => Some(Format::Pcapng),
-            // Version 1 is of nfdump 1.6, version 2 of 1.7; in the byte order of the machine.
+            // Version 1 is of nfdump 1.6, version 2 of 1.7. Both are in the byte order of the machine.
             [0x0c, 0xa5, 1 | 2, 0, ..] | [0xa5, 0x0c, 0, 1 | 2, ..] => Some(Format::Nfcapd),
-            // Text. If it is in no dialect, each bad line says so with its number.
+            // Text. If its dialect is unknown, each line is reported as bad.
             _ if head.iter().all(|&byte| byte >= b' ' || b"\t\n\r".contains(&byte)) => {
                 Some(Format::Text(Dialect::of(head)))
             }
@@ -158,11 +158,11 @@ impl Format {
     }
 }
 
-/// Bytes that a format is told by: the first line of some dialects is long.
+/// Bytes from which the format is detected. Some dialects have a long first line.
 const HEAD: usize = 4_096;
 
-/// Reads the first bytes, and gives back a reader that still has them. An error that comes after
-/// some bytes is told by the reader when it gets there.
+/// Reads the first bytes. Returns them, and a reader that begins with them. If an error follows some bytes,
+/// the reader returns it after them.
 fn peek(mut reader: impl Read + 'static) -> io::Result<(Vec<u8>, Box<dyn BufRead>)> {
     let mut head = vec![0; HEAD];
     let mut filled = 0;
@@ -185,7 +185,7 @@ fn peek(mut reader: impl Read + 'static) -> io::Result<(Vec<u8>, Box<dyn BufRead
     Ok((head, Box::new(whole)))
 }
 
-/// What follows the head: an error that came while it was read, then the rest.
+/// The bytes after the head. If reading the head failed, the error comes first.
 struct Rest<R> {
     failed: Option<io::Error>,
     reader: R,
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_are_told_by_content() {
+    fn formats_are_detected_by_content() {
         assert_eq!(Format::of(&[0x0a, 0x0d, 0x0d, 0x0a, 0, 0]), Some(Format::Pcapng));
         assert_eq!(Format::of(&[0xd4, 0xc3, 0xb2, 0xa1]), Some(Format::Pcap));
         assert_eq!(Format::of(b"{\"type\":\"probe\"}"), Some(Format::Text(Dialect::JsonLines)));

@@ -1,18 +1,17 @@
-//! Observations as JSON Lines, read and written.
+//! Reads and writes observations as JSON Lines.
 //!
-//! The contract is in docs: `ts`, addresses, `proto` or `kind`, and `port` where there is one are
-//! required, the rest is optional, and what is not known is ignored. A line that breaks it is told
-//! with its number and skipped: [`text`](super::text) reads the lines.
+//! The contract is in docs: `ts`, addresses, `proto` or `kind`, and `port` of protocols with ports are
+//! required. Other keys are optional, and unknown keys are ignored. [`text`](super::text) reads the
+//! lines; it reports a bad line with its number and skips it.
 //!
-//! A backup holds more than observations of the contract: answers, and [`Aside`]s, which are no
-//! observations and are handed out apart.
+//! A backup holds more than the contract: answers, and [`BackupEntry`]s, which are no observations.
 
-mod aside;
+mod backup;
 mod line;
 mod value;
 mod write;
 
-pub use aside::{Aside, aside_to_json_line};
+pub use backup::BackupEntry;
 pub use line::parse;
 pub(super) use line::{Parsed, parse_any};
 pub use write::to_json_line;

@@ -1,18 +1,18 @@
-//! Tattler's files: captures, logs and flow records in, observations out; observations to JSON Lines.
+//! Reads captures, logs and flow records into observations; reads and writes observations as JSON Lines.
 //!
 //! # Layout
-//! In the order the bytes meet them:
-//! - [`input`]: a file or standard input, compressed or not, told by its content
-//! - [`jsonl`]: observations, one a line
-//! - [`text`]: logs and flow records of other programs, line by line; `nfcapd`: through nfdump
-//! - [`flow`]: flow records become exchanges, in order
-//! - [`capture`]: packets, and the rules that make observations of them
-//! - `rules`: what makes observations of packets and exchanges that others saw
-//! - [`position`]: how far an input was read
-//! - [`read`]: all of a list of inputs, into a [`Sink`]; `find_home`: what is home in them
+//! In the order in which the bytes pass:
+//! - [`input`]: a file or standard input, compressed or not; its format, from its content
+//! - [`jsonl`]: observations as JSON Lines
+//! - [`text`]: logs and flow records of other programs, line by line; `nfcapd`: files that nfdump reads
+//! - [`flow`]: flow records become exchanges, in order of time
+//! - [`capture`]: packets of captures, and the rules
+//! - `rules`: logged packets and flow records become observations
+//! - [`position`], `reached`: how far an input was read
+//! - [`read_into`]: reads a list of inputs into a [`Sink`]; `find_home`: infers the home prefix
 //!
-//! Everything is streamed: memory has a bound, whatever the files hold. What can be read counts;
-//! what can't is told as a [`Fault`], so that no part is taken for the whole.
+//! All inputs are streamed, so memory has a bound for files of any size. A part that can't be read is
+//! reported as a [`Fault`], and the rest counts.
 
 pub mod capture;
 mod fault;
@@ -21,16 +21,20 @@ pub mod flow;
 pub mod input;
 pub mod jsonl;
 mod nfcapd;
+mod open;
 pub mod position;
+mod progress;
+mod reached;
 mod read;
 mod reason;
 mod rules;
 mod sink;
 pub mod text;
 
-pub use fault::{Error, Fault, Stop};
+pub use fault::{Fault, ReadError, Stop};
 pub use input::Input;
 pub use position::Position;
-pub use read::{Options, Progress, Summary, each_packet, read, read_into};
+pub use progress::ReadProgress;
+pub use read::{ReadOptions, ReadSummary, read, read_into};
 pub use reason::reason;
 pub use sink::Sink;

@@ -1,26 +1,25 @@
-//! Files of nfcapd and nfpcapd, read by nfdump: the format changes with its versions, and nfdump knows
-//! them all.
+//! Reads files of nfcapd and nfpcapd with nfdump, which knows all versions of the format.
 
 use std::io::{self, Cursor, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use super::Error;
+use super::ReadError;
 use super::text::nfdump::COLUMNS;
 
-/// The same columns, with milliseconds, which `-o csv` leaves out.
+/// The columns of `-o csv`, but with milliseconds, which it leaves out.
 const FORMAT: &str = "fmt:%ts,%te,%pr,%sa,%sp,%da,%dp,%flg";
 
-/// Starts nfdump on a file; times are in UTC.
+/// Starts nfdump on a file. Times are in UTC.
 ///
 /// # Errors
-/// It is not installed.
-pub(super) fn open(name: &str, path: &Path) -> Result<impl Read + use<>, Error> {
-    let fail = |reason: String| Error::Nfcapd { name: name.to_owned(), reason };
+/// nfdump can't be started.
+pub(super) fn open(name: &str, path: &Path) -> Result<impl Read + use<>, ReadError> {
+    let fail = |reason: String| ReadError::Nfcapd { name: name.to_owned(), reason };
     let mut child = Command::new("nfdump")
         .arg("-r")
         .arg(path)
-        // Addresses in full, numbers in full, no totals.
+        // Full addresses, full numbers, no totals.
         .args(["-6", "-N", "-q", "-o", FORMAT, "ipv6"])
         .env("TZ", "UTC")
         .stdin(Stdio::null())
@@ -35,7 +34,7 @@ pub(super) fn open(name: &str, path: &Path) -> Result<impl Read + use<>, Error> 
     Ok(Cursor::new(format!("{COLUMNS}\n")).chain(Output { child, output }))
 }
 
-/// What it prints, and whether it ended well.
+/// The output of nfdump. If nfdump fails, its end is an error.
 struct Output {
     child: Child,
     output: ChildStdout,
@@ -56,7 +55,7 @@ impl Read for Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        // It may have ended already; there is nobody left to tell.
+        // It may have ended already, and no caller is left for an error.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,8 +1,8 @@
-//! How far an input was read, so that reading it again tells only what is new.
+//! How far an input was read, so that the next reading hands on only new observations.
 //!
 //! A log that grows, is renamed (`kern.log` to `kern.log.1`) or compressed is the same log: it begins
-//! with the same bytes. Its lines that were read before are read again, because the rules remember and
-//! headers count, but what they tell is not handed on.
+//! with the same bytes. Its known lines are read again, because the rules need their memory and headers
+//! matter, but their observations are dropped.
 
 use serde::{Deserialize, Serialize};
 use tattler_core::time::Time;
@@ -10,46 +10,40 @@ use tattler_core::time::Time;
 /// How far an input was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// Bytes of its beginning that were looked at; fewer than 4,096 only if it had no more. 0 of a file
-    /// that counts as another when anything of it changes.
+    /// Bytes at its beginning that were hashed: 4,096, or all if it has fewer. 0 for a file that is another one
+    /// after any change.
     pub head_length: u32,
-    /// A hash of them, the same everywhere: FNV-1a with 64 bits. It keeps logs apart, not enemies.
+    /// Their hash: FNV-1a with 64 bits, the same on all machines. It is not meant to resist attackers.
     pub head_hash: u64,
-    /// Whole lines, or frames of a capture, that were read.
+    /// Whole lines, or frames of a capture, that were read so far.
     pub items: u64,
 }
 
 impl Position {
-    /// The beginning of an input, by its first bytes.
+    /// The beginning of an input with these first bytes.
     #[must_use]
     pub fn start(head: &[u8]) -> Position {
         Position { head_length: head.len() as u32, head_hash: fnv(head), items: 0 }
     }
 
-    /// The beginning of a file that was not written to since: one export begins as the next.
+    /// The beginning of a file that is another one after any change: all exports have the same first bytes.
     #[must_use]
     pub fn start_of_whole(head: &[u8], size: u64, written: Time) -> Position {
         let bytes = [&size.to_le_bytes()[..], &written.0.to_le_bytes(), head].concat();
         Position { head_length: 0, head_hash: fnv(&bytes), items: 0 }
     }
 
-    /// How many items of the file that begins as this does are known.
+    /// The number of known items of the file with this beginning.
     #[must_use]
     pub fn known_of_whole(self, positions: &[Position]) -> u64 {
         let same = |known: &&Position| (known.head_length, known.head_hash) == (0, self.head_hash);
         positions.iter().filter(same).map(|known| known.items).max().unwrap_or(0)
     }
 
-    /// Whether an input that begins with `head` is the one that this position is in.
-    #[must_use]
-    pub fn is_in(&self, head: &[u8]) -> bool {
-        head.get(..self.head_length as usize).is_some_and(|head| !head.is_empty() && fnv(head) == self.head_hash)
-    }
-
-    /// How many items of an input that begins with `head` are known, by the furthest of `positions`.
+    /// The number of known items of the input that begins with `head`, by the furthest of `positions`.
     #[must_use]
     pub fn known(positions: &[Position], head: &[u8]) -> u64 {
-        // Nearly all are of one length, whose hash is the same for all.
+        // Nearly all positions have the same length, so keep the hash of the last one.
         let mut last = (0, 0);
         let known = positions.iter().filter(|position| {
             let length = position.head_length;
@@ -80,17 +74,16 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_grew_is_the_same_and_another_is_not() {
+    fn a_log_that_grew_is_the_same_log() {
         let position = Position { items: 7, ..Position::start(b"one\ntwo\n") };
-        assert!(position.is_in(b"one\ntwo\nthree\n"));
-        assert!(!position.is_in(b"one\ntw"));
-        assert!(!position.is_in(b"one\nTwo\nthree\n"));
+        assert_eq!(Position::known(&[position], b"one\ntw"), 0);
+        assert_eq!(Position::known(&[position], b"one\nTwo\nthree\n"), 0);
         assert_eq!(Position::known(&[position, Position { items: 9, ..position }], b"one\ntwo\nthree\n"), 9);
         assert_eq!(Position::known(&[position], b"other"), 0);
     }
 
     #[test]
-    fn an_export_that_begins_as_another_is_not_the_same() {
+    fn exports_with_the_same_first_bytes_differ() {
         let of = |size, seconds| Position::start_of_whole(b"one", size, Time::from_seconds(seconds));
         let known = [Position { items: 7, ..of(3, 5) }, Position { items: 9, ..Position::start(b"one") }];
         assert_eq!([of(3, 5), of(4, 5), of(3, 6)].map(|position| position.known_of_whole(&known)), [7, 0, 0]);

@@ -1,8 +1,8 @@
-//! How an error of the system reads inside a message of ours.
+//! The text of a system error, for our messages.
 
 use std::io;
 
-/// Without "(os error 13)", and in lower case as the rest of the line.
+/// The text of the error, in lower case and without "(os error 13)".
 #[must_use]
 pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();

@@ -1,4 +1,4 @@
-//! What sources tell of packets and flows, through the rules.
+//! Applies the rules to packets and flows of captures, logs and flow records.
 
 use ipnet::Ipv6Net;
 use sensor_common::rules::REFRESH;
@@ -6,23 +6,23 @@ use sensor_common::{Kind, Proto, Signal};
 use tattler_core::observation::{Contact, Observation, Traits};
 use tattler_core::time::{Span, Time};
 
-use super::capture::Watch;
-use super::flow::{Half, Halves, Order, Origin, Record};
-use super::text::Seen;
+use super::capture::PacketObserver;
+use super::flow::{FlowHalf, FlowHalves, FlowOrder, FlowRecord, LineOrigin};
+use super::text::LoggedPacket;
 
-/// Lines of a log are a little out of order. Going back further is another file, or a clock that was
-/// set: what was remembered is of another time.
+/// How far the lines of a log may be out of order. A line that goes back further is of another file, or the
+/// clock was set: the rules then start without memory.
 const PACKETS_BACK: Span = Span::from_seconds(600);
-/// The same for flow records, by their ends; collectors write a file every few minutes.
+/// The same for the ends of flow records. Collectors write a file every few minutes.
 const FLOWS_BACK: Span = Span::from_seconds(7_200);
 
-/// The rules, over all inputs of a reading.
+/// The rules, for all inputs of a reading.
 pub(super) struct Rules {
     home: Vec<Ipv6Net>,
-    /// What captures tell goes straight in.
-    pub(super) watch: Watch,
-    halves: Halves,
-    order: Order,
+    /// Packets of captures go directly to it.
+    pub(super) observer: PacketObserver,
+    halves: FlowHalves,
+    order: FlowOrder,
     latest_packet: Option<Time>,
     latest_flow: Option<Time>,
 }
@@ -30,53 +30,53 @@ pub(super) struct Rules {
 impl Rules {
     pub(super) fn new(home: Vec<Ipv6Net>) -> Rules {
         Rules {
-            watch: Watch::new(home.clone()),
+            observer: PacketObserver::new(home.clone()),
             home,
-            halves: Halves::default(),
-            order: Order::default(),
+            halves: FlowHalves::default(),
+            order: FlowOrder::default(),
             latest_packet: None,
             latest_flow: None,
         }
     }
 
-    /// A packet that somebody else saw. Observations of what `is_old` are not handed on.
-    pub(super) fn packet(&mut self, seen: Seen, is_old: bool, observe: &mut dyn FnMut(Observation)) {
-        if self.latest_packet.is_some_and(|latest| latest - seen.ts > PACKETS_BACK) {
-            self.watch = Watch::new(self.home.clone());
+    /// Takes a logged packet. If it `is_old`, its observation is dropped.
+    pub(super) fn packet(&mut self, packet: LoggedPacket, is_old: bool, observe: &mut dyn FnMut(Observation)) {
+        if self.latest_packet.is_some_and(|latest| latest - packet.ts > PACKETS_BACK) {
+            self.observer = PacketObserver::new(self.home.clone());
             self.latest_packet = None;
         }
-        self.latest_packet = self.latest_packet.max(Some(seen.ts));
-        let observation = self.watch.packet(&seen.header, nanos(seen.ts));
+        self.latest_packet = self.latest_packet.max(Some(packet.ts));
+        let observation = self.observer.packet(&packet.header, nanos(packet.ts));
         if let Some(mut observation) = observation.filter(|_| !is_old) {
             if let Observation::Probe(probe) = &mut observation {
-                probe.traits = seen.traits;
+                probe.traits = packet.traits;
             }
             observe(observation);
         }
     }
 
-    /// One direction of an exchange.
-    pub(super) fn half(&mut self, half: Half, origin: Origin, observe: &mut dyn FnMut(Observation)) {
+    /// Takes one direction of an exchange.
+    pub(super) fn half(&mut self, half: FlowHalf, origin: LineOrigin, observe: &mut dyn FnMut(Observation)) {
         self.look_back(half.last, observe);
         let order = &mut self.order;
         self.halves.push(half, origin, &mut |record, origin| order.push(record, origin));
         self.play_due(observe);
     }
 
-    /// Both directions of an exchange.
-    pub(super) fn flow(&mut self, record: Record, origin: Origin, observe: &mut dyn FnMut(Observation)) {
+    /// Takes both directions of an exchange.
+    pub(super) fn flow(&mut self, record: FlowRecord, origin: LineOrigin, observe: &mut dyn FnMut(Observation)) {
         self.look_back(record.last, observe);
         self.order.push(record, origin);
         self.play_due(observe);
     }
 
-    /// The first line that was taken and has not been told yet, with the number of its input. Looks at
-    /// all that waits.
+    /// The first line whose record still waits, with the number of its input. Iterates over all records that
+    /// wait.
     pub(super) fn earliest(&self) -> Option<(usize, u64)> {
         self.halves.earliest().into_iter().chain(self.order.earliest()).min()
     }
 
-    /// No more will come.
+    /// Hands on all records that wait.
     pub(super) fn finish(&mut self, observe: &mut dyn FnMut(Observation)) {
         let order = &mut self.order;
         self.halves.flush(&mut |record, origin| order.push(record, origin));
@@ -85,11 +85,12 @@ impl Rules {
         }
     }
 
+    /// Starts without memory if a record that ends at `last` goes back too far.
     fn look_back(&mut self, last: Time, observe: &mut dyn FnMut(Observation)) {
         if self.latest_flow.is_some_and(|latest| latest - last > FLOWS_BACK) {
             self.finish(observe);
             self.order.restart();
-            self.watch = Watch::new(self.home.clone());
+            self.observer = PacketObserver::new(self.home.clone());
             self.latest_flow = None;
         }
         self.latest_flow = self.latest_flow.max(Some(last));
@@ -101,39 +102,40 @@ impl Rules {
         }
     }
 
-    /// Plays an exchange to the rules: its beginning, its answer, its end.
-    fn play(&mut self, record: &Record, is_old: bool, observe: &mut dyn FnMut(Observation)) {
+    /// Applies the rules to the opening of an exchange, its answer and its end.
+    fn play(&mut self, record: &FlowRecord, is_old: bool, observe: &mut dyn FnMut(Observation)) {
         let mut observe = |observation| {
             if !is_old {
                 observe(observation);
             }
         };
         let opening = record.opening();
-        let mut told = self.watch.packet(&opening, nanos(record.first));
-        match &mut told {
+        let mut made = self.observer.packet(&opening, nanos(record.first));
+        match &mut made {
             Some(Observation::Contact(contact)) => contact.last = record.last,
             Some(Observation::Probe(probe)) => probe.traits = traits(record),
             Some(Observation::Answer(_)) | None => {}
         }
-        let is_told = matches!(told, Some(Observation::Contact(_)));
-        if let Some(observation) = told {
+        let is_contact = matches!(made, Some(Observation::Contact(_)));
+        if let Some(observation) = made {
             observe(observation);
         }
         if let Some(reply) = record.reply()
-            && let Some(observation) = self.watch.packet(&reply, nanos(record.first))
+            && let Some(observation) = self.observer.packet(&reply, nanos(record.first))
         {
             observe(observation);
         }
-        let goes_on = self.watch.goes_on(&opening, nanos(record.last));
-        // One that began within a minute of another with the same remote is not told as new; but it
-        // may last longer.
-        if goes_on && !is_told && record.last - record.first >= Span((REFRESH / 1_000) as i64) {
+        let goes_on = self.observer.goes_on(&opening, nanos(record.last));
+        // An exchange that began within a minute after another one with the same remote makes no new contact,
+        // but it may last longer.
+        if goes_on && !is_contact && record.last - record.first >= Span((REFRESH / 1_000) as i64) {
             observe(Observation::Contact(lasting(record)));
         }
     }
 }
 
-fn lasting(record: &Record) -> Contact {
+/// The contact of an exchange that continues.
+fn lasting(record: &FlowRecord) -> Contact {
     let proto = record.begins.begins().unwrap_or(Proto::Tcp);
     Contact {
         ts: record.first,
@@ -149,7 +151,7 @@ fn lasting(record: &Record) -> Contact {
     }
 }
 
-fn traits(record: &Record) -> Traits {
+fn traits(record: &FlowRecord) -> Traits {
     let is_tcp = record.begins.kind().map(Kind::proto) == Some(Proto::Tcp);
     Traits {
         source_port: (record.begins != Signal::Echo).then_some(record.tuple.src_port),

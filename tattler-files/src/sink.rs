@@ -1,31 +1,29 @@
-//! Where what is read goes.
+//! The destination of a reading.
 
 use tattler_core::observation::Observation;
 
-use super::jsonl::Aside;
+use super::jsonl::BackupEntry;
 use super::{Fault, Position};
 
-/// Takes what the inputs hold.
+/// Receives the content of the inputs.
 pub trait Sink {
-    /// An observation.
+    /// Receives an observation.
     fn observe(&mut self, observation: Observation);
 
-    /// What is wrong with an input.
-    fn tell(&mut self, fault: Fault);
+    /// Receives a fault of an input.
+    fn report(&mut self, fault: Fault);
 
-    /// What JSON Lines hold beside observations. All of them are handed on, also those before a known
-    /// position.
-    fn aside(&mut self, _aside: Aside) {}
+    /// Receives an entry of JSON Lines that is no observation, even if it is before a known position.
+    fn backup(&mut self, _entry: BackupEntry) {}
 
-    /// Whether to be told positions now: to work them out takes time.
+    /// Whether [`Sink::reached`] should be called now. Finding the positions takes time.
     fn wants_positions(&self) -> bool {
         false
     }
 
-    /// All that the inputs hold up to these positions has been handed on, and stands whatever follows. Of
-    /// flow records, some of what comes after has been too, since they come in the order in which they
-    /// began. Is called now and then, but never within a log without years, whose end may show that its
-    /// year was another.
+    /// All content before these positions was handed on, and no later line changes it. Some flow records
+    /// after them were handed on too, since these come in the order of their beginnings. Called from time
+    /// to time, but never within a log without years: its end may show that the year was another.
     fn reached(&mut self, _positions: &[Position]) {}
 
     /// Whether to read on.
@@ -34,10 +32,10 @@ pub trait Sink {
     }
 }
 
-/// Two functions.
+/// A sink of two functions.
 pub(super) struct Functions<'a> {
     pub(super) observe: &'a mut dyn FnMut(Observation),
-    pub(super) tell: &'a mut dyn FnMut(Fault),
+    pub(super) report: &'a mut dyn FnMut(Fault),
 }
 
 impl Sink for Functions<'_> {
@@ -45,7 +43,7 @@ impl Sink for Functions<'_> {
         (self.observe)(observation);
     }
 
-    fn tell(&mut self, fault: Fault) {
-        (self.tell)(fault);
+    fn report(&mut self, fault: Fault) {
+        (self.report)(fault);
     }
 }

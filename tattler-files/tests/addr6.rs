@@ -1,5 +1,5 @@
-//! Classes of interface identifiers against the tool that they are named after: `addr6` of
-//! Fernando Gont's ipv6toolkit, on the same addresses.
+//! Compares our classes of interface identifiers with those of `addr6` of Fernando Gont's ipv6toolkit, which
+//! they are named after.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use sensor_common::IidClass;
 
-/// Random addresses beside the crafted ones.
+/// The number of random addresses, in addition to the crafted ones.
 const RANDOM: usize = 20_000;
 
 #[test]
@@ -44,7 +44,7 @@ fn identifiers_are_classified_as_addr6_does() {
     }
 }
 
-/// What `addr6` calls a class.
+/// Our class for a name of `addr6`.
 fn class(theirs: &str) -> Option<IidClass> {
     Some(match theirs {
         "ieee-derived" => IidClass::Eui64,
@@ -58,7 +58,7 @@ fn class(theirs: &str) -> Option<IidClass> {
     })
 }
 
-/// Runs `addr6` over all addresses; the fourth field is the type of the identifier.
+/// Runs `addr6` on all addresses. The fourth field of its output is the type of the identifier.
 fn addr6(addresses: &[Ipv6Addr]) -> Vec<String> {
     let mut child = Command::new("addr6")
         .args(["-i", "-d"])
@@ -80,10 +80,10 @@ fn with_identifier(identifier: u64) -> Ipv6Addr {
     Ipv6Addr::from(0x2001_0db8_0001_0002_u128 << 64 | u128::from(identifier))
 }
 
-/// Around the edges of each class.
+/// Addresses at the limits of each class.
 fn crafted() -> Vec<Ipv6Addr> {
     let mut identifiers = Vec::new();
-    // Low bytes and ports: every value of the last word, with small values in the one before.
+    // Low bytes and ports: all values of the last word, then small values in the word before it.
     for word in 0..=0xffff_u64 {
         identifiers.push(word);
     }
@@ -93,7 +93,7 @@ fn crafted() -> Vec<Ipv6Addr> {
             identifiers.push(port << 16 | small);
         }
     }
-    // Octets in words, to both sides of 255 in decimal and in hexadecimal writing.
+    // Octets in words, around 255 in decimal and hexadecimal notation.
     let words = [0, 1, 9, 0x10, 0xfe, 0xff, 0x100, 0x199, 0x254, 0x255, 0x256, 0x25a, 0x300];
     for a in words {
         for b in words {
@@ -115,7 +115,7 @@ fn crafted() -> Vec<Ipv6Addr> {
     identifiers.into_iter().map(with_identifier).collect()
 }
 
-/// A random identifier, with random parts put to zero or to a mark of a class.
+/// A random identifier with some parts set to zero or to the mark of a class.
 fn near_a_class(random: &mut Random) -> Ipv6Addr {
     let mut identifier = random.next();
     match random.next() % 8 {

@@ -1,17 +1,17 @@
-//! Capture formats, byte by byte: both byte orders, every resolution, sections, cuts and lies.
+//! The capture formats: both byte orders, all resolutions, sections, cut files and wrong lengths.
 
 use std::io::Write;
 
 use proptest::prelude::*;
 use tattler_files::capture::Frames;
-use tattler_files::{Error, Input, Stop};
+use tattler_files::{Input, ReadError, Stop};
 use tempfile::NamedTempFile;
 
-/// A frame as it comes out: nanoseconds, link type, bytes.
+/// A frame: nanoseconds, link type, bytes.
 type Read = (i64, u16, Vec<u8>);
 
-/// Reads a file to its end; what stopped it, if anything did.
-fn read(bytes: &[u8]) -> Result<(Vec<Read>, Option<Stop>), Error> {
+/// Reads a file. Returns the reason if it can't be read to its end.
+fn read(bytes: &[u8]) -> Result<(Vec<Read>, Option<Stop>), ReadError> {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
     let content = Input::File(file.path().into()).open()?;
@@ -97,11 +97,11 @@ fn packet(order: Order, id: u32, units: u64, frame: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn pcap_of_every_magic_is_read() {
+fn pcap_with_every_magic_is_read() {
     let frames: [(u32, u32, &[u8]); 2] = [(1_788_226_914, 831_000, b"one"), (4_000_000_000, 1, b"")];
     for order in [Little, Big] {
         for (magic, unit, extra) in [(0xa1b2_c3d4, 1_000, 0), (0xa1b2_3c4d, 1, 0), (0xa1b2_cd34, 1_000, 8)] {
-            // The upper bits of the link type tell of a frame check sequence.
+            // The upper bits of the link type describe a frame check sequence.
             let read = whole(&pcap(order, magic, 0xf400_0001, extra, &frames));
             let expected = [
                 (1_788_226_914_000_000_000 + 831_000 * unit, 1, b"one".to_vec()),
@@ -113,7 +113,7 @@ fn pcap_of_every_magic_is_read() {
 }
 
 #[test]
-fn pcapng_of_several_sections_interfaces_and_resolutions_is_read() {
+fn pcapng_sections_interfaces_and_resolutions_are_read() {
     let mut bytes = Vec::new();
     for order in [Little, Big] {
         bytes.extend(section(order));
@@ -137,7 +137,7 @@ fn pcapng_of_several_sections_interfaces_and_resolutions_is_read() {
 #[test]
 fn simple_and_obsolete_packets_of_pcapng_are_read() {
     let mut bytes = [section(Little), interface(Little, 1, 4, &[]), packet(Little, 0, 7_000_000, b"full")].concat();
-    // Longer on the wire than the snapshot length: the rest is not there.
+    // Longer on the wire than the snapshot length: the rest was not captured.
     bytes.extend(block(Little, 3, &[&Little.u32(1_500)[..], b"simp"].concat()));
     bytes.extend(block(Little, 3, &[&Little.u32(2)[..], b"si\0\0"].concat()));
     let obsolete = [&Little.u16(0)[..], &[0xff, 0xff], &Little.u32(0), &Little.u32(8_000_000), &Little.u32(3)];
@@ -162,7 +162,7 @@ fn absurd_resolutions_and_offsets_give_some_time() {
 }
 
 #[test]
-fn a_cut_anywhere_is_told_and_what_comes_before_counts() {
+fn a_cut_anywhere_is_reported_and_all_before_counts() {
     let pcap = pcap(Little, 0xa1b2_c3d4, 1, 0, &[(1, 0, b"first"), (2, 0, b"second")]);
     let ng =
         [section(Big), interface(Big, 1, 0, &[]), packet(Big, 0, 1, b"first"), packet(Big, 0, 2, b"second")].concat();
@@ -175,7 +175,7 @@ fn a_cut_anywhere_is_told_and_what_comes_before_counts() {
                     assert_eq!(stop, Stop::CutShort, "{length}");
                     assert!(all.starts_with(&frames), "{length}");
                 }
-                Err(Error::Header { stop, .. }) => assert_eq!(stop, Stop::CutShort, "{length}"),
+                Err(ReadError::Header { stop, .. }) => assert_eq!(stop, Stop::CutShort, "{length}"),
                 Err(error) => panic!("{length}: {error}"),
             }
         }
@@ -183,7 +183,7 @@ fn a_cut_anywhere_is_told_and_what_comes_before_counts() {
 }
 
 #[test]
-fn lengths_that_lie_are_told_and_take_no_memory() {
+fn wrong_lengths_are_reported_and_take_no_memory() {
     let mut lie = pcap(Little, 0xa1b2_c3d4, 1, 0, &[(1, 0, b"first"), (2, 0, b"second")]);
     let at = lie.len() - 6 - 8;
     lie[at..at + 4].copy_from_slice(&[0xff; 4]);
@@ -195,22 +195,22 @@ fn lengths_that_lie_are_told_and_take_no_memory() {
     for (tail, expected) in [
         (vec![6, 0, 0, 0, 4, 0, 0, 0], "a block of 4 bytes"),
         (vec![6, 0, 0, 0, 0xff, 0xff, 0xff, 0xff], "a block of 4294967295 bytes"),
-        (block(Little, 6, &[0; 8]), "a block too short for what it holds"),
-        (packet(Little, 3, 1, b"x"), "a packet of interface 3, which is not described"),
-        ([&block(Little, 9, b"abcd")[..12], &[99, 0, 0, 0]].concat(), "a block of 16 bytes that ends as one of 99"),
+        (block(Little, 6, &[0; 8]), "a block too short for its content"),
+        (packet(Little, 3, 1, b"x"), "a packet of the unknown interface 3"),
+        ([&block(Little, 9, b"abcd")[..12], &[99, 0, 0, 0]].concat(), "a block of 16 bytes whose end says 99"),
         (block(Little, 0x0a0d_0d0a, &[0; 16]), "a section of unknown byte order"),
     ] {
         let (frames, stop) = read(&[&head[..], &tail].concat()).unwrap();
         assert_eq!(frames.len(), 1, "{expected}");
         assert_eq!(stop, Some(Stop::Damaged(expected.into())));
     }
-    // A block of nearly 4 GiB that is not there.
+    // A block that claims nearly 4 GiB.
     let (_, stop) = read(&[&head[..], &[6, 0, 0, 0, 0xf0, 0xff, 0xff, 0xff, 0, 0]].concat()).unwrap();
     assert_eq!(stop, Some(Stop::CutShort));
 }
 
 #[test]
-fn compressed_captures_are_read_in_one_piece_and_in_several() {
+fn compressed_captures_of_one_or_several_parts_are_read() {
     let bytes = pcap(Little, 0xa1b2_c3d4, 1, 0, &[(1, 0, &[7; 5_000]), (2, 0, b"second")]);
     let all = whole(&bytes);
     let (head, tail) = bytes.split_at(3_000);
@@ -222,7 +222,7 @@ fn compressed_captures_are_read_in_one_piece_and_in_several() {
 }
 
 #[test]
-fn a_cut_or_damage_in_compressed_captures_is_told() {
+fn cut_or_damaged_compressed_captures_are_reported() {
     let frames: Vec<(u32, u32, &[u8])> = (0..20_000).map(|second| (second, second * 7_919, &b"frame"[..])).collect();
     let bytes = pcap(Little, 0xa1b2_c3d4, 1, 0, &frames);
     for packed in [gzip(&bytes), zstd(&bytes)] {
@@ -247,22 +247,22 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_can_not_be_told_or_read_is_an_error_with_a_way_out() {
+fn unknown_and_empty_files_are_errors_with_a_way_out() {
     let error = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
     assert!(error(b"").ends_with(" is empty: give a capture, a log or JSON Lines"));
-    assert!(error(b"\x7fELF\x01\x02").starts_with("cannot tell what "));
+    assert!(error(b"\x7fELF\x01\x02").starts_with("unknown format of "));
     assert!(error(b"{}").contains("is no capture, but JSON Lines: "));
     assert!(error(&pcap(Big, 0xa1b2_c3d4, 105, 0, &[])).contains("has link type 105"));
     assert!(error(&gzip(b"")).ends_with(" is empty: give a capture, a log or JSON Lines"));
-    assert!(error(&[0x1f, 0x8b, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]).starts_with("cannot unpack "));
-    assert!(error(&[0x28, 0xb5, 0x2f, 0xfd]).starts_with("cannot unpack "));
+    assert!(error(&[0x1f, 0x8b, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]).starts_with("cannot decompress "));
+    assert!(error(&[0x28, 0xb5, 0x2f, 0xfd]).starts_with("cannot decompress "));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_bytes_behind_a_magic_end_without_a_panic(
+    fn any_bytes_after_a_magic_are_read_without_a_panic(
         magic in 0..5_usize,
         bytes in prop::collection::vec(prop_oneof![2 => Just(0_u8), 1 => 0..32_u8, 1 => any::<u8>()], 0..400),
     ) {

@@ -1,8 +1,7 @@
-//! Logs and flow records of other programs, from bytes to observations.
+//! Observations of logs and flow records of other programs.
 //!
-//! Lines of the kernel are as Linux 6 prints them (net/netfilter/nf_log_syslog.c), Zeek's and
-//! Suricata's as their documentation shows them (suricata.rs has lines of its own), conntrack's as
-//! conntrack-tools 1.4 prints them.
+//! The lines follow the kernel (Linux 6, net/netfilter/nf_log_syslog.c), the documentation of Zeek and
+//! Suricata (suricata.rs has lines that Suricata wrote), and conntrack-tools 1.4.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +10,7 @@ use jiff::tz::TimeZone;
 use sensor_common::{Kind, Proto};
 use tattler_core::observation::Observation;
 use tattler_core::time::Time;
-use tattler_files::{Input, Options, Summary};
+use tattler_files::{Input, ReadOptions, ReadSummary};
 
 const LOCAL: &str = "2001:db8:1:2:e014:9aff:5e49:ecb3";
 const LOCAL_FULL: &str = "2001:0db8:0001:0002:e014:9aff:5e49:ecb3";
@@ -22,34 +21,34 @@ fn time(text: &str) -> Time {
     Time(text.parse::<jiff::Timestamp>().unwrap().as_microsecond())
 }
 
-fn options() -> Options {
-    Options {
+fn options() -> ReadOptions {
+    ReadOptions {
         home: vec!["2001:db8:1::/48".parse().unwrap()],
         zone: Some(TimeZone::fixed(jiff::tz::offset(1))),
         now: Some(time("2026-11-20T12:00:00Z")),
-        ..Options::default()
+        ..ReadOptions::default()
     }
 }
 
-struct Read {
-    /// One short line each.
-    told: Vec<String>,
+struct Reading {
+    /// The observations, a short line each.
+    observed: Vec<String>,
     faults: Vec<String>,
-    summary: Summary,
+    summary: ReadSummary,
     observations: Vec<Observation>,
 }
 
-fn read_files(files: &[&Path], options: &Options) -> Result<Read, tattler_files::Error> {
+fn read_files(files: &[&Path], options: &ReadOptions) -> Result<Reading, tattler_files::ReadError> {
     let inputs: Vec<Input> = files.iter().map(|file| Input::from_argument(file.as_os_str())).collect();
     let (mut observations, mut faults) = (Vec::new(), Vec::new());
     let summary = tattler_files::read(&inputs, options, &mut |one| observations.push(one), &mut |fault| {
         faults.push(fault.to_string());
     })?;
-    let told = observations.iter().map(short).collect();
-    Ok(Read { told, faults, summary, observations })
+    let observed = observations.iter().map(short).collect();
+    Ok(Reading { observed, faults, summary, observations })
 }
 
-fn read(text: &str, options: &Options) -> Read {
+fn read(text: &str, options: &ReadOptions) -> Reading {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(&file, text).unwrap();
     read_files(&[file.path()], options).unwrap()
@@ -70,7 +69,7 @@ fn short(observation: &Observation) -> String {
     }
 }
 
-/// What the kernel logs of a SYN, from `IN=` on.
+/// The line of a SYN in the log of the kernel, from `IN=` on.
 fn syn(inward: bool, port: u16) -> String {
     let (src, dst) = if inward { (SCANNER_FULL, LOCAL_FULL) } else { (LOCAL_FULL, SITE_FULL) };
     format!(
@@ -80,7 +79,7 @@ fn syn(inward: bool, port: u16) -> String {
 }
 
 #[test]
-fn every_way_to_write_the_time_of_a_firewall_log_is_read() {
+fn every_time_format_of_firewall_logs_is_read() {
     for (before, expected) in [
         ("Sep  1 01:41:54 router kernel: [12345.678901] drop: ", "2026-09-01T00:41:54.000Z"),
         ("Sep 01 01:41:54.831456 router kernel: ", "2026-09-01T00:41:54.831Z"),
@@ -94,15 +93,15 @@ fn every_way_to_write_the_time_of_a_firewall_log_is_read() {
         ("Tue Sep  1 01:41:54 2026 kern.warn kernel: [12.3] reject wan in: ", "2026-09-01T00:41:54.000Z"),
         ("2026-09-01T01:41:54,831456+00:00 SRC=x OUT=y IN=", "2026-09-01T01:41:54.831Z"),
     ] {
-        // A prefix may stand right before the fields.
-        let Read { told, faults, .. } = read(&format!("{before}{}\n", syn(true, 22)), &options());
+        // A log prefix may stand directly before the fields.
+        let Reading { observed, faults, .. } = read(&format!("{before}{}\n", syn(true, 22)), &options());
         assert_eq!(faults, [""; 0], "{before}");
-        assert_eq!(told, [format!("probe {expected} 2a0d:5600::29 syn 22")], "{before}");
+        assert_eq!(observed, [format!("probe {expected} 2a0d:5600::29 syn 22")], "{before}");
     }
 }
 
 #[test]
-fn the_fields_of_a_log_become_packets_of_every_kind() {
+fn fields_of_a_firewall_log_become_packets_of_every_kind() {
     let stamp = "2026-09-01T00:00:00Z router kernel: ";
     let inward = format!("IN=wan0 OUT=lan0 SRC={SCANNER_FULL} DST={LOCAL_FULL} LEN=68 TC=0 HOPLIMIT=50 FLOWLBL=7");
     let lines = [
@@ -110,7 +109,7 @@ fn the_fields_of_a_log_become_packets_of_every_kind() {
         format!("{inward} PROTO=UDP SPT=5000 DPT=123 LEN=28 "),
         format!("{inward} PROTO=TCP SPT=1 DPT=2 SEQ=5 ACK=6 WINDOW=1024 RES=0x00 URG PSH FIN URGP=0 OPT (02) "),
         syn(false, 443),
-        // An error about a packet of ours, an established connection, a later fragment, other protocols.
+        // An ICMPv6 error about our packet, an established connection, a later fragment, other protocols.
         format!("{inward} PROTO=ICMPv6 TYPE=1 CODE=3 [SRC={LOCAL_FULL} DST={SITE_FULL} LEN=1 PROTO=UDP SPT=1 DPT=2 LEN=8 ] "),
         format!("{inward} PROTO=TCP SPT=1 DPT=2 WINDOW=1 RES=0x00 ACK PSH URGP=0 "),
         format!("{inward} OPT ( FRAG:1448 ID:0000abcd ) "),
@@ -119,10 +118,11 @@ fn the_fields_of_a_log_become_packets_of_every_kind() {
         "IN=wan0 OUT= MAC= SRC=192.0.2.1 DST=192.0.2.2 LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=1 DF PROTO=TCP SPT=1 DPT=2 WINDOW=1 RES=0x00 SYN URGP=0 ".into(),
     ];
     let text: String = lines.iter().map(|line| format!("{stamp}{line}\n")).collect();
-    let Read { told, faults, summary, observations } = read(&format!("{text}{stamp}usb 1-1: new device\n"), &options());
+    let Reading { observed, faults, summary, observations } =
+        read(&format!("{text}{stamp}usb 1-1: new device\n"), &options());
     assert_eq!(faults, [""; 0]);
     assert_eq!(
-        told,
+        observed,
         [
             "probe 2026-09-01T00:00:00.000Z 2a0d:5600::29 echo 0",
             "probe 2026-09-01T00:00:00.000Z 2a0d:5600::29 udp 123",
@@ -140,7 +140,7 @@ fn the_fields_of_a_log_become_packets_of_every_kind() {
 }
 
 #[test]
-fn bad_lines_of_a_log_are_told_one_by_one_and_never_half_read() {
+fn bad_lines_are_reported_and_never_half_read() {
     let stamp = "2026-09-01T00:00:00Z router kernel: ";
     let good = syn(true, 22);
     let cut = &good[..good.len() - 8];
@@ -161,7 +161,7 @@ fn bad_lines_of_a_log_are_told_one_by_one_and_never_half_read() {
     let file = tempfile::NamedTempFile::new().unwrap();
     // The last line is still being written.
     fs::write(&file, format!("{text}{stamp}{}", &good[..good.len() - 40])).unwrap();
-    let Read { told, faults, summary, .. } = read_files(&[file.path()], &options()).unwrap();
+    let Reading { observed, faults, summary, .. } = read_files(&[file.path()], &options()).unwrap();
     let name = file.path().display();
     assert_eq!(
         faults,
@@ -177,38 +177,38 @@ fn bad_lines_of_a_log_are_told_one_by_one_and_never_half_read() {
             format!("{name}:7: no such time: line skipped"),
             format!("{name}:8: 2026-11-22T00:00:00.000Z is in the future: line skipped"),
             format!("{name}:9: JSON in a firewall log: line skipped"),
-            format!("{name}:11 has no line's end: it is cut short or still being written: line skipped"),
+            format!("{name}:11: no newline, the line is cut short or still being written: line skipped"),
         ]
     );
-    // The second SYN is a repeat, told as such.
-    assert_eq!(told.len(), 2);
+    // The second SYN is a repeat, and is handed on as one.
+    assert_eq!(observed.len(), 2);
     assert_eq!((summary.lines, summary.bad_lines, summary.positions[0].items), (10, 8, 10));
 }
 
 #[test]
-fn a_log_that_was_read_tells_only_what_is_new() {
+fn a_log_that_has_grown_makes_only_new_observations() {
     let line = |second: u32, port| format!("2026-09-01T00:00:{second:02}Z router kernel: {}\n", syn(true, port));
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(&file, line(1, 22) + &line(2, 23)).unwrap();
     let first = read_files(&[file.path()], &options()).unwrap();
-    assert_eq!(first.told.len(), 2);
-    let known = Options { known: first.summary.positions, ..options() };
-    assert_eq!(read_files(&[file.path()], &known).unwrap().told, [""; 0]);
+    assert_eq!(first.observed.len(), 2);
+    let known = ReadOptions { known: first.summary.positions, ..options() };
+    assert_eq!(read_files(&[file.path()], &known).unwrap().observed, [""; 0]);
     fs::write(&file, line(1, 22) + &line(2, 23) + &line(3, 24)).unwrap();
     let grown = read_files(&[file.path()], &known).unwrap();
-    assert_eq!(grown.told, ["probe 2026-09-01T00:00:03.000Z 2a0d:5600::29 syn 24"]);
+    assert_eq!(grown.observed, ["probe 2026-09-01T00:00:03.000Z 2a0d:5600::29 syn 24"]);
     assert_eq!(grown.summary.positions[0].items, 3);
-    // The same under another name, compressed; and another log.
+    // The same log compressed under another name, and another log.
     let text = line(1, 22) + &line(2, 23);
     let packed = ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
     let rotated = tempfile::NamedTempFile::new().unwrap();
     fs::write(&rotated, packed).unwrap();
-    assert_eq!(read_files(&[rotated.path()], &known).unwrap().told, [""; 0]);
-    assert_eq!(read(&line(9, 22), &known).told.len(), 1);
+    assert_eq!(read_files(&[rotated.path()], &known).unwrap().observed, [""; 0]);
+    assert_eq!(read(&line(9, 22), &known).observed.len(), 1);
 }
 
 #[test]
-fn rotated_logs_may_be_given_newest_first() {
+fn rotated_logs_may_be_read_newest_first() {
     let line = |day: u32, text: &str| format!("2026-09-{day:02}T00:00:00Z router kernel: {text}\n");
     let udp = |src: &str, dst: &str, from: u16, to: u16| {
         format!(
@@ -220,34 +220,34 @@ fn rotated_logs_may_be_given_newest_first() {
     // On the 2nd port 5000 is in use; on the 1st it was not.
     fs::write(&new, line(2, &udp(LOCAL_FULL, SITE_FULL, 5_000, 123))).unwrap();
     fs::write(&old, line(1, &udp(SCANNER_FULL, LOCAL_FULL, 9, 5_000))).unwrap();
-    let told = read_files(&[&new, &old], &options()).unwrap().told;
+    let observed = read_files(&[&new, &old], &options()).unwrap().observed;
     assert_eq!(
-        told,
+        observed,
         ["contact 2026-09-02T00:00:00.000Z 2a02:1::1 udp 123", "probe 2026-09-01T00:00:00.000Z 2a0d:5600::29 udp 5000"]
     );
 }
 
 #[test]
-fn years_that_are_not_written_come_from_the_file_or_from_the_user() {
+fn missing_years_come_from_the_file_or_from_the_user() {
     let line = |date: &str| format!("{date} 12:00:00 router kernel: {}\n", syn(true, 22));
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(&file, line("Dec 31") + &line("Jan  1")).unwrap();
     let written = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_767_441_600); // 2026-01-03T12:00:00Z
     file.as_file().set_modified(written).unwrap();
-    let years = |read: Read| read.told.iter().map(|told| told[6..16].to_owned()).collect::<Vec<_>>();
+    let years = |read: Reading| read.observed.iter().map(|observed| observed[6..16].to_owned()).collect::<Vec<_>>();
     assert_eq!(years(read_files(&[file.path()], &options()).unwrap()), ["2025-12-31", "2026-01-01"]);
-    let told = Options { year: Some(2019), ..options() };
-    assert_eq!(years(read_files(&[file.path()], &told).unwrap()), ["2019-12-31", "2020-01-01"]);
+    let given = ReadOptions { year: Some(2019), ..options() };
+    assert_eq!(years(read_files(&[file.path()], &given).unwrap()), ["2019-12-31", "2020-01-01"]);
 
     fs::write(&file, line("Mar  1") + &line("Dec 31") + &line("Jan  1") + &line("Mar  1")).unwrap();
     file.as_file().set_modified(written).unwrap();
     let error = read_files(&[file.path()], &options()).err().unwrap();
-    // March 2025, December 2025, January 2026: and then March again.
+    // March 2025, December 2025, January 2026, and then March again.
     assert!(error.is_usage() && error.to_string().contains(":4: ") && error.to_string().contains("--year"), "{error}");
 }
 
 #[test]
-fn zeek_tells_who_began_and_who_answered_in_both_of_its_formats() {
+fn zeek_has_initiators_and_answers_in_both_formats() {
     let rows = [
         // ts, orig_h, orig_p, resp_h, resp_p, proto, duration, history, resp_pkts
         ("1788220800.5", LOCAL, "40000", "2a02:1::1", "443", "tcp", "3600.25", "ShADadFf", "10"),
@@ -295,16 +295,16 @@ fn zeek_tells_who_began_and_who_answered_in_both_of_its_formats() {
     }
     tsv += "#close\t2026-09-01-01-00-00\n";
     for text in [tsv, json] {
-        let Read { told, faults, observations, .. } = read(&text, &options());
+        let Reading { observed, faults, observations, .. } = read(&text, &options());
         assert_eq!(faults, [""; 0]);
-        assert_eq!(told, expected, "{text}");
+        assert_eq!(observed, expected, "{text}");
         let Observation::Contact(contact) = &observations[0] else { panic!() };
         assert_eq!(contact.last, time("2026-09-01T01:00:00.750Z"));
     }
 }
 
 #[test]
-fn suricata_tells_flows_and_alerts_once() {
+fn suricata_has_flows_and_alerts() {
     let flow = |src: &str, sport: u16, dst: &str, dport: u16, back: u8, ts: &str, tc: &str| {
         format!(
             "{{\"timestamp\":\"2026-09-01T02:10:00.000000+0200\",\"flow_id\":1,\"in_iface\":\"wan0\",\"event_type\":\"flow\",\
@@ -335,15 +335,15 @@ fn suricata_tells_flows_and_alerts_once() {
         + &flow(LOCAL, 40_001, "2a02:1::1", 443, 9, "18", "18")
         + &flow("2a0d:5600::29", 50_001, LOCAL, 23, 1, "02", "14")
         + &echo;
-    let Read { told, faults, .. } = read(&text, &options());
+    let Reading { observed, faults, .. } = read(&text, &options());
     assert_eq!(faults, [""; 0]);
-    let count = |text: &str| told.iter().filter(|told| told.contains(text)).count();
-    assert_eq!(count("probe 2026-09-01T00:00:00.000Z 2a0d:5600::29 syn 22"), 2, "once by the alert: {told:?}");
-    assert_eq!((count("answer"), count("syn 23"), count("contact"), count("echo")), (2, 1, 1, 2), "{told:?}");
+    let count = |text: &str| observed.iter().filter(|observed| observed.contains(text)).count();
+    assert_eq!(count("probe 2026-09-01T00:00:00.000Z 2a0d:5600::29 syn 22"), 2, "one is from the alert: {observed:?}");
+    assert_eq!((count("answer"), count("syn 23"), count("contact"), count("echo")), (2, 1, 1, 2), "{observed:?}");
 }
 
 #[test]
-fn conntrack_tells_beginnings_and_answers_as_the_outside_sees_them() {
+fn conntrack_has_beginnings_and_answers_as_on_the_uplink() {
     let text = format!(
         "[1788220800.000001]\t    [NEW] ipv6     10 tcp      6 120 SYN_SENT src={LOCAL} dst=2a02:1::1 sport=40000 dport=443 [UNREPLIED] src=2a02:1::1 dst={LOCAL} sport=443 dport=40000\n\
          [1788220801.000000]\t [UPDATE] ipv6     10 tcp      6 60 SYN_RECV src={LOCAL} dst=2a02:1::1 sport=40000 dport=443 src=2a02:1::1 dst={LOCAL} sport=443 dport=40000\n\
@@ -355,14 +355,14 @@ fn conntrack_tells_beginnings_and_answers_as_the_outside_sees_them() {
          [1788220806.000000]\t    [NEW] tcp      6 120 SYN_SENT src=192.0.2.1 dst=192.0.2.2 sport=1 dport=2 [UNREPLIED] src=192.0.2.2 dst=192.0.2.1 sport=2 dport=1\n\
          \x20   [NEW] udp      17 30 src={LOCAL} dst=2a02:1::1 sport=5000 dport=123 [UNREPLIED] src=2a02:1::1 dst={LOCAL} sport=123 dport=5000\n"
     );
-    let Read { told, faults, observations, .. } = read(&text, &options());
+    let Reading { observed, faults, observations, .. } = read(&text, &options());
     assert_eq!(faults.len(), 1);
     assert!(
         faults[0].ends_with(":9: it has no time: add `-o timestamp` to `conntrack -E`: line skipped"),
         "{faults:?}"
     );
     assert_eq!(
-        told,
+        observed,
         [
             "contact 2026-09-01T00:00:00.000Z 2a02:1::1 tcp 443",
             "probe 2026-09-01T00:00:02.000Z 2a0d:5600::29 syn 22",
@@ -380,7 +380,7 @@ fn conntrack_tells_beginnings_and_answers_as_the_outside_sees_them() {
 
 /// As printed by conntrack 1.4.7 and Linux 6.18 in a namespace; the addresses were changed.
 #[test]
-fn lines_of_the_programs_themselves_are_read_whole() {
+fn real_lines_of_conntrack_and_the_kernel_are_read() {
     let conntrack = "\
 [1795206080.993596]\t    [NEW] ipv6     10 icmpv6   58 30 src=2a0d:5600::29 dst=2001:db8:1::5 type=128 code=0 id=5949 [UNREPLIED] src=2001:db8:1::5 dst=2a0d:5600::29 type=129 code=0 id=5949 id=2609493027
 [1795206080.993696]\t [UPDATE] ipv6     10 icmpv6   58 30 src=2a0d:5600::29 dst=2001:db8:1::5 type=128 code=0 id=5949 src=2001:db8:1::5 dst=2a0d:5600::29 type=129 code=0 id=5949 id=2609493027
@@ -394,15 +394,15 @@ fn lines_of_the_programs_themselves_are_read_whole() {
 2026-11-20T20:21:21Z r kernel: [ 6825.662087] nft test IN=lo OUT= MAC=00:00:00:00:00:00:00:00:00:00:00:00:86:dd SRC=2a0d:5600:0000:0000:0000:0000:0000:0029 DST=2001:0db8:0001:0000:0000:0000:0000:0005 LEN=49 TC=0 HOPLIMIT=64 FLOWLBL=724468 PROTO=UDP SPT=38085 DPT=80 LEN=9\x20
 ";
     for (text, probes) in [(conntrack, 4), (kernel, 3)] {
-        let Read { told, faults, .. } = read(text, &Options { now: None, ..options() });
+        let Reading { observed, faults, .. } = read(text, &ReadOptions { now: None, ..options() });
         assert_eq!(faults, [""; 0]);
-        assert_eq!(told.len(), probes, "{told:?}");
-        assert_eq!(told.iter().filter(|told| told.starts_with("probe")).count(), 3);
+        assert_eq!(observed.len(), probes, "{observed:?}");
+        assert_eq!(observed.iter().filter(|observed| observed.starts_with("probe")).count(), 3);
     }
 }
 
 #[test]
-fn nfdump_csv_of_both_generations_becomes_the_same_exchanges() {
+fn nfdump_csv_of_both_versions_makes_the_same_exchanges() {
     let old = format!(
         "ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt,in,out,sas,das\n\
          2026-09-01 01:00:00,2026-09-01 01:10:00,600.000,2a02:1::1,{LOCAL},443,40000,TCP,...AP.SF,0,0,11,4763,0,0,0,0,0,0\n\
@@ -422,10 +422,10 @@ fn nfdump_csv_of_both_generations_becomes_the_same_exchanges() {
          2026-09-01 01:00:06.000,0.000,ICMP6,2a0d:5600::29,0,{LOCAL},128.0,........,1,60\n"
     );
     for text in [old, new] {
-        let Read { told, faults, observations, .. } = read(&text, &options());
+        let Reading { observed, faults, observations, .. } = read(&text, &options());
         assert_eq!(faults, [""; 0]);
         assert_eq!(
-            told,
+            observed,
             [
                 "contact 2026-09-01T00:00:00.000Z 2a02:1::1 tcp 443",
                 "probe 2026-09-01T00:00:05.000Z 2a0d:5600::29 syn 22",
@@ -439,16 +439,16 @@ fn nfdump_csv_of_both_generations_becomes_the_same_exchanges() {
 }
 
 #[test]
-fn a_log_without_ipv6_says_so_and_home_is_found_out() {
+fn a_log_without_ipv6_is_reported_and_home_is_inferred() {
     let quiet = "Sep  1 01:41:54 router sshd[7]: Connection closed\n".repeat(3);
-    let Read { faults, .. } = read(&quiet, &options());
+    let Reading { faults, .. } = read(&quiet, &options());
     assert!(faults.len() == 1 && faults[0].contains("no IPv6 packet or flow"), "{faults:?}");
 
-    let unknown = Options { home: Vec::new(), ..options() };
+    let unknown = ReadOptions { home: Vec::new(), ..options() };
     let text: String = (1..=9)
         .map(|n| format!("2026-09-01T00:00:0{n}Z r kernel: {}\n", syn(true, 22).replace("2a0d", &format!("2a0{n}"))))
         .collect();
-    let Read { summary, told, .. } = read(&text, &unknown);
-    assert_eq!((summary.home[0].to_string().as_str(), told.len()), ("2001:db8:1::/48", 9));
+    let Reading { summary, observed, .. } = read(&text, &unknown);
+    assert_eq!((summary.home[0].to_string().as_str(), observed.len()), ("2001:db8:1::/48", 9));
     assert!(summary.home_is_inferred);
 }

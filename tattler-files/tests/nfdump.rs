@@ -1,7 +1,7 @@
-//! Flow records that nfdump's own programs make of captures, against nfdump's counts, tshark's SYNs
-//! and what comes of the packets themselves.
+//! Compares the observations of flow records that nfpcapd makes of captures with the counts of nfdump, the
+//! SYNs of tshark, and the observations of the packets.
 //!
-//! Runs where `nfpcapd` and `nfdump` are installed and the captures are there; see captures.rs.
+//! Needs `nfpcapd`, `nfdump` and the captures; see captures.rs.
 
 mod exchanges;
 
@@ -12,8 +12,8 @@ use exchanges::{answers, contacts, inward, outward, probes, read, run, truth};
 use ipnet::Ipv6Net;
 use sensor_common::{Kind, Proto};
 
-/// Captures, and what is to be taken for home in each: where the traffic is from, and, as if it came
-/// in, where it goes to.
+/// Captures, and the home prefix for each: that of the clients, or that of the servers, as if the traffic
+/// were inbound.
 const CAPTURES: [(&str, &str); 7] = [
     ("nDPI__reddit.pcap", "2a01:cb01:2049::/48"),
     ("nDPI__pinterest.pcap", "2a01:cb01:2049::/48"),
@@ -25,9 +25,9 @@ const CAPTURES: [(&str, &str); 7] = [
 ];
 
 #[test]
-fn flows_of_a_capture_tell_what_its_packets_tell() {
+fn flows_of_a_capture_make_the_observations_of_its_packets() {
     let Some(captures) = exchanges::captures(&["nfpcapd", "nfdump"]) else { return };
-    let (mut told, mut probed) = (0, 0);
+    let (mut found, mut probed) = (0, 0);
     for (file, home) in CAPTURES {
         let capture = captures.join(file);
         let flows = tempfile::tempdir().unwrap();
@@ -36,7 +36,7 @@ fn flows_of_a_capture_tell_what_its_packets_tell() {
             std::fs::read_dir(flows.path()).unwrap().map(|file| file.unwrap().path()).collect();
         files.sort();
         let csv = run(Command::new("nfdump").arg("-R").arg(flows.path()).args(["-o", "csv"]).env("TZ", "UTC"));
-        // Not beside them: nfdump reads all that is in their directory.
+        // In another directory: nfdump reads all files next to the flows.
         let csv_file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&csv_file, csv).unwrap();
 
@@ -45,7 +45,7 @@ fn flows_of_a_capture_tell_what_its_packets_tell() {
         let (of_nfcapd, summary) = read(&files, home);
         let (of_csv, csv_summary) = read(&[csv_file.path().to_owned()], home);
 
-        // nfdump counts the records itself.
+        // The counts of nfdump.
         let filter = "ipv6 and (proto tcp or proto udp)";
         let listed = run(Command::new("nfdump").arg("-R").arg(flows.path()).args(["-q", "-o", "csv", filter]));
         let counted = listed.lines().filter(|line| line.contains(',') && !line.starts_with("ts,")).count() as u64;
@@ -55,7 +55,7 @@ fn flows_of_a_capture_tell_what_its_packets_tell() {
         assert_eq!((summary.lines_of_use, summary.bad_lines), (counted + echoes, 0), "{file}");
         assert_eq!((csv_summary.lines_of_use, csv_summary.bad_lines), (counted + echoes, 0), "{file}");
 
-        // tshark found the SYNs.
+        // The SYNs of tshark.
         let rows = truth(&captures, file);
         assert_eq!(contacts(&of_nfcapd, Proto::Tcp), outward(&rows, Kind::Syn, home), "{file}");
         assert_eq!(probes(&of_nfcapd, Kind::Syn), inward(&rows, Kind::Syn, home), "{file}");
@@ -65,9 +65,9 @@ fn flows_of_a_capture_tell_what_its_packets_tell() {
             assert_eq!(probes(flows, Kind::Syn), probes(&packets, Kind::Syn), "{file}, {name}");
             assert_eq!(answers(flows, Kind::Syn), answers(&packets, Kind::Syn), "{file}, {name}");
         }
-        told += of_nfcapd.len();
+        found += of_nfcapd.len();
         probed += answers(&of_nfcapd, Kind::Syn).len();
     }
-    assert!(told > 70 && probed > 5, "{told} observations, {probed} of probes answered");
-    println!("{told} observations of flows agree with those of packets");
+    assert!(found > 70 && probed > 5, "{found} observations, {probed} of probes answered");
+    println!("{found} observations of flows agree with those of packets");
 }

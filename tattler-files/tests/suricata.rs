@@ -1,7 +1,8 @@
-//! Records that Suricata itself wrote, against its own counts, tshark's and the packets themselves.
+//! Compares the observations of records that Suricata wrote with its own counts, those of tshark, and the
+//! observations of the packets.
 //!
-//! The few lines in `data/eve.json` are always read. Where `suricata` is installed (7.0.10 of
-//! bookworm-backports was used) and the captures are there, it is run on all of them.
+//! One test reads the few lines in `data/eve.json`. The other one runs `suricata` on all captures, if both
+//! exist; 7.0.10 of bookworm-backports was used.
 
 mod exchanges;
 
@@ -20,24 +21,25 @@ const SETTINGS: &str = "%YAML 1.1\n---\n\
     vars: { address-groups: { HOME_NET: any, EXTERNAL_NET: any } }\n\
     outputs: [ { eve-log: { enabled: yes, filetype: regular, filename: eve.json, types: [alert, flow] } } ]\n";
 
-/// An alert for each packet that asks.
+/// An alert for each SYN and echo request.
 const RULES: &str = "alert tcp any any -> any any (msg:\"SYN\"; flags:S,12; sid:1;)\n\
     alert icmp any any -> any any (msg:\"echo\"; itype:128; sid:2;)\n";
 
-/// Captures with packets that Suricata refuses to decode, and tshark and the parser read.
+/// Captures with packets that Suricata refuses to decode, but tshark and the parser read.
 const REFUSED: [&str; 3] = [
     "tcpdump__ipv6_invalid_length_2.pcap",
     "tcpdump__ipv6_jumbogram_1.pcap",
     "tcpdump__ipv6_jumbogram_invalid_length.pcap",
 ];
 
-/// Lines of what `suricata -c suricata.yaml -S all.rules -k none --runmode single -r 6in4tunnel.pcap -l .`
-/// wrote with the settings and rules below, and an alert for UDP; nDPI's tests/cfgs/default/pcap.
+/// Lines that `suricata -c suricata.yaml -S all.rules -k none --runmode single -r 6in4tunnel.pcap -l .`
+/// wrote with the settings and rules above, and an alert for UDP. The capture is in tests/cfgs/default/pcap of
+/// nDPI.
 const FEW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/eve.json");
 
 #[test]
-fn lines_that_suricata_wrote_are_read_from_both_ends() {
-    let told = |home: &str| {
+fn real_lines_are_read_with_home_at_both_ends() {
+    let found = |home: &str| {
         let (observations, summary) = read(&[FEW.into()], home.parse().unwrap());
         assert_eq!((summary.lines, summary.bad_lines), (11, 0));
         observations
@@ -47,24 +49,24 @@ fn lines_that_suricata_wrote_are_read_from_both_ends() {
     let (server, site) = ("2604:a880:1:20::224:b001", "2a03:2880:1010:6f03:face:b00c:0:2");
     let resolver = "2a03:2880:fffe:b:face:b00c:0:99";
 
-    let outward = told("2001:470:1f16::/47");
+    let outward = found("2001:470:1f16::/47");
     assert_eq!(contacts(&outward, Proto::Tcp), [at(host, server, 443), at(host, site, 443)].into());
     assert_eq!(contacts(&outward, Proto::Udp), [at(gateway, resolver, 53)].into());
     assert_eq!(contacts(&outward, Proto::Icmpv6), [at(host, server, 0)].into());
     assert_eq!(outward.iter().filter(|one| !matches!(one, Observation::Contact(_))).count(), 0);
 
-    // As the server's side would have it: the alert for a reply is no probe of the resolver's.
-    let inward = told("2604:a880:1::/48");
+    // With home at the server: the alert for a reply is no probe of the resolver.
+    let inward = found("2604:a880:1::/48");
     assert_eq!(probes(&inward, Kind::Syn), [at(server, host, 443)].into());
     assert_eq!(probes(&inward, Kind::Echo), [at(server, host, 0)].into());
     assert_eq!(answers(&inward, Kind::Syn), [at(server, host, 443)].into());
     assert_eq!(answers(&inward, Kind::Echo), [at(server, host, 0)].into());
-    assert_eq!(told("2a03:2880:1010::/48").iter().filter(|one| matches!(one, Observation::Probe(_))).count(), 1);
+    assert_eq!(found("2a03:2880:1010::/48").iter().filter(|one| matches!(one, Observation::Probe(_))).count(), 1);
 }
 
 #[test]
-#[ignore = "needs suricata, which Debian 12 has among its backports alone; run it with --include-ignored"]
-fn flows_and_alerts_of_suricata_tell_what_packets_tell() {
+#[ignore = "needs suricata, which Debian 12 has only in its backports; run it with --include-ignored"]
+fn flows_and_alerts_make_the_observations_of_the_packets() {
     let Some(captures) = exchanges::captures(&["suricata"]) else { return };
     let index = fs::read_to_string(captures.join("index.tsv")).unwrap();
     let (mut compared, mut wrong) = (0, Vec::new());
@@ -81,7 +83,7 @@ fn flows_and_alerts_of_suricata_tell_what_packets_tell() {
             fs::write(&path, of_kind.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
             path
         });
-        // Suricata's own count: an alert for each packet.
+        // Suricata's own counts: an alert for each packet.
         let is_global = |line: &Value, key: &str| {
             line[key].as_str().and_then(|ip| ip.parse::<Ipv6Addr>().ok()).is_some_and(|ip| ip.segments()[0] >> 13 == 1)
         };
@@ -104,16 +106,16 @@ fn flows_and_alerts_of_suricata_tell_what_packets_tell() {
                     Vec::new()
                 }
             });
-            let mut same = |what: &str, told: BTreeSet<Exchange>, expected: BTreeSet<Exchange>| {
+            let mut same = |what: &str, found: BTreeSet<Exchange>, expected: BTreeSet<Exchange>| {
                 compared += expected.len();
                 let differ = |exchange| wrong.push(format!("{file}, home {home}, {what}: {exchange:?}"));
-                told.symmetric_difference(&expected).for_each(differ);
+                found.symmetric_difference(&expected).for_each(differ);
             };
-            for (name, told) in [("flow", &of_flows), ("alert", &of_alerts)] {
-                same(&format!("{name} tcp"), contacts(told, Proto::Tcp), outward(&rows, Kind::Syn, home));
-                same(&format!("{name} syn"), probes(told, Kind::Syn), inward(&rows, Kind::Syn, home));
-                same(&format!("{name} echo"), probes(told, Kind::Echo), inward(&rows, Kind::Echo, home));
-                same(&format!("{name} ping"), contacts(told, Proto::Icmpv6), outward(&rows, Kind::Echo, home));
+            for (name, found) in [("flow", &of_flows), ("alert", &of_alerts)] {
+                same(&format!("{name} tcp"), contacts(found, Proto::Tcp), outward(&rows, Kind::Syn, home));
+                same(&format!("{name} syn"), probes(found, Kind::Syn), inward(&rows, Kind::Syn, home));
+                same(&format!("{name} echo"), probes(found, Kind::Echo), inward(&rows, Kind::Echo, home));
+                same(&format!("{name} ping"), contacts(found, Proto::Icmpv6), outward(&rows, Kind::Echo, home));
             }
             same("udp", contacts(&of_flows, Proto::Udp), contacts(&packets, Proto::Udp));
             for kind in [Kind::Syn, Kind::Echo] {
@@ -126,7 +128,7 @@ fn flows_and_alerts_of_suricata_tell_what_packets_tell() {
     println!("{compared} exchanges agree");
 }
 
-/// The records about a capture.
+/// Runs Suricata on a capture; returns its records.
 fn suricata(capture: &Path, dir: &Path) -> Vec<Value> {
     let file = |name: &str, text: &str| -> PathBuf {
         let path = dir.join(name);

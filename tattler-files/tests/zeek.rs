@@ -1,7 +1,7 @@
-//! conn.log as Zeek's documentation has it, made of packets that tshark took apart, against the rows
-//! of the ground truth and what comes of the packets themselves.
+//! Compares the observations of a conn.log with the ground truth and the observations of the packets.
 //!
-//! Zeek itself was not at hand. Runs where `tshark` is installed and the captures are there.
+//! Zeek was not available, so the test writes the conn.log, as Zeek's documentation describes it, from packets
+//! that tshark decoded. Needs `tshark` and the captures.
 
 mod exchanges;
 
@@ -14,17 +14,17 @@ use std::process::Command;
 use exchanges::{Exchange, answers, contacts, homes, inward, outward, probes, read, run, truth};
 use sensor_common::{Kind, Proto};
 
-/// UDP behind a hundred extension headers, which tshark reads and the parser does not; captures.rs
-/// has it too.
+/// UDP after a hundred extension headers, which tshark reads and the parser does not. captures.rs leaves it out
+/// too.
 const LEFT_OUT: [&str; 1] = ["libpcap__ipv6_ext_headers.pcap"];
 
-/// `ts … history … resp_pkts`, in the order of the documentation (logs/conn).
+/// The columns in the order of the documentation (logs/conn).
 const COLUMNS: &str = "ts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\tduration\torig_bytes\t\
     resp_bytes\tconn_state\tlocal_orig\tlocal_resp\tmissed_bytes\thistory\torig_pkts\torig_ip_bytes\tresp_pkts\t\
     resp_ip_bytes\ttunnel_parents";
 
 #[test]
-fn connections_of_zeek_count_as_the_ground_truth_does() {
+fn connections_of_zeek_match_the_ground_truth() {
     let Some(captures) = exchanges::captures(&["tshark"]) else { return };
     let index = fs::read_to_string(captures.join("index.tsv")).unwrap();
     let (mut compared, mut wrong) = (0, Vec::new());
@@ -43,19 +43,19 @@ fn connections_of_zeek_count_as_the_ground_truth_does() {
         for home in homes(&rows) {
             let (packets, _) = read(&[captures.join(file)], home);
             for log in &logs {
-                let (told, summary) = read(std::slice::from_ref(log), home);
+                let (found, summary) = read(std::slice::from_ref(log), home);
                 assert_eq!(summary.bad_lines, 0, "{file}");
-                let mut same = |what: &str, told: BTreeSet<Exchange>, expected: BTreeSet<Exchange>| {
+                let mut same = |what: &str, found: BTreeSet<Exchange>, expected: BTreeSet<Exchange>| {
                     compared += expected.len();
                     let differ = |exchange| wrong.push(format!("{file}, home {home}, {what}: {exchange:?}"));
-                    told.symmetric_difference(&expected).for_each(differ);
+                    found.symmetric_difference(&expected).for_each(differ);
                 };
-                same("tcp", contacts(&told, Proto::Tcp), outward(&rows, Kind::Syn, home));
-                same("ping", contacts(&told, Proto::Icmpv6), outward(&rows, Kind::Echo, home));
-                same("udp", contacts(&told, Proto::Udp), contacts(&packets, Proto::Udp));
+                same("tcp", contacts(&found, Proto::Tcp), outward(&rows, Kind::Syn, home));
+                same("ping", contacts(&found, Proto::Icmpv6), outward(&rows, Kind::Echo, home));
+                same("udp", contacts(&found, Proto::Udp), contacts(&packets, Proto::Udp));
                 for kind in [Kind::Syn, Kind::Echo] {
-                    same("probes", probes(&told, kind), inward(&rows, kind, home));
-                    same("answers", answers(&told, kind), answers(&packets, kind));
+                    same("probes", probes(&found, kind), inward(&rows, kind, home));
+                    same("answers", answers(&found, kind), answers(&packets, kind));
                 }
             }
         }
@@ -65,7 +65,7 @@ fn connections_of_zeek_count_as_the_ground_truth_does() {
     println!("{compared} exchanges agree");
 }
 
-/// A line of conn.log: the originator first.
+/// A line of conn.log. The originator is the first end.
 struct Connection {
     ends: [(String, u16); 2],
     proto: &'static str,
@@ -101,13 +101,14 @@ fn connections(capture: &Path) -> Vec<Connection> {
         let [ts, layers, src, dst, tcp_src, tcp_dst, flags, udp_src, udp_dst, icmp, len] = fields[..] else {
             panic!("{line}")
         };
-        // IPv6 in IPv6: it is not told which of the two a field is of. What UDP carries does no harm.
+        // Skip IPv6 in IPv6: a field may be of either header. IPv6 inside UDP is harmless.
         let outside = layers.split(':').take_while(|layer| *layer != "udp");
         if outside.filter(|layer| *layer == "ipv6").count() != 1 {
             continue;
         }
         let port = |text: &str| text.parse::<u16>().unwrap();
-        // An error quotes a packet, whose ports tshark shows too. The two types of echo are one connection.
+        // tshark shows the ports of a packet that an ICMPv6 error quotes too. Echo requests and replies are one
+        // connection.
         let (proto, ports, quiet) = match (icmp, tcp_src, udp_src) {
             ("128", ..) => ("icmp", [128, 129], 60.0),
             ("129", ..) => ("icmp", [129, 128], 60.0),
@@ -178,7 +179,7 @@ fn tsv(connections: &[Connection]) -> String {
     text + "#close\t2026-01-01-01-00-00\n"
 }
 
-/// What is not set is left out.
+/// Fields that are not set are left out.
 fn json(connections: &[Connection]) -> String {
     let line = |Connection { ends: [orig, resp], proto, first, last, history, packets }: &Connection| {
         let mut line = serde_json::json!({

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
-/// Where to, and what.
+/// Mount points and types.
 const MOUNTS: &[(&str, &str)] = &[
     ("/proc", "proc"),
     ("/sys", "sysfs"),
@@ -17,7 +17,7 @@ const MOUNTS: &[(&str, &str)] = &[
     ("/tmp", "tmpfs"),
 ];
 
-/// Makes of the bare kernel what the checks expect of a machine.
+/// Mounts file systems and inserts modules.
 ///
 /// # Panics
 /// When a file system or a module is refused: the kernel then ends, and the guest with it.
@@ -76,9 +76,9 @@ pub fn version() -> (u32, u32) {
     (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default())
 }
 
-/// Ends the guest: QEMU is told to end when the machine starts anew.
+/// Ends the guest: QEMU runs with -no-reboot.
 pub fn turn_off() -> ! {
-    // SAFETY: the kernel writes what it holds and starts the machine anew; nothing of ours is left to care for.
+    // SAFETY: sync and reboot touch no memory of ours.
     unsafe {
         libc::sync();
         libc::reboot(libc::RB_AUTOBOOT);

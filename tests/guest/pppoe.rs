@@ -5,7 +5,7 @@ use std::fs;
 
 use tests::daemon::Daemon;
 use tests::namespace::Namespace;
-use tests::programs::{succeed, tool};
+use tests::programs::{Bounded, succeed, tool};
 use tests::sensor::Sensor;
 use tests::within;
 use tests::world::World;
@@ -18,7 +18,7 @@ const CONNECTS_WITHIN: u64 = 30;
 /// A world whose router has dialled; the session ends with the guard.
 fn world() -> (World, Daemon) {
     let world = World::new();
-    // Of pppd, on both sides: nobody asks for a password.
+    // For pppd on both sides, without a password.
     fs::create_dir_all("/etc/ppp").expect("make /etc/ppp");
     fs::create_dir_all("/var/run").expect("make /var/run");
     fs::write("/etc/ppp/options", "noauth\nnoccp\n+ipv6\n").expect("write the options of pppd");
@@ -45,12 +45,12 @@ fn dial(world: &World) -> Daemon {
 
 /// pppd gives the device its link-local address when both sides agreed.
 fn speaks_ipv6(namespace: &Namespace) -> bool {
-    let shown = namespace.tool("ip", &["-6", "address", "show", "dev", "ppp0"]).output().expect("run ip");
+    let shown = namespace.tool("ip", &["-6", "address", "show", "dev", "ppp0"]).finish().expect("run ip");
     shown.status.success() && String::from_utf8_lossy(&shown.stdout).contains("fe80")
 }
 
 fn is_there(namespace: &Namespace) -> bool {
-    let shown = namespace.tool("ip", &["link", "show", "dev", "ppp0"]).output().expect("run ip");
+    let shown = namespace.tool("ip", &["link", "show", "dev", "ppp0"]).finish().expect("run ip");
     shown.status.success()
 }
 
@@ -59,7 +59,7 @@ fn index(namespace: &Namespace) -> u64 {
     shown[0]["ifindex"].as_u64().expect("an index")
 }
 
-/// The session's device is the uplink, and is watched again after it was dialled anew.
+/// The session's device is the uplink, and is watched again after a redial.
 pub fn session() -> String {
     let ((world, session), state) = (world(), wire::state());
     let sensor = Sensor::start(&world.router, &state, &["--interface", "ppp0"]);

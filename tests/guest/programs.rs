@@ -1,4 +1,4 @@
-//! All programs that this kernel can have are accepted by its verifier.
+//! This kernel's verifier accepts all programs that it can support.
 
 use aya::EbpfLoader;
 use aya::programs::{Program, ProgramError};
@@ -6,7 +6,7 @@ use sensor_common::names;
 
 use crate::machine;
 
-/// Loads each program of the object; says how many instructions the verifier went through.
+/// Loads each program of the object; returns the number of instructions that the verifier processed.
 pub fn load() -> String {
     let mut ebpf = EbpfLoader::new().load(sensor_user::datapath::object()).expect("create the maps");
     let has_frags = machine::version() >= (5, 18);
@@ -28,7 +28,7 @@ pub fn load() -> String {
         let info = loaded.unwrap_or_else(|error| panic!("{name}: {error}"));
         match info.verified_instruction_count() {
             Some(count) => said.push(format!("{name} {count}")),
-            // Told since 5.16.
+            // Known since 5.16.
             None => said.push(format!("{name} loads")),
         }
     }

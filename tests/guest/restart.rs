@@ -1,4 +1,4 @@
-//! From one life of the sensor to the next on this kernel: by links where it has them, by filters that
+//! Restarts of the sensor on this kernel: by links where it has them, by filters that
 //! are replaced in place before 6.6.
 
 use std::thread::sleep;
@@ -11,13 +11,13 @@ use tests::world::World;
 
 use crate::wire;
 
-/// Lives that are killed.
+/// The number of kills.
 const KILLS: u32 = 3;
 /// Probes a second, and as many contacts.
 const RATE: u32 = 200;
 
-/// Kills the sensor under traffic, and lets some time pass without one; each probe and each contact is in
-/// the store in the end, once.
+/// Kills the sensor under traffic, and starts it again a while later; each probe and each contact is in
+/// the store once in the end.
 pub fn killed_and_adopted() -> String {
     let (world, state) = (World::new(), wire::state());
     let keep = ["--interface", "wan0", "--keep"];
@@ -33,7 +33,7 @@ pub fn killed_and_adopted() -> String {
         sleep(Duration::from_millis(500));
         without += traffic.sent() - before;
         sensor = Sensor::start(&world.router, &state, &keep);
-        assert!(sensor.log().contains("went on with what an earlier life"), "{}", sensor.log());
+        assert!(sensor.log().contains("adopted programs and maps that an earlier run left"), "{}", sensor.log());
         assert_eq!(wire::attached(&world.router, "wan0"), both, "once");
     }
     assert!(without > 0, "nothing was sent while no sensor ran");

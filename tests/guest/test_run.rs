@@ -1,4 +1,4 @@
-//! The tests by test-run, whole, on this kernel: what the programs make of crafted packets.
+//! The tests by test-run on this kernel: crafted packets through the programs.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ const MUTATED: &str = "20000";
 
 /// Contacts, probes, answers, budgets, counters.
 pub fn rules() -> String {
-    // What loads is a check of its own here, since not every kernel takes every program.
+    // Loading is a check of its own here, since not every kernel takes every program.
     run("kernel", &["--skip", "every_program_loads_and_bears_the_name"])
 }
 

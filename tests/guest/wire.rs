@@ -1,4 +1,4 @@
-//! Traffic through a home's uplink, and what the sensor must have made of it.
+//! Traffic through a home's uplink, and the events that the sensor must report.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -53,7 +53,7 @@ pub fn another_probe(world: &World) {
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused, "{refused}");
 }
 
-/// The sensor has seen what [`contact_and_probes`] did, and tells it.
+/// Checks that the sensor reports the traffic of [`contact_and_probes`].
 pub fn is_seen(sensor: &Sensor<'_>, mode: &str) {
     sensor.wait_for("contact", 1);
     sensor.wait_for("probe", 3);
@@ -76,7 +76,7 @@ pub fn is_seen(sensor: &Sensor<'_>, mode: &str) {
 
 type Rows = BTreeSet<Vec<String>>;
 
-/// A query to the sensor gives these columns of these rows: what was drained is in the database a moment later.
+/// Waits until a query gives these columns of these rows: drained events reach the database a moment later.
 fn tells(sensor: &Sensor<'_>, subject: &str, columns: &[&str], expected: &Rows) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while rows(sensor, subject, columns) != *expected && Instant::now() < deadline {
@@ -85,7 +85,7 @@ fn tells(sensor: &Sensor<'_>, subject: &str, columns: &[&str], expected: &Rows) 
     assert_eq!(rows(sensor, subject, columns), *expected, "{subject}");
 }
 
-/// Some columns of what a query to the sensor gives.
+/// Some columns of a query's answer.
 pub fn rows(sensor: &Sensor<'_>, subject: &str, columns: &[&str]) -> Rows {
     let mut ask = Command::new(tattler());
     ask.args([subject, "--format", "json", "--socket"]).arg(sensor.socket());
@@ -106,7 +106,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// What is attached to a device: how XDP is, and our programs at egress. Kernels before 6.6 have filters
+/// The programs attached to a device: the XDP mode, and our programs at egress. Kernels before 6.6 have filters
 /// in place of tcx.
 pub fn attached(namespace: &Namespace, device: &str) -> (String, Vec<String>) {
     if machine::version() >= (6, 6) {

@@ -1,17 +1,18 @@
-//! A program that runs beside a test and ends with it.
+//! A program that runs in the background of a test and ends with it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread::{self, sleep};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
 use crate::namespace::Namespace;
+use crate::programs::end_within;
 
-/// What a program has to clean up after itself before it is killed.
+/// The time that a program gets to clean up before it is killed.
 const STOPS_WITHIN: Duration = Duration::from_secs(2);
 
-/// A child of the test. Dropping it ends it; if the test failed, what it said is shown.
+/// A child of the test. Dropping it ends it and, if the test failed, prints its output.
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
@@ -19,7 +20,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a program inside, which must stay in the foreground. What it says goes to a file.
+    /// Starts a program inside, which must stay in the foreground. Its output goes to a file.
     #[track_caller]
     #[must_use]
     pub fn start(namespace: &Namespace, program: &Command, log: &Path) -> Daemon {
@@ -34,7 +35,7 @@ impl Daemon {
         Daemon { child, log: log.to_owned() }
     }
 
-    /// What it said so far; of a line that it wrote over and over, the last.
+    /// Its output so far; of a line that it overwrote repeatedly, the last version.
     #[must_use]
     pub fn log(&self) -> String {
         let said = fs::read(&self.log).unwrap_or_default();
@@ -43,7 +44,7 @@ impl Daemon {
         lines.map(|line| format!("{}\n", line.trim_end())).collect()
     }
 
-    /// Fails with what it said if it has ended by itself.
+    /// Fails with its output if it has ended.
     #[track_caller]
     pub fn must_run(&mut self) {
         let ended = self.child.try_wait().expect("wait for a child");
@@ -53,14 +54,9 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // SAFETY: kill touches no memory; the child is not reaped yet, so its number is still its.
+        // SAFETY: kill touches no memory; the child is not reaped yet, so the process id is still its own.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
-        let deadline = Instant::now() + STOPS_WITHIN;
-        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
-            sleep(Duration::from_millis(5));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end_within(&mut self.child, STOPS_WITHIN);
         if thread::panicking() {
             eprintln!("{} said:\n{}", self.log.display(), self.log());
         }

@@ -9,17 +9,17 @@ use crate::namespace::Namespace;
 /// Connects; port 0 to come from any.
 ///
 /// # Errors
-/// What the kernel says: refused, above all.
+/// The kernel's error, such as a refused connection.
 pub fn dial(namespace: &Namespace, from: (Ipv6Addr, u16), to: (Ipv6Addr, u16)) -> io::Result<TcpStream> {
     namespace.inside(|| {
-        // SAFETY: socket takes numbers and gives a new descriptor or -1, which is looked at.
+        // SAFETY: socket takes numbers and returns a new descriptor or -1, which is checked.
         let socket = unsafe { libc::socket(libc::AF_INET6, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
         if socket < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new, and no other code owns it.
         let socket = unsafe { OwnedFd::from_raw_fd(socket) };
-        // Three tries to send a SYN, seven seconds: nobody waits for minutes.
+        // Three SYNs, seven seconds, instead of the default of minutes.
         option(&socket, libc::IPPROTO_TCP, libc::TCP_SYNCNT, 2)?;
         option(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
         let (from, to) = (address(from), address(to));

@@ -1,22 +1,23 @@
-//! Disks that fill up, refuse, fail and stall: file systems of their own, which no other process sees.
+//! Disks that fill up, refuse, fail and stall: private file systems, which no other process sees.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::programs::{succeed, tool};
+use crate::programs::{Bounded, end_within, succeed, tool};
 
-/// A file system, mounted for this thread and its children alone. It goes with this, or with them.
+/// A file system, mounted for this thread and its children only. It is unmounted when dropped, or when they end.
 #[derive(Debug)]
 pub struct Disk {
     place: TempDir,
 }
 
 impl Disk {
-    /// In memory, so large.
+    /// In memory, of this size.
     #[must_use]
     pub fn memory(size: &str) -> Disk {
         let disk = Disk::begin();
@@ -25,7 +26,7 @@ impl Disk {
         disk
     }
 
-    /// ext4 in a file, so large, which the kernel makes read-only at the first error. Without a journal,
+    /// ext4 in a file of this size, which the kernel makes read-only at the first error. Without a journal,
     /// whose threads would wait for a stalled disk too.
     #[must_use]
     pub fn ext4(size: u64) -> Disk {
@@ -37,7 +38,7 @@ impl Disk {
         disk
     }
 
-    /// Everything that this thread mounts from now on is its own, and gone with it and its children.
+    /// Gives this thread a mount namespace of its own, which ends with it and its children.
     fn begin() -> Disk {
         // SAFETY: unshare takes a number, and moves this thread alone.
         let moved = unsafe { libc::unshare(libc::CLONE_NEWNS) };
@@ -58,7 +59,7 @@ impl Disk {
         self.root().join("state")
     }
 
-    /// Leaves no room on it.
+    /// Fills it up.
     pub fn fill(&self) {
         let mut file = File::create(self.root().join("other")).expect("make another file");
         for chunk in [1 << 16, 512] {
@@ -66,36 +67,35 @@ impl Disk {
         }
     }
 
-    /// Makes that room again.
+    /// Undoes [`Disk::fill`].
     pub fn free(&self) {
         fs::remove_file(self.root().join("other")).expect("remove the other file");
     }
 
-    /// Refuses to change a file any more, or lets it be changed again.
+    /// Makes a file immutable, or mutable again.
     pub fn refuse(&self, file: &Path, refuse: bool) {
         succeed(tool("chattr").arg(if refuse { "+i" } else { "-i" }).arg(file));
     }
 
-    /// Read-only from now on, as long as nobody has a file open for writing.
+    /// Makes it read-only; no process may have a file open for writing.
     pub fn read_only(&self) {
         succeed(tool("mount").args(["-o", "remount,ro"]).arg(self.root()));
     }
 
-    /// An error of the file system, after which the kernel takes no more writes, for good.
+    /// Triggers a file system error, after which the kernel refuses all writes.
     pub fn fail(&self) {
         let device = succeed(tool("findmnt").args(["-n", "-o", "SOURCE"]).arg(self.root()));
         let name = device.trim().trim_start_matches("/dev/");
         fs::write(format!("/sys/fs/ext4/{name}/trigger_fs_error"), "a test").expect("trigger an error of ext4");
     }
 
-    /// Answers no write from now on, until what is returned is dropped.
+    /// Blocks writes until the returned guard is dropped.
     #[must_use]
     pub fn stall(&self) -> Stalled {
-        // It ends with its standard input, so that the disk is not left so if the test is killed.
+        // It ends with its standard input, so that the disk is thawed even if the test is killed.
         let script = r#"fsfreeze -f "$1" && echo stalled; read -r _; fsfreeze -u "$1""#;
         let mut shell = tool("sh");
         shell.args(["-c", script, "sh"]).arg(self.root()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        shell.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         let mut shell = shell.spawn().expect("run a shell");
         let mut said = String::new();
         BufReader::new(shell.stdout.take().expect("it is piped")).read_line(&mut said).expect("what it says");
@@ -106,17 +106,17 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = tool("umount").arg("--lazy").arg(self.root()).status();
+        let _ = tool("umount").arg("--lazy").arg(self.root()).finish();
     }
 }
 
-/// A disk that answers again when this is dropped.
+/// A stalled disk; dropping this thaws it.
 #[derive(Debug)]
 pub struct Stalled(Child);
 
 impl Drop for Stalled {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
-        let _ = self.0.wait();
+        end_within(&mut self.0, Duration::from_secs(10));
     }
 }

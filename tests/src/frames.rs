@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::captures;
 use sensor_common::Link;
 use tattler_files::Input;
 use tattler_files::capture::{Frames, Framing};
@@ -22,29 +23,19 @@ pub struct Sample {
     pub from: String,
 }
 
-/// Every frame of every capture; says so if there are none.
+/// Every frame of every capture; none where there are no captures.
 ///
 /// # Panics
 /// When there are too few to be all.
 #[must_use]
 pub fn captured() -> Vec<Sample> {
-    let Some(files) = captures() else {
-        println!("not run: the captures, which are neither beside the project nor named by TATTLER_CAPTURES");
-        return Vec::new();
-    };
+    let Some(files) = captures() else { return Vec::new() };
     assert!(files.len() > 200, "only {} captures", files.len());
     files.iter().flat_map(|file| samples(file)).collect()
 }
 
-/// The captures, where they are: `None` if nobody named them and they are not beside the project.
 fn captures() -> Option<Vec<PathBuf>> {
-    let named = std::env::var_os("TATTLER_CAPTURES").map(PathBuf::from);
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/captures");
-    let dir = match named {
-        Some(dir) => dir,
-        None if beside.is_dir() => beside,
-        None => return None,
-    };
+    let dir = captures::directory()?;
     let entries = std::fs::read_dir(&dir).unwrap_or_else(|e| panic!("read {}: {e}", dir.display()));
     let mut files: Vec<PathBuf> = entries
         .map(|entry| entry.expect("list").path())

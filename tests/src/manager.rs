@@ -1,21 +1,22 @@
 //! A service manager of its own: systemd as the first process of a container, in the network namespace of a
-//! test. The units of the machine are not started, and its state is not seen.
+//! test. It does not start the machine's units, nor see its state.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::namespace::Namespace;
-use crate::programs::{succeed, tool};
+use crate::programs::{Bounded, end_within, succeed, tool};
 use crate::within;
 
-/// Where the test's directory is in the container.
+/// The test's directory in the container.
 pub const HERE: &str = "/run/test";
 
-/// Makes the container and becomes its service manager. $1 is a directory of the test: its `units` are the
-/// only ones that the manager knows, its `cgroup` bears the name of a control group that all processes are
-/// put into. The machine's files can be read there and not written, whatever the manager thinks it should
-/// clean up: what is written goes to the test's directory or to memory.
+/// Makes the container and becomes its service manager. $1 is a directory of the test. Its `units` are the
+/// only ones that the manager knows; its `cgroup` contains the name of the control group for all processes.
+/// The machine's files are read-only there, since the manager would clean up among them;
+/// writes go to the test's directory or to memory.
 const CONTAIN: &str = r#"
 set -e
 mkdir -p "$1/control" && mount -t cgroup2 cgroup2 "$1/control"
@@ -24,7 +25,7 @@ echo 0 > "$1/control/$(cat "$1/cgroup")/cgroup.procs"
 exec unshare --cgroup --pid --uts --ipc --fork --kill-child sh -e -c '
     umount "$1/control"
     mount -t proc proc /proc
-    umount -R /sys/fs/cgroup
+    umount -R /sys/fs/cgroup 2>/dev/null || true
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
     mount -t tmpfs tmpfs /run
     mkdir -p /run/systemd/system /run/test
@@ -40,11 +41,11 @@ exec unshare --cgroup --pid --uts --ipc --fork --kill-child sh -e -c '
 ' sh "$1"
 "#;
 
-/// Units that every other asks for, and which do nothing here.
+/// Units that all others depend on, and which do nothing here.
 const TARGETS: [&str; 6] =
     ["test.target", "sysinit.target", "basic.target", "shutdown.target", "network-online.target", "multi-user.target"];
 
-/// Removes the control groups that the manager made, once its processes are gone.
+/// Removes the control groups that the manager made, once its processes have ended.
 const CLEAN: &str = r#"
 mount -t cgroup2 cgroup2 "$1/control" || exit 0
 for try in 1 2 3 4 5 6 7 8 9 10; do
@@ -84,7 +85,7 @@ impl Manager {
         within(20, "systemd answers", || {
             manager
                 .control(&["is-system-running"])
-                .output()
+                .finish()
                 .is_ok_and(|said| said.stdout.starts_with(b"running"))
                 .then_some(())
         });
@@ -113,7 +114,7 @@ impl Manager {
         command
     }
 
-    /// Has it done, or fails.
+    /// Runs `systemctl` with these words, which must succeed.
     #[track_caller]
     pub fn ask(&self, words: &[&str]) -> String {
         succeed(&mut self.control(words)).trim().to_owned()
@@ -126,7 +127,7 @@ impl Manager {
         self.ask(&["show", "--value", "--property", name, unit])
     }
 
-    /// Where a path of the container is from outside.
+    /// A path of the container as seen from outside.
     #[must_use]
     pub fn path(&self, inside: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{inside}", self.manager))
@@ -135,16 +136,15 @@ impl Manager {
 
 impl Drop for Manager {
     fn drop(&mut self) {
-        // The first process of the container takes all others with it.
+        // When the first process of the container ends, the kernel kills all others.
         if self.manager != 0 {
             // SAFETY: kill touches no memory; the process is our child's child and not reaped before it.
             unsafe { libc::kill(self.manager as libc::pid_t, libc::SIGKILL) };
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end_within(&mut self.child, Duration::ZERO);
         let mut clean = tool("unshare");
         clean.args(["--mount", "--propagation", "private", "sh", "-c", CLEAN, "sh"]).arg(&self.directory);
-        let _ = clean.status();
+        let _ = clean.finish();
         if std::thread::panicking() {
             eprintln!("systemd said:\n{}", fs::read_to_string(self.directory.join("manager.log")).unwrap_or_default());
         }

@@ -1,4 +1,4 @@
-//! A network namespace that goes with its guard.
+//! A network namespace that is deleted with its guard.
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
@@ -9,7 +9,7 @@ use std::thread;
 
 use aya::programs::{SchedClassifier, TcAttachType};
 
-use crate::programs::{succeed, tool};
+use crate::programs::{Bounded, succeed, tool};
 
 /// How names of test namespaces begin; the process id and a number follow.
 pub const STEM: &str = "tattler-test-";
@@ -23,8 +23,8 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// A namespace that nobody else has. Addresses in it can be used at once: nobody could have
-    /// the same ones.
+    /// A new namespace. Its addresses can be used at once, without a search for duplicates, which cannot
+    /// exist.
     #[must_use]
     pub fn new(label: &str) -> Namespace {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -43,7 +43,7 @@ impl Namespace {
         &self.name
     }
 
-    /// Runs `ip` with these words inside and gives what it prints.
+    /// Runs `ip` with these words inside and returns its output.
     #[track_caller]
     pub fn ip(&self, words: &str) -> String {
         succeed(tool("ip").args(["-n", &self.name]).args(words.split_whitespace()))
@@ -86,7 +86,7 @@ impl Namespace {
         self.command(tool(name).args(arguments))
     }
 
-    /// Acts inside, on a thread of its own. Sockets that are made there stay there.
+    /// Runs a closure inside, on a thread of its own. Sockets made there stay there.
     pub fn inside<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
         let act = || {
             let namespace = File::open(format!("/run/netns/{}", self.name)).expect("the namespace has its name");
@@ -100,8 +100,8 @@ impl Namespace {
         done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    /// The programs attached to a device: how XDP is (`xdp`, `xdpgeneric`; none: empty), and the
-    /// names of those at egress, in order.
+    /// The programs attached to a device: the XDP mode (`xdp`, `xdpgeneric`, or empty for none), and the
+    /// names of the programs at egress, in order.
     #[must_use]
     pub fn attached(&self, device: &str) -> (String, Vec<String>) {
         let shown = self.ip(&format!("-d link show dev {device}"));
@@ -116,8 +116,8 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        // No panic while another one may be on its way.
-        if !tool("ip").args(["netns", "delete", &self.name]).status().is_ok_and(|status| status.success()) {
+        // No panic: one may be unwinding already.
+        if !tool("ip").args(["netns", "delete", &self.name]).finish().is_ok_and(|ended| ended.status.success()) {
             eprintln!("namespace {} was not deleted", self.name);
         }
     }

@@ -1,4 +1,4 @@
-//! Numbered traffic: each number is a probe and a contact, so that one that is missing shows.
+//! Numbered traffic: each number is a probe and a contact, so that a missing one is noticed.
 
 use std::net::Ipv6Addr;
 use std::path::Path;
@@ -13,10 +13,10 @@ use rusqlite::{Connection, OpenFlags, Row};
 use crate::traffic::Wire;
 use crate::world::{HOST, ROUTER, SCANNER, SITE, World};
 
-/// Ports end there.
+/// The last number: the highest port.
 const MOST: u16 = u16::MAX;
 
-/// Traffic on its way, from a thread of its own. Number n is a SYN from [`SCANNER`] to port n of [`HOST`],
+/// Traffic from a thread of its own. Number n is a SYN from [`SCANNER`] to port n of [`HOST`],
 /// and a datagram of [`HOST`] to a remote of that number.
 #[derive(Debug)]
 pub struct Numbered {
@@ -32,7 +32,7 @@ pub fn remote(number: u16) -> Ipv6Addr {
 }
 
 impl Numbered {
-    /// Begins with number 1, at a rate, until it is stopped or the numbers end.
+    /// Starts with number 1, at this rate, until it is stopped or the numbers end.
     #[must_use]
     pub fn start(world: &World, per_second: u32) -> Numbered {
         let (outside, inside) = (Wire::open(&world.internet, "net0"), Wire::open(&world.host, "eth0"));
@@ -65,7 +65,7 @@ impl Numbered {
         self.sent.load(Relaxed)
     }
 
-    /// Ends it and says which was the last number.
+    /// Stops it and returns the last number.
     #[must_use]
     pub fn stop(self) -> u16 {
         self.stop.store(true, Relaxed);
@@ -90,8 +90,8 @@ fn frame(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     frame
 }
 
-/// What is wrong with what a sensor left of the numbers 1 to `last`: nothing missing, nothing twice. A line
-/// for each, none if all is well.
+/// Checks that a sensor stored each of the numbers 1 to `last` once. Returns a line
+/// for each that is missing or duplicated.
 #[must_use]
 pub fn complaints(state: &Path, last: u16) -> Vec<String> {
     let expected = |number: usize| u32::from(number > 0 && number <= usize::from(last));

@@ -1,8 +1,16 @@
-//! The binaries under test and the tools, found and run.
+//! Finding and running the binaries under test and the tools.
 
 use std::env;
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::patiently;
+
+/// In seconds. Nothing that tests run to its end takes nearly as long.
+const ENDS_WITHIN: u64 = 60;
 
 /// The tattler binary: TATTLER_BIN, else that of the debug build.
 #[must_use]
@@ -10,7 +18,7 @@ pub fn tattler() -> PathBuf {
     binary("TATTLER_BIN", "tattler")
 }
 
-/// The tattler binary of a version that lays out its records otherwise: TATTLER_OTHER_BIN, else that beside
+/// The tattler binary of a version with another record layout: TATTLER_OTHER_BIN, else that of
 /// the debug build.
 #[must_use]
 pub fn other_tattler() -> PathBuf {
@@ -30,22 +38,76 @@ fn binary(variable: &str, name: &str) -> PathBuf {
     path
 }
 
-/// A tool with its standard input closed; tools of administrators are found even if PATH leaves
-/// them out.
+/// A tool with its standard input closed. `cargo xtask test` sets a PATH of the listed programs alone.
 #[must_use]
 pub fn tool(name: &str) -> Command {
     let path = env::var_os("PATH").unwrap_or_default();
-    let dirs = env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
-    let found = dirs.map(|dir| dir.join(name)).find(|path| path.is_file());
-    let mut command = Command::new(found.unwrap_or_else(|| panic!("no {name} here: run `cargo xtask setup`")));
+    let found = env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file());
+    let missing = || {
+        panic!(
+            "no {name} on PATH: run the tests by `cargo xtask test`, which installs what xtask/src/setup/programs.rs lists"
+        )
+    };
+    let mut command = Command::new(found.unwrap_or_else(missing));
     command.stdin(Stdio::null());
     command
+}
+
+/// How tests wait for the programs they start: never without an end. clippy.toml forbids the other ways.
+pub trait Bounded {
+    /// Collects exit status and output as `Command::output` does; the standard input stays as it was set.
+    ///
+    /// # Errors
+    /// The program does not start, or runs for more than a minute, after which it is killed.
+    fn finish(&mut self) -> io::Result<Output>;
+}
+
+impl Bounded for Command {
+    fn finish(&mut self) -> io::Result<Output> {
+        // Into files: a pipe would fill up, or stay open in a child's child.
+        let (mut out, mut err) = (tempfile::tempfile()?, tempfile::tempfile()?);
+        let mut child = self.stdout(out.try_clone()?).stderr(err.try_clone()?).spawn()?;
+        let status = end_within(&mut child, patiently(ENDS_WITHIN));
+        let [stdout, stderr] = [&mut out, &mut err].map(|file| {
+            let mut text = Vec::new();
+            file.rewind().and_then(|()| file.read_to_end(&mut text)).map(|_| text)
+        });
+        let (stdout, stderr) = (stdout?, stderr?);
+        let Some(status) = status else {
+            let said = String::from_utf8_lossy(&stdout) + String::from_utf8_lossy(&stderr);
+            return Err(io::Error::new(ErrorKind::TimedOut, format!("killed after {ENDS_WITHIN} s: {said}")));
+        };
+        Ok(Output { status, stdout, stderr })
+    }
+}
+
+/// Bytes as a program's standard input: a file, which is never full.
+#[must_use]
+pub fn input(bytes: &[u8]) -> Stdio {
+    let mut file = tempfile::tempfile().expect("make a temporary file");
+    file.write_all(bytes).and_then(|()| file.rewind()).expect("write a temporary file");
+    file.into()
+}
+
+/// Waits for a child to end by itself. After `limit` it is killed, and there is no status.
+pub fn end_within(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let deadline = Instant::now() + limit;
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait().expect("wait for a child") {
+            return Some(status);
+        }
+        sleep(Duration::from_millis(5));
+    }
+    let _ = child.kill();
+    #[expect(clippy::disallowed_methods, reason = "SIGKILL has just ended it")]
+    let _ = child.wait();
+    None
 }
 
 /// Runs to the end and gives what was printed to standard output.
 #[track_caller]
 pub fn succeed(command: &mut Command) -> String {
-    let Output { status, stdout, stderr } = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let Output { status, stdout, stderr } = command.finish().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert!(status.success(), "{command:?}: {status}\n{stdout}{stderr}");
     stdout.into_owned()

@@ -1,4 +1,4 @@
-//! `tattler run`, and what it is asked.
+//! `tattler run`, and queries to it.
 
 use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -7,23 +7,23 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fs, thread};
 
 use sensor_user::datapath::pins_of;
 use serde_json::Value;
 
 use crate::namespace::Namespace;
-use crate::programs::{succeed, tattler};
+use crate::programs::{Bounded, end_within, succeed, tattler};
 use crate::{eventually, programs};
 
-/// Where it serves metrics unless told; each namespace has its own.
+/// The default address of its metrics; each namespace has its own.
 pub const LISTEN: &str = "[::1]:9646";
 
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
 
-/// A running sensor. Dropping it kills it, and removes what it leaves in the kernel; one that has ended
-/// leaves it to its next life, or to [`Pins`].
+/// A running sensor. Dropping it kills it and removes its pins; a sensor that has ended
+/// leaves them to the next start, or to [`Pins`].
 #[derive(Debug)]
 pub struct Sensor<'n> {
     child: Child,
@@ -38,14 +38,25 @@ pub fn command(namespace: &Namespace, state: &Path, arguments: &[&str]) -> Comma
     command_of(&tattler(), namespace, state, arguments)
 }
 
-/// The same of another binary.
+/// The same for another binary.
+///
+/// # Panics
+/// Without a BPF file system, where the sensor would run without pins and most tests fail.
 #[must_use]
 pub fn command_of(binary: &Path, namespace: &Namespace, state: &Path, arguments: &[&str]) -> Command {
+    assert!(
+        has_bpffs(&fs::read_to_string("/proc/self/mounts").unwrap_or_default()),
+        "no BPF file system at /sys/fs/bpf: `cargo xtask test` mounts one, which only the tests see"
+    );
     let mut run = Command::new(binary);
     run.arg("run").arg("--state").arg(state).arg("--socket").arg(socket(state)).args(arguments);
     let mut command = namespace.command(&run);
     command.env("RUST_BACKTRACE", "1").env_remove("RUST_LOG");
     command
+}
+
+fn has_bpffs(mounts: &str) -> bool {
+    mounts.lines().any(|line| line.split(' ').skip(1).take(2).eq(["/sys/fs/bpf", "bpf"]))
 }
 
 fn socket(state: &Path) -> PathBuf {
@@ -60,7 +71,7 @@ impl<'n> Sensor<'n> {
         Sensor::started(command(namespace, state, arguments), namespace, state)
     }
 
-    /// Starts it by a command that somebody made and waits until it is ready.
+    /// Starts it by this command and waits until it is ready.
     #[track_caller]
     #[must_use]
     pub fn started(mut command: Command, namespace: &'n Namespace, state: &Path) -> Sensor<'n> {
@@ -82,13 +93,13 @@ impl<'n> Sensor<'n> {
         sensor
     }
 
-    /// What it said so far.
+    /// Its log so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// Asks it to stop, as a supervisor does; it has to, and well.
+    /// Stops it as a supervisor does; it must exit with status 0 and without a panic.
     #[track_caller]
     pub fn stop(mut self) {
         let status = self.end(libc::SIGTERM);
@@ -98,7 +109,7 @@ impl<'n> Sensor<'n> {
 
     /// Sends a signal.
     pub fn signal(&self, signal: i32) {
-        // SAFETY: kill touches no memory; the child is not reaped yet, so its number is still its.
+        // SAFETY: kill touches no memory; the child is not reaped yet, so the process id is still its own.
         unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
     }
 
@@ -106,14 +117,8 @@ impl<'n> Sensor<'n> {
     #[track_caller]
     pub fn end(&mut self, signal: i32) -> ExitStatus {
         self.signal(signal);
-        let deadline = Instant::now() + STOPS_WITHIN;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("wait for tattler") {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "signal {signal} does not end it: {}", self.log());
-            thread::sleep(Duration::from_millis(5));
-        }
+        let ended = end_within(&mut self.child, STOPS_WITHIN);
+        ended.unwrap_or_else(|| panic!("signal {signal} does not end it: {}", self.log()))
     }
 
     /// The path of its socket.
@@ -150,7 +155,7 @@ impl<'n> Sensor<'n> {
         serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{words:?}: {error}: {printed}"))
     }
 
-    /// What became of contacts, probes or answers: matched, recorded, held back, lost. They must add up.
+    /// The counters of contacts, probes or answers: matched, recorded, held back, lost. They must add up.
     #[track_caller]
     #[must_use]
     pub fn fates(&self, what: &str) -> [u64; 4] {
@@ -162,7 +167,7 @@ impl<'n> Sensor<'n> {
         fates
     }
 
-    /// Waits until its counters say that so many were recorded.
+    /// Waits until its counters show this many recorded events.
     #[track_caller]
     pub fn wait_for(&self, what: &str, recorded: u64) {
         eventually(&format!("{recorded} {what}s; {}", self.status()), || {
@@ -210,12 +215,12 @@ impl<'n> Sensor<'n> {
     }
 }
 
-/// What a state directory's sensors leave in the kernel. Dropping it removes that.
+/// The pins of a state directory's sensors. Dropping it removes them.
 #[derive(Debug)]
 pub struct Pins(PathBuf);
 
 impl Pins {
-    /// Those of a state directory, whose sensors have to be dropped first.
+    /// The pins of a state directory, whose sensors must be dropped first.
     #[must_use]
     pub fn of(state: &Path) -> Pins {
         Pins(pins_of(state))
@@ -237,8 +242,7 @@ impl Drop for Pins {
 impl Drop for Sensor<'_> {
     fn drop(&mut self) {
         let runs = matches!(self.child.try_wait(), Ok(None));
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end_within(&mut self.child, Duration::ZERO);
         if runs {
             drop(Pins::of(&self.state));
         }
@@ -248,22 +252,12 @@ impl Drop for Sensor<'_> {
     }
 }
 
-/// Runs a command that has to fail: exit status, one line on standard error that holds all of
+/// Runs a command that must fail: with this exit status, and one line on standard error that contains all of
 /// `words`, and nothing else.
 #[track_caller]
 pub fn fails(command: &mut Command, status: i32, words: &[&str]) -> String {
-    command.env("RUST_BACKTRACE", "1").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let deadline = Instant::now() + STOPS_WITHIN;
-    while child.try_wait().expect("wait for tattler").is_none() {
-        if Instant::now() > deadline {
-            let _ = child.kill();
-            let output = child.wait_with_output().expect("wait for tattler");
-            panic!("{command:?} runs on: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    let output = child.wait_with_output().expect("wait for tattler");
+    command.env("RUST_BACKTRACE", "1").stdin(Stdio::null());
+    let output = command.finish().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8(output.stderr).expect("messages in UTF-8");
     println!("{}", said.trim_end());
     assert_eq!(said.lines().count(), 1, "{command:?}: {said}");
@@ -279,7 +273,7 @@ pub fn fails(command: &mut Command, status: i32, words: &[&str]) -> String {
     said
 }
 
-/// Whether a path is there, whatever it is.
+/// Whether a path exists, of any type.
 #[must_use]
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()

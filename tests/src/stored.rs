@@ -1,4 +1,4 @@
-//! What the sensor left in its database.
+//! The rows in a sensor's database.
 
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
@@ -19,7 +19,7 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Reads what a sensor that has ended left in its state directory.
+    /// Reads the state directory of a sensor that has ended.
     #[must_use]
     pub fn read(state: &Path) -> Stored {
         let path = state.join("tattler.db");

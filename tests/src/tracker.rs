@@ -1,4 +1,4 @@
-//! A tracker of torrents over HTTP: it tells every peer of the others.
+//! A tracker of torrents over HTTP: it gives each peer the addresses of the others.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv6Addr, TcpListener, TcpStream};
@@ -20,7 +20,7 @@ struct State {
     stop: AtomicBool,
 }
 
-/// A tracker. It knows one torrent, whichever it is asked for.
+/// A tracker with one torrent, whichever is requested.
 #[derive(Debug)]
 pub struct Tracker {
     state: Arc<State>,
@@ -39,13 +39,13 @@ impl Tracker {
         Tracker { state, serving: Some(serving) }
     }
 
-    /// Who announced itself and did not take its leave.
+    /// The peers that announced themselves and have not left.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
         self.state.peers.lock().unwrap().clone()
     }
 
-    /// From now on nobody new is named, so that who comes meets only those who are here.
+    /// Adds no more peers to the list: new peers get those who are on it.
     pub fn close_list(&self) {
         self.state.closed.store(true, Ordering::Relaxed);
     }
@@ -60,8 +60,10 @@ impl Drop for Tracker {
 
 fn serve(listener: &TcpListener, state: &State) {
     while !state.stop.load(Ordering::Relaxed) {
-        match listener.accept() {
-            // Who goes away in the middle of a question needs no answer.
+        #[expect(clippy::disallowed_methods, reason = "the listener does not wait")]
+        let accepted = listener.accept();
+        match accepted {
+            // A client that hangs up early needs no answer.
             Ok((stream, _)) => drop(answer(stream, state)),
             Err(_) => sleep(Duration::from_millis(20)),
         }

@@ -1,15 +1,16 @@
 //! Clients, servers and raw frames.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv6Addr, TcpListener, UdpSocket};
+use std::net::{Ipv6Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::eventually;
 use crate::namespace::Namespace;
-use crate::programs::succeed;
+use crate::programs::{Bounded, succeed};
 
-/// Nobody in a test waits longer for a packet.
+/// The longest wait for a packet.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Pings once and waits for the answer.
@@ -19,10 +20,10 @@ pub fn ping(namespace: &Namespace, from: Ipv6Addr, to: Ipv6Addr) {
     succeed(&mut namespace.tool("ping", &["-6", "-n", "-c", "1", "-W", "5", "-I", &from, &to]));
 }
 
-/// Pings once, where nobody answers.
+/// Pings once an address that must not answer.
 pub fn ping_nobody(namespace: &Namespace, from: Ipv6Addr, to: Ipv6Addr) {
     let (from, to) = (from.to_string(), to.to_string());
-    let pinged = namespace.tool("ping", &["-6", "-n", "-c", "1", "-W", "0.1", "-I", &from, &to]).output();
+    let pinged = namespace.tool("ping", &["-6", "-n", "-c", "1", "-W", "0.1", "-I", &from, &to]).finish();
     assert!(!pinged.expect("run ping").status.success(), "somebody answers at {to}");
 }
 
@@ -43,11 +44,11 @@ pub fn curl(namespace: &Namespace, to: Ipv6Addr, port: u16) -> String {
     succeed(&mut namespace.tool("curl", &["--silent", "--show-error", "--max-time", "5", "--globoff", &url]))
 }
 
-/// A web site for one visit, which says `hello`.
+/// A web site that answers one visit with `hello`.
 pub fn web_site(namespace: &Namespace, address: Ipv6Addr, port: u16) -> JoinHandle<()> {
     let listener = listen(namespace, address, port);
     thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a visit");
+        let mut stream = accept(&listener);
         let mut request = [0; 4096];
         let _ = stream.read(&mut request).expect("a request");
         stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nhello").expect("an answer");
@@ -59,6 +60,17 @@ pub fn web_site(namespace: &Namespace, address: Ipv6Addr, port: u16) -> JoinHand
 #[must_use]
 pub fn listen(namespace: &Namespace, address: Ipv6Addr, port: u16) -> TcpListener {
     namespace.inside(|| TcpListener::bind((address, port))).unwrap_or_else(|e| panic!("[{address}]:{port}: {e}"))
+}
+
+/// The next connection, whose reads end as well.
+#[track_caller]
+#[must_use]
+pub fn accept(listener: &TcpListener) -> TcpStream {
+    listener.set_nonblocking(true).expect("a listener that does not wait");
+    #[expect(clippy::disallowed_methods, reason = "it does not wait")]
+    let (stream, _) = eventually("a connection", || listener.accept().ok());
+    stream.set_read_timeout(Some(PATIENCE)).expect("limit reads");
+    stream
 }
 
 /// A UDP socket; port 0 for any.
@@ -73,7 +85,7 @@ pub fn udp(namespace: &Namespace, address: Ipv6Addr, port: u16) -> UdpSocket {
     namespace.inside(bind).unwrap_or_else(|error| panic!("[{address}]:{port}: {error}"))
 }
 
-/// Sends a datagram and sees it arrive.
+/// Sends a datagram and checks that it arrives.
 #[track_caller]
 pub fn say(from: &UdpSocket, to: &UdpSocket) {
     let target = to.local_addr().expect("an address");
@@ -96,10 +108,10 @@ impl Wire {
         let device = format!("{device}\0");
         let open = || {
             let every = (libc::ETH_P_ALL as u16).to_be();
-            // SAFETY: socket takes numbers and gives a new descriptor or -1, which is looked at.
+            // SAFETY: socket takes numbers and returns a new descriptor or -1, which is checked.
             let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, every.into()) };
             assert!(socket >= 0, "open a packet socket, as root: {}", io::Error::last_os_error());
-            // SAFETY: the descriptor is new and nobody else's.
+            // SAFETY: the descriptor is new, and no other code owns it.
             let socket = unsafe { OwnedFd::from_raw_fd(socket) };
             // SAFETY: `device` ends in a zero byte; sockaddr_ll is plain integers, for which zeros do.
             let (index, mut address) =
@@ -129,7 +141,7 @@ impl Wire {
         Wire { socket: namespace.inside(open) }
     }
 
-    /// Sends a frame as it is. One that finds the queue of the other end full is not on its way, and is sent again.
+    /// Sends a frame as it is. It is sent again if the queue of the other end was full.
     pub fn send(&self, frame: &[u8]) {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -157,7 +169,7 @@ impl Wire {
         frames
     }
 
-    /// The next `count` frames from outside, whoever sent them.
+    /// The next `count` frames from outside, from any sender.
     #[track_caller]
     #[must_use]
     pub fn arrivals(&self, count: usize) -> Vec<Vec<u8>> {

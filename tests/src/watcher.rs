@@ -11,9 +11,9 @@ use ipnet::Ipv6Net;
 use sensor_common::counters::Fate;
 use sensor_common::wire::What;
 use sensor_common::{Kind, Proto};
-use sensor_user::agent::live::Live;
 use sensor_user::datapath::{Datapath, Memory, Sizes};
 use sensor_user::netlink::Netlink;
+use tattler_core::event::observation;
 use tattler_core::home::{self, HomePrefix, HomeSettings, NetworkState};
 use tattler_core::ledger::{Ledger, LedgerSettings};
 use tattler_core::time::{Span, Time};
@@ -96,9 +96,9 @@ impl Watcher {
         sleep(PATIENCE);
         // Real times don't matter here, but their order does.
         let booted = Time::from_seconds(1_000_000) + self.shift;
-        let (live, ledger) = (Live::new(0), &mut self.ledger);
+        let ledger = &mut self.ledger;
         let drained = self.datapath.drain(100_000, |event| {
-            ledger.observe(&live.observe(&event, booted).expect("an event of ours"));
+            ledger.observe(&observation(&event, 0, booted).expect("an event of ours"));
         });
         assert_eq!(drained.invalid, 0);
         self.datapath.release(self.datapath.position());

@@ -14,9 +14,9 @@ pub const UPLINK: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 2)
 pub const SITE: Ipv6Addr = remote(0xa, 0x80);
 /// A time server.
 pub const POOL: Ipv6Addr = remote(0xb, 0x123);
-/// One that probes.
+/// A prober.
 pub const SCANNER: Ipv6Addr = remote(0xc, 5);
-/// One that nobody contacts.
+/// A remote that no host contacts.
 pub const STRANGER: Ipv6Addr = remote(0xd, 0x99);
 
 const fn remote(provider: u16, host: u16) -> Ipv6Addr {
@@ -50,7 +50,7 @@ impl World {
         world
     }
 
-    /// Makes the uplink, which must not be there: `name` with these words for `ip link add`, and
+    /// Makes the uplink, which must not exist: `name` with these words for `ip link add`, and
     /// `net0`, with their addresses and routes.
     pub fn connect(&self, name: &str, words: &str) {
         let World { router, internet, .. } = self;

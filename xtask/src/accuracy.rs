@@ -1,4 +1,4 @@
-//! `cargo xtask accuracy`: how well those who leak are named, on simulated homes.
+//! `cargo xtask accuracy`: the accuracy of attribution on simulated homes.
 
 use std::env;
 
@@ -20,7 +20,7 @@ pub fn accuracy(options: &Accuracy) -> Result<()> {
     let mut cargo = paths::cargo();
     // Thousands of networks: a debug build would take hours.
     // Not quiet: to build it takes minutes the first time, which is not to look like a standstill.
-    cargo.args(["run", "--release", "--package", "accuracy", "--manifest-path"]);
+    cargo.args(["run", "--locked", "--release", "--package", "accuracy", "--manifest-path"]);
     cargo.arg(paths::workspace().join("Cargo.toml")).arg("--").args(&options.arguments);
     // The file is meant from where the user stands.
     cargo.current_dir(env::current_dir().context("find the current directory")?);

@@ -15,12 +15,12 @@ pub struct Build {
     pub release: bool,
 }
 
-/// Builds tattler with records laid out as another version might have them, beside the usual one, which
-/// has to be built after it: cargo gives both the same path.
+/// Builds tattler with the record layout of another version, as a second binary. The usual one
+/// must be built after it: cargo gives both the same path.
 pub fn build_other_layout() -> Result<PathBuf> {
     let mut cargo = paths::cargo();
     let status = cargo
-        .args(["build", "--package", "sensor-user", "--bin", "tattler", "--features", "other-layout"])
+        .args(["build", "--locked", "--package", "sensor-user", "--bin", "tattler", "--features", "other-layout"])
         .status()
         .context("run cargo")?;
     if !status.success() {
@@ -36,7 +36,7 @@ pub fn build_other_layout() -> Result<PathBuf> {
 pub fn build(options: &Build) -> Result<PathBuf> {
     setup::setup(&[setup::Group::Build])?;
     let mut cargo = paths::cargo();
-    cargo.args(["build", "--package", "sensor-user", "--bin", "tattler"]);
+    cargo.args(["build", "--locked", "--package", "sensor-user", "--bin", "tattler"]);
     if options.release {
         cargo.arg("--release");
     }

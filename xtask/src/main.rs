@@ -1,9 +1,13 @@
-//! Tattler's chores. Each verb does all the set-up that it needs, so that a newcomer has two to
-//! learn: `cargo xtask run` and `cargo xtask test`.
+//! Tattler's chores. Each verb installs what it needs, so that a newcomer learns two:
+//! `cargo xtask run` and `cargo xtask test`.
 
 mod accuracy;
 mod build;
+#[cfg(test)]
+mod deny;
+mod fresh;
 mod lab;
+mod mounts;
 mod paths;
 mod process;
 mod root;
@@ -26,7 +30,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Find what building, the lab and the tests need; name it, then install it (Debian, as root)
+    /// Install what building, the lab and the tests need (Debian, as root)
     Setup,
     /// Build the tattler binary with its kernel programs
     Build(build::Build),
@@ -34,7 +38,7 @@ enum Verb {
     Run(run::Run),
     /// Build, then run the tests (as root)
     Test(test::Test),
-    /// Measure on simulated homes how well those who leak are named
+    /// Measure the accuracy of attribution on simulated homes
     Accuracy(accuracy::Accuracy),
     /// Run the sensor on other kernels, in guests under emulation
     Vm(vm::Vm),
@@ -42,7 +46,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().verb {
-        Verb::Setup => setup::setup(&[setup::Group::Build, setup::Group::Lab]),
+        Verb::Setup => setup::setup(setup::TESTS),
         Verb::Build(options) => build::build(&options).map(drop),
         Verb::Run(options) => run::run(&options),
         Verb::Test(options) => test::test(&options),

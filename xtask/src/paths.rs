@@ -4,7 +4,9 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+
+use crate::setup;
 
 /// The directory of the workspace's Cargo.toml.
 pub fn workspace() -> &'static Path {
@@ -19,8 +21,8 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// What set-up brings for this project alone: bpf-linker, and daemons unpacked but not installed.
-/// Always here, where sensor-user's build looks, even if the user keeps other output elsewhere.
+/// Tools for this project alone: bpf-linker, and daemons that are unpacked but not installed.
+/// Always here, where sensor-user's build looks, whatever CARGO_TARGET_DIR says.
 pub fn tools() -> PathBuf {
     workspace().join("target/tools")
 }
@@ -31,10 +33,17 @@ pub fn find(program: &str) -> Option<PathBuf> {
     search_path().into_iter().map(|dir| dir.join(program)).find(|path| path.is_file())
 }
 
-/// A command for a program that set-up looks after.
+/// The full path of a program that setup brings.
+pub fn require(program: &str) -> Result<PathBuf> {
+    if !setup::programs::is_listed(program) {
+        bail!("`{program}` is not in the list of xtask/src/setup/programs.rs: add it");
+    }
+    find(program).with_context(|| format!("`{program}` is not on PATH: run `cargo xtask setup`"))
+}
+
+/// A command for such a program.
 pub fn command(program: &str) -> Result<Command> {
-    let path = find(program).with_context(|| format!("`{program}` is not on PATH: run `cargo xtask setup`"))?;
-    Ok(Command::new(path))
+    Ok(Command::new(require(program)?))
 }
 
 /// PATH for child processes that look programs up themselves.
@@ -51,4 +60,10 @@ pub fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace());
     cargo
+}
+
+/// The rustc beside that cargo.
+pub fn rustc() -> PathBuf {
+    let beside = env::var_os("CARGO").map(|cargo| PathBuf::from(cargo).with_file_name("rustc"));
+    beside.filter(|path| path.is_file()).unwrap_or_else(|| "rustc".into())
 }

@@ -1,6 +1,6 @@
 //! Child processes that do not outlive us: ended by their own id when their guard is dropped.
 
-use std::io;
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
@@ -63,7 +63,7 @@ impl Daemon {
 
     fn signal(&self, signal: libc::c_int) {
         // SAFETY: kill touches no memory. The id is still our child's: `stop` has just seen that it
-        // is not reaped, and nobody else waits for it.
+        // is not reaped, and no other thread waits for it.
         unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
     }
 }
@@ -78,10 +78,43 @@ impl Drop for Daemon {
     }
 }
 
-/// Runs a command to its end and gives what it printed; fails with its complaint.
+/// Downloads of packages take minutes; a command that takes longer than this hangs.
+const OUTPUT_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// Runs a command to its end and returns its output; fails with its first line of standard error.
 pub fn output(command: &mut Command) -> Result<Output> {
+    output_with(command, "")
+}
+
+/// The same, with this text as standard input.
+pub fn output_with(command: &mut Command, input: &str) -> Result<Output> {
     let name = command.get_program().display().to_string();
-    let done = command.stdin(Stdio::null()).output().with_context(|| format!("run {name}"))?;
+    // Files, since a pipe may fill up, or stay open in a child of the child.
+    let [mut stdin, mut stdout, mut stderr] = [tempfile::tempfile()?, tempfile::tempfile()?, tempfile::tempfile()?];
+    stdin.write_all(input.as_bytes())?;
+    stdin.rewind()?;
+    let mut child = command
+        .stdin(stdin)
+        .stdout(stdout.try_clone()?)
+        .stderr(stderr.try_clone()?)
+        .spawn()
+        .with_context(|| format!("run {name}"))?;
+    let deadline = Instant::now() + OUTPUT_LIMIT;
+    let status = loop {
+        if let Some(status) = child.try_wait().with_context(|| format!("wait for {name}"))? {
+            break status;
+        }
+        if Instant::now() > deadline {
+            child.kill().and_then(|()| child.wait()).with_context(|| format!("kill {name}"))?;
+            bail!("{} did not end within {} s", describe(command), OUTPUT_LIMIT.as_secs());
+        }
+        thread::sleep(Duration::from_millis(2));
+    };
+    let mut done = Output { status, stdout: Vec::new(), stderr: Vec::new() };
+    for (file, text) in [(&mut stdout, &mut done.stdout), (&mut stderr, &mut done.stderr)] {
+        file.rewind()?;
+        file.read_to_end(text)?;
+    }
     if !done.status.success() {
         let complaint = String::from_utf8_lossy(&done.stderr);
         let line = complaint.lines().map(str::trim).find(|line| !line.is_empty());
@@ -91,7 +124,7 @@ pub fn output(command: &mut Command) -> Result<Output> {
 }
 
 /// Runs a short-lived command without its output; it is ended after `limit` or when `stop` says so.
-/// None: it was ended.
+/// None: it was killed.
 pub fn run_bounded(command: &mut Command, limit: Duration, stop: &dyn Fn() -> bool) -> Result<Option<ExitStatus>> {
     let name = command.get_program().display().to_string();
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

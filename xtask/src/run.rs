@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::build::Build;
 use crate::lab::{self, Replay};
 use crate::process::{self, Daemon};
+use crate::setup::Group;
 use crate::{build, paths, root, setup, signals};
 
 #[derive(Args)]
@@ -26,7 +27,7 @@ pub struct Run {
     /// Replay once, print the report as JSON, clean up
     #[arg(long, requires = "lab")]
     once: bool,
-    /// Nobody leaks in the lab: traffic, sweepers and scanners that hit addresses at random
+    /// No leaks in the lab: traffic, sweepers and scanners that hit addresses at random
     #[arg(long, requires = "lab")]
     clean: bool,
     /// Choose the lab's visits by this number [default: from the clock]
@@ -41,7 +42,7 @@ pub fn run(options: &Run) -> Result<()> {
     let verb = if options.lab { "run --lab" } else { "run" };
     root::require(verb, "loads programs into the kernel")?;
     if options.lab {
-        setup::setup(&[setup::Group::Build, setup::Group::Lab])?;
+        setup::setup(&[Group::Build, Group::Run, Group::Lab])?;
         let tattler = binary()?;
         signals::catch()?;
         return lab::run(&Replay {
@@ -53,7 +54,7 @@ pub fn run(options: &Run) -> Result<()> {
         });
     }
 
-    setup::setup(&[setup::Group::Build])?;
+    setup::setup(&[Group::Build, Group::Run])?;
     let interfaces = match options.interface.as_slice() {
         [] => uplinks()?,
         named => named.to_vec(),
@@ -72,7 +73,7 @@ fn binary() -> Result<PathBuf> {
     }
 }
 
-/// Asked before the build, which takes minutes.
+/// Checked before the build, which takes minutes.
 fn require_interface(name: &str) -> Result<()> {
     let is_there = process::output(paths::command("ip")?.args(["link", "show", "dev", name]));
     is_there.map(drop).map_err(|_| anyhow!("no interface {name} here: `ip link` lists those that are"))
@@ -125,7 +126,7 @@ fn watch(tattler: &PathBuf, interfaces: &[String]) -> Result<()> {
     let mut sensor = Daemon::spawn("tattler", &mut command)?;
     while !signals::stopped() {
         if let Some(status) = sensor.exited()? {
-            // The sensor has said on standard error what was wrong.
+            // The sensor's own message on standard error has the reason.
             if !status.success() {
                 bail!("tattler ended with {status}");
             }

@@ -1,49 +1,104 @@
 //! `cargo xtask test`: the tests of the workspace, with the programs and the rights they need.
 
 use std::env;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::build::Build;
-use crate::{build, paths, root, setup};
+use crate::setup::programs;
+use crate::{build, fresh, mounts, paths, root, setup};
 
 #[derive(Args)]
 pub struct Test {
-    /// A package, a file of tests/, or a part of tests' names; all tests if left out
+    /// A package, a file of tests/tests/, or a part of tests' names [default: all tests]
     name: Option<String>,
-    /// Long runs as well, whose figures stand in docs
+    /// Include long measurements, whose figures stand in docs/
     #[arg(long)]
     all: bool,
+    /// Run both commands of the README in a new, bare Debian instead
+    #[arg(long, conflicts_with_all = ["name", "all", "arguments"])]
+    fresh: bool,
+    /// Run the unit tests alone, with the wall clock shifted by so much: +1y, -1y
+    #[arg(long, value_name = "OFFSET", allow_hyphen_values = true, conflicts_with_all = ["name", "all", "fresh"])]
+    clock: Option<String>,
     /// Arguments for the test programs, such as `-- --nocapture`
     #[arg(last = true)]
     arguments: Vec<String>,
 }
 
 pub fn test(options: &Test) -> Result<()> {
+    if options.fresh {
+        return fresh::fresh();
+    }
     root::require("test", "loads kernel programs and makes network namespaces")?;
-    // Before cargo builds this very program anew and the path is that of a deleted file.
+    // Before cargo rebuilds this very program and the path is that of a deleted file.
     let xtask = env::current_exe().context("find this program")?;
-    setup::setup(&[setup::Group::Build, setup::Group::Lab])?;
+    setup::setup(setup::TESTS)?;
+    mounts::provide()?;
+    let programs = tempfile::tempdir().context("make a temporary directory")?;
+    programs::link_into(programs.path())?;
+    if let Some(offset) = &options.clock {
+        return test_at(offset, programs.path(), &options.arguments);
+    }
     let upgrades = options.name.as_deref().is_none_or(|name| name == "tests" || name.contains("upgrade"));
     let other = if upgrades { Some(build::build_other_layout()?) } else { None };
     let tattler = build::build(&Build { release: false })?;
 
-    let mut cargo = paths::cargo();
-    // All that fails is worth knowing at once.
-    cargo.args(["test", "--no-fail-fast", "--config"]).arg(runner()?);
+    let limit = if options.all { None } else { Some(TEST_PROGRAM) };
+    let mut cargo = cargo_test(programs.path(), limit, &[]);
     if let Some(name) = &options.name {
         select(&mut cargo, name);
     }
     cargo.arg("--").args(&options.arguments);
     if options.all {
-        // Measurements are marked so, and are no tests that could be skipped.
+        // `ignore` marks measurements only.
         cargo.arg("--include-ignored");
     }
     cargo.env("TATTLER_BIN", tattler).env("XTASK_BIN", xtask).envs(other.map(|other| ("TATTLER_OTHER_BIN", other)));
     if options.all {
         cargo.env("TATTLER_LONG", "1");
     }
+    run(cargo)
+}
+
+/// The packages whose unit tests must not depend on the date.
+const UNITS: [&str; 6] = ["sensor-common", "tattler-core", "tattler-files", "sensor-user", "accuracy", "xtask"];
+
+/// A test program that takes longer waits for ever, and is ended.
+const TEST_PROGRAM: Duration = Duration::from_secs(20 * 60);
+
+/// Unit tests with another wall clock. Boot time is left as it is: it measures waits.
+fn test_at(offset: &str, programs: &Path, arguments: &[String]) -> Result<()> {
+    eprintln!("unit tests with the clock at {offset}");
+    let clock = ["/usr/bin/env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1", "faketime", "-f", offset];
+    let mut cargo = cargo_test(programs, Some(TEST_PROGRAM), &clock);
+    cargo.args(["--lib", "--bins"]).args(UNITS.iter().flat_map(|name| ["--package", name]));
+    cargo.arg("--").args(arguments);
+    run(cargo)
+}
+
+/// `cargo test`, whose test programs have a PATH of the listed programs, an end, and `prefix` before them. By a
+/// runner, since another PATH for cargo itself would recompile the kernel programs.
+fn cargo_test(programs: &Path, limit: Option<Duration>, prefix: &[&str]) -> Command {
+    let mut runner = vec!["/usr/bin/env".to_owned(), format!("PATH={}", programs.display())];
+    if let Some(limit) = limit {
+        let patience = env::var("TATTLER_PATIENCE").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+        runner.extend(["timeout", "--kill-after=10", &(limit * patience).as_secs().to_string()].map(str::to_owned));
+    }
+    runner.extend(prefix.iter().map(|&word| word.to_owned()));
+    let words: Vec<String> = runner.iter().map(|word| format!("'{word}'")).collect();
+    let mut cargo = paths::cargo();
+    // All failures are worth knowing at once.
+    cargo.args(["test", "--locked", "--no-fail-fast", "--config"]);
+    cargo.arg(format!("target.'cfg(unix)'.runner = [{}]", words.join(", ")));
+    cargo
+}
+
+fn run(mut cargo: Command) -> Result<()> {
     let status = cargo.status().context("run cargo")?;
     if !status.success() {
         bail!("tests failed");
@@ -51,20 +106,13 @@ pub fn test(options: &Test) -> Result<()> {
     Ok(())
 }
 
-/// Tests find the tools that set-up unpacked. By a runner, since another PATH for cargo itself
-/// would compile the kernel programs anew.
-fn runner() -> Result<String> {
-    let path = env::join_paths(paths::search_path()).context("put PATH together")?;
-    Ok(format!("target.'cfg(unix)'.runner = ['env', 'PATH={}']", path.display()))
-}
-
 /// A package or a file of tests is built alone; anything else filters by the tests' names.
-fn select(cargo: &mut std::process::Command, name: &str) {
+fn select(cargo: &mut Command, name: &str) {
     let root = paths::workspace();
     let is_plain = !name.contains(['/', '.']);
     if is_plain && root.join(name).join("Cargo.toml").is_file() {
         cargo.args(["--package", name]);
-    } else if is_plain && root.join("tests").join(format!("{name}.rs")).is_file() {
+    } else if is_plain && root.join("tests/tests").join(format!("{name}.rs")).is_file() {
         cargo.args(["--package", "tests", "--test", name]);
     } else {
         cargo.arg(name);

@@ -1,18 +1,18 @@
-//! What the system's allocator is told.
+//! A setting of the system's allocator.
 
 /// Blocks from this size on are returned to the system when they are freed. Bytes.
 #[cfg(target_env = "gnu")]
 const LARGE: libc::c_int = 256 << 10;
 
-/// Has large blocks returned to the system as soon as they are freed.
+/// Makes the allocator return large blocks to the system as soon as they are freed.
 ///
-/// The GNU allocator does so at first, but takes each that is freed for a sign that such sizes will be
-/// wanted again, and from then on keeps blocks of up to 32 MiB. The tables of ledger, suspects and
-/// queries are made anew now and then, each a little larger than its place: after a month of a busy
-/// home nearly half of the memory was such places (docs/soak.md). Others have no such habit.
+/// The GNU allocator raises its threshold with each large block that is freed, and from then on keeps blocks of up
+/// to 32 MiB. The tables of ledger, suspects and queries are rebuilt now and then, each a little larger than
+/// before: after a month of a busy home nearly half of the memory was such blocks (docs/soak.md). Other
+/// allocators don't do so.
 pub fn return_large_blocks() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: it sets a number of the allocator's, under its lock; memory that is in use stays as it is.
+    // SAFETY: mallopt sets one number of the allocator under its lock, and touches no block in use.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
     }

@@ -1,28 +1,30 @@
 //! Boot time and wall clock.
 //!
-//! The two differ by a constant, the *origin*, until somebody sets the wall clock: what keeps it right
-//! by small corrections (adjtimex) makes boot time faster or slower by as much. So there is nothing to
-//! be followed but steps. The sensor dates events by the origin that it has, until it takes a step over,
-//! and then dates everything of this boot anew; in between, order and lags are right all the same.
+//! The two differ by a constant, the *origin*, until somebody sets the wall clock: small corrections (adjtimex)
+//! speed up or slow down both alike. So only steps have to be followed. The sensor dates events by its origin
+//! until it takes a step over, and then changes the dates of everything of this boot; in between, order and lags
+//! are right all the same.
 
-use std::fmt;
 use std::time::Duration;
 
 use sensor_common::wire::BootTime;
 use tattler_core::time::{Span, Time};
 
-/// The wall clock may differ by so much from what the origin says, either way, before that is a step. A
-/// second comes and goes by the calendar; half of one is below what anybody sets by hand.
+use crate::system_clock::span;
+pub use crate::system_clock::{boot, wall};
+
+/// The wall clock may differ by so much from boot time plus origin, either way, before that is a step. A leap
+/// second is taken over; half a second is less than anybody sets by hand.
 pub const STEP: Span = Span(500_000);
-/// After a step, no other is taken over for so long: two that set the clock in turns would have
-/// everything dated anew without end.
+/// After a step, none is taken over for so long: two programs that set the clock in turns would otherwise have
+/// all dates rewritten without end.
 pub const PAUSE: Duration = Duration::from_secs(10);
-/// A look that took longer says nothing: the sensor may have been off its CPU between the two clocks.
+/// A reading that took longer is ignored: the process may have been off its CPU between the two clocks.
 const SHARP: Span = Span(50_000);
 
 /// Both clocks at one moment.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+pub struct ClockReading {
     /// Nanoseconds since boot.
     pub boot: BootTime,
     /// The wall-clock time.
@@ -31,46 +33,46 @@ pub struct Look {
     pub took: Span,
 }
 
-impl Look {
+impl ClockReading {
     fn origin(self) -> Time {
-        self.wall - micros(self.boot)
+        self.wall - span(self.boot)
     }
 }
 
-/// Looks at both clocks.
+/// Reads both clocks.
 #[must_use]
-pub fn look() -> Look {
+pub fn look() -> ClockReading {
     let before = boot();
     let wall = wall();
     let took = boot().saturating_sub(before);
-    Look { boot: before + took / 2, wall, took: micros(took) }
+    ClockReading { boot: before + took / 2, wall, took: span(took) }
 }
 
-/// By which events are dated.
+/// The clock that dates events.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub struct EventClock {
     origin: Time,
     stepped: Option<BootTime>,
     steps: u64,
-    look: fn() -> Look,
+    look: fn() -> ClockReading,
 }
 
-impl Clock {
-    /// With the origin by which this boot's events were dated so far.
+impl EventClock {
+    /// With the origin that has dated this boot's events so far.
     #[must_use]
-    pub const fn new(origin: Time) -> Clock {
-        Clock::by(origin, look)
+    pub const fn new(origin: Time) -> EventClock {
+        EventClock::by(origin, look)
     }
 
-    /// The same, by other clocks than the machine's.
+    /// The same with other clocks than the machine's.
     #[must_use]
-    pub const fn by(origin: Time, look: fn() -> Look) -> Clock {
-        Clock { origin, stepped: None, steps: 0, look }
+    pub const fn by(origin: Time, look: fn() -> ClockReading) -> EventClock {
+        EventClock { origin, stepped: None, steps: 0, look }
     }
 
-    /// Looks at both clocks.
+    /// Reads both clocks.
     #[must_use]
-    pub fn look(&self) -> Look {
+    pub fn look(&self) -> ClockReading {
         (self.look)()
     }
 
@@ -86,20 +88,20 @@ impl Clock {
         self.steps
     }
 
-    /// The time by which all else is dated.
+    /// The wall-clock time by this origin.
     #[must_use]
     pub fn now(&self) -> Time {
         self.at(self.look().boot)
     }
 
-    /// What the clock showed at a point in boot time, as it is set now.
+    /// The wall-clock time of a point in boot time, as the clock is set now.
     #[must_use]
     pub fn at(&self, boot: BootTime) -> Time {
-        self.origin + micros(boot)
+        self.origin + span(boot)
     }
 
-    /// Takes over a step, if there was one: everything of this boot is by so much later now.
-    pub fn step(&mut self, look: Look) -> Option<Span> {
+    /// Takes over a step of the wall clock, if there was one. Returns by how much all dates of this boot move.
+    pub fn step(&mut self, look: ClockReading) -> Option<Span> {
         let rests = self.stepped.is_some_and(|at| look.boot.saturating_sub(at) < PAUSE.as_nanos() as u64);
         if look.took > SHARP || rests {
             return None;
@@ -115,58 +117,10 @@ impl Clock {
     }
 }
 
-/// `forward by 6 years 3 days`, `back by 1 hour`.
-pub struct By(pub Span);
-
-impl fmt::Display for By {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [(u64, &str); 5] =
-            [(365 * 86_400, "year"), (86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
-        f.write_str(if self.0.0 < 0 { "back by" } else { "forward by" })?;
-        let whole = (self.0.0.unsigned_abs() + 500_000) / 1_000_000;
-        if whole < 2 {
-            return write!(f, " {:.1} seconds", self.0.seconds().abs());
-        }
-        let (mut left, mut told) = (whole, 0);
-        for (seconds, unit) in UNITS {
-            let n = left / seconds;
-            left %= seconds;
-            if n > 0 && told < 2 {
-                write!(f, " {n} {unit}{}", if n == 1 { "" } else { "s" })?;
-                told += 1;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Nanoseconds since boot, suspend included: the clock of the events.
-#[must_use]
-pub fn boot() -> BootTime {
-    read(libc::CLOCK_BOOTTIME)
-}
-
-/// The wall clock.
-#[must_use]
-pub fn wall() -> Time {
-    Time::from_nanos(read(libc::CLOCK_REALTIME).try_into().unwrap_or(i64::MAX))
-}
-
-/// The wall-clock time at which boot time was 0, by today's wall clock.
+/// The wall-clock time at which boot time was 0, as the wall clock is set now.
 #[must_use]
 pub fn booted() -> Time {
     look().origin()
-}
-
-fn micros(nanos: u64) -> Span {
-    Span(i64::try_from(nanos / 1_000).unwrap_or(i64::MAX))
-}
-
-fn read(clock: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is valid for writing, and both clocks exist on every kernel that we run on.
-    unsafe { libc::clock_gettime(clock, &raw mut time) };
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -175,19 +129,19 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    fn look_at(boot: u64, wall: i64) -> Look {
-        Look { boot: boot * SECOND, wall: Time::from_seconds(wall), took: Span(1) }
+    fn look_at(boot: u64, wall: i64) -> ClockReading {
+        ClockReading { boot: boot * SECOND, wall: Time::from_seconds(wall), took: Span(1) }
     }
 
     #[test]
     fn boot_time_and_its_origin_add_up_to_the_wall_clock() {
-        let sum = Clock::new(booted()).now();
+        let sum = EventClock::new(booted()).now();
         assert!((wall() - sum).0.abs() < 100_000);
     }
 
     #[test]
-    fn a_clock_that_is_set_is_noticed_either_way_and_one_that_is_kept_right_is_not() {
-        let mut clock = Clock::new(Time::from_seconds(1_000));
+    fn steps_either_way_are_noticed_and_small_corrections_are_not() {
+        let mut clock = EventClock::new(Time::from_seconds(1_000));
         assert_eq!(clock.step(look_at(5, 1_005)), None);
         let mut late = look_at(6, 1_006);
         late.wall = late.wall + Span(400_000);
@@ -201,20 +155,20 @@ mod tests {
     #[test]
     fn a_machine_that_was_suspended_has_the_same_origin() {
         // Boot time goes on, as the wall clock does: eight hours.
-        let mut clock = Clock::new(Time::from_seconds(1_000));
+        let mut clock = EventClock::new(Time::from_seconds(1_000));
         assert_eq!(clock.step(look_at(5, 1_005)), None);
         assert_eq!(clock.step(look_at(5 + 28_800, 1_005 + 28_800)), None);
     }
 
     #[test]
-    fn a_sensor_that_was_off_its_cpu_between_the_clocks_takes_that_for_no_step() {
-        let mut clock = Clock::new(Time::from_seconds(1_000));
-        assert_eq!(clock.step(Look { took: Span::from_seconds(2), ..look_at(5, 1_006) }), None);
+    fn a_pause_between_the_two_readings_is_no_step() {
+        let mut clock = EventClock::new(Time::from_seconds(1_000));
+        assert_eq!(clock.step(ClockReading { took: Span::from_seconds(2), ..look_at(5, 1_006) }), None);
     }
 
     #[test]
-    fn two_that_set_the_clock_in_turns_are_followed_every_ten_seconds_and_to_the_last() {
-        let mut clock = Clock::new(Time(0));
+    fn two_programs_that_set_the_clock_in_turns_are_followed_every_ten_seconds() {
+        let mut clock = EventClock::new(Time(0));
         let steps = (0..100_u32).filter(|n| {
             let wall = i64::from(*n) + if n % 2 == 0 { 3_600 } else { 0 };
             clock.step(look_at(u64::from(*n), wall)).is_some()
@@ -222,13 +176,5 @@ mod tests {
         assert!(steps.count() <= 10);
         clock.step(look_at(200, 200));
         assert_eq!(clock.origin(), Time(0));
-    }
-
-    #[test]
-    fn steps_read_well() {
-        let by = |seconds| By(Span::from_seconds(seconds)).to_string();
-        assert_eq!(by(6 * 365 * 86_400 + 3 * 86_400 + 7), "forward by 6 years 3 days");
-        assert_eq!([by(-3_600), by(61)], ["back by 1 hour", "forward by 1 minute 1 second"]);
-        assert_eq!(By(Span(-700_000)).to_string(), "back by 0.7 seconds");
     }
 }

@@ -26,10 +26,15 @@ mod man;
 mod packets;
 mod reading;
 mod terminal;
+mod version;
 
 /// Finds out who told the scanners about your IPv6 addresses.
 #[derive(Parser)]
-#[command(name = "tattler", version, after_help = "Example: tattler analyze capture.pcap")]
+#[command(
+    name = "tattler",
+    version,
+    after_help = "Example: tattler analyze capture.pcap\n\n--version --verbose: also the kernel programs by hash, and what built them"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -50,6 +55,13 @@ enum Command {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
+    // clap would end at the first of the two arguments.
+    if version::is_asked_for() {
+        return match io::stdout().write_all(version::verbose().as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
     let parsed = help::command().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
     let outcome = match parsed {
         Ok(arguments) => match arguments.command {
@@ -73,7 +85,7 @@ pub fn main() -> ExitCode {
             filter.iter().for_each(|error| point(error));
             let is_usage = filter.is_some()
                 || error.is::<Usage>()
-                || error.downcast_ref().is_some_and(tattler_files::Error::is_usage);
+                || error.downcast_ref().is_some_and(tattler_files::ReadError::is_usage);
             if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }

@@ -5,9 +5,9 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use sensor_common::Kind;
-use tattler_files::capture::Frame;
 use tattler_files::capture::trace::Traced;
-use tattler_files::{Input, each_packet};
+use tattler_files::capture::{CapturedFrame, Packets};
+use tattler_files::{Input, ReadError};
 
 use super::complain;
 
@@ -43,27 +43,25 @@ fn packets(
     name: &str,
     out: &mut impl Write,
     status: &mut ExitCode,
-) -> io::Result<Result<(), tattler_files::Error>> {
-    let mut written = Ok(());
-    let content = match input.open() {
-        Ok(content) => content,
+) -> io::Result<Result<(), ReadError>> {
+    let mut packets = match input.open().and_then(|content| Packets::new(&input.to_string(), content)) {
+        Ok(packets) => packets,
         Err(error) => return Ok(Err(error)),
     };
     let mut tell = |fault| {
         complain(fault);
         *status = ExitCode::FAILURE;
     };
-    let read = each_packet(&input.to_string(), content, &mut tell, &mut |frame, traced| {
-        if traced.is_ipv6() && written.is_ok() {
-            written = print(out, name, frame, traced);
+    while let Some((frame, traced)) = packets.next(&mut tell) {
+        if traced.is_ipv6() {
+            print(out, name, &frame, &traced)?;
         }
-        written.is_ok()
-    });
-    written.map(|()| read)
+    }
+    Ok(Ok(()))
 }
 
 /// Prints one packet; `name` is encoded as JSON already.
-fn print(out: &mut impl Write, name: &str, frame: &Frame<'_>, traced: &Traced) -> io::Result<()> {
+fn print(out: &mut impl Write, name: &str, frame: &CapturedFrame<'_>, traced: &Traced) -> io::Result<()> {
     let trace = &traced.trace;
     write!(out, r#"{{"file":{name},"frame":{},"link":"{}","#, frame.number, trace.link())?;
     match trace.header {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use ipnet::Ipv6Net;
 use jiff::tz::TimeZone;
 use tattler_core::time::Time;
-use tattler_files::{Progress, Summary};
+use tattler_files::{ReadProgress, ReadSummary};
 
 use super::{complain, terminal};
 
@@ -28,15 +28,15 @@ pub(super) struct Arguments {
 
 impl Arguments {
     /// The options for `tattler_files`.
-    pub(super) fn options(&self) -> tattler_files::Options {
+    pub(super) fn options(&self) -> tattler_files::ReadOptions {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        tattler_files::Options {
+        tattler_files::ReadOptions {
             home: self.home.clone(),
             zone: Some(self.timezone.clone().unwrap_or_else(TimeZone::system)),
             year: self.year,
             now: Some(Time(i64::try_from(now.as_micros()).unwrap_or(i64::MAX))),
             progress: io::stderr().is_terminal().then_some(show),
-            ..tattler_files::Options::default()
+            ..tattler_files::ReadOptions::default()
         }
     }
 }
@@ -67,7 +67,7 @@ const OFTEN: Duration = Duration::from_millis(200);
 static SHOWN: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// Updates the progress line on the terminal.
-fn show(progress: &Progress<'_>) {
+fn show(progress: &ReadProgress<'_>) {
     let Ok(mut shown) = SHOWN.lock() else { return };
     if shown.is_some_and(|at| at.elapsed() < OFTEN) {
         return;
@@ -99,7 +99,7 @@ pub(super) fn report(fault: tattler_files::Fault) {
 }
 
 /// Reports the inferred home prefixes, and the rate if reading took long.
-pub(super) fn end(summary: &Summary, began: Instant) {
+pub(super) fn end(summary: &ReadSummary, began: Instant) {
     wipe();
     if summary.home_is_inferred {
         let home: Vec<String> = summary.home.iter().map(ToString::to_string).collect();

@@ -8,9 +8,9 @@ use std::str::FromStr;
 
 use ipnet::Ipv6Net;
 use sensor_common::Proto;
+use sensor_common::rules::is_global;
 use serde::{Serialize, Serializer};
 use tattler_core::exclusions::Port;
-use tattler_files::capture::home::is_global_unicast;
 use toml::de::DeValue;
 
 use super::Attach;
@@ -116,7 +116,7 @@ pub(super) fn write_ports<S: Serializer>(ports: &[Port], serializer: S) -> Resul
 /// One line that says what is wrong.
 pub fn home_prefix(text: &str) -> Result<Ipv6Net, String> {
     let prefix: Ipv6Net = text.parse().map_err(|_| "no prefix as 2001:db8::/48".to_owned())?;
-    if !is_global_unicast(&prefix.addr().octets()) {
+    if !is_global(&prefix.addr().octets()) {
         return Err("not in 2000::/3, and only global unicast addresses can be home".into());
     }
     if prefix.prefix_len() < SHORTEST {

@@ -29,7 +29,7 @@ impl Datapath {
         }
         let mark = mark.filter(|mark| mark.ring == self.ring_id() && mark.boot == self.boot);
         let unwritten = mark.map_or(0, |mark| self.ring.skip_to(mark.position)) / RECORD;
-        Some(Adopted { waiting: self.ring.waiting() as u64 / RECORD, unwritten })
+        Some(Adopted { waiting: self.ring.waiting() / RECORD, unwritten })
     }
 
     /// How far the ring was read, by a sensor that watches without a gap since then.

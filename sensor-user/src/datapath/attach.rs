@@ -1,6 +1,5 @@
 //! Attaching the programs to devices.
 
-use std::ffi::CString;
 use std::fmt;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -9,10 +8,12 @@ use aya::Ebpf;
 use aya::programs::tc::{NlOptions, TcAttachOptions, TcError, qdisc_add_clsact, qdisc_detach_program};
 use aya::programs::{LinkOrder, Program, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode};
 use aya::util::KernelVersion;
+use rustix::net::netdevice::name_to_index;
+use rustix::net::{AddressFamily, SocketType, socket};
 use sensor_common::{Link, names};
 use tattler_core::home::NetworkDevice;
 
-use super::error::{errno, one_line};
+use super::error::{errno, missing, one_line};
 use super::held::Held;
 use super::pins::{self, Pins};
 use super::{AttachError, Datapath, LoadError};
@@ -71,6 +72,8 @@ pub(super) struct Attached {
     pub(super) index: u32,
     pub(super) ingress: Held,
     pub(super) egress: Held,
+    /// Whether an earlier run had left each of the two.
+    pub(super) adopted: (bool, bool),
 }
 
 impl Datapath {
@@ -98,15 +101,16 @@ impl Datapath {
         let name = if link == Link::Raw { names::EGRESS_RAW } else { names::EGRESS };
         let way = TcAttachType::Egress;
         let adopted = pins.and_then(|pins| Held::adopt_classifier(ebpf, pins, device, way, name));
-        let adopted_both = ingress_adopted && adopted.is_some();
+        let adopted_each = (ingress_adopted, adopted.is_some());
         let egress = match adopted {
             Some(held) => Ok(held),
             None => attach_classifier(ebpf, device, way, name, pins),
         };
         match egress {
             Ok(egress) => {
-                self.attachments.push(Attached { index: device.index, ingress, egress });
-                Ok(Attachment { device: device.clone(), mode, not_native, adopted: adopted_both })
+                self.attachments.push(Attached { index: device.index, ingress, egress, adopted: adopted_each });
+                let adopted = adopted_each == (true, true);
+                Ok(Attachment { device: device.clone(), mode, not_native, adopted })
             }
             Err(error) => {
                 ingress.let_go(false);
@@ -265,9 +269,8 @@ fn attach_classifier(
 
 /// The index of a device by its name.
 fn index(name: &str) -> Option<u32> {
-    let name = CString::new(name).ok()?;
-    // SAFETY: the name ends in 0, and the call only reads it.
-    Some(unsafe { libc::if_nametoindex(name.as_ptr()) }).filter(|&index| index != 0)
+    let socket = socket(AddressFamily::UNIX, SocketType::DGRAM, None).ok()?;
+    name_to_index(&socket, name).ok()
 }
 
 fn attach_error(program: &'static str, device: &NetworkDevice, error: ProgramError) -> AttachError {
@@ -286,7 +289,7 @@ pub(super) fn load(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError>
     let result = match ebpf.program_mut(name) {
         Some(Program::Xdp(program)) => program.load(),
         Some(Program::SchedClassifier(program)) => program.load(),
-        _ => return Err(LoadError::Other(format!("the object has no program {name}"))),
+        _ => return Err(missing("program", name)),
     };
     match result {
         Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
@@ -297,13 +300,13 @@ pub(super) fn load(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError>
 pub(super) fn xdp<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, LoadError> {
     match ebpf.program_mut(name) {
         Some(Program::Xdp(program)) => Ok(program),
-        _ => Err(LoadError::Other(format!("the object has no XDP program {name}"))),
+        _ => Err(missing("XDP program", name)),
     }
 }
 
 pub(super) fn classifier<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut SchedClassifier, LoadError> {
     match ebpf.program_mut(name) {
         Some(Program::SchedClassifier(program)) => Ok(program),
-        _ => Err(LoadError::Other(format!("the object has no TC program {name}"))),
+        _ => Err(missing("TC program", name)),
     }
 }

@@ -4,6 +4,7 @@ use aya::programs::Program;
 use aya::util::KernelVersion;
 use sensor_common::names;
 
+use super::error::missing;
 use super::{Datapath, LoadError, Sizes};
 
 /// Multi-buffer XDP programs came with 5.18; older kernels get the other one.
@@ -23,7 +24,7 @@ pub fn check() -> Result<(), LoadError> {
         match program {
             Program::Xdp(program) => program.load()?,
             Program::SchedClassifier(program) => program.load()?,
-            _ => return Err(LoadError::Other(format!("the object has a program {name} of an unknown kind"))),
+            _ => return Err(missing("XDP or TC program", name)),
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use aya::EbpfError;
 use aya::maps::MapError as AyaMapError;
 use aya::programs::ProgramError;
+use tattler_files::reason;
 use thiserror::Error;
 
 /// The programs or maps could not be loaded.
@@ -17,9 +18,26 @@ pub enum LoadError {
     /// Neither root nor the capabilities.
     #[error("no permission to load the kernel programs; run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]
     Permission,
-    /// Anything else, in the kernel's words.
+    /// The kernel does not tell its version.
+    #[error("cannot read the version of this kernel: {0}")]
+    Version(String),
+    /// The kernel refused a program or a map.
     #[error("cannot load the kernel programs: {0}")]
-    Other(String),
+    Refused(String),
+    /// The embedded object lacks a part, or has one of another kind.
+    #[error("the embedded kernel programs have no {kind} {name}; this is a fault of the build")]
+    Missing {
+        /// Program, map, ring.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The memory of the ring can't be shared.
+    #[error("cannot map the ring of events: {}", reason(.0))]
+    Ring(#[source] io::Error),
+    /// A map can't be read.
+    #[error(transparent)]
+    Map(#[from] MapError),
 }
 
 /// The programs could not be attached to a device.
@@ -93,27 +111,25 @@ pub struct MapError {
 impl From<EbpfError> for LoadError {
     fn from(error: EbpfError) -> Self {
         let no_permission = errno(&error) == Some(libc::EPERM);
-        if no_permission { LoadError::Permission } else { LoadError::Other(one_line(&error)) }
+        if no_permission { LoadError::Permission } else { LoadError::Refused(one_line(&error)) }
     }
 }
 
 impl From<ProgramError> for LoadError {
     fn from(error: ProgramError) -> Self {
         let no_permission = errno(&error) == Some(libc::EPERM);
-        if no_permission { LoadError::Permission } else { LoadError::Other(one_line(&error)) }
-    }
-}
-
-impl From<MapError> for LoadError {
-    fn from(error: MapError) -> Self {
-        LoadError::Other(error.to_string())
+        if no_permission { LoadError::Permission } else { LoadError::Refused(one_line(&error)) }
     }
 }
 
 impl From<AyaMapError> for LoadError {
     fn from(error: AyaMapError) -> Self {
-        LoadError::Other(one_line(&error))
+        LoadError::Refused(one_line(&error))
     }
+}
+
+pub(super) fn missing(kind: &'static str, name: &str) -> LoadError {
+    LoadError::Missing { kind, name: name.to_owned() }
 }
 
 /// The error number at the root of an error, if the kernel gave one.

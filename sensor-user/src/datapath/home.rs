@@ -1,5 +1,6 @@
 //! Telling the programs what is home, and what of it is in use.
 
+use std::cell::RefCell;
 use std::net::Ipv6Addr;
 
 use aya::maps::HashMap;
@@ -20,22 +21,35 @@ impl Datapath {
     /// When the kernel refuses; what was written stays.
     pub fn set_home(&mut self, wanted: &[HomePrefix]) -> Result<(), MapError> {
         let refused = |error: aya::maps::MapError| MapError { map: names::HOME, reason: one_line(&error) };
-        for gone in self.told_home.iter().filter(|home| !wanted.contains(home)) {
-            // A prefix that stays with another verdict is written again below.
-            match self.home.remove(&key(gone)) {
-                Ok(()) | Err(aya::maps::MapError::KeyNotFound) => {}
-                Err(error) => return Err(refused(error)),
-            }
-        }
-        self.told_home.retain(|home| wanted.contains(home));
-        for home in wanted {
-            if !self.told_home.contains(home) {
-                self.home.insert(&key(home), u8::from(home.ours), 0).map_err(refused)?;
-                self.told_home.push(*home);
-            }
-        }
-        Ok(())
+        let map = RefCell::new(&mut self.home);
+        let remove = |home: &HomePrefix| match map.borrow_mut().remove(&key(home)) {
+            Ok(()) | Err(aya::maps::MapError::KeyNotFound) => Ok(()),
+            Err(error) => Err(refused(error)),
+        };
+        let insert = |home: &HomePrefix| map.borrow_mut().insert(&key(home), u8::from(home.ours), 0).map_err(refused);
+        bring(&mut self.told_home, wanted, remove, insert)
     }
+}
+
+/// Makes what was told into what is wanted. `told` says what the map holds whatever fails.
+fn bring<E>(
+    told: &mut Vec<HomePrefix>,
+    wanted: &[HomePrefix],
+    mut remove: impl FnMut(&HomePrefix) -> Result<(), E>,
+    mut insert: impl FnMut(&HomePrefix) -> Result<(), E>,
+) -> Result<(), E> {
+    // A prefix that stays with another verdict is written again below.
+    while let Some(at) = told.iter().position(|home| !wanted.contains(home)) {
+        remove(&told[at])?;
+        told.remove(at);
+    }
+    for home in wanted {
+        if !told.contains(home) {
+            insert(home)?;
+            told.push(*home);
+        }
+    }
+    Ok(())
 }
 
 impl Datapath {
@@ -69,4 +83,34 @@ impl Datapath {
 
 fn key(home: &HomePrefix) -> Key<[u8; 16]> {
     Key::new(u32::from(home.prefix.prefix_len()), home.prefix.network().octets())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_prefix_that_went_before_an_error_is_written_again_when_it_comes_back() {
+        let home = |n: u8| HomePrefix { prefix: format!("2001:db8:{n}::/48").parse().unwrap(), ours: true };
+        let (one, two, three) = (home(1), home(2), home(3));
+        let mut told = vec![one, two, three];
+        let map = RefCell::new(HashSet::from([one, two, three]));
+        let refuse = |home: &HomePrefix| {
+            if *home == two {
+                return Err(());
+            }
+            map.borrow_mut().remove(home);
+            Ok(())
+        };
+        let insert = |home: &HomePrefix| {
+            map.borrow_mut().insert(*home);
+            Ok(())
+        };
+        bring(&mut told, &[], refuse, insert).unwrap_err();
+        let all = [one, two, three];
+        bring(&mut told, &all, |_| Ok::<_, ()>(()), insert).unwrap();
+        assert_eq!(*map.borrow(), HashSet::from(all));
+    }
 }

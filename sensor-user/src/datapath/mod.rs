@@ -5,7 +5,7 @@
 
 mod adopt;
 #[cfg(feature = "test-helpers")]
-mod age;
+pub mod age;
 mod attach;
 mod check;
 mod counters;
@@ -21,6 +21,7 @@ mod ring;
 use aya::maps::{LpmTrie, Map, MapData, PerCpuArray};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfLoader};
+use error::{missing, one_line};
 use ring::Ring;
 use sensor_common::names;
 use sensor_common::parse::Address;
@@ -83,7 +84,7 @@ impl Datapath {
     /// # Errors
     /// An old kernel, no permission, or what the kernel said.
     pub fn load(sizes: Sizes, pins: Option<Pins>, leave: bool) -> Result<Datapath, LoadError> {
-        let kernel = KernelVersion::current().map_err(|e| LoadError::Other(e.to_string()))?;
+        let kernel = KernelVersion::current().map_err(|e| LoadError::Version(one_line(&e)))?;
         if kernel < OLDEST {
             return Err(LoadError::OldKernel);
         }
@@ -103,7 +104,7 @@ impl Datapath {
         #[cfg(feature = "debug-log")]
         ring::forward_log(&mut ebpf);
         let Map::RingBuf(ring) = map(&mut ebpf, names::EVENTS)? else {
-            return Err(LoadError::Other(format!("the map {} is no ring", names::EVENTS)));
+            return Err(missing("ring", names::EVENTS));
         };
         let mut datapath = Datapath {
             ring: Ring::open(&ring)?,
@@ -128,12 +129,14 @@ impl Datapath {
 
 impl Drop for Datapath {
     fn drop(&mut self) {
-        // A start that fails leaves what it found to the next one.
-        let leave = self.pins.is_some() && (self.leave || (self.adopted && !self.begun));
+        // A start that fails leaves what it adopted to the next one, and nothing else.
+        let (is_pinned, begun, leave) = (self.pins.is_some(), self.begun, self.leave);
+        let leaves = |adopted| is_pinned && if begun { leave } else { adopted };
         for attached in self.attachments.drain(..) {
-            attached.ingress.let_go(leave);
-            attached.egress.let_go(leave);
+            attached.ingress.let_go(leaves(attached.adopted.0));
+            attached.egress.let_go(leaves(attached.adopted.1));
         }
+        let leave = leaves(self.adopted);
         if let Some(pins) = self.pins.as_ref().filter(|_| !leave) {
             pins.remove();
         }
@@ -141,7 +144,7 @@ impl Drop for Datapath {
 }
 
 fn map(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
-    ebpf.take_map(name).ok_or_else(|| LoadError::Other(format!("the object has no map {name}")))
+    ebpf.take_map(name).ok_or_else(|| missing("map", name))
 }
 
 /// The object as it is embedded, for tests that run its programs on crafted packets.

@@ -1,9 +1,33 @@
 //! Pages that a map shares with the kernel: the few unsafe lines that reading a ring takes.
 
-use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::{fs, io};
+
+/// An unsigned long of the kernel, which a position is. A 64-bit kernel may run 32-bit programs: one that wrote
+/// only half of a position would stop the ring after 4 GiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    Bits32,
+    Bits64,
+}
+
+impl Word {
+    /// That of the running kernel.
+    pub(super) fn of_kernel() -> Word {
+        let is_64 = usize::BITS == 64
+            // The machine's name is another one under setarch; newer kernels tell the bits.
+            || match fs::read_to_string("/sys/kernel/address_bits") {
+                Ok(bits) => bits.trim() == "64",
+                Err(_) => {
+                    let machine = rustix::system::uname().machine().to_string_lossy().into_owned();
+                    machine.contains("64") || machine == "s390x" || machine == "armv8l"
+                }
+            };
+        if is_64 { Word::Bits64 } else { Word::Bits32 }
+    }
+}
 
 /// Pages that are shared with the kernel.
 pub(super) struct Pages {
@@ -33,9 +57,32 @@ impl Pages {
         self.length
     }
 
-    /// The position at the start of the pages: an unsigned long of the kernel.
-    pub(super) fn position(&self) -> &AtomicUsize {
+    /// The position at the start of the pages, which is at `near` or less than 2^31 bytes beyond it.
+    pub(super) fn position(&self, word: Word, near: u64) -> u64 {
+        match word {
+            Word::Bits64 => self.long().load(Ordering::Acquire),
+            Word::Bits32 => {
+                let position = self.half().load(Ordering::Acquire);
+                near.wrapping_add(u64::from(position.wrapping_sub(near as u32)))
+            }
+        }
+    }
+
+    /// Sets the position at the start of the pages.
+    pub(super) fn set_position(&self, word: Word, position: u64) {
+        match word {
+            Word::Bits64 => self.long().store(position, Ordering::Release),
+            Word::Bits32 => self.half().store(position as u32, Ordering::Release),
+        }
+    }
+
+    fn long(&self) -> &AtomicU64 {
         // SAFETY: a page is long enough and aligned, and lives as long as `self`.
+        unsafe { self.at.cast().as_ref() }
+    }
+
+    fn half(&self) -> &AtomicU32 {
+        // SAFETY: as for 64 bits.
         unsafe { self.at.cast().as_ref() }
     }
 

@@ -6,7 +6,7 @@
 //! ```text
 //! tattler-ffe9c90b/                                   for /var/lib/tattler
 //! tattler-ffe9c90b/maps-8c41e0f2a55d7b90/EVENTS       by layout: another version's are left alone
-//! tattler-ffe9c90b/links/4026531840-2-in-tattler_ingress-native
+//! tattler-ffe9c90b/links/4026531840-2-in-tattler_xdp-native
 //! ```
 //!
 //! A link's name tells all that the kernel does not tell of it: the network namespace, the device's
@@ -29,7 +29,7 @@ use super::{PINS, Sizes};
 use crate::mark::Mark;
 
 /// What statfs says of a BPF file system (linux/magic.h).
-const BPF_FS_MAGIC: i128 = 0xcafe_4a11;
+const BPF_FS_MAGIC: u32 = 0xcafe_4a11;
 
 /// Why nothing can be pinned.
 #[derive(Debug, Error)]
@@ -96,8 +96,7 @@ impl Pins {
         }
         for directory in [Path::new(PINS), &directory] {
             let metadata = fs::symlink_metadata(directory).map_err(failed)?;
-            // SAFETY: geteuid touches no memory and cannot fail.
-            let ours = metadata.uid() == unsafe { libc::geteuid() };
+            let ours = metadata.uid() == rustix::process::geteuid().as_raw();
             if !ours || metadata.mode() & 0o022 != 0 {
                 return Err(PinError::Shared(directory.to_owned()));
             }
@@ -245,14 +244,8 @@ fn parse(name: &str) -> Option<PinnedName> {
 
 /// Whether a path is on a BPF file system.
 pub(super) fn is_on_bpf(path: &Path) -> bool {
-    file_system(path) == Some(BPF_FS_MAGIC)
-}
-
-fn file_system(path: &Path) -> Option<i128> {
-    let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
-    let mut found = std::mem::MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: the path ends in 0, and the kernel fills what is handed to it if it returns 0.
-    unsafe { (libc::statfs(path.as_ptr(), found.as_mut_ptr()) == 0).then(|| i128::from(found.assume_init().f_type)) }
+    // Its type has 32 bits or 64, and a sign or none, by machine.
+    rustix::fs::statfs(path).is_ok_and(|found| found.f_type as u32 == BPF_FS_MAGIC)
 }
 
 #[cfg(test)]

@@ -6,14 +6,13 @@
 //! of kernel/bpf/ringbuf.c and libbpf's ringbuf.c: a page with the consumer's position, a page with the
 //! producer's, and the records twice over, so that none is cut at the end.
 
-use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::Acquire;
 
 use aya::maps::MapData;
 use sensor_common::wire::Event;
 
-use super::pages::Pages;
+use super::pages::{Pages, Word};
 use super::{Datapath, LoadError};
 
 /// Before each record: its length with two flags, and where its page is, which is the kernel's concern.
@@ -61,12 +60,12 @@ impl Datapath {
     /// How far the ring was read: bytes since it was made.
     #[must_use]
     pub fn position(&self) -> u64 {
-        self.ring.read as u64
+        self.ring.read
     }
 
     /// Gives back the room of what was read up to a position.
     pub fn release(&mut self, position: u64) {
-        self.ring.release(position as usize);
+        self.ring.release(position);
     }
 }
 
@@ -74,44 +73,46 @@ impl Datapath {
 pub(super) struct Ring {
     consumer: Pages,
     producer: Pages,
+    word: Word,
     /// Bytes of records; a power of two.
     size: usize,
     /// Where the next record begins.
-    read: usize,
+    read: u64,
     /// Up to where room was given back; what the kernel goes by.
-    released: usize,
+    released: u64,
 }
 
 impl Ring {
     /// Maps a ring. It is read on from where room was given back, which is where another life stopped.
     pub(super) fn open(map: &MapData) -> Result<Ring, LoadError> {
         let size = map.info()?.max_entries() as usize;
-        let failed = |error: io::Error| LoadError::Other(format!("the ring cannot be mapped: {error}"));
-        // SAFETY: sysconf touches no memory.
-        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4_096);
+        let page = rustix::param::page_size();
         let (fd, write) = (map.fd().as_fd(), libc::PROT_READ | libc::PROT_WRITE);
-        let consumer = Pages::map(fd, 0, page, write).map_err(failed)?;
-        let producer = Pages::map(fd, page, page + 2 * size, libc::PROT_READ).map_err(failed)?;
-        let released = consumer.position().load(Acquire);
-        Ok(Ring { consumer, producer, size, read: released, released })
+        let consumer = Pages::map(fd, 0, page, write).map_err(LoadError::Ring)?;
+        let producer = Pages::map(fd, page, page + 2 * size, libc::PROT_READ).map_err(LoadError::Ring)?;
+        Ok(Ring::over(consumer, producer, size, Word::of_kernel()))
+    }
+
+    fn over(consumer: Pages, producer: Pages, size: usize, word: Word) -> Ring {
+        let released = consumer.position(word, 0);
+        Ring { consumer, producer, word, size, read: released, released }
     }
 
     /// The next record. `None` if there is none, or if it is being written.
     fn next(&mut self) -> Option<&[u8]> {
         loop {
-            let written = self.producer.position().load(Acquire);
-            let waiting = written.wrapping_sub(self.read);
+            let waiting = self.waiting();
             // The kernel never writes further ahead than the ring is large.
-            if waiting == 0 || waiting > self.size {
+            if waiting == 0 || waiting > self.size as u64 {
                 return None;
             }
-            let at = self.records() + (self.read & (self.size - 1));
+            let at = self.at(self.read);
             let head = self.producer.word(at)?.load(Acquire);
             if head & BUSY != 0 {
                 return None;
             }
             let (length, with_header) = length(head);
-            self.read = self.read.wrapping_add(with_header);
+            self.read = self.read.wrapping_add(with_header as u64);
             if head & DISCARDED == 0 {
                 return self.producer.bytes(at + HEADER, length);
             }
@@ -121,7 +122,6 @@ impl Ring {
     /// Reads on from `position`, up to which an earlier life brought everything to the store. Returns
     /// the bytes that it gave back to the kernel and never brought so far.
     pub(super) fn skip_to(&mut self, position: u64) -> u64 {
-        let position = position as usize;
         let ahead = position.wrapping_sub(self.read);
         if ahead <= self.waiting() {
             // By its records: a mark that is not at one is none.
@@ -136,7 +136,7 @@ impl Ring {
         }
         let behind = self.read.wrapping_sub(position);
         // Else it is of another ring.
-        if behind < ahead { behind as u64 } else { 0 }
+        if behind < ahead { behind } else { 0 }
     }
 
     /// Reads all that waits, and says how many records that were.
@@ -149,15 +149,15 @@ impl Ring {
     }
 
     /// Bytes that wait to be read.
-    pub(super) fn waiting(&self) -> usize {
-        self.producer.position().load(Acquire).wrapping_sub(self.read)
+    pub(super) fn waiting(&self) -> u64 {
+        self.producer.position(self.word, self.read).wrapping_sub(self.read)
     }
 
-    fn release(&mut self, position: usize) {
+    fn release(&mut self, position: u64) {
         // Not back, and not beyond what was read.
         if position.wrapping_sub(self.released) <= self.read.wrapping_sub(self.released) {
             self.released = position;
-            self.consumer.position().store(position, Release);
+            self.consumer.set_position(self.word, position);
         }
     }
 
@@ -165,17 +165,16 @@ impl Ring {
     /// records: a next life begins to read there.
     fn release_beyond(&mut self, most: usize) {
         let mut position = self.released;
-        while self.read.wrapping_sub(position) > most {
-            let at = self.records() + (position & (self.size - 1));
-            let Some(head) = self.producer.word(at) else { break };
-            position = position.wrapping_add(length(head.load(Acquire)).1);
+        while self.read.wrapping_sub(position) > most as u64 {
+            let Some(head) = self.producer.word(self.at(position)) else { break };
+            position = position.wrapping_add(length(head.load(Acquire)).1 as u64);
         }
         self.release(position);
     }
 
-    /// Where records begin, behind the page of the position.
-    fn records(&self) -> usize {
-        self.producer.length() - 2 * self.size
+    /// Where the record at a position is: behind the page of the producer's position.
+    fn at(&self, position: u64) -> usize {
+        self.producer.length() - 2 * self.size + (position as usize & (self.size - 1))
     }
 }
 
@@ -213,13 +212,19 @@ mod tests {
     const SIZE: usize = 8_192;
     const RECORD: usize = HEADER + Event::SIZE;
 
-    /// A ring in a file, with as many records of an event's length as fit it, of nothing but ones: a
-    /// header looked for in them is that of a record that is being written.
-    fn full_ring() -> (File, Ring) {
+    /// A ring in a file, read up to a position at which it begins, with as many records of an event's
+    /// length as fit it, of nothing but ones: a header looked for in them is that of a record that is being
+    /// written.
+    fn full_ring(from: u64, word: Word) -> (File, Ring) {
         let mut file = tempfile::tempfile().unwrap();
         let count = SIZE / RECORD;
-        let mut bytes = vec![0; PAGE];
-        bytes.extend_from_slice(&(count * RECORD).to_ne_bytes());
+        let position = |at: u64| match word {
+            Word::Bits32 => (at as u32).to_ne_bytes().to_vec(),
+            Word::Bits64 => at.to_ne_bytes().to_vec(),
+        };
+        let mut bytes = position(from);
+        bytes.resize(PAGE, 0);
+        bytes.extend(position(from + (count * RECORD) as u64));
         bytes.resize(2 * PAGE, 0);
         for _ in 0..count {
             bytes.extend_from_slice(&(Event::SIZE as u64).to_ne_bytes());
@@ -227,26 +232,25 @@ mod tests {
         }
         bytes.resize(2 * PAGE + 2 * SIZE, 0);
         file.write_all(&bytes).unwrap();
-        let ring = open(&file);
+        let ring = open(&file, word);
         (file, ring)
     }
 
-    fn open(file: &File) -> Ring {
+    fn open(file: &File, word: Word) -> Ring {
         let consumer = Pages::map(file.as_fd(), 0, PAGE, libc::PROT_READ | libc::PROT_WRITE).unwrap();
         let producer = Pages::map(file.as_fd(), PAGE, PAGE + 2 * SIZE, libc::PROT_READ).unwrap();
-        let released = consumer.position().load(Acquire);
-        Ring { consumer, producer, size: SIZE, read: released, released }
+        Ring::over(consumer, producer, SIZE, word)
     }
 
     #[test]
     fn a_life_that_could_not_wait_for_the_store_leaves_whole_records_to_the_next() {
-        let (file, mut ring) = full_ring();
+        let (file, mut ring) = full_ring(0, Word::Bits64);
         let all = ring.count() as usize * RECORD;
         assert_ne!(SIZE / 2 % RECORD, 0, "half of the ring is no multiple of a record");
         ring.release_beyond(SIZE / 2);
         drop(ring);
-        let mut next = open(&file);
-        let left = next.waiting();
+        let mut next = open(&file, Word::Bits64);
+        let left = next.waiting() as usize;
         assert!(0 < left && left <= SIZE / 2, "{left} bytes");
         // Nothing of it is in the store, by the mark.
         assert_eq!(next.skip_to(0) as usize, all - left);
@@ -256,5 +260,32 @@ mod tests {
             events += 1;
         }
         assert_eq!((events * RECORD, next.waiting()), (left, 0));
+    }
+
+    #[test]
+    fn a_ring_goes_on_beyond_4_gib_of_events() {
+        let whole = SIZE as u64;
+        for word in [Word::Bits32, Word::Bits64] {
+            // The ring is at its start again at each multiple of its size.
+            let from = (1 << 32) - whole;
+            let (file, mut ring) = full_ring(from, word);
+            let records = ring.count();
+            assert_eq!(records as usize, SIZE / RECORD);
+            ring.release(ring.read);
+            // The kernel wrote on, beyond 32 bits.
+            let read = ring.read;
+            ring.read = (1 << 32) + whole;
+            ring.released = read;
+            ring.release(ring.read);
+            let next = open(&file, word);
+            let expected = if word == Word::Bits64 { (1 << 32) + whole } else { whole };
+            assert_eq!(next.released, expected, "{word:?}");
+        }
+    }
+
+    #[test]
+    fn a_position_of_32_bits_is_found_where_it_wraps() {
+        let (_file, ring) = full_ring((1 << 32) - 8, Word::Bits32);
+        assert_eq!(ring.waiting() as usize, SIZE / RECORD * RECORD);
     }
 }

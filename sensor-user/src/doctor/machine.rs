@@ -1,11 +1,9 @@
 //! Clock, disk, state directory, socket, listen address.
 
-use std::ffi::CString;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -101,15 +99,7 @@ fn disk(dir: &Path, bound: u64) -> Check {
 }
 
 fn free_bytes(dir: &Path) -> Option<u64> {
-    let path = CString::new(dir.as_os_str().as_bytes()).ok()?;
-    let mut stat = MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: `path` ends with a zero and `stat` is writable; both outlive the call.
-    let failed = unsafe { libc::statvfs(path.as_ptr(), stat.as_mut_ptr()) };
-    if failed != 0 {
-        return None;
-    }
-    // SAFETY: after success all of it is filled in.
-    let stat = unsafe { stat.assume_init() };
+    let stat = rustix::fs::statvfs(dir).ok()?;
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 

@@ -5,8 +5,10 @@
 //! - `generic`, `links`: what drivers and devices tell to those who look for what is wrong
 
 mod changes;
+pub(crate) mod filters;
 pub mod generic;
 mod links;
+mod message;
 mod neighbours;
 
 use std::net::{IpAddr, Ipv6Addr};

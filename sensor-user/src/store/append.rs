@@ -1,43 +1,50 @@
-//! In: observations become rows.
+//! Writes observations as rows.
 
 use rusqlite::{Connection, params};
 use tattler_core::observation::{Answer, Contact, Observation, Probe};
 use tattler_core::time::Span;
 
-use super::{Store, WriteError, boot, marks};
+use super::{Store, WriteError, boot, marks, worths};
 use crate::mark::Mark;
 
 impl Store {
-    /// Writes all of them in one transaction, or none. They are of the boot that
+    /// Writes all of them in one transaction, or none. They belong to the boot that
     /// [has begun](Store::begin_boot), if one has.
     pub fn append(&mut self, observations: &[Observation]) -> Result<(), WriteError> {
         self.append_after(Span(0), observations, None).map(drop)
     }
 
-    /// Dates what is there of this boot anew by `step`, and writes observations that are dated so
-    /// already, with the mark up to which the ring is in the store by that; all in one transaction. Says
-    /// how many rows were dated anew.
+    /// In one transaction: moves the dates of this boot's rows by `step`, writes observations, which have the new
+    /// dates already, and sets the mark up to which the ring is then in the store. Returns how many rows moved.
     pub fn append_after(
         &mut self,
         step: Span,
         observations: &[Observation],
         mark: Option<&Mark>,
     ) -> Result<u64, WriteError> {
-        let boot = self.boot;
-        let write = |connection: &mut Connection| {
+        let (boot, cap) = (self.boot, &mut self.cap);
+        let left_out = cap.as_mut().map_or(0, worths::Cap::begin);
+        let mut write = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
             let rows = match boot {
                 Some(boot) if step != Span(0) => boot::redate(&transaction, boot, step)?,
                 _ => 0,
             };
-            let part = boot.map_or(Part::Settled(Counting::Add), |boot| Part::Boot(boot.number));
-            observations.iter().try_for_each(|observation| write(&transaction, observation, part))?;
+            let from = boot.map_or(Provenance::UnknownBoot, |boot| Provenance::Boot(boot.number));
+            for observation in observations {
+                if cap.as_mut().map_or(Ok(true), |cap| cap.takes(&transaction, observation))? {
+                    write(&transaction, observation, from)?;
+                }
+            }
             if let Some(mark) = mark {
                 marks::write(&transaction, mark)?;
             }
             transaction.commit().map(|()| rows)
         };
-        let rows = write(&mut self.connection).map_err(|error| WriteError::new(&self.path, error))?;
+        let rows = write(&mut self.connection).map_err(|error| {
+            self.cap.iter_mut().for_each(|cap| cap.undo(left_out));
+            WriteError::new(&self.path, error)
+        })?;
         if let Some(boot) = &mut self.boot {
             boot.origin = boot.origin + step;
         }
@@ -45,47 +52,39 @@ impl Store {
     }
 }
 
-/// What becomes of the counts of two rows that are one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Counting {
-    /// They add up: each event is told once.
-    Add,
-    /// What was told of the same time may have been told before: the larger count stays, and only
-    /// contacts of different times add up. A sum is then too low at worst, whatever is imported
-    /// twice.
-    Once,
-}
-
-/// What observations become part of.
+/// Where observations come from: decides whether a step of the clock moves their dates, and how counts add up.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Part {
-    /// What is dated once and for all.
-    Settled(Counting),
-    /// The present boot, by its number: dated anew when the clock is set. Each event is told once.
+pub(super) enum Provenance {
+    /// The sensor, in the boot of this number. A step moves their dates. Each event comes once, so counts add up.
     Boot(i64),
+    /// The sensor, in a boot that could not be stored: dates are final, counts add up.
+    UnknownBoot,
+    /// A file, which may be imported again: dates are final. Counts of contacts add up only if their times are
+    /// apart; otherwise the larger one stays. A sum is then too low at worst.
+    Import,
 }
 
-impl Part {
+impl Provenance {
     fn boot(self) -> i64 {
-        if let Part::Boot(number) = self { number } else { 0 }
+        if let Provenance::Boot(number) = self { number } else { 0 }
     }
 
     fn adds(self) -> bool {
-        !matches!(self, Part::Settled(Counting::Once))
+        !matches!(self, Provenance::Import)
     }
 }
 
 /// Writes one observation into a transaction.
-pub(super) fn write(connection: &Connection, observation: &Observation, part: Part) -> rusqlite::Result<()> {
+pub(super) fn write(connection: &Connection, observation: &Observation, from: Provenance) -> rusqlite::Result<()> {
     match observation {
-        Observation::Contact(contact) => write_contact(connection, contact, part),
-        Observation::Probe(probe) => write_probe(connection, probe, part),
-        Observation::Answer(answer) => write_answer(connection, answer, part),
+        Observation::Contact(contact) => write_contact(connection, contact, from),
+        Observation::Probe(probe) => write_probe(connection, probe, from),
+        Observation::Answer(answer) => write_answer(connection, answer, from),
     }
 }
 
-/// Of what a contact says beyond its times, the latest word counts; silence is no word.
-const SETTLED_CONTACT: &str =
+/// For the port, the name and the device of a contact, the latest value that is not null stays.
+const FINAL_CONTACT: &str =
     "INSERT INTO contacts (local, remote, proto, port, old_first, old_last, old_count, local_port, name, device)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
      ON CONFLICT DO UPDATE SET
@@ -99,8 +98,7 @@ const SETTLED_CONTACT: &str =
         name = iif(excluded.old_last >= last, ifnull(excluded.name, name), ifnull(name, excluded.name)),
         device = iif(excluded.old_last >= last, ifnull(excluded.device, device), ifnull(device, excluded.device))";
 
-/// What is told in this boot is later than what was told before, whatever the dates say; counts of
-/// it always add up.
+/// An observation of this boot is later than those of earlier ones, whatever the dates say.
 const CONTACT_OF_THIS_BOOT: &str =
     "INSERT INTO contacts (local, remote, proto, port, new_first, new_last, new_count, local_port, name, device)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
@@ -115,10 +113,10 @@ const CONTACT_OF_THIS_BOOT: &str =
         device = iif(ifnull(excluded.new_last >= new_last, ?11), ifnull(excluded.device, device),
                                                                 ifnull(device, excluded.device))";
 
-fn write_contact(connection: &Connection, contact: &Contact, part: Part) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(match part {
-        Part::Settled(_) => SETTLED_CONTACT,
-        Part::Boot(_) => CONTACT_OF_THIS_BOOT,
+fn write_contact(connection: &Connection, contact: &Contact, from: Provenance) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(match from {
+        Provenance::Boot(_) => CONTACT_OF_THIS_BOOT,
+        Provenance::UnknownBoot | Provenance::Import => FINAL_CONTACT,
     })?;
     statement.execute(params![
         contact.local.octets(),
@@ -131,13 +129,13 @@ fn write_contact(connection: &Connection, contact: &Contact, part: Part) -> rusq
         contact.local_port,
         contact.name,
         contact.device,
-        part.adds(),
+        from.adds(),
     ])?;
     Ok(())
 }
 
-/// The settled word counts, and the first one on what it looked like.
-fn write_probe(connection: &Connection, probe: &Probe, part: Part) -> rusqlite::Result<()> {
+/// Of two sightings of a probe, `settling` stays only if both have it, and the traits are those of the first.
+fn write_probe(connection: &Connection, probe: &Probe, from: Provenance) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO probes (ts, source, target, kind, port, count, contacted_source, answered, settling, hop_limit,
                              source_port, icmp_id, icmp_seq, payload_len, payload_hash, window, tcp_options,
@@ -172,13 +170,13 @@ fn write_probe(connection: &Connection, probe: &Probe, part: Part) -> rusqlite::
         traits.tcp_flags,
         traits.flow_label,
         probe.device,
-        part.adds(),
-        part.boot(),
+        from.adds(),
+        from.boot(),
     ])?;
     Ok(())
 }
 
-fn write_answer(connection: &Connection, answer: &Answer, part: Part) -> rusqlite::Result<()> {
+fn write_answer(connection: &Connection, answer: &Answer, from: Provenance) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT OR IGNORE INTO answers (ts, source, target, kind, port, boot) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
@@ -188,7 +186,7 @@ fn write_answer(connection: &Connection, answer: &Answer, part: Part) -> rusqlit
         answer.target.octets(),
         answer.kind as u8,
         answer.port,
-        part.boot(),
+        from.boot(),
     ])?;
     Ok(())
 }

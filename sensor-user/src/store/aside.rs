@@ -82,13 +82,13 @@ impl Store {
     pub fn open_or_begin_anew(dir: &Path, now: Time) -> Result<(Store, Option<Aside>), OpenError> {
         let (path, lock) = open::prepare(dir)?;
         match open::connect(&path) {
-            Ok(connection) => Ok((Store { connection, path, kept: Kept::default(), boot: None, _lock: lock }, None)),
+            Ok(connection) => Ok((Store::new(connection, path, lock), None)),
             Err(OpenError::Damaged { path, source }) => {
                 // Whatever of it can be read. The placeholder takes nothing: it is gone with the next line.
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
                 let damaged = Connection::open_with_flags(&path, flags).or_else(|_| Connection::open_in_memory());
                 let connection = damaged.map_err(|source| OpenError::Failed { path: path.clone(), source })?;
-                let mut store = Store { connection, path, kept: Kept::default(), boot: None, _lock: lock };
+                let mut store = Store::new(connection, path, lock);
                 let aside = store.begin_anew(&source, now)?;
                 Ok((store, Some(aside)))
             }
@@ -130,7 +130,7 @@ impl Store {
                 return Err(error);
             }
         }
-        // What comes is dated as what came, and dated anew with it.
+        // New rows belong to the same boot, with the same origin.
         if let (Some(id), Some(boot)) = (self.kept.boot_id.clone(), self.boot) {
             self.begin_boot(&id, boot.origin).map_err(|error| OpenError::Directory {
                 dir: self.dir().to_owned(),

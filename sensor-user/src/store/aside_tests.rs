@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use tattler_core::forget::Forget;
 
@@ -113,6 +113,13 @@ fn a_damaged_database_keeps_its_log_for_who_looks_into_it() {
     assert_eq!((rows(&to), times(dir.path())), (2, vec![3]));
 }
 
+/// Sets a database aside as on a day, on which its file was written.
+fn set_aside(store: &mut Store, name: Time, written: Time) {
+    let to = store.begin_anew(&"whatever", name).unwrap().to;
+    let written = UNIX_EPOCH + Duration::from_micros(written.0 as u64);
+    fs::File::options().append(true).open(to).unwrap().set_modified(written).unwrap();
+}
+
 #[test]
 fn three_damaged_databases_are_kept_for_as_long_as_the_diary_and_none_after_forgetting() {
     let dir = tempfile::tempdir().unwrap();
@@ -120,7 +127,7 @@ fn three_damaged_databases_are_kept_for_as_long_as_the_diary_and_none_after_forg
     let days = Span::from_days;
     for day in 0..5 {
         store.append(&[probe_at(1)]).unwrap();
-        store.begin_anew(&"whatever", NOW + days(day)).unwrap();
+        set_aside(&mut store, NOW + days(day), NOW + days(day));
         store.tidy(NOW + days(day), days(38), 1 << 30).unwrap();
     }
     let kept = || asides(dir.path()).unwrap().into_iter().map(|(at, _)| at).collect::<Vec<_>>();
@@ -132,7 +139,7 @@ fn three_damaged_databases_are_kept_for_as_long_as_the_diary_and_none_after_forg
     store.tidy(NOW + days(43), days(38), 1).unwrap();
     assert_eq!(kept(), []);
     // Before the clock was set; the file is of the day when it was written.
-    store.begin_anew(&"whatever", Time(1)).unwrap();
+    set_aside(&mut store, Time(1), NOW);
     store.tidy(NOW + days(1), days(38), 1 << 30).unwrap();
     assert_eq!(kept(), [Time(0)]);
     open::remove(&asides(dir.path()).unwrap()[0].1).unwrap();

@@ -1,37 +1,36 @@
-//! What time retention goes by.
+//! The time that retention goes by.
 //!
-//! What is deleted does not come back when a wall clock that went astray does. One that is far ahead of
-//! the time when retention last went by it may be wrong, or the machine was off for weeks: so it has to
-//! stand for a day of running before it is believed. One that is far behind deletes nothing; it may be
-//! that of a machine without a battery before the network tells it the time, and then what was believed
-//! holds.
+//! Deleted rows do not come back when a wrong wall clock is corrected. A clock far ahead of the last believed time may
+//! be wrong, or the machine was off for weeks. So it is believed only after a day of running. A clock far behind
+//! deletes nothing: it may be that of a machine without a battery before the network sets it, and until then the last
+//! believed time stays.
 
 use rusqlite::params;
 use tattler_core::time::{Span, Time};
 
 use super::{Store, WriteError};
 
-/// A clock may be off by so much and is believed at once.
+/// A clock that is off by no more than this is believed at once.
 pub const OFF: Span = Span::from_days(1);
-/// Beyond, it has to stand for so long, while the machine runs or is suspended. The machine may run for
-/// an hour a day: what the clock stood is remembered.
+/// Any other clock is believed after this time, running or suspended. It is remembered across restarts, because a
+/// machine may run for an hour a day.
 pub const STANDS: Span = Span::from_days(1);
 
-/// What is believed of the time.
+/// The believed time, and any doubt about the wall clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Belief {
-    /// What was believed last; `None` at the very beginning, when any clock is.
+    /// The time that was believed last; `None` before the first look, when any clock is believed.
     pub believed: Option<Time>,
     /// For how long the clock has been far ahead of it, or far behind (negative).
     pub stood: Span,
 }
 
 impl Belief {
-    /// The time to go by, when the wall clock says `wall` and `ran` has passed since the last look.
+    /// The time that retention goes by, if the wall clock shows `wall` and `ran` passed since the last look.
     pub fn now(&mut self, wall: Time, ran: Span) -> Time {
         let believed = self.believed.map_or(wall, |believed| believed + ran);
         let off = wall - believed;
-        // Not 0 from the first look on, which is how a doubt is told.
+        // At least 1, because 0 means no doubt.
         let ran = ran.0.max(1);
         let stood = match off {
             off if off > OFF => self.stood.0.max(0).saturating_add(ran),
@@ -52,7 +51,7 @@ impl Belief {
 }
 
 impl Store {
-    /// What was believed last.
+    /// Reads what was believed last.
     pub fn belief(&self) -> Result<Belief, WriteError> {
         let read = self.connection.query_row("SELECT believed, stood FROM clock", [], |row| {
             Ok(Belief { believed: row.get::<_, Option<i64>>(0)?.map(Time), stood: Span(row.get(1)?) })
@@ -60,12 +59,12 @@ impl Store {
         read.map_err(|error| WriteError::new(&self.path, error))
     }
 
-    /// The time to go by when the wall clock says `wall`.
+    /// The time that retention goes by, if the wall clock shows `wall`.
     pub fn believed_now(&self, wall: Time) -> Result<Time, WriteError> {
         Ok(self.belief()?.now(wall, Span(0)))
     }
 
-    /// Remembers what is believed.
+    /// Stores what is believed.
     pub fn believe(&mut self, belief: Belief) -> Result<(), WriteError> {
         let Belief { believed, stood } = belief;
         let sql = "UPDATE clock SET believed = ?1, stood = ?2";
@@ -80,7 +79,7 @@ mod tests {
 
     const HOUR: Span = Span::from_seconds(3_600);
 
-    /// What is believed at each of so many hourly looks at a clock.
+    /// Looks at a clock every hour, and returns the believed times.
     fn hours(belief: &mut Belief, from: Time, count: i64) -> Vec<Time> {
         (0..count).map(|hour| belief.now(from + Span(hour * HOUR.0), HOUR)).collect()
     }
@@ -91,9 +90,9 @@ mod tests {
         let mut belief = Belief::default();
         assert_eq!(belief.now(now, HOUR), now);
         let believed = hours(&mut belief, astray, 22);
-        assert_eq!(believed.last(), Some(&(now + Span(22 * HOUR.0))), "time that ran has passed");
+        assert_eq!(believed.last(), Some(&(now + Span(22 * HOUR.0))), "running time has passed");
         assert!(belief.doubts());
-        // Back again, and nothing but the right time counts.
+        // Once the clock is right again, it is believed at once.
         let back = now + Span(23 * HOUR.0);
         assert_eq!(belief.now(back, HOUR), back);
         assert!(!belief.doubts());
@@ -137,7 +136,7 @@ mod tests {
         hours(&mut belief, Time(0), 23);
         let believed = hours(&mut belief, Time::from_seconds(2_150_000_000), 2);
         assert!(believed[1] < now + Span(26 * HOUR.0));
-        // But who stays behind is right in the end, and then as far ahead as any other.
+        // A clock that stays behind is believed in the end. The right time is then far ahead of it.
         hours(&mut belief, Time(0), 26);
         assert!(belief.now(now, HOUR) < Time::from_seconds(1_000_000));
     }

@@ -1,47 +1,38 @@
-//! By which clock rows are dated, and what happens to them when it is set.
+//! The boot that rows belong to, and their new dates after the clock was set.
 //!
-//! Events bear boot time; a row bears the wall-clock time that this was by the boot's *origin*, the
-//! wall-clock time at which boot time was 0. There is one origin for a boot, it is kept here, and it
-//! changes with the dates of all rows of the boot in one transaction: so within a boot, order and lags
-//! are those of boot time, whoever sets the clock, and whenever the sensor dies.
+//! Events have boot time. A row has wall-clock time: boot time plus the *origin* of its boot, the wall-clock time at
+//! which boot time was 0. Each boot has one origin, which is kept here. It changes in one transaction with the dates
+//! of all rows of the boot. So within a boot, order and lags are those of boot time, whoever sets the clock and
+//! whenever the sensor dies.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tattler_core::time::{Span, Time};
 
 use super::{Store, WriteError};
 
-/// The boot that rows are of.
+/// The boot that new rows belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boot {
-    /// Above 0; boots of this store are counted.
+    /// Counts the boots of this store, from 1.
     pub(super) number: i64,
     /// The wall-clock time at which boot time was 0, by which rows are dated.
     pub origin: Time,
 }
 
-/// Further away than any row: where rows are while their places are taken by others.
-const ASIDE: i64 = 1 << 61;
+/// Later than any row: added to the time of rows that have to make room for each other.
+const OUT_OF_RANGE: i64 = 1 << 61;
 
 impl Store {
-    /// What is appended from now on is of the boot that the kernel calls `boot_id`. If rows of it are
-    /// there already, they and what comes go by the origin that they went by; else by this one, and
-    /// what earlier boots left is dated once and for all.
+    /// Rows that are appended from now on belong to the boot that the kernel calls `boot_id`. If the store knows that
+    /// boot, its origin stays. Otherwise `origin` holds from now on, and the dates of all rows so far are final.
     ///
     /// # Errors
-    /// It can't be written down; nothing has changed.
+    /// The store can't be written; nothing has changed.
     pub fn begin_boot(&mut self, boot_id: &str, origin: Time) -> Result<Boot, WriteError> {
         let boot = begin(&mut self.connection, boot_id, origin).map_err(|error| WriteError::new(&self.path, error))?;
         self.boot = Some(boot);
         self.kept.boot_id = Some(boot_id.to_owned());
         Ok(boot)
-    }
-
-    /// Dates all rows of this boot anew, by `step` later. Says how many.
-    ///
-    /// # Errors
-    /// They are dated as they were.
-    pub fn redate(&mut self, step: Span) -> Result<u64, WriteError> {
-        self.append_after(step, &[], None)
     }
 }
 
@@ -64,11 +55,11 @@ fn begin(connection: &mut Connection, boot_id: &str, origin: Time) -> rusqlite::
     Ok(Boot { number, origin })
 }
 
-/// Dates the rows of a boot anew and notes its origin, within a transaction.
+/// Moves the dates of all rows of a boot, and its origin, within a transaction. Returns the number of rows.
 pub(super) fn redate(connection: &Connection, boot: Boot, step: Span) -> rusqlite::Result<u64> {
     let origin = boot.origin + step;
     connection.execute("UPDATE clock SET origin = ?1", [origin.0])?;
-    // An index over dates that all change is cheaper made anew.
+    // Every entry of this index changes: building it again is faster than updating it.
     connection.execute_batch("DROP INDEX contacts_last")?;
     let mut rows = connection.execute(
         "UPDATE contacts SET new_first = new_first + ?1, new_last = new_last + ?1 WHERE new_last IS NOT NULL",
@@ -81,17 +72,21 @@ pub(super) fn redate(connection: &Connection, boot: Boot, step: Span) -> rusqlit
     Ok(rows as u64)
 }
 
-/// The time of an event is in its row's key: no row may take the place of one that has yet to go. So all
-/// go aside first, unless they go further than they are spread. What is in the way then is of an import,
-/// and tells the same event.
+/// The time is part of the key, so a row that moves could collide with one that has not moved yet. Unless the step is
+/// longer than the time span of all rows, they first move out of range. A row that is still in the way is an imported
+/// copy of the same event, and is replaced.
 fn redate_events(connection: &Connection, table: &str, boot: Boot, step: Span) -> rusqlite::Result<usize> {
-    let spread = format!("SELECT max(ts) - min(ts) FROM {table} WHERE boot = ?1");
-    let spread: Option<i64> = connection.query_row(&spread, [boot.number], |row| row.get(0))?;
-    let Some(spread) = spread else { return Ok(0) };
-    let go = format!("UPDATE OR REPLACE {table} SET ts = ts + ?1 WHERE boot = ?2");
-    let steps = if spread < step.0.saturating_abs() { vec![step.0] } else { vec![ASIDE, step.0 - ASIDE] };
-    let rows = steps.iter().map(|step| connection.execute(&go, params![step, boot.number]));
-    rows.collect::<rusqlite::Result<Vec<usize>>>().map(|rows| rows.last().copied().unwrap_or(0))
+    let span = format!("SELECT max(ts) - min(ts) FROM {table} WHERE boot = ?1");
+    let span: Option<i64> = connection.query_row(&span, [boot.number], |row| row.get(0))?;
+    let Some(span) = span else { return Ok(0) };
+    let update = format!("UPDATE OR REPLACE {table} SET ts = ts + ?1 WHERE boot = ?2");
+    let shift = |by: i64| connection.execute(&update, params![by, boot.number]);
+    if span < step.0.saturating_abs() {
+        shift(step.0)
+    } else {
+        shift(OUT_OF_RANGE)?;
+        shift(step.0 - OUT_OF_RANGE)
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +102,10 @@ mod tests {
     fn contact(seconds: i64) -> Observation {
         let (local, remote) = ("2001:db8::1".parse().unwrap(), "2a05::53".parse().unwrap());
         Observation::Contact(Contact::new(Time::from_seconds(seconds), local, remote, Proto::Tcp, 443))
+    }
+
+    fn redate(store: &mut Store, step: Span) -> u64 {
+        store.append_after(step, &[], None).unwrap()
     }
 
     fn contacts(store: &Store) -> Vec<(i64, i64, u32)> {
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_contact_that_goes_on_from_boot_to_boot_is_dated_anew_only_in_the_present_one() {
+    fn a_step_moves_only_the_part_of_a_contact_that_is_of_this_boot() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(dir.path()).unwrap();
         let start = YEARS.0 / 1_000_000;
@@ -141,22 +140,22 @@ mod tests {
         assert_eq!(store.begin_boot("second", Time(0)).unwrap().number, 2);
         store.append(&[contact(7), contact(9)]).unwrap();
         assert_eq!(contacts(&store), [(7, start + 5, 4)]);
-        assert_eq!(store.redate(YEARS).unwrap(), 1);
+        assert_eq!(redate(&mut store, YEARS), 1);
         assert_eq!(contacts(&store), [(start + 1, start + 9, 4)]);
-        // The sensor starts again, in the same boot.
+        // The sensor restarts within the boot.
         drop(store);
         let mut store = Store::open(dir.path()).unwrap();
         assert_eq!(store.begin_boot("second", Time(123)).unwrap(), Boot { number: 2, origin: Time(YEARS.0) });
-        assert_eq!(store.redate(Span::from_seconds(100)).unwrap(), 1);
+        assert_eq!(redate(&mut store, Span::from_seconds(100)), 1);
         assert_eq!(contacts(&store), [(start + 1, start + 109, 4)]);
-        // And what is past stays as it is.
+        // Rows of an earlier boot stay as they are.
         store.begin_boot("third", Time(0)).unwrap();
-        assert_eq!(store.redate(Span::from_seconds(100)).unwrap(), 0);
+        assert_eq!(redate(&mut store, Span::from_seconds(100)), 0);
         assert_eq!(contacts(&store), [(start + 1, start + 109, 4)]);
     }
 
     #[test]
-    fn rows_that_move_into_each_others_places_all_stay() {
+    fn a_step_loses_no_row_whose_new_time_another_row_has() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(dir.path()).unwrap();
         store.append(&[probe_at(1_000)]).unwrap();
@@ -164,7 +163,7 @@ mod tests {
         let all: Vec<Observation> = (0..500).map(probe_at).collect();
         store.append(&all).unwrap();
         for step in [1, -1, 250, -2_000, 3_000] {
-            assert_eq!(store.redate(Span(step)).unwrap(), 500);
+            assert_eq!(redate(&mut store, Span(step)), 500);
         }
         let mut expected: Vec<i64> = std::iter::once(1_000).chain(1_250..1_750).collect();
         expected.sort_unstable();
@@ -172,12 +171,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_without_a_boot_is_dated_once_and_for_all() {
+    fn rows_of_no_boot_keep_their_dates() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(dir.path()).unwrap();
         store.append(&[contact(1), probe_at(2)]).unwrap();
         store.begin_boot("first", Time(0)).unwrap();
-        assert_eq!(store.redate(YEARS).unwrap(), 0);
+        assert_eq!(redate(&mut store, YEARS), 0);
         assert_eq!((contacts(&store), probes(&store)), (vec![(1, 1, 1)], vec![2]));
     }
 }

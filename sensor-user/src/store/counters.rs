@@ -16,6 +16,7 @@ pub struct Counters {
     pub(super) queued: AtomicU64,
     pub(super) pruned: AtomicU64,
     pub(super) crowded_out: AtomicU64,
+    pub(super) capped: AtomicU64,
     pub(super) bytes: AtomicU64,
     pub(super) failed_writes: AtomicU64,
     pub(super) damaged: AtomicU64,
@@ -56,6 +57,12 @@ impl Counters {
     #[must_use]
     pub fn crowded_out(&self) -> u64 {
         self.crowded_out.load(Relaxed)
+    }
+
+    /// Probes and answers that prove nothing and were not written, because their day had too many.
+    #[must_use]
+    pub fn capped(&self) -> u64 {
+        self.capped.load(Relaxed)
     }
 
     /// Bytes on disk after the latest write.

@@ -15,8 +15,9 @@ use tattler_core::exclusions::Exclusions;
 use tattler_core::forget::{Forget, Forgotten};
 use tattler_core::observation::{Answer, Contact, Observation, Probe};
 use tattler_core::time::Time;
-use tattler_files::text::{self, Clock, Dialect, Item, Sinks};
-use tattler_files::{Position, jsonl};
+use tattler_files::Position;
+use tattler_files::jsonl::BackupEntry;
+use tattler_files::text::{Dialect, LineItem, LogClock, TextReader};
 
 use super::tests::{connection, probe_at};
 use super::*;
@@ -106,18 +107,16 @@ fn settings(now: i64) -> ImportSettings {
 fn import(dir: &Path, text: &str, now: i64) -> Imported {
     let mut store = Store::open(dir).unwrap();
     let mut importer = store.import(settings(now)).unwrap();
-    let mut item = |item, _| {
+    let clock = LogClock::new(jiff::tz::TimeZone::UTC, None, None, None);
+    let mut lines = TextReader::new("x", text.as_bytes(), Dialect::JsonLines, clock);
+    while let Some(item) = lines.next(&mut |fault| panic!("{fault}")).unwrap() {
         match item {
-            Item::Observation(observation) => importer.add(observation),
-            Item::Aside(jsonl::Aside::Ack(ack)) => importer.acknowledge(&ack),
-            Item::Aside(jsonl::Aside::DeviceKey(key)) => assert!(importer.adopt_key(&DeviceKey::from_bytes(key))),
+            LineItem::Observation(observation) => importer.add(observation),
+            LineItem::Backup(BackupEntry::Ack(ack)) => importer.acknowledge(&ack),
+            LineItem::Backup(BackupEntry::DeviceKey(key)) => assert!(importer.adopt_key(&DeviceKey::from_bytes(key))),
             item => panic!("{item:?}"),
         }
-        true
-    };
-    let sinks = Sinks { item: &mut item, tell: &mut |fault| panic!("{fault}"), step: &mut |_, _| true };
-    let clock = Clock::new(jiff::tz::TimeZone::UTC, None, None, None);
-    text::read("x", text.as_bytes(), Dialect::JsonLines, clock, sinks).unwrap();
+    }
     importer.finish().unwrap()
 }
 
@@ -149,7 +148,7 @@ fn what_was_deleted_before_without_being_overwritten_goes_too() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     household(&mut store);
-    // As the first version did.
+    // As the first version did, which is noted when its database is taken over.
     store.connection.pragma_update_and_check(None, "secure_delete", false, |_| Ok(())).unwrap();
     for sql in [
         "DELETE FROM contacts WHERE local = ?1",
@@ -158,6 +157,7 @@ fn what_was_deleted_before_without_being_overwritten_goes_too() {
     ] {
         store.connection.execute(sql, [&bytes(PHONE)]).unwrap();
     }
+    store.connection.execute("INSERT INTO meta VALUES ('traces', x'')", []).unwrap();
     drop(store);
     assert!(!found(dir.path(), &bytes(PHONE)).is_empty());
     let mut store = Store::open(dir.path()).unwrap();
@@ -225,37 +225,76 @@ fn traces_that_an_export_keeps_are_told_and_go_the_next_time() {
 }
 
 #[test]
-fn a_store_that_is_too_large_loses_its_oldest_rows_and_the_file_shrinks() {
+fn to_forget_nothing_writes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
-    let batch: Vec<_> = (0..40_000).flat_map(|n| [probe(n * 10, PHONE), answer(n * 10, PHONE)]).collect();
+    household(&mut store);
+    let files = || open::files(&dir.path().join("tattler.db")).map(|file| fs::read(file).unwrap_or_default());
+    let before = files();
+    let nobody = Forget { prefix: Some("3fff::/32".parse().unwrap()), ..Forget::default() };
+    assert_eq!(store.forget_all(&[nobody, device("nobody")]).unwrap(), Forgotten::default());
+    let after = files();
+    assert!(before[..2] == after[..2], "the database and its log");
+}
+
+#[test]
+fn traces_that_an_export_keeps_are_wiped_once_it_has_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    household(&mut store);
+    store.connection.busy_timeout(Duration::ZERO).unwrap();
+    let settings = Settings { latency: Duration::from_millis(20), clock: || Time(0), ..Settings::default() };
+    let writer = Writer::start(store, settings).unwrap();
+    let reader = connection(dir.path());
+    reader.execute_batch("BEGIN; SELECT count(*) FROM contacts").unwrap();
+    let outcome = writer.handle().unwrap().with(|store| store.forget(&device("phone"))).unwrap();
+    assert!(matches!(outcome, Err(WriteError::Traces { .. })), "{outcome:?}");
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(!found(dir.path(), &bytes(PHONE)).is_empty(), "the reader still sees it");
+    drop(reader);
+    // Nobody asks again.
+    let start = Instant::now();
+    while !found(dir.path(), &bytes(PHONE)).is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(writer);
+}
+
+#[test]
+fn a_store_that_is_too_large_loses_its_oldest_repeats_and_the_file_shrinks() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    store.append(&[contact(0, PHONE, SITE, "phone")]).unwrap();
+    let batch: Vec<_> = (1..40_001).map(|n| probe(n * 10, PHONE)).collect();
     store.append(&batch).unwrap();
-    let before = store.used().unwrap();
-    let most = before / 2;
+    let most = store.used().unwrap() / 2;
     let settings = Settings { most_bytes: most, clock: || Time(0), ..Settings::default() };
     let writer = Writer::start(store, settings).unwrap();
     let counters = writer.counters();
     let start = Instant::now();
+    let settle = |before: u64| {
+        let mut now = before;
+        while now == before || now != counters.crowded_out() {
+            now = counters.crowded_out();
+            assert!(start.elapsed() < Duration::from_secs(40), "{now}");
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        now
+    };
     // Once at the start, and once more because of what is written then.
-    let mut crowded_out = 0;
-    while crowded_out == 0 || crowded_out != counters.crowded_out() {
-        crowded_out = counters.crowded_out();
-        assert!(start.elapsed() < Duration::from_secs(20), "{crowded_out}");
-        std::thread::sleep(Duration::from_millis(300));
-    }
-    writer.send((40_000..60_000).map(|n| probe(n * 10, PHONE)).collect());
-    while counters.crowded_out() == crowded_out {
-        assert!(start.elapsed() < Duration::from_secs(40), "{crowded_out}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let crowded_out = settle(0);
+    writer.send((40_001..60_001).map(|n| probe(n * 10, PHONE)).collect());
+    settle(crowded_out);
     drop(writer);
     let store = Store::open(dir.path()).unwrap();
     assert!(store.used().unwrap() <= most, "{} of {most}", store.used().unwrap());
     let mut times = Vec::new();
     store.replay(Time(i64::MIN), &mut |o| times.push(o.ts())).unwrap();
-    assert_eq!(counters.crowded_out() + times.len() as u64, 100_000, "each row is there or counted");
-    assert_eq!(times.last(), Some(&Time(599_990)));
-    assert!(times[0] > Time(100_000), "the oldest went: {:?}", times[0]);
+    assert_eq!(counters.crowded_out() + times.len() as u64, 60_001, "each row is there or counted");
+    assert_eq!(times[..2], [Time(0), Time(10)], "the contact and the first hit");
+    assert!(times[2] > Time(100_000), "the oldest repeats went: {:?}", times[2]);
+    assert_eq!(times.last(), Some(&Time(600_000)));
     assert_eq!(counters.pruned(), 0);
     drop(store);
     let file = fs::metadata(dir.path().join("tattler.db")).unwrap().len();
@@ -277,6 +316,7 @@ fn a_store_of_the_first_version_is_taken_over_with_every_row() {
     assert_eq!(lines, include_str!("schema/fixture-1.jsonl"));
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(schema::version(&store.connection).unwrap(), schema::VERSION);
+    assert!(store.has_traces(), "the first version did not overwrite what it deleted");
     let integrity: String = store.connection.pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();
     assert_eq!(integrity, "ok");
     let tables = |connection: &Connection| {
@@ -493,7 +533,9 @@ fn an_import_that_fails_has_not_happened() {
 fn writes_until_it_is_killed() {
     let Some(dir) = std::env::var_os("TATTLER_TEST_DIR") else { return };
     let store = Store::open(Path::new(&dir)).unwrap();
-    let settings = Settings { latency: Duration::from_millis(50), clock: || Time(0), ..Settings::default() };
+    let unproven_a_day = u64::MAX;
+    let settings =
+        Settings { unproven_a_day, latency: Duration::from_millis(50), clock: || Time(0), ..Settings::default() };
     let writer = Writer::start(store, settings).unwrap();
     let counters = writer.counters();
     let mut sent = 0;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 use tattler_core::observation::Observation;
 use tattler_core::time::Time;
-use tattler_files::jsonl::{Aside, aside_to_json_line, to_json_line};
+use tattler_files::jsonl::{BackupEntry, to_json_line};
 use thiserror::Error;
 
 use super::open::OpenError;
@@ -95,9 +95,9 @@ impl Snapshot {
         };
         if export.all {
             let key = key::read(&self.connection).map_err(read)?;
-            put(key.and_then(|key| aside_to_json_line(&Aside::DeviceKey(*key.bytes()))));
+            put(key.and_then(|key| BackupEntry::DeviceKey(*key.bytes()).to_json_line()));
             for ack in acks::read(&self.connection).map_err(read)? {
-                put(aside_to_json_line(&Aside::Ack(ack)));
+                put(BackupEntry::Ack(ack).to_json_line());
             }
         }
         let since = export.since.unwrap_or(Time(i64::MIN));

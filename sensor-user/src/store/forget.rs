@@ -1,37 +1,62 @@
-//! Away for good: rows that must be gone from the bytes of the files too.
+//! Forgetting: rows that must leave the bytes of the files too.
 
-use rusqlite::{Connection, Transaction, params};
+use std::io;
+use std::path::Path;
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags, Transaction, params};
 use tattler_core::forget::{Forget, Forgotten};
 
-use super::{Store, WriteError};
+use super::{Store, WriteError, open};
+
+/// In `meta` while deleted rows may have left bytes in the files.
+const TRACES: &str = "traces";
 
 impl Store {
-    /// Deletes what is asked for, in one transaction, and then writes the database anew, so that no
-    /// byte of it stays in the files of the state directory. Deletes nothing if nothing is asked for.
+    /// Deletes what is asked for, and rewrites the database so that no byte of it stays in the files of
+    /// the state directory. If no row matches and nothing is left of an earlier deletion, all rows of
+    /// [`Forgotten`] are 0 and nothing is written.
     ///
     /// # Errors
-    /// Before the deletion, nothing has happened. [`WriteError::Traces`]: the rows are deleted, and
-    /// bytes of them are left in the files until this is done once more.
+    /// [`WriteError::Traces`]: the rows are deleted, and bytes of them stay in the files until
+    /// [`Store::wipe_traces`] succeeds, which the thread of a [`Writer`](super::Writer) sees to. Any other:
+    /// nothing has happened.
     pub fn forget(&mut self, forget: &Forget) -> Result<Forgotten, WriteError> {
-        if forget.is_nothing() {
+        self.forget_all(std::slice::from_ref(forget))
+    }
+
+    /// As [`Store::forget`]: all of them in one transaction, and the database is rewritten once.
+    pub fn forget_all(&mut self, all: &[Forget]) -> Result<Forgotten, WriteError> {
+        let all: Vec<&Forget> = all.iter().filter(|forget| !forget.is_nothing()).collect();
+        if all.is_empty() {
             return Ok(Forgotten::default());
         }
-        let forgotten = delete(&mut self.connection, forget).map_err(|error| WriteError::new(&self.path, error))?;
+        let forgotten = delete(&mut self.connection, &all).map_err(|error| WriteError::new(&self.path, error))?;
         self.keep_acks();
-        let traces = |source| WriteError::Traces { path: self.path.clone(), source };
-        let damaged_files =
-            self.forget_damaged().map_err(|error| traces(rusqlite::Error::ToSqlConversionFailure(Box::new(error))))?;
-        self.wipe().map_err(traces)?;
+        let damaged_files = self.forget_damaged().map_err(|error| {
+            let source = rusqlite::Error::ToSqlConversionFailure(Box::new(error));
+            WriteError::Traces { path: self.path.clone(), source }
+        })?;
+        self.wipe_traces()?;
         Ok(Forgotten { damaged_files, ..forgotten })
     }
 
-    /// Forgets one after the other. Whatever fails, the others are tried.
+    /// Whether deleted rows may have left bytes in the files.
+    pub(super) fn has_traces(&self) -> bool {
+        let sql = "SELECT EXISTS (SELECT 1 FROM meta WHERE key = ?1)";
+        // A database that can't be read has more to worry about.
+        self.connection.query_row(sql, [TRACES], |row| row.get(0)).unwrap_or(false)
+    }
+
+    /// Rewrites the database if deleted rows may have left bytes in it.
     ///
     /// # Errors
-    /// The first of theirs.
-    pub fn forget_all(&mut self, all: &[Forget]) -> Result<Forgotten, WriteError> {
-        let outcomes: Vec<_> = all.iter().map(|forget| self.forget(forget)).collect();
-        outcomes.into_iter().try_fold(Forgotten::default(), |sum, one| Ok(sum.and(one?)))
+    /// [`WriteError::Traces`], while somebody reads the database or there is no room for its copy.
+    pub fn wipe_traces(&mut self) -> Result<(), WriteError> {
+        if !self.has_traces() {
+            return Ok(());
+        }
+        self.wipe().map_err(|source| WriteError::Traces { path: self.path.clone(), source })
     }
 
     /// Whether there is anything of a device that is known as `id`.
@@ -42,29 +67,61 @@ impl Store {
         known.map_err(|error| WriteError::new(&self.path, error))
     }
 
-    /// What is deleted is overwritten where it lay; but not what the first version deleted, nor what
-    /// the log holds. So everything is written anew, and the log cut to nothing.
-    fn wipe(&self) -> rusqlite::Result<()> {
-        // The temporary file of that belongs beside the database, not into a /tmp of another disk.
-        if let Some(dir) = self.path.parent().and_then(|dir| dir.to_str()) {
-            self.connection.pragma_update(None, "temp_store_directory", dir)?;
-        }
-        self.connection.execute_batch("VACUUM")?;
-        let busy: i64 = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
-        if busy == 0 {
-            Ok(())
-        } else {
-            Err(rusqlite::Error::SqliteFailure(code, Some("an export is reading it".into())))
+    /// Deleted rows are overwritten where they were; but copies stay where SQLite moved rows between
+    /// pages, and in the log. So all pages are replaced by those of a fresh copy, and the log is emptied.
+    ///
+    /// `VACUUM` does the same by a temporary file, which may be on another disk, or as large as the
+    /// database in memory.
+    fn wipe(&mut self) -> rusqlite::Result<()> {
+        // A reader would keep the log: then spare the disk the copy.
+        empty_log(&self.connection)?;
+        let copy = open::next(&self.path);
+        let io = |error: io::Error| rusqlite::Error::ToSqlConversionFailure(Box::new(error));
+        open::remove(&copy).and_then(|()| open::make_private(&copy)).map_err(io)?;
+        let replaced = self.replace_pages(&copy);
+        open::remove(&copy).map_err(io)?;
+        replaced?;
+        empty_log(&self.connection)
+    }
+
+    fn replace_pages(&mut self, copy: &Path) -> rusqlite::Result<()> {
+        let path = copy.to_str().ok_or_else(|| rusqlite::Error::InvalidPath(copy.to_owned()))?;
+        self.connection.execute("VACUUM INTO ?1", [path])?;
+        let from = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        from.execute("DELETE FROM meta WHERE key = ?1", [TRACES])?;
+        match Backup::new(&from, &mut self.connection)?.step(-1)? {
+            StepResult::Done => Ok(()),
+            _ => Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None)),
         }
     }
 }
 
-fn delete(connection: &mut Connection, forget: &Forget) -> rusqlite::Result<Forgotten> {
-    let transaction = connection.transaction()?;
-    let forgotten = within(&transaction, forget)?;
-    transaction.commit()?;
-    Ok(forgotten)
+/// Moves the log into the database and cuts it to nothing.
+fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
+    let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+    if busy == 0 { Ok(()) } else { Err(rusqlite::Error::SqliteFailure(code, Some("an export is reading it".into()))) }
+}
+
+/// Deletes what is meant and notes that traces of it are left.
+fn delete(connection: &mut Connection, all: &[&Forget]) -> rusqlite::Result<Forgotten> {
+    // The addresses of a device: small, and not to be in a file elsewhere.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    let mut work = || {
+        let transaction = connection.transaction()?;
+        let mut sum = Forgotten::default();
+        for forget in all {
+            sum = sum.and(within(&transaction, forget)?);
+        }
+        if sum != Forgotten::default() {
+            transaction.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, x'')", [TRACES])?;
+        }
+        transaction.commit()?;
+        Ok(sum)
+    };
+    let forgotten = work();
+    connection.pragma_update(None, "temp_store", "DEFAULT")?;
+    forgotten
 }
 
 fn within(transaction: &Transaction<'_>, forget: &Forget) -> rusqlite::Result<Forgotten> {

@@ -14,7 +14,7 @@ use tattler_core::observation::{Contact, Observation, Probe};
 use tattler_core::time::{Span, Time};
 use tattler_files::Position;
 
-use super::append::{self, Counting, Part};
+use super::append::{self, Provenance};
 use super::{Store, WriteError, acks, key, positions};
 use crate::store::DeviceKey;
 
@@ -220,7 +220,7 @@ impl Importer<'_> {
     fn write(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         self.attempt(|connection| {
-            batch.in_order().iter().try_for_each(|o| append::write(connection, o, Part::Settled(Counting::Once)))
+            batch.in_order().iter().try_for_each(|o| append::write(connection, o, Provenance::Import))
         });
     }
 
@@ -289,7 +289,7 @@ impl Batch {
     }
 }
 
-/// As [`Counting::Once`] has it.
+/// As [`Provenance::Import`] says.
 fn merge(old: &mut Contact, new: Contact) {
     let apart = new.ts > old.last || new.last < old.ts;
     old.count = if apart { old.count.saturating_add(new.count) } else { old.count.max(new.count) };

@@ -6,7 +6,9 @@
 //! # Layout
 //! - [`open`]: the directory, its lock, its permissions
 //! - [`schema`]: the tables, and how an older file becomes a newer one
-//! - [`append`], [`replay`], [`prune`]: in, out, and away
+//! - [`append`], [`replay`]: in and out; [`prune`]: rows leave by age
+//! - [`shrink`]: rows leave for want of room, those that prove least first; [`worths`]: how much a row proves, and
+//!   how many rows that prove nothing are written on one day
 //! - [`read`]: for queries, beside the writer and without the lock
 //! - [`forget`]: away for good, from the bytes of the files too
 //! - [`import`], [`export`]: in out of files, and out into files while a sensor writes; `positions`: how
@@ -14,7 +16,7 @@
 //! - [`marks`]: how far the sensor's ring was brought here
 //! - [`acks`], [`key`]: acknowledged remotes, and names for devices
 //! - [`aside`]: a damaged database makes way for a new one
-//! - [`boot`], [`believe`]: by which clock rows are dated, and what time retention goes by
+//! - [`boot`], [`believe`]: the dates of rows, and the time that retention goes by
 //! - [`writer`]: a queue that never makes its caller wait; [`task`]: the thread that empties it, [`counters`] what it says; [`stall`]: whether its disk does
 
 mod acks;
@@ -26,6 +28,8 @@ mod counters;
 #[cfg(test)]
 mod diary_tests;
 mod export;
+#[cfg(test)]
+mod flood_tests;
 mod forget;
 mod import;
 mod key;
@@ -36,10 +40,12 @@ mod prune;
 mod read;
 mod replay;
 mod schema;
+mod shrink;
 mod stall;
 mod task;
 #[cfg(test)]
 pub(crate) mod tests;
+mod worths;
 mod writer;
 
 use std::fs::File;
@@ -66,6 +72,9 @@ pub const DEFAULT_DIR: &str = "/var/lib/tattler";
 pub const RETENTION: Span = Span::from_days(38);
 /// Bytes that it takes at most unless told otherwise: 1 GiB.
 pub const MOST_BYTES: u64 = 1 << 30;
+/// Rows of probes and answers that are written on one day; evidence of leaks beyond. In 38 days they take half of
+/// [`MOST_BYTES`], however many outsiders send.
+pub const UNPROVEN_A_DAY: u64 = 100_000;
 
 /// The database of one state directory, and the exclusive right to it.
 pub struct Store {
@@ -74,11 +83,19 @@ pub struct Store {
     kept: aside::Kept,
     /// What is appended is of it.
     boot: Option<Boot>,
+    /// Bounds what a sensor writes; an import is not bounded.
+    cap: Option<worths::Cap>,
+    /// Making room, while that is under way.
+    shrinking: Option<shrink::Shrinking>,
     /// Locked for as long as it is open; the kernel lets go of it when the process dies.
     _lock: File,
 }
 
 impl Store {
+    fn new(connection: Connection, path: PathBuf, lock: File) -> Store {
+        Store { connection, path, kept: aside::Kept::default(), boot: None, cap: None, shrinking: None, _lock: lock }
+    }
+
     /// The database file.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -110,8 +127,8 @@ pub enum WriteError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
-    /// What was to be forgotten is deleted, and the files could not be written anew.
-    #[error("deleted, but traces are left in {}: {source}; do it once more when there is room and no export runs", path.display())]
+    /// Rows were forgotten, and the files could not be rewritten.
+    #[error("deleted, but traces are left in {}: {source}; a running sensor tries again every 30 s, otherwise repeat it when there is room and no export runs", path.display())]
     Traces {
         /// The database.
         path: PathBuf,

@@ -9,7 +9,6 @@ use rusqlite::{Connection, OpenFlags};
 use tattler_files::reason;
 use thiserror::Error;
 
-use super::aside::Kept;
 use super::{Store, is_damage, schema};
 
 /// Why a state directory can't be used.
@@ -83,7 +82,7 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Store, OpenError> {
         let (path, lock) = prepare(dir)?;
         let connection = connect(&path)?;
-        Ok(Store { connection, path, kept: Kept::default(), boot: None, _lock: lock })
+        Ok(Store::new(connection, path, lock))
     }
 
     /// Opens the database in `dir` if there is one: to change what is there needs something there, and

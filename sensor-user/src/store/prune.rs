@@ -1,4 +1,4 @@
-//! Away: what is older than the retention, and the oldest of what is too much.
+//! Deletes rows that are older than the retention.
 
 use rusqlite::Connection;
 use tattler_core::time::Time;
@@ -13,13 +13,6 @@ const STATEMENTS: [&str; 3] = [
         (SELECT ts, source, target, kind, port FROM probes WHERE ts < ?1 LIMIT ?2)",
     "DELETE FROM answers WHERE (ts, source, target, kind, port) IN
         (SELECT ts, source, target, kind, port FROM answers WHERE ts < ?1 LIMIT ?2)",
-];
-
-/// The time of the row that ?1 others are older than, in each table.
-const NTH: [&str; 3] = [
-    "SELECT last FROM contacts ORDER BY last LIMIT 1 OFFSET ?1",
-    "SELECT ts FROM probes ORDER BY ts LIMIT 1 OFFSET ?1",
-    "SELECT ts FROM answers ORDER BY ts LIMIT 1 OFFSET ?1",
 ];
 
 /// Pages that are given back to the file system in one go.
@@ -52,12 +45,6 @@ impl Store {
     pub fn used(&self) -> Result<u64, WriteError> {
         used(&self.connection).map_err(|error| WriteError::new(&self.path, error))
     }
-
-    /// Deletes some of the oldest rows, whatever they tell, if all of them take more than `most`
-    /// bytes. 0 if they do not.
-    pub fn shrink_some(&mut self, most: u64, rows: u32) -> Result<u64, WriteError> {
-        shrink(&self.connection, most, rows).map_err(|error| WriteError::new(&self.path, error))
-    }
 }
 
 fn prune(connection: &Connection, before: Time, rows: u32) -> rusqlite::Result<u64> {
@@ -74,32 +61,8 @@ fn used(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(u64::try_from((pages - free) * size).unwrap_or(0))
 }
 
-fn shrink(connection: &Connection, most: u64, rows: u32) -> rusqlite::Result<u64> {
-    if used(connection)? <= most {
-        return Ok(0);
-    }
-    // Among the tables, the one whose oldest rows are oldest sets the time.
-    let mut times = Vec::new();
-    for sql in NTH {
-        let mut statement = connection.prepare_cached(sql)?;
-        let mut found = statement.query([rows])?;
-        if let Some(row) = found.next()? {
-            times.push(row.get::<_, i64>(0)?);
-        }
-    }
-    // Fewer rows than that in every table: the rest of what is there is all that can go.
-    let before = times.into_iter().min().unwrap_or(i64::MAX);
-    let mut deleted = prune(connection, Time(before), rows)?;
-    if deleted == 0 {
-        // All of them at the same time.
-        deleted = prune(connection, Time(before.saturating_add(1)), rows)?;
-    }
-    give_back(connection)?;
-    Ok(deleted)
-}
-
 /// Free pages at the end of the file, back to the file system: some, so that it takes no time.
-fn give_back(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn give_back(connection: &Connection) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
     // A step for each page.
     let mut rows = statement.query([])?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Row};
 use tattler_core::ack::Ack;
 use tattler_core::observation::{Answer, Contact, Observation, Probe};
-use tattler_core::time::Time;
+use tattler_core::time::{Span, Time};
 
 use super::replay::{self, ReplayError};
 use super::{DeviceKey, OpenError, Snapshot, acks, key, open};
@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Answers that are remembered to mark probes. They need a probe and a local that answers, so that
 /// outsiders alone don't decide how many there are.
 const MAX_ANSWERS: usize = 1_000_000;
+
+/// How long after a probe its answer is looked for. Hosts answer within seconds.
+const ANSWERED_WITHIN: Span = Span::from_seconds(600);
 
 /// A state directory, read only. Everything that it hands out is of one moment, that of its opening.
 pub struct Reader {
@@ -83,8 +86,8 @@ impl Reader {
         })
     }
 
-    /// Hands out probes between `since` and `until`, the latest first. Marks those that were
-    /// answered later or whose source the target had contacted, as far as that is still known.
+    /// Hands out probes between `since` and `until`, the latest first. Marks those that were answered in
+    /// that time or soon after, or whose source the target had contacted, as far as that is still known.
     pub fn probes(
         &self,
         since: Time,
@@ -98,7 +101,7 @@ impl Reader {
                 answered, settling, device
              FROM probes WHERE ts BETWEEN ?1 AND ?2 ORDER BY ts DESC, source DESC, target DESC, kind DESC, port DESC";
         let mut answered = HashSet::new();
-        self.answers(&mut |answer| {
+        self.answers(since, until + ANSWERED_WITHIN, &mut |answer| {
             answered.insert((answer.source, answer.target, answer.kind, answer.port));
         })?;
         self.each(SQL, since, until, replay::probe, &mut |observation| match observation {
@@ -113,7 +116,7 @@ impl Reader {
     /// The locals that ever answered a probe.
     pub fn exposed(&self) -> Result<HashSet<Ipv6Addr>, ReplayError> {
         let mut exposed = HashSet::new();
-        self.answers(&mut |answer| {
+        self.answers(Time(i64::MIN), Time(i64::MAX), &mut |answer| {
             exposed.insert(answer.target);
         })?;
         let mut read = || {
@@ -165,11 +168,11 @@ impl Reader {
         self.told(read())
     }
 
-    fn answers(&self, give: &mut dyn FnMut(Answer)) -> Result<(), ReplayError> {
+    fn answers(&self, since: Time, until: Time, give: &mut dyn FnMut(Answer)) -> Result<(), ReplayError> {
         const SQL: &str =
             "SELECT ts, source, target, kind, port FROM answers WHERE ts BETWEEN ?1 AND ?2 ORDER BY ts DESC";
         let mut left = MAX_ANSWERS;
-        self.each(SQL, Time(i64::MIN), Time(i64::MAX), replay::answer, &mut |observation| {
+        self.each(SQL, since, until, replay::answer, &mut |observation| {
             if let Observation::Answer(answer) = observation {
                 give(answer);
             }
@@ -234,6 +237,29 @@ mod tests {
         assert_eq!(read(), [3, 2, 1]);
         drop(store);
         assert_eq!(read(), [3, 2, 1]);
+    }
+
+    #[test]
+    fn answers_are_read_for_the_window_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let at = |seconds: i64| seconds * 1_000_000;
+        let Observation::Probe(probe) = probe_at(at(10_000)) else { unreachable!() };
+        let Probe { source, target, kind, port, .. } = probe;
+        let marked = |store: &mut Store, ts: i64| {
+            let answer = Answer { ts: Time(at(ts)), source, target, kind, port };
+            store.connection.execute("DELETE FROM answers", []).unwrap();
+            store.append(&[probe_at(at(10_000)), Observation::Answer(answer)]).unwrap();
+            let mut answered = None;
+            let mut give = |probe: Probe| {
+                answered = Some(probe.answered);
+                ControlFlow::Continue(())
+            };
+            let reader = Reader::open(dir.path()).unwrap();
+            reader.probes(Time(at(9_000)), Time(at(10_000)), &mut give).unwrap();
+            answered.unwrap()
+        };
+        assert_eq!([8_999, 10_002, 10_700].map(|ts| marked(&mut store, ts)), [false, true, false]);
     }
 
     #[test]

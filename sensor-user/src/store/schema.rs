@@ -30,6 +30,10 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     for migration in &MIGRATIONS[from.max(0) as usize..] {
         transaction.execute_batch(migration)?;
     }
+    if from == 1 {
+        // It did not overwrite what it deleted.
+        transaction.execute("INSERT INTO meta (key, value) VALUES ('traces', x'')", [])?;
+    }
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
 }

@@ -19,6 +19,8 @@ const ENOUGH: usize = 10_000;
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// A slice of the pruning; the queue is looked at in between.
 const PRUNE_ROWS: u32 = 5_000;
+/// Latencies between two attempts to wipe the traces of forgotten rows: half a minute.
+const WIPE_EVERY: u32 = 60;
 /// A disk that damages one database after the other is not given more of them.
 const ANEW_EVERY: Duration = Duration::from_secs(60);
 
@@ -29,7 +31,7 @@ pub(super) struct Task {
     pub(super) settings: Settings,
     /// Taken from the channel and not yet written; still counted as queued.
     pub(super) pending: Vec<Observation>,
-    /// By how much what is in the store has yet to be dated anew; with the next write, and before it.
+    /// The next write first moves the dates of this boot's rows by this.
     pub(super) step: Span,
     /// To be written with them.
     pub(super) mark: Option<Mark>,
@@ -40,11 +42,14 @@ pub(super) struct Task {
     pub(super) belief: Belief,
     /// When it was looked at, since boot.
     pub(super) looked: Span,
+    /// When to wipe traces of forgotten rows, if there are any.
+    pub(super) wipe_at: Option<Instant>,
 }
 
 impl Task {
     pub(super) fn run(mut self, receiver: &Receiver<Message>) {
         let mut prune_at = Instant::now();
+        self.plan_wipe();
         match self.store.belief() {
             Ok(belief) => self.belief = belief,
             Err(error) => tracing::warn!("{error}; retention goes by the wall clock"),
@@ -53,23 +58,19 @@ impl Task {
         let mut write_at = prune_at;
         loop {
             let wake = if self.is_idle() { prune_at } else { write_at.min(prune_at) };
+            let wake = self.wipe_at.map_or(wake, |wipe_at| wake.min(wipe_at));
             match receiver.recv_timeout(wake.saturating_duration_since(Instant::now())) {
-                Ok(Message::Redate(step, then)) => {
+                Ok(Message::Redate(step)) => {
                     self.pending.iter_mut().for_each(|observation| observation.shift(step));
                     self.step = Span(self.step.0.saturating_add(step.0));
-                    if let Some(rows) = self.write() {
-                        then(Ok((&mut self.store, rows)));
-                    } else {
-                        then(Err(self.counters.failure().unwrap_or_default()));
-                        write_at = Instant::now() + self.settings.latency;
-                    }
-                    prune_at = Instant::now();
+                    (write_at, prune_at) = (Instant::now(), Instant::now());
                 }
                 Ok(Message::Do(work)) => {
-                    if self.write().is_some() {
+                    if self.write() {
                         self.counters.watch.work();
                         work(Ok(&mut self.store));
                         self.counters.watch.end();
+                        self.plan_wipe();
                         if let Some(why) = self.store.suspicion() {
                             self.begin_anew(&why);
                         }
@@ -99,7 +100,7 @@ impl Task {
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
             }
             let healthy_and_many = self.pending.len() >= ENOUGH && self.counters.failure().is_none();
-            if (healthy_and_many || Instant::now() >= write_at) && self.write().is_none() {
+            if (healthy_and_many || Instant::now() >= write_at) && !self.write() {
                 write_at = Instant::now() + self.settings.latency;
             }
             // Growth does not wait for the hour.
@@ -109,8 +110,11 @@ impl Task {
             if Instant::now() >= prune_at && self.prune() {
                 prune_at = Instant::now() + PRUNE_EVERY;
             }
+            if self.wipe_at.is_some_and(|at| Instant::now() >= at) {
+                self.wipe();
+            }
         }
-        if self.write().is_none() {
+        if !self.write() {
             let lost = self.pending.len() as u64;
             self.counters.queued.fetch_sub(lost, Relaxed);
             self.counters.lost.fetch_add(lost, Relaxed);
@@ -127,35 +131,50 @@ impl Task {
         self.pending.is_empty() && self.mark.is_none() && self.step == Span(0)
     }
 
-    /// How many rows were dated anew; `None` if not all could be done.
-    fn write(&mut self) -> Option<u64> {
+    /// Writes what is due; whether all of it is written.
+    fn write(&mut self) -> bool {
         if self.is_idle() {
-            return Some(0);
+            return true;
         }
-        // To date a whole boot anew takes longer than to write what came in a moment.
+        // New dates for a whole boot take longer than the rows of a moment.
         if self.step == Span(0) {
             self.counters.watch.write();
         } else {
             self.counters.watch.work();
         }
-        let outcome = self.store.append_after(self.step, &self.pending, self.mark.as_ref());
+        let step = self.step;
+        let outcome = self.store.append_after(step, &self.pending, self.mark.as_ref());
         self.counters.watch.end();
         match outcome {
             Ok(rows) => {
                 if let Some(mark) = self.mark.take() {
                     self.counters.position.store(mark.position, Relaxed);
                 }
-                let written = self.pending.len() as u64;
+                let taken = self.pending.len() as u64;
+                let capped = self.store.cap.as_ref().map_or(0, |cap| cap.left_out);
+                let left_out = capped - self.counters.capped.swap(capped, Relaxed);
+                if left_out > 0 && left_out == capped {
+                    let most = self.settings.unproven_a_day;
+                    tracing::warn!(
+                        "{most} probes and answers of today are written: further ones that prove nothing are counted and not written"
+                    );
+                }
                 self.pending.clear();
-                self.step = Span(0);
-                self.counters.queued.fetch_sub(written, Relaxed);
-                self.counters.written.fetch_add(written, Relaxed);
+                if std::mem::take(&mut self.step) != Span(0) {
+                    let now = (self.settings.clock)();
+                    tracing::info!(
+                        "the clock was set from {} to {now}: {rows} observations of this boot redated",
+                        now - step
+                    );
+                }
+                self.counters.queued.fetch_sub(taken, Relaxed);
+                self.counters.written.fetch_add(taken - left_out, Relaxed);
                 self.counters.bytes.store(self.store.size(), Relaxed);
                 self.too_large = self.is_too_large();
                 if self.counters.set_failure(None).is_some() {
                     tracing::info!("the store can be written again");
                 }
-                Some(rows)
+                true
             }
             Err(error) => {
                 self.counters.failed_writes.fetch_add(1, Relaxed);
@@ -165,9 +184,26 @@ impl Task {
                     return self.write();
                 }
                 self.fails(&error);
-                None
+                false
             }
         }
+    }
+
+    /// A forget that could not be completed is completed later: at the end of an export, for one.
+    fn plan_wipe(&mut self) {
+        self.wipe_at = self.store.has_traces().then(|| Instant::now() + self.settings.latency * WIPE_EVERY);
+    }
+
+    fn wipe(&mut self) {
+        self.counters.watch.work();
+        let wiped = self.store.wipe_traces();
+        self.counters.watch.end();
+        match wiped {
+            Ok(()) => tracing::info!("no traces of forgotten rows are left in {}", self.store.path().display()),
+            Err(error) => tracing::debug!("{error}"),
+        }
+        self.plan_wipe();
+        self.counters.bytes.store(self.store.size(), Relaxed);
     }
 
     /// Says so: once, and not at every attempt.
@@ -221,14 +257,14 @@ impl Task {
         if let Err(error) = self.store.believe(self.belief) {
             tracing::warn!("{error}");
         }
-        // Rows of this boot are dated by its origin, which may lag behind a clock that was just set:
-        // by that time they would be old.
+        // Rows of this boot have dates by its origin, which may lag behind a clock that was just set. By the new
+        // time they would look old.
         self.store.boot.map_or(now, |boot| now.min(boot.origin + ran))
     }
 
     /// Whether that was all for now.
     fn prune(&mut self) -> bool {
-        // Some of what is there is dated by another clock.
+        // Rows of this boot have yet to get their new dates.
         if self.step != Span(0) {
             return true;
         }
@@ -262,12 +298,13 @@ impl Task {
 
     /// Whether that was all for now.
     fn shrink(&mut self) -> Result<bool, WriteError> {
-        let rows = self.store.shrink_some(self.settings.most_bytes, PRUNE_ROWS)?;
+        let most = self.settings.most_bytes;
+        let deleted = self.store.shrink_some(most, PRUNE_ROWS)?;
+        let rows = deleted.unwrap_or(0);
         if rows > 0 && self.counters.crowded_out.fetch_add(rows, Relaxed) == 0 {
-            let most = self.settings.most_bytes;
-            tracing::warn!("the store is larger than {most} bytes: the oldest rows are deleted");
+            tracing::warn!("the store is larger than {most} bytes: rows that prove least are deleted");
         }
         self.counters.bytes.store(self.store.size(), Relaxed);
-        Ok(rows == 0)
+        Ok(deleted.is_none())
     }
 }

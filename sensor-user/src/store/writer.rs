@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tattler_core::observation::Observation;
 use tattler_core::time::{Span, Time};
 
 use super::counters::Counters;
 use super::task::Task;
+use super::worths::Cap;
 use super::{Belief, Store};
 use crate::mark::Mark;
+use crate::system_clock;
 
 /// How a [`Writer`] works.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +28,10 @@ pub struct Settings {
     pub capacity: u64,
     /// What is older is deleted, at start and every hour.
     pub retention: Span,
-    /// Bytes that rows may take; of what is more, the oldest are deleted.
+    /// Bytes that rows may take; beyond, those that are worth least are deleted.
     pub most_bytes: u64,
+    /// Rows of probes and answers that are written on one day; evidence of leaks beyond.
+    pub unproven_a_day: u64,
     /// How long [`Writer::finish`] waits for a disk that does not answer.
     pub patience: Duration,
     /// The wall clock, which retention goes by as far as it is believed.
@@ -43,21 +47,12 @@ impl Default for Settings {
             capacity: 100_000,
             retention: super::RETENTION,
             most_bytes: super::MOST_BYTES,
+            unproven_a_day: super::UNPROVEN_A_DAY,
             patience: Duration::from_secs(10),
-            clock: || {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Time(since.as_micros() as i64)
-            },
-            ran: since_boot,
+            clock: system_clock::wall,
+            ran: system_clock::since_boot,
         }
     }
-}
-
-fn since_boot() -> Span {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is valid for writing, and the clock exists on every kernel that we run on.
-    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
-    Span(time.tv_sec * 1_000_000 + time.tv_nsec / 1_000)
 }
 
 /// What a writer did in its life.
@@ -74,17 +69,13 @@ pub struct Summary {
 /// What somebody wants done with the store, or to know why it can't be.
 type Work = Box<dyn FnOnce(Result<&mut Store, String>) + Send>;
 
-/// As [`Work`], with the number of rows that were dated anew.
-type Redated = Box<dyn FnOnce(Result<(&mut Store, u64), String>) + Send>;
-
 /// What the thread is told.
 pub(super) enum Message {
     Write(Vec<Observation>, Option<Mark>),
     /// Once all that was sent before is written, or why it can't be.
     Do(Work),
-    /// What was sent before, and what is in the store of this boot, is to be dated anew; and then as
-    /// [`Message::Do`].
-    Redate(Span, Redated),
+    /// Moves the dates of everything of this boot, in the store and sent before this message.
+    Redate(Span),
     /// How long what is there is kept, and how large it may be.
     Keep(Settings),
     /// Somebody read damage, when there had been so many damaged databases; and what was wrong.
@@ -133,7 +124,8 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the thread, which owns the store from now on.
-    pub fn start(store: Store, settings: Settings) -> io::Result<Writer> {
+    pub fn start(mut store: Store, settings: Settings) -> io::Result<Writer> {
+        store.cap = Some(Cap::new(settings.unproven_a_day));
         let counters = Arc::new(Counters { believed: AtomicI64::new(i64::MAX), ..Counters::default() });
         counters.bytes.store(store.size(), Relaxed);
         counters.see_damaged(&store);
@@ -149,6 +141,7 @@ impl Writer {
             anew: None,
             belief: Belief::default(),
             looked: (settings.ran)(),
+            wipe_at: None,
         };
         let thread = thread::Builder::new().name("store".into()).spawn(move || task.run(&receiver))?;
         let Settings { capacity, patience, .. } = settings;
@@ -192,12 +185,11 @@ impl Writer {
         taken
     }
 
-    /// Has everything of this boot dated anew by `step`: what was sent before this call, in the store
-    /// and on its way there. What is sent after it is dated so already. `then` is handed the store as
-    /// soon as both are true, before anything that is sent later gets there; or why it can't be, and it
-    /// is tried again with the next write. Never waits.
-    pub fn redate(&self, step: Span, then: impl FnOnce(Result<(&mut Store, u64), String>) + Send + 'static) {
-        let _ = self.sender.as_ref().map(|sender| sender.send(Message::Redate(step, Box::new(then))));
+    /// Moves the dates of everything of this boot by `step`: rows of the store, and observations sent before this
+    /// call. Observations sent later must have the new dates. If the store can't be written, the next write does
+    /// it. Never waits.
+    pub fn redate(&self, step: Span) {
+        let _ = self.sender.as_ref().map(|sender| sender.send(Message::Redate(step)));
     }
 
     /// Lets the thread do something with the store, once all that was sent before is in it. Never waits.

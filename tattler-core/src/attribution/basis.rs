@@ -1,33 +1,34 @@
-//! What the figures of all candidates are counted from, laid out once for each report.
+//! The tables from which the figures of all candidates are counted, built once for each report.
 //!
-//! Outsiders decide how many cases there are and have a say in the number of candidates, so a candidate may
-//! cost what concerns it, its visits and the probes of its visitors, but never a walk over all cases.
+//! Outsiders decide how many cases there are, and influence the number of candidates. So the figures of a
+//! candidate may cost its visits and the probes of its visitors, but never a walk over all cases.
 
 use std::collections::HashMap;
 
 use super::Attribution;
-use super::cases::Cases;
-use crate::campaign::Campaigns;
+use super::cases::{Cases, tested_locals};
+use super::lists::Lists;
+use crate::campaign::{Campaigns, distinct};
 use crate::ledger::AddrId;
 use crate::time::Time;
 use crate::view::evidence::Evidence;
 use crate::view::frame::Frame;
 
-/// A case, seen from its local.
+/// A case of a local.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Hit {
+pub struct LocalHit {
     /// The first probe.
     pub at: Time,
-    /// Whose: a position in [`Attribution::cases`].
+    /// The position of the scanner in [`Attribution::cases`].
     pub cases: u32,
 }
 
-/// Probes of a local by one campaign that are evidence.
+/// The probes of one local by one campaign that are evidence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sent {
-    /// Its position in the list.
+    /// The campaign's position in the list.
     pub campaign: u32,
-    /// Repeats included.
+    /// Probes, repeats included.
     pub probes: u64,
 }
 
@@ -37,38 +38,37 @@ pub struct Basis {
     pub tested: u64,
     /// Probes that are evidence, repeats included, whether or not their target was seen in use.
     pub evidence: u64,
-    visits: Rows<(u32, Time)>,
-    hits: Rows<Hit>,
-    sent: Rows<Sent>,
-    /// Locals under test of each device.
+    visits: Lists<(u32, Time)>,
+    hits: Lists<LocalHit>,
+    sent: Lists<Sent>,
+    /// The locals under test of each device.
     of_device: HashMap<u32, Vec<u32>>,
-    /// By campaign: the position of its cases.
+    /// By campaign the position of its cases.
     cases_of: Vec<u32>,
-    /// By local: its number among those with hits.
+    /// By local its number among the locals with hits, or [`NONE`].
     number: Vec<u32>,
-    /// How many have hits.
+    /// Locals with hits.
     locals: usize,
-    /// By position of cases: their locals by those numbers, as bits, where that is shorter than the list.
+    /// By position of cases a bit for each local with hits, where that is shorter than the list.
     bits: Vec<Option<Vec<u64>>>,
 }
 
 const NONE: u32 = u32::MAX;
 
 impl Basis {
-    /// Lays out what attribution compared.
+    /// Builds the tables.
     #[must_use]
     pub fn new(frame: &Frame, campaigns: &Campaigns, attribution: &Attribution) -> Basis {
         let Attribution { tested, cases, .. } = attribution;
-        let under_test = || (0..frame.len()).filter(|&local| tested[local]);
         let first = |local: usize| frame.firsts(local).iter().map(move |f| (f.remote.0, (local as u32, f.at)));
-        let visits = Rows::new(frame.ledger.addresses(), under_test().flat_map(first));
+        let visits = Lists::new(frame.ledger.addresses(), tested_locals(tested).flat_map(first));
         let all = cases.iter().enumerate().flat_map(|(i, cases)| {
-            cases.list.iter().map(move |case| (case.local, Hit { at: case.at, cases: i as u32 }))
+            cases.list.iter().map(move |case| (case.local, LocalHit { at: case.at, cases: i as u32 }))
         });
-        let mut hits = Rows::new(frame.len(), all);
-        hits.each(|hits| hits.sort_unstable());
+        let mut hits = Lists::new(frame.len(), all);
+        hits.for_each_mut(|hits| hits.sort_unstable());
         let mut of_device: HashMap<u32, Vec<u32>> = HashMap::new();
-        for local in under_test() {
+        for local in tested_locals(tested) {
             if let Some(device) = frame.local(local).device {
                 of_device.entry(device).or_default().push(local as u32);
             }
@@ -88,7 +88,7 @@ impl Basis {
             })
         };
         let bits = cases.iter().map(bits).collect();
-        let tested = under_test().count() as u64;
+        let tested = tested_locals(tested).count() as u64;
         Basis { tested, evidence, visits, hits, sent, of_device, cases_of, number, locals, bits }
     }
 
@@ -100,40 +100,38 @@ impl Basis {
         visits
     }
 
-    /// The cases that a local is, in order of time. The first is its case in the pool.
+    /// The cases of a local, in order of time. The first is its case in the pool.
     #[must_use]
-    pub fn hits(&self, local: u32) -> &[Hit] {
+    pub fn hits(&self, local: u32) -> &[LocalHit] {
         self.hits.of(local)
     }
 
-    /// Evidence that hit a local, in order of campaigns, and where each stands among all that was sent.
+    /// The evidence that hit a local, in order of campaigns, each with its number, which is below
+    /// [`Basis::all_sent`].
     pub fn sent(&self, local: u32) -> impl Iterator<Item = (usize, &Sent)> {
-        let from = self.sent.starts[local as usize] as usize;
+        let from = self.sent.start(local);
         self.sent.of(local).iter().enumerate().map(move |(i, sent)| (from + i, sent))
     }
 
-    /// Of how many [`Basis::sent`] tells the places.
+    /// How many items [`Basis::sent`] yields for all locals together.
     #[must_use]
     pub fn all_sent(&self) -> usize {
-        self.sent.list.len()
+        self.sent.len()
     }
 
-    /// Locals under test of a device, in order.
+    /// The locals under test of a device, in order.
     #[must_use]
     pub fn of_device(&self, device: u32) -> &[u32] {
         self.of_device.get(&device).map_or(&[], Vec::as_slice)
     }
 
-    /// Positions of the cases of these campaigns, in order.
+    /// The positions of the cases of these campaigns, in order.
     #[must_use]
     pub fn cases_of(&self, campaigns: &[usize]) -> Vec<u32> {
-        let mut cases: Vec<u32> = campaigns.iter().map(|&c| self.cases_of[c]).filter(|&at| at != NONE).collect();
-        cases.sort_unstable();
-        cases.dedup();
-        cases
+        distinct(campaigns.iter().map(|&c| self.cases_of[c]).filter(|&at| at != NONE).collect())
     }
 
-    /// How many locals are among the cases at these positions, each of which is told once.
+    /// How many locals are among the cases at these positions, which must be distinct.
     #[must_use]
     pub fn locals_hit(&self, all: &[Cases], chosen: &[u32]) -> u64 {
         match chosen {
@@ -160,8 +158,8 @@ fn set(bits: &mut [u64], at: u32) {
     bits[at as usize / 64] |= 1 << (at % 64);
 }
 
-/// Numbers the locals with hits; the number of the others is [`NONE`].
-fn numbers(frame: &Frame, hits: &Rows<Hit>) -> (Vec<u32>, usize) {
+/// Numbers the locals with hits.
+fn numbers(frame: &Frame, hits: &Lists<LocalHit>) -> (Vec<u32>, usize) {
     let mut locals = 0;
     let number = (0..frame.len() as u32).map(|local| {
         let number = if hits.of(local).is_empty() { NONE } else { locals };
@@ -171,8 +169,8 @@ fn numbers(frame: &Frame, hits: &Rows<Hit>) -> (Vec<u32>, usize) {
     (number.collect(), locals as usize)
 }
 
-/// Probes that are evidence: how many, and by whom against each local.
-fn evidence(frame: &Frame, campaigns: &Campaigns) -> (u64, Rows<Sent>) {
+/// The number of probes that are evidence, and those of each local by campaign.
+fn evidence(frame: &Frame, campaigns: &Campaigns) -> (u64, Lists<Sent>) {
     let mut all = 0;
     let mut sent: Vec<(u32, Sent)> = Vec::new();
     for (i, row) in frame.ledger.probes().iter().enumerate() {
@@ -193,38 +191,5 @@ fn evidence(frame: &Frame, campaigns: &Campaigns) -> (u64, Rows<Sent>) {
         }
         same
     });
-    (all, Rows::new(frame.len(), sent.iter().copied()))
-}
-
-/// Lists by number, one behind the other.
-struct Rows<T> {
-    starts: Vec<u32>,
-    list: Vec<T>,
-}
-
-impl<T: Copy + Default> Rows<T> {
-    /// Each list in the order in which `all` tells it.
-    fn new(number: usize, all: impl Iterator<Item = (u32, T)> + Clone) -> Rows<T> {
-        let mut starts = vec![0; number + 1];
-        all.clone().for_each(|(at, _)| starts[at as usize + 1] += 1);
-        for i in 1..starts.len() {
-            starts[i] += starts[i - 1];
-        }
-        let mut next = starts.clone();
-        let mut list = vec![T::default(); starts.last().map_or(0, |&all| all as usize)];
-        for (at, row) in all {
-            let next = &mut next[at as usize];
-            list[*next as usize] = row;
-            *next += 1;
-        }
-        Rows { starts, list }
-    }
-
-    fn of(&self, at: u32) -> &[T] {
-        &self.list[self.starts[at as usize] as usize..self.starts[at as usize + 1] as usize]
-    }
-
-    fn each(&mut self, mut change: impl FnMut(&mut [T])) {
-        self.starts.windows(2).for_each(|ends| change(&mut self.list[ends[0] as usize..ends[1] as usize]));
-    }
+    (all, Lists::new(frame.len(), sent.iter().copied()))
 }

@@ -1,32 +1,39 @@
-//! Who was probed, by whom, and when that was first: the cases of each campaign and of all together.
+//! The cases of each campaign and of all campaigns together: which locals were probed, and when first.
 
-use crate::campaign::{Campaigns, View};
+use crate::campaign::{Campaigns, Grouping};
 use crate::time::{Span, Time};
 use crate::view::evidence::Evidence;
-use crate::view::frame::{Frame, LocalClass};
+use crate::view::frame::{First, Frame, LocalClass};
 
-/// A local hit by a campaign.
+/// A local hit by a scanner.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     /// Its number in the frame.
     pub local: u32,
     /// The first probe.
     pub at: Time,
-    /// Remotes that it had contacted before.
+    /// How many remotes it had contacted before.
     pub contacts: u32,
     /// From the last new contact to the probe.
     pub gap: Span,
 }
 
-/// What one scanner knew: its cases, and how far the other locals can be compared.
+impl Case {
+    /// The contacts before the probe, one for each remote.
+    #[must_use]
+    pub fn contacted<'f>(&self, frame: &'f Frame) -> &'f [First] {
+        &frame.firsts(self.local as usize)[..self.contacts as usize]
+    }
+}
+
+/// The cases of one scanner, and how far other locals can be compared.
 #[derive(Clone, Debug)]
 pub struct Cases {
-    /// The campaigns, positions in the list, in order; `None`: all together.
+    /// The campaigns of the scanner, positions in the list, in order; `None`: all campaigns.
     pub campaigns: Option<Vec<usize>>,
     /// In the order of the locals' numbers.
     pub list: Vec<Case>,
-    /// Locals that the campaign probed without that being evidence, with the contacts that they had
-    /// made by then: what they did later is not compared.
+    /// Locals whose first probe by the scanner is no evidence. They are compared up to that probe only.
     pub cut: Vec<Cut>,
 }
 
@@ -35,16 +42,21 @@ pub struct Cases {
 pub struct Cut {
     /// Its number in the frame.
     pub local: u32,
-    /// Remotes that it had contacted by then.
+    /// How many remotes it had contacted by then.
     pub contacts: u32,
     /// The probe.
     pub at: Time,
 }
 
-/// Locals that can be cases and controls: temporary ones with contacts.
+/// Whether a local can be a case or a control, by number: temporary ones with contacts can.
 #[must_use]
 pub fn under_test(frame: &Frame) -> Vec<bool> {
     (0..frame.len()).map(|n| frame.class(n) == LocalClass::Temporary && !frame.firsts(n).is_empty()).collect()
+}
+
+/// The numbers of the locals under test.
+pub fn tested_locals(tested: &[bool]) -> impl Iterator<Item = usize> + Clone {
+    tested.iter().enumerate().filter_map(|(local, tested)| tested.then_some(local))
 }
 
 impl Cases {
@@ -59,21 +71,21 @@ impl Cases {
             .collect()
     }
 
-    /// The same of each idea of who is one scanner.
+    /// The cases of each grouping that has any, in order.
     #[must_use]
-    pub fn of_views(frame: &Frame, campaigns: &Campaigns, tested: &[bool]) -> Vec<Cases> {
+    pub fn of_groupings(frame: &Frame, campaigns: &Campaigns, tested: &[bool]) -> Vec<Cases> {
         let mut first = vec![None; frame.len()];
-        let of = |view: &View| view.campaigns.iter().map(|&campaign| campaign as usize).collect();
-        let views = campaigns.views.iter();
-        views
-            .map(|view| Cases::of_rows(frame, campaigns, tested, &view.rows, of(view), &mut first))
+        let of = |grouping: &Grouping| grouping.campaigns.iter().map(|&campaign| campaign as usize).collect();
+        let groupings = campaigns.groupings.iter();
+        groupings
+            .map(|grouping| Cases::of_rows(frame, campaigns, tested, &grouping.rows, of(grouping), &mut first))
             .filter(|cases| !cases.list.is_empty())
             .collect()
     }
 
-    /// Exposure ends at the scanner's first probe of a local, whatever that probe is worth: from then
-    /// on it knew the address. A local that had contacted the source of that probe is no case, since
-    /// the source learned the address by that. Path probes are left out altogether.
+    /// Exposure ends at the scanner's first probe of a local, even if that probe is no evidence: from then
+    /// on the scanner knows the address. A local that had contacted the source of that probe is no case,
+    /// since the source learned the address from the contact. Path probes do not count.
     fn of_rows(
         frame: &Frame,
         campaigns: &Campaigns,
@@ -121,6 +133,12 @@ impl Cases {
             cases.add(frame, local as usize, at, true);
         }
         cases
+    }
+
+    /// The first probe of each local by the scanner, evidence or not.
+    pub(super) fn first_probes(&self) -> impl Iterator<Item = (usize, Time)> {
+        let cut = self.cut.iter().map(|cut| (cut.local as usize, cut.at));
+        self.list.iter().map(|case| (case.local as usize, case.at)).chain(cut)
     }
 
     fn add(&mut self, frame: &Frame, local: usize, at: Time, hit: bool) {

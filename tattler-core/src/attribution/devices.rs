@@ -1,33 +1,36 @@
-//! Devices differ in how often their addresses are probed, whomever they contact: one tells of itself
-//! by ways that nobody sees here, another sleeps most of the day. Each has its habits too, and without
-//! a correction its favourite sites would be blamed for its fate.
+//! How much more often than others the addresses of a device are probed.
 //!
-//! The factor of a device is what empirical Bayes makes of its cases (a gamma prior with mean 1 and the
-//! variance that the devices show): with little data, or devices that don't differ, all are 1.
+//! Devices differ in this whatever they contact: one reveals its addresses in ways that a sensor cannot see,
+//! another sleeps most of the day. Devices have habits too. Without a correction, the favourite sites of an often
+//! probed device would be blamed.
+//!
+//! The factor of a device is an empirical Bayes estimate from its cases (a gamma prior with mean 1 and the
+//! variance between the devices). With little data, or devices that do not differ, all factors are 1.
 
 use std::collections::HashMap;
 
+use super::cases::tested_locals;
 use crate::view::frame::Frame;
 
-/// How much more often than others the addresses of each device are hit.
+/// The factors of all devices.
 pub struct Factors {
-    /// By local: a position in `devices`; `None` where the device is not known.
+    /// By local a position in `devices`; `None` where the device is not known.
     of: Vec<Option<u32>>,
-    /// Cases, and how many there would be if devices were all the same.
+    /// Cases, and how many there would be if all devices were alike.
     devices: Vec<(f64, f64)>,
-    /// What the prior counts for, in cases; infinite if the devices don't differ.
+    /// The weight of the prior, in cases; infinite if the devices do not differ.
     weight: f64,
 }
 
 impl Factors {
-    /// From the locals of `cases`, among those with `tested`.
+    /// From the locals of `cases`, among the locals with `tested`.
     #[must_use]
     pub fn new(frame: &Frame, tested: &[bool], cases: impl Iterator<Item = u32>) -> Factors {
         let mut numbers: HashMap<u32, u32> = HashMap::new();
         let mut devices: Vec<(f64, f64)> = Vec::new();
         let mut of = vec![None; frame.len()];
         let mut locals = 0.0;
-        for local in (0..frame.len()).filter(|&local| tested[local]) {
+        for local in tested_locals(tested) {
             let Some(device) = frame.local(local).device else { continue };
             let number = *numbers.entry(device).or_insert_with(|| {
                 devices.push((0.0, 0.0));
@@ -57,7 +60,7 @@ impl Factors {
         self.of_less(local, 0.0)
     }
 
-    /// The same of a case, from all cases but itself.
+    /// The factor of a case's device, from all cases but itself.
     #[must_use]
     pub fn of_case(&self, local: u32) -> f64 {
         self.of_less(local, 1.0)
@@ -74,5 +77,5 @@ impl Factors {
     }
 }
 
-/// The prior counts for at least so many cases, whatever few devices show.
+/// The least weight of the prior, even if few devices suggest less.
 const LEAST_WEIGHT: f64 = 0.5;

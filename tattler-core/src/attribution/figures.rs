@@ -1,4 +1,4 @@
-//! The numbers shown beside a candidate: the 2x2 table, the counts, the lags.
+//! The numbers shown next to a candidate: the 2x2 table, the counts, the lags.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -6,14 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::Attribution;
 use super::basis::{Basis, Sent};
-use super::matched::WINDOWS;
-use super::rank::Finding;
+use super::finding::Finding;
+use super::group_test::WINDOWS;
 use super::tail;
+use crate::campaign::distinct;
 use crate::ledger::AddrId;
 use crate::time::{Span, Time};
 use crate::view::frame::Frame;
 
-/// Probed or not by a candidate's campaigns, contacted it before or not.
+/// Locals under test by two questions: did it contact the candidate, did the candidate's campaigns probe it?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TwoByTwo {
     /// Contacted it, then probed.
@@ -28,7 +29,7 @@ pub struct TwoByTwo {
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct Figures {
+pub struct CandidateFigures {
     /// Remotes, in order of address.
     pub members: Vec<AddrId>,
     /// The table, over locals under test.
@@ -39,88 +40,90 @@ pub struct Figures {
     pub distinct_count: u64,
     /// Probes that it explains, repeats included.
     pub explained_probes: u64,
-    /// Locals that those probes hit: numbers in the frame.
+    /// The locals that those probes hit: numbers in the frame.
     pub explained_locals: BTreeSet<u32>,
-    /// Devices of those locals; `None` unless all are known.
+    /// How many devices have those locals; `None` unless all are known.
     pub devices: Option<u64>,
-    /// From the last contact with it to the first probe, the median over locals.
+    /// The median of `lags`.
     pub median_lag: Option<Span>,
-    /// The lags of which that is the median, the shortest first.
+    /// For each explained local the time from its last contact to its first probe, the shortest first.
     pub lags: Vec<Span>,
-    /// Campaigns of the finding, or those that hit its visitors. Positions in the list.
+    /// The campaigns of the finding, or those that hit its visitors. Positions in the list.
     pub campaigns: Vec<usize>,
 }
 
-/// Computes the figures of a finding.
-#[must_use]
-pub fn figures(frame: &Frame, attribution: &Attribution, basis: &Basis, finding: &Finding) -> Figures {
-    let mut members: Vec<AddrId> =
-        finding.groups.iter().flat_map(|&group| attribution.groups.members(group)).copied().collect();
-    if members.len() > 1 {
-        members.sort_by_cached_key(|&member| frame.ledger.address(member));
-    }
-    let visits = basis.visits(&members);
-    let visitors = || visits.chunk_by(|a, b| a.0 == b.0);
-    let scanners =
-        if finding.campaigns.is_empty() { that_hit(basis, visitors()) } else { basis.cases_of(&finding.campaigns) };
-    let mut table = TwoByTwo::default();
-    let mut distinct_count = 0;
-    let mut lags = Vec::new();
-    let mut explained_locals = BTreeSet::new();
-    for visits in visitors() {
-        let (local, first) = visits[0];
-        let hits = basis.hits(local);
-        distinct_count += u64::from(hits.first().is_some_and(|hit| first < hit.at));
-        let Some(hit) = hits.iter().find(|hit| scanners.binary_search(&hit.cases).is_ok()) else {
-            table.contacted_spared += 1;
-            continue;
-        };
-        let Some(&(_, contact)) = visits[..visits.partition_point(|visit| visit.1 < hit.at)].last() else { continue };
-        table.contacted_probed += 1;
-        if hit.at - contact <= WINDOWS[finding.window] {
-            explained_locals.insert(local);
-            lags.push(hit.at - contact);
+impl CandidateFigures {
+    /// Computes the figures of a finding.
+    #[must_use]
+    pub fn new(frame: &Frame, attribution: &Attribution, basis: &Basis, finding: &Finding) -> CandidateFigures {
+        let mut members: Vec<AddrId> =
+            finding.groups.iter().flat_map(|&group| attribution.groups.members(group)).copied().collect();
+        if members.len() > 1 {
+            members.sort_by_cached_key(|&member| frame.ledger.address(member));
         }
-    }
-    table.others_probed = basis.locals_hit(&attribution.cases, &scanners) - table.contacted_probed;
-    table.others_spared = basis.tested - table.contacted_probed - table.contacted_spared - table.others_probed;
-    lags.sort_unstable();
-    let campaigns = if finding.campaigns.is_empty() {
-        let cases = scanners.iter().map(|&at| &attribution.cases[at as usize]);
-        cases.filter_map(|cases| cases.campaigns.as_deref()).flatten().copied().collect()
-    } else {
-        finding.campaigns.clone()
-    };
-    let explained = explained_locals.iter().flat_map(|&local| basis.sent(local));
-    let explained_probes = explained.filter(|(_, sent)| is_in(&campaigns, sent)).map(|(_, sent)| sent.probes).sum();
-    let devices: Option<HashSet<u32>> =
-        explained_locals.iter().map(|&local| frame.local(local as usize).device).collect();
-    let TwoByTwo { contacted_probed: a, contacted_spared: b, others_probed: c, others_spared: d } = table;
-    Figures {
-        members,
-        table,
-        fisher_p: tail::fisher(a, b, c, d),
-        distinct_count,
-        explained_probes,
-        devices: devices.map(|devices| devices.len() as u64).filter(|_| !explained_locals.is_empty()),
-        explained_locals,
-        median_lag: lags.get(lags.len() / 2).copied(),
-        lags,
-        campaigns,
+        let visits = basis.visits(&members);
+        let visitors = || visits.chunk_by(|a, b| a.0 == b.0);
+        let (scanners, campaigns) = if finding.campaigns.is_empty() {
+            let scanners = scanners_of(basis, visitors());
+            let cases = scanners.iter().map(|&at| &attribution.cases[at as usize]);
+            let campaigns = cases.filter_map(|cases| cases.campaigns.as_deref()).flatten().copied().collect();
+            (scanners, campaigns)
+        } else {
+            (basis.cases_of(&finding.campaigns), finding.campaigns.clone())
+        };
+        let mut table = TwoByTwo::default();
+        let mut distinct_count = 0;
+        let mut lags = Vec::new();
+        let mut explained_locals = BTreeSet::new();
+        for visits in visitors() {
+            let (local, first) = visits[0];
+            let hits = basis.hits(local);
+            distinct_count += u64::from(hits.first().is_some_and(|hit| first < hit.at));
+            let Some(hit) = hits.iter().find(|hit| scanners.binary_search(&hit.cases).is_ok()) else {
+                table.contacted_spared += 1;
+                continue;
+            };
+            let Some(&(_, contact)) = visits[..visits.partition_point(|visit| visit.1 < hit.at)].last() else {
+                continue;
+            };
+            table.contacted_probed += 1;
+            if hit.at - contact <= WINDOWS[finding.window] {
+                explained_locals.insert(local);
+                lags.push(hit.at - contact);
+            }
+        }
+        table.others_probed = basis.locals_hit(&attribution.cases, &scanners) - table.contacted_probed;
+        table.others_spared = basis.tested - table.contacted_probed - table.contacted_spared - table.others_probed;
+        lags.sort_unstable();
+        let explained = explained_locals.iter().flat_map(|&local| basis.sent(local));
+        let explained_probes = explained.filter(|(_, sent)| is_in(&campaigns, sent)).map(|(_, sent)| sent.probes).sum();
+        let devices: Option<HashSet<u32>> =
+            explained_locals.iter().map(|&local| frame.local(local as usize).device).collect();
+        let TwoByTwo { contacted_probed: a, contacted_spared: b, others_probed: c, others_spared: d } = table;
+        CandidateFigures {
+            members,
+            table,
+            fisher_p: tail::fisher(a, b, c, d),
+            distinct_count,
+            explained_probes,
+            devices: devices.map(|devices| devices.len() as u64).filter(|_| !explained_locals.is_empty()),
+            explained_locals,
+            median_lag: lags.get(lags.len() / 2).copied(),
+            lags,
+            campaigns,
+        }
     }
 }
 
-/// Positions of the cases that any visitor became after its first visit, in order.
-fn that_hit<'v>(basis: &Basis, visitors: impl Iterator<Item = &'v [(u32, Time)]>) -> Vec<u32> {
+/// The positions of the cases that followed the first visit of a visitor, in order.
+fn scanners_of<'v>(basis: &Basis, visitors: impl Iterator<Item = &'v [(u32, Time)]>) -> Vec<u32> {
     let mut scanners = Vec::new();
     for visits in visitors {
         let (local, first) = visits[0];
         let hits = basis.hits(local);
         scanners.extend(hits[hits.partition_point(|hit| hit.at <= first)..].iter().map(|hit| hit.cases));
     }
-    scanners.sort_unstable();
-    scanners.dedup();
-    scanners
+    distinct(scanners)
 }
 
 /// Whether one of these campaigns, which are in order, sent it.
@@ -128,14 +131,14 @@ fn is_in(campaigns: &[usize], sent: &Sent) -> bool {
     campaigns.binary_search(&(sent.campaign as usize)).is_ok()
 }
 
-/// Exact hits that are evidence, and those of them that no accused one explains; in probes, repeats
-/// included.
+/// The exact hits that are evidence, and those of them that no accused finding explains: numbers of probes,
+/// repeats included.
 #[must_use]
 pub fn unexplained(frame: &Frame, attribution: &Attribution, basis: &Basis) -> (u64, u64) {
     let mut open = basis.evidence;
     let mut is_explained = vec![false; basis.all_sent()];
     for finding in attribution.findings.iter().filter(|finding| finding.verdict.accuses()) {
-        let figures = figures(frame, attribution, basis, finding);
+        let figures = CandidateFigures::new(frame, attribution, basis, finding);
         for (at, sent) in figures.explained_locals.iter().flat_map(|&local| basis.sent(local)) {
             if is_in(&figures.campaigns, sent) && !std::mem::replace(&mut is_explained[at], true) {
                 open -= sent.probes;

@@ -1,46 +1,47 @@
-//! Remotes as suspects: single addresses, the /64s and /48s that hold several of them, and operators
-//! whose prefixes the catalogue knows: of the servers of the NTP pool, few are independent.
+//! The groups of remotes that are tested: single addresses, the /64s and /48s that hold several of them, and
+//! operators whose prefixes the catalogue knows. (Few servers of the NTP pool are independent.)
 
 use std::collections::BTreeMap;
 
 use ipnet::Ipv6Net;
 
-use crate::campaign::catalogue::{self, Entry, What};
+use super::cases::tested_locals;
+use crate::campaign::catalogue::{self, CatalogueEntry};
 use crate::ledger::AddrId;
 use crate::view::frame::Frame;
 
 /// Lengths of prefixes, the most specific first.
 const LENGTHS: [u8; 3] = [128, 64, 48];
-/// Levels of groups: the prefixes, and operators above them.
-pub const LEVELS: usize = LENGTHS.len() + 1;
+/// Levels of groups: the lengths of prefixes, then operators.
+const LEVELS: usize = LENGTHS.len() + 1;
 const OPERATOR: usize = LENGTHS.len();
 const NONE: u32 = u32::MAX;
 
-/// Remotes that are tested as one.
+/// Remotes that are tested together.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// The prefix; of an operator the one that holds its first member.
+    /// The prefix. If the group is an operator: the prefix in the catalogue that holds its first member.
     pub net: Ipv6Net,
-    /// From addresses (0) to operators.
+    /// 0: an address, 1: a /64, 2: a /48, 3: an operator.
     pub level: usize,
-    /// The operator, if it is one's.
+    /// The name, if the group is an operator.
     pub operator: Option<&'static str>,
-    /// Its members: a range of [`Groups::remotes`]; of an operator from the first to the last.
+    /// The range of its members in `Groups::remotes`. Others may lie between the members of an operator.
     members: (u32, u32),
-    /// The members of an operator, which others may lie between.
+    /// The members, if the group is an operator.
     scattered: Vec<AddrId>,
     /// Locals under test that contacted it.
     pub locals: u32,
 }
 
-/// All remotes contacted by locals under test, and their groups. A prefix that holds the same
-/// contacted addresses as a longer one is no group of its own.
+/// All remotes contacted by locals under test, and their groups. A prefix that holds the same contacted
+/// addresses as a longer one is no group of its own.
 pub struct Groups {
     /// In order of address.
-    pub remotes: Vec<AddrId>,
+    remotes: Vec<AddrId>,
     /// Addresses first, in the order of `remotes`.
     pub list: Vec<Group>,
-    /// By number of address: its groups, by level.
+    /// By number of address its groups, by level.
     of: Vec<[u32; LEVELS]>,
     /// Pairs of a local under test and a remote that it contacted.
     pub pairs: u64,
@@ -49,13 +50,12 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// Finds the groups of what the locals with `tested` contacted.
+    /// Finds the groups of the remotes that the locals with `tested` contacted.
     #[must_use]
     pub fn new(frame: &Frame, tested: &[bool]) -> Groups {
-        let under_test = || (0..frame.len()).filter(|&local| tested[local]);
         let mut of = vec![[NONE; LEVELS]; frame.ledger.addresses()];
         let mut remotes = Vec::new();
-        for first in under_test().flat_map(|local| frame.firsts(local)) {
+        for first in tested_locals(tested).flat_map(|local| frame.firsts(local)) {
             let slot = &mut of[first.remote.0 as usize][0];
             if *slot == NONE {
                 *slot = 0;
@@ -84,12 +84,12 @@ impl Groups {
             }
         }
         operators(frame, &remotes, &mut list, &mut of);
-        let mut groups = Groups { remotes, list, of, pairs: 0, locals: under_test().count() as u64 };
+        let mut groups = Groups { remotes, list, of, pairs: 0, locals: tested_locals(tested).count() as u64 };
         let mut seen = vec![NONE; groups.list.len()];
-        for local in under_test() {
+        for local in tested_locals(tested) {
             for first in frame.firsts(local) {
                 groups.pairs += 1;
-                for group in groups.of(first.remote).into_iter().flatten() {
+                for group in groups.of(first.remote) {
                     if std::mem::replace(&mut seen[group], local as u32) != local as u32 {
                         groups.list[group].locals += 1;
                     }
@@ -99,10 +99,15 @@ impl Groups {
         groups
     }
 
-    /// The groups that a remote is in, the most specific first.
+    /// The groups that contain a remote, the most specific first.
+    pub fn of(&self, remote: AddrId) -> impl Iterator<Item = usize> + use<> {
+        self.of[remote.0 as usize].into_iter().filter(|&group| group != NONE).map(|group| group as usize)
+    }
+
+    /// The group of this remote alone, if a local under test contacted it.
     #[must_use]
-    pub fn of(&self, remote: AddrId) -> [Option<usize>; LEVELS] {
-        self.of[remote.0 as usize].map(|group| (group != NONE).then_some(group as usize))
+    pub fn single(&self, remote: AddrId) -> Option<usize> {
+        Some(self.of[remote.0 as usize][0]).filter(|&group| group != NONE).map(|group| group as usize)
     }
 
     /// The remotes in a group.
@@ -113,32 +118,32 @@ impl Groups {
         if group.level == OPERATOR { &group.scattered } else { &self.remotes[from as usize..to as usize] }
     }
 
-    /// The groups that a group is a part of. One that holds it holds its first member.
+    /// The groups that `inner` lies inside. All of them contain its first member.
     pub fn around(&self, inner: usize) -> impl Iterator<Item = usize> {
         let first = self.remotes[self.list[inner].members.0 as usize];
-        self.of(first).into_iter().flatten().filter(move |&outer| self.is_inside(inner, outer))
+        self.of(first).filter(move |&outer| self.is_inside(inner, outer))
     }
 
-    /// Whether `inner` is a part of `outer` and not the same.
+    /// Whether `inner` is a part of `outer`, and not the same.
     #[must_use]
     pub fn is_inside(&self, inner: usize, outer: usize) -> bool {
         let (a, b) = (&self.list[inner], &self.list[outer]);
         if inner == outer || a.members.0 < b.members.0 || a.members.1 > b.members.1 {
             return false;
         }
-        // What lies between the first and the last of an operator may be another's.
+        // Remotes between the first and the last of an operator may belong to others.
         let ends = || [a.members.0, a.members.1 - 1].map(|at| self.remotes[at as usize]);
         b.level != OPERATOR || ends().iter().all(|end| self.of[end.0 as usize][OPERATOR] == outer as u32)
     }
 }
 
-/// A group for each operator of several remotes that no prefix holds alone. Only those that run the
-/// remotes themselves: what a hoster's or a content network's customers do is not its doing.
+/// Adds a group for each operator of several remotes, unless a group has just these remotes. Hosters and content
+/// networks get none: they do not run their customers' machines.
 fn operators(frame: &Frame, remotes: &[AddrId], list: &mut Vec<Group>, of: &mut [[u32; LEVELS]]) {
     let mut members: BTreeMap<&'static str, Vec<u32>> = BTreeMap::new();
     for (at, &remote) in remotes.iter().enumerate() {
         let entry = catalogue::operator(frame.ledger.address(remote));
-        let runs = |entry: &&Entry| matches!(entry.what, What::Scanner | What::Harvester | What::Ntp);
+        let runs = |entry: &&CatalogueEntry| entry.usage.is_operator_run();
         if let Some(entry) = entry.filter(runs).filter(|entry| entry.is_current()) {
             members.entry(&entry.operator).or_default().push(at as u32);
         }

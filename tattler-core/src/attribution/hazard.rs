@@ -1,41 +1,42 @@
-//! The model: the rate at which a scanner comes to probe a local.
+//! The model: the rate at which a scanner probes a local.
 //!
 //! ```text
 //! rate(t) = background(epoch of t) * device + any * Σ f(t - contact) + Σ q[group] * f(t - contact)
 //!                                             all contacts           contacts with the group
 //! ```
 //!
-//! - `q` is how many probes one contact with a group is expected to bring; nearly all are 0.
+//! - `q` is the expected number of probes after one contact with a group; nearly all are 0.
 //! - `f` is the density of the lag, constant within each bin of [`lag`](super::lag).
-//! - `background` finds addresses by itself, in bursts, and some devices more often than others.
-//! - `any` follows contacts, whomever they are with: busy addresses don't implicate popular sites, and a
-//!   listener on the path implicates nobody.
+//! - `background` is independent of contacts. It comes in bursts, and to some devices more often than to others.
+//! - `any` follows contacts with any remote. So busy addresses do not implicate popular sites, and a listener on
+//!   the path implicates nobody.
 
-use super::leak::Leak;
+use super::leak::LeakEstimate;
+use super::lists::Lists;
 use super::rates::{CONTACTS_BEFORE, Rates};
-use super::risk::{ByCandidate, Risk};
+use super::risk::Risk;
 
-/// Turns to refit what is left when a group is dropped.
+/// Turns of refitting after a group was removed.
 const REFIT: usize = 8;
-/// Evidence from which on it is worth to refit: natural logarithm.
+/// The least evidence that is worth refitting: natural logarithm.
 const WORTH_REFITTING: f64 = 3.0;
 
 /// A fitted model.
 pub struct Hazard {
     risk: Risk,
-    by_candidate: ByCandidate,
+    by_candidate: Lists<(u32, u8, f32)>,
     rates: Rates,
     /// The rate at each case, at its time.
     at_cases: Vec<f64>,
     log_likelihood: f64,
 }
 
-/// How much better a model is with a group than without.
+/// How much better a model is with a group than without it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Gain {
     /// Difference of the logarithms of the likelihood.
     log_likelihood: f64,
-    /// The group's `q` at which it is so.
+    /// The group's `q` with that gain.
     q: f64,
 }
 
@@ -49,38 +50,39 @@ impl Hazard {
         Hazard { by_candidate: risk.by_candidate(), risk, rates, at_cases, log_likelihood }
     }
 
-    /// Groups that a case had contacted; positions in here are their slots.
+    /// Groups that a case had contacted. The position of a group is its slot.
     #[must_use]
     pub fn candidates(&self) -> &[u32] {
         &self.risk.candidates
     }
 
-    /// Whether a candidate explains anything.
+    /// Whether a candidate explains any case.
     #[must_use]
     pub fn is_active(&self, slot: usize) -> bool {
         self.rates.q[slot] > 0.0
     }
 
-    /// Logarithm of the likelihood.
+    /// Natural logarithm of the likelihood.
     #[must_use]
     pub fn log_likelihood(&self) -> f64 {
         self.log_likelihood
     }
 
-    /// How much better the model is with a candidate than without: of one that is in it, what it would
-    /// lose; of another, what it would gain. Difference of the logarithms of the likelihood.
+    /// How much better the model is with a candidate than without it: the loss if the model has the candidate, else
+    /// the gain. Difference of the logarithms of the likelihood.
     #[must_use]
     pub fn evidence(&self, slot: usize) -> f64 {
         if !self.is_active(slot) {
             return self.gain(slot, &self.at_cases).log_likelihood;
         }
-        // What it would lose if nothing else took its place; only what counts is refitted.
+        // The loss if no other cause took its place. It is an upper bound: refit only if it is large enough.
         let density = self.rates.density();
         let q = self.rates.q[slot];
         let share = |&(case, bin, contacts): &(u32, u8, f32)| {
             q * f64::from(contacts) * density[usize::from(bin)] / self.at_cases[case as usize]
         };
-        let own: f64 = self.by_candidate.of(slot).iter().map(|hit| -(-share(hit).min(1.0 - 1e-12)).ln_1p()).sum();
+        let own: f64 =
+            self.by_candidate.of(slot as u32).iter().map(|contact| -(-share(contact).min(1.0 - 1e-12)).ln_1p()).sum();
         let most = own - q * (self.rates.at_risk(&self.risk, slot) + CONTACTS_BEFORE);
         if most < WORTH_REFITTING {
             return most;
@@ -89,27 +91,27 @@ impl Hazard {
         self.log_likelihood - rest.log_likelihood(&self.risk, &rest.at_cases(&self.risk))
     }
 
-    /// What a candidate stands for when those that it can't be told apart from, or that hold it or are
-    /// held by it, are left out: the evidence, and what contacts with it led to.
+    /// The evidence for a candidate and its leak, by a model without `related`: its twins, and the groups that contain
+    /// it or lie inside it.
     #[must_use]
-    pub fn alone(&self, slot: usize, related: &[usize]) -> (f64, Leak) {
+    pub fn alone(&self, slot: usize, related: &[usize]) -> (f64, LeakEstimate) {
         let left_out: Vec<usize> = related.iter().copied().chain([slot]).collect();
         let at_cases = self.without(&left_out).at_cases(&self.risk);
         let gain = self.gain(slot, &at_cases);
         let density = self.rates.density();
         let at_risk = self.rates.at_risk(&self.risk, slot);
-        let mut leak = Leak::new(at_risk, f64::from(self.risk.exposure[slot][0]));
-        for &(case, bin, contacts) in self.by_candidate.of(slot) {
+        let mut leak = LeakEstimate::new(at_risk, f64::from(self.risk.exposure[slot][0]));
+        for &(case, bin, contacts) in self.by_candidate.of(slot as u32) {
             let own = gain.q * f64::from(contacts) * density[usize::from(bin)];
             let lag = &self.rates.lag;
-            // A contact that brought a probe counts whole, however short it was at risk.
+            // A contact that led to a probe counts as one, however short it was at risk.
             let to_come = 1.0 - lag[..usize::from(bin)].iter().sum::<f64>() - 0.5 * lag[usize::from(bin)];
             leak.add(case, own / (at_cases[case as usize] + own), to_come);
         }
         (gain.log_likelihood, leak)
     }
 
-    /// The rates without some candidates, with what is left refitted.
+    /// The rates without some candidates, refitted.
     fn without(&self, slots: &[usize]) -> Rates {
         let mut rates = self.rates.clone();
         slots.iter().for_each(|&slot| rates.q[slot] = 0.0);
@@ -117,12 +119,12 @@ impl Hazard {
         rates
     }
 
-    /// What a model with these rates at the cases would gain by a candidate that is not in it.
+    /// The gain of a model with these rates at the cases by a candidate that it lacks.
     fn gain(&self, slot: usize, at_cases: &[f64]) -> Gain {
         let density = self.rates.density();
         let mut ratios: Vec<f64> = Vec::new();
         let mut last = u32::MAX;
-        for &(case, bin, contacts) in self.by_candidate.of(slot) {
+        for &(case, bin, contacts) in self.by_candidate.of(slot as u32) {
             let ratio = f64::from(contacts) * density[usize::from(bin)] / at_cases[case as usize];
             match ratios.last_mut() {
                 Some(sum) if last == case => *sum += ratio,
@@ -134,13 +136,13 @@ impl Hazard {
     }
 }
 
-/// The largest `Σ ln(1 + q ratio) - q at_risk` over q: concave, so Newton's steps from 0 with halving.
+/// The largest `Σ ln(1 + q ratio) - q at_risk` over q. The sum is concave: Newton's steps with halving.
 fn best(ratios: &[f64], at_risk: f64) -> Gain {
     let slope = |q: f64| ratios.iter().map(|r| r / (1.0 + q * r)).sum::<f64>() - at_risk;
     if slope(0.0) <= 0.0 {
         return Gain::default();
     }
-    // All cases explained bring no more than this.
+    // The q at which all cases are explained is the largest possible.
     let (mut low, mut high) = (0.0, ratios.len() as f64 / at_risk);
     let mut q = high * 0.5;
     for _ in 0..30 {

@@ -1,88 +1,82 @@
-//! The matched comparison: had the probed addresses contacted a remote more often than others had
-//! when they were as far?
+//! The matched comparison: did probed addresses contact a remote more often than unprobed ones with the same
+//! number of contacts?
 //!
-//! A plain 2x2 table compares the life of a probed address up to its probe with the whole life of
-//! the others, and long or busy lives contact more of everything. Here each case is compared with
-//! locals that were not probed *by then*, where "then" is told by a clock that counts new contacts:
-//! a case that was probed after its 12th remote is compared with what others had contacted after
-//! their 12th. (This is Cox's partial likelihood with the number of contacts for time; Thomas 1977
-//! on drawing some of the controls.) If a remote has nothing to do with the probes, the case is any
-//! one of the compared, so its chance of having contacted the remote is the share of them that had.
-//! The tail of the sum of these trials is the p of the remote.
+//! A plain 2x2 table compares the life of a probed address up to its probe with the whole life of the others,
+//! and long or busy lives contact more of everything. Here each case is compared with locals that were not
+//! probed *by then*, where "then" is measured by a clock that counts new contacts: a case that was probed
+//! after its 12th remote is compared with the first 12 remotes of the others. (This is Cox's partial
+//! likelihood with the number of contacts for time; Thomas 1977 on drawing some of the controls.) If a remote
+//! has nothing to do with the probes, the case is any one of the compared locals, so its chance of having
+//! contacted the remote is the share of them that had. The tail of the sum of these trials is the p of the
+//! remote.
 //!
-//! The same is asked for contacts in the last moments before the probe: a remote that everybody
-//! contacts sooner or later is found if probes follow it at once.
+//! The same is done for contacts shortly before the probe: if everybody contacts a remote sooner or later, it
+//! is found when probes follow at once.
 
 use super::cases::{Case, Cases};
 use super::devices::Factors;
+use super::group_test::{Explains, GroupTest, WINDOWS};
 use super::groups::Groups;
 use super::memo::Memo;
-use super::tail::Trials;
+use super::tally::Tally;
 use crate::time::{Span, Time};
-use crate::view::frame::Frame;
+use crate::view::frame::{First, Frame};
 
-/// How far back from the probe a contact is looked for; the last one is all of the time before.
-pub const WINDOWS: [Span; 4] =
-    [Span::from_seconds(10), Span::from_seconds(600), Span::from_seconds(21_600), Span(i64::MAX)];
-const W: usize = WINDOWS.len();
 const NONE: u32 = u32::MAX;
 
-/// Controls for each case: the nearest in time, so not too many; fewer where cases abound. Beyond ten
-/// controls a case, more add little.
+/// Controls for each case. They are the nearest in time, so there must not be too many; where cases abound,
+/// there are fewer. Beyond ten controls a case, more add little.
 const MAX_CONTROLS: usize = 64;
 const MIN_CONTROLS: usize = 24;
-/// Controls in the comparison that must confirm: the very nearest, who lived in the same days.
+/// Controls in the comparison that must confirm: the very nearest, in use in the same days.
 const NEAR_CONTROLS: usize = 6;
-/// Contacts that follow the last one of a control so closely count with it: what a page loads comes
-/// in any order, and to cut in the middle would tell apart what belongs together.
+/// Contacts that follow the last one of a control so closely count too: a page loads its parts in any order,
+/// and a cut in the middle would separate contacts that belong together.
 const TOGETHER: Span = Span::from_seconds(1);
 const MAX_TOGETHER: usize = 16;
-/// Locals looked at to find them.
+/// Locals examined to find controls.
 const MAX_POOL: usize = 2_048;
-/// Pairs of a case and a control that are looked at in one pass, about.
+/// About how many pairs of a case and a control are examined in one pass.
 const BUDGET: usize = 24_000;
-/// Cases compared in one pass. Beyond it, evenly chosen ones stand for all.
+/// Cases compared in one pass. If there are more, evenly chosen ones stand for all.
 const MAX_CASES: usize = 2_500;
 
-/// One group in one pass.
-#[derive(Clone, Debug, Default)]
-pub struct Test {
-    /// A comparison for each of [`WINDOWS`].
-    pub windows: [Trials; W],
-    /// Equal for groups that no trial tells apart, controls included.
-    pub signature: u64,
-    /// Equal for groups that the same cases had contacted, in the same windows.
-    pub exposure: u64,
+/// A local as far as it can be compared.
+struct Reach {
+    contacts: u32,
+    local: u32,
+    /// The position of its case, or [`NONE`].
+    case: u32,
 }
 
-/// A group that explains cases when contacted within a window before the probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Explains {
-    /// The group.
-    pub group: usize,
-    /// A position in [`WINDOWS`].
-    pub window: usize,
+/// A local as a control: the nearest in time sorts first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Control {
+    /// Microseconds between the case's probe and the moment at which the control is compared.
+    apart: u64,
+    contacts: u32,
+    local: u32,
 }
 
-/// The comparison of one campaign's cases, or of all.
+/// The comparison of one scanner's cases, or of all cases.
 pub struct Matched<'a> {
     frame: &'a Frame<'a>,
     groups: &'a Groups,
     tested: &'a [bool],
     /// The cases.
     pub cases: &'a Cases,
-    /// (contacts that can be compared, local, position of its case), the most contacts first.
-    ranked: Vec<(u32, u32, u32)>,
+    /// The local with the most contacts first.
+    ranked: Vec<Reach>,
     /// By group its position in `candidates`.
     slots: Vec<u32>,
     /// Groups that a case had contacted.
     pub candidates: Vec<usize>,
-    /// What is known from before, and the key of these cases there.
+    /// The memo, and the key of these cases in it.
     memo: Option<(&'a Memo, u64)>,
 }
 
 impl<'a> Matched<'a> {
-    /// Lays the comparison out. `tested`: locals that can be controls.
+    /// Prepares the comparison. `tested`: locals that can be controls.
     #[must_use]
     pub fn new(frame: &'a Frame<'a>, groups: &'a Groups, tested: &'a [bool], cases: &'a Cases) -> Matched<'a> {
         let mut reach: Vec<(u32, u32)> =
@@ -94,12 +88,10 @@ impl<'a> Matched<'a> {
         let mut candidates = Vec::new();
         for (i, case) in cases.list.iter().enumerate() {
             reach[case.local as usize] = (case.contacts, i as u32);
-            for first in &frame.firsts(case.local as usize)[..case.contacts as usize] {
-                for group in groups.of(first.remote).into_iter().flatten() {
-                    if slots[group] == NONE {
-                        slots[group] = 0;
-                        candidates.push(group);
-                    }
+            for group in case.contacted(frame).iter().flat_map(|first| groups.of(first.remote)) {
+                if slots[group] == NONE {
+                    slots[group] = 0;
+                    candidates.push(group);
                 }
             }
         }
@@ -107,79 +99,81 @@ impl<'a> Matched<'a> {
         for (slot, &group) in candidates.iter().enumerate() {
             slots[group] = slot as u32;
         }
-        let mut ranked: Vec<(u32, u32, u32)> =
-            reach.iter().enumerate().filter(|(_, r)| r.0 > 0).map(|(n, r)| (r.0, n as u32, r.1)).collect();
-        ranked.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+        let reach = reach.into_iter().enumerate().filter(|(_, (contacts, _))| *contacts > 0);
+        let mut ranked: Vec<Reach> =
+            reach.map(|(local, (contacts, case))| Reach { contacts, local: local as u32, case }).collect();
+        ranked.sort_unstable_by(|a, b| b.contacts.cmp(&a.contacts).then(a.local.cmp(&b.local)));
         Matched { frame, groups, tested, cases, ranked, slots, candidates, memo: None }
     }
 
-    /// The same with what is known from before.
+    /// Reuses comparisons of the memo.
     #[must_use]
     pub fn with(self, memo: &'a Memo) -> Matched<'a> {
-        Matched { memo: Some((memo, memo.of_cases(self.cases))), ..self }
+        Matched { memo: Some((memo, memo.cases_key(self.cases))), ..self }
     }
 
-    /// Whether a case had contacted a group within a window before its probe.
+    /// Whether a local had contacted any of these groups, within its window before `moment`, among its first
+    /// `contacts`.
+    fn is_explained(&self, local: u32, contacts: u32, moment: Time, explained: &[Explains]) -> bool {
+        let is_by = |e: &Explains, first: &First| {
+            moment - first.at <= WINDOWS[e.window] && self.groups.of(first.remote).any(|group| group == e.group)
+        };
+        !explained.is_empty()
+            && self.frame.firsts(local as usize)[..contacts as usize]
+                .iter()
+                .any(|first| explained.iter().any(|e| is_by(e, first)))
+    }
+
+    fn is_open(&self, case: &Case, explained: &[Explains]) -> bool {
+        !self.is_explained(case.local, case.contacts, case.at, explained)
+    }
+
+    /// Compares the cases that `explained` does not explain, each with controls that it does not explain
+    /// either. Returns a test for each of `candidates`.
     #[must_use]
-    pub fn is_explained(&self, case: &Case, explains: &[Explains]) -> bool {
-        self.is_exposed(case.local, case.contacts, case.at, explains)
+    pub fn pass(&self, explained: &[Explains]) -> Vec<GroupTest> {
+        let wanted = (BUDGET * self.stride() / self.cases.list.len().max(1)).clamp(MIN_CONTROLS, MAX_CONTROLS);
+        self.compare_or_reuse(explained, wanted, MIN_CONTROLS)
     }
 
-    fn is_exposed(&self, local: u32, contacts: u32, moment: Time, explains: &[Explains]) -> bool {
-        !explains.is_empty()
-            && self.frame.firsts(local as usize)[..contacts as usize].iter().any(|first| {
-                let groups = self.groups.of(first.remote);
-                explains.iter().any(|e| groups.contains(&Some(e.group)) && moment - first.at <= WINDOWS[e.window])
-            })
-    }
-
-    /// Compares the cases that `explained` leaves, each with controls that it leaves too. A test for
-    /// each of `candidates`.
+    /// As [`Matched::pass`], with the controls nearest in time only. It has little power, but hardly anything
+    /// can mislead it: a site in fashion in a scanner's days is in fashion with these controls too.
     #[must_use]
-    pub fn pass(&self, explained: &[Explains]) -> Vec<Test> {
-        let stride = self.stride();
-        let wanted = (BUDGET * stride / self.cases.list.len().max(1)).clamp(MIN_CONTROLS, MAX_CONTROLS);
-        self.compare(explained, wanted, MIN_CONTROLS)
-    }
-
-    /// The same with none but the controls nearest in time. It has little power and little to be
-    /// misled by: what was in fashion while a scanner had its days is in fashion with them too.
-    #[must_use]
-    pub fn pass_near(&self, explained: &[Explains]) -> Vec<Test> {
-        self.compare(explained, NEAR_CONTROLS, NEAR_CONTROLS)
+    pub fn pass_near(&self, explained: &[Explains]) -> Vec<GroupTest> {
+        self.compare_or_reuse(explained, NEAR_CONTROLS, NEAR_CONTROLS)
     }
 
     fn stride(&self) -> usize {
         self.cases.list.len().div_ceil(MAX_CASES).max(1)
     }
 
-    fn compare(&self, explained: &[Explains], wanted: usize, least: usize) -> Vec<Test> {
+    fn compare_or_reuse(&self, explained: &[Explains], wanted: usize, least: usize) -> Vec<GroupTest> {
+        let compare = || self.compare(explained, wanted, least);
         match self.memo {
-            Some((memo, cases)) => {
-                memo.tests(cases, explained, (wanted, least), || self.compare_anew(explained, wanted, least))
-            }
-            None => self.compare_anew(explained, wanted, least),
+            Some((memo, cases)) => memo.tests(cases, explained, (wanted, least), compare),
+            None => compare(),
         }
     }
 
-    fn compare_anew(&self, explained: &[Explains], wanted: usize, least: usize) -> Vec<Test> {
-        let stride = self.stride();
-        let mut tests = vec![Test::default(); self.candidates.len()];
+    fn compare(&self, explained: &[Explains], wanted: usize, least: usize) -> Vec<GroupTest> {
+        let mut tests = vec![GroupTest::default(); self.candidates.len()];
         let mut tally = Tally::new(self.candidates.len());
-        let open = self.cases.list.iter().filter(|case| !self.is_explained(case, explained));
+        let open = self.cases.list.iter().filter(|case| self.is_open(case, explained));
         let factors = Factors::new(self.frame, self.tested, open.map(|case| case.local));
         let mut controls = Vec::new();
-        for (i, case) in self.cases.list.iter().enumerate().step_by(stride) {
-            if self.is_explained(case, explained) {
+        for (i, case) in self.cases.list.iter().enumerate().step_by(self.stride()) {
+            if !self.is_open(case, explained) {
                 continue;
             }
-            self.controls(i, case, wanted, least, &mut controls);
-            tally.start();
+            self.choose_controls(i, case, wanted, least, &mut controls);
+            tally.next_case();
             let (mut compared, mut missing) = (0.0, 0u32);
-            for &(_, contacts, local) in &controls {
+            for &Control { contacts, local, .. } in &controls {
                 let firsts = self.frame.firsts(local as usize);
-                let moment = firsts[contacts as usize - 1].at + case.gap;
-                if self.is_exposed(local, contacts, moment, explained) || self.frame.has_ended(local as usize, moment) {
+                let last = firsts[contacts as usize - 1].at;
+                let moment = last + case.gap;
+                let is_explained = self.is_explained(local, contacts, moment, explained);
+                if is_explained || self.frame.has_ended(local as usize, moment) {
                     continue;
                 }
                 let weight = factors.of(local);
@@ -187,13 +181,12 @@ impl<'a> Matched<'a> {
                 tally.next_local(weight);
                 missing += case.contacts - contacts;
                 let more = firsts[contacts as usize..].iter().take(MAX_TOGETHER);
-                let last = firsts[contacts as usize - 1].at;
                 let together = more.take_while(|first| first.at - last <= TOGETHER).count() as u32;
-                self.visit(local, contacts + together, moment, |slot, window| tally.control(slot, window));
+                self.visit(local, contacts + together, moment, |slot, window| tally.add_control(slot, window));
             }
             let own = factors.of_case(case.local);
             tally.next_local(own);
-            self.visit(case.local, case.contacts, case.at, |slot, window| tally.case(slot, window));
+            self.visit(case.local, case.contacts, case.at, |slot, window| tally.add_case(slot, window));
             for &slot in &tally.touched {
                 let group = self.candidates[slot];
                 let popularity = f64::from(self.groups.list[group].locals) / self.groups.pairs as f64;
@@ -204,149 +197,53 @@ impl<'a> Matched<'a> {
         tests
     }
 
-    /// Chooses controls of a case: locals not probed yet when they had contacted as many remotes, and
-    /// of those the ones that did so at the nearest time, since sites have their fashions and
-    /// scanners their days. If those are few, locals that never got so far but were not probed
-    /// either; what they would still have contacted is then imputed.
-    fn controls(&self, number: usize, case: &Case, wanted: usize, least: usize, controls: &mut Vec<(u64, u32, u32)>) {
+    /// Chooses the controls of a case among the locals that had not been probed when they had contacted as
+    /// many remotes: those that got there at the nearest time, since sites have their fashions and scanners
+    /// their days. If there are too few, takes locals that have fewer contacts and were never probed; the
+    /// contacts that they lack are imputed.
+    fn choose_controls(&self, number: usize, case: &Case, wanted: usize, least: usize, controls: &mut Vec<Control>) {
         controls.clear();
-        let as_far = self.ranked.partition_point(|r| r.0 >= case.contacts);
+        let as_far = self.ranked.partition_point(|r| r.contacts >= case.contacts);
         let not_yet = |other: u32| {
             other == NONE || {
                 let c = &self.cases.list[other as usize];
                 other as usize != number && (c.contacts, c.gap, other) > (case.contacts, case.gap, number as u32)
             }
         };
-        let apart = |contacts: u32, local: u32| {
+        let control = |contacts: u32, local: u32| {
             let moment = self.frame.firsts(local as usize)[contacts as usize - 1].at + case.gap;
-            (moment - case.at).0.unsigned_abs()
+            Control { apart: (moment - case.at).0.unsigned_abs(), contacts, local }
         };
-        let nearest = |controls: &mut Vec<(u64, u32, u32)>, from: usize, wanted: usize| {
+        let keep_nearest = |controls: &mut Vec<Control>, from: usize, wanted: usize| {
             if controls.len() > from + wanted {
                 controls[from..].select_nth_unstable(wanted - 1);
                 controls.truncate(from + wanted);
             }
         };
         let step = as_far.div_ceil(MAX_POOL).max(1);
-        let pool = self.ranked[..as_far].iter().skip(number % step).step_by(step).filter(|r| not_yet(r.2));
-        controls.extend(pool.map(|r| (apart(case.contacts, r.1), case.contacts, r.1)));
-        nearest(controls, 0, wanted);
+        let pool = self.ranked[..as_far].iter().skip(number % step).step_by(step).filter(|r| not_yet(r.case));
+        controls.extend(pool.map(|r| control(case.contacts, r.local)));
+        keep_nearest(controls, 0, wanted);
         let found = controls.len();
         if found < least {
-            let shorter = self.ranked[as_far..].iter().take(MAX_POOL).filter(|r| r.2 == NONE);
-            controls.extend(shorter.map(|r| (apart(r.0, r.1), r.0, r.1)));
-            nearest(controls, found, least - found);
+            let shorter = self.ranked[as_far..].iter().take(MAX_POOL).filter(|r| r.case == NONE);
+            controls.extend(shorter.map(|r| control(r.contacts, r.local)));
+            keep_nearest(controls, found, least - found);
         }
     }
 
-    /// Tells for each candidate that a local contacted the smallest window that holds its last new
-    /// contact before `moment`.
-    fn visit(&self, local: u32, contacts: u32, moment: Time, mut tell: impl FnMut(usize, usize)) {
+    /// Calls `found` with the slot of each candidate that a local contacted, and the smallest window that
+    /// holds its last new contact with it before `moment`.
+    fn visit(&self, local: u32, contacts: u32, moment: Time, mut found: impl FnMut(usize, usize)) {
         for first in self.frame.firsts(local as usize)[..contacts as usize].iter().rev() {
             let lag = moment - first.at;
-            let window = WINDOWS.iter().position(|&window| lag <= window).unwrap_or(W - 1);
-            for group in self.groups.of(first.remote).into_iter().flatten() {
+            let window = WINDOWS.iter().position(|&window| lag <= window).unwrap_or(WINDOWS.len() - 1);
+            for group in self.groups.of(first.remote) {
                 let slot = self.slots[group];
                 if slot != NONE {
-                    tell(slot as usize, window);
+                    found(slot as usize, window);
                 }
             }
         }
     }
-}
-
-/// Counts of one case and its controls, kept between cases to spare the allocation.
-struct Tally {
-    /// For each candidate its count, and marks of the last local and of the last case that touched it.
-    counts: Vec<Count>,
-    local_mark: Vec<u32>,
-    case_mark: Vec<u32>,
-    local: u32,
-    /// What the local at hand counts for.
-    weight: f64,
-    case: u32,
-    touched: Vec<usize>,
-}
-
-/// Controls by smallest window, as numbers and by weight, and the window of the case.
-#[derive(Clone, Copy, Default)]
-struct Count {
-    controls: [u32; W],
-    weights: [f64; W],
-    case: Option<usize>,
-}
-
-impl Tally {
-    fn new(candidates: usize) -> Tally {
-        Tally {
-            counts: vec![Count::default(); candidates],
-            local_mark: vec![0; candidates],
-            case_mark: vec![0; candidates],
-            local: 0,
-            weight: 1.0,
-            case: 0,
-            touched: Vec::new(),
-        }
-    }
-
-    fn start(&mut self) {
-        self.case += 1;
-        self.touched.clear();
-    }
-
-    fn next_local(&mut self, weight: f64) {
-        self.local += 1;
-        self.weight = weight;
-    }
-
-    /// Whether the local at hand touches this candidate for the first time.
-    fn is_new(&mut self, slot: usize) -> bool {
-        if self.case_mark[slot] != self.case {
-            self.case_mark[slot] = self.case;
-            self.counts[slot] = Count::default();
-            self.touched.push(slot);
-        }
-        std::mem::replace(&mut self.local_mark[slot], self.local) != self.local
-    }
-
-    fn control(&mut self, slot: usize, window: usize) {
-        if self.is_new(slot) {
-            self.counts[slot].controls[window] += 1;
-            self.counts[slot].weights[window] += self.weight;
-        }
-    }
-
-    fn case(&mut self, slot: usize, window: usize) {
-        if self.is_new(slot) {
-            self.counts[slot].case = Some(window);
-        }
-    }
-
-    fn settle(&self, slot: usize, case: u64, (compared, own): (f64, f64), imputed: f64, test: &mut Test) {
-        let Count { controls, weights, case: mine } = self.counts[slot];
-        let (mut exposed, mut last, mut ln_p) = (0.0, -1.0, 0.0);
-        for (window, trials) in test.windows.iter_mut().enumerate() {
-            exposed += weights[window];
-            let hit = mine.is_some_and(|mine| mine <= window);
-            let all = (exposed + imputed).min(compared) + if hit { own } else { 0.0 };
-            let p = all / (compared + own);
-            if p != last {
-                (last, ln_p) = (p, p.ln());
-            }
-            trials.add_with_ln(p, ln_p, hit);
-        }
-        let packed = controls.iter().fold(case, |h, &n| mix(h ^ u64::from(n)));
-        let mine_mark = mine.map_or(0, |mine| mine as u64 + 1);
-        if mine.is_some() {
-            test.exposure = test.exposure.wrapping_add(mix(mix(case) ^ mine_mark));
-        }
-        test.signature = test.signature.wrapping_add(mix(packed ^ mine_mark));
-    }
-}
-
-/// The finalizer of splitmix64: sums of its values tell sets apart.
-fn mix(x: u64) -> u64 {
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (x ^ (x >> 31)).wrapping_add(0x9e37_79b9_7f4a_7c15)
 }

@@ -1,74 +1,74 @@
-//! What one attribution leaves to the next: the comparisons whose inputs have not changed.
+//! The comparisons of the last attribution, reused where their inputs have not changed.
 //!
-//! A comparison is found by a keyed hash of all that it reads: the locals under test with their first
-//! contacts, devices and ends, the cases of the scanner, and what is set aside. So what is reused is
-//! what would come out again; repeated exchanges and locals that are not under test change none of it.
+//! The key of a comparison is a keyed hash of all its inputs: the locals under test with their first
+//! contacts, devices and ends, the cases of the scanner, and the groups already accused. So a reused result
+//! equals a new one. Repeated exchanges and locals that are not under test are no inputs.
 //!
-//! The model is not among it: the time for which contacts were at risk goes on with the window's end,
-//! so its inputs are others at each event.
+//! The model is not kept: the time at risk grows with the window's end, so its inputs change with every
+//! event.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
-use super::cases::Cases;
-use super::matched::{Explains, Test};
+use super::cases::{Cases, tested_locals};
+use super::group_test::{Explains, GroupTest};
 use crate::view::frame::Frame;
 
-/// Tests kept, each some 500 bytes: 32 MB. What comes later (views with fewer cases) is worked out
-/// again.
+/// Tests kept, each some 500 bytes: 32 MB. Comparisons that no longer fit, those of groupings with fewer
+/// cases, are computed each time.
 const MOST_TESTS: usize = 65_536;
 
 /// See the module.
 #[derive(Default)]
 pub struct Memo {
-    /// How many tests it may keep; 0: it remembers nothing.
+    /// How many tests it may keep; 0: none.
     room: usize,
     hasher: RandomState,
     layout: Cell<u64>,
-    /// Of the attribution before this one; what this one uses goes over.
-    before: RefCell<HashMap<u64, Vec<Test>>>,
-    now: RefCell<HashMap<u64, Vec<Test>>>,
-    counts: Cell<Counts>,
+    /// Of the attribution before this one. Those used again move to `now`.
+    before: RefCell<HashMap<u64, Vec<GroupTest>>>,
+    now: RefCell<HashMap<u64, Vec<GroupTest>>>,
+    counts: Cell<MemoCounts>,
 }
 
-/// Comparisons, since the start.
+/// Comparisons since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Worked out.
+pub struct MemoCounts {
+    /// Computed.
     pub compared: u64,
-    /// Taken from before.
+    /// Reused.
     pub reused: u64,
 }
 
 impl Memo {
-    /// One that remembers; the default does not.
+    /// A memo that keeps comparisons; the default keeps none.
     #[must_use]
     pub fn new() -> Memo {
         Memo { room: MOST_TESTS, ..Memo::default() }
     }
 
-    /// What it spared.
+    /// How many comparisons were computed and reused.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> MemoCounts {
         self.counts.get()
     }
 
-    /// A new attribution begins.
+    /// Call this when an attribution begins.
     pub(super) fn begin(&self, frame: &Frame, tested: &[bool]) {
         if self.room > 0 {
-            self.layout.set(self.of_layout(frame, tested));
+            self.layout.set(self.layout_key(frame, tested));
             *self.before.borrow_mut() = self.now.take();
         }
     }
 
-    /// It is over: what it had no use for goes.
+    /// Call this when an attribution ends: drops the comparisons that it did not reuse.
     pub(super) fn end(&self) {
         self.before.take();
     }
 
-    /// The key of a scanner's comparisons.
-    pub(super) fn of_cases(&self, cases: &Cases) -> u64 {
+    /// The key of a scanner's cases.
+    pub(super) fn cases_key(&self, cases: &Cases) -> u64 {
         if self.room == 0 {
             return 0;
         }
@@ -84,14 +84,14 @@ impl Memo {
         hash.finish()
     }
 
-    /// The tests of a comparison, by the key of the scanner and what else it depends on.
+    /// The tests of a comparison: kept ones, or those that `compare` returns.
     pub(super) fn tests(
         &self,
         cases: u64,
         explained: &[Explains],
         controls: (usize, usize),
-        compare: impl FnOnce() -> Vec<Test>,
-    ) -> Vec<Test> {
+        compare: impl FnOnce() -> Vec<GroupTest>,
+    ) -> Vec<GroupTest> {
         let mut counts = self.counts.get();
         let key = self.hasher.hash_one((cases, controls, explained));
         let known = self.before.borrow_mut().remove(&key);
@@ -109,10 +109,11 @@ impl Memo {
         tests
     }
 
-    fn of_layout(&self, frame: &Frame, tested: &[bool]) -> u64 {
+    /// The key of the locals under test and their contacts.
+    fn layout_key(&self, frame: &Frame, tested: &[bool]) -> u64 {
         let mut hash = self.hasher.build_hasher();
         frame.len().hash(&mut hash);
-        for number in (0..frame.len()).filter(|&number| tested[number]) {
+        for number in tested_locals(tested) {
             let (local, firsts) = (frame.local(number), frame.firsts(number));
             (number, firsts.len(), local.device, local.ended.map(|ended| ended.0)).hash(&mut hash);
             for first in firsts {

@@ -1,37 +1,37 @@
-//! The rates of the model of [`super::hazard`], and how they are fitted: each case is shared out among
-//! what could have brought it, and from the shares come the rates (expectation and maximization).
+//! The rates of the model of [`super::hazard`], and how they are fitted: each case is divided among its possible
+//! causes, and the rates follow from the shares (expectation and maximization).
 
 use super::lag::{self, BINS, PRIOR, Shares};
-use super::risk::{Hit, Risk};
+use super::risk::{CaseContact, Risk};
 
-/// Where every `q` starts.
+/// The start value of every `q`.
 const START: f64 = 0.2;
-/// Turns of fitting: without the sparse prior, while it grows, and with all of it.
+/// Turns of fitting: without the sparse prior, while it grows, and with all of it. The sparse prior drives the
+/// `q` of most groups to 0.
 const TURNS: [usize; 3] = [12, 12, 16];
-/// What the sparse prior takes from the cases that a group explains.
+/// The full sparse prior: cases subtracted from those that a group explains.
 const SPARSE: f64 = 0.75;
-/// Contacts without a probe that each group is thought to have had before any data.
+/// The prior of each group: contacts without a probe.
 pub(super) const CONTACTS_BEFORE: f64 = 0.5;
-/// Leaks that the prior of the lag counts for.
+/// The weight of the prior of the lag, in leaks.
 const LAG_WEIGHT: f64 = 4.0;
-/// Cases that the prior of background counts for, all epochs together.
+/// The weight of the prior of background, in cases, all epochs together.
 const BACKGROUND_WEIGHT: f64 = 1.0;
 
-/// What is fitted.
+/// The parameters that are fitted.
 #[derive(Clone, Debug)]
 pub(super) struct Rates {
-    /// Probes that a contact brings, by candidate.
+    /// Probes that a contact leads to, by candidate.
     pub(super) q: Vec<f64>,
-    /// The same of any contact.
+    /// Probes that a contact with any remote leads to.
     pub(super) any: f64,
-    /// Background a second, by epoch.
+    /// Background probes a second, by epoch.
     pub(super) background: Vec<f64>,
-    /// When leaks come.
+    /// The distribution of the lag.
     pub(super) lag: Shares,
 }
 
 impl Rates {
-    /// Without the sparse prior first, then while it grows, then with all of it.
     pub(super) fn fit(risk: &Risk) -> Rates {
         let cases = risk.cases() as f64;
         let time: f64 = risk.time.iter().sum();
@@ -50,15 +50,17 @@ impl Rates {
         rates
     }
 
-    /// A turn for what is left when something was taken out: the lag stays.
+    /// One turn after a candidate was removed: the lag stays.
     pub(super) fn refit(&mut self, risk: &Risk) {
         self.turn(risk, 0.0, false);
     }
 
+    /// The density of the lag, by bin, a second.
     pub(super) fn density(&self) -> [f64; BINS] {
         std::array::from_fn(|bin| self.lag[bin] / lag::width(bin))
     }
 
+    /// The contacts with a candidate, each by the probability that its leak would have come by now.
     pub(super) fn at_risk(&self, risk: &Risk, slot: usize) -> f64 {
         risk.exposure[slot].iter().zip(self.lag).map(|(&risk, share)| f64::from(risk) * share).sum()
     }
@@ -67,11 +69,12 @@ impl Rates {
         risk.any.iter().zip(self.lag).map(|(risk, share)| risk * share).sum()
     }
 
-    fn leaks(&self, hit: &Hit, density: &[f64; BINS]) -> f64 {
-        self.q[hit.slot as usize] * f64::from(hit.contacts) * density[usize::from(hit.bin)]
+    /// The rate at which a candidate's leak leads to a probe of a case.
+    fn leaks(&self, contact: &CaseContact, density: &[f64; BINS]) -> f64 {
+        self.q[contact.slot as usize] * f64::from(contact.contacts) * density[usize::from(contact.bin)]
     }
 
-    /// The rate at which a case is probed by background, and by following any contact.
+    /// The rates at which a case is probed by background, and by following any contact.
     fn base(&self, risk: &Risk, case: usize, density: &[f64; BINS]) -> (f64, f64) {
         let contacts: f64 = risk.contacts[case].iter().zip(density).map(|(&n, d)| f64::from(n) * d).sum();
         (self.background[usize::from(risk.epochs[case])] * risk.factors[case], self.any * contacts)
@@ -84,16 +87,16 @@ impl Rates {
         let (mut any, mut bins) = (0.0, [0.0; BINS]);
         for case in 0..risk.cases() {
             let (alone, follows) = self.base(risk, case, &density);
-            let hits = risk.hits(case);
-            let leaks: f64 = hits.iter().map(|hit| self.leaks(hit, &density)).sum();
+            let contacts = risk.with_candidates(case);
+            let leaks: f64 = contacts.iter().map(|contact| self.leaks(contact, &density)).sum();
             let each = 1.0 / (alone + follows + leaks).max(f64::MIN_POSITIVE);
             background[usize::from(risk.epochs[case])] += alone * each;
             any += follows * each;
-            for hit in hits {
-                let share = self.leaks(hit, &density) * each;
+            for contact in contacts {
+                let share = self.leaks(contact, &density) * each;
                 if share > 0.0 {
-                    explained[hit.slot as usize] += share;
-                    bins[usize::from(hit.bin)] += share;
+                    explained[contact.slot as usize] += share;
+                    bins[usize::from(contact.bin)] += share;
                 }
             }
         }
@@ -116,8 +119,8 @@ impl Rates {
         }
     }
 
-    /// Leaks in each bin by contacts that were at risk in it: long lags are seen less often, since
-    /// many locals are gone by then.
+    /// Divides the leaks in each bin by the contacts at risk in it: long lags are seen less often, since many locals
+    /// are gone by then.
     fn learn_lag(&mut self, bins: &Shares, whole: &Shares) {
         let share = |bin: usize| (bins[bin] + LAG_WEIGHT * PRIOR[bin]) / (whole[bin] + LAG_WEIGHT);
         let lag: Shares = std::array::from_fn(share);
@@ -125,12 +128,13 @@ impl Rates {
         self.lag = lag.map(|share| share / sum);
     }
 
+    /// The rate at each case, at its time.
     pub(super) fn at_cases(&self, risk: &Risk) -> Vec<f64> {
         let density = self.density();
         let rate = |case: usize| {
             let (alone, follows) = self.base(risk, case, &density);
-            let hits = risk.hits(case).iter();
-            let leaks: f64 = hits.map(|hit| self.leaks(hit, &density)).sum();
+            let contacts = risk.with_candidates(case).iter();
+            let leaks: f64 = contacts.map(|contact| self.leaks(contact, &density)).sum();
             (alone + follows + leaks).max(f64::MIN_POSITIVE)
         };
         (0..risk.cases()).map(rate).collect()

@@ -1,11 +1,11 @@
-//! Tails of distributions: how likely a coincidence at least as good is.
+//! Tails of distributions: the probability of a coincidence that is at least as good.
 
 use statrs::function::beta::inv_beta_reg;
 use statrs::function::erf::erfc;
 use statrs::function::factorial::ln_factorial;
 
-/// Upper tail of Fisher's exact test: the chance that at least `a` of the probed had contacted it,
-/// if contact and probe had nothing to do with each other.
+/// Upper tail of Fisher's exact test: the probability that at least `a` of the probed had contacted it, if contacts
+/// and probes were independent.
 ///
 /// |               | probed | not probed |
 /// |---------------|--------|------------|
@@ -20,15 +20,10 @@ pub fn fisher(a: u64, b: u64, c: u64, d: u64) -> f64 {
     sum.min(1.0)
 }
 
-/// Clopper and Pearson's exact 95 % interval of a share.
+/// Clopper and Pearson's exact 95 % interval of a share. Hits may be counted in shares: this is the continuous form
+/// of the beta distribution.
 #[must_use]
-pub fn clopper_pearson(hits: u64, of: u64) -> [f64; 2] {
-    clopper_pearson_of_shares(hits as f64, of as f64)
-}
-
-/// The same where hits are counted in shares, by the continuous form of the beta distribution.
-#[must_use]
-pub fn clopper_pearson_of_shares(hits: f64, of: f64) -> [f64; 2] {
+pub fn clopper_pearson(hits: f64, of: f64) -> [f64; 2] {
     let (k, n) = (hits.clamp(0.0, of), of.max(0.0));
     if n <= 0.0 {
         return [0.0, 1.0];
@@ -42,14 +37,14 @@ const BINS: usize = 14;
 /// Up to this many steps (trials x successes) the tail is summed exactly.
 const EXACT: usize = 2_048;
 
-/// Independent trials with chances of their own, and how many succeeded: the matched comparison of
-/// one group, a trial for each case. Chances are kept in bins half a power of two wide, of which the
-/// mean is used; that errs to the safe side (Hoeffding 1956) and by little.
+/// Independent trials with different chances, and how many succeeded: the matched comparison of one group, a trial
+/// for each case. Chances are kept in bins half a power of two wide, and the mean of each bin is used; the error is
+/// small and on the safe side (Hoeffding 1956).
 #[derive(Clone, Debug, Default)]
 pub struct Trials {
     /// (trials, sum of their chances)
     bins: [(u32, f32); BINS],
-    /// Sure ones: neither for nor against.
+    /// Successes that were certain: no evidence.
     sure: u32,
     successes: u32,
     /// Natural logarithm of the chance that all succeed.
@@ -57,13 +52,8 @@ pub struct Trials {
 }
 
 impl Trials {
-    /// Adds a trial with the chance `p`.
-    pub fn add(&mut self, p: f64, success: bool) {
-        self.add_with_ln(p, p.ln(), success);
-    }
-
-    /// The same where the logarithm of `p` is at hand.
-    pub fn add_with_ln(&mut self, p: f64, ln_p: f64, success: bool) {
+    /// Adds a trial with the chance `p`, whose natural logarithm is `ln_p`.
+    pub fn add(&mut self, p: f64, ln_p: f64, success: bool) {
         if p >= 1.0 {
             self.sure += u32::from(success);
             return;
@@ -78,26 +68,26 @@ impl Trials {
         self.successes += u32::from(success);
     }
 
-    /// Successes, sure ones included.
+    /// Successes, certain ones included.
     #[must_use]
     pub fn successes(&self) -> u32 {
         self.successes + self.sure
     }
 
-    /// Successes that chance alone would give, sure ones included.
+    /// The expected number of successes by chance, certain ones included.
     #[must_use]
     pub fn expected(&self) -> f64 {
         f64::from(self.sure) + self.bins.iter().map(|bin| f64::from(bin.1)).sum::<f64>()
     }
 
-    /// Natural logarithm of the smallest tail that these trials could have had. If that is not
-    /// small enough, they test nothing and need no correction (Tarone 1990).
+    /// Natural logarithm of the smallest tail that these trials could have had. If that is not small enough, they
+    /// test nothing and need no correction (Tarone 1990).
     #[must_use]
     pub fn ln_least(&self) -> f64 {
         self.ln_all
     }
 
-    /// Natural logarithm of the chance of at least as many successes.
+    /// Natural logarithm of the probability of at least as many successes.
     #[must_use]
     pub fn ln_tail(&self) -> f64 {
         let x = self.successes as usize;
@@ -114,6 +104,7 @@ impl Trials {
         .min(0.0)
     }
 
+    /// For each bin the number of trials and their mean chance.
     fn chances(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
         self.bins.iter().filter(|bin| bin.0 > 0).map(|bin| {
             let n = f64::from(bin.0);
@@ -121,7 +112,7 @@ impl Trials {
         })
     }
 
-    /// Sums the chances of fewer successes away from the tail, which only ever grows: no cancelling.
+    /// Moves probability from fewer successes into the tail, trial by trial. The tail only grows: nothing cancels.
     fn ln_tail_exact(&self, x: usize) -> f64 {
         let mut below = vec![0.0; x];
         below[0] = 1.0;
@@ -150,7 +141,7 @@ impl Trials {
         };
         let (_, mean, variance) = cumulant(0.0);
         if x <= mean + 0.5 * variance.sqrt() {
-            // Nowhere near a finding; the normal approximation does.
+            // Far from a finding: the normal approximation suffices.
             return (0.5 * erfc((x - mean) / (2.0 * variance).sqrt())).max(f64::MIN_POSITIVE).ln();
         }
         let (mut low, mut high, mut s) = (0.0, 60.0, 0.5);
@@ -170,7 +161,7 @@ impl Trials {
         let (k, _, k2) = cumulant(s);
         let w = (2.0 * (s * x - k)).max(0.0).sqrt();
         let u = 2.0 * (s / 2.0).sinh() * k2.sqrt();
-        // Mills' ratio minus 1/w, by its series where the difference would cancel.
+        // Mills' ratio minus 1/w, by its series where the difference would cancel out.
         let rest = if w > 5.0 {
             -w.powi(-3) + 3.0 * w.powi(-5) - 15.0 * w.powi(-7)
         } else {
@@ -198,18 +189,18 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_of_clopper_and_pearson_agrees_with_published_values() {
-        let [low, high] = clopper_pearson(8, 10);
+    fn clopper_and_pearsons_interval_agrees_with_published_values() {
+        let [low, high] = clopper_pearson(8.0, 10.0);
         assert!((low - 0.4439).abs() < 1e-4 && (high - 0.9748).abs() < 1e-4, "{low} {high}");
-        assert_eq!(clopper_pearson(0, 0)[0], 0.0);
-        let [low, high] = clopper_pearson(10, 10);
+        assert_eq!(clopper_pearson(0.0, 0.0)[0], 0.0);
+        let [low, high] = clopper_pearson(10.0, 10.0);
         assert!((low - 0.6915).abs() < 1e-4 && high == 1.0);
     }
 
     fn trials(n: u32, p: f64, x: u32) -> Trials {
         let mut trials = Trials::default();
         for i in 0..n {
-            trials.add(p, i < x);
+            trials.add(p, p.ln(), i < x);
         }
         trials
     }

@@ -1,7 +1,7 @@
-//! Who is known to own a prefix, and what for: `catalogue.csv`, compiled in.
+//! The known operators of prefixes: `catalogue.csv`, compiled in.
 //!
-//! It names, and it says how far strangers share a prefix. It accuses nobody: an address changes
-//! hands, so each entry has a date and says who told it.
+//! It names operators and says how far strangers share a prefix. It accuses nobody. Addresses change hands, so each
+//! entry has a date and a source.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
@@ -10,74 +10,83 @@ use std::sync::LazyLock;
 use ipnet::Ipv6Net;
 use serde::Deserialize;
 
-/// What a prefix is used for.
+use super::distinct;
+
+/// The use of a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum What {
-    /// It probes.
+pub enum PrefixUse {
+    /// A scanner.
     Scanner,
-    /// It passed on the addresses of its visitors.
+    /// A service that passed on the addresses of its visitors.
     Harvester,
-    /// Strangers share its /64s.
+    /// A hoster where strangers share a /64.
     HosterDense,
-    /// It tells the time.
+    /// NTP servers.
     Ntp,
-    /// It stands before many sites: which one was visited can't be told.
+    /// A content network: an address serves many sites.
     Cdn,
+}
+
+impl PrefixUse {
+    /// Whether the operator runs the machines itself, and not its customers.
+    #[must_use]
+    pub fn is_operator_run(self) -> bool {
+        matches!(self, PrefixUse::Scanner | PrefixUse::Harvester | PrefixUse::Ntp)
+    }
 }
 
 /// A line of the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Entry {
+pub struct CatalogueEntry {
     /// The prefix.
     pub prefix: Ipv6Net,
-    /// Whose it is.
+    /// The name of the operator.
     pub operator: String,
-    /// What for.
-    pub what: What,
-    /// Of a dense hoster the length of the prefix that one customer has.
+    /// The use.
+    pub usage: PrefixUse,
+    /// The length of the prefix of one customer, for dense hosters only.
     pub customer: Option<u8>,
-    /// Who says so.
+    /// The source of this entry.
     pub source: String,
-    /// Since when that is known, as `2026-06`.
+    /// The date of the source, as `2026-06`.
     pub date: String,
 }
 
-/// Years after which an entry tells of the past. The core has no clock: they count to the newest entry.
+/// Years after which an entry is out of date. The core has no clock, so the newest entry stands for today.
 const YEARS: i32 = 5;
 
-impl Entry {
+impl CatalogueEntry {
     /// The year of its date.
-    #[must_use]
-    pub fn year(&self) -> i32 {
+    fn year(&self) -> i32 {
         self.date.get(..4).and_then(|year| year.parse().ok()).unwrap_or_default()
     }
 
-    /// The operator, with the year where that is long ago.
+    /// The operator, with the year if the entry is out of date: `Censys`, or `Shodan in 2016`.
     #[must_use]
     pub fn named(&self) -> String {
         if self.is_current() { self.operator.clone() } else { format!("{} in {}", self.operator, self.year()) }
     }
 
-    /// It tells of today, and not of who had the prefix years ago.
+    /// Whether it describes today's operator, and not that of years ago.
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.year() + YEARS > CATALOGUE.newest
     }
 }
 
-/// Entries by length and bits, so that a look-up costs one step for each length that occurs.
+/// Entries by length and bits, so that a lookup costs one step for each length that occurs.
 struct Catalogue {
-    entries: Vec<Entry>,
+    entries: Vec<CatalogueEntry>,
     by_prefix: HashMap<(u8, u128), usize>,
     /// The longest first.
     lengths: Vec<u8>,
-    /// The first bytes of all prefixes, in order: most addresses are in none, and need no more.
+    /// The first bytes of all prefixes, in order: for most addresses this lookup suffices.
     beginnings: Vec<u32>,
     newest: i32,
 }
 
-/// The first three bytes: a test holds that no prefix is shorter.
+/// The first three bytes. A test checks that no prefix is shorter.
 fn beginning(address: Ipv6Addr) -> u32 {
     (u128::from(address) >> 104) as u32
 }
@@ -85,22 +94,21 @@ fn beginning(address: Ipv6Addr) -> u32 {
 static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::read(include_str!("catalogue.csv")));
 
 impl Catalogue {
-    /// Lines that make no sense are left out; a test finds them before anybody else does.
+    /// Skips lines that do not parse; a test finds them.
     fn read(text: &str) -> Catalogue {
-        let entries: Vec<Entry> = csv::Reader::from_reader(text.as_bytes()).deserialize().flatten().collect();
-        let key = |entry: &Entry| (entry.prefix.prefix_len(), u128::from(entry.prefix.network()));
+        let entries: Vec<CatalogueEntry> = csv::Reader::from_reader(text.as_bytes()).deserialize().flatten().collect();
+        let key = |entry: &CatalogueEntry| (entry.prefix.prefix_len(), u128::from(entry.prefix.network()));
         let by_prefix = entries.iter().enumerate().map(|(i, entry)| (key(entry), i)).collect();
         let mut lengths: Vec<u8> = entries.iter().map(|entry| entry.prefix.prefix_len()).collect();
         lengths.sort_unstable_by(|a, b| b.cmp(a));
         lengths.dedup();
-        let mut beginnings: Vec<u32> = entries.iter().map(|entry| beginning(entry.prefix.network())).collect();
-        beginnings.sort_unstable();
-        beginnings.dedup();
-        let newest = entries.iter().map(Entry::year).max().unwrap_or_default();
+        let beginnings = distinct(entries.iter().map(|entry| beginning(entry.prefix.network())).collect());
+        let newest = entries.iter().map(CatalogueEntry::year).max().unwrap_or_default();
         Catalogue { entries, by_prefix, lengths, beginnings, newest }
     }
 
-    fn covering(&self, address: Ipv6Addr) -> impl Iterator<Item = &Entry> {
+    /// The entries whose prefix covers an address, the longest first.
+    fn covering(&self, address: Ipv6Addr) -> impl Iterator<Item = &CatalogueEntry> {
         let bits = u128::from(address);
         let lengths = match self.beginnings.binary_search(&beginning(address)) {
             Ok(_) => self.lengths.as_slice(),
@@ -113,41 +121,39 @@ impl Catalogue {
     }
 }
 
-/// All of it, in the order of the file.
-#[must_use]
-pub fn entries() -> &'static [Entry] {
+/// All entries, in the order of the file.
+#[cfg(test)]
+pub(crate) fn entries() -> &'static [CatalogueEntry] {
     &CATALOGUE.entries
 }
 
-/// Whose address that is: the entry with the longest prefix that covers it.
+/// The entry with the longest prefix that covers an address.
 #[must_use]
-pub fn operator(address: Ipv6Addr) -> Option<&'static Entry> {
+pub fn operator(address: Ipv6Addr) -> Option<&'static CatalogueEntry> {
     CATALOGUE.covering(address).next()
 }
 
-/// The operator of an address as a label says it: `Censys`, or `Shodan in 2016` where that is long ago.
-/// A dense hoster rents to anybody, and is no name for what its tenants do.
+/// The name of an address's operator, as [`CatalogueEntry::named`]. A dense hoster is no name for its tenants.
 #[must_use]
 pub fn named(address: Ipv6Addr) -> Option<String> {
-    operator(address).filter(|entry| entry.what != What::HosterDense).map(Entry::named)
+    operator(address).filter(|entry| entry.usage != PrefixUse::HosterDense).map(CatalogueEntry::named)
 }
 
-/// The dense hoster that an address belongs to, if it is known to.
-#[must_use]
-pub fn dense_hoster(address: Ipv6Addr) -> Option<&'static Entry> {
-    CATALOGUE.covering(address).find(|entry| entry.what == What::HosterDense)
+/// The dense hoster of an address, if the catalogue knows one.
+pub(super) fn dense_hoster(address: Ipv6Addr) -> Option<&'static CatalogueEntry> {
+    CATALOGUE.covering(address).find(|entry| entry.usage == PrefixUse::HosterDense)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(address: &str) -> Option<(&'static str, What)> {
-        operator(address.parse().unwrap()).map(|entry| (entry.operator.as_str(), entry.what))
+    fn of(address: &str) -> Option<(&'static str, PrefixUse)> {
+        operator(address.parse().unwrap()).map(|entry| (entry.operator.as_str(), entry.usage))
     }
 
     #[test]
-    fn every_line_of_the_file_is_an_entry_with_its_prefix_a_source_and_a_date() {
+    fn every_line_of_the_file_is_a_complete_entry() {
         let text = include_str!("catalogue.csv");
         assert_eq!(entries().len(), text.lines().count() - 1);
         for entry in entries() {
@@ -155,29 +161,27 @@ mod tests {
             assert!((28..=128).contains(&entry.prefix.prefix_len()), "{entry:?}");
             assert!(!entry.operator.is_empty() && !entry.source.is_empty(), "{entry:?}");
             assert!(entry.date.len() == 7 && (2015..2100).contains(&entry.year()), "{entry:?}");
-            assert_eq!(entry.customer.is_some(), entry.what == What::HosterDense, "{entry:?}");
+            assert_eq!(entry.customer.is_some(), entry.usage == PrefixUse::HosterDense, "{entry:?}");
             assert!(entry.customer.is_none_or(|length| (65..=128).contains(&length)), "{entry:?}");
         }
-        let mut prefixes: Vec<_> = entries().iter().map(|entry| entry.prefix).collect();
-        prefixes.sort_unstable();
-        prefixes.dedup();
-        assert_eq!(prefixes.len(), entries().len(), "a prefix stands twice");
+        let prefixes = distinct(entries().iter().map(|entry| entry.prefix).collect());
+        assert_eq!(prefixes.len(), entries().len(), "a prefix occurs twice");
     }
 
     #[test]
     fn the_longest_prefix_names_the_operator() {
-        assert_eq!(of("2602:80d:1007:1::1"), Some(("Censys", What::Scanner)));
+        assert_eq!(of("2602:80d:1007:1::1"), Some(("Censys", PrefixUse::Scanner)));
         assert_eq!(of("2602:80d:100b::1"), None);
-        assert_eq!(of("2a06:4887:ffff::1"), Some(("Driftnet", What::Scanner)));
-        assert_eq!(of("2604:a880:800:10::1"), Some(("Shodan", What::Scanner)));
-        assert_eq!(of("2604:a880:800:11::1"), Some(("DigitalOcean", What::HosterDense)));
-        assert_eq!(of("2606:4700:f1::1"), Some(("Cloudflare", What::Ntp)));
-        assert_eq!(of("2606:4700::1111"), Some(("Cloudflare", What::Cdn)));
+        assert_eq!(of("2a06:4887:ffff::1"), Some(("Driftnet", PrefixUse::Scanner)));
+        assert_eq!(of("2604:a880:800:10::1"), Some(("Shodan", PrefixUse::Scanner)));
+        assert_eq!(of("2604:a880:800:11::1"), Some(("DigitalOcean", PrefixUse::HosterDense)));
+        assert_eq!(of("2606:4700:f1::1"), Some(("Cloudflare", PrefixUse::Ntp)));
+        assert_eq!(of("2606:4700::1111"), Some(("Cloudflare", PrefixUse::Cdn)));
         assert_eq!(of("2001:db8::1"), None);
     }
 
     #[test]
-    fn what_was_told_ten_years_ago_is_not_current() {
+    fn an_entry_of_ten_years_ago_is_not_current() {
         assert!(!operator("2604:a880:800:10::1".parse().unwrap()).unwrap().is_current());
         assert!(operator("2602:80d:1000::1".parse().unwrap()).unwrap().is_current());
     }

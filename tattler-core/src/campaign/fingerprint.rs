@@ -1,13 +1,13 @@
-//! What a probe looks like, apart from what it probes: the marks of a tool.
+//! The fingerprint of a probe: the marks of the tool that sent it, from the source's side only.
 //!
-//! A trait that was not seen, or that changes from probe to probe, is no mark and agrees with any:
-//! logs of firewalls and flow records lack most of them. Only the source's side counts.
+//! A trait that was not seen, or that changes from probe to probe, is no mark, and agrees with any value. Firewall
+//! logs and flow records lack most traits.
 
 use std::collections::HashMap;
 
 use sensor_common::Kind;
 
-use super::options::Options;
+use super::syn_options::SynOptions;
 use crate::ledger::{Ledger, PackedTraits, ProbeRow};
 
 /// The marks of a tool for one kind of probe.
@@ -20,47 +20,47 @@ pub(super) struct Fingerprint {
 const WINDOW: usize = 0;
 const OPTIONS: usize = 1;
 const FLAGS: usize = 2;
-/// The hop limit that it began with, as far as the arrived one tells.
+/// The initial hop limit, estimated from the one at arrival.
 const HOPS: usize = 3;
 const LENGTH: usize = 4;
 const PAYLOAD: usize = 5;
-/// 1: without a flow label. Kernels set one.
+/// 1: no flow label. Kernels set one.
 const UNLABELLED: usize = 6;
-/// 1: one source port for all. Kernels take another for each.
+/// 1: one source port for all probes. Kernels use another for each.
 const ONE_PORT: usize = 7;
 const MARKS: usize = 8;
 
-/// Rows from which on a source port that never changed is constant.
+/// The least number of rows after which a source port that never changed is constant.
 const CONSTANT: u32 = 4;
 
 impl Fingerprint {
-    /// How much is known.
+    /// How many marks are known.
     pub(super) fn known(&self) -> usize {
         self.marks.iter().flatten().count()
     }
 
-    /// Nothing that is known of both differs.
+    /// Whether all marks that both have are equal.
     pub(super) fn agrees(&self, other: &Fingerprint) -> bool {
         self.kind == other.kind
             && self.marks.iter().zip(&other.marks).all(|(a, b)| a.is_none() || b.is_none() || a == b)
     }
 
-    /// The tool, whatever it was told to do: without what takes several probes to see.
+    /// The tool: the marks that a single probe shows.
     pub(super) fn tool(mut self) -> Fingerprint {
         self.marks[ONE_PORT] = None;
         self
     }
 
-    /// Nobody's kernel sends that: packets that a program made itself. Sources in different networks
-    /// that share such a tool may be one; that two machines run Linux says nothing.
+    /// Whether no kernel sends such packets: a program made them itself. Sources in different networks that share such
+    /// a tool may be one. That two machines run Linux says nothing.
     pub(super) fn is_distinctive(&self, forms: &Forms) -> bool {
         let raw = self.marks[HOPS] == Some(255);
         let unlabelled = self.marks[UNLABELLED] == Some(1);
         let length = self.marks[LENGTH];
         match self.kind {
             Kind::Syn => match self.marks[OPTIONS].map(|number| forms.of(number)) {
-                Some(Options::Kernel) => raw,
-                Some(Options::Bare | Options::Odd) => true,
+                Some(SynOptions::Kernel) => raw,
+                Some(SynOptions::Bare | SynOptions::Odd) => true,
                 None => {
                     raw || self.marks[WINDOW].is_some_and(|window| is_odd_window(window, unlabelled, self.marks[HOPS]))
                 }
@@ -72,17 +72,17 @@ impl Fingerprint {
     }
 }
 
-/// Payloads of ordinary pings in bytes: Windows 32, busybox and fping variants 48 and 64, iputils and
+/// Payload lengths of ordinary pings in bytes: Windows 32, busybox and fping variants 48 and 64, iputils and
 /// BSD 56.
 const PING: [u32; 4] = [32, 48, 56, 64];
 
-/// Windows that no usual kernel opens with. zmap's 65535 is that of macOS as well, which begins with
-/// 64 hops and sets a flow label; 1024 is masscan's, and nmap's with its multiples.
+/// Whether no usual kernel opens with this window. zmap's 65535 is also that of macOS, which starts with 64 hops and
+/// sets a flow label. 1024 is masscan's; nmap uses it and its multiples.
 fn is_odd_window(window: u32, unlabelled: bool, hops: Option<u32>) -> bool {
     match window {
         65_535 => unlabelled || hops.is_none(),
         8_192 | 16_384 | 32_768 | 65_280 => false,
-        // Linux opens with a multiple of the segment size, by the size of the path's packets.
+        // Linux opens with a multiple of the segment size, which depends on the path's MTU.
         5_000.. => ![
             1_220, 1_340, 1_360, 1_380, 1_400, 1_410, 1_412, 1_420, 1_428, 1_432, 1_440, 1_448, 1_452, 1_460, 8_940,
             8_949, 8_961,
@@ -93,23 +93,23 @@ fn is_odd_window(window: u32, unlabelled: bool, hops: Option<u32>) -> bool {
     }
 }
 
-/// What the TCP options that the ledger knows by number say.
-pub(super) struct Forms(HashMap<u32, Options>);
+/// The makers of SYNs, by the ledger's numbers of TCP options.
+pub(super) struct Forms(HashMap<u32, SynOptions>);
 
 impl Forms {
     pub(super) fn new(ledger: &Ledger) -> Forms {
         let used: std::collections::HashSet<u32> =
             ledger.probes().iter().filter_map(|row| row.print.tcp_options).collect();
         let read = ledger.texts().filter(|(number, _)| used.contains(number));
-        Forms(read.map(|(number, text)| (number, Options::read(text))).collect())
+        Forms(read.map(|(number, text)| (number, SynOptions::read(text))).collect())
     }
 
-    fn of(&self, number: u32) -> Options {
-        self.0.get(&number).copied().unwrap_or(Options::Odd)
+    fn of(&self, number: u32) -> SynOptions {
+        self.0.get(&number).copied().unwrap_or(SynOptions::Odd)
     }
 }
 
-/// A trait over several probes.
+/// The value of a trait over several probes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Seen {
     #[default]
@@ -136,7 +136,7 @@ impl Seen {
     }
 }
 
-/// A value that a tool was started with or keeps by its nature, and that chance does not repeat.
+/// A value that a tool keeps over all targets, and that chance does not repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Constant {
     SourcePort(u32),
@@ -144,12 +144,12 @@ pub(super) enum Constant {
     FlowLabel(u32),
 }
 
-/// The prints of one source's probes of one kind and port, put together.
+/// The traits of one strand.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Prints {
     rows: u32,
     marks: [Seen; MARKS],
-    /// Of them part of a path probe. That is no mark: the prober's other probes are of the same tool.
+    /// Rows that are part of a path probe. That is no mark: the prober's other probes are of the same tool.
     path_rows: u32,
     source_port: Seen,
     icmp_id: Seen,
@@ -157,17 +157,17 @@ pub(super) struct Prints {
 }
 
 impl Prints {
-    /// `counts_hops`: the hop limit is what the probe is about.
+    /// `counts_hops`: the probe varies its hop limit on purpose.
     pub(super) fn add(&mut self, row: &ProbeRow, counts_hops: bool) {
         let PackedTraits { hop_limit, tcp_flags, window, tcp_options, payload_len, payload_hash, flow_label, .. } =
             row.print;
         self.rows += 1;
         self.path_rows += u32::from(counts_hops);
-        let hops = hop_limit.filter(|_| !counts_hops).map(began_with);
+        let hops = hop_limit.filter(|_| !counts_hops).map(initial_hop_limit);
         let payload = payload_hash.filter(|_| payload_len != Some(0));
         let flags = tcp_flags.filter(|_| row.kind == Kind::TcpOther).map(u32::from);
         let window = window.map(|window| match window {
-            // nmap takes one of these by chance.
+            // nmap chooses one of these at random.
             2_048 | 3_072 | 4_096 => 1_024,
             other => u32::from(other),
         });
@@ -188,7 +188,7 @@ impl Prints {
         self.flow_label.add(flow_label);
     }
 
-    /// All of them count hops.
+    /// Whether all rows count hops.
     pub(super) fn count_hops(&self) -> bool {
         self.rows > 0 && self.path_rows == self.rows
     }
@@ -203,8 +203,8 @@ impl Prints {
         Fingerprint { kind, marks }
     }
 
-    /// Constants, and whether they were seen often enough to be sure. Values that many tools share are
-    /// none: ports of services, ids 0 and 1 of simple pings.
+    /// The constants, and whether each was seen often enough to be sure. Values that many tools share do not count:
+    /// ports of services, ids 0 and 1 of simple pings.
     pub(super) fn constants(&self) -> impl Iterator<Item = (Constant, bool)> {
         let port = self.source_port.one().filter(|&port| port >= 1_024).map(Constant::SourcePort);
         let id = self.icmp_id.one().filter(|id| ![0, 1, 256, 512, 0xffff].contains(id)).map(Constant::IcmpId);
@@ -214,9 +214,9 @@ impl Prints {
     }
 }
 
-/// The next usual initial hop limit. No kernel of today begins with 32, and nmap draws one between 37
-/// and 60 for each packet, some of which arrive with less than 32.
-fn began_with(arrived: u8) -> u32 {
+/// The usual initial hop limit for one at arrival. No kernel of today starts with 32; nmap draws one between 37 and 60
+/// for each packet, and some of these arrive with less than 32.
+fn initial_hop_limit(arrived: u8) -> u32 {
     match arrived {
         0..=64 => 64,
         65..=128 => 128,
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_scanners_make_themselves_is_distinctive_and_what_kernels_make_is_not() {
+    fn packets_of_scanners_are_distinctive_and_those_of_kernels_are_not() {
         let none = Traits::default();
         let syn = |window, hop_limit, flow_label, options: Option<&str>| {
             let tcp_options = options.map(str::to_owned);
@@ -262,12 +262,12 @@ mod tests {
             |len| is_distinctive(Kind::Echo, &Traits { payload_len: Some(len), hop_limit: Some(50), ..none.clone() });
         assert!(echo(8) && !echo(56) && !echo(32));
         for kind in Kind::ALL {
-            assert!(!is_distinctive(*kind, &none), "what is not known distinguishes nobody");
+            assert!(!is_distinctive(*kind, &none), "unknown traits are not distinctive");
         }
     }
 
     #[test]
-    fn a_trait_that_changes_or_is_not_known_agrees_with_any() {
+    fn a_trait_that_changes_or_is_unknown_agrees_with_any() {
         let of = |windows: &[Option<u16>]| {
             let rows = windows.iter().enumerate().map(|(i, &window)| {
                 with(probe(i as i64, "2a0e::1", i as u64, Kind::Syn, 22), &Traits { window, ..Traits::default() })
@@ -280,8 +280,8 @@ mod tests {
         let (one, other) = (of(&[Some(1_024)]), of(&[Some(65_535)]));
         assert!(!one.agrees(&other));
         assert!(one.agrees(&of(&[None])) && one.agrees(&of(&[Some(7), Some(9)])));
-        assert_eq!(one, of(&[Some(1_024), Some(3_072)]), "nmap's windows are one");
-        assert_eq!([1, 31, 59, 64].map(began_with), [64; 4], "and so are its hop limits");
-        assert_eq!([65, 128, 129, 255].map(began_with), [128, 128, 255, 255]);
+        assert_eq!(one, of(&[Some(1_024), Some(3_072)]), "nmap's windows count as one");
+        assert_eq!([1, 31, 59, 64].map(initial_hop_limit), [64; 4], "and so do its hop limits");
+        assert_eq!([65, 128, 129, 255].map(initial_hop_limit), [128, 128, 255, 255]);
     }
 }

@@ -1,7 +1,7 @@
-//! How much of a prefix one customer has: strangers share a /64 at some hosters.
+//! The prefix of one customer: at some hosters, strangers share a /64.
 //!
-//! Of 882 /64s that hold known scanners 20 were shared by at least two operators, all of them at
-//! hosters that hand out single addresses or /124s; at /124 none was (public-domain list, June 2026).
+//! Of 882 /64s with known scanners, 20 were shared by at least two operators, all of them at hosters that assign single
+//! addresses or /124s. No /124 was shared (public-domain list, June 2026).
 
 use std::net::Ipv6Addr;
 
@@ -9,21 +9,19 @@ use ipnet::Ipv6Net;
 
 use super::catalogue::dense_hoster;
 
-/// The length of the prefix that one customer has, as far as the catalogue knows.
-#[must_use]
-pub fn customer_prefix(source: Ipv6Addr) -> u8 {
+/// The length of the prefix of one customer, by the catalogue; 64 unless it says otherwise.
+pub(super) fn customer_prefix(source: Ipv6Addr) -> u8 {
     dense_hoster(source).and_then(|entry| entry.customer).unwrap_or(64)
 }
 
-/// The prefix that the customer with this address has.
+/// The prefix of the customer with this address.
 #[must_use]
 pub fn customer(source: Ipv6Addr) -> Ipv6Net {
     prefix(source, customer_prefix(source))
 }
 
-/// The prefix of a length, at most 128, that holds an address.
-#[must_use]
-pub fn prefix(address: Ipv6Addr, length: u8) -> Ipv6Net {
+/// The prefix of this length, at most 128, that contains an address.
+pub(super) fn prefix(address: Ipv6Addr, length: u8) -> Ipv6Net {
     Ipv6Net::new(address, length).unwrap_or_default().trunc()
 }
 
@@ -37,7 +35,7 @@ mod tests {
         assert_eq!(of("2a03:b0c0:3:d0::18:b001"), "2a03:b0c0:3:d0::18:b000/124");
         assert_eq!(of("2001:41d0:304:200::2b1f"), "2001:41d0:304:200::2b1f/128");
         assert_eq!(of("2a0d:5600::29"), "2a0d:5600::/64");
-        // What was Shodan's in 2016 is DigitalOcean's all the same.
+        // Shodan's prefix of 2016 belongs to DigitalOcean, a dense hoster.
         assert_eq!(of("2604:a880:800:10::1a:1"), "2604:a880:800:10::1a:0/124");
     }
 }

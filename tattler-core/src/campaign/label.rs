@@ -1,26 +1,27 @@
-//! What a campaign is called: as data, and as text made from it.
+//! The labels of a campaign, as data and as text.
 
 use std::collections::{HashMap, HashSet};
 
 use super::Campaign;
 use super::rhythm::Rhythm;
 use crate::ledger::AddrId;
+use crate::time::Span;
 use crate::view::frame::Frame;
 
-/// What can be said of a campaign, besides its numbers.
+/// A property of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Label {
     /// Most of its probes count hops.
     PathProbe,
-    /// It hits unused targets in numbers.
+    /// It probes many unused targets.
     Sweep,
-    /// One of many sources that work through one list of targets with few probes each.
+    /// Many sources that work through one list of targets, with few probes each.
     SlowAndSpreadOut,
-    /// The catalogue knows whose it is.
+    /// The catalogue knows its operator.
     KnownOperator,
-    /// Its activity.
+    /// Its rhythm.
     Rhythm(Rhythm),
-    /// No campaign but what is left where there are too many of them.
+    /// No campaign: the rest, where there are too many campaigns.
     Remainder,
 }
 
@@ -39,22 +40,23 @@ impl Label {
     }
 }
 
-/// Sources of a campaign that is spread out, and prefixes; and how long it takes at least.
+/// The least number of prefixes, or of campaigns with one list of targets, that counts as spread out.
 const SOURCES: usize = 8;
-const SLOW: crate::time::Span = crate::time::Span::from_seconds(6 * 3_600);
-/// Probes of each source on the average.
+/// The least duration that counts as slow.
+const SLOW: Span = Span::from_seconds(6 * 3_600);
+/// The most probes of each, on average.
 const FEW: u64 = 32;
 
-/// Many sources in many prefixes, few probes each, over hours.
+/// Whether it has many prefixes with few probes each, over hours.
 pub(super) fn is_slow_and_spread_out(campaign: &Campaign) -> bool {
     campaign.prefixes.len() >= SOURCES
         && campaign.probes <= FEW * campaign.prefixes.len() as u64
         && campaign.last - campaign.first >= SLOW
 }
 
-/// Small campaigns that try one set of ports on one list of targets, too many of them for chance:
-/// machines with ordinary kernels under one hand, which no fingerprint joins. They stay campaigns of
-/// their own, since common targets are the outcome that attribution explains, and get the label.
+/// Labels small campaigns that try one set of ports on one list of targets, if there are too many of them for chance:
+/// machines with ordinary kernels under one control, which no fingerprint joins. They stay separate campaigns, since
+/// common targets are the outcome that attribution explains.
 pub(super) fn mark_common_lists(frame: &Frame, list: &mut [Campaign]) {
     type Ports<'a> = (&'a [sensor_common::Kind], &'a [u16]);
     let mut alike: HashMap<Ports, Vec<usize>> = HashMap::new();
@@ -70,7 +72,7 @@ pub(super) fn mark_common_lists(frame: &Frame, list: &mut [Campaign]) {
         let pairs = members.iter().map(|&i| list[i].targets).sum::<usize>();
         let rows = members.iter().flat_map(|&i| &list[i].rows);
         let targets: HashSet<AddrId> = rows.map(|&row| frame.ledger.probes()[row as usize].target).collect();
-        // Each target is tried by three of them or more.
+        // On average, three of them or more try each target.
         if is_slow && pairs >= 3 * targets.len() {
             marked.extend(members);
         }
@@ -84,7 +86,7 @@ pub(super) fn mark_common_lists(frame: &Frame, list: &mut [Campaign]) {
     }
 }
 
-/// As in `sweep: echo, syn 22 80 443 from 2001:db8::/64` or `Censys: syn 443 from 2602:80d:1000::/64`.
+/// The label as text: `sweep: echo, syn 22 80 443 from 2001:db8::/64`, `Censys: syn 443 from 2602:80d:1000::/64`.
 pub(super) fn text(campaign: &Campaign) -> String {
     let mut what: Vec<String> = campaign.operator_named().into_iter().collect();
     for label in &campaign.labels {

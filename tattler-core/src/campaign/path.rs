@@ -1,17 +1,16 @@
 //! Path probes: echo requests with hop limits that ascend step by step, a traceroute by ping.
 //!
-//! A prober may ask one target for all hops, which a row shows by itself, or another target for each,
-//! which only its rows together show: in order of time each hop limit is that of the one before, or
-//! the next.
+//! A prober may use one target for all hops, which a single row shows, or another target for each hop, which only
+//! its rows together show: in order of time, each hop limit is that of the row before, or the next.
 
 use sensor_common::Kind;
 
 use crate::ledger::{AddrId, ProbeRow};
 use crate::time::{Span, Time};
 
-/// Steps from which on hop limits ascend on purpose.
+/// Fewer steps may be chance.
 const STEPS: u32 = 4;
-/// From one step to the next.
+/// The longest pause between two steps.
 const PAUSE: Span = Span::from_seconds(60);
 
 /// For each row whether it is part of a path probe.
@@ -48,10 +47,10 @@ mod tests {
     }
 
     #[test]
-    fn hop_limits_that_ascend_over_several_targets_are_a_path_probe() {
+    fn hop_limits_that_ascend_over_targets_are_a_path_probe() {
         assert_eq!(path(&[(0, 3), (1, 3), (2, 4), (3, 4), (4, 5), (5, 5), (6, 6), (7, 6)]), 8, "Akamai's pairs");
         assert_eq!(path(&[(0, 70), (1, 71), (2, 72), (3, 73), (4, 74)]), 5, "high ones as well");
-        assert_eq!(path(&[(0, 50), (1, 51), (2, 52)]), 0, "three may be chance");
+        assert_eq!(path(&[(0, 50), (1, 51), (2, 52)]), 0, "three steps may be chance");
         assert_eq!(path(&[(0, 50), (100, 51), (200, 52), (300, 53)]), 0, "too slow");
         assert_eq!(path(&[(0, 50), (1, 52), (2, 51), (3, 53)]), 0, "no order");
         assert_eq!(path(&[(0, 255), (1, 255)]), 0);

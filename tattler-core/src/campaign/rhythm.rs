@@ -1,30 +1,29 @@
-//! When a scanner is active: once, at intervals, again and again.
+//! The rhythm of a scanner: once, at intervals, again and again.
 
 use crate::time::{Span, Time};
 
-/// How a scanner is active.
+/// The rhythm of a scanner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rhythm {
     /// Once, for a day at most.
     OneOff,
-    /// In rounds of like distance.
+    /// In rounds at equal distances.
     Periodic,
-    /// In rounds of any distance.
+    /// In rounds at other distances.
     Returning,
     /// For more than a day without a pause.
     Steady,
 }
 
-/// Pauses that part rounds, the shortest first: whoever comes every hour pauses for less than whoever
-/// comes every week.
+/// Pauses that separate rounds, the shortest first: an hourly scanner has shorter pauses than a weekly one.
 const PAUSES: [Span; 3] = [Span::from_seconds(20 * 60), Span::from_seconds(6 * 3_600), Span::from_days(2)];
-/// Rounds from which on their distances say something.
+/// The distances of fewer rounds say nothing.
 const ROUNDS: usize = 5;
-/// A pause after which a scanner returns.
+/// The shortest pause after which a scanner returns.
 const RETURN: Span = Span::from_seconds(12 * 3_600);
 
 impl Rhythm {
-    /// Of someone who was active at these times.
+    /// The rhythm of a scanner that was active at these times.
     #[must_use]
     pub fn of(mut times: Vec<Time>) -> Rhythm {
         times.sort_unstable();
@@ -52,14 +51,14 @@ impl Rhythm {
     }
 }
 
-/// When rounds began and ended, of times in order.
+/// The begins and ends of rounds. `times` is in order.
 fn rounds(times: &[Time], pause: Span) -> Vec<(Time, Time)> {
     times.chunk_by(|&a, &b| b - a <= pause).map(|round| (round[0], round[round.len() - 1])).collect()
 }
 
-/// Three quarters of the distances are within a twentieth of the median, and rounds are short: what
-/// follows a household's days is neither punctual nor short. A round that did not reach us makes a
-/// distance of twice the length.
+/// Whether three quarters of the distances are within a twentieth of the median, and rounds are short. Activity that
+/// follows a household's days is neither punctual nor short. A quarter may differ, since a round that did not reach
+/// us doubles a distance.
 fn is_regular(rounds: &[(Time, Time)]) -> bool {
     if rounds.len() < ROUNDS {
         return false;
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn rounds_at_like_distances_are_periodic_and_others_return() {
+    fn rounds_at_equal_distances_are_periodic_and_others_return() {
         const HOUR: i64 = 3_600;
         assert_eq!(of(&[]), Rhythm::OneOff);
         assert_eq!(of(&[0, 10, 500]), Rhythm::OneOff);

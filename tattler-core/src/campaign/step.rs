@@ -1,12 +1,12 @@
-//! Two sources of one customer's prefix that go in step: one pings, the other follows with SYNs.
+//! Joins two sources of one customer's prefix that go in step: one pings, the other follows with SYNs.
 //!
-//! Their kinds differ, so that no fingerprint compares them. They are one if the second comes after the
-//! first with the same delay, time after time. When each began is all that is looked at, and never whom
-//! they hit. Four things could make two tenants look like that, and are asked for:
+//! Their kinds differ, so their fingerprints cannot be compared. They are one if the second follows the first with
+//! the same delay, time after time. Only the times count, never the targets. Four causes could make two tenants look
+//! like that, and are excluded:
 //! - few probes: it takes [`MATCHES`]
 //! - many probes, of which some always meet: at other delays they must not meet as often
-//! - the clock: what cron starts begins at the same seconds of the minute
-//! - the same cause, as a visit of ours that two of them learn of: each has a delay of its own, which varies
+//! - the clock: jobs that cron starts begin at the same seconds of the minute
+//! - a common cause, such as a visit of ours that two tenants learn of: each has its own delay, which varies
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -14,38 +14,38 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use ipnet::Ipv6Net;
 use sensor_common::Kind;
 
-use super::cluster::Strand;
+use super::strand::Strand;
 use super::union::Union;
 use crate::time::{Span, Time};
 use crate::view::frame::Frame;
 
-/// Rows closer than that are one beginning: ports tried together, or a scan without pauses.
+/// Rows closer than this are one burst: ports tried together, or a scan without pauses.
 const BURST: Span = Span::from_seconds(1);
 /// The longest delay from one to the other.
 const DELAY: Span = Span::from_seconds(10);
-/// By how much a delay may differ from the usual one.
+/// How far a delay may differ from the usual one.
 const TOLERANCE: Span = Span(500_000);
-/// Beginnings that must meet, and of each unit four of five.
+/// How many bursts must meet; of each unit four of five must.
 const MATCHES: usize = 12;
-/// Delays, in seconds from the usual one, that show what chance does.
+/// Delays, in seconds from the usual one, at which bursts meet by chance only.
 const OTHERS: [i64; 6] = [-8, -5, -3, 3, 5, 8];
-/// Twelfths of a minute in which there must be a beginning.
+/// In how many twelfths of a minute there must be a burst.
 const PHASES: usize = 6;
-/// Units of one customer that are compared: a bound, since it is pairwise.
+/// How many units of one customer are compared: a bound, since each is compared with each.
 const COMPARED: usize = 8;
 
-/// What is one so far, within one customer's prefix.
+/// A unit of a customer.
 struct Unit {
     customer: Ipv6Net,
     kinds: BTreeSet<Kind>,
-    begins: Vec<Time>,
+    bursts: Vec<Time>,
 }
 
-/// Joins the strands of units that go in step. Units must not reach beyond a customer's prefix yet.
+/// Joins the units that go in step. No unit may reach beyond a customer's prefix yet.
 pub(super) fn join(frame: &Frame, strands: &[Strand], strand_of: &[u32], union: &mut Union) {
     let roots = union.roots();
     let mut of_customer: HashMap<Ipv6Net, HashSet<u32>> = HashMap::new();
-    // At dense hosters neighbours are strangers, and what one customer has is a guess.
+    // At dense hosters neighbours are strangers, and the prefix of one customer is a guess.
     for (strand, &root) in strands.iter().zip(&roots).filter(|(strand, _)| strand.customer.prefix_len() <= 64) {
         of_customer.entry(strand.customer).or_default().insert(root);
     }
@@ -54,21 +54,21 @@ pub(super) fn join(frame: &Frame, strands: &[Strand], strand_of: &[u32], union: 
     for (row, &strand) in frame.ledger.probes().iter().zip(strand_of) {
         let (customer, root) = (strands[strand as usize].customer, roots[strand as usize]);
         if of_customer.contains_key(&customer) {
-            let new = || Unit { customer, kinds: BTreeSet::new(), begins: Vec::new() };
+            let new = || Unit { customer, kinds: BTreeSet::new(), bursts: Vec::new() };
             let unit = units.entry(root).or_insert_with(new);
             unit.kinds.insert(row.kind);
-            unit.begins.push(row.first);
+            unit.bursts.push(row.first);
         }
     }
     let mut list: Vec<(u32, Unit)> = units.into_iter().collect();
-    list.iter_mut().for_each(|(_, unit)| unit.begins = bursts(std::mem::take(&mut unit.begins)));
-    list.retain(|(_, unit)| unit.begins.len() >= MATCHES);
-    list.sort_unstable_by_key(|(root, unit)| (unit.customer, Reverse(unit.begins.len()), *root));
+    list.iter_mut().for_each(|(_, unit)| unit.bursts = begins(std::mem::take(&mut unit.bursts)));
+    list.retain(|(_, unit)| unit.bursts.len() >= MATCHES);
+    list.sort_unstable_by_key(|(root, unit)| (unit.customer, Reverse(unit.bursts.len()), *root));
     for neighbours in list.chunk_by(|a, b| a.1.customer == b.1.customer) {
         let compared = &neighbours[..neighbours.len().min(COMPARED)];
         for (i, (a_root, a)) in compared.iter().enumerate() {
             for (b_root, b) in &compared[..i] {
-                if a.kinds.is_disjoint(&b.kinds) && in_step(&a.begins, &b.begins) {
+                if a.kinds.is_disjoint(&b.kinds) && in_step(&a.bursts, &b.bursts) {
                     union.join(*a_root, *b_root);
                 }
             }
@@ -76,15 +76,15 @@ pub(super) fn join(frame: &Frame, strands: &[Strand], strand_of: &[u32], union: 
     }
 }
 
-/// The times, in order, that nothing comes shortly before.
-fn bursts(mut times: Vec<Time>) -> Vec<Time> {
+/// The begins of the bursts, in order.
+fn begins(mut times: Vec<Time>) -> Vec<Time> {
     times.sort_unstable();
     let mut last = None;
     times.retain(|&at| last.replace(at).is_none_or(|before| at - before >= BURST));
     times
 }
 
-/// Both lists are in order.
+/// Whether `b` follows `a` with one delay. Both lists are in order.
 fn in_step(a: &[Time], b: &[Time]) -> bool {
     let Some(delay) = usual_delay(a, b) else { return false };
     let (there, back) = (meet(a, b, delay), meet(b, a, -delay));
@@ -94,12 +94,12 @@ fn in_step(a: &[Time], b: &[Time]) -> bool {
     is_usual(there, a) && is_usual(back, b) && by_chance * 3 <= there * OTHERS.len() && phases.len() >= PHASES
 }
 
-/// The delay that most of `b` come after one of `a`, give or take the tolerance, in microseconds.
+/// The most frequent delay of one of `b` after one of `a`, within the tolerance, in microseconds.
 fn usual_delay(a: &[Time], b: &[Time]) -> Option<i64> {
     let mut delays = Vec::new();
     for at in a {
         let from = b.partition_point(|&other| (other - *at).0 < -DELAY.0);
-        // At most 20, a burst apart from each other.
+        // At most 20, since they are a burst apart from each other.
         delays.extend(b[from..].iter().map(|&other| (other - *at).0).take_while(|&delay| delay <= DELAY.0));
     }
     delays.sort_unstable();
@@ -108,13 +108,13 @@ fn usual_delay(a: &[Time], b: &[Time]) -> Option<i64> {
     Some(most[most.len() / 2])
 }
 
-/// How many of `a` one of `b` follows after `delay`, in microseconds.
+/// How many of `a` are followed by one of `b` after `delay`, in microseconds.
 fn meet(a: &[Time], b: &[Time], delay: i64) -> usize {
     let meets = |at: Time| nearest(b, at).is_some_and(|near| (near - at).0.saturating_abs() <= TOLERANCE.0);
     a.iter().filter(|at| meets(Time(at.0.saturating_add(delay)))).count()
 }
 
-/// What of a list in order is nearest to a time.
+/// The time in an ordered list that is nearest to `at`.
 fn nearest(list: &[Time], at: Time) -> Option<Time> {
     let next = list.partition_point(|&other| other < at);
     let around = list[next.saturating_sub(1)..].iter().take(2);
@@ -138,7 +138,7 @@ mod tests {
         at.into_iter().enumerate().map(one).collect()
     }
 
-    /// Beginnings without a rule, minutes apart, in milliseconds.
+    /// Irregular times, minutes apart, in milliseconds.
     fn irregular(seed: i64) -> impl Iterator<Item = i64> {
         let step = move |n: i64| 20_000 + (n * n * 7_919 + n * seed * 104_729 + seed) % 600_000;
         (0..20).scan(0, move |at, n| {
@@ -152,12 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn a_ping_from_one_address_and_a_syn_from_another_right_after_are_one() {
+    fn pings_and_syns_that_follow_at_once_are_one() {
         let jitter = |(n, at): (usize, i64)| at + 1_100 + n as i64 * 37 % 200;
         let pings = || from("2a0e::a", Kind::Echo, 0, irregular(3));
         let syns = |source| from(source, Kind::Syn, 0, irregular(3).enumerate().map(jitter));
         assert_eq!(campaigns([pings(), syns("2a0e::b")]), 1);
-        // Whom they hit does not matter, whose prefix it is does.
+        // The targets do not matter, the prefix does.
         assert_eq!(campaigns([pings(), from("2a0e::b", Kind::Syn, 500, irregular(3).map(|at| at + 900))]), 1);
         assert_eq!(campaigns([pings(), syns("2a0e:0:0:1::b")]), 2);
         let few = |probes: Vec<Probe>| probes[..MATCHES - 1].to_vec();
@@ -165,19 +165,19 @@ mod tests {
     }
 
     #[test]
-    fn two_tenants_of_a_64_with_rhythms_of_their_own_stay_two() {
+    fn two_tenants_of_a_64_with_different_rhythms_stay_two() {
         let pings = || from("2a0e::a", Kind::Echo, 0, irregular(3));
         assert_eq!(campaigns([pings(), from("2a0e::b", Kind::Syn, 0, irregular(4))]), 2);
-        // The same visits of ours brought both, each in its own time.
+        // The same visits of ours led to both, each after its own delay.
         let slow = irregular(3).enumerate().map(|(n, at)| at + 500 + n as i64 * 3_701 % 8_000);
         assert_eq!(campaigns([pings(), from("2a0e::b", Kind::Syn, 0, slow)]), 2);
-        // Some of them meet.
+        // Half of them meet.
         let half = irregular(3).enumerate().map(|(n, at)| if n % 2 == 0 { at + 1_000 } else { at + 40_000 });
         assert_eq!(campaigns([pings(), from("2a0e::b", Kind::Syn, 0, half)]), 2);
     }
 
     #[test]
-    fn the_clock_and_dense_scans_put_nobody_in_step() {
+    fn cron_jobs_and_dense_scans_are_not_in_step() {
         let hourly = |begin: i64| (0..40).map(move |n| n * 3_600_000 + begin);
         let cron = [from("2a0e::a", Kind::Echo, 0, hourly(1_000)), from("2a0e::b", Kind::Syn, 0, hourly(2_000))];
         assert_eq!(campaigns(cron), 2, "cron");
@@ -189,9 +189,9 @@ mod tests {
     }
 
     #[test]
-    fn a_beginning_is_what_nothing_comes_shortly_before() {
+    fn a_burst_begins_after_a_pause() {
         let times = |ms: &[i64]| ms.iter().map(|ms| Time(ms * 1_000)).collect::<Vec<_>>();
-        assert_eq!(bursts(times(&[5_000, 0, 400, 900, 1_800])), times(&[0, 5_000]));
+        assert_eq!(begins(times(&[5_000, 0, 400, 900, 1_800])), times(&[0, 5_000]));
         assert!(!in_step(&[], &times(&[1])) && !in_step(&times(&[1; 20]), &[]));
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::ledger::{Ledger, LedgerSettings};
 use crate::observation::{Contact, Observation, Probe, Traits};
 
-/// A random address of ours.
+/// A local with a random identifier.
 pub(crate) fn local(n: u64) -> Ipv6Addr {
     Ipv6Addr::from((0x2001_0db8u128 << 96) | u128::from(0xe014_9aff_5e49_0101 + (n << 20)))
 }
@@ -76,13 +76,13 @@ fn a_scanner_spread_over_700_prefixes_is_one_campaign() {
     assert_eq!(campaigns.list.len(), 1, "{:?}", &labels(&campaigns)[..10]);
     assert_eq!(campaigns.list[0].prefixes.len(), 700);
     assert!(campaigns.list[0].labels.contains(&Label::SlowAndSpreadOut));
-    // One probe from each, so that no prefix shows more than one port.
+    // With one probe from each prefix, no prefix shows more than one port.
     let single: Vec<Probe> = probes[..700].to_vec();
     assert_eq!(campaigns_of(&single).list.len(), 1);
 }
 
 #[test]
-fn rounds_of_a_spread_scanner_that_pause_for_days_are_one() {
+fn rounds_of_a_spread_scanner_with_pauses_of_days_are_one() {
     let probes: Vec<Probe> = (0..4i64)
         .flat_map(|round| (0..12).map(move |n| (round * 5 * DAY + n * 600, format!("2a10:{:x}::1", round * 12 + n))))
         .map(|(ts, source)| with(probe(ts, &source, ts as u64 % 5, Kind::Syn, 22), &zmap()))
@@ -96,14 +96,14 @@ fn rounds_of_a_spread_scanner_that_pause_for_days_are_one() {
     );
 }
 
-/// A traceroute by ping to several locals, of this payload.
+/// A traceroute by ping to several locals, with this payload length.
 fn traceroute(ts: i64, source: &str, payload_len: u16) -> Vec<Probe> {
     let hop = |n: i64| Traits { hop_limit: Some(3 + n as u8), payload_len: Some(payload_len), ..Traits::default() };
     (0..6).map(|n| with(probe(ts + n, source, n as u64, Kind::Echo, 0), &hop(n))).collect()
 }
 
 #[test]
-fn who_counts_hops_from_three_48s_of_a_32_is_one() {
+fn path_probes_from_three_48s_of_a_32_are_one() {
     let from = |all: &[(i64, &str)]| {
         let probes: Vec<Probe> = all.iter().flat_map(|&(ts, source)| traceroute(ts, source, 56)).collect();
         let campaigns = campaigns_of(&probes);
@@ -111,12 +111,12 @@ fn who_counts_hops_from_three_48s_of_a_32_is_one() {
         campaigns.list.len()
     };
     assert_eq!(from(&[(0, "2a0e:7:1::7"), (30, "2a0e:7:2::7"), (900, "2a0e:7:3::7")]), 1);
-    assert_eq!(from(&[(0, "2a0e:7:1::7"), (30, "2a0e:8:2::7")]), 2, "of two networks");
+    assert_eq!(from(&[(0, "2a0e:7:1::7"), (30, "2a0e:8:2::7")]), 2, "two networks");
     assert_eq!(from(&[(0, "2a0e:7:1::7"), (9 * DAY, "2a0e:7:2::7")]), 2, "at other times");
 }
 
 #[test]
-fn who_counts_hops_with_another_tool_or_pings_plainly_is_another() {
+fn path_probes_with_another_tool_and_plain_pings_stay_apart() {
     let mut probes = traceroute(0, "2a0e:7:1::7", 56);
     probes.extend(traceroute(60, "2a0e:7:2::7", 8));
     assert_eq!(campaigns_of(&probes).list.len(), 2, "another tool");
@@ -164,7 +164,7 @@ fn two_users_of_one_tool_in_different_networks_are_two() {
     };
     let varying = |ts: i64, _| Traits { source_port: Some(32_768 + (ts * 7_919 % 28_000) as u16), ..zmap() };
     assert_eq!(campaigns_of(&of(&varying)).list.len(), 2);
-    // One source port for all their probes is no coincidence.
+    // One source port for all probes is no coincidence.
     let constant = |_, _| Traits { source_port: Some(41_234), ..zmap() };
     assert_eq!(campaigns_of(&of(&constant)).list.len(), 1);
     let echoes = |id: &dyn Fn(i64) -> u16| -> usize {
@@ -174,7 +174,7 @@ fn two_users_of_one_tool_in_different_networks_are_two() {
         campaigns_of(&(0..10).flat_map(each).collect::<Vec<_>>()).list.len()
     };
     assert_eq!((echoes(&|_| 4_242), echoes(&|ts| 5_000 + ts as u16), echoes(&|_| 1)), (1, 2, 2), "a fixed id joins");
-    // That two machines run Linux says nothing, however few probes they send.
+    // That two machines run Linux says nothing, even if they send few probes.
     let kernels: Vec<Probe> = (0..60i64)
         .map(|n| {
             with(probe(n * 600, &format!("2a10:{n:x}::1"), n as u64 % 4, Kind::Syn, 22), &linux(40_000 + n as u16))
@@ -205,7 +205,7 @@ fn hop_limits_that_ascend_over_targets_are_a_path_probe() {
 }
 
 #[test]
-fn logs_that_lack_traits_are_clustered_by_prefix_and_port() {
+fn probes_without_traits_are_joined_by_prefix_and_port() {
     let campaigns = campaigns_of(&[
         probe(0, "2a0e::1", 1, Kind::Syn, 22),
         probe(1, "2a0e::2", 1, Kind::Syn, 22),
@@ -232,7 +232,7 @@ fn prefixes_of_a_known_operator_are_one_campaign_with_its_name() {
     assert_eq!(labels(&campaigns), expected);
 }
 
-/// A home with exact hits: each local contacts a site before it is probed.
+/// A home with exact hits: each target contacts a site before its probe.
 fn home(probes: &[Probe]) -> Ledger {
     let mut ledger = ledger_of(probes);
     for probe in probes {
@@ -243,7 +243,7 @@ fn home(probes: &[Probe]) -> Ledger {
 }
 
 #[test]
-fn views_are_few_with_the_most_hits_first_and_the_campaigns_among_them() {
+fn groupings_with_the_most_hits_come_first() {
     let mut probes: Vec<Probe> = Vec::new();
     for n in 0..30u64 {
         let source = format!("2a0e:1:1:{:x}::1", n % 3);
@@ -254,31 +254,29 @@ fn views_are_few_with_the_most_hits_first_and_the_campaigns_among_them() {
     let campaigns = Campaigns::new(&Frame::new(&ledger));
     assert_eq!(campaigns.list.len(), 4);
     let sizes: Vec<(usize, usize)> =
-        campaigns.views.iter().map(|view| (view.rows.len(), view.campaigns.len())).collect();
-    // The /48, which is the /32 and the fingerprint as well, three /64s, which are campaigns, and one.
+        campaigns.groupings.iter().map(|grouping| (grouping.rows.len(), grouping.campaigns.len())).collect();
+    // The /48, which is also the /32 and the tool; three /64s, which are campaigns; and one campaign more.
     assert_eq!(sizes, [(30, 3), (10, 1), (10, 1), (10, 1), (1, 1)]);
-    assert_eq!(campaigns.views[0].campaigns, [0, 1, 2]);
-    assert_eq!(campaigns.views_left_out, 0);
+    assert_eq!(campaigns.groupings[0].campaigns, [0, 1, 2]);
 }
 
 #[test]
-fn there_are_never_more_than_128_views() {
+fn there_are_never_more_than_128_groupings() {
     let probes: Vec<Probe> =
         (0..900u64).map(|n| probe(n as i64, &format!("2a0e:{:x}:{:x}::1", n % 300, n % 2), n, Kind::Syn, 22)).collect();
     let campaigns = Campaigns::new(&Frame::new(&home(&probes)));
-    assert_eq!(campaigns.views.len(), 128);
-    assert!(campaigns.views_left_out > 100);
-    // The peers of a torrent, who try one address each, push nobody out.
+    assert_eq!(campaigns.groupings.len(), 128);
+    // The peers of a torrent, which try one address each, displace no other grouping.
     let mut peers: Vec<Probe> =
         (0..400u64).map(|n| probe(n as i64, &format!("2a0e:{n:x}::1"), n, Kind::Syn, 51_413)).collect();
     peers.extend((0..3u64).map(|n| probe(1_000, &format!("2a0f:0:{n:x}::1"), 500 + n, Kind::Syn, 22)));
     let ledger = home(&peers);
     let shared = Campaigns::new(&Frame::new(&ledger));
-    assert!(shared.views.iter().any(|view| view.rows.len() == 3 && view.campaigns.len() == 3));
-    assert!(campaigns.views.windows(2).all(|pair| pair[0].rows.len() >= pair[1].rows.len()));
+    assert!(shared.groupings.iter().any(|grouping| grouping.rows.len() == 3 && grouping.campaigns.len() == 3));
+    assert!(campaigns.groupings.windows(2).all(|pair| pair[0].rows.len() >= pair[1].rows.len()));
 }
 
-/// A ledger of sources that each send one probe, from another prefix with other traits.
+/// A ledger of sources that each send one probe, each from another prefix and with other traits.
 fn flood(n: u64) -> Ledger {
     let mut ledger = Ledger::new(LedgerSettings::default());
     for i in 0..n {
@@ -291,7 +289,7 @@ fn flood(n: u64) -> Ledger {
     ledger
 }
 
-/// How long a flood takes, and how many campaigns were put together.
+/// The time for a flood, and how many campaigns were put into one.
 fn time_of(n: u64) -> (std::time::Duration, u64) {
     let ledger = flood(n);
     let start = Instant::now();
@@ -304,11 +302,11 @@ fn time_of(n: u64) -> (std::time::Duration, u64) {
 }
 
 #[test]
-fn a_flood_of_sources_stays_bounded_and_costs_the_same_for_each() {
+fn a_flood_of_sources_is_bounded_and_costs_the_same_for_each() {
     let (small, _) = time_of(20_000);
     let (large, lumped) = time_of(100_000);
     assert!(lumped > 0);
-    // Five times as many; the rest is for a busy machine.
+    // Five times as many sources; the rest is for a busy machine.
     assert!(large < small * 20, "20,000 rows take {small:?}, 100,000 {large:?}");
 }
 
@@ -320,7 +318,7 @@ fn time_of_a_million_sources() {
     }
 }
 
-/// Which rows are one, whatever campaigns and addresses are numbered.
+/// The rows of each campaign, independent of the numbers of campaigns and addresses.
 fn partition(probes: &[Probe]) -> Vec<Vec<(Ipv6Addr, Time, u16)>> {
     let ledger = ledger_of(probes);
     let campaigns = Campaigns::new(&Frame::new(&ledger));
@@ -328,10 +326,10 @@ fn partition(probes: &[Probe]) -> Vec<Vec<(Ipv6Addr, Time, u16)>> {
         let row = &ledger.probes()[i as usize];
         (ledger.address(row.source), row.first, row.port)
     };
-    let mut groups: Vec<Vec<_>> =
+    let mut partition: Vec<Vec<_>> =
         campaigns.list.iter().map(|campaign| distinct(campaign.rows.iter().map(row).collect())).collect();
-    groups.sort();
-    groups
+    partition.sort();
+    partition
 }
 
 prop_compose! {
@@ -352,7 +350,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn other_targets_in_place_of_the_targets_change_no_cluster(probes in prop::collection::vec(any_probe(), 0..120)) {
+    fn other_targets_change_no_campaign(probes in prop::collection::vec(any_probe(), 0..120)) {
         let renamed: Vec<Probe> = probes
             .iter()
             .map(|probe| {
@@ -364,8 +362,8 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_arrival_changes_no_cluster(probes in prop::collection::vec(any_probe(), 0..80)) {
-        // Two prints at one time are ordered by numbers that depend on the order of arrival.
+    fn the_order_of_arrival_changes_no_campaign(probes in prop::collection::vec(any_probe(), 0..80)) {
+        // Of two rows at one time, the first print kept depends on the order of arrival: make the times distinct.
         let mut probes = probes;
         probes.iter_mut().enumerate().for_each(|(i, probe)| probe.ts = Time(probe.ts.0 + i as i64));
         let reversed: Vec<Probe> = probes.iter().rev().cloned().collect();

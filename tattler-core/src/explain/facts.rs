@@ -5,9 +5,9 @@ use std::net::Ipv6Addr;
 
 use super::{LagBin, Together};
 use crate::attribution::Verdict;
-use crate::attribution::figures::Figures;
+use crate::attribution::figures::CandidateFigures;
+use crate::attribution::finding::Finding;
 use crate::attribution::lag;
-use crate::attribution::rank::Finding;
 use crate::ledger::AddrId;
 use crate::report::Candidate;
 use crate::report::findings::Findings;
@@ -19,7 +19,7 @@ const MAX_TOGETHER: usize = 5;
 pub(super) struct Facts<'a> {
     pub(super) findings: &'a Findings<'a>,
     pub(super) finding: &'a Finding,
-    pub(super) figures: Figures,
+    pub(super) figures: CandidateFigures,
     /// `None` if it was not contacted before an exact hit.
     pub(super) candidate: Option<Candidate>,
     /// Number of locals under test.

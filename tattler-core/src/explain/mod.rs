@@ -24,8 +24,8 @@ use self::rivals::Weighed;
 use self::visits::{Visit, visits};
 use crate::attribution::Verdict;
 use crate::attribution::figures::TwoByTwo;
-use crate::attribution::matched::WINDOWS;
-use crate::attribution::rank::Finding;
+use crate::attribution::finding::Finding;
+use crate::attribution::group_test::WINDOWS;
 use crate::ledger::Ledger;
 use crate::names::Names;
 use crate::report::findings::Findings;
@@ -188,6 +188,7 @@ pub(crate) fn explain_by(findings: &Findings, remote: Ipv6Net) -> Explanation {
     let within = facts.as_ref().map(|facts| WINDOWS[facts.finding.window]);
     explanation.headline = says::headline(&explanation);
     explanation.says = says::counted(&explanation, within);
+    explanation.says.extend(ledger.counts().caveat());
     explanation.settle = settle::settle(&explanation);
     explanation
 }

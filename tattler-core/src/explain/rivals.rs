@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Explanation;
 use super::facts::Facts;
-use crate::attribution::matched::WINDOWS;
-use crate::attribution::rank::Finding;
+use crate::attribution::finding::Finding;
+use crate::attribution::group_test::WINDOWS;
 use crate::attribution::select::ALPHA;
 use crate::attribution::{Rival, Verdict};
 use crate::report::Candidate;

@@ -8,7 +8,7 @@
 //! - `settings`: bounds and counters
 //! - [`rows`]: the rows
 //! - `table`: rows with an index, and their removal
-//! - `room`: eviction when the ledger is full
+//! - `room`: eviction when the ledger is full; [`worth`]: the rank of probes then
 //! - `recent`: outgoing UDP of the last minutes
 //! - `forget`: deletion at the user's request
 //! - `follow`: a copy that is updated by the changes alone
@@ -29,6 +29,7 @@ mod settings;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod worth;
 
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
@@ -339,8 +340,7 @@ impl Ledger {
         if self.addresses.find(address).and_then(|id| self.locals.get(id)).is_none()
             && self.locals.rows().len() >= self.settings.max_locals.max(1)
         {
-            let gone = self.locals.evict(|local| (local.used.is_some(), local.latest));
-            self.counts.evicted_locals += gone as u64;
+            self.counts.evicted_locals += self.locals.evict(|local| (local.used.is_some(), local.latest)) as u64;
             self.compact();
         }
         let id = self.addresses.number(address);

@@ -1,11 +1,11 @@
-//! A rebuilt ledger takes the place of the one that was in use meanwhile.
+//! A ledger that was rebuilt from the store replaces the live one.
 
 use super::Ledger;
 use crate::time::Span;
 
 impl Ledger {
-    /// Takes over from `old` what the store does not have: facts about locals from the network, and the
-    /// counters. `step` is the correction for times that `old` recorded.
+    /// Takes over from `old` what the store does not have: facts about locals that came from the network, and
+    /// counts. `step` is added to the times that `old` has of these facts.
     pub fn replace(&mut self, old: &Ledger, step: Span) {
         for row in old.locals.rows() {
             if row.temporary.is_none() && row.ended.is_none() && row.device.is_none() {
@@ -24,7 +24,8 @@ impl Ledger {
         self.counts.evicted_locals += evicted.evicted_locals;
         self.counts.evicted_contacts += evicted.evicted_contacts;
         self.counts.evicted_probes += evicted.evicted_probes;
-        // Existing copies follow the old ledger: make them copy everything at once, as after forgetting.
+        self.counts.evicted_evidence += evicted.evicted_evidence;
+        // Copies follow the old ledger: make them copy everything again, at once, as after forgetting.
         self.revision = old.revision;
         self.revision.all += 1;
         self.revision.forgotten += 1;

@@ -1,6 +1,7 @@
-//! Who leaves when the ledger is full, and numbers for those that stay.
+//! What leaves when the ledger is full, and new numbers for what stays.
 
 use super::intern::{AddressNumbers, Strings};
+use super::worth::{Ranking, Target, Worth};
 use super::{Ledger, LedgerSettings};
 
 impl Ledger {
@@ -11,17 +12,37 @@ impl Ledger {
         }
     }
 
-    /// Outsiders decide how many probes there are: those of addresses that nobody uses leave first,
-    /// so that a sweep does not push the evidence out.
+    /// Outsiders decide how many probes there are: a flood must not push the evidence out.
     pub(super) fn room_for_probe(&mut self) {
         if self.probes.rows().len() >= self.settings.max_probes.max(1) {
-            let locals = &self.locals;
-            let used = |id| locals.get(id).is_some_and(|local| local.used.is_some());
-            self.counts.evicted_probes += self.probes.evict(|row| (used(row.target), row.last)) as u64;
+            let worths = self.worths();
+            let no_evidence = worths.iter().filter(|&&worth| worth < Worth::Evidence).count();
+            let mut worths = worths.into_iter();
+            let evicted = self.probes.evict(|row| (worths.next(), row.last));
+            self.counts.evicted_probes += evicted as u64;
+            self.counts.evicted_evidence += evicted.saturating_sub(no_evidence) as u64;
             self.compact_if_due();
         } else if self.addresses.len() >= self.address_bound() {
             self.compact();
         }
+    }
+
+    /// The worth of each probe, in order of rows.
+    fn worths(&self) -> Vec<Worth> {
+        let rows = self.probes.rows();
+        let mut worths = vec![Worth::Sweep; rows.len()];
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.sort_by_key(|&at| rows[at].first);
+        let mut ranking = Ranking::default();
+        for at in order {
+            let row = &rows[at];
+            let used = self.locals.get(row.target).and_then(|local| local.used);
+            let proves = self.may_be_leaked(row.target) && !row.contacted_source;
+            let target = Target::of(used, row.first, self.settings.validity, proves);
+            let (source, address) = (self.addresses.get(row.source), self.addresses.get(row.target));
+            worths[at] = ranking.rank(row.first, source, address, row.kind, target);
+        }
+        worths
     }
 
     /// Addresses without a row (of probes that were none, of answers) are dropped at this number.

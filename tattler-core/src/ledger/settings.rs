@@ -61,4 +61,20 @@ pub struct LedgerCounts {
     pub evicted_contacts: u64,
     /// Probes that left to make room.
     pub evicted_probes: u64,
+    /// Of these, evidence of a leak.
+    pub evicted_evidence: u64,
+}
+
+impl LedgerCounts {
+    /// In one sentence, that rows left which verdicts go by.
+    #[must_use]
+    pub fn caveat(&self) -> Option<String> {
+        let LedgerCounts { evicted_contacts: contacts, evicted_evidence: evidence, .. } = *self;
+        (contacts > 0 || evidence > 0).then(|| {
+            format!(
+                "Memory for the window is full: {contacts} contacts and {evidence} probes that are evidence were \
+                 dropped, so verdicts may be too weak."
+            )
+        })
+    }
 }

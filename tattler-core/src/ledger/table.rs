@@ -109,24 +109,25 @@ impl<R: Keyed> KeyedTable<R> {
     }
 
     /// Removes the sixteenth of the rows (at least one) with the lowest `rank`. That spreads the cost
-    /// over the many rows that then fit. Returns how many were removed.
-    pub(super) fn evict<K: Ord + Copy>(&mut self, mut rank: impl FnMut(&R) -> K) -> usize {
-        let mut quota = (self.rows.len() / 16).max(1).min(self.rows.len());
+    /// over the many rows that then fit. Each row is ranked once, in order of arrival. Returns how many
+    /// were removed.
+    pub(super) fn evict<K: Ord + Copy>(&mut self, rank: impl FnMut(&R) -> K) -> usize {
+        let quota = (self.rows.len() / 16).max(1).min(self.rows.len());
         if quota == 0 {
             return 0;
         }
-        let mut ranks: Vec<K> = self.rows.iter().map(&mut rank).collect();
-        let (below, &mut limit, _) = ranks.select_nth_unstable(quota - 1);
+        let ranks: Vec<K> = self.rows.iter().map(rank).collect();
+        let mut ordered = ranks.clone();
+        let (below, &mut limit, _) = ordered.select_nth_unstable(quota - 1);
         let mut ties = quota - below.iter().filter(|&&r| r < limit).count();
-        quota = self.retain(|row| {
-            let r = rank(row);
-            if r == limit && ties > 0 {
+        let mut ranks = ranks.into_iter();
+        self.retain(|_| match ranks.next() {
+            Some(rank) if rank == limit && ties > 0 => {
                 ties -= 1;
-                return false;
+                false
             }
-            r >= limit
-        });
-        quota
+            rank => rank >= Some(limit),
+        })
     }
 }
 

@@ -105,6 +105,21 @@ fn a_full_ledger_evicts_the_oldest_and_sweeps_before_evidence() {
 }
 
 #[test]
+fn a_flood_at_one_used_address_leaves_the_older_evidence() {
+    let mut ledger = Ledger::new(LedgerSettings { max_probes: 100, ..LedgerSettings::default() });
+    let used = "2001:db8::1234:5678:9abc:def1";
+    ledger.observe(&Observation::Contact(contact(0, LOCAL, SITE, Proto::Tcp, 443)));
+    ledger.observe(&Observation::Contact(contact(0, used, SITE, Proto::Tcp, 443)));
+    ledger.observe(&Observation::Probe(probe(1, SCANNER, LOCAL, Kind::Echo, 0)));
+    for i in 2..2_000 {
+        let source = format!("2a0e:1:2:{i:x}::1");
+        ledger.observe(&Observation::Probe(probe(i, &source, used, Kind::Syn, i as u16)));
+    }
+    assert!(ledger.counts().evicted_probes > 1_000 && ledger.probes().len() <= 100);
+    assert!(ledger.probes().iter().any(|row| ledger.address(row.target) == addr(LOCAL)), "the oldest row of all");
+}
+
+#[test]
 fn pruning_removes_only_rows_older_than_the_window() {
     let mut ledger = Ledger::new(LedgerSettings::live());
     let day = 86_400;

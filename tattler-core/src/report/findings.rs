@@ -6,10 +6,10 @@ use ipnet::Ipv6Net;
 
 use super::Candidate;
 use crate::attribution::basis::Basis;
-use crate::attribution::figures::{Figures, figures};
+use crate::attribution::figures::CandidateFigures;
+use crate::attribution::finding::Finding;
 use crate::attribution::memo::Memo;
-use crate::attribution::rank::Finding;
-use crate::attribution::{Attribution, verdict};
+use crate::attribution::{Attribution, judge};
 use crate::campaign::Campaigns;
 use crate::ledger::{AddrId, Ledger};
 use crate::time::Span;
@@ -31,14 +31,14 @@ impl<'l> Findings<'l> {
     pub(crate) fn with(ledger: &'l Ledger, memo: &Memo) -> Findings<'l> {
         let frame = Frame::new(ledger);
         let campaigns = Campaigns::new(&frame);
-        let mut attribution = Attribution::with(&frame, &campaigns, memo);
+        let mut attribution = Attribution::new(&frame, &campaigns, memo);
         let basis = Basis::new(&frame, &campaigns, &attribution);
-        verdict::judge(&frame, &mut attribution, &basis);
+        judge::judge(&frame, &mut attribution, &basis);
         Findings { frame, campaigns, attribution, basis }
     }
 
-    pub(crate) fn figures(&self, finding: &Finding) -> Figures {
-        figures(&self.frame, &self.attribution, &self.basis, finding)
+    pub(crate) fn figures(&self, finding: &Finding) -> CandidateFigures {
+        CandidateFigures::new(&self.frame, &self.attribution, &self.basis, finding)
     }
 
     pub(crate) fn addresses(&self, ids: &[AddrId]) -> Vec<Ipv6Addr> {

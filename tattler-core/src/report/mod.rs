@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use self::findings::Findings;
 use crate::ack::{self, Ack, Acked};
 use crate::attribution::figures::unexplained;
-use crate::attribution::rank::Finding;
+use crate::attribution::finding::Finding;
 use crate::attribution::{Rival, Verdict};
 use crate::campaign::{Campaign, Campaigns};
 use crate::ledger::Ledger;
@@ -65,6 +65,9 @@ pub struct Report {
     pub campaigns: Vec<CampaignReport>,
     /// Remotes that may have leaked addresses, in rank order.
     pub candidates: Vec<Candidate>,
+    /// Why verdicts may be too weak, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caveats: Vec<String>,
 }
 
 /// The time that a report covers: the first and the last observation in it; null if there is none.
@@ -211,6 +214,7 @@ pub(crate) fn report_of(findings: &Findings, options: &ReportOptions) -> Report 
             .enumerate()
             .map(|(rank, finding)| findings.candidate(rank, finding))
             .collect(),
+        caveats: ledger.counts().caveat().into_iter().collect(),
     }
 }
 

@@ -30,6 +30,7 @@ pub fn all_suspects_table(report: &Report) -> String {
 
 fn sections(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
     let mut text = headline(report, shown);
+    report.caveats.iter().for_each(|caveat| text += &format!("{caveat}\n"));
     let has_probability = report.candidates.iter().any(|candidate| candidate.probability.is_some());
     let section = |text: &mut String, title: &str, keep: &dyn Fn(Verdict) -> bool| {
         let rows: Vec<&Candidate> = report.candidates.iter().filter(|c| keep(c.verdict) && shown(c)).collect();

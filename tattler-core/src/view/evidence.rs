@@ -1,28 +1,28 @@
-//! What a probe proves by its target alone.
+//! The evidence class of a probe, by its target alone.
 
 use sensor_common::IidClass;
 
 use super::frame::{Frame, LocalClass};
 use crate::ledger::ProbeRow;
 
-/// The evidence classes. Computed when asked for, so that earlier evidence is reclassified when more
-/// becomes known of a local.
+/// The evidence class of a probe. It is never stored, so that earlier probes are reclassified when more is known
+/// of a local.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Evidence {
-    /// A temporary address in use: somebody told the scanner.
+    /// A temporary address in use: somebody told the scanner about it.
     Exact,
-    /// A temporary address whose last use is longer ago than addresses stay valid, or whose prefix
-    /// had gone away: from a hitlist.
+    /// A temporary address whose last use is longer ago than its validity, or whose prefix had gone away: from a
+    /// hitlist.
     Expired,
-    /// A random address that lives longer than temporary ones do: it may be published.
+    /// A random address in use for longer than a temporary one lives: it may be published.
     Stable,
     /// Made from a MAC address and in use.
     Eui64,
-    /// Can be guessed.
+    /// Guessable (RFC 7707).
     Guessable,
-    /// Meant to be reached.
+    /// Configured as public.
     Public,
-    /// Not seen in use before the probe, and of a form that sweeps try.
+    /// Not seen in use before the probe, with an identifier that sweeps try.
     UnusedPattern,
     /// Not seen in use before the probe, and random.
     UnusedRandom,
@@ -31,7 +31,7 @@ pub enum Evidence {
 impl Evidence {
     /// Classifies the first probe of a row.
     ///
-    /// Contacts after it prove nothing: the target must have been seen in use before.
+    /// Only contacts before it count: the scanner cannot know an address that was not in use.
     #[must_use]
     pub fn of(frame: &Frame, row: &ProbeRow) -> Evidence {
         let unused = || match frame.ledger.local(row.target) {
@@ -57,14 +57,14 @@ impl Evidence {
         }
     }
 
-    /// The target had not been seen in use.
+    /// Whether the target had not been seen in use.
     #[must_use]
     pub fn is_unused(self) -> bool {
         matches!(self, Evidence::UnusedPattern | Evidence::UnusedRandom)
     }
 
-    /// The name in JSON and tables. `sweep`: whether the campaign hits unused targets in numbers,
-    /// which makes a random one part of a sweep instead of a stray.
+    /// The name in JSON and tables. `sweep`: whether the campaign sweeps; then a random target is part of the sweep,
+    /// and no stray.
     #[must_use]
     pub fn as_str(self, sweep: bool) -> &'static str {
         match self {

@@ -1,5 +1,4 @@
-//! The ledger laid out for questions of time: for each local the remotes that it contacted, in
-//! order, and what may count as a case or a control.
+//! The ledger by local and time: for each local its class, and the remotes that it contacted, in order.
 
 use std::net::Ipv6Addr;
 
@@ -8,55 +7,54 @@ use sensor_common::IidClass;
 use crate::ledger::{AddrId, Ledger, Local, ProbeRow};
 use crate::time::{Span, Time};
 
-/// A temporary address is valid for a week; one that is used for longer than validity and a day is
-/// none.
+/// A temporary address is valid for a week. One that is used for longer than its validity and this is stable.
 const STABLE_AFTER: Span = Span::from_days(1);
 
-/// First contact of a local with a remote, over whatever protocol and port.
+/// The first contact of a local with a remote, over any protocol and port.
 #[derive(Clone, Copy, Debug)]
 pub struct First {
-    /// When it began.
+    /// The begin.
     pub at: Time,
-    /// With whom.
+    /// The remote.
     pub remote: AddrId,
     /// The last exchange of the two.
     pub last: Time,
-    /// Exchanges that they began, as far as they were counted; at least 1.
+    /// How many exchanges they began, as far as known; at least 1.
     pub count: u32,
-    /// The last use of the local by this contact or one that began earlier.
+    /// The last use of the local by this contact or an earlier one.
     pub used_until: Time,
 }
 
-/// What kind of address a local is, as evidence goes.
+/// The class of a local, which decides what a probe of it proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalClass {
-    /// Temporary, or random and young enough to be: nobody guesses it, nobody publishes it.
+    /// Temporary, or random and young enough to be temporary: nobody guesses or publishes it.
     Temporary,
-    /// Random and in use for longer than a temporary address lives, or stable by netlink.
+    /// Random, and in use for longer than a temporary address lives or stable by netlink.
     Stable,
     /// Made from a MAC address.
     Eui64,
-    /// Can be guessed (RFC 7707).
+    /// Guessable (RFC 7707).
     Guessable,
-    /// Meant to be reached.
+    /// Configured as public.
     Public,
 }
 
-/// See the module. Locals have numbers of their own here, in the order of first use.
+/// See the module. The numbers of locals in the frame are in the order of first use.
 pub struct Frame<'l> {
-    /// What it was laid out from.
+    /// The ledger that it was built from.
     pub ledger: &'l Ledger,
     locals: Vec<&'l Local>,
     classes: Vec<LocalClass>,
     number: Vec<u32>,
     starts: Vec<u32>,
     firsts: Vec<First>,
-    /// The same for each local in the order of the remotes' numbers.
+    /// The remotes of each local and their first contacts, in the order of the remotes' numbers.
     by_remote: Vec<(AddrId, Time)>,
 }
 
 impl<'l> Frame<'l> {
-    /// Lays the ledger out. The order of what it holds makes no difference.
+    /// Builds the frame. The order of rows in the ledger does not matter.
     #[must_use]
     pub fn new(ledger: &'l Ledger) -> Frame<'l> {
         let mut locals: Vec<&Local> = ledger.locals().iter().filter(|local| local.used.is_some()).collect();
@@ -94,7 +92,7 @@ impl<'l> Frame<'l> {
             previous = local;
         }
         for i in 1..starts.len() {
-            // A local whose contacts left to make room has none.
+            // A local whose contacts were evicted has none.
             starts[i] = starts[i].max(starts[i - 1]);
         }
         let validity = ledger.settings().validity;
@@ -102,7 +100,7 @@ impl<'l> Frame<'l> {
         Frame { ledger, locals, classes, number, starts, firsts, by_remote }
     }
 
-    /// Locals seen in use.
+    /// How many locals were seen in use.
     #[must_use]
     pub fn len(&self) -> usize {
         self.locals.len()
@@ -126,13 +124,13 @@ impl<'l> Frame<'l> {
         self.locals[number]
     }
 
-    /// What kind of address it is.
+    /// The class of a local.
     #[must_use]
     pub fn class(&self, number: usize) -> LocalClass {
         self.classes[number]
     }
 
-    /// The remotes that a local contacted, in order of time (and of address where times are equal).
+    /// The first contacts of a local, in order of time (and of address where times are equal).
     #[must_use]
     pub fn firsts(&self, number: usize) -> &[First] {
         &self.firsts[self.starts[number] as usize..self.starts[number + 1] as usize]
@@ -144,14 +142,14 @@ impl<'l> Frame<'l> {
         self.firsts(number).partition_point(|first| first.at < at)
     }
 
-    /// Whether a local had ceased to be home at `at`: nobody could probe it then.
+    /// Whether a local was no longer home at `at`, so that nobody could probe it.
     #[must_use]
     pub fn has_ended(&self, number: usize, at: Time) -> bool {
         self.locals[number].ended.is_some_and(|ended| at >= ended)
     }
 
-    /// Whether the target of a probe had contacted its source before. Looked up, since outsiders decide how
-    /// many probes there are of a local with many contacts.
+    /// Whether the target of a probe had contacted its source before. This is a lookup, since outsiders decide how many
+    /// probes hit a local with many contacts.
     #[must_use]
     pub fn is_answer_to_contact(&self, row: &ProbeRow) -> bool {
         row.contacted_source
@@ -163,10 +161,11 @@ impl<'l> Frame<'l> {
     }
 }
 
-/// Made from a MAC address that is locally administered: those of virtual machines, containers and
-/// phones. The identifier's class asks for a universal one, as `addr6` does. One in 65,536 random
-/// identifiers looks like this too; to miss it costs less than to take a machine for temporary.
-fn made_from_any_mac(address: &Ipv6Addr) -> bool {
+/// Whether the identifier is made from a MAC address, universal or locally administered, as those of virtual
+/// machines, containers and phones are. ([`IidClass`] requires a universal one, as `addr6` does.) One in 65,536
+/// random identifiers looks like this too. To miss it costs less than to take a machine's address for a temporary
+/// one.
+fn is_from_mac(address: &Ipv6Addr) -> bool {
     let octets = address.octets();
     octets[11] == 0xff && octets[12] == 0xfe
 }
@@ -175,10 +174,10 @@ fn class_of(local: &Local, address: &Ipv6Addr, validity: Span) -> LocalClass {
     let age = local.used.map_or(Span(0), |(first, last)| last - first);
     match (local.public, local.temporary, local.iid) {
         (true, _, _) => LocalClass::Public,
-        // netlink beats what the identifier looks like.
+        // netlink overrules the form of the identifier.
         (_, Some(true), _) => LocalClass::Temporary,
         (_, _, IidClass::Eui64) => LocalClass::Eui64,
-        (_, _, IidClass::Random) if made_from_any_mac(address) => LocalClass::Eui64,
+        (_, _, IidClass::Random) if is_from_mac(address) => LocalClass::Eui64,
         (_, known, IidClass::Random) => {
             let old = age.0 > validity.0.saturating_add(STABLE_AFTER.0);
             if known == Some(false) || old { LocalClass::Stable } else { LocalClass::Temporary }

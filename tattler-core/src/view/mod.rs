@@ -1,8 +1,8 @@
-//! The ledger as campaigns and attribution see it.
+//! The ledger as campaigns and attribution read it.
 //!
 //! # Layout
-//! - [`frame`]: the ledger laid out by local and time
-//! - [`evidence`]: what a probe proves, by its target
+//! - [`frame`]: the contacts by local and time
+//! - [`evidence`]: the evidence class of a probe, by its target
 
 pub mod evidence;
 pub mod frame;

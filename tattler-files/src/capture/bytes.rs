@@ -1,4 +1,4 @@
-//! Integers in the byte order of a file, and frames of which no more is kept than the parser reads.
+//! Integers in the byte order of a file, and frames as far as the parser reads them.
 
 use std::io::{self, BufRead};
 
@@ -6,35 +6,35 @@ use sensor_common::packet::FAR;
 
 use crate::Stop;
 
-/// Bytes of a frame that are kept: the parser reads none beyond.
+/// Bytes of a frame that are kept. The parser reads no further.
 const KEPT: usize = FAR + 64;
 
 /// The byte order of a file or of a section in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum ByteOrder {
     Little,
     Big,
 }
 
-impl Order {
+impl ByteOrder {
     pub(super) fn u16(self, bytes: [u8; 2]) -> u16 {
         match self {
-            Order::Little => u16::from_le_bytes(bytes),
-            Order::Big => u16::from_be_bytes(bytes),
+            ByteOrder::Little => u16::from_le_bytes(bytes),
+            ByteOrder::Big => u16::from_be_bytes(bytes),
         }
     }
 
     pub(super) fn u32(self, bytes: [u8; 4]) -> u32 {
         match self {
-            Order::Little => u32::from_le_bytes(bytes),
-            Order::Big => u32::from_be_bytes(bytes),
+            ByteOrder::Little => u32::from_le_bytes(bytes),
+            ByteOrder::Big => u32::from_be_bytes(bytes),
         }
     }
 
     pub(super) fn i64(self, bytes: [u8; 8]) -> i64 {
         match self {
-            Order::Little => i64::from_le_bytes(bytes),
-            Order::Big => i64::from_be_bytes(bytes),
+            ByteOrder::Little => i64::from_le_bytes(bytes),
+            ByteOrder::Big => i64::from_be_bytes(bytes),
         }
     }
 }
@@ -42,7 +42,7 @@ impl Order {
 /// A reader with a byte order.
 pub(super) struct Bytes<R> {
     pub(super) reader: R,
-    pub(super) order: Order,
+    pub(super) order: ByteOrder,
 }
 
 impl<R: BufRead> Bytes<R> {
@@ -73,7 +73,7 @@ impl<R: BufRead> Bytes<R> {
         Ok(self.order.u32(bytes))
     }
 
-    /// Passes over `length` bytes.
+    /// Skips `length` bytes.
     pub(super) fn skip(&mut self, length: u64) -> Result<(), Stop> {
         let mut left = length;
         while left > 0 {
@@ -87,7 +87,7 @@ impl<R: BufRead> Bytes<R> {
         Ok(())
     }
 
-    /// Reads a frame of `length` bytes, of which `frame` keeps the first [`KEPT`].
+    /// Reads a frame of `length` bytes; `frame` keeps the first [`KEPT`] of them.
     pub(super) fn frame(&mut self, length: u32, frame: &mut Vec<u8>) -> Result<(), Stop> {
         let kept = KEPT.min(length as usize);
         frame.resize(kept, 0);

@@ -1,20 +1,20 @@
-//! Frames of a capture one after the other, whatever its format.
+//! The frames of a capture, of either format.
 
 use std::io::BufRead;
 
 use super::{LinkType, Nanos, pcap, pcapng};
 use crate::input::{Content, Format};
 use crate::text::Dialect;
-use crate::{Error, Stop};
+use crate::{ReadError, Stop};
 
-/// One frame.
+/// A frame.
 #[derive(Clone, Copy, Debug)]
-pub struct Frame<'a> {
-    /// From 1.
+pub struct CapturedFrame<'a> {
+    /// Its number, from 1.
     pub number: u64,
-    /// When it was captured.
+    /// The time of the capture.
     pub nanos: Nanos,
-    /// What it begins with.
+    /// The kind of its link-layer header.
     pub link_type: LinkType,
     /// Its bytes, as far as the parser can read.
     pub bytes: &'a [u8],
@@ -33,17 +33,17 @@ enum Records {
 }
 
 impl Frames {
-    /// Reads the header of what `name` holds.
+    /// Reads the header of the capture called `name`.
     ///
     /// # Errors
-    /// The header is damaged, its link type unknown, or it is no capture.
-    pub fn new(name: &str, content: Content) -> Result<Frames, Error> {
-        let header = |stop| Error::Header { name: name.to_owned(), stop };
+    /// The header is damaged, its link type is not supported, or the content is no capture.
+    pub fn new(name: &str, content: Content) -> Result<Frames, ReadError> {
+        let header = |stop| ReadError::Header { name: name.to_owned(), stop };
         let records = match content.format {
             Format::Pcap => {
                 let records = pcap::Records::new(content.reader).map_err(header)?;
                 if records.link_type.framing().is_none() {
-                    return Err(Error::LinkType { name: name.to_owned(), link_type: records.link_type.0 });
+                    return Err(ReadError::LinkType { name: name.to_owned(), link_type: records.link_type.0 });
                 }
                 Records::Pcap(records)
             }
@@ -59,21 +59,21 @@ impl Frames {
     /// # Errors
     /// The file is damaged or ends in the middle of a frame.
     #[expect(clippy::should_implement_trait, reason = "a frame borrows its bytes, so this is no iterator")]
-    pub fn next(&mut self) -> Result<Option<Frame<'_>>, Stop> {
+    pub fn next(&mut self) -> Result<Option<CapturedFrame<'_>>, Stop> {
         self.number += 1;
         let next = match &mut self.records {
             Records::Pcap(records) => records.next(&mut self.frame)?.map(|nanos| (nanos, records.link_type)),
             Records::Pcapng(blocks) => blocks.next(&mut self.frame)?,
         };
-        Ok(next.map(|(nanos, link_type)| Frame { number: self.number, nanos, link_type, bytes: &self.frame }))
+        Ok(next.map(|(nanos, link_type)| CapturedFrame { number: self.number, nanos, link_type, bytes: &self.frame }))
     }
 }
 
-fn not_a_capture(name: &str, what: &'static str) -> Error {
-    Error::NotACapture { name: name.to_owned(), what }
+fn not_a_capture(name: &str, content: &'static str) -> ReadError {
+    ReadError::NotACapture { name: name.to_owned(), content }
 }
 
-/// What a text is; one that nobody can tell is taken for JSON Lines elsewhere.
+/// The kind of a text. Elsewhere unknown text counts as JSON Lines.
 fn text(dialect: Dialect, head: &[u8]) -> &'static str {
     match dialect {
         Dialect::JsonLines if !head.trim_ascii_start().starts_with(b"{") => "text",

@@ -1,8 +1,8 @@
-//! Which prefix is home, where nobody says.
+//! Infers the home prefix if the user gave none.
 //!
-//! On an uplink every exchange has one end at home, so the one /48 that ends at least 90 % of the
-//! global-unicast exchanges is home. Where two /48s do, or both ends lie in one, the same is asked
-//! of /64s. A guess is worse than a question: if that names no single prefix either, the user does.
+//! On an uplink every exchange has one end at home. So home is the /48 with an end of at least 90 % of the
+//! global-unicast exchanges. If two /48s have, or both ends are in the same /48, the same test decides
+//! among the /64s. If no single prefix is left, the user has to name it: a wrong guess is worse.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -10,19 +10,13 @@ use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
 use sensor_common::parse::{Address, Tuple};
+use sensor_common::rules::is_global;
 use sensor_common::{Header, Kind};
 
-/// Distinct exchanges that are looked at; those beyond would hardly change the answer, and memory
-/// has a bound.
+/// The most distinct exchanges that are counted. Memory has a bound, and more would hardly change the result.
 const MOST_EXCHANGES: usize = 1 << 18;
 
-/// Whether an address is in 2000::/3, the global unicast addresses that are given out.
-#[must_use]
-pub const fn is_global_unicast(address: &Address) -> bool {
-    address[0] >> 5 == 1
-}
-
-/// Counts where exchanges end.
+/// Counts the exchanges by their ends.
 #[derive(Default)]
 pub struct HomeFinder {
     hasher: RandomState,
@@ -31,22 +25,22 @@ pub struct HomeFinder {
     by_64: HashMap<[u8; 8], Ends>,
 }
 
-/// Exchanges of a prefix.
+/// The exchanges of a prefix.
 #[derive(Clone, Copy, Default)]
 struct Ends {
-    /// With an end in it.
+    /// With one or both ends in it.
     any: usize,
     /// With one end in it and one outside.
     one: usize,
 }
 
 impl HomeFinder {
-    /// Takes a packet into account.
+    /// Counts the exchange of a packet.
     pub fn packet(&mut self, header: &Header) {
         let Tuple { src, dst, src_port, dst_port } = header.tuple;
         let kind = header.signal.kind().or(header.signal.answers());
         let Some(proto) = kind.map(Kind::proto) else { return };
-        if !is_global_unicast(&src) || !is_global_unicast(&dst) || self.seen.len() >= MOST_EXCHANGES {
+        if !is_global(&src) || !is_global(&dst) || self.is_full() {
             return;
         }
         let (from, to) = ((src, src_port), (dst, dst_port));
@@ -56,7 +50,7 @@ impl HomeFinder {
         }
     }
 
-    /// Whether further packets would change nothing.
+    /// Whether more packets are ignored.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.seen.len() >= MOST_EXCHANGES
@@ -65,7 +59,7 @@ impl HomeFinder {
     /// The home prefix.
     ///
     /// # Errors
-    /// What was found instead of one.
+    /// No prefix, or more than one, may be home. The reason is returned.
     pub fn find(&self) -> Result<Ipv6Net, String> {
         let exchanges = self.seen.len();
         if exchanges == 0 {
@@ -75,10 +69,10 @@ impl HomeFinder {
         let by_64 = if by_48.len() == 1 { Vec::new() } else { candidates(&self.by_64, exchanges) };
         match (&by_48[..], &by_64[..]) {
             ([home], _) | (_, [home]) => Ok(*home),
-            ([], []) => Err(format!("no /48 ends 90 % of its {exchanges} exchanges")),
+            ([], []) => Err(format!("no /48 is an end of 90 % of its {exchanges} exchanges")),
             (many, few) => {
                 let several = if few.is_empty() { many } else { few };
-                Err(format!("{} and {} could be", several[0], several[1]))
+                Err(format!("it may be {} or {}", several[0], several[1]))
             }
         }
     }
@@ -137,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_48_that_ends_nearly_all_exchanges_is_home() {
+    fn the_48_of_nearly_all_exchanges_is_home() {
         let mut exchanges = vec![("2001:db8:1:2::5", "2a00::1"), ("2a01::1", "2001:db8:1:3::6")];
         exchanges.extend([("2001:db8:1::1", "2a02::1"); 7]);
         exchanges.push(("2001:db8:7::1", "2a03::1"));
@@ -147,14 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn two_ends_in_one_48_are_told_apart_by_their_64() {
+    fn two_ends_in_one_48_are_split_by_64() {
         let exchanges = [("2001:db8:1:1::5", "2001:db8:1:2::1"), ("2001:db8:1:3::6", "2001:db8:1:1::7")];
         assert_eq!(home(&exchanges), Ok("2001:db8:1:1::/64".into()));
     }
 
     #[test]
-    fn one_remote_leaves_it_open_and_so_do_addresses_that_are_not_global() {
-        assert!(home(&[("2001:db8::1", "2a00::1")]).unwrap_err().contains("2001:db8::/64 and 2a00::/64"));
+    fn one_remote_or_local_addresses_leave_home_unclear() {
+        assert!(home(&[("2001:db8::1", "2a00::1")]).unwrap_err().contains("2001:db8::/64 or 2a00::/64"));
         assert!(home(&[("fe80::1", "2a00::1"), ("fd00::1", "ff02::1")]).unwrap_err().contains("no exchange"));
     }
 }

@@ -1,10 +1,10 @@
-//! What a frame begins with, by the registry of link types.
+//! The link-layer header of a frame, by the registry of link types.
 
 use std::fmt;
 
 use sensor_common::{GiveUp, Link};
 
-/// A number of the registry that tcpdump.org keeps.
+/// A number in the registry of link types of tcpdump.org.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkType(pub u16);
 
@@ -14,18 +14,18 @@ impl fmt::Display for LinkType {
     }
 }
 
-/// A link type that can be read.
+/// How to read a link type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// The parser reads it as it is.
+    /// The parser reads the whole frame.
     Plain(Link),
-    /// An IPv4 header and nothing else.
+    /// An IPv4 packet without a link-layer header.
     Ipv4,
-    /// An IPv6 header and nothing else.
+    /// An IPv6 packet without a link-layer header.
     Ipv6,
     /// PPP, with or without an HDLC address.
     Ppp,
-    /// PPPoE behind the Ethernet header.
+    /// PPPoE without the Ethernet header before it.
     PppEther,
 }
 
@@ -33,14 +33,14 @@ const PPP_IPV4: u16 = 0x0021;
 const PPP_IPV6: u16 = 0x0057;
 
 impl LinkType {
-    /// How to read it; `None` where nobody knows.
+    /// How to read it; `None` if it is not supported.
     #[must_use]
     pub const fn framing(self) -> Option<Framing> {
         Some(match self.0 {
             0 | 108 => Framing::Plain(Link::Null),
             1 => Framing::Plain(Link::Ethernet),
             9 | 50 => Framing::Ppp,
-            // 12 and 14 are what BSDs write for raw IP.
+            // BSDs write 12 and 14 for raw IP.
             12 | 14 | 101 => Framing::Plain(Link::Raw),
             51 => Framing::PppEther,
             113 => Framing::Plain(Link::Sll),
@@ -53,11 +53,11 @@ impl LinkType {
 }
 
 impl Framing {
-    /// What the parser is to read of `frame`, and the name of the layers before that; `None` where
-    /// the parser names them.
+    /// The part of `frame` for the parser, its link layer, and the names of the layers before it. The names are
+    /// `None` if the parser reports the layers itself.
     ///
     /// # Errors
-    /// What is not IPv6, or cut short.
+    /// The frame is not IPv6, or is cut short.
     pub fn strip(self, frame: &[u8]) -> Result<(&[u8], Link, Option<&'static str>), GiveUp> {
         let version = |version| match frame.first() {
             Some(first) => Ok(first >> 4 == version),
@@ -78,7 +78,7 @@ impl Framing {
     }
 }
 
-/// What is behind a PPP header (RFC 1661, RFC 1662): an IP header.
+/// The IP packet after a PPP header (RFC 1661, RFC 1662).
 fn ppp(frame: &[u8]) -> Result<&[u8], GiveUp> {
     let frame = frame.strip_prefix(&[0xff, 0x03]).unwrap_or(frame);
     let (protocol, rest) = match frame {
@@ -96,10 +96,10 @@ fn ppp(frame: &[u8]) -> Result<&[u8], GiveUp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::Frame;
+    use crate::capture::CapturedFrame;
     use crate::capture::trace::Traced;
 
-    /// An echo request, with bytes before it.
+    /// An echo request after these bytes.
     fn behind(before: &[u8]) -> Vec<u8> {
         let mut bytes = before.to_vec();
         bytes.extend([0x60, 0, 0, 0, 0, 8, 58, 64]);
@@ -109,12 +109,12 @@ mod tests {
     }
 
     fn traced(link_type: u16, bytes: &[u8]) -> (Result<u16, GiveUp>, String, bool) {
-        let traced = Traced::new(&Frame { number: 1, nanos: 0, link_type: LinkType(link_type), bytes });
+        let traced = Traced::new(&CapturedFrame { number: 1, nanos: 0, link_type: LinkType(link_type), bytes });
         (traced.parsed.map(|header| header.detail.icmp_seq), traced.trace.link().to_string(), traced.is_ipv6())
     }
 
     #[test]
-    fn every_link_type_leads_to_the_packet_and_names_its_layers() {
+    fn every_link_type_is_read_and_names_its_layers() {
         let ipv4 = [0x45, 0, 0, 68, 0, 0, 0, 0, 64, 41, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2];
         for (link_type, before, name) in [
             (0, &[30, 0, 0, 0][..], "null"),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_link_type_does_not_say_is_not_believed() {
+    fn packets_that_contradict_the_link_type_are_refused() {
         let packet = behind(&[]);
         assert_eq!(traced(228, &packet), (Err(GiveUp::NotIpv6), String::new(), false));
         let other = [&[0x40], &packet[1..]].concat();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_is_ipv6_as_soon_as_the_link_layer_says_so() {
+    fn a_packet_is_ipv6_if_the_link_layer_says_so() {
         let cut = |length| traced(1, &behind(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x86, 0xdd])[..length]);
         assert_eq!(cut(13), (Err(GiveUp::Truncated), "eth".into(), false));
         assert_eq!(cut(14 + 39), (Err(GiveUp::Truncated), "eth".into(), true));

@@ -1,82 +1,116 @@
-//! What user space remembers of a capture, for the rules.
+//! The tables of the rules, for a capture.
 //!
-//! Each table is bounded as the kernel's maps are, and what was not touched for longest is
-//! forgotten first.
+//! Each table has a bound, as the kernel's maps have. When it is full, the entries that were not used
+//! for the longest time are dropped.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
+use sensor_common::counters::{self, COUNTERS, Fate};
 use sensor_common::parse::Address;
-use sensor_common::rules;
-use sensor_common::wire::{Flow, FlowKey, Pair, PairKey, PortKey, Repeat, RepeatKey};
+use sensor_common::track::{RecordTable, Tables};
+use sensor_common::wire::{BootTime, Event, Flow, FlowKey, Pair, PairKey, PortKey, Repeat, RepeatKey, What};
 
-/// Entries that a table keeps at least; at most twice as many. Some 70 MB if all are full. A hash
-/// table is at most seven eighths full, and doubles beyond.
+/// The least number of entries that a table keeps; it holds twice as many at most. Some 80 MB if all
+/// tables are full. A hash table is at most seven eighths full, and doubles beyond.
 const KEPT: usize = (1 << 17) / 8 * 7;
 
-/// A table that forgets: entries go into the young half, and when that is full, the old half is
-/// dropped and the young one grows old.
-pub(super) struct Table<K, V> {
+/// A table in two halves. Used entries move to the young half. When that is full, the old half is
+/// dropped and the young one becomes old.
+pub(super) struct AgingTable<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
     kept: usize,
 }
 
-impl<K: Hash + Eq, V: Copy> Table<K, V> {
+impl<K: Hash + Eq, V> AgingTable<K, V> {
     fn new(kept: usize) -> Self {
-        Table { young: HashMap::new(), old: HashMap::new(), kept }
+        AgingTable { young: HashMap::new(), old: HashMap::new(), kept }
     }
+}
 
-    pub(super) fn get(&self, key: &K) -> Option<V> {
+impl<K: Hash + Eq, V> Default for AgingTable<K, V> {
+    fn default() -> Self {
+        AgingTable::new(KEPT)
+    }
+}
+
+impl<K: Copy + Hash + Eq, V: Copy + Default> RecordTable<K, V> for &mut AgingTable<K, V> {
+    fn get(&self, key: &K) -> Option<V> {
         self.young.get(key).or_else(|| self.old.get(key)).copied()
     }
 
-    pub(super) fn insert(&mut self, key: K, value: V) {
-        if self.young.len() >= self.kept && !self.young.contains_key(&key) {
+    fn update(&mut self, key: &K, change: impl FnOnce(&mut V)) {
+        if let Some(value) = self.young.get_mut(key) {
+            return change(value);
+        }
+        if self.young.len() >= self.kept {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(key, value);
+        let mut value = self.old.get(key).copied().unwrap_or_default();
+        change(&mut value);
+        self.young.insert(*key, value);
     }
 }
 
-impl<K: Hash + Eq, V: Copy> Default for Table<K, V> {
-    fn default() -> Self {
-        Table::new(KEPT)
-    }
-}
-
-/// The tables that the kernel has as maps.
+/// The tables that the kernel has as maps, and the event of the current packet.
 #[derive(Default)]
-pub(super) struct Memory {
-    pub(super) home: Vec<Ipv6Net>,
-    pub(super) flows: Table<FlowKey, Flow>,
-    pub(super) inbound: Table<FlowKey, Flow>,
-    pub(super) ports: Table<PortKey, rules::Time>,
-    pub(super) pairs: Table<PairKey, Pair>,
-    pub(super) repeats: Table<RepeatKey, Repeat>,
+pub(super) struct CaptureTables {
+    home: Vec<Ipv6Net>,
+    pub(super) event: Option<Event>,
+    pub(super) counters: [u64; COUNTERS as usize],
+    flows: AgingTable<FlowKey, Flow>,
+    inbound: AgingTable<FlowKey, Flow>,
+    ports: AgingTable<PortKey, BootTime>,
+    pairs: AgingTable<PairKey, Pair>,
+    repeats: AgingTable<RepeatKey, Repeat>,
+    locals: AgingTable<Address, BootTime>,
 }
 
-impl rules::Memory for Memory {
+impl CaptureTables {
+    pub(super) fn new(home: Vec<Ipv6Net>) -> CaptureTables {
+        CaptureTables { home, ..CaptureTables::default() }
+    }
+}
+
+impl Tables for &mut CaptureTables {
     fn is_home(&self, address: &Address) -> bool {
         let address = Ipv6Addr::from(*address);
         self.home.iter().any(|prefix| prefix.contains(&address))
     }
-    fn flow(&self, key: &FlowKey) -> Option<Flow> {
-        self.flows.get(key)
+    fn flows(&mut self) -> impl RecordTable<FlowKey, Flow> {
+        &mut self.flows
     }
-    fn inbound(&self, key: &FlowKey) -> Option<Flow> {
-        self.inbound.get(key)
+    fn inbound(&mut self) -> impl RecordTable<FlowKey, Flow> {
+        &mut self.inbound
     }
-    fn port(&self, key: &PortKey) -> Option<rules::Time> {
-        self.ports.get(key)
+    fn ports(&mut self) -> impl RecordTable<PortKey, BootTime> {
+        &mut self.ports
     }
-    fn pair(&self, key: &PairKey) -> Option<Pair> {
-        self.pairs.get(key)
+    fn pairs(&mut self) -> impl RecordTable<PairKey, Pair> {
+        &mut self.pairs
     }
-    fn repeat(&self, key: &RepeatKey) -> Option<Repeat> {
-        self.repeats.get(key)
+    fn repeats(&mut self) -> impl RecordTable<RepeatKey, Repeat> {
+        &mut self.repeats
+    }
+    fn locals(&mut self) -> impl RecordTable<Address, BootTime> {
+        &mut self.locals
+    }
+    fn take_budget(&mut self, _: BootTime) -> bool {
+        // A file can wait.
+        true
+    }
+    fn submit(&mut self, event: impl FnOnce() -> Event) -> bool {
+        // A packet makes one event at most.
+        self.event = Some(event());
+        true
+    }
+    fn count(&mut self, what: What, fate: Fate) {
+        if let Some(counter) = self.counters.get_mut(counters::fate(what, fate) as usize) {
+            *counter += 1;
+        }
     }
 }
 
@@ -86,14 +120,15 @@ mod tests {
 
     #[test]
     fn a_table_forgets_the_oldest_and_keeps_its_bound() {
-        let mut table = Table::new(100);
+        let mut table = AgingTable::new(100);
+        let mut records = &mut table;
         for n in 0..1_000 {
-            table.insert(0, n); // touched all the time
-            table.insert(n + 1, n);
+            records.update(&0, |value| *value += 1); // used all the time
+            records.update(&(n + 1), |value| *value = n);
         }
+        assert_eq!(records.get(&0), Some(1_000));
+        assert_eq!(records.get(&1_000), Some(999));
+        assert_eq!(records.get(&5), None);
         assert!(table.young.len() + table.old.len() <= 200);
-        assert_eq!(table.get(&0), Some(999));
-        assert_eq!(table.get(&1_000), Some(999));
-        assert_eq!(table.get(&5), None);
     }
 }

@@ -1,31 +1,34 @@
-//! Packets of a capture file, and the rules that make observations of them.
+//! The packets of a capture file, and the rules that make observations of them.
 //!
 //! # Layout
-//! - `bytes`: integers in the file's byte order, and no more of a frame than the parser reads
-//! - `pcap`, `pcapng`: the records of the two formats
-//! - `link_type`: what a frame begins with
-//! - `frames`: frames one after the other, whatever the format
-//! - [`trace`]: a frame through the parser, with the layers on the way
-//! - [`home`]: which prefix is home, where nobody says
-//! - `memory`, `watch`: the kernel's rules over what user space remembers
+//! - `bytes`: integers in the byte order of the file, and the part of a frame that the parser reads
+//! - `pcap`, `pcapng`: the two formats
+//! - `link_type`: the link-layer header of a frame
+//! - `frames`: the frames of either format
+//! - [`trace`]: a frame parsed, with the layers that the parser passed
+//! - `packets`: all frames of a capture, parsed
+//! - [`home`]: infers the home prefix
+//! - `watch`: the kernel's rules; `memory`: their tables
 //!
-//! The formats are read here and not by a crate: `pcap-file` refuses frames that are longer than
-//! the snapshot length says, which some tools write; `pcap-parser` reads resolutions in powers of
-//! two and big-endian time offsets wrongly, and wants every block in memory whole.
+//! We parse the formats ourselves. `pcap-file` refuses frames longer than the snapshot length, which
+//! some tools write. `pcap-parser` reads resolutions in powers of two and big-endian time offsets
+//! wrongly, and needs each block in memory as a whole.
 
 mod bytes;
 mod frames;
 pub mod home;
 mod link_type;
 mod memory;
+mod packets;
 mod pcap;
 mod pcapng;
 pub mod trace;
 mod watch;
 
-pub use frames::{Frame, Frames};
+pub use frames::{CapturedFrame, Frames};
 pub use link_type::{Framing, LinkType};
-pub use watch::Watch;
+pub use packets::Packets;
+pub use watch::PacketObserver;
 
 /// Nanoseconds since 1970.
 pub type Nanos = i64;

@@ -1,12 +1,12 @@
-//! libpcap's first format: draft-ietf-opsawg-pcap.
+//! The pcap format: draft-ietf-opsawg-pcap.
 
 use std::io::BufRead;
 
-use super::bytes::{Bytes, Order};
+use super::bytes::{ByteOrder, Bytes};
 use super::{LinkType, Nanos};
 use crate::Stop;
 
-/// Twice what the kernel makes of a packet at most (BIG TCP): a record that claims more is damaged.
+/// Twice the longest packet of the kernel (BIG TCP). A record that claims more is damaged.
 const LONGEST: u32 = 1 << 20;
 
 /// The records of a file.
@@ -14,18 +14,18 @@ pub(super) struct Records<R> {
     bytes: Bytes<R>,
     /// Nanoseconds in a unit of the second time field.
     unit: i64,
-    /// Bytes between a record's header and its frame.
+    /// Bytes between the header of a record and its frame.
     extra: u64,
     pub(super) link_type: LinkType,
 }
 
 impl<R: BufRead> Records<R> {
-    /// Reads the file's header.
+    /// Reads the header of the file.
     pub(super) fn new(reader: R) -> Result<Self, Stop> {
-        let mut bytes = Bytes { reader, order: Order::Big };
+        let mut bytes = Bytes { reader, order: ByteOrder::Big };
         let magic = bytes.u32()?;
         if matches!(magic, 0xd4c3_b2a1 | 0x4d3c_b2a1 | 0x34cd_b2a1) {
-            bytes.order = Order::Little;
+            bytes.order = ByteOrder::Little;
         }
         let (unit, extra) = match magic {
             0xa1b2_c3d4 | 0xd4c3_b2a1 => (1_000, 0),
@@ -34,10 +34,10 @@ impl<R: BufRead> Records<R> {
             0xa1b2_cd34 | 0x34cd_b2a1 => (1_000, 8),
             _ => return Err(Stop::Damaged(format!("magic {magic:#010x}"))),
         };
-        // Version, two reserved words and the snapshot length: frames say themselves how long they
-        // are, and tools write versions and lengths that don't hold.
+        // Skip the version, two reserved words and the snapshot length. Frames have their own lengths, and some
+        // tools write wrong versions and snapshot lengths.
         bytes.skip(16)?;
-        // The upper bits tell of a frame check sequence, which comes last and is never read.
+        // The upper bits describe a frame check sequence, which is last and never read.
         let link_type = LinkType((bytes.u32()? & 0xffff) as u16);
         Ok(Records { bytes, unit, extra, link_type })
     }

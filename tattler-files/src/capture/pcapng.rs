@@ -1,37 +1,37 @@
-//! pcapng: draft-ietf-opsawg-pcapng.
+//! The pcapng format: draft-ietf-opsawg-pcapng.
 //!
-//! Sections, interfaces and packets are read; every other block is passed over unread.
+//! Sections, interfaces and packets are read. Other blocks are skipped.
 
 use std::io::{BufRead, Cursor};
 
-use super::bytes::{Bytes, Order};
+use super::bytes::{ByteOrder, Bytes};
 use super::{LinkType, Nanos};
 use crate::Stop;
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
-/// Obsolete, and still written by some tools.
+/// Obsolete, but some tools still write it.
 const PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
 
-/// Interfaces of one section that are kept.
+/// The most interfaces of a section.
 const MOST_INTERFACES: usize = 1 << 16;
-/// Bytes of an interface's options that are kept; the two that matter come early.
+/// Bytes of the options of an interface that are read. The two options that matter come early.
 const OPTIONS: u32 = 1 << 16;
 
-/// The packets of a file.
+/// Reads the packets of a file.
 pub(super) struct Blocks<R> {
     bytes: Bytes<R>,
     interfaces: Vec<Interface>,
-    /// The time of the last packet that had one: simple packets have none.
+    /// The time of the last packet with a time. Simple packets have none.
     last: Nanos,
 }
 
 #[derive(Clone, Copy)]
 struct Interface {
     link_type: LinkType,
-    /// The longest frame that it captures; 0 for no limit.
+    /// The longest frame that it captures, in bytes; 0 for no limit.
     snapshot: u32,
     /// Units of time in a second.
     resolution: u128,
@@ -39,22 +39,21 @@ struct Interface {
     offset: i64,
 }
 
-/// A block's body, as far as it is not read yet.
+/// The bytes of a block's body that are not read yet.
 struct Body(u32);
 
 impl Body {
-    /// Takes `length` bytes off.
+    /// Accounts for `length` bytes.
     fn take(&mut self, length: u32) -> Result<(), Stop> {
-        self.0 =
-            self.0.checked_sub(length).ok_or_else(|| Stop::Damaged("a block too short for what it holds".into()))?;
+        self.0 = self.0.checked_sub(length).ok_or_else(|| Stop::Damaged("a block too short for its content".into()))?;
         Ok(())
     }
 }
 
 impl<R: BufRead> Blocks<R> {
-    /// Reads the first section's header.
+    /// Reads the header of the first section.
     pub(super) fn new(reader: R) -> Result<Self, Stop> {
-        let mut blocks = Blocks { bytes: Bytes { reader, order: Order::Little }, interfaces: Vec::new(), last: 0 };
+        let mut blocks = Blocks { bytes: Bytes { reader, order: ByteOrder::Little }, interfaces: Vec::new(), last: 0 };
         let kind = blocks.bytes.u32()?;
         if kind != SECTION_HEADER {
             return Err(Stop::Damaged("no section header".into()));
@@ -90,12 +89,12 @@ impl<R: BufRead> Blocks<R> {
         Ok(None)
     }
 
-    /// Reads a section header behind its type: byte order and interfaces begin anew.
+    /// Reads a section header after its type. Each section has its own byte order and interfaces.
     fn section(&mut self) -> Result<(), Stop> {
         let length = self.bytes.array()?;
         self.bytes.order = match self.bytes.array()? {
-            [0x1a, 0x2b, 0x3c, 0x4d] => Order::Big,
-            [0x4d, 0x3c, 0x2b, 0x1a] => Order::Little,
+            [0x1a, 0x2b, 0x3c, 0x4d] => ByteOrder::Big,
+            [0x4d, 0x3c, 0x2b, 0x1a] => ByteOrder::Little,
             _ => return Err(Stop::Damaged("a section of unknown byte order".into())),
         };
         let length = self.bytes.order.u32(length);
@@ -153,24 +152,24 @@ impl<R: BufRead> Blocks<R> {
     }
 
     fn interface_of(&self, id: u32) -> Result<Interface, Stop> {
-        let unknown = || Stop::Damaged(format!("a packet of interface {id}, which is not described"));
+        let unknown = || Stop::Damaged(format!("a packet of the unknown interface {id}"));
         self.interfaces.get(id as usize).copied().ok_or_else(unknown)
     }
 
-    /// Passes over what is left of a block, and its length at the end.
+    /// Skips the rest of a block, and reads the length at its end.
     fn finish(&mut self, rest: Body, length: u32) -> Result<(), Stop> {
-        // Blocks are padded to four bytes; a length that is not a multiple tells less than is there.
+        // Blocks are padded to four bytes, even if their length is no multiple of four.
         let padding = length.next_multiple_of(4) - length;
         self.bytes.skip(u64::from(rest.0) + u64::from(padding))?;
         let again = self.bytes.u32()?;
         if again != length {
-            return Err(Stop::Damaged(format!("a block of {length} bytes that ends as one of {again}")));
+            return Err(Stop::Damaged(format!("a block of {length} bytes whose end says {again}")));
         }
         Ok(())
     }
 }
 
-/// The body of a block of `length` bytes: without type and both lengths.
+/// The body of a block of `length` bytes, without the type and both lengths.
 fn body(length: u32) -> Result<Body, Stop> {
     match length.checked_sub(12) {
         Some(body) if length <= u32::MAX - 3 => Ok(Body(body)),
@@ -179,7 +178,7 @@ fn body(length: u32) -> Result<Body, Stop> {
 }
 
 impl Interface {
-    fn read_options(&mut self, options: &[u8], order: Order) {
+    fn read_options(&mut self, options: &[u8], order: ByteOrder) {
         const TIME_RESOLUTION: u16 = 9;
         const TIME_OFFSET: u16 = 14;
         let mut bytes = Bytes { reader: Cursor::new(options), order };

@@ -1,4 +1,4 @@
-//! A frame through the parser, with the layers that it passed on the way.
+//! Parses a frame, and keeps the layers that the parser passed.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -7,21 +7,21 @@ use std::net::Ipv6Addr;
 use sensor_common::walk::MAX_EXTENSIONS;
 use sensor_common::{GiveUp, Header, Layer, Link, Packet, link};
 
-use super::{Frame, Framing};
+use super::{CapturedFrame, Framing};
 
-/// Two tags, PPPoE, PPP and IPv4 behind Ethernet.
+/// Ethernet, two VLAN tags, PPPoE, PPP and IPv4.
 const MOST_LINKS: usize = 6;
 
-/// What the parser made of a frame.
+/// A parsed frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traced {
-    /// The packet, or why the parser gave up.
+    /// The packet, or the reason why the parser gave up.
     pub parsed: Result<Header, GiveUp>,
-    /// The layers on the way.
+    /// The layers that the parser passed.
     pub trace: Trace,
 }
 
-/// The layers on the way, as far as the parser came.
+/// The layers that the parser passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     links: [&'static str; MOST_LINKS],
@@ -29,13 +29,13 @@ pub struct Trace {
     extensions: [u8; MAX_EXTENSIONS],
     extension_count: usize,
     ip: Option<usize>,
-    /// The link layer leads to IPv6.
+    /// Whether the link layer announces IPv6.
     announced: bool,
-    /// The innermost IPv6 header that was read.
+    /// The innermost IPv6 header that the parser read.
     pub header: Option<Ipv6>,
 }
 
-/// What is printed of an IPv6 header.
+/// The printed fields of an IPv6 header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ipv6 {
     /// Source address.
@@ -47,9 +47,9 @@ pub struct Ipv6 {
 }
 
 impl Traced {
-    /// Runs the parser over `frame`.
+    /// Parses `frame`.
     #[must_use]
-    pub fn new(frame: &Frame<'_>) -> Traced {
+    pub fn new(frame: &CapturedFrame<'_>) -> Traced {
         let Some(framing) = frame.link_type.framing() else {
             return Traced { parsed: Err(GiveUp::UnknownLink), trace: Trace::default() };
         };
@@ -71,8 +71,7 @@ impl Traced {
         Traced { parsed, trace }
     }
 
-    /// Whether this is an IPv6 packet, as far as anyone can tell: not where the frame ends before
-    /// the link layer says what follows.
+    /// Whether this is an IPv6 packet. `false` if the frame ends before the link layer announces IPv6.
     #[must_use]
     pub fn is_ipv6(&self) -> bool {
         match self.parsed {
@@ -84,7 +83,7 @@ impl Traced {
 }
 
 impl Trace {
-    /// The names of the link layers, as `eth/vlan`.
+    /// The names of the link layers, such as `eth/vlan`.
     #[must_use]
     pub fn link(&self) -> impl fmt::Display {
         struct Joined<'a>(&'a [&'static str]);
@@ -124,13 +123,13 @@ fn push<T>(array: &mut [T], count: &mut usize, value: T) {
     }
 }
 
-/// Bytes that note the layers.
-struct Noted<'a> {
+/// Records the layers that the parser passes.
+struct Recorded<'a> {
     bytes: &'a [u8],
     trace: RefCell<Trace>,
 }
 
-impl Packet for Noted<'_> {
+impl Packet for Recorded<'_> {
     fn read<const N: usize>(&self, offset: usize) -> Result<[u8; N], GiveUp> {
         self.bytes.read(offset)
     }
@@ -141,9 +140,9 @@ impl Packet for Noted<'_> {
 }
 
 fn parse(bytes: &[u8], link: Link) -> (Result<Header, GiveUp>, Trace) {
-    let noted = Noted { bytes, trace: RefCell::default() };
-    let parsed = sensor_common::parse(&noted, link);
-    let mut trace = noted.trace.into_inner();
+    let recorded = Recorded { bytes, trace: RefCell::default() };
+    let parsed = sensor_common::parse(&recorded, link);
+    let mut trace = recorded.trace.into_inner();
     trace.announced = parsed.is_ok() || link::to_ipv6(bytes, link).is_ok();
     trace.header = trace.ip.and_then(|offset| {
         let header = bytes.read::<40>(offset).ok()?;

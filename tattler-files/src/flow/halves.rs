@@ -1,4 +1,4 @@
-//! Two records of one direction each become one of both.
+//! Joins two records of one direction each.
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
@@ -7,27 +7,27 @@ use sensor_common::parse::{Address, Tuple};
 use sensor_common::{Proto, Signal};
 use tattler_core::time::{Span, Time};
 
-use super::{Half, Origin, Record};
+use super::{FlowHalf, FlowRecord, LineOrigin};
 
-/// Packets of one exchange are at most this far apart, as elsewhere.
+/// The longest pause in an exchange, as in the rules.
 const QUIET: Span = Span::from_seconds(300);
-/// How long a half waits for the other, by the times in the records. Exporters tell both within
-/// their time-outs, and collectors begin a file every five minutes.
+/// How long a half waits for the other one, by the times in the records. Exporters write both within their
+/// time-outs, and collectors start a file every five minutes.
 const WAIT: Span = Span::from_seconds(900);
-/// Halves that wait at most; some 20 MB.
+/// The most halves that wait; about 20 MB.
 const MOST: usize = 1 << 17;
 
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
 
-/// Both ends, in order of address, and the protocol.
+/// Both ends, in the order of their addresses, and the protocol.
 type Key = ((Address, u16), (Address, u16), Proto);
 
-/// Halves that wait for the other.
+/// Halves that wait for the other one.
 #[derive(Default)]
-pub struct Halves {
+pub struct FlowHalves {
     waiting: HashMap<Key, Waiting>,
-    /// In the order of arrival.
+    /// In the order of arrival. Entries stay when their half is gone.
     queue: VecDeque<(Key, u64)>,
     arrived: u64,
     latest: Option<Time>,
@@ -35,14 +35,14 @@ pub struct Halves {
 
 #[derive(Clone, Copy)]
 struct Waiting {
-    half: Half,
-    origin: Origin,
+    half: FlowHalf,
+    origin: LineOrigin,
     arrived: u64,
 }
 
-impl Halves {
-    /// Takes a half in; `emit` gets the exchanges that are known now.
-    pub fn push(&mut self, half: Half, origin: Origin, emit: &mut dyn FnMut(Record, Origin)) {
+impl FlowHalves {
+    /// Adds a half. `emit` gets the exchanges that are complete now.
+    pub fn push(&mut self, half: FlowHalf, origin: LineOrigin, emit: &mut dyn FnMut(FlowRecord, LineOrigin)) {
         self.latest = self.latest.max(Some(half.last));
         let key = key(&half);
         self.arrived += 1;
@@ -50,7 +50,7 @@ impl Halves {
         match self.waiting.get_mut(&key) {
             Some(known) if is_near(&known.half, &half) => {
                 if known.half.tuple.src == half.tuple.src && known.half.tuple.src_port == half.tuple.src_port {
-                    // An exchange that goes on, or one that two routers told.
+                    // The exchange continues, or a second router exported it too.
                     let before = &mut known.half;
                     before.first = before.first.min(half.first);
                     before.last = before.last.max(half.last);
@@ -78,21 +78,21 @@ impl Halves {
         self.give_up(emit);
     }
 
-    /// The first line of which a half waits.
+    /// The first line of the halves that wait.
     #[must_use]
     pub fn earliest(&self) -> Option<(usize, u64)> {
         self.waiting.values().map(|waiting| waiting.origin.at).min()
     }
 
-    /// No more will come, or what comes is of another time.
-    pub fn flush(&mut self, emit: &mut dyn FnMut(Record, Origin)) {
+    /// Emits all halves: no more follow, or only records of another time.
+    pub fn flush(&mut self, emit: &mut dyn FnMut(FlowRecord, LineOrigin)) {
         self.latest = None;
         for (key, arrived) in mem::take(&mut self.queue) {
             self.release(key, arrived, emit);
         }
     }
 
-    fn give_up(&mut self, emit: &mut dyn FnMut(Record, Origin)) {
+    fn give_up(&mut self, emit: &mut dyn FnMut(FlowRecord, LineOrigin)) {
         while let Some(&(key, arrived)) = self.queue.front() {
             let has_waited = self.waiting.get(&key).is_none_or(|waiting| {
                 waiting.arrived != arrived || self.latest.is_some_and(|latest| latest - waiting.half.last > WAIT)
@@ -105,8 +105,8 @@ impl Halves {
         }
     }
 
-    /// Emits what waits under `key`, if it is what arrived then.
-    fn release(&mut self, key: Key, arrived: u64, emit: &mut dyn FnMut(Record, Origin)) {
+    /// Emits the half under `key`, if it is the one that arrived then.
+    fn release(&mut self, key: Key, arrived: u64, emit: &mut dyn FnMut(FlowRecord, LineOrigin)) {
         if self.waiting.get(&key).is_some_and(|waiting| waiting.arrived == arrived)
             && let Some(Waiting { half, origin, .. }) = self.waiting.remove(&key)
         {
@@ -115,26 +115,26 @@ impl Halves {
     }
 }
 
-fn emit_all(record: Option<Record>, origin: Origin, emit: &mut dyn FnMut(Record, Origin)) {
+fn emit_all(record: Option<FlowRecord>, origin: LineOrigin, emit: &mut dyn FnMut(FlowRecord, LineOrigin)) {
     if let Some(record) = record {
         emit(record, origin);
     }
 }
 
-fn key(half: &Half) -> Key {
+fn key(half: &FlowHalf) -> Key {
     let Tuple { src, dst, src_port, dst_port } = half.tuple;
     let (from, to) = ((src, src_port), (dst, dst_port));
     (from.min(to), from.max(to), half.proto)
 }
 
-fn is_near(a: &Half, b: &Half) -> bool {
+fn is_near(a: &FlowHalf, b: &FlowHalf) -> bool {
     a.first - b.last < QUIET && b.first - a.last < QUIET
 }
 
-/// Who began, of two that sent.
-fn both(a: &Half, b: &Half) -> Option<Record> {
-    // Where times are of whole seconds both begin in one; then services have the lower ports.
-    let rank = |half: &Half| (half.is_reply, is_answer(half), half.first, half.tuple.dst_port, half.tuple.src_port);
+/// The exchange of two halves, if its beginning was seen.
+fn both(a: &FlowHalf, b: &FlowHalf) -> Option<FlowRecord> {
+    // If times are in whole seconds, both halves may begin at once. Then the service has the lower port.
+    let rank = |half: &FlowHalf| (half.is_reply, is_answer(half), half.first, half.tuple.dst_port, half.tuple.src_port);
     let (opening, reply) = if rank(a) <= rank(b) { (a, b) } else { (b, a) };
     let begins = begins(opening)?;
     let answered = match opening.proto {
@@ -143,34 +143,34 @@ fn both(a: &Half, b: &Half) -> Option<Record> {
         Proto::Icmpv6 => reply.is_reply,
     };
     let (first, last) = (a.first.min(b.first), a.last.max(b.last));
-    Some(Record { first, last, tuple: opening.tuple, begins, answered, flags: opening.flags })
+    Some(FlowRecord { first, last, tuple: opening.tuple, begins, answered, flags: opening.flags })
 }
 
-/// A half whose other half nobody saw.
-fn alone(half: &Half) -> Option<Record> {
-    // A SYN and an ACK from one side: whoever began sent the ACK after the SYN, and whoever answered
-    // sent both at once. Services have the lower ports.
+/// The exchange of a half without the other one, if its beginning was seen.
+fn alone(half: &FlowHalf) -> Option<FlowRecord> {
+    // Both sides send SYN and ACK: the initiator one after the other, the responder at once. The responder
+    // is a service, which has the lower port.
     let sent_both = half.flags.is_some_and(|flags| flags & (SYN | ACK) == SYN | ACK);
     if half.is_reply || is_answer(half) || sent_both && half.tuple.src_port < half.tuple.dst_port {
         return None;
     }
-    let Half { first, last, tuple, flags, .. } = *half;
-    Some(Record { first, last, tuple, begins: begins(half)?, answered: false, flags })
+    let FlowHalf { first, last, tuple, flags, .. } = *half;
+    Some(FlowRecord { first, last, tuple, begins: begins(half)?, answered: false, flags })
 }
 
-/// TCP that can't have begun anything: no SYN.
-fn is_answer(half: &Half) -> bool {
+/// Whether this is TCP without a SYN, which opens nothing.
+fn is_answer(half: &FlowHalf) -> bool {
     half.flags.is_some_and(|flags| flags & ACK != 0 && flags & SYN == 0)
 }
 
-/// How an exchange begins; `None` if its beginning is not among what the exporter saw.
-fn begins(half: &Half) -> Option<Signal> {
+/// The signal that the half begins with; `None` if the exporter did not see the beginning.
+fn begins(half: &FlowHalf) -> Option<Signal> {
     match half.proto {
         Proto::Icmpv6 => (!half.is_reply).then_some(Signal::Echo),
         Proto::Udp => Some(Signal::Udp),
         Proto::Tcp => match half.flags? {
             flags if flags & SYN != 0 => Some(Signal::Syn),
-            // Exporters that tell no flags write none.
+            // The exporter has no flags.
             0 => None,
             flags => Some(Signal::of_tcp(flags)).filter(|&signal| signal == Signal::TcpOther),
         },

@@ -1,12 +1,12 @@
-//! Flow records: exchanges that are over when they are told.
+//! Flow records: exchanges that were written down when they ended.
 //!
-//! A record says who began, from when to when, and whether the other side answered. The rules want
-//! packets in the order of their times, so records wait a while and are then played to them: what
-//! began the exchange, its answer, its end.
+//! A record has the initiator, the first and last time, and whether the other side answered. The rules
+//! need packets in the order of time. So records wait for a while, and then the rules get the packets of
+//! each: its opening, its answer and its end.
 //!
 //! # Layout
-//! - `halves`: two records of one direction each become one of both
-//! - `order`: records by the time at which they began
+//! - `halves`: joins two records of one direction each
+//! - `order`: sorts records by their beginnings
 
 use sensor_common::parse::{Detail, Tuple};
 use sensor_common::{Header, Proto, Signal};
@@ -15,68 +15,68 @@ use tattler_core::time::Time;
 mod halves;
 mod order;
 
-pub use halves::Halves;
-pub use order::Order;
+pub use halves::FlowHalves;
+pub use order::FlowOrder;
 
-/// An exchange.
+/// An exchange: both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// Its first packet.
+pub struct FlowRecord {
+    /// The time of its first packet.
     pub first: Time,
-    /// Its last packet, of either side; not before `first`.
+    /// The time of its last packet, of either side; not before `first`.
     pub last: Time,
-    /// `src` is who began. Ports are 0 for ICMPv6, unless its identifier is known.
+    /// `src` is the initiator. Ports are 0 for ICMPv6, unless the echo identifier is known.
     pub tuple: Tuple,
-    /// What it began with: an echo request, a SYN, UDP or impossible TCP.
+    /// Its opening: an echo request, a SYN, UDP or impossible TCP flags.
     pub begins: Signal,
-    /// The other side answered: SYN-ACK, echo reply, UDP.
+    /// Whether the other side answered, with SYN-ACK, echo reply or UDP.
     pub answered: bool,
-    /// The TCP flags of whoever began, all together.
+    /// All TCP flags that the initiator sent.
     pub flags: Option<u8>,
 }
 
-/// What one side sent in an exchange.
+/// One direction of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Half {
-    /// The first packet.
+pub struct FlowHalf {
+    /// The time of the first packet.
     pub first: Time,
-    /// The last packet; not before `first`.
+    /// The time of the last packet; not before `first`.
     pub last: Time,
-    /// Who sent to whom.
+    /// `src` is the sender.
     pub tuple: Tuple,
-    /// In which protocol.
+    /// The protocol.
     pub proto: Proto,
-    /// All TCP flags that were sent; `None` or 0 where the exporter tells none.
+    /// All TCP flags that were sent; `None` or 0 if the exporter has none.
     pub flags: Option<u8>,
-    /// Echo replies, which answer.
+    /// Whether these are echo replies.
     pub is_reply: bool,
 }
 
-/// What a record was read from, so that an import knows how far it has told all.
+/// The line of a record. An import needs it to know the position before which all is handed on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Origin {
-    /// The number of the input, and of the line in it: the first, if it is of two.
+pub struct LineOrigin {
+    /// The number of the input and of the line in it. For a record of two lines, the first.
     pub at: (usize, u64),
-    /// Told already, at an earlier reading.
+    /// Whether an earlier reading has handed it on.
     pub is_old: bool,
 }
 
-impl Origin {
-    /// Of a record that is of both.
+impl LineOrigin {
+    /// The origin of a record of two lines.
     #[must_use]
-    pub fn and(self, other: Origin) -> Origin {
-        Origin { at: self.at.min(other.at), is_old: self.is_old || other.is_old }
+    pub fn and(self, other: LineOrigin) -> LineOrigin {
+        LineOrigin { at: self.at.min(other.at), is_old: self.is_old || other.is_old }
     }
 }
 
-impl Record {
-    /// The packet that began it.
+impl FlowRecord {
+    /// Its first packet.
     #[must_use]
     pub fn opening(&self) -> Header {
         Header { signal: self.begins, tuple: self.tuple, detail: Detail::default() }
     }
 
-    /// The packet that answered.
+    /// The packet that answered it, if any.
     #[must_use]
     pub fn reply(&self) -> Option<Header> {
         let signal = match self.begins {
@@ -85,15 +85,20 @@ impl Record {
             Signal::Echo => Signal::EchoReply,
             _ => return None,
         };
-        let Tuple { src, dst, src_port, dst_port } = self.tuple;
-        let tuple = Tuple { src: dst, dst: src, src_port: dst_port, dst_port: src_port };
-        self.answered.then_some(Header { signal, tuple, detail: Detail::default() })
+        self.answered.then(|| Header { signal, tuple: reversed(self.tuple), detail: Detail::default() })
     }
 }
 
-/// A packet of a half, as far as it is known: who speaks to whom.
+/// The tuple of the opposite direction.
 #[must_use]
-pub fn header(half: &Half) -> Header {
+pub(crate) const fn reversed(tuple: Tuple) -> Tuple {
+    let Tuple { src, dst, src_port, dst_port } = tuple;
+    Tuple { src: dst, dst: src, src_port: dst_port, dst_port: src_port }
+}
+
+/// The header of a packet of a half, as far as it is known.
+#[must_use]
+pub fn header(half: &FlowHalf) -> Header {
     let signal = match half.proto {
         Proto::Tcp => Signal::Syn,
         Proto::Udp => Signal::Udp,

@@ -1,88 +1,55 @@
-//! Records by the time at which they began.
+//! Sorts records by their beginnings.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
 use tattler_core::time::{Span, Time};
 
-use super::{Origin, Record};
+use super::{FlowRecord, LineOrigin};
 
-/// How long a record waits for others that began earlier, by the times in the records.
+/// How long a record waits for records that began earlier, by the times in the records.
 const WAIT: Span = Span::from_seconds(3_600);
-/// Records that wait at most; some 20 MB.
+/// The most records that wait; about 20 MB.
 const MOST: usize = 1 << 17;
 
-/// Hands records on in the order of their beginnings, as far as a bound allows: what began before
-/// something that was handed on already comes late.
+/// Hands records on in the order of their beginnings, within a bound. A record comes late if one that began
+/// after it was handed on before it arrived.
 #[derive(Default)]
-pub struct Order {
-    waiting: BinaryHeap<Reverse<Waiting>>,
+pub struct FlowOrder {
+    /// By the beginning. Records with the same beginning keep their order.
+    waiting: BTreeMap<(Time, u64), (FlowRecord, LineOrigin)>,
     latest: Option<Time>,
     arrived: u64,
 }
 
-struct Waiting {
-    record: Record,
-    origin: Origin,
-    /// Records of one time keep their order.
-    arrived: u64,
-}
-
-impl Order {
-    /// Takes a record in.
-    pub fn push(&mut self, record: Record, origin: Origin) {
-        // Records are told when they end, so ends are nearly in order.
+impl FlowOrder {
+    /// Adds a record.
+    pub fn push(&mut self, record: FlowRecord, origin: LineOrigin) {
+        // Records are written when they end, so their ends are nearly in order.
         self.latest = self.latest.max(Some(record.last));
         self.arrived += 1;
-        self.waiting.push(Reverse(Waiting { record, origin, arrived: self.arrived }));
+        self.waiting.insert((record.first, self.arrived), (record, origin));
     }
 
-    /// The next record that has waited long enough.
-    pub fn pop(&mut self) -> Option<(Record, Origin)> {
-        let Reverse(first) = self.waiting.peek()?;
-        let is_due = self.waiting.len() > MOST || self.latest.is_some_and(|latest| latest - first.record.first > WAIT);
+    /// The next record, if it has waited long enough.
+    pub fn pop(&mut self) -> Option<(FlowRecord, LineOrigin)> {
+        let (&(first, _), _) = self.waiting.first_key_value()?;
+        let is_due = self.waiting.len() > MOST || self.latest.is_some_and(|latest| latest - first > WAIT);
         if is_due { self.pop_any() } else { None }
     }
 
     /// The next record, however long it has waited.
-    pub fn pop_any(&mut self) -> Option<(Record, Origin)> {
-        self.waiting.pop().map(|Reverse(waiting)| (waiting.record, waiting.origin))
+    pub fn pop_any(&mut self) -> Option<(FlowRecord, LineOrigin)> {
+        self.waiting.pop_first().map(|(_, waiting)| waiting)
     }
 
-    /// The first line of which a record waits.
+    /// The first line of the records that wait.
     #[must_use]
     pub fn earliest(&self) -> Option<(usize, u64)> {
-        self.waiting.iter().map(|Reverse(waiting)| waiting.origin.at).min()
+        self.waiting.values().map(|(_, origin)| origin.at).min()
     }
 
-    /// What comes next may be earlier than anything before.
+    /// Accepts records that are earlier than all before.
     pub fn restart(&mut self) {
         self.latest = None;
     }
 }
-
-impl Waiting {
-    fn key(&self) -> (Time, u64) {
-        (self.record.first, self.arrived)
-    }
-}
-
-impl Ord for Waiting {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
-    }
-}
-
-impl PartialOrd for Waiting {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Waiting {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for Waiting {}

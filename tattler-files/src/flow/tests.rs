@@ -11,9 +11,9 @@ fn address(first: u8) -> Address {
     address
 }
 
-/// TCP from `src` to `dst`, ports and flags as said, from one second to another.
-fn half((src, src_port): (u8, u16), (dst, dst_port): (u8, u16), flags: u8, seconds: (i64, i64)) -> Half {
-    Half {
+/// TCP from `src` to `dst`, from one second to another.
+fn half((src, src_port): (u8, u16), (dst, dst_port): (u8, u16), flags: u8, seconds: (i64, i64)) -> FlowHalf {
+    FlowHalf {
         first: Time::from_seconds(seconds.0),
         last: Time::from_seconds(seconds.1),
         tuple: Tuple { src: address(src), dst: address(dst), src_port, dst_port },
@@ -23,11 +23,11 @@ fn half((src, src_port): (u8, u16), (dst, dst_port): (u8, u16), flags: u8, secon
     }
 }
 
-fn exchanges(halves: &[Half]) -> Vec<Record> {
+fn exchanges(halves: &[FlowHalf]) -> Vec<FlowRecord> {
     let mut found = Vec::new();
-    let mut waiting = Halves::default();
+    let mut waiting = FlowHalves::default();
     for half in halves {
-        waiting.push(*half, Origin::default(), &mut |record, _| found.push(record));
+        waiting.push(*half, LineOrigin::default(), &mut |record, _| found.push(record));
     }
     waiting.flush(&mut |record, _| found.push(record));
     found
@@ -39,20 +39,20 @@ const RST_ACK: u8 = 0x14;
 const ALL: u8 = 0x1b;
 
 #[test]
-fn who_began_is_who_was_first_and_else_who_has_the_higher_port() {
+fn the_initiator_is_first_or_else_has_the_higher_port() {
     let there = half((OURS, 40_000), (THEIRS, 443), ALL, (10, 20));
     let back = half((THEIRS, 443), (OURS, 40_000), ALL, (10, 20));
     for halves in [[there, back], [back, there]] {
         let [record] = exchanges(&halves)[..] else { panic!() };
         assert_eq!((record.tuple, record.begins, record.answered), (there.tuple, Signal::Syn, true));
     }
-    let earlier = Half { first: Time::from_seconds(9), ..back };
+    let earlier = FlowHalf { first: Time::from_seconds(9), ..back };
     let [record] = exchanges(&[there, earlier])[..] else { panic!() };
     assert_eq!(record.tuple, back.tuple, "it was first");
 }
 
 #[test]
-fn a_reset_is_no_answer_and_never_begins() {
+fn a_reset_is_no_answer_and_begins_nothing() {
     let there = half((THEIRS, 40_000), (OURS, 22), SYN, (10, 10));
     let back = half((OURS, 22), (THEIRS, 40_000), RST_ACK, (9, 10));
     let [record] = exchanges(&[back, there])[..] else { panic!() };
@@ -61,10 +61,10 @@ fn a_reset_is_no_answer_and_never_begins() {
 }
 
 #[test]
-fn a_half_alone_counts_if_it_began() {
+fn a_single_half_counts_if_it_has_the_beginning() {
     assert_eq!(exchanges(&[half((THEIRS, 40_000), (OURS, 22), SYN, (1, 2))]).len(), 1);
     assert_eq!(exchanges(&[half((OURS, 40_000), (THEIRS, 443), ALL, (1, 2))]).len(), 1);
-    // The answer of a server, whose client nobody saw; the middle of a connection; no flags at all.
+    // An answer without its client, the middle of a connection, and no flags.
     for (from, to, flags) in
         [((OURS, 22), (THEIRS, 40_000), SYN_ACK), ((OURS, 40_000), (THEIRS, 443), 0x10), ((OURS, 1), (THEIRS, 2), 0)]
     {
@@ -73,7 +73,7 @@ fn a_half_alone_counts_if_it_began() {
 }
 
 #[test]
-fn halves_far_apart_are_two_exchanges_and_near_ones_of_one_side_are_one() {
+fn halves_of_one_side_are_one_exchange_if_near() {
     let first = half((THEIRS, 40_000), (OURS, 22), SYN, (0, 1));
     let near = half((THEIRS, 40_000), (OURS, 22), SYN, (200, 201));
     let far = half((THEIRS, 40_000), (OURS, 22), SYN, (2_000, 2_001));
@@ -83,12 +83,12 @@ fn halves_far_apart_are_two_exchanges_and_near_ones_of_one_side_are_one() {
 }
 
 #[test]
-fn records_come_in_the_order_in_which_they_began() {
-    let mut order = Order::default();
+fn records_come_in_the_order_of_their_beginnings() {
+    let mut order = FlowOrder::default();
     let [record] = exchanges(&[half((THEIRS, 40_000), (OURS, 22), SYN, (0, 1))])[..] else { panic!() };
     for minute in [30, 10, 20, 200] {
         let first = Time::from_seconds(minute * 60);
-        order.push(Record { first, last: first, ..record }, Origin::default());
+        order.push(FlowRecord { first, last: first, ..record }, LineOrigin::default());
     }
     let mut due = Vec::new();
     while let Some((record, _)) = order.pop() {
@@ -99,12 +99,12 @@ fn records_come_in_the_order_in_which_they_began() {
 }
 
 #[test]
-fn the_first_line_of_what_waits_is_known() {
-    let from = |line| Origin { at: (0, line), is_old: line < 3 };
+fn the_first_line_that_waits_is_known() {
+    let from = |line| LineOrigin { at: (0, line), is_old: line < 3 };
     let there = half((THEIRS, 40_000), (OURS, 22), SYN, (0, 1));
     let back = half((OURS, 22), (THEIRS, 40_000), RST_ACK, (0, 1));
     let other = half((THEIRS, 50_000), (OURS, 22), SYN, (0, 1));
-    let (mut halves, mut order) = (Halves::default(), Order::default());
+    let (mut halves, mut order) = (FlowHalves::default(), FlowOrder::default());
     for (half, line) in [(there, 2), (other, 3), (back, 4)] {
         halves.push(half, from(line), &mut |record, origin| order.push(record, origin));
     }

@@ -1,16 +1,16 @@
-//! Zstandard: any number of frames one after the other, as `zstd` and `cat` make them.
+//! Zstandard: any number of frames one after the other, as `zstd` and `cat` write them.
 
 use std::io::{self, BufRead, Read};
 
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-/// Whether a stream begins with a frame, or with one that is to be skipped (RFC 8878, 3.1).
+/// Whether a stream begins with a frame or a skippable frame (RFC 8878, 3.1).
 pub(super) fn is_magic(head: &[u8]) -> bool {
     matches!(head, [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
 }
 
-/// Unpacks what `source` holds. The decoder refuses windows above 100 MiB, which bounds memory.
+/// Decompresses `source`. The decoder refuses windows above 100 MiB, which bounds memory.
 pub(super) struct ZstdDecoder<R> {
     source: R,
     frame: FrameDecoder,
@@ -42,7 +42,7 @@ impl<R: BufRead> ZstdDecoder<R> {
         Ok(false)
     }
 
-    /// A frame that fails where the source ends was cut short.
+    /// The error of a frame. If the source ends here, the frame was cut short.
     fn error(&mut self, error: FrameDecoderError) -> io::Error {
         match self.source.fill_buf() {
             Ok([]) => io::ErrorKind::UnexpectedEof.into(),

@@ -1,17 +1,16 @@
-//! One line to one observation.
+//! Parses a line into an observation.
 
 use sensor_common::{Kind, Proto};
 use serde::Deserialize;
 use tattler_core::observation::{Answer, Contact, Observation, Probe, Traits};
 
-use super::aside::{self, Aside};
+use super::backup::{self, BackupEntry};
 use super::value::Value;
 
-/// Every key that means something. Others are ignored.
-#[derive(Deserialize)]
+/// All known keys. Other keys are ignored.
+#[derive(Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
-pub(super) struct Line<'a> {
+pub(super) struct JsonLine<'a> {
     #[serde(rename = "type", borrow)]
     kind_of_line: Value<'a>,
     #[serde(borrow)]
@@ -76,13 +75,13 @@ pub(super) struct Line<'a> {
     pub(super) key: Value<'a>,
 }
 
-/// What a line holds.
+/// The content of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// An observation.
     Observation(Observation),
-    /// What a backup holds beside them.
-    Aside(Aside),
+    /// An entry of a backup that is no observation.
+    Backup(BackupEntry),
 }
 
 const U16: u64 = u16::MAX as u64;
@@ -90,31 +89,32 @@ const U32: u64 = u32::MAX as u64;
 /// Twenty bits.
 const FLOW_LABEL: u64 = 0xf_ffff;
 
-/// Reads a line that is an observation.
+/// Parses an observation.
 ///
 /// # Errors
-/// Why it is none, naming the key.
+/// The line is no observation. The reason names the key.
 pub fn parse(line: &[u8]) -> Result<Observation, String> {
     match parse_any(line)? {
         Parsed::Observation(observation) => Ok(observation),
-        Parsed::Aside(_) => Err("no observation".into()),
+        Parsed::Backup(_) => Err("no observation".into()),
     }
 }
 
-/// Reads a line.
+/// Parses a line.
 ///
 /// # Errors
-/// Why it holds nothing, naming the key.
+/// The line is malformed. The reason names the key.
 pub fn parse_any(line: &[u8]) -> Result<Parsed, String> {
-    let text = std::str::from_utf8(line).map_err(|error| format!("no UTF-8 at byte {}", error.valid_up_to() + 1))?;
-    // A byte order mark at the start of a file.
+    let text =
+        std::str::from_utf8(line).map_err(|error| format!("invalid UTF-8 at byte {}", error.valid_up_to() + 1))?;
+    // A file may start with a byte order mark.
     let text = text.trim_start_matches('\u{feff}');
     if !text.starts_with('{') {
-        return Err("no JSON object, and no line of a log that is known".into());
+        return Err("no JSON object, and no line of a known log".into());
     }
-    let line: Line<'_> = serde_json::from_str(text).map_err(|error| {
+    let line: JsonLine<'_> = serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();
-        // The line's number is the file's, not the parser's.
+        // serde's number of the line is always 1: the caller adds that of the file.
         let what = message.split(" at line ").next().unwrap_or_default();
         format!("column {}: {what}", error.column())
     })?;
@@ -122,14 +122,14 @@ pub fn parse_any(line: &[u8]) -> Result<Parsed, String> {
         Value::Text(text) if text == "contact" => Observation::Contact(contact(line)?),
         Value::Text(text) if text == "probe" => Observation::Probe(probe(line)?),
         Value::Text(text) if text == "answer" => Observation::Answer(answer(&line)?),
-        Value::Text(text) if text == "ack" => return aside::ack(line).map(Parsed::Aside),
-        Value::Text(text) if text == "device-key" => return aside::device_key(&line).map(Parsed::Aside),
-        other => return other.name("type", "contact or probe, nor answer, ack or device-key", |_| None),
+        Value::Text(text) if text == "ack" => return backup::ack(line).map(Parsed::Backup),
+        Value::Text(text) if text == "device-key" => return backup::device_key(&line).map(Parsed::Backup),
+        other => return other.name("type", "contact, probe, answer, ack or device-key", |_| None),
     };
     Ok(Parsed::Observation(observation))
 }
 
-fn contact(line: Line<'_>) -> Result<Contact, String> {
+fn contact(line: JsonLine<'_>) -> Result<Contact, String> {
     let ts = line.ts.time("ts")?;
     let last = line.last.optional(|value| value.time("last"))?.unwrap_or(ts);
     if last < ts {
@@ -144,14 +144,14 @@ fn contact(line: Line<'_>) -> Result<Contact, String> {
         proto,
         port: port(&line.port, proto)?,
         local_port: line.local_port.optional(|value| value.number("local_port", 0, U16))?,
-        // 0 for an exchange that goes on: nothing began, and `last` moves.
+        // 0 for an exchange that continues: no contact began, and `last` moves.
         count: line.count.optional(|value| value.number("count", 0, U32))?.unwrap_or(1),
         name: text("name", line.name)?,
         device: text("device", line.device)?,
     })
 }
 
-fn probe(line: Line<'_>) -> Result<Probe, String> {
+fn probe(line: JsonLine<'_>) -> Result<Probe, String> {
     let ts = line.ts.time("ts")?;
     let kind = line.kind.name("kind", "echo, syn, udp or tcp-other", Kind::from_name)?;
     let flag = |key, value: Value<'_>| Ok::<_, String>(value.optional(|value| value.bool(key))?.unwrap_or(false));
@@ -181,7 +181,7 @@ fn probe(line: Line<'_>) -> Result<Probe, String> {
     })
 }
 
-fn answer(line: &Line<'_>) -> Result<Answer, String> {
+fn answer(line: &JsonLine<'_>) -> Result<Answer, String> {
     let kind = line.kind.name("kind", "echo, syn, udp or tcp-other", Kind::from_name)?;
     Ok(Answer {
         ts: line.ts.time("ts")?,
@@ -192,7 +192,7 @@ fn answer(line: &Line<'_>) -> Result<Answer, String> {
     })
 }
 
-/// ICMPv6 has no ports, and what stands there is not looked at.
+/// ICMPv6 has no ports, so a `port` in its lines is ignored.
 fn port(value: &Value<'_>, proto: Proto) -> Result<u16, String> {
     if proto == Proto::Icmpv6 { Ok(0) } else { value.number("port", 0, U16) }
 }

@@ -7,38 +7,38 @@ use tattler_core::time::Time;
 use super::*;
 use crate::Fault;
 use crate::text::lines::LONGEST;
-use crate::text::{self, Clock, Counts, Dialect, Item, Sinks};
+use crate::text::{Dialect, LineCounts, LineItem, LogClock, TextReader};
 
 const CONTACT: &str = r#"{"type":"contact","ts":"2026-09-01T01:41:54.831Z","local":"2001:db8::e014:9aff:5e49:ecb3","remote":"2a3d:8e01::10","proto":"tcp","port":443}"#;
 const PROBE: &str = r#"{"type":"probe","ts":"2026-09-01T03:51:56.888Z","source":"2a0d:5600::29","target":"2001:db8::e014:9aff:5e49:ecb3","kind":"syn","port":22,"hop_limit":50}"#;
 
-fn read_all(text: &[u8]) -> (Vec<Observation>, Vec<String>, Counts) {
-    let (mut observations, mut told) = (Vec::new(), Vec::new());
-    let (counts, asides) =
-        read_text(text, &mut |observation| observations.push(observation), &mut |fault| told.push(fault.to_string()));
-    assert_eq!(asides, []);
-    (observations, told, counts)
+fn read_all(text: &[u8]) -> (Vec<Observation>, Vec<String>, LineCounts) {
+    let (mut observations, mut reported) = (Vec::new(), Vec::new());
+    let (counts, entries) = read_text(text, &mut |observation| observations.push(observation), &mut |fault| {
+        reported.push(fault.to_string())
+    });
+    assert_eq!(entries, []);
+    (observations, reported, counts)
 }
 
-/// Reads a text; its asides are given back.
+/// Reads a text; returns the backup entries.
 pub(crate) fn read_text(
     text: &[u8],
     observe: &mut dyn FnMut(Observation),
-    tell: &mut dyn FnMut(Fault),
-) -> (Counts, Vec<Aside>) {
-    let mut asides = Vec::new();
-    let mut item = |item, _| {
+    report: &mut dyn FnMut(Fault),
+) -> (LineCounts, Vec<BackupEntry>) {
+    let mut entries = Vec::new();
+    let clock = LogClock::new(jiff::tz::TimeZone::UTC, None, None, None);
+    let mut lines = TextReader::new("x", text, Dialect::JsonLines, clock);
+    while let Some(item) = lines.next(report).unwrap() {
         match item {
-            Item::Observation(observation) => observe(observation),
-            Item::Aside(aside) => asides.push(aside),
+            LineItem::Observation(observation) => observe(observation),
+            LineItem::Backup(entry) => entries.push(entry),
+            LineItem::Nothing => {}
             item => panic!("{item:?}"),
         }
-        true
-    };
-    let sinks = Sinks { item: &mut item, tell, step: &mut |_, _| true };
-    let clock = Clock::new(jiff::tz::TimeZone::UTC, None, None, None);
-    let counts = text::read("x", text, Dialect::JsonLines, clock, sinks).unwrap();
-    (counts, asides)
+    }
+    (lines.finish(report), entries)
 }
 
 fn reason(line: &str) -> String {
@@ -59,7 +59,7 @@ fn without(line: &str, key: &str) -> String {
 }
 
 #[test]
-fn the_lines_of_the_contract_are_read_and_written_as_they_stand() {
+fn lines_of_the_contract_are_read_and_written_unchanged() {
     let contact = Observation::Contact(Contact::new(
         Time(1_788_226_914_831_000),
         "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap(),
@@ -83,7 +83,7 @@ fn unknown_keys_and_nulls_are_ignored() {
 }
 
 #[test]
-fn ports_are_required_but_for_icmpv6() {
+fn ports_are_required_except_for_icmpv6() {
     assert_eq!(reason(&without(CONTACT, "port")), "port is missing");
     assert_eq!(reason(&without(PROBE, "port")), "port is missing");
     let echo = with(&without(PROBE, "port"), "kind", "\"echo\"");
@@ -93,20 +93,20 @@ fn ports_are_required_but_for_icmpv6() {
 }
 
 #[test]
-fn a_reason_names_the_key_the_value_and_what_is_wanted() {
+fn a_reason_names_the_key_the_value_and_the_wanted_type() {
     for (line, key, value, expected) in [
         (CONTACT, "port", "65536", "port is 65536, not a number from 0 to 65535"),
         (CONTACT, "port", "-1", "port is a negative number, not a number from 0 to 65535"),
         (CONTACT, "port", "\"443\"", "port is \"443\", not a number from 0 to 65535"),
-        (CONTACT, "port", "4.5", "port is a broken number, not a number from 0 to 65535"),
+        (CONTACT, "port", "4.5", "port is a fractional number, not a number from 0 to 65535"),
         (CONTACT, "remote", "\"192.0.2.1\"", "remote is \"192.0.2.1\", not an IPv6 address"),
         (CONTACT, "local", "7", "local is 7, not an IPv6 address"),
         (CONTACT, "proto", "\"sctp\"", "proto is \"sctp\", not tcp, udp or icmpv6"),
-        (CONTACT, "ts", "\"yesterday\"", "ts is \"yesterday\", not a time as 2026-09-01T01:41:54.831Z"),
+        (CONTACT, "ts", "\"yesterday\"", "ts is \"yesterday\", not a time like 2026-09-01T01:41:54.831Z"),
         (CONTACT, "last", "\"2026-09-01T01:41:54Z\"", "last is before ts"),
-        (CONTACT, "type", "\"scan\"", "type is \"scan\", not contact or probe, nor answer, ack or device-key"),
+        (CONTACT, "type", "\"scan\"", "type is \"scan\", not contact, probe, answer, ack or device-key"),
         (CONTACT, "type", "null", "type is missing"),
-        (CONTACT, "name", "[1]", "name is a list, not a text"),
+        (CONTACT, "name", "[1]", "name is a list, not a string"),
         (PROBE, "kind", "\"ack\"", "kind is \"ack\", not echo, syn, udp or tcp-other"),
         (PROBE, "count", "0", "count is 0, not a number from 1 to 4294967295"),
         (PROBE, "hop_limit", "256", "hop_limit is 256, not a number from 0 to 255"),
@@ -116,49 +116,49 @@ fn a_reason_names_the_key_the_value_and_what_is_wanted() {
         assert_eq!(reason(&with(line, key, value)), expected);
     }
     for (line, expected) in [
-        ("[1]", "no JSON object, and no line of a log that is known"),
-        ("hello", "no JSON object, and no line of a log that is known"),
+        ("[1]", "no JSON object, and no line of a known log"),
+        ("hello", "no JSON object, and no line of a known log"),
         ("{\"type\":", "column 8: EOF while parsing a value"),
         ("{} {}", "column 4: trailing characters"),
         ("{\"ts\":1,\"ts\":2}", "column 12: duplicate field `ts`"),
     ] {
         assert_eq!(reason(line), expected);
     }
-    assert_eq!(parse(b"{\"type\":\"\xff\"}"), Err("no UTF-8 at byte 10".into()));
+    assert_eq!(parse(b"{\"type\":\"\xff\"}"), Err("invalid UTF-8 at byte 10".into()));
 }
 
 #[test]
-fn a_bad_line_is_told_with_its_number_and_skipped() {
+fn a_bad_line_is_reported_with_its_number_and_skipped() {
     let text = format!("\u{feff}{CONTACT}\r\n\n  \nnonsense\n{PROBE}");
-    let (observations, told, lines) = read_all(text.as_bytes());
+    let (observations, reported, lines) = read_all(text.as_bytes());
     assert_eq!(observations.len(), 2);
-    assert_eq!(told, ["x:4: no JSON object, and no line of a log that is known: line skipped"]);
+    assert_eq!(reported, ["x:4: no JSON object, and no line of a known log: line skipped"]);
     assert_eq!((lines.all, lines.bad), (3, 1));
 }
 
 #[test]
-fn ten_bad_lines_are_told_and_the_rest_counted() {
-    let (_, told, lines) = read_all("x\n".repeat(500).as_bytes());
-    assert_eq!(told.len(), 11);
-    assert_eq!(told[10], "x: 490 more lines skipped, 500 of 500 in all: fix or remove them");
+fn ten_bad_lines_are_reported_and_the_rest_counted() {
+    let (_, reported, lines) = read_all("x\n".repeat(500).as_bytes());
+    assert_eq!(reported.len(), 11);
+    assert_eq!(reported[10], "x: 490 more lines skipped, 500 of 500 in all: fix or remove them");
     assert_eq!((lines.all, lines.bad), (500, 500));
 }
 
 #[test]
-fn a_line_without_end_is_skipped_in_bounded_memory() {
+fn an_endless_line_is_skipped_in_bounded_memory() {
     let text = [b"{\"type\":\"".as_slice(), &vec![b'a'; LONGEST * 3], b"\n", PROBE.as_bytes(), b"\n"].concat();
-    let (observations, told, _) = read_all(&text);
+    let (observations, reported, _) = read_all(&text);
     assert_eq!(observations.len(), 1);
-    assert_eq!(told, ["x:1: longer than 65536 bytes: line skipped"]);
+    assert_eq!(reported, ["x:1: longer than 65536 bytes: line skipped"]);
 }
 
 #[test]
-fn nothing_at_all_is_told() {
-    assert_eq!(read_all(b"\n\n").1, ["x holds nothing: give a file with observations"]);
+fn an_empty_text_is_reported() {
+    assert_eq!(read_all(b"\n\n").1, ["x has nothing to read: give a file with observations"]);
 }
 
 #[test]
-fn answers_acknowledgements_and_keys_of_a_backup_are_read_as_they_are_written() {
+fn entries_of_a_backup_are_read_as_they_are_written() {
     let answer = r#"{"type":"answer","ts":"2026-09-01T03:51:56.888123Z","source":"2a00::1","target":"2001:db8::1","kind":"syn","port":22}"#;
     let echo =
         r#"{"type":"answer","ts":"2026-09-01T03:51:56.888Z","source":"2a00::1","target":"2001:db8::1","kind":"echo"}"#;
@@ -170,21 +170,21 @@ fn answers_acknowledgements_and_keys_of_a_backup_are_read_as_they_are_written() 
     let ack = r#"{"type":"ack","remote":"2a05::/32","at":"2026-09-01T03:51:56.888123Z","until":"2026-10-01T00:00:00.000Z","note":"our own monitor"}"#;
     let bare = r#"{"type":"ack","remote":"2a05::53/128","at":"2026-09-01T03:51:56.888Z"}"#;
     let key = format!(r#"{{"type":"device-key","key":"{}"}}"#, "0f".repeat(32));
-    let (_, asides) = read_text([ack, bare, &key].join("\n").as_bytes(), &mut |one| panic!("{one:?}"), &mut |fault| {
+    let (_, entries) = read_text([ack, bare, &key].join("\n").as_bytes(), &mut |one| panic!("{one:?}"), &mut |fault| {
         panic!("{fault}")
     });
-    assert_eq!(asides.len(), 3);
-    let written: Vec<_> = asides.iter().map(|aside| aside_to_json_line(aside).unwrap()).collect();
+    assert_eq!(entries.len(), 3);
+    let written: Vec<_> = entries.iter().map(|entry| entry.to_json_line().unwrap()).collect();
     assert_eq!(written, [ack, bare, &key]);
-    assert_eq!(asides[2], Aside::DeviceKey([0x0f; 32]));
+    assert_eq!(entries[2], BackupEntry::DeviceKey([0x0f; 32]));
     for (line, said) in [
         (with(ack, "remote", "\"here\""), "remote is \"here\", not an IPv6 address or a prefix"),
-        (with(&key, "key", "\"0f\""), "key is no 64 hexadecimal digits"),
-        (with(&key, "key", &format!("\"{}\"", "é".repeat(32))), "key is no 64 hexadecimal digits"),
+        (with(&key, "key", "\"0f\""), "key is not 64 hexadecimal digits"),
+        (with(&key, "key", &format!("\"{}\"", "é".repeat(32))), "key is not 64 hexadecimal digits"),
         (without(&key, "key"), "key is missing"),
     ] {
-        let (_, told, lines) = read_all(line.as_bytes());
-        assert_eq!((told[0].as_str(), lines.bad), (format!("x:1: {said}: line skipped").as_str(), 1));
+        let (_, reported, lines) = read_all(line.as_bytes());
+        assert_eq!((reported[0].as_str(), lines.bad), (format!("x:1: {said}: line skipped").as_str(), 1));
     }
 }
 
@@ -254,7 +254,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_written_is_read_again(observation in prop_oneof![contact(), probe()]) {
+    fn written_observations_are_read_back(observation in prop_oneof![contact(), probe()]) {
         let line = to_json_line(&observation).unwrap();
         prop_assert!(!line.contains('\n'));
         prop_assert_eq!(parse(line.as_bytes()), Ok(observation), "{}", line);

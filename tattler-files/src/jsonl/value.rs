@@ -1,6 +1,6 @@
-//! A value of a JSON object, as far as the contract has use for it.
+//! A value of a JSON object.
 //!
-//! Values are taken as they come and looked at afterwards, so that an error can name the key.
+//! Values are read with any type and checked afterwards, so that an error can name the key.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,7 +18,7 @@ pub(super) enum Value<'a> {
     Text(Cow<'a, str>),
     Number(u64),
     Bool(bool),
-    /// Negative or broken numbers, lists and objects: nothing that any key wants.
+    /// A type that no key accepts: a negative or fractional number, a list or an object.
     Other(&'static str),
 }
 
@@ -43,7 +43,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
                 Ok(Value::Other("a negative number"))
             }
             fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-                Ok(Value::Other("a broken number"))
+                Ok(Value::Other("a fractional number"))
             }
             fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
                 Ok(Value::Bool(value))
@@ -68,7 +68,7 @@ impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Absent => f.write_str("missing"),
-            // A value of a stranger's making, in one line of a bounded length.
+            // Untrusted input: escape and shorten it.
             Value::Text(text) => {
                 let short: String = text.chars().take(40).collect();
                 write!(f, "{short:?}{}", if short.len() < text.len() { "…" } else { "" })
@@ -80,7 +80,7 @@ impl fmt::Display for Value<'_> {
     }
 }
 
-/// Why a value is refused.
+/// The reason why a value is refused.
 fn refuse<T>(key: &str, value: &Value<'_>, wanted: &str) -> Result<T, String> {
     match value {
         Value::Absent => Err(format!("{key} is missing")),
@@ -88,10 +88,9 @@ fn refuse<T>(key: &str, value: &Value<'_>, wanted: &str) -> Result<T, String> {
     }
 }
 
-/// How the values of a key become values of the program. Those that are [`Value::Absent`] are
-/// errors, except to [`Value::optional`].
+/// Conversions. [`Value::Absent`] is an error for all of them except [`Value::optional`].
 impl<'a> Value<'a> {
-    /// `None` if it is absent or null.
+    /// `None` if the value is absent or null.
     pub(super) fn optional<T>(self, read: impl FnOnce(Self) -> Result<T, String>) -> Result<Option<T>, String> {
         if self == Value::Absent { Ok(None) } else { read(self).map(Some) }
     }
@@ -99,32 +98,28 @@ impl<'a> Value<'a> {
     pub(super) fn text(self, key: &str) -> Result<Cow<'a, str>, String> {
         match self {
             Value::Text(text) => Ok(text),
-            other => refuse(key, &other, "a text"),
+            other => refuse(key, &other, "a string"),
         }
     }
 
-    /// Something that is written as a text.
-    fn read<T>(&self, key: &str, wanted: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, String> {
+    /// A text that `read` converts.
+    pub(super) fn name<T>(&self, key: &str, wanted: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, String> {
         let found = if let Value::Text(text) = self { read(text) } else { None };
         found.map_or_else(|| refuse(key, self, wanted), Ok)
     }
 
-    pub(super) fn name<T>(&self, key: &str, wanted: &str, name: impl FnOnce(&str) -> Option<T>) -> Result<T, String> {
-        self.read(key, wanted, name)
-    }
-
     pub(super) fn time(&self, key: &str) -> Result<Time, String> {
-        self.read(key, "a time as 2026-09-01T01:41:54.831Z", |text| {
+        self.name(key, "a time like 2026-09-01T01:41:54.831Z", |text| {
             let timestamp = jiff::Timestamp::from_str(text).ok()?;
             Some(Time(timestamp.as_microsecond()))
         })
     }
 
     pub(super) fn address(&self, key: &str) -> Result<Ipv6Addr, String> {
-        self.read(key, "an IPv6 address", |text| text.parse().ok())
+        self.name(key, "an IPv6 address", |text| text.parse().ok())
     }
 
-    /// A number from `least` to the greatest of its type.
+    /// A number from `least` to `most`.
     pub(super) fn number<T: TryFrom<u64>>(&self, key: &str, least: u64, most: u64) -> Result<T, String> {
         let found = match *self {
             Value::Number(number) if (least..=most).contains(&number) => T::try_from(number).ok(),

@@ -1,12 +1,12 @@
-//! One observation to one line.
+//! Writes an observation as a line.
 
 use sensor_common::Proto;
 use serde::Serialize;
 use tattler_core::observation::{Answer, Contact, Observation, Probe};
 use tattler_core::time::Time;
 
-/// The line for an observation, without a line's end; that of an answer is for backups, elsewhere
-/// `answered` in the probe tells it.
+/// The observation as a line of JSON, without a newline. Only backups have lines for answers; elsewhere
+/// the probe has `answered`.
 #[must_use]
 pub fn to_json_line(observation: &Observation) -> Option<String> {
     let line = match observation {
@@ -150,7 +150,7 @@ impl From<&Answer> for AnswerLine {
     }
 }
 
-/// A time in full: milliseconds as elsewhere, microseconds where there are any.
+/// A time with milliseconds, or with microseconds if it has any.
 pub(super) struct Micros(pub(super) Time);
 
 impl Serialize for Micros {
@@ -163,12 +163,12 @@ impl Serialize for Micros {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_one(count: &u32) -> bool {
     *count == 1
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(flag: &bool) -> bool {
     !*flag
 }

@@ -1,13 +1,15 @@
-//! Times of log lines: zones, and years that nobody wrote down.
+//! The times of log lines: time zones, and the year where a log has none.
 
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 use tattler_core::time::{Span, Time};
 
-/// How far a clock may be ahead of ours.
+use super::fields::{decimal, fraction, micros};
+
+/// How far the clock that wrote the log may be ahead of ours.
 const AHEAD: Span = Span::from_days(1);
-/// Lines of a log are in order, more or less. Going back further than this means that a year was
-/// taken for another.
+/// How far the lines of a log may be out of order. A line that goes back further has another year than
+/// we assumed.
 const BACK: Span = Span::from_days(7);
 
 /// A date and a time of day.
@@ -25,35 +27,35 @@ pub(super) struct Civil {
     pub(super) offset: Option<i32>,
 }
 
-/// What makes points in time of them, for one input.
+/// Converts the times of one input.
 #[derive(Clone, Debug)]
-pub struct Clock {
+pub struct LogClock {
     zone: TimeZone,
-    /// The year of the first line without one; from then on December to January steps it.
+    /// The year that the user gave for the first line. It grows when January follows December.
     year: Option<i16>,
-    /// What was written can't be later than this.
+    /// When the input was last written to. No line is later.
     written: Option<Time>,
     now: Option<Time>,
     last: Option<(Time, i8)>,
-    /// Month and day of the last line without a year, and its year.
+    /// Month and day of the last line without a year, and the year that we assumed.
     guessed: Option<(i8, i8, i16)>,
-    /// The last minute that was looked up, and its beginning: lines of a log are close together.
+    /// The last minute that was converted, and its beginning: a cache, since lines are close in time.
     minute: Option<(Civil, Time)>,
 }
 
-impl Clock {
-    /// `written` is when the input was last written to; `now` the present, if there is a clock.
+impl LogClock {
+    /// `written` is when the input was last written to. `now` is the current time, if there is a clock.
     #[must_use]
-    pub fn new(zone: TimeZone, year: Option<i16>, written: Option<Time>, now: Option<Time>) -> Clock {
-        Clock { zone, year, written: written.or(now), now, last: None, guessed: None, minute: None }
+    pub fn new(zone: TimeZone, year: Option<i16>, written: Option<Time>, now: Option<Time>) -> LogClock {
+        LogClock { zone, year, written: written.or(now), now, last: None, guessed: None, minute: None }
     }
 
-    /// Whether times so far stand on a year that a later line may prove wrong.
+    /// Whether a later line may prove the year of the lines so far wrong.
     pub(super) fn is_guessing(&self) -> bool {
         self.guessed.is_some()
     }
 
-    /// Refuses the future.
+    /// Refuses times in the future.
     pub(super) fn check(&self, time: Time) -> Result<Time, String> {
         match self.now {
             Some(now) if time > now + AHEAD => Err(format!("{time} is in the future")),
@@ -61,10 +63,19 @@ impl Clock {
         }
     }
 
-    /// The point in time.
+    /// Reads a date and time, or seconds since 1970.
+    pub(super) fn read(&mut self, text: &[u8]) -> Result<Time, String> {
+        match iso(text) {
+            Some((civil, b"")) => self.time(civil),
+            Some(_) => Err("no time".into()),
+            None => self.check(Time(micros(text).ok_or("no time")?)),
+        }
+    }
+
+    /// Converts a date and time.
     ///
     /// # Errors
-    /// There is no such day or time, or no telling the year.
+    /// There is no such day or time, or the year is unclear.
     pub(super) fn time(&mut self, civil: Civil) -> Result<Time, String> {
         let time = if civil.year.is_some() { self.point(civil)? } else { self.guess_year(civil)? };
         self.check(time)
@@ -74,7 +85,7 @@ impl Clock {
         if let Some(year) = self.year {
             let stepped = self.last.is_some_and(|(_, month)| month == 12 && civil.month == 1);
             let back = self.last.is_some_and(|(_, month)| month == 1 && civil.month == 12);
-            // Lines around midnight may be out of order.
+            // Lines around midnight of New Year may be out of order.
             let in_year = if back { year - 1 } else { year + i16::from(stepped) };
             let time = self.point(Civil { year: Some(in_year), ..civil })?;
             self.year = Some(in_year);
@@ -88,7 +99,7 @@ impl Clock {
         }
         let written = self.written.ok_or("no year: give --year")?;
         let latest = written.timestamp().to_zoned(self.zone.clone()).year();
-        // The latest year that lies before the end of the file, and has that day.
+        // The latest year that has this day and is not after the last write to the file.
         let found = (latest - 8..=latest + 1).rev().find_map(|year| {
             let time = self.point(Civil { year: Some(year), ..civil }).ok()?;
             (time <= written + AHEAD).then_some((time, year))
@@ -106,7 +117,7 @@ impl Clock {
 
     fn point(&mut self, civil: Civil) -> Result<Time, String> {
         let minute = Civil { second: 0, micros: 0, ..civil };
-        // A leap second is the second before it.
+        // Count a leap second as the second before it.
         let within = Span(i64::from(civil.second.min(59)) * 1_000_000 + civil.micros);
         if let Some((known, begin)) = self.minute
             && known == minute
@@ -127,42 +138,41 @@ impl Clock {
     }
 }
 
-/// A file without years that is longer than one.
+/// The reason for refusing a log without years that goes back in time.
 pub(super) const SPANS_YEARS: &str = "it goes back in time, or spans more than a year";
 
-/// Reads `2026-09-01T01:41:54.831Z` and its kin: a blank for the T, a comma for the point, an offset
-/// with or without a colon or none at all. Gives back what follows.
+/// Reads `2026-09-01T01:41:54.831Z`. The T may be a blank, the point a comma, and the offset may have a
+/// colon or be missing. Returns the rest of the text as well.
 pub(super) fn iso(bytes: &[u8]) -> Option<(Civil, &[u8])> {
     let (date, rest) = bytes.split_at_checked(10)?;
     let (&[b'T' | b't' | b' '], rest) = rest.split_first_chunk::<1>()? else { return None };
     if date[4] != b'-' || date[7] != b'-' {
         return None;
     }
-    let year = i16::try_from(super::number::decimal(&date[..4])?).ok()?;
-    let mut civil = Civil { year: Some(year), month: two(&date[5..7])?, day: two(&date[8..])?, ..time_of_day(rest)?.0 };
-    let rest = time_of_day(rest)?.1;
+    let year = i16::try_from(decimal(&date[..4])?).ok()?;
+    let (time, rest) = time_of_day(rest)?;
     let (offset, rest) = offset(rest)?;
-    civil.offset = offset;
-    Some((civil, rest))
+    let date = Civil { year: Some(year), month: two(&date[5..7])?, day: two(&date[8..])?, offset, ..time };
+    Some((date, rest))
 }
 
-/// Reads `01:41:54.831`; the date is left for the caller.
+/// Reads `01:41:54.831`. The date of the result is a placeholder.
 pub(super) fn time_of_day(bytes: &[u8]) -> Option<(Civil, &[u8])> {
     let (time, mut rest) = bytes.split_at_checked(8)?;
     if time[2] != b':' || time[5] != b':' {
         return None;
     }
-    let mut micros = 0;
+    let mut after_point = 0;
     if let [b'.' | b',', digits @ ..] = rest {
         let end = digits.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
-        micros = super::number::fraction(&digits[..end])?;
+        after_point = fraction(&digits[..end])?;
         rest = &digits[end..];
     }
     let (hour, minute, second) = (two(&time[..2])?, two(&time[3..5])?, two(&time[6..])?);
     if second > 60 {
         return None;
     }
-    Some((Civil { year: None, month: 1, day: 1, hour, minute, second, micros, offset: None }, rest))
+    Some((Civil { year: None, month: 1, day: 1, hour, minute, second, micros: after_point, offset: None }, rest))
 }
 
 fn offset(bytes: &[u8]) -> Option<(Option<i32>, &[u8])> {
@@ -181,7 +191,7 @@ fn offset(bytes: &[u8]) -> Option<(Option<i32>, &[u8])> {
     Some((Some(sign * (i32::from(two(hours)?) * 3_600 + i32::from(minutes) * 60)), rest))
 }
 
-/// Two digits, or a blank and one.
+/// Reads two digits, or a blank and a digit.
 pub(super) fn two(bytes: &[u8]) -> Option<i8> {
     match *bytes {
         [a @ (b'0'..=b'9' | b' '), b @ b'0'..=b'9'] => {
@@ -199,19 +209,19 @@ mod tests {
         Time(text.parse::<jiff::Timestamp>().unwrap().as_microsecond())
     }
 
-    fn clock(zone: &str, year: Option<i16>, written: &str) -> Clock {
+    fn clock(zone: &str, year: Option<i16>, written: &str) -> LogClock {
         let zone = if zone == "UTC" { TimeZone::UTC } else { TimeZone::posix(zone).unwrap() };
-        Clock::new(zone, year, Some(time(written)), None)
+        LogClock::new(zone, year, Some(time(written)), None)
     }
 
     /// A line of a log without years.
-    fn line(clock: &mut Clock, month: i8, day: i8, at: &str) -> Result<String, String> {
+    fn line(clock: &mut LogClock, month: i8, day: i8, at: &str) -> Result<String, String> {
         let civil = Civil { month, day, ..time_of_day(at.as_bytes()).unwrap().0 };
         clock.time(civil).map(|time| time.to_string())
     }
 
     #[test]
-    fn iso_times_come_in_many_spellings() {
+    fn iso_times_in_many_spellings_are_read() {
         let mut clock = clock("<+02>-2", None, "2026-12-01T00:00:00Z");
         for (text, expected) in [
             ("2026-09-01T01:41:54.831Z x", "2026-09-01T01:41:54.831Z"),
@@ -237,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_year_that_nobody_wrote_is_the_latest_that_the_file_allows() {
+    fn a_missing_year_is_the_latest_that_the_file_allows() {
         let mut clock = clock("UTC", None, "2026-01-03T10:00:00Z");
         assert_eq!(line(&mut clock, 12, 31, "23:59:59"), Ok("2025-12-31T23:59:59.000Z".into()));
         assert_eq!(line(&mut clock, 1, 1, "00:00:00"), Ok("2026-01-01T00:00:00.000Z".into()));
@@ -251,21 +261,21 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_more_than_a_year_asks_for_the_year_and_then_steps_it() {
+    fn a_log_of_more_than_a_year_needs_the_year() {
         let months = [(3, 1), (12, 31), (1, 1), (6, 1), (12, 31), (1, 1), (3, 1)];
         let mut unknown = clock("UTC", None, "2026-03-03T10:00:00Z");
         let read: Vec<_> = months.iter().map(|&(month, day)| line(&mut unknown, month, day, "12:00:00")).collect();
         assert!(read.iter().any(|read| read.as_ref().is_err_and(|reason| reason == SPANS_YEARS)), "{read:?}");
-        let mut told = clock("UTC", Some(2024), "2026-03-03T10:00:00Z");
+        let mut given = clock("UTC", Some(2024), "2026-03-03T10:00:00Z");
         let years: Vec<_> = months
             .iter()
-            .map(|&(month, day)| line(&mut told, month, day, "12:00:00").unwrap()[..4].to_owned())
+            .map(|&(month, day)| line(&mut given, month, day, "12:00:00").unwrap()[..4].to_owned())
             .collect();
         assert_eq!(years, ["2024", "2024", "2025", "2025", "2025", "2026", "2026"]);
     }
 
     #[test]
-    fn zones_count_and_the_hour_that_comes_twice_is_taken_once() {
+    fn the_hour_that_comes_twice_is_the_first_of_both() {
         let mut berlin = clock("CET-1CEST,M3.5.0,M10.5.0/3", None, "2026-12-03T10:00:00Z");
         assert_eq!(line(&mut berlin, 7, 1, "12:00:00"), Ok("2026-07-01T10:00:00.000Z".into()));
         assert_eq!(line(&mut berlin, 10, 25, "02:30:00"), Ok("2026-10-25T00:30:00.000Z".into()));
@@ -273,9 +283,9 @@ mod tests {
     }
 
     #[test]
-    fn the_future_is_refused() {
+    fn times_in_the_future_are_refused() {
         let now = time("2026-09-01T00:00:00Z");
-        let clock = Clock::new(TimeZone::UTC, None, None, Some(now));
+        let clock = LogClock::new(TimeZone::UTC, None, None, Some(now));
         assert!(clock.check(now + Span::from_seconds(3_600)).is_ok());
         assert_eq!(clock.check(now + Span::from_days(2)), Err("2026-09-03T00:00:00.000Z is in the future".into()));
     }

@@ -1,20 +1,20 @@
-//! Which dialect a text is in.
+//! The dialects, and a parser for the lines of each.
 
-use super::clock::Clock;
-use super::{Item, conntrack, eve, kernel, nfdump, zeek};
+use super::clock::LogClock;
+use super::{LineItem, conntrack, eve, kernel, nfdump, zeek};
 use crate::jsonl::{Parsed, parse_any};
 
-/// A dialect.
+/// The format of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// Observations as JSON Lines: also what nobody can tell, so that each line says what is wrong.
+    /// Observations as JSON Lines. Also for unknown text, so that each of its lines is reported.
     #[default]
     JsonLines,
-    /// Lines that the kernel's firewall logs.
+    /// A log of the kernel's firewall.
     Kernel,
     /// Zeek's conn.log, tab-separated.
     Zeek,
-    /// Zeek's conn.log, JSON.
+    /// Zeek's conn.log, in JSON.
     ZeekJson,
     /// Suricata's EVE.
     Eve,
@@ -25,7 +25,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// Every one.
+    /// All dialects.
     pub const ALL: [Dialect; 7] = [
         Dialect::JsonLines,
         Dialect::Kernel,
@@ -36,7 +36,7 @@ impl Dialect {
         Dialect::Conntrack,
     ];
 
-    /// What people call it.
+    /// Its name, for messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -50,7 +50,8 @@ impl Dialect {
         }
     }
 
-    /// By the first line of `head`, the beginning of a text, that tells. The last line may be cut.
+    /// The dialect of a text that begins with `head`: that of the first line whose dialect is clear. The last
+    /// line may be cut.
     #[must_use]
     pub fn of(head: &[u8]) -> Dialect {
         head.split(|&byte| byte == b'\n').find_map(of_line).unwrap_or_default()
@@ -72,7 +73,7 @@ fn of_line(line: &[u8]) -> Option<Dialect> {
     if line.starts_with(b"#separator") || line.starts_with(b"#fields") {
         return Some(Dialect::Zeek);
     }
-    if nfdump::Columns::of(line).is_some() {
+    if nfdump::NfdumpColumns::of(line).is_some() {
         return Some(Dialect::Nfdump);
     }
     if conntrack::is_event(line) {
@@ -81,31 +82,31 @@ fn of_line(line: &[u8]) -> Option<Dialect> {
     kernel::is_log(line).then_some(Dialect::Kernel)
 }
 
-/// What reads the lines of an input.
-pub(super) struct Reader {
+/// Parses the lines of an input.
+pub(super) struct LineParser {
     dialect: Dialect,
-    clock: Clock,
-    zeek: zeek::Columns,
-    nfdump: Option<nfdump::Columns>,
+    clock: LogClock,
+    zeek: zeek::ZeekColumns,
+    nfdump: Option<nfdump::NfdumpColumns>,
     is_over: bool,
 }
 
-impl Reader {
-    pub(super) fn new(dialect: Dialect, clock: Clock) -> Reader {
-        Reader { dialect, clock, zeek: zeek::Columns::default(), nfdump: None, is_over: false }
+impl LineParser {
+    pub(super) fn new(dialect: Dialect, clock: LogClock) -> LineParser {
+        LineParser { dialect, clock, zeek: zeek::ZeekColumns::default(), nfdump: None, is_over: false }
     }
 
-    /// Whether what was read so far stands, whatever follows.
+    /// Whether no later line can change the lines so far.
     pub(super) fn is_certain(&self) -> bool {
         !self.clock.is_guessing()
     }
 
-    /// Reads a line.
+    /// Parses a line.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub(super) fn line(&mut self, line: &[u8]) -> Result<Item, String> {
-        // Braces begin a record of another program, whatever the file is.
+    /// The line is malformed; the reason is returned.
+    pub(super) fn parse(&mut self, line: &[u8]) -> Result<LineItem, String> {
+        // A line of JSON in another dialect is from another program.
         let is_json = matches!(self.dialect, Dialect::JsonLines | Dialect::ZeekJson | Dialect::Eve);
         if !is_json && line.starts_with(b"{") {
             return Err(format!("JSON in a {}", self.dialect.as_str()));
@@ -114,30 +115,30 @@ impl Reader {
             Dialect::JsonLines => match parse_any(line)? {
                 Parsed::Observation(observation) => {
                     self.clock.check(observation.ts())?;
-                    Ok(Item::Observation(observation))
+                    Ok(LineItem::Observation(observation))
                 }
-                Parsed::Aside(aside) => Ok(Item::Aside(aside)),
+                Parsed::Backup(entry) => Ok(LineItem::Backup(entry)),
             },
             Dialect::Kernel => kernel::parse(line, &mut self.clock),
             Dialect::Conntrack => conntrack::parse(line, &self.clock),
-            Dialect::Zeek => self.zeek.parse(line, &self.clock),
+            Dialect::Zeek => self.zeek.parse(line, &mut self.clock),
             Dialect::ZeekJson => zeek::parse_json(line, &mut self.clock),
             Dialect::Eve => eve::parse(line, &mut self.clock),
             Dialect::Nfdump => self.nfdump(line),
         }
     }
 
-    fn nfdump(&mut self, line: &[u8]) -> Result<Item, String> {
+    fn nfdump(&mut self, line: &[u8]) -> Result<LineItem, String> {
         self.is_over |= nfdump::is_summary(line);
-        // `cat` of several leaves headers in between.
-        if let Some(columns) =
-            line.first().is_some_and(u8::is_ascii_alphabetic).then(|| nfdump::Columns::of(line)).flatten()
+        // Files that were joined with `cat` have a header each.
+        if line.first().is_some_and(u8::is_ascii_alphabetic)
+            && let Some(columns) = nfdump::NfdumpColumns::of(line)
         {
             (self.nfdump, self.is_over) = (Some(columns), false);
-            return Ok(Item::Nothing);
+            return Ok(LineItem::Nothing);
         }
         match &self.nfdump {
-            _ if self.is_over => Ok(Item::Nothing),
+            _ if self.is_over => Ok(LineItem::Nothing),
             Some(columns) => columns.parse(line, &mut self.clock),
             None => Err("before the line that names the columns".into()),
         }

@@ -1,21 +1,21 @@
-//! Suricata's EVE: records of flows, and alerts with the flow that they are about.
+//! Suricata's EVE: flow records, and alerts with their flow.
 
 use std::borrow::Cow;
 
-use sensor_common::Signal;
-use sensor_common::parse::Tuple;
+use sensor_common::parse::{Address, Tuple};
+use sensor_common::{Proto, Signal};
 use serde::Deserialize;
 
-use super::clock::Clock;
-use super::number::{Ip, address};
-use super::{Item, json};
-use crate::flow::Record;
+use super::clock::LogClock;
+use super::fields::{self, Ip, ip};
+use super::{LineItem, json};
+use crate::flow::{FlowRecord, reversed};
 
-/// A line of eve.json, as far as it is of use here.
+/// The fields of eve.json that are used.
 #[derive(Deserialize)]
-struct Line<'a> {
+struct EveLine<'a> {
     #[serde(borrow)]
-    timestamp: json::Time<'a>,
+    timestamp: json::JsonTime<'a>,
     #[serde(borrow)]
     event_type: Cow<'a, str>,
     #[serde(default, borrow)]
@@ -43,15 +43,15 @@ struct Flow<'a> {
     #[serde(default)]
     pkts_toclient: u64,
     #[serde(default, borrow)]
-    start: Option<json::Time<'a>>,
+    start: Option<json::JsonTime<'a>>,
     #[serde(default, borrow)]
-    end: Option<json::Time<'a>>,
-    /// Who began, in alerts of Suricata 7.
+    end: Option<json::JsonTime<'a>>,
+    /// The initiator, in alerts of Suricata 7.
     #[serde(default, borrow)]
     src_ip: Option<Cow<'a, str>>,
 }
 
-/// Flags in hexadecimal: of the side that began, and of the other.
+/// TCP flags in hexadecimal: of the initiator, and of the responder.
 #[derive(Deserialize)]
 struct Tcp<'a> {
     #[serde(default, borrow)]
@@ -61,70 +61,69 @@ struct Tcp<'a> {
 }
 
 /// Reads a line.
-pub(super) fn parse(line: &[u8], clock: &mut Clock) -> Result<Item, String> {
-    let line: Line<'_> = json::parse(line)?;
+pub(super) fn parse(line: &[u8], clock: &mut LogClock) -> Result<LineItem, String> {
+    let line: EveLine<'_> = json::parse(line)?;
     let is_alert = line.event_type == "alert";
     if !is_alert && line.event_type != "flow" {
-        return Ok(Item::Nothing);
+        return Ok(LineItem::Nothing);
     }
     let ip = |name, text: &Option<Cow<'_, str>>| {
-        let text = text.as_deref().ok_or_else(|| format!("{name} is missing"))?;
-        address(text.as_bytes()).ok_or_else(|| format!("{name} is {}", super::quote(text.as_bytes())))
+        ip(name, text.as_deref().ok_or_else(|| format!("{name} is missing"))?.as_bytes())
     };
     let (Ip::V6(src), Ip::V6(dst)) = (ip("src_ip", &line.src_ip)?, ip("dest_ip", &line.dest_ip)?) else {
-        return Ok(Item::Nothing);
+        return Ok(LineItem::Nothing);
     };
-    let flow = line.flow.unwrap_or_default();
+    let default = Flow::default();
+    let flow = line.flow.as_ref().unwrap_or(&default);
     let first = flow.start.as_ref().unwrap_or(&line.timestamp).read(clock)?;
     let last = flow.end.as_ref().unwrap_or(&line.timestamp).read(clock)?;
     let mut tuple = Tuple { src, dst, src_port: line.src_port.unwrap_or(0), dst_port: line.dest_port.unwrap_or(0) };
-    // An alert tells the addresses of the packet that it is about, which may have gone the other way.
-    if is_alert && is_turned(&line.direction, &flow, src)? {
-        let Tuple { src, dst, src_port, dst_port } = tuple;
-        tuple = Tuple { src: dst, dst: src, src_port: dst_port, dst_port: src_port };
+    // An alert has the addresses of its packet, which may come from the responder.
+    if is_alert && flow.is_to_initiator(line.direction.as_deref(), src)? {
+        tuple = reversed(tuple);
     }
-    let has_ports = || match (line.src_port, line.dest_port) {
-        (Some(_), Some(_)) => Ok(()),
-        _ => Err("src_port or dest_port is missing".to_owned()),
-    };
-    let flags = line.tcp.as_ref().map(|tcp| (hex(&tcp.tcp_flags_ts), hex(&tcp.tcp_flags_tc)));
-    let (begins, answered) = match line.proto.as_deref() {
-        Some("UDP" | "udp") => (Signal::Udp, flow.pkts_toclient > 0),
-        Some("TCP" | "tcp") => match flags {
-            // What began before Suricata looked has no SYN. Alerts tell no flags.
-            Some((Some(there), _)) if there & 0x02 == 0 && !is_alert => match Signal::of_tcp(there) {
-                Signal::TcpOther if there != 0 => (Signal::TcpOther, false),
-                _ => return Ok(Item::Nothing),
-            },
-            Some((_, back)) => (Signal::Syn, back.is_some_and(|back| back & 0x12 == 0x12)),
-            None if is_alert => (Signal::Syn, false),
-            None => return Ok(Item::Nothing),
-        },
-        Some("IPv6-ICMP" | "ICMPv6" | "icmpv6") if line.icmp_type == Some(128) => {
-            (tuple.src_port, tuple.dst_port) = (0, 0);
-            (Signal::Echo, flow.pkts_toclient > 0)
-        }
-        _ => return Ok(Item::Nothing),
-    };
-    if begins != Signal::Echo {
-        has_ports()?;
+    let Some((begins, answered)) = line.exchange(is_alert, flow) else { return Ok(LineItem::Nothing) };
+    let mut flags = line.tcp.as_ref().and_then(|tcp| hex(&tcp.tcp_flags_ts));
+    if begins == Signal::Echo {
+        (tuple.src_port, tuple.dst_port) = (0, 0);
+        flags = None;
+    } else if line.src_port.is_none() || line.dest_port.is_none() {
+        return Err("src_port or dest_port is missing".into());
     }
-    let flags = flags.and_then(|(there, _)| there).filter(|_| begins != Signal::Echo);
-    Ok(Item::Flow(Record { first, last: last.max(first), tuple, begins, answered, flags }))
+    Ok(LineItem::Flow(FlowRecord { first, last: last.max(first), tuple, begins, answered, flags }))
 }
 
-/// Whether the packet of an alert went to whoever began.
-fn is_turned(
-    direction: &Option<Cow<'_, str>>,
-    flow: &Flow<'_>,
-    src: sensor_common::parse::Address,
-) -> Result<bool, String> {
-    if let Some(began) = &flow.src_ip {
-        let began =
-            address(began.as_bytes()).ok_or_else(|| format!("flow.src_ip is {}", super::quote(began.as_bytes())))?;
-        return Ok(began != Ip::V6(src));
+impl EveLine<'_> {
+    /// The first signal of the exchange, and whether the responder answered. `None` if the exchange began
+    /// before Suricata started, or is of no interest.
+    fn exchange(&self, is_alert: bool, flow: &Flow<'_>) -> Option<(Signal, bool)> {
+        let has_replied = flow.pkts_toclient > 0;
+        match fields::proto(self.proto.as_deref()?.as_bytes())? {
+            Proto::Udp => Some((Signal::Udp, has_replied)),
+            Proto::Icmpv6 => (self.icmp_type == Some(128)).then_some((Signal::Echo, has_replied)),
+            Proto::Tcp => match &self.tcp {
+                // Alerts have no flags.
+                None => is_alert.then_some((Signal::Syn, false)),
+                Some(tcp) => match hex(&tcp.tcp_flags_ts) {
+                    // No SYN.
+                    Some(flags) if flags & 0x02 == 0 && !is_alert => {
+                        (flags != 0 && Signal::of_tcp(flags) == Signal::TcpOther).then_some((Signal::TcpOther, false))
+                    }
+                    _ => Some((Signal::Syn, hex(&tcp.tcp_flags_tc).is_some_and(|flags| flags & 0x12 == 0x12))),
+                },
+            },
+        }
     }
-    Ok(direction.as_deref() == Some("to_client"))
+}
+
+impl Flow<'_> {
+    /// Whether a packet from `src` went to the initiator.
+    fn is_to_initiator(&self, direction: Option<&str>, src: Address) -> Result<bool, String> {
+        match &self.src_ip {
+            Some(initiator) => Ok(ip("flow.src_ip", initiator.as_bytes())? != Ip::V6(src)),
+            None => Ok(direction == Some("to_client")),
+        }
+    }
 }
 
 fn hex(text: &Option<Cow<'_, str>>) -> Option<u8> {

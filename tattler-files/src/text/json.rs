@@ -1,4 +1,4 @@
-//! What the records in JSON have in common.
+//! Helpers for records in JSON.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,61 +6,62 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use tattler_core::time;
 
-use super::clock::{self, Clock};
+use super::clock::{self, LogClock};
+use super::fields::wrong;
 
 /// Reads a line.
 pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(line).map_err(|error| {
         let message = error.to_string();
-        // The line's number is the file's, not the parser's.
+        // serde's number of the line is always 1: the caller adds that of the file.
         format!("column {}: {}", error.column(), message.split(" at line ").next().unwrap_or_default())
     })
 }
 
-/// A time: seconds since 1970, milliseconds since then, or a text.
-pub(super) enum Time<'a> {
+/// A time: seconds or milliseconds since 1970, or a text.
+pub(super) enum JsonTime<'a> {
     Number(f64),
     Text(Cow<'a, str>),
 }
 
-/// Seconds that late are milliseconds: the year 5138.
+/// A greater number is milliseconds: as seconds it would be after the year 5138.
 const MILLISECONDS: f64 = 1e11;
 
-impl Time<'_> {
+impl JsonTime<'_> {
     /// The point in time.
-    pub(super) fn read(&self, clock: &mut Clock) -> Result<time::Time, String> {
+    pub(super) fn read(&self, clock: &mut LogClock) -> Result<time::Time, String> {
         match self {
-            Time::Number(number) => {
+            JsonTime::Number(number) => {
                 let seconds = if *number > MILLISECONDS { number / 1e3 } else { *number };
                 clock.check(time::Time((seconds * 1e6).round() as i64))
             }
-            Time::Text(text) => match clock::iso(text.as_bytes()) {
+            JsonTime::Text(text) => match clock::iso(text.as_bytes()) {
                 Some((civil, b"")) => clock.time(civil),
-                _ => Err(format!("the time is {}", super::quote(text.as_bytes()))),
+                _ => Err(wrong("the time", text.as_bytes())),
             },
         }
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Time<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for JsonTime<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Either;
         impl<'de> Visitor<'de> for Either {
-            type Value = Time<'de>;
+            type Value = JsonTime<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a time")
             }
             fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-                Ok(Time::Number(number))
+                Ok(JsonTime::Number(number))
             }
             fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-                Ok(Time::Number(number as f64))
+                Ok(JsonTime::Number(number as f64))
             }
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Time::Text(Cow::Borrowed(text)))
+                Ok(JsonTime::Text(Cow::Borrowed(text)))
             }
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Time::Text(Cow::Owned(text.to_owned())))
+                Ok(JsonTime::Text(Cow::Owned(text.to_owned())))
             }
         }
         deserializer.deserialize_any(Either)

@@ -1,15 +1,16 @@
-//! Lines that the kernel's firewall logs, as journald, syslog daemons and dmesg write them.
+//! Packets that the kernel's firewall logs, as journald, syslog daemons and dmesg write them.
 //!
-//! What nftables (`log`), ip6tables (`-j LOG`) and ulogd print is the same, from `IN=` on; what stands
-//! before is a prefix of the user's own making, and before that the time and the host.
+//! nftables (`log`), ip6tables (`-j LOG`) and ulogd print the same fields from `IN=` on. Before them
+//! stands the user's log prefix, and before that the time and the host.
 
 use sensor_common::parse::{Detail, Tuple};
-use sensor_common::{Header, Signal};
+use sensor_common::{Header, Proto, Signal};
 use tattler_core::observation::Traits;
+use tattler_core::time::Time;
 
-use super::clock::{self, Civil, Clock};
-use super::number::{self, Ip, decimal, port};
-use super::{Item, Seen};
+use super::clock::{self, Civil, LogClock};
+use super::fields::{self, Ip, address, decimal, port, words, wrong};
+use super::{LineItem, LoggedPacket};
 
 const MONTHS: [&[u8; 3]; 12] =
     [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
@@ -17,25 +18,29 @@ const DAYS: [&[u8; 3]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"S
 const BOOT_TIME: &str =
     "its time counts from the start of the machine: write the log with `journalctl -k -o short-iso`";
 
-/// Whether a line looks like one of a log, with or without a packet in it.
+/// Whether the line is of a syslog, with or without a packet in it.
 pub(super) fn is_log(line: &[u8]) -> bool {
     fields(line).is_some() || !matches!(stamp(line), Err(None))
 }
 
-/// Reads a line; those without a packet are of no interest.
-pub(super) fn parse(line: &[u8], clock: &mut Clock) -> Result<Item, String> {
-    let Some(fields) = fields(line) else { return Ok(Item::Nothing) };
-    let Some(packet) = Packet::read(fields)? else { return Ok(Item::Nothing) };
+/// Reads a line. Lines without a packet are of no interest.
+pub(super) fn parse(line: &[u8], clock: &mut LogClock) -> Result<LineItem, String> {
+    let Some(fields) = fields(line) else { return Ok(LineItem::Nothing) };
+    let Some(fields) = Fields::read(fields)? else { return Ok(LineItem::Nothing) };
+    let Some((header, traits)) = fields.packet()? else { return Ok(LineItem::Nothing) };
     let ts = match stamp(line) {
         Ok(Stamp::Civil(civil)) => clock.time(civil)?,
         Ok(Stamp::Unix(time)) => clock.check(time)?,
         Err(Some(reason)) => return Err(reason.into()),
         Err(None) => return Err("no time at its beginning".into()),
     };
-    Ok(packet.seen(ts).map_or(Item::Nothing, Item::Packet))
+    if header.signal == Signal::None {
+        return Ok(LineItem::Nothing);
+    }
+    Ok(LineItem::Packet(LoggedPacket { ts, header, traits }))
 }
 
-/// What follows `IN=… OUT=…`: the kernel writes both, a prefix hardly will.
+/// The text after `IN=…`, from ` OUT=` on. The kernel writes both; a log prefix hardly does.
 fn fields(line: &[u8]) -> Option<&[u8]> {
     memchr::memmem::find_iter(line, b" OUT=").find_map(|at| {
         let before = &line[..at];
@@ -44,149 +49,151 @@ fn fields(line: &[u8]) -> Option<&[u8]> {
     })
 }
 
-/// The fields of a packet that was logged.
+/// The fields of a logged packet.
 #[derive(Default)]
-struct Packet {
-    tuple: Tuple,
-    proto: Proto,
-    detail: Detail,
-    traits: Traits,
-    icmp_type: u8,
+struct Fields {
+    src: Option<Ip>,
+    dst: Option<Ip>,
+    proto: Option<Proto>,
+    src_port: Option<u16>,
+    dst_port: Option<u16>,
+    icmp_type: Option<u8>,
+    icmp_id: u16,
+    icmp_seq: u16,
+    hop_limit: Option<u8>,
+    flow_label: Option<u32>,
+    window: Option<u16>,
+    /// Bytes of the packet.
+    length: Option<u64>,
+    /// Bytes of the UDP header and its payload.
+    udp_length: Option<u64>,
+    is_fragment: bool,
+    tcp_flags: u8,
+    has_all_flags: bool,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Proto {
-    #[default]
-    Other,
-    Tcp,
-    Udp,
-    Icmpv6,
-}
-
-impl Packet {
-    /// `None` if it is none of ours: IPv4, another protocol, a later fragment.
-    fn read(fields: &[u8]) -> Result<Option<Packet>, String> {
-        let mut packet = Packet::default();
-        let (mut src, mut dst, mut proto) = (None, None, None);
-        let (mut src_port, mut dst_port, mut has_type) = (None, None, false);
-        let (mut length, mut udp_length, mut is_fragment, mut flags, mut is_whole) = (None, None, false, 0, false);
-        let mut rest = fields;
-        while !rest.is_empty() {
-            let end = memchr::memchr(b' ', rest).unwrap_or(rest.len());
-            let word = &rest[..end];
-            rest = rest.get(end + 1..).unwrap_or_default();
-            let wrong = |name: &str| format!("{name} is {}", super::quote(word));
-            let number = |value: &[u8], name| decimal(value).ok_or_else(|| wrong(name));
+impl Fields {
+    /// `None` if the protocol is another, or the packet is incomplete.
+    fn read(text: &[u8]) -> Result<Option<Fields>, String> {
+        let mut fields = Fields::default();
+        for word in words(text) {
             match word {
-                [b'S', b'R', b'C', b'=', value @ ..] => src = Some(number::address(value).ok_or_else(|| wrong("SRC"))?),
-                [b'D', b'S', b'T', b'=', value @ ..] => dst = Some(number::address(value).ok_or_else(|| wrong("DST"))?),
-                [b'L', b'E', b'N', b'=', value @ ..] if proto.is_none() => length = Some(number(value, "LEN")?),
-                [b'L', b'E', b'N', b'=', value @ ..] => udp_length = Some(number(value, "LEN")?),
-                [b'H', b'O', b'P', b'L', b'I', b'M', b'I', b'T', b'=', value @ ..] => {
-                    packet.detail.hop_limit = number(value, "HOPLIMIT")? as u8;
-                    packet.traits.hop_limit = Some(packet.detail.hop_limit);
-                }
-                [b'F', b'L', b'O', b'W', b'L', b'B', b'L', b'=', value @ ..] => {
-                    packet.traits.flow_label = Some(number(value, "FLOWLBL")? as u32);
-                }
-                [b'P', b'R', b'O', b'T', b'O', b'=', value @ ..] => {
-                    proto = Some(match value {
-                        b"TCP" | b"6" => Proto::Tcp,
-                        b"UDP" | b"17" => Proto::Udp,
-                        b"ICMPv6" | b"58" => Proto::Icmpv6,
-                        _ => return Ok(None),
-                    });
-                }
-                [b'S', b'P', b'T', b'=', value @ ..] => src_port = Some(port(value).ok_or_else(|| wrong("SPT"))?),
-                [b'D', b'P', b'T', b'=', value @ ..] => dst_port = Some(port(value).ok_or_else(|| wrong("DPT"))?),
-                [b'T', b'Y', b'P', b'E', b'=', value @ ..] => {
-                    packet.icmp_type = number(value, "TYPE")? as u8;
-                    has_type = true;
-                }
-                [b'I', b'D', b'=', value @ ..] => packet.detail.icmp_id = port(value).ok_or_else(|| wrong("ID"))?,
-                [b'S', b'E', b'Q', b'=', value @ ..] if proto == Some(Proto::Icmpv6) => {
-                    packet.detail.icmp_seq = port(value).ok_or_else(|| wrong("SEQ"))?;
-                }
-                [b'W', b'I', b'N', b'D', b'O', b'W', b'=', value @ ..] => {
-                    packet.traits.window = Some(port(value).ok_or_else(|| wrong("WINDOW"))?);
-                }
-                [b'F', b'R', b'A', b'G', b':', ..] => is_fragment = true,
-                // Behind the flags: the line is whole.
-                [b'U', b'R', b'G', b'P', b'=', ..] => is_whole = true,
-                b"FIN" => flags |= 0x01,
-                b"SYN" => flags |= 0x02,
-                b"RST" => flags |= 0x04,
-                b"PSH" => flags |= 0x08,
-                b"ACK" => flags |= 0x10,
-                b"URG" => flags |= 0x20,
-                b"ECE" => flags |= 0x40,
-                b"CWR" => flags |= 0x80,
-                // Fewer bytes than the header has, or the packet that an ICMPv6 error is about.
+                // The packet is shorter than its header.
                 b"INCOMPLETE" => return Ok(None),
+                // The packet that an ICMPv6 error quotes.
                 [b'[', ..] => break,
                 _ => {}
             }
+            match memchr::memchr(b'=', word).map(|at| (&word[..at], &word[at + 1..])) {
+                None => fields.take_word(word),
+                Some((b"PROTO", value)) => match fields::proto(value) {
+                    Some(proto) => fields.proto = Some(proto),
+                    None => return Ok(None),
+                },
+                Some((name, value)) => {
+                    let taken = fields.take(name, value);
+                    taken.ok_or_else(|| wrong(&String::from_utf8_lossy(name), word))?;
+                }
+            }
         }
-        match (src.ok_or("SRC is missing")?, dst.ok_or("DST is missing")?) {
-            (Ip::V6(src), Ip::V6(dst)) => (packet.tuple.src, packet.tuple.dst) = (src, dst),
-            _ => return Ok(None),
+        Ok(Some(fields))
+    }
+
+    /// Takes a field with a value; `None` if the value is malformed.
+    fn take(&mut self, name: &[u8], value: &[u8]) -> Option<()> {
+        match name {
+            b"SRC" => self.src = Some(address(value)?),
+            b"DST" => self.dst = Some(address(value)?),
+            b"LEN" if self.proto.is_none() => self.length = Some(decimal(value)?),
+            b"LEN" => self.udp_length = Some(decimal(value)?),
+            b"HOPLIMIT" => self.hop_limit = Some(decimal(value)? as u8),
+            b"FLOWLBL" => self.flow_label = Some(decimal(value)? as u32),
+            b"SPT" => self.src_port = Some(port(value)?),
+            b"DPT" => self.dst_port = Some(port(value)?),
+            b"TYPE" => self.icmp_type = Some(decimal(value)? as u8),
+            b"ID" => self.icmp_id = port(value)?,
+            // TCP has a field of this name too.
+            b"SEQ" if self.proto == Some(Proto::Icmpv6) => self.icmp_seq = port(value)?,
+            b"WINDOW" => self.window = Some(port(value)?),
+            // This field follows the TCP flags, so no flag is cut off.
+            b"URGP" => self.has_all_flags = true,
+            _ => {}
         }
-        packet.proto = match proto {
+        Some(())
+    }
+
+    /// Takes a word without a value.
+    fn take_word(&mut self, word: &[u8]) {
+        self.tcp_flags |= match word {
+            b"FIN" => 0x01,
+            b"SYN" => 0x02,
+            b"RST" => 0x04,
+            b"PSH" => 0x08,
+            b"ACK" => 0x10,
+            b"URG" => 0x20,
+            b"ECE" => 0x40,
+            b"CWR" => 0x80,
+            _ => 0,
+        };
+        self.is_fragment |= word.starts_with(b"FRAG:");
+    }
+
+    /// `None` for IPv4 and later fragments.
+    fn packet(self) -> Result<Option<(Header, Traits)>, String> {
+        let (src, dst) = (self.src.ok_or("SRC is missing")?, self.dst.ok_or("DST is missing")?);
+        let (Ip::V6(src), Ip::V6(dst)) = (src, dst) else { return Ok(None) };
+        let proto = match self.proto {
             Some(proto) => proto,
-            None if is_fragment => return Ok(None),
+            None if self.is_fragment => return Ok(None),
             None => return Err("PROTO is missing".into()),
         };
-        let known_length = length.filter(|_| !is_fragment);
-        match packet.proto {
-            Proto::Icmpv6 if !has_type => return Err("TYPE is missing".into()),
-            Proto::Icmpv6 => {
-                (packet.tuple.src_port, packet.tuple.dst_port) = (packet.detail.icmp_id, packet.detail.icmp_id);
-                packet.traits.icmp_id = Some(packet.detail.icmp_id);
-                packet.traits.icmp_seq = Some(packet.detail.icmp_seq);
-                packet.traits.payload_len = known_length.and_then(|length| u16::try_from(length.checked_sub(48)?).ok());
-            }
-            Proto::Tcp | Proto::Udp => {
-                packet.tuple.src_port = src_port.ok_or("SPT is missing")?;
-                packet.tuple.dst_port = dst_port.ok_or("DPT is missing")?;
-                packet.traits.source_port = src_port;
-            }
-            Proto::Other => {}
-        }
-        if packet.proto == Proto::Udp {
-            packet.traits.payload_len = udp_length.and_then(|length| u16::try_from(length.checked_sub(8)?).ok());
-        }
-        if packet.proto == Proto::Tcp {
-            if !is_whole {
-                return Err("it is cut before the TCP flags end".into());
-            }
-            packet.detail.tcp_flags = flags;
-            packet.traits.tcp_flags = Some(flags);
-        }
-        Ok(Some(packet))
-    }
-
-    fn seen(self, ts: tattler_core::time::Time) -> Option<Seen> {
-        let signal = match self.proto {
-            Proto::Tcp => Signal::of_tcp(self.detail.tcp_flags),
-            Proto::Udp => Signal::Udp,
-            Proto::Icmpv6 => Signal::of_icmpv6(self.icmp_type),
-            Proto::Other => Signal::None,
+        let mut traits =
+            Traits { hop_limit: self.hop_limit, flow_label: self.flow_label, window: self.window, ..Traits::default() };
+        let mut detail = Detail {
+            hop_limit: self.hop_limit.unwrap_or(0),
+            icmp_id: self.icmp_id,
+            icmp_seq: self.icmp_seq,
+            ..Detail::default()
         };
-        let header = Header { signal, tuple: self.tuple, detail: self.detail };
-        (signal != Signal::None).then_some(Seen { ts, header, traits: self.traits })
+        let after = |length: Option<u64>, header| u16::try_from(length?.checked_sub(header)?).ok();
+        let (mut src_port, mut dst_port) = (self.icmp_id, self.icmp_id);
+        if proto == Proto::Icmpv6 {
+            traits.icmp_id = Some(self.icmp_id);
+            traits.icmp_seq = Some(self.icmp_seq);
+            traits.payload_len = after(self.length.filter(|_| !self.is_fragment), 48);
+        } else {
+            src_port = self.src_port.ok_or("SPT is missing")?;
+            dst_port = self.dst_port.ok_or("DPT is missing")?;
+            traits.source_port = self.src_port;
+        }
+        let signal = match proto {
+            Proto::Icmpv6 => Signal::of_icmpv6(self.icmp_type.ok_or("TYPE is missing")?),
+            Proto::Udp => {
+                traits.payload_len = after(self.udp_length, 8);
+                Signal::Udp
+            }
+            Proto::Tcp if !self.has_all_flags => return Err("it is cut before the TCP flags end".into()),
+            Proto::Tcp => {
+                detail.tcp_flags = self.tcp_flags;
+                traits.tcp_flags = Some(self.tcp_flags);
+                Signal::of_tcp(self.tcp_flags)
+            }
+        };
+        let tuple = Tuple { src, dst, src_port, dst_port };
+        Ok(Some((Header { signal, tuple, detail }, traits)))
     }
 }
 
-/// When a line was written.
+/// The time of a line.
 enum Stamp {
     Civil(Civil),
-    Unix(tattler_core::time::Time),
+    Unix(Time),
 }
 
-/// The time at the beginning of a line, in any of the forms of journalctl, syslog daemons and dmesg.
+/// The time at the beginning of a line, in any form of journalctl, syslog daemons and dmesg.
 ///
 /// # Errors
-/// There is none that can be used, and why if it is one.
+/// There is no time. The reason is given if there is one that can't be used.
 fn stamp(line: &[u8]) -> Result<Stamp, Option<&'static str>> {
     let line = without_priority(line.trim_ascii_start());
     let civil = match line {
@@ -207,7 +214,7 @@ fn stamp(line: &[u8]) -> Result<Stamp, Option<&'static str>> {
     civil.map(Stamp::Civil).ok_or(None)
 }
 
-/// `<4>`, and the `1 ` of RFC 5424.
+/// Skips `<4>`, and the `1 ` of RFC 5424 after it.
 fn without_priority(line: &[u8]) -> &[u8] {
     let Some(rest) = line.strip_prefix(b"<") else { return line };
     match memchr::memchr(b'>', &rest[..rest.len().min(4)]) {
@@ -219,7 +226,7 @@ fn without_priority(line: &[u8]) -> &[u8] {
     }
 }
 
-/// `Nov 20 19:41:00`
+/// Reads `Nov 20 19:41:00`.
 fn month(line: &[u8]) -> Option<Civil> {
     let (name, rest) = line.split_first_chunk::<3>()?;
     let month = MONTHS.iter().position(|month| *month == name)? as i8 + 1;
@@ -227,8 +234,8 @@ fn month(line: &[u8]) -> Option<Civil> {
     Some(Civil { month, day: clock::two(&[a, b])?, ..clock::time_of_day(rest)?.0 })
 }
 
-/// `Fri Nov 20 19:41:00 2026`, as dmesg -T and OpenWrt's logread write it, or journald's
-/// `Fri 2026-11-20 19:41:00 UTC`.
+/// Reads `Fri Nov 20 19:41:00 2026` of dmesg -T and OpenWrt's logread, and `Fri 2026-11-20 19:41:00 UTC`
+/// of journald.
 fn weekday(line: &[u8]) -> Option<Civil> {
     let (name, rest) = line.split_first_chunk::<3>()?;
     if !DAYS.contains(&name) {
@@ -245,9 +252,9 @@ fn weekday(line: &[u8]) -> Option<Civil> {
     Some(Civil { year: i16::try_from(year).ok(), ..civil })
 }
 
-/// `1788226914.831000 host …`
-fn unix(line: &[u8]) -> Option<tattler_core::time::Time> {
+/// Reads `1788226914.831000 host …`.
+fn unix(line: &[u8]) -> Option<Time> {
     let end = memchr::memchr(b' ', line)?;
     let stamp = &line[..end];
-    (stamp.contains(&b'.') && end > 10).then(|| number::micros(stamp)).flatten().map(tattler_core::time::Time)
+    (stamp.contains(&b'.') && end > 10).then(|| fields::micros(stamp)).flatten().map(Time)
 }

@@ -1,21 +1,21 @@
-//! Lines of an input, without a copy of each.
+//! The lines of an input, without copying them.
 
 use std::io::{self, Read};
 
-/// The longest line that is read, in bytes. Suricata writes some of a few kilobytes.
+/// The longest line that is read, in bytes. Suricata writes lines of a few kilobytes.
 pub const LONGEST: usize = 1 << 16;
-/// Bytes asked for at once.
+/// Bytes of a read.
 const CHUNK: usize = 1 << 18;
 
-/// One line, without its end.
-pub struct Line<'a> {
-    /// Its bytes; none if it was longer than [`LONGEST`].
+/// A line, without its newline.
+pub struct RawLine<'a> {
+    /// Its bytes; `None` if it is longer than [`LONGEST`].
     pub bytes: Option<&'a [u8]>,
-    /// A line's end follows. Where none does, the input ends: it is cut short, or still written.
+    /// Whether a newline follows. Otherwise the input ends here: it is cut short or still being written.
     pub is_ended: bool,
 }
 
-/// Reads lines.
+/// Splits an input into lines.
 pub struct Lines<R> {
     reader: R,
     buffer: Vec<u8>,
@@ -32,9 +32,9 @@ impl<R: Read> Lines<R> {
     /// The next line; `None` at the end.
     ///
     /// # Errors
-    /// The input can't be read on. What was read of the line is lost.
+    /// Reading failed. The part of the line that was read is lost.
     #[expect(clippy::should_implement_trait, reason = "a line borrows its bytes, so this is no iterator")]
-    pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub fn next(&mut self) -> io::Result<Option<RawLine<'_>>> {
         let mut searched = 0;
         let mut is_too_long = false;
         loop {
@@ -42,7 +42,7 @@ impl<R: Read> Lines<R> {
                 let (start, end) = (self.start, self.start + searched + at);
                 self.start = end + 1;
                 let bytes = (!is_too_long && end - start <= LONGEST).then(|| &self.buffer[start..end]);
-                return Ok(Some(Line { bytes, is_ended: true }));
+                return Ok(Some(RawLine { bytes, is_ended: true }));
             }
             searched = self.end - self.start;
             if searched > LONGEST {
@@ -53,12 +53,12 @@ impl<R: Read> Lines<R> {
                 let (start, end) = (self.start, self.end);
                 self.start = end;
                 let bytes = (!is_too_long).then(|| &self.buffer[start..end]);
-                return Ok((is_too_long || start < end).then_some(Line { bytes, is_ended: false }));
+                return Ok((is_too_long || start < end).then_some(RawLine { bytes, is_ended: false }));
             }
         }
     }
 
-    /// Reads more behind what is left, which moves to the front if there is little room.
+    /// Reads more bytes after the unread ones. Moves these to the front if there is little room.
     fn fill(&mut self) -> io::Result<usize> {
         if self.buffer.len() - self.end < CHUNK {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -82,7 +82,7 @@ impl<R: Read> Lines<R> {
 mod tests {
     use super::*;
 
-    /// Gives a few bytes at a time.
+    /// Returns a few bytes for each read.
     struct Slow<'a>(&'a [u8], usize);
 
     impl Read for Slow<'_> {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_whole_however_the_bytes_come() {
+    fn lines_are_whole_for_reads_of_any_size() {
         let text = [&b"one\n\n"[..], &[b'x'; LONGEST], b"\n", &[b'y'; LONGEST + 1], b"\nlast"].concat();
         let expected = [(Some(3), true), (Some(0), true), (Some(LONGEST), true), (None, true), (Some(4), false)];
         for step in [7, 1_000, usize::MAX] {

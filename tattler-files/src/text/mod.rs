@@ -1,69 +1,62 @@
-//! Text in many dialects: firewall logs, flow records and connection logs of other programs.
+//! Logs and flow records of other programs, in seven dialects.
 //!
 //! # Layout
-//! - [`lines`]: lines of an input
-//! - `dialect`: which dialect a text is in, by its first line that tells
-//! - `clock`: zones, and years that nobody wrote
-//! - `kernel`, `conntrack`: packets, more or less
+//! - [`lines`]: the lines of an input
+//! - `dialect`: the dialect of a text, from its first lines
+//! - `clock`: time zones, and the year where a log has none
+//! - `kernel`, `conntrack`: packets
 //! - `zeek`, `eve`, `nfdump`: flows
-//! - `json`, `number`: what lines in JSON, and numbers and addresses, have in common
-//! - [`read`]: all lines of an input
+//! - `json`, `fields`: helpers of several dialects
+//! - [`TextReader`]: reads all lines of an input
 
 mod clock;
 mod conntrack;
 mod dialect;
 mod eve;
+mod fields;
 mod json;
 mod kernel;
 pub mod lines;
 pub(super) mod nfdump;
-mod number;
 mod read;
 mod zeek;
 
 use sensor_common::Header;
 
-pub use clock::Clock;
+pub use clock::LogClock;
 pub use dialect::Dialect;
-pub use read::{Counts, Sinks, read};
+pub use read::{LineCounts, TextReader};
 
 use tattler_core::observation::{Observation, Traits};
 use tattler_core::time::Time;
 
-use super::flow::{Half, Record};
-use super::jsonl::Aside;
+use super::flow::{FlowHalf, FlowRecord};
+use super::jsonl::BackupEntry;
 
-/// What a line holds.
+/// The content of a line.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Item {
-    /// An observation as it stands.
+pub enum LineItem {
+    /// An observation.
     Observation(Observation),
-    /// What a backup holds beside observations.
-    Aside(Aside),
+    /// A line of a backup that is no observation.
+    Backup(BackupEntry),
     /// A packet, for the rules.
-    Packet(Seen),
+    Packet(LoggedPacket),
     /// Both directions of an exchange.
-    Flow(Record),
+    Flow(FlowRecord),
     /// One direction of an exchange.
-    Half(Half),
-    /// Nothing of interest: a header, IPv4, another program's line.
+    Half(FlowHalf),
+    /// Nothing of interest: a header, IPv4, or a line of another program.
     Nothing,
 }
 
-/// A packet that somebody else saw.
+/// A packet that another program logged.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
-    /// When.
+pub struct LoggedPacket {
+    /// Its time.
     pub ts: Time,
-    /// As far as it is known; what is not is 0.
+    /// Its header. Unknown fields are 0.
     pub header: Header,
-    /// What is known for certain.
+    /// The traits that the log has.
     pub traits: Traits,
-}
-
-/// A stranger's bytes in one line of a bounded length.
-fn quote(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]);
-    let short: String = text.chars().take(40).collect();
-    format!("{short:?}{}", if short.len() < bytes.len() { "…" } else { "" })
 }

@@ -1,4 +1,4 @@
-//! What `nfdump -o csv` prints, of nfdump 1.6 and 1.7.
+//! Flow records that `nfdump -o csv` of nfdump 1.6 and 1.7 prints.
 //!
 //! A record is one direction of an exchange. Columns are found by their names in the first line.
 
@@ -6,17 +6,17 @@ use sensor_common::Proto;
 use sensor_common::parse::Tuple;
 use tattler_core::time::Time;
 
-use super::Item;
-use super::clock::{self, Clock};
-use super::number::{Ip, address, decimal, micros, port};
-use crate::flow::Half;
+use super::LineItem;
+use super::clock::LogClock;
+use super::fields::{self, Ip, MOST_COLUMNS, decimal, ip, micros, port};
+use crate::flow::FlowHalf;
 
-/// The header that is put before what our own nfdump prints.
+/// The header for the output of an nfdump that we run.
 pub(crate) const COLUMNS: &str = "ts,te,pr,sa,sp,da,dp,flg";
 
-/// Where the columns are.
+/// The positions of the columns.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Columns {
+pub(super) struct NfdumpColumns {
     first: usize,
     last: Option<usize>,
     duration: Option<usize>,
@@ -28,17 +28,14 @@ pub(super) struct Columns {
     flags: Option<usize>,
 }
 
-/// Columns that are looked at at most.
-const MOST: usize = 64;
-
-impl Columns {
-    /// From the first line; `None` if it is none of nfdump's.
-    pub(super) fn of(header: &[u8]) -> Option<Columns> {
-        let names: Vec<&[u8]> = header.split(|&byte| byte == b',').take(MOST).map(<[u8]>::trim_ascii).collect();
+impl NfdumpColumns {
+    /// From the first line; `None` if nfdump did not write it.
+    pub(super) fn of(header: &[u8]) -> Option<NfdumpColumns> {
+        let names: Vec<&[u8]> = header.split(|&byte| byte == b',').take(MOST_COLUMNS).map(<[u8]>::trim_ascii).collect();
         let find = |names_of: &[&str]| {
             names.iter().position(|name| names_of.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())))
         };
-        Some(Columns {
+        Some(NfdumpColumns {
             first: find(&["ts", "firstSeen", "first"])?,
             last: find(&["te", "lastSeen", "last"]),
             duration: find(&["td", "duration"]),
@@ -52,34 +49,27 @@ impl Columns {
     }
 
     /// Reads a record.
-    pub(super) fn parse(&self, line: &[u8], clock: &mut Clock) -> Result<Item, String> {
-        let mut fields = [&b""[..]; MOST];
-        let mut count = 0;
-        for (field, to) in line.split(|&byte| byte == b',').zip(&mut fields) {
-            *to = field.trim_ascii();
-            count += 1;
-        }
+    pub(super) fn parse(&self, line: &[u8], clock: &mut LogClock) -> Result<LineItem, String> {
         if line.starts_with(b"No matching flows") {
-            return Ok(Item::Nothing);
+            return Ok(LineItem::Nothing);
         }
-        let last_column = [self.first, self.src, self.dst, self.src_port, self.dst_port, self.proto];
-        if last_column.iter().any(|&column| column >= count) {
+        let (fields, count) = fields::columns(line, b',');
+        let needed = [self.first, self.src, self.dst, self.src_port, self.dst_port, self.proto];
+        if needed.iter().any(|&column| column >= count) {
             return Err(format!("{count} columns, fewer than the first line has"));
         }
-        let wrong = |name: &str, at: usize| format!("{name} is {}", super::quote(fields[at]));
-        let ip = |name, at| address(fields[at]).ok_or_else(|| wrong(name, at));
+        let wrong = |name, at: usize| fields::wrong(name, fields[at]);
+        let ip = |name, at: usize| ip(name, fields[at]);
+        let time = |clock: &mut LogClock, name, at: usize| {
+            clock.read(fields[at]).map_err(|why| format!("{}: {why}", wrong(name, at)))
+        };
         let (Ip::V6(src), Ip::V6(dst)) = (ip("source address", self.src)?, ip("destination address", self.dst)?) else {
-            return Ok(Item::Nothing);
+            return Ok(LineItem::Nothing);
         };
-        let proto = match fields[self.proto] {
-            b"TCP" | b"6" => Proto::Tcp,
-            b"UDP" | b"17" => Proto::Udp,
-            b"ICMP6" | b"ICMPv6" | b"58" => Proto::Icmpv6,
-            _ => return Ok(Item::Nothing),
-        };
-        let first = time(fields[self.first], clock).map_err(|why| format!("{}: {why}", wrong("time", self.first)))?;
+        let Some(proto) = fields::proto(fields[self.proto]) else { return Ok(LineItem::Nothing) };
+        let first = time(clock, "time", self.first)?;
         let last = match (self.last, self.duration) {
-            (Some(at), _) => time(fields[at], clock).map_err(|why| format!("{}: {why}", wrong("end", at)))?,
+            (Some(at), _) => time(clock, "end", at)?,
             (None, Some(at)) => Time(first.0.saturating_add(micros(fields[at]).ok_or_else(|| wrong("duration", at))?)),
             (None, None) => first,
         };
@@ -89,7 +79,7 @@ impl Columns {
             match icmp_type(fields[self.dst_port]).ok_or_else(|| wrong("type", self.dst_port))? {
                 128 => {}
                 129 => is_reply = true,
-                _ => return Ok(Item::Nothing),
+                _ => return Ok(LineItem::Nothing),
             }
         } else {
             tuple.src_port = port(fields[self.src_port]).ok_or_else(|| wrong("source port", self.src_port))?;
@@ -99,24 +89,16 @@ impl Columns {
             Some(at) if proto == Proto::Tcp => Some(flags(fields[at]).ok_or_else(|| wrong("flags", at))?),
             _ => None,
         };
-        Ok(Item::Half(Half { first, last: last.max(first), tuple, proto, flags, is_reply }))
+        Ok(LineItem::Half(FlowHalf { first, last: last.max(first), tuple, proto, flags, is_reply }))
     }
 }
 
-/// What ends the records: totals follow.
+/// Whether the line ends the records. Totals follow it.
 pub(super) fn is_summary(line: &[u8]) -> bool {
     line == b"Summary"
 }
 
-fn time(field: &[u8], clock: &mut Clock) -> Result<Time, String> {
-    match clock::iso(field) {
-        Some((civil, b"")) => clock.time(civil),
-        Some(_) => Err("no time".into()),
-        None => clock.check(Time(micros(field).ok_or("no time")?)),
-    }
-}
-
-/// `128.0`, or type and code in one number.
+/// Reads `128.0`, or type and code in one number.
 fn icmp_type(field: &[u8]) -> Option<u64> {
     match memchr::memchr(b'.', field) {
         Some(at) => decimal(&field[..at]),
@@ -124,28 +106,26 @@ fn icmp_type(field: &[u8]) -> Option<u64> {
     }
 }
 
-/// `...AP.SF`, or `......S.` with dots for what is not set, or a number.
+/// Reads `...AP.SF` or `......S.`, with dots for flags that are not set, or a hexadecimal number.
 fn flags(field: &[u8]) -> Option<u8> {
     if let Some(hex) = field.strip_prefix(b"0x") {
         return u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok();
     }
     field.iter().try_fold(0, |flags, letter| {
-        Some(
-            flags
-                | match letter {
-                    b'F' => 0x01,
-                    b'S' => 0x02,
-                    b'R' => 0x04,
-                    b'P' => 0x08,
-                    b'A' => 0x10,
-                    b'U' => 0x20,
-                    b'E' => 0x40,
-                    b'C' | b'W' => 0x80,
-                    b'.' => 0,
-                    // Eight of them: everything was set at once, a Christmas tree.
-                    b'X' => 0x3f,
-                    _ => return None,
-                },
-        )
+        let flag = match letter {
+            b'F' => 0x01,
+            b'S' => 0x02,
+            b'R' => 0x04,
+            b'P' => 0x08,
+            b'A' => 0x10,
+            b'U' => 0x20,
+            b'E' => 0x40,
+            b'C' | b'W' => 0x80,
+            b'.' => 0,
+            // A Christmas tree packet, with all six classic flags. nfdump writes eight of them.
+            b'X' => 0x3f,
+            _ => return None,
+        };
+        Some(flags | flag)
     })
 }

@@ -1,105 +1,112 @@
-//! All lines of a text.
+//! Reads all lines of a text.
 
 use std::io::Read;
 
-use super::Item;
-use super::clock::{Clock, SPANS_YEARS};
-use super::dialect::{Dialect, Reader};
+use super::LineItem;
+use super::clock::{LogClock, SPANS_YEARS};
+use super::dialect::{Dialect, LineParser};
 use super::lines::{LONGEST, Lines};
-use crate::{Error, Fault, Stop};
+use crate::{Fault, ReadError, Stop};
 
-/// Bad lines that are told one by one.
-const TOLD: u64 = 10;
-/// Lines between two looks at the clock, for those who show progress.
-const STEP: u64 = 1 << 14;
+/// Bad lines of an input that are reported one by one.
+const MOST_REPORTED: u64 = 10;
 
-/// Lines of an input.
+/// The lines of an input, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Blank ones left out.
+pub struct LineCounts {
+    /// All lines except blank ones.
     pub all: u64,
-    /// Skipped.
+    /// Lines that were skipped.
     pub bad: u64,
-    /// With an observation, a packet or a flow in it.
+    /// Lines with an observation, a packet or a flow.
     pub of_use: u64,
-    /// Lines up to the last whole one, blank ones among them.
+    /// Lines up to the last whole one, with blank ones.
     pub whole: u64,
 }
 
-/// What becomes of the lines.
-pub struct Sinks<'a> {
-    /// Gets what a line holds, and its number from 1; says whether to read on.
-    pub item: &'a mut dyn FnMut(Item, u64) -> bool,
-    /// Gets what is wrong.
-    pub tell: &'a mut dyn FnMut(Fault),
-    /// Is called now and then, before a line with this number is read, and with whether those before it
-    /// stand whatever follows; says whether to read on.
-    pub step: &'a mut dyn FnMut(u64, bool) -> bool,
+/// Reads the lines of a text.
+pub struct TextReader<R> {
+    name: String,
+    dialect: Dialect,
+    lines: Lines<R>,
+    parser: LineParser,
+    number: u64,
+    counts: LineCounts,
 }
 
-/// Reads all lines of the input called `name`.
-///
-/// # Errors
-/// Lines without a year go back in time: which year it is changes all of them.
-pub fn read(name: &str, reader: impl Read, dialect: Dialect, clock: Clock, sinks: Sinks<'_>) -> Result<Counts, Error> {
-    let Sinks { item, tell, step } = sinks;
-    let (mut lines, mut reader) = (Lines::new(reader), Reader::new(dialect, clock));
-    let (mut counts, mut number) = (Counts::default(), 0);
-    loop {
-        number += 1;
-        if number % STEP == 0 && !step(number, reader.is_certain()) {
-            break;
-        }
-        let line = match lines.next() {
-            Ok(None) => break,
+impl<R: Read> TextReader<R> {
+    /// Reads the input called `name`.
+    pub fn new(name: &str, reader: R, dialect: Dialect, clock: LogClock) -> TextReader<R> {
+        let (lines, parser) = (Lines::new(reader), LineParser::new(dialect, clock));
+        TextReader { name: name.into(), dialect, lines, parser, number: 0, counts: LineCounts::default() }
+    }
+
+    /// The number of the last line, from 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether no later line can change the lines so far.
+    pub fn is_certain(&self) -> bool {
+        self.parser.is_certain()
+    }
+
+    /// The content of the next line; `None` at the end. Blank and bad lines are [`LineItem::Nothing`].
+    ///
+    /// # Errors
+    /// Lines without a year go back in time, so the year of all lines is unclear.
+    pub fn next(&mut self, report: &mut dyn FnMut(Fault)) -> Result<Option<LineItem>, ReadError> {
+        self.number += 1;
+        let (name, number, counts) = (|| self.name.clone(), self.number, &mut self.counts);
+        let line = match self.lines.next() {
+            Ok(None) => return Ok(None),
             Ok(Some(line)) => line,
             Err(error) => {
-                tell(Fault::Stopped { name: name.into(), unit: "line", number, stop: Stop::from(error) });
-                break;
+                report(Fault::Stopped { name: name(), unit: "line", number, stop: Stop::from(error) });
+                return Ok(None);
             }
         };
         let text = line.bytes.map(<[u8]>::trim_ascii);
         if text == Some(b"") {
             counts.whole = number;
-            continue;
+            return Ok(Some(LineItem::Nothing));
         }
         let is_json = text.is_some_and(|text| text.starts_with(b"{") && text.ends_with(b"}"));
-        if !line.is_ended && !is_json && dialect != Dialect::JsonLines {
-            // Half a number is a number.
-            tell(Fault::Unfinished { name: name.into(), line: number });
-            break;
+        if !line.is_ended && !is_json && self.dialect != Dialect::JsonLines {
+            // A number that is cut in half would still be read as a number.
+            report(Fault::Unfinished { name: name(), line: number });
+            return Ok(None);
         }
         counts.all += 1;
-        match text.ok_or_else(|| format!("longer than {LONGEST} bytes")).and_then(|text| reader.line(text)) {
-            Ok(found) => {
+        match text.ok_or_else(|| format!("longer than {LONGEST} bytes")).and_then(|text| self.parser.parse(text)) {
+            Ok(item) => {
                 counts.whole = number;
-                if found != Item::Nothing {
-                    counts.of_use += 1;
-                    if !item(found, number) {
-                        break;
-                    }
-                }
+                counts.of_use += u64::from(item != LineItem::Nothing);
+                Ok(Some(item))
             }
-            Err(reason) if reason == SPANS_YEARS => {
-                return Err(Error::YearUnclear { name: name.into(), line: number });
-            }
+            Err(reason) if reason == SPANS_YEARS => Err(ReadError::YearUnclear { name: name(), line: number }),
             Err(reason) => {
                 if line.is_ended {
                     counts.whole = number;
                 }
                 counts.bad += 1;
-                if counts.bad <= TOLD {
-                    tell(Fault::Line { name: name.into(), line: number, reason });
+                if counts.bad <= MOST_REPORTED {
+                    report(Fault::Line { name: name(), line: number, reason });
                 }
+                Ok(Some(LineItem::Nothing))
             }
         }
     }
-    let Counts { all, bad, .. } = counts;
-    if bad > TOLD {
-        tell(Fault::Lines { name: name.into(), more: bad - TOLD, bad, lines: all });
+
+    /// Reports the bad lines that were not reported one by one, and an input without lines.
+    pub fn finish(self, report: &mut dyn FnMut(Fault)) -> LineCounts {
+        let LineCounts { all, bad, .. } = self.counts;
+        if bad > MOST_REPORTED {
+            report(Fault::Lines { name: self.name.clone(), more: bad - MOST_REPORTED, bad, lines: all });
+        }
+        if all == 0 {
+            report(Fault::Nothing { name: self.name, way_out: "give a file with observations" });
+        }
+        self.counts
     }
-    if all == 0 {
-        tell(Fault::Nothing { name: name.into(), way_out: "give a file with observations" });
-    }
-    Ok(counts)
 }

@@ -1,7 +1,7 @@
 //! Zeek's conn.log, as tab-separated values and as JSON.
 //!
-//! The originator is who sent the first packet. For ICMP the ports are type and code. `history` tells
-//! what was seen of TCP: `S` a SYN of the originator, `h` a SYN-ACK of the responder.
+//! The originator sent the first packet. For ICMP the ports are type and code. `history` has a letter for
+//! each kind of TCP packet: `S` for a SYN of the originator, `h` for a SYN-ACK of the responder.
 
 use std::borrow::Cow;
 
@@ -10,17 +10,14 @@ use sensor_common::parse::Tuple;
 use serde::Deserialize;
 use tattler_core::time::Time;
 
-use super::clock::{self, Clock};
-use super::number::{Ip, address, decimal, micros, port};
-use super::{Item, json};
-use crate::flow::Record;
+use super::clock::LogClock;
+use super::fields::{Ip, MOST_COLUMNS, columns, decimal, ip, micros, port, wrong};
+use super::{LineItem, json};
+use crate::flow::FlowRecord;
 
-/// Columns that are looked at at most; a conn.log has some 25.
-const MOST: usize = 64;
-
-/// Where the columns of a conn.log are, told by its header.
+/// The positions of the columns in a conn.log, from its header.
 #[derive(Clone, Debug)]
-pub(super) struct Columns {
+pub(super) struct ZeekColumns {
     separator: u8,
     unset: Vec<u8>,
     is_conn: bool,
@@ -31,17 +28,17 @@ pub(super) struct Columns {
 const NAMES: [&str; 9] =
     ["ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "duration", "history", "resp_pkts"];
 
-impl Default for Columns {
-    fn default() -> Columns {
-        Columns { separator: b'\t', unset: b"-".to_vec(), is_conn: true, at: [None; NAMES.len()] }
+impl Default for ZeekColumns {
+    fn default() -> ZeekColumns {
+        ZeekColumns { separator: b'\t', unset: b"-".to_vec(), is_conn: true, at: [None; NAMES.len()] }
     }
 }
 
-impl Columns {
-    /// Takes a line that begins with `#`.
+impl ZeekColumns {
+    /// Reads a line that begins with `#`.
     fn header(&mut self, line: &[u8]) {
         if let Some(value) = line.strip_prefix(b"#separator ") {
-            // As `\x09`.
+            // Written as `\x09`.
             let code = value.strip_prefix(b"\\x").and_then(|hex| std::str::from_utf8(hex).ok());
             self.separator = code.and_then(|hex| u8::from_str_radix(hex.trim(), 16).ok()).unwrap_or(b'\t');
             return;
@@ -51,65 +48,50 @@ impl Columns {
             Some(b"#unset_field") => self.unset = words.next().unwrap_or(b"-").to_vec(),
             Some(b"#path") => self.is_conn = words.next() == Some(b"conn"),
             Some(b"#fields") => {
-                let names: Vec<&[u8]> = words.take(MOST).collect();
+                let names: Vec<&[u8]> = words.take(MOST_COLUMNS).collect();
                 self.at = NAMES.map(|name| names.iter().position(|known| *known == name.as_bytes()));
             }
             _ => {}
         }
     }
 
-    /// Reads a line, of the header or a record.
-    pub(super) fn parse(&mut self, line: &[u8], clock: &Clock) -> Result<Item, String> {
+    /// Reads a line of the header or a record.
+    pub(super) fn parse(&mut self, line: &[u8], clock: &mut LogClock) -> Result<LineItem, String> {
         if line.starts_with(b"#") {
             self.header(line);
-            return Ok(Item::Nothing);
+            return Ok(LineItem::Nothing);
         }
         if !self.is_conn {
-            return Err("not of a conn.log".into());
+            return Err("no line of a conn.log".into());
         }
-        let mut fields = [&b""[..]; MOST];
-        for (field, to) in line.split(|&byte| byte == self.separator).zip(&mut fields) {
-            *to = field;
-        }
-        // What is not there and what is not set is the same.
+        let (fields, _) = columns(line, self.separator);
+        // A missing column means the same as a field that is not set.
         let value = |name: usize| {
             let field = self.at[name].map(|at| fields[at]);
             field.filter(|field| !field.is_empty() && *field != self.unset.as_slice())
         };
         let needed = |name: usize| value(name).ok_or_else(|| format!("{} is missing", NAMES[name]));
-        let wrong = |name: usize| format!("{} is {}", NAMES[name], super::quote(value(name).unwrap_or_default()));
-        let ip = |name| address(needed(name)?).ok_or_else(|| wrong(name));
-        let (Ip::V6(src), Ip::V6(dst)) = (ip(1)?, ip(3)?) else { return Ok(Item::Nothing) };
+        let wrong = |name: usize| wrong(NAMES[name], value(name).unwrap_or_default());
+        let ip = |name: usize| ip(NAMES[name], needed(name)?);
+        let (Ip::V6(src), Ip::V6(dst)) = (ip(1)?, ip(3)?) else { return Ok(LineItem::Nothing) };
         let number = |name| port(needed(name)?).ok_or_else(|| wrong(name));
-        let duration = value(6).map_or(Ok(0), |text| micros(text).ok_or_else(|| wrong(6)))?;
-        let packets = value(8).map_or(Ok(None), |text| decimal(text).map(Some).ok_or_else(|| wrong(8)))?;
         let connection = Connection {
-            first: clock.check(seconds(needed(0)?).ok_or_else(|| wrong(0))?)?,
-            duration,
+            first: clock.read(needed(0)?).map_err(|why| format!("{}: {why}", wrong(0)))?,
+            duration: value(6).map_or(Ok(0), |text| micros(text).ok_or_else(|| wrong(6)))?,
             tuple: Tuple { src, dst, src_port: number(2)?, dst_port: number(4)? },
             proto: needed(5)?,
             history: value(7),
-            responder_packets: packets,
+            responder_packets: value(8).map(|text| decimal(text).ok_or_else(|| wrong(8))).transpose()?,
         };
         Ok(connection.item())
     }
 }
 
-/// Seconds since 1970, or a date and time.
-fn seconds(field: &[u8]) -> Option<Time> {
-    match clock::iso(field) {
-        Some((civil, b"")) if civil.offset.is_some() => {
-            Clock::new(jiff::tz::TimeZone::UTC, None, None, None).time(civil).ok()
-        }
-        _ => micros(field).map(Time),
-    }
-}
-
 /// A line of a conn.log in JSON.
 #[derive(Deserialize)]
-struct Line<'a> {
+struct ConnLine<'a> {
     #[serde(borrow)]
-    ts: json::Time<'a>,
+    ts: json::JsonTime<'a>,
     #[serde(rename = "id.orig_h", borrow)]
     src: Cow<'a, str>,
     #[serde(rename = "id.orig_p")]
@@ -126,22 +108,20 @@ struct Line<'a> {
     history: Option<Cow<'a, str>>,
     #[serde(default)]
     resp_pkts: Option<u64>,
-    /// Only the streaming writer says which log it is.
+    /// The name of the log. Only the streaming writer writes it.
     #[serde(default, rename = "_path", borrow)]
     path: Option<Cow<'a, str>>,
 }
 
 /// Reads a line of JSON.
-pub(super) fn parse_json(line: &[u8], clock: &mut Clock) -> Result<Item, String> {
-    let line: Line<'_> = json::parse(line)?;
+pub(super) fn parse_json(line: &[u8], clock: &mut LogClock) -> Result<LineItem, String> {
+    let line: ConnLine<'_> = json::parse(line)?;
     if line.path.as_deref().is_some_and(|path| path != "conn") {
-        return Ok(Item::Nothing);
+        return Ok(LineItem::Nothing);
     }
-    let ip = |name, text: &str| {
-        address(text.as_bytes()).ok_or_else(|| format!("{name} is {}", super::quote(text.as_bytes())))
-    };
+    let ip = |name, text: &str| ip(name, text.as_bytes());
     let (Ip::V6(src), Ip::V6(dst)) = (ip("id.orig_h", &line.src)?, ip("id.resp_h", &line.dst)?) else {
-        return Ok(Item::Nothing);
+        return Ok(LineItem::Nothing);
     };
     let connection = Connection {
         first: line.ts.read(clock)?,
@@ -166,21 +146,21 @@ struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    fn item(self) -> Item {
+    fn item(self) -> LineItem {
         let mut tuple = self.tuple;
         let history = |letter: u8| self.history.is_some_and(|history| history.contains(&letter));
         let has_answered = self.responder_packets.is_some_and(|packets| packets > 0);
         let (begins, answered) = match self.proto {
             b"udp" => (Signal::Udp, has_answered || history(b'd')),
-            // What began before Zeek looked has no SYN.
+            // A connection that began before Zeek started has no SYN.
             b"tcp" if history(b'S') => (Signal::Syn, history(b'h')),
             b"icmp" if tuple.src_port == 128 => {
                 (tuple.src_port, tuple.dst_port) = (0, 0);
                 (Signal::Echo, has_answered)
             }
-            _ => return Item::Nothing,
+            _ => return LineItem::Nothing,
         };
         let last = Time(self.first.0.saturating_add(self.duration));
-        Item::Flow(Record { first: self.first, last, tuple, begins, answered, flags: None })
+        LineItem::Flow(FlowRecord { first: self.first, last, tuple, begins, answered, flags: None })
     }
 }

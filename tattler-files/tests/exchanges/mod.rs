@@ -1,6 +1,9 @@
-//! What observations tell, as sets that other programs' counts can be compared with.
+//! Observations as sets, to compare them with the counts of other programs.
 
-#![allow(dead_code, reason = "each test file is a program of its own, and uses some of it")]
+#![allow(dead_code, reason = "each test file is a program of its own and uses a part of it")]
+
+#[path = "../../../tests/src/captures.rs"]
+mod captures;
 
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
@@ -10,7 +13,7 @@ use std::process::Command;
 use ipnet::Ipv6Net;
 use sensor_common::{Kind, Proto};
 use tattler_core::observation::Observation;
-use tattler_files::{Input, Options, Summary};
+use tattler_files::{Input, ReadOptions, ReadSummary};
 
 /// (local, remote, port)
 pub type Exchange = (Ipv6Addr, Ipv6Addr, u16);
@@ -39,7 +42,7 @@ pub fn answers(observations: &[Observation], kind: Kind) -> BTreeSet<Exchange> {
     observations.iter().filter_map(of).collect()
 }
 
-/// A packet that tshark found: what asks, between global addresses.
+/// A packet that tshark found: a SYN, echo request or UDP packet between global addresses.
 pub struct Row {
     pub kind: Kind,
     pub src: Ipv6Addr,
@@ -67,33 +70,33 @@ pub fn truth(captures: &Path, file: &str) -> Vec<Row> {
     text.lines().filter_map(of).collect()
 }
 
-/// What went out of `home`, by the ground truth.
+/// The exchanges from `home` to others, by the ground truth.
 pub fn outward(rows: &[Row], kind: Kind, home: Ipv6Net) -> BTreeSet<Exchange> {
     let is_out = |row: &&Row| row.kind == kind && home.contains(&row.src) && !home.contains(&row.dst);
     rows.iter().filter(is_out).map(|row| (row.src, row.dst, row.port)).collect()
 }
 
-/// What came into `home`.
+/// The exchanges from others to `home`.
 pub fn inward(rows: &[Row], kind: Kind, home: Ipv6Net) -> BTreeSet<Exchange> {
     let is_in = |row: &&Row| row.kind == kind && home.contains(&row.dst) && !home.contains(&row.src);
     rows.iter().filter(is_in).map(|row| (row.dst, row.src, row.port)).collect()
 }
 
-/// Each /48 of the rows, to be taken for home in turn: all that is in a capture goes out once and
-/// comes in once.
+/// Each /48 of the rows, to use as home one after the other. So each exchange of a capture is outbound once
+/// and inbound once.
 pub fn homes(rows: &[Row]) -> BTreeSet<Ipv6Net> {
     let net = |address| Ipv6Net::new(address, 48).unwrap().trunc();
     rows.iter().flat_map(|row| [net(row.src), net(row.dst)]).collect()
 }
 
-/// Reads files whose every line is good, even if none is of use.
-pub fn read(files: &[PathBuf], home: Ipv6Net) -> (Vec<Observation>, Summary) {
+/// Reads files without bad lines. They may have no IPv6.
+pub fn read(files: &[PathBuf], home: Ipv6Net) -> (Vec<Observation>, ReadSummary) {
     let inputs: Vec<Input> = files.iter().map(|file| Input::from_argument(file.as_os_str())).collect();
-    let options = Options { home: vec![home], ..Options::default() };
+    let options = ReadOptions { home: vec![home], ..ReadOptions::default() };
     let mut observations = Vec::new();
     let summary = tattler_files::read(&inputs, &options, &mut |one| observations.push(one), &mut |fault| {
         let fault = fault.to_string();
-        assert!(fault.contains("holds no IPv6 packet or flow"), "{fault}");
+        assert!(fault.contains("has no IPv6 packet or flow"), "{fault}");
     })
     .unwrap();
     (observations, summary)
@@ -105,17 +108,9 @@ pub fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Where the captures are, as in captures.rs; `None`, with a line that says so, if they are not here.
-/// The programs must be: `cargo xtask test` brings them.
+/// The directory of the captures, if it is there. The programs must exist: `cargo xtask test` installs them.
 pub fn captures(programs: &[&str]) -> Option<PathBuf> {
-    let captures = match std::env::var_os("TATTLER_CAPTURES") {
-        Some(named) => PathBuf::from(named),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/captures"),
-    };
-    if !captures.join("truth.jsonl").is_file() {
-        println!("not run: needs the captures, see captures.rs");
-        return None;
-    }
+    let captures = captures::directory()?;
     for program in programs {
         Command::new(program).arg("-h").output().unwrap_or_else(|error| panic!("cannot run {program}: {error}"));
     }

@@ -1,4 +1,4 @@
-//! The two who leak. Each reads its own real server's record of visitors, and passes on every
+//! The two harvesters. Each reads the visitor log of its own real server, and passes on every
 //! address that is new to it: a repeated visit brings no second scan.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -101,7 +101,7 @@ impl Record {
     }
 }
 
-/// Everybody in an access log, each visit anew.
+/// The visitors in an access log, one entry for each visit.
 pub fn logged_visitors(path: &Path) -> Result<Vec<Ipv6Addr>> {
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),

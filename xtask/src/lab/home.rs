@@ -52,11 +52,11 @@ impl Home {
         router.link(plan::UPLINK, core, "home")?;
         connect_uplink(&router, core)?;
         router.configure(&[
-            // Without snooping: there is nobody here to ask for reports.
+            // Without snooping: no router here asks for reports.
             "link add lan type bridge mcast_snooping 0",
             "link set lan up",
             &format!("address add {} dev lan nodad", plan::LAN_ROUTER),
-            // What is delegated and not used is refused here, not sent back to the provider.
+            // Packets to unused parts of the delegated prefix are refused here, not returned to the provider.
             &format!("route add unreachable {}", plan::HOME),
         ])?;
         let hosts = (1..=plan::HOSTS).map(|number| host(number, &router)).collect::<Result<Vec<_>>>()?;

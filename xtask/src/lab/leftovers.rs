@@ -1,4 +1,4 @@
-//! What a lab left that was killed before it could clean up: the next one does it.
+//! Removes what a killed lab could not clean up; the next lab does it.
 //!
 //! Names carry the process id of their lab. Its children died with it (`process::Daemon`).
 
@@ -14,7 +14,7 @@ pub fn prefix() -> String {
     format!("{STEM}{}-", std::process::id())
 }
 
-/// Deletes the namespaces and directories of labs whose process is no more.
+/// Deletes the namespaces and directories of labs whose process has ended.
 pub fn clean() {
     let orphans: Vec<String> = names_in(netns::NAMES).filter(|name| is_orphan(name)).collect();
     if !orphans.is_empty() {
@@ -24,7 +24,7 @@ pub fn clean() {
     let temporary = std::env::temp_dir();
     for name in names_in(&temporary.display().to_string()).filter(|name| is_orphan(name)) {
         let dir = temporary.join(name);
-        // Only our own: everybody can make such a name here.
+        // Only our own: any user can create such a name here.
         let is_ours = fs::symlink_metadata(&dir).is_ok_and(|dir| dir.is_dir() && dir.uid() == 0);
         if is_ours && let Err(error) = fs::remove_dir_all(&dir) {
             eprintln!("warning: {} was not removed: {error}", dir.display());

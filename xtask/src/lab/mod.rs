@@ -2,8 +2,8 @@
 //!
 //! Hosts of the home take temporary addresses from a real radvd and visit sites and time servers.
 //! One time server and one site pass on who visited them; seconds later a scanner at another
-//! address probes that visitor. The sensor watches the home router's uplink and is told nothing.
-//! In the clean lab all is the same but that nobody passes anything on: scanners hit at random.
+//! address probes that visitor. The sensor watches the home router's uplink and knows nothing of the plan.
+//! In the clean lab no server leaks, and scanners hit at random.
 //!
 //! In reading order: [`plan`] (who has which address), [`netns`], [`home`] and [`internet`] (what
 //! there is), [`visits`], [`harvester`], [`scanner`] and [`path`] (what they do), [`sensor`] and [`view`]
@@ -37,11 +37,11 @@ use internet::Internet;
 use sensor::Sensor;
 use world::{Phase, World};
 
-/// What to replay.
+/// The options of a replay.
 pub struct Replay {
     pub tattler: PathBuf,
     pub once: bool,
-    /// Nobody leaks, and scanners hit addresses in use at random.
+    /// No server leaks, and scanners hit addresses in use at random.
     pub clean: bool,
     pub seed: u64,
     pub metrics: Option<PathBuf>,
@@ -52,7 +52,7 @@ pub struct Replay {
 /// did so in nine of eleven runs: third parties make a site's visitors alike in more than the site.
 const TRAFFIC: Duration = Duration::from_secs(90);
 
-/// What has been taken up is visited, learned and probed within this time, or something is stuck.
+/// Each visit is logged and probed within this time, or the lab is stuck.
 const WIND_DOWN: Duration = Duration::from_secs(40);
 
 pub fn seed_from_clock() -> u64 {
@@ -135,7 +135,7 @@ impl Lab {
         self.sensor.stop()
     }
 
-    /// Hosts finish what they began; when all have, harvesters and scanners do.
+    /// Ends the hosts first, after their last visits, then harvesters and scanners.
     fn wind_down(&mut self) -> Result<()> {
         let deadline = Instant::now() + WIND_DOWN;
         self.actors.world.enter(Phase::LastVisits);
@@ -171,7 +171,7 @@ impl Lab {
     }
 }
 
-/// Somebody who acts in the lab, in a thread of their own.
+/// An actor of the lab, in a thread of its own.
 trait Actor: Send + 'static {
     /// For messages and for the thread.
     fn name(&self) -> String;
@@ -201,7 +201,7 @@ impl Actors {
         self.threads.is_empty()
     }
 
-    /// Lets go of those who are done; fails if one failed.
+    /// Drops the actors that have ended; fails if one failed.
     fn check(&mut self) -> Result<()> {
         while let Some(at) = self.threads.iter().position(|(_, thread)| thread.is_finished()) {
             let (name, thread) = self.threads.swap_remove(at);

@@ -1,10 +1,9 @@
 //! Network namespaces that are deleted when their guard is dropped, and with them their devices.
 
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
 use crate::{paths, process};
 
@@ -27,7 +26,7 @@ impl Namespace {
         Ok(namespace)
     }
 
-    /// A handle for those who act inside; it does not keep the namespace.
+    /// A handle for actors inside; it does not keep the namespace alive.
     pub fn inside(&self) -> Inside {
         Inside { name: self.name.clone() }
     }
@@ -38,23 +37,8 @@ impl Namespace {
 
     /// Runs lines of `ip` inside.
     pub fn configure(&self, lines: &[impl AsRef<str>]) -> Result<()> {
-        let mut ip = paths::command("ip")?
-            .args(["-n", &self.name, "-batch", "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("run ip")?;
-        let mut input = ip.stdin.take().context("write to ip")?;
-        for line in lines {
-            writeln!(input, "{}", line.as_ref()).context("write to ip")?;
-        }
-        drop(input);
-        let done = ip.wait_with_output().context("wait for ip")?;
-        if !done.status.success() {
-            let complaint = String::from_utf8_lossy(&done.stderr);
-            bail!("ip in {}: {}", self.name, complaint.trim().replace('\n', ", "));
-        }
+        let text: String = lines.iter().map(|line| line.as_ref().to_owned() + "\n").collect();
+        process::output_with(paths::command("ip")?.args(["-n", &self.name, "-batch", "-"]), &text)?;
         Ok(())
     }
 
@@ -95,9 +79,7 @@ impl Inside {
     }
 
     pub fn command(&self, program: &str) -> Result<Command> {
-        let path =
-            paths::find(program).with_context(|| format!("`{program}` is not on PATH: run `cargo xtask setup`"))?;
-        self.command_at(&path)
+        self.command_at(&paths::require(program)?)
     }
 
     pub fn command_at(&self, program: &Path) -> Result<Command> {
@@ -107,7 +89,7 @@ impl Inside {
     }
 }
 
-/// Deletes a namespace; a warning if that fails, for there is nobody left to handle it.
+/// Deletes a namespace, or prints a warning: no caller could handle the failure.
 pub fn delete(name: &str) {
     let deleted = paths::command("ip").and_then(|mut ip| process::output(ip.args(["netns", "delete", name])));
     // Another lab's start may have deleted a left-over at the same time.

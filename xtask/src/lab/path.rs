@@ -1,5 +1,5 @@
-//! Who measures paths: a content network that sends echo requests with ascending hop limits to those
-//! who visited its sites, as in 2016, when these looked like scans of everybody and were none.
+//! A content network that measures paths: it sends echo requests with ascending hop limits to the
+//! visitors of its sites. In 2016 such requests looked like scans.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::Ipv6Addr;
@@ -18,7 +18,7 @@ use super::{Actor, plan};
 
 /// The hop limits that it sends. The home's router sees each less one, and answers the first itself.
 const HOPS: std::ops::RangeInclusive<usize> = 2..=7;
-/// Between two looks at who came.
+/// The time between two reads of the visitor log.
 const PAUSE: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -1,9 +1,9 @@
-//! Who has which address. The home is in 2001:db8::/32, the internet in 3fff::/20, both set aside
-//! for documentation; each remote has a /32 of its own unless it is said otherwise.
+//! The lab's addresses. The home is in 2001:db8::/32, the internet in 3fff::/20, both reserved
+//! for documentation; each remote has a /32 of its own unless noted otherwise.
 
 use std::net::Ipv6Addr;
 
-/// What the provider delegates to the home.
+/// The prefix that the provider delegates to the home.
 pub const HOME: &str = "2001:db8:42::/56";
 /// The network of it that the router announces.
 pub const LAN: &str = "2001:db8:42:1::/64";
@@ -86,7 +86,7 @@ pub fn server_scanner() -> [Ipv6Addr; 2] {
     [address(0xd00 + HARVESTING_SERVER, 0xa1, 0x18), address(0xd00 + HARVESTING_SERVER, 0xa1, 0x19)]
 }
 
-/// The site sells what it learns: the scanner is somewhere else altogether.
+/// The site sells its visitors' addresses: its scanner is in another network.
 pub fn site_scanner() -> [Ipv6Addr; 2] {
     [address(0xe05, 7, 0xa), address(0xe05, 7, 0xb)]
 }
@@ -96,7 +96,7 @@ pub fn path_probers() -> [Ipv6Addr; 3] {
     [address(0xe07, 1, 7), address(0xe07, 2, 7), address(0xe07, 3, 7)]
 }
 
-/// They go through the home's prefix without being told of anyone.
+/// Sweepers go through the home's prefix and know no address in use.
 pub fn sweepers() -> [Ipv6Addr; 2] {
     [address(0xf01, 1, 5), address(0xf02, 1, 9)]
 }

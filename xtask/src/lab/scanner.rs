@@ -1,5 +1,5 @@
-//! Those who probe: scanners, who are told whom or hit addresses in use at random, and sweepers, who
-//! are told nothing. All of it is done by the tools that scanners use, a few packets at a time.
+//! Probers: scanners, which get targets from harvesters or hit addresses in use at random, and sweepers, which
+//! get none. They use the tools that real scanners use, a few packets at a time.
 
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
@@ -29,7 +29,7 @@ enum Style {
     ThcAndPorts,
 }
 
-/// The scanners of a lab in which nobody tells them anything.
+/// The scanners of a lab without harvesters.
 pub fn at_random(internet: &Internet) -> [AtRandom; 2] {
     [
         AtRandom(Scanner::by_ping_and_ports(internet.part("scanner1").inside(), plan::server_scanner())),
@@ -37,7 +37,7 @@ pub fn at_random(internet: &Internet) -> [AtRandom; 2] {
     ]
 }
 
-/// Probes addresses in use that it has from nobody whom they contacted, and each but once.
+/// Probes addresses in use at random, each once; no remote passed them on.
 pub struct AtRandom(Scanner);
 
 /// Time between two probes, in seconds: that of a harvester's scanner, as far as their number goes.
@@ -115,7 +115,7 @@ fn nmap(inside: &Inside, source: Ipv6Addr, what: &[&str], target: impl ToString)
     Ok(nmap)
 }
 
-/// Goes through addresses that somebody could guess, now and then.
+/// Probes guessable addresses from time to time.
 pub struct Sweeper {
     number: usize,
     inside: Inside,

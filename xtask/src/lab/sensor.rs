@@ -1,4 +1,4 @@
-//! The sensor under watch: started on the home router's uplink, and asked what it found.
+//! The sensor: started on the home router's uplink, and queried for its findings.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -56,7 +56,7 @@ impl Sensor {
                     eprintln!("tattler: {line}");
                 }
                 if line.contains("ready") {
-                    // Nobody listens for the second one.
+                    // The second one has no listener.
                     let _ = ready.send(());
                 }
             }
@@ -84,7 +84,7 @@ impl Sensor {
         }
     }
 
-    /// Fails if it has ended, with what it said last.
+    /// Fails with its last message if it has ended.
     pub fn check(&mut self) -> Result<()> {
         if let Some(status) = self.daemon.exited()? {
             let log = std::fs::read_to_string(&self.log).unwrap_or_default();
@@ -121,7 +121,7 @@ impl Sensor {
         Ok(())
     }
 
-    /// The command lines by which a reader looks further, with what they are for.
+    /// Command lines for a closer look, with their purpose.
     pub fn further(&self) -> Vec<(String, &'static str)> {
         let tattler = self.tattler.display();
         let socket = self.socket.display();

@@ -1,4 +1,4 @@
-//! What a person or a program sees of the lab.
+//! The lab's output, for people and for programs.
 
 use std::io::{self, IsTerminal, Write};
 use std::net::Ipv6Addr;
@@ -15,7 +15,7 @@ use super::world::World;
 /// Between two looks at the suspects.
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
-/// The sensor's report with what the lab knows about itself under the key `lab`.
+/// The sensor's report, with the lab's own facts under the key `lab`.
 pub fn with_truth(mut report: Value, world: &World) -> Result<String> {
     let names = |addresses: &[Ipv6Addr]| -> Vec<String> { addresses.iter().map(Ipv6Addr::to_string).collect() };
     let document = report.as_object_mut().context("the report is not a JSON object")?;

@@ -1,4 +1,4 @@
-//! What the people in the home do: with each address that their host takes, visit the sites that
+//! The visits from the home: with each address that its host takes, a person visits the sites that
 //! everybody visits, some that few do, and ask some time servers, at random times of its life.
 
 use std::collections::BTreeSet;
@@ -43,7 +43,7 @@ struct Visit {
     local: Ipv6Addr,
     remote: Ipv6Addr,
     what: What,
-    /// What the page at `remote` loads from elsewhere.
+    /// The third parties that the page at `remote` loads from.
     embedded: Vec<Ipv6Addr>,
 }
 

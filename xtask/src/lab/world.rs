@@ -1,4 +1,4 @@
-//! What the actors share: the phase of the replay, and a tally of what they did.
+//! State that all actors share: the phase of the replay, and counts of their actions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
@@ -14,7 +14,7 @@ use super::random::Random;
 pub enum Phase {
     /// Hosts take up new addresses.
     Traffic,
-    /// Hosts end what they began; harvesters wait for the last visit.
+    /// Hosts finish their visits; harvesters wait for the last one.
     LastVisits,
     /// Everybody stops where they are.
     Over,
@@ -32,10 +32,10 @@ struct Shared {
     phase: Phase,
     /// Hosts that are about; harvesters stay until the last one left.
     visitors: usize,
-    /// Each temporary address that visited, with what it visited.
+    /// Each temporary address with the remotes that it visited.
     visits: BTreeMap<Ipv6Addr, BTreeSet<Ipv6Addr>>,
-    /// Each harvester with the addresses that its scanner probed, in order; of scanners that nobody
-    /// tells, the scanner.
+    /// Each harvester with the addresses that its scanner probed, in order; for scanners without a harvester,
+    /// the scanner.
     probes: BTreeMap<Ipv6Addr, Vec<Ipv6Addr>>,
     /// Queries of a harvester that the same address had queried before.
     repeats: usize,
@@ -44,7 +44,7 @@ struct Shared {
 }
 
 impl World {
-    /// Nobody leaks but `harvesters`.
+    /// The only remotes that leak.
     pub fn new(seed: u64, harvesters: &[Ipv6Addr]) -> Self {
         let shared = Shared {
             phase: Phase::Traffic,
@@ -102,12 +102,12 @@ impl World {
         self.lock().paths += 1;
     }
 
-    /// Temporary addresses that have visited somebody.
+    /// Temporary addresses that have visited a remote.
     pub fn visitors(&self) -> Vec<Ipv6Addr> {
         self.lock().visits.keys().copied().collect()
     }
 
-    /// One line on what happened so far.
+    /// The progress in one line.
     pub fn summary(&self) -> String {
         let shared = self.lock();
         let mut line = format!("{} temporary addresses", shared.visits.len());

@@ -1,7 +1,7 @@
 //! Installing on Debian.
 //!
 //! Nothing that is installed here may start, enable or replace a service of the machine. Packages
-//! of services are therefore only unpacked into the tools folder, beside the libraries they need.
+//! of services are therefore only unpacked into the tools folder; the libraries they need are installed.
 
 use std::fs;
 use std::io;
@@ -22,7 +22,7 @@ pub fn is_here() -> bool {
 }
 
 pub fn install(missing: &[&Program], needs_compiler: bool) -> Result<()> {
-    run(apt_get().arg("update"))?;
+    run(apt_get()?.arg("update"))?;
     let (services, tools): (Vec<&Program>, Vec<&Program>) = missing.iter().partition(|program| program.is_service);
     let mut packages = programs::packages(&tools);
     if needs_compiler {
@@ -43,15 +43,15 @@ pub fn apt_install(packages: &[String]) -> Result<()> {
     eprintln!("installing {}", packages.join(" "));
     let mut arguments = vec!["install", "--yes", "--no-install-recommends", "--no-remove", "--no-upgrade"];
     arguments.extend(packages.iter().map(String::as_str));
-    run(apt_get().args(arguments))
+    run(apt_get()?.args(arguments))
 }
 
-fn apt_get() -> Command {
-    let mut apt = Command::new("apt-get");
+fn apt_get() -> Result<Command> {
+    let mut apt = paths::command("apt-get")?;
     apt.args(["-qq", "--option", "Dpkg::Use-Pty=0"]);
     // needrestart would restart services whose libraries were renewed.
     apt.env("DEBIAN_FRONTEND", "noninteractive").env("NEEDRESTART_SUSPEND", "1");
-    apt
+    Ok(apt)
 }
 
 /// Brings a service's programs, and installs only the libraries that it names.
@@ -59,7 +59,7 @@ fn unpack(package: &str, services: &[&Program]) -> Result<()> {
     eprintln!("unpacking {package} into {}", paths::tools().display());
     let dir = tempfile::tempdir().context("make a temporary directory")?;
     // apt's own user can't write to a directory of root's.
-    let mut download = apt_get();
+    let mut download = apt_get()?;
     download.args(["--option", "APT::Sandbox::User=root", "download", package]);
     run(download.current_dir(dir.path()))?;
     let archive = fs::read_dir(dir.path())?
@@ -68,10 +68,10 @@ fn unpack(package: &str, services: &[&Program]) -> Result<()> {
         .find(|path| path.extension().is_some_and(|end| end == "deb"))
         .with_context(|| format!("apt-get brought no file for {package}"))?;
 
-    let depends = process::output(Command::new("dpkg-deb").arg("--field").arg(&archive).arg("Depends"))?;
+    let depends = process::output(paths::command("dpkg-deb")?.arg("--field").arg(&archive).arg("Depends"))?;
     apt_install(&libraries(&String::from_utf8_lossy(&depends.stdout)))?;
     let files = dir.path().join("files");
-    run(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(&files))?;
+    run(paths::command("dpkg-deb")?.arg("--extract").arg(&archive).arg(&files))?;
     for program in services.iter().filter(|program| program.package == package) {
         place(&files, program)?;
     }
@@ -105,7 +105,7 @@ fn libraries(depends: &str) -> Vec<String> {
         .collect()
 }
 
-/// Standard output is for reports: what apt says goes to standard error.
+/// Standard output is for reports: apt's output goes to standard error.
 fn run(command: &mut Command) -> Result<()> {
     let status = command
         .stdin(Stdio::null())

@@ -23,11 +23,10 @@ pub fn is_there_for(compiler: &Compiler) -> bool {
     if env::var_os("TATTLER_BPF_LINKER").is_some_and(|path| PathBuf::from(path).is_file()) {
         return true;
     }
-    let feature = format!("llvm-{}", compiler.llvm);
-    is_recorded(&feature).unwrap_or(false) && starts()
+    compiler.llvm().and_then(|llvm| is_recorded(&format!("llvm-{llvm}"))).unwrap_or(false) && starts()
 }
 
-/// cargo install keeps a record of what it built with which features.
+/// cargo install records the features of what it built.
 fn is_recorded(feature: &str) -> Option<bool> {
     let record = fs::read(paths::tools().join(".crates2.json")).ok()?;
     let record: Value = serde_json::from_slice(&record).ok()?;
@@ -53,7 +52,7 @@ pub fn llvm_dir(llvm: u32) -> PathBuf {
     PathBuf::from(format!("/usr/lib/llvm-{llvm}"))
 }
 
-/// What `install` runs, to be typed.
+/// The command that `install` runs, for people to type.
 pub fn command_line(llvm: u32) -> String {
     let (arguments, root) = (arguments(llvm).join(" "), paths::tools());
     format!("LLVM_PREFIX=(where LLVM {llvm} is) cargo {arguments} --root {}", root.display())

@@ -1,37 +1,52 @@
-//! `cargo xtask setup`: what is missing is named, then installed.
+//! `cargo xtask setup`: lists missing programs, then installs them.
 //!
 //! It installs on Debian, with root. Elsewhere it prints the commands to type and stops.
 
 mod compiler;
 mod debian;
 mod linker;
-mod programs;
+pub mod programs;
 
 use std::env;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::root;
-use compiler::Compiler;
+use compiler::{Compiler, NIGHTLY};
 
-/// What a verb needs.
+/// Programs by the verbs that need them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// The eBPF compiler and linker, and a C compiler for SQLite
     Build,
-    /// Network tools, and the daemons and scanners of the lab and the tests
+    /// Finding the uplink
+    Run,
+    /// The daemons and scanners of the lab
     Lab,
-    /// What goes into guests with other kernels, and unpacks those
+    /// The tests
+    Test,
+    /// Guests with other kernels
     Guest,
+    /// A bare Debian
+    Fresh,
 }
 
-/// Finds what is missing for `groups`, names it and installs it. Says nothing if nothing is.
+/// The groups that `cargo xtask test` needs.
+pub const TESTS: &[Group] = &[Group::Build, Group::Run, Group::Lab, Group::Test];
+
+/// Lists the missing programs of `groups` and installs them. Prints nothing if all are there.
 pub fn setup(groups: &[Group]) -> Result<()> {
     let programs: Vec<_> = programs::missing(groups);
-    let compiler = Compiler::find()?;
-    // Whoever brings the kernel programs as an object compiles none.
+    let compiler = Compiler::find();
+    // A ready object of the kernel programs needs no compiler.
     let build = groups.contains(&Group::Build) && env::var_os("TATTLER_EBPF_OBJECT").is_none();
     let needs_compiler = build && compiler.is_none();
+    if build && let Some(warning) = compiler.as_ref().and_then(Compiler::warning) {
+        if env::var_os("CI").is_some() {
+            bail!("{warning}; on CI the pin in sensor-user/build/compiler.rs must be right");
+        }
+        eprintln!("warning: {warning}");
+    }
     let needs_linker = build && !compiler.as_ref().is_some_and(linker::is_there_for);
     if programs.is_empty() && !needs_compiler && !needs_linker {
         return Ok(());
@@ -49,15 +64,15 @@ pub fn setup(groups: &[Group]) -> Result<()> {
     }
     if !debian::is_here() || !root::is_root() {
         advise(&programs, needs_compiler, needs_linker, compiler.as_ref());
-        bail!("set-up is not complete: run what is said above, then this again");
+        bail!("setup is not complete: run the commands above, then this again");
     }
 
     debian::install(&programs, needs_compiler)?;
     if needs_linker {
-        let Some(compiler) = Compiler::find()? else {
+        let Some(compiler) = Compiler::find() else {
             bail!("no rustc with its sources, even after its packages were installed");
         };
-        let llvm = compiler.llvm;
+        let llvm = compiler.llvm().with_context(|| format!("{} does not name its LLVM", compiler.name()))?;
         let llvm_dir = linker::llvm_dir(llvm);
         if !llvm_dir.join("bin/llvm-config").is_file() {
             debian::apt_install(&[format!("llvm-{llvm}-dev")])?;
@@ -67,11 +82,11 @@ pub fn setup(groups: &[Group]) -> Result<()> {
     if let Some(program) = programs::missing(groups).first() {
         bail!("`{}` is still not on PATH after its package {} was installed", program.name, program.package);
     }
-    eprintln!("set-up is complete");
+    eprintln!("setup is complete");
     Ok(())
 }
 
-/// The commands for systems that are not ours to change.
+/// Prints the commands for systems that setup does not change.
 fn advise(programs: &[&programs::Program], needs_compiler: bool, needs_linker: bool, compiler: Option<&Compiler>) {
     if debian::is_here() {
         eprintln!("as root:\n    sudo env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask setup");
@@ -83,11 +98,13 @@ fn advise(programs: &[&programs::Program], needs_compiler: bool, needs_linker: b
         eprintln!("    with the package manager, what Debian calls: {packages}");
     }
     if needs_compiler {
-        eprintln!("    rustup toolchain install nightly --component rust-src");
+        eprintln!("    rustup toolchain install {NIGHTLY} --component rust-src");
     }
     match compiler {
-        Some(compiler) if needs_linker => eprintln!("    {}", linker::command_line(compiler.llvm)),
-        // Which LLVM it must fit is known once that rustc is here.
+        Some(compiler) if needs_linker => {
+            eprintln!("    {}", linker::command_line(compiler.llvm().unwrap_or_default()))
+        }
+        // The LLVM version is known once rustc is installed.
         None if needs_linker => eprintln!("    cargo xtask setup, again, for bpf-linker"),
         _ => (),
     }

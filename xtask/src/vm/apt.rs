@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{paths, process};
 
-/// What signs Debian's suites, in each of its releases.
+/// The keys that sign Debian's suites.
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Lists younger than that are good enough.
 const FRESH: Duration = Duration::from_secs(24 * 3_600);
@@ -44,15 +44,30 @@ impl Apt {
     }
 
     /// Where the system takes Debian's own packages from.
-    fn mirror(&self) -> Result<String> {
-        let mut targets = self.command("apt-get");
-        targets.args(["indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Identifier: Packages"]);
-        let listed = String::from_utf8(process::output(&mut targets)?.stdout)?;
+    pub fn mirror(&self) -> Result<String> {
+        let listed = self.targets("$(LABEL)|$(REPO_URI)")?;
         let mirror = listed.lines().find_map(|line| line.strip_prefix("Debian|Debian|"));
         mirror.map(str::to_owned).context("find Debian's mirror in the sources of apt")
     }
 
-    /// Reads the lists anew, unless they are fresh.
+    /// All of the system's sources that are Debian's, as lines of a sources.list.
+    pub fn sources(&self) -> Result<String> {
+        let listed = self.targets("deb $(REPO_URI) $(RELEASE) $(COMPONENT)")?;
+        let mut lines: Vec<&str> = listed.lines().filter_map(|line| line.strip_prefix("Debian|")).collect();
+        lines.sort_unstable();
+        lines.dedup();
+        Ok(lines.join("\n") + "\n")
+    }
+
+    /// The indices of packages that the system reads: origin, `|`, and these fields.
+    fn targets(&self, fields: &str) -> Result<String> {
+        let format = format!("$(ORIGIN)|{fields}");
+        let mut targets = self.command("apt-get")?;
+        targets.args(["indextargets", "--format", &format, "Identifier: Packages"]);
+        Ok(String::from_utf8(process::output(&mut targets)?.stdout)?)
+    }
+
+    /// Downloads the lists again, unless they are recent.
     fn update(&self) -> Result<()> {
         let stamp = self.dir.join("updated");
         let age = fs::metadata(&stamp).and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
@@ -63,12 +78,12 @@ impl Apt {
             let dir = self.dir.join(dir);
             fs::create_dir_all(&dir).with_context(|| format!("make {}", dir.display()))?;
         }
-        process::output(self.command("apt-get").args(["--quiet", "--quiet", "update"]))?;
+        process::output(self.command("apt-get")?.args(["--quiet", "--quiet", "update"]))?;
         fs::write(&stamp, "").with_context(|| format!("write {}", stamp.display()))
     }
 
-    fn command(&self, program: &str) -> Command {
-        let mut apt = Command::new(program);
+    fn command(&self, program: &str) -> Result<Command> {
+        let mut apt = paths::command(program)?;
         let mut set = |name: &str, value: &Path| _ = apt.arg("--option").arg(format!("{name}={}", value.display()));
         set("Dir::State::Lists", &self.dir.join("lists"));
         set("Dir::Cache", &self.dir.join("cache"));
@@ -81,18 +96,18 @@ impl Apt {
         }
         // apt's own user can't write to a directory of ours.
         apt.args(["--option", "APT::Sandbox::User=", "--option", "Acquire::Languages=none"]);
-        apt
+        Ok(apt)
     }
 
     /// The names of all packages that begin so.
     pub fn names(&self, stem: &str) -> Result<Vec<String>> {
-        let listed = process::output(self.command("apt-cache").args(["pkgnames", stem]))?;
+        let listed = process::output(self.command("apt-cache")?.args(["pkgnames", stem]))?;
         Ok(String::from_utf8(listed.stdout)?.lines().map(str::to_owned).collect())
     }
 
-    /// These packages, and of what they need all that the system has not.
+    /// These packages and those of their dependencies that the system lacks.
     pub fn with_dependencies(&self, packages: &[&str]) -> Result<Vec<String>> {
-        let mut plan = self.command("apt-get");
+        let mut plan = self.command("apt-get")?;
         plan.args(["--simulate", "--no-install-recommends", "install"]).args(packages);
         let plan = String::from_utf8(process::output(&mut plan)?.stdout)?;
         let mut names: Vec<String> = packages.iter().map(|name| (*name).to_owned()).collect();
@@ -108,24 +123,24 @@ impl Apt {
 
     /// The packages that one depends on.
     pub fn dependencies(&self, package: &str) -> Result<Vec<String>> {
-        let mut show = self.command("apt-cache");
+        let mut show = self.command("apt-cache")?;
         show.args(["depends", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces"]);
         let listed = String::from_utf8(process::output(show.arg(package))?.stdout)?;
         let names = listed.lines().filter_map(|line| line.trim().split_once("Depends: "));
         Ok(names.map(|(_, name)| name.to_owned()).collect())
     }
 
-    /// Fetches packages and unpacks them into a directory; apt sees to it that they are what was signed.
+    /// Downloads packages, whose signatures apt checks, and unpacks them into a directory.
     /// Says which versions they were, by the names of their files.
     pub fn unpack(&self, packages: &[String], into: &Path) -> Result<Vec<String>> {
         let dir = tempfile::tempdir_in(&self.dir).context("make a temporary directory")?;
-        let mut download = self.command("apt-get");
+        let mut download = self.command("apt-get")?;
         download.args(["--quiet", "--quiet", "download"]).args(packages).current_dir(dir.path());
         process::output(&mut download)?;
         fs::create_dir_all(into).with_context(|| format!("make {}", into.display()))?;
         let mut files = Vec::new();
         for archive in fs::read_dir(dir.path())?.flatten() {
-            process::output(Command::new("dpkg-deb").arg("--extract").arg(archive.path()).arg(into))?;
+            process::output(paths::command("dpkg-deb")?.arg("--extract").arg(archive.path()).arg(into))?;
             files.push(archive.file_name().display().to_string());
         }
         if files.len() != packages.len() {

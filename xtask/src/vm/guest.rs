@@ -19,7 +19,7 @@ use crate::signals;
 /// Guests are ended after that. They take a minute or so on a machine with little else to do.
 const LIMIT: Duration = Duration::from_secs(240);
 /// Machines that are started until one comes up. QEMU 7.2 emulated boots of 6.12 wrongly now and then; with
-/// the processor as it is below the cause should be gone. What fails later is never tried again.
+/// the processor as it is below the cause should be gone. A later failure is never retried.
 const BOOTS: usize = 5;
 /// A machine that says nothing of its kernel by then hangs.
 const COMES_UP: Duration = Duration::from_secs(40);
@@ -30,11 +30,11 @@ pub struct Outcome {
     pub check: String,
     pub ok: bool,
     pub took: Duration,
-    /// What it had to say.
+    /// Its message.
     pub said: String,
 }
 
-/// What a guest told of itself.
+/// The results of a guest.
 pub struct Told {
     /// The kernel's release.
     pub release: Option<String>,
@@ -44,7 +44,7 @@ pub struct Told {
     pub took: Duration,
 }
 
-/// Runs checks in a guest. What its console shows goes to a file.
+/// Runs checks in a guest and writes its console to a file.
 pub fn run(qemu: &Qemu, image: &Image, initramfs: &Path, checks: &[&str], console: &Path) -> Result<Told> {
     let _ = fs::remove_file(console);
     let mut told = boot(qemu, image, initramfs, checks, console)?;
@@ -59,7 +59,7 @@ pub fn run(qemu: &Qemu, image: &Image, initramfs: &Path, checks: &[&str], consol
 }
 
 fn boot(qemu: &Qemu, image: &Image, initramfs: &Path, checks: &[&str], console: &Path) -> Result<Told> {
-    // After what an earlier boot said.
+    // After the output of an earlier boot.
     let mut log = File::options()
         .create(true)
         .append(true)
@@ -72,9 +72,9 @@ fn boot(qemu: &Qemu, image: &Image, initramfs: &Path, checks: &[&str], console: 
     // then, at the boot or later. A processor without it makes them do otherwise.
     // Two processors, in turns on one thread of ours, so that several guests have room.
     command.args(["-machine", "q35", "-accel", "tcg,thread=single", "-cpu", "max,-cx16", "-smp", "2", "-m", "1024"]);
-    // Nothing but a console, and no network: what a guest sends stays inside.
+    // Only a console, and no network: a guest's packets stay inside.
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-nic", "none"]);
-    // A panic of the kernel starts the machine anew, which is the end.
+    // A panic of the kernel reboots the machine, which ends QEMU.
     command.arg("-no-reboot");
     command.arg("-kernel").arg(&image.vmlinuz).arg("-initrd").arg(initramfs).arg("-append").arg(line);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
@@ -96,7 +96,7 @@ fn boot(qemu: &Qemu, image: &Image, initramfs: &Path, checks: &[&str], console: 
     Ok(told)
 }
 
-/// Reads a console on a thread of its own, since nothing may come for ever.
+/// Reads a console on a thread of its own, since a read has no deadline.
 fn lines(console: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! A kernel from Debian's archive, cut down to what a guest takes and kept for the next run.
+//! A kernel from Debian's archive, reduced to the files that a guest needs, and cached.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub fn fetch(kernel: &Kernel, apt: &Apt, cache: &Path) -> Result<Image> {
         .choose(&packages)
         .with_context(|| format!("Debian's archive has no kernel {} any more, nor a later one", kernel.series))?;
     let dir = cache.join(package.trim_start_matches("linux-image-"));
-    // Written last: what it says is what is there.
+    // Written last, so that it lists complete images only.
     let complete = dir.join("modules.wanted");
     let wanted = WANTED.join(" ");
     if fs::read_to_string(&complete).ok().as_deref() != Some(&wanted) {

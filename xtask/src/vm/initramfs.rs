@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use cpio::newc::Builder;
 
-use crate::process;
+use crate::{paths, process};
 
 const DIRECTORY: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
@@ -29,10 +28,10 @@ impl Files {
         Ok(())
     }
 
-    /// Adds a program without what debuggers want, and the libraries that it is linked to.
+    /// Adds a program without its debug information, and the libraries that it is linked to.
     pub fn add_program(&mut self, at: &str, from: &Path, libraries: &[PathBuf]) -> Result<()> {
         let bare = tempfile::NamedTempFile::new().context("make a temporary file")?;
-        process::output(Command::new("strip").arg("-o").arg(bare.path()).arg(from))?;
+        process::output(paths::command("strip")?.arg("-o").arg(bare.path()).arg(from))?;
         self.add(at, bare.path())?;
         for library in linked(from, libraries)? {
             // Found elsewhere than in the system, it is put where the guest looks.
@@ -71,7 +70,7 @@ impl Files {
 
 /// The libraries of a program, and the loader itself.
 fn linked(program: &Path, libraries: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut ldd = Command::new("ldd");
+    let mut ldd = paths::command("ldd")?;
     ldd.arg(program).env("LD_LIBRARY_PATH", std::env::join_paths(libraries)?);
     let said = match process::output(&mut ldd) {
         Ok(done) => String::from_utf8(done.stdout)?,

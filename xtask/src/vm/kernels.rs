@@ -1,9 +1,9 @@
-//! Which kernels, where Debian has them, and what is looked at on each.
+//! The kernels, their places in Debian's archive, and the checks on each.
 
-/// Suites that hold kernels which the system's own does not. A suite that has gone is passed over.
+/// Suites that hold kernels which the system's own does not. Suites that no longer exist are skipped.
 pub const SUITES: &[&str] = &["bullseye", "bookworm", "trixie", "trixie-backports", "sid"];
 
-/// What is built for which machines.
+/// The kind of machine that a kernel is built for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Flavour {
     /// For virtual machines: small, without PPP.

@@ -1,13 +1,13 @@
 //! `cargo xtask vm`: the sensor on other kernels, in guests under emulation.
 //!
 //! # Layout
-//! - [`kernels`]: which kernels, and what is looked at on each
-//! - [`apt`], [`image`], [`modules`], [`qemu`]: what Debian has of it, kept below the target directory
-//! - [`programs`], [`initramfs`]: what is in a guest
+//! - [`kernels`]: the kernels, and the checks on each
+//! - [`apt`], [`image`], [`modules`], [`qemu`]: files from Debian, cached below the target directory
+//! - [`programs`], [`initramfs`]: the files of a guest
 //! - [`guest`]: one guest from its start to its end
 //! - [`table`]: how it went
 
-mod apt;
+pub mod apt;
 mod guest;
 mod image;
 mod initramfs;
@@ -30,6 +30,8 @@ use clap::Args;
 use crate::{paths, setup, signals};
 use apt::Apt;
 use kernels::{CHECKS, KERNELS, Kernel, SUITES};
+#[cfg(test)]
+pub use programs::PPP_PROGRAMS;
 use programs::Programs;
 use qemu::Qemu;
 use table::Row;
@@ -46,7 +48,7 @@ pub struct Vm {
 pub fn vm(options: &Vm) -> Result<()> {
     let kernels = select(options)?;
     apt::require()?;
-    setup::setup(&[setup::Group::Build, setup::Group::Lab, setup::Group::Guest])?;
+    setup::setup(&[setup::TESTS, &[setup::Group::Guest]].concat())?;
     let binaries = programs::build()?;
 
     let cache = paths::target().join("vm");
@@ -107,7 +109,7 @@ fn at_once<T: Send>(kernels: &[&'static Kernel], act: impl Fn(&'static Kernel) -
     done.into_iter().map(|(_, done)| done).collect()
 }
 
-/// What all guests are made of.
+/// The parts that all guests share.
 struct Ground {
     qemu: Qemu,
     /// One at a time: apt builds its index when it is first asked.

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process;
+use crate::{paths, process};
 
-/// What the guest's checks are about. A module that a kernel has not, or has built in, is left out:
-/// the check that needs it tells.
+/// The modules that the checks use. A module that a kernel lacks, or has built in, is left out:
+/// the check that needs it then fails.
 pub const WANTED: &[&str] = &["af_packet", "veth", "8021q", "sit", "sch_ingress", "cls_bpf", "pppoe", "ppp_async"];
 
 /// A kernel's modules by their names.
@@ -72,7 +71,7 @@ fn needs(code: &[u8]) -> Vec<String> {
     names.split(',').filter(|name| !name.is_empty()).map(|name| name.replace('-', "_")).collect()
 }
 
-/// Some kernels' modules are compressed, not all of which read such.
+/// Some kernels' modules are compressed, and not all of those kernels can decompress them.
 fn read(path: &Path) -> Result<Vec<u8>> {
     let program = match path.extension().and_then(|end| end.to_str()) {
         Some("ko") => return fs::read(path).with_context(|| format!("read {}", path.display())),
@@ -80,7 +79,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         Some("zst") => "zstd",
         _ => bail!("{} is compressed in a way unknown here", path.display()),
     };
-    Ok(process::output(Command::new(program).args(["--decompress", "--stdout"]).arg(path))?.stdout)
+    Ok(process::output(paths::command(program)?.args(["--decompress", "--stdout"]).arg(path))?.stdout)
 }
 
 #[cfg(test)]

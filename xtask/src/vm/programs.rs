@@ -17,11 +17,11 @@ use crate::paths;
 const TOOLS: &[&str] = &["ip", "tc", "nsenter", "ping", "sh"];
 /// Tests by test-run, which are run whole.
 const TESTS: &[&str] = &["kernel", "differential"];
-/// A PPPoE client and server. Nobody wants them installed for a test.
+/// A PPPoE client and server. A test is no reason to install them on the machine.
 const PPP_PACKAGES: &[&str] = &["ppp", "pppoe"];
-const PPP_PROGRAMS: &[&str] = &["pppd", "pppoe", "pppoe-server"];
+pub const PPP_PROGRAMS: &[&str] = &["pppd", "pppoe", "pppoe-server"];
 
-/// What cargo builds.
+/// The binaries that cargo builds.
 pub struct Binaries {
     tattler: PathBuf,
     /// A guest's first process.
@@ -30,11 +30,13 @@ pub struct Binaries {
     tests: Vec<(&'static str, PathBuf)>,
 }
 
-/// Builds what goes into guests; not optimised, as the tests' binaries are.
+/// Builds the binaries for guests, without optimisation, as for the tests.
 pub fn build() -> Result<Binaries> {
     let tattler = build::build(&Build { release: false })?;
-    let status =
-        paths::cargo().args(["build", "--package", "tests", "--bin", "guest"]).status().context("run cargo")?;
+    let status = paths::cargo()
+        .args(["build", "--locked", "--package", "tests", "--bin", "guest"])
+        .status()
+        .context("run cargo")?;
     if !status.success() {
         bail!("cargo could not build the guest's first process");
     }
@@ -43,7 +45,7 @@ pub fn build() -> Result<Binaries> {
 
 fn build_tests() -> Result<Vec<(&'static str, PathBuf)>> {
     let mut cargo = paths::cargo();
-    cargo.args(["test", "--no-run", "--package", "tests", "--message-format", "json-render-diagnostics"]);
+    cargo.args(["test", "--locked", "--no-run", "--package", "tests", "--message-format", "json-render-diagnostics"]);
     cargo.args(TESTS.iter().flat_map(|name| ["--test", name]));
     // Its progress and its errors go where ours do.
     let built = cargo.stderr(Stdio::inherit()).output().context("run cargo")?;
@@ -63,12 +65,12 @@ fn build_tests() -> Result<Vec<(&'static str, PathBuf)>> {
 /// Files of guests, modules apart.
 pub struct Programs {
     all: Files,
-    /// With what goes with a kernel that has PPP.
+    /// The same and the PPPoE programs, for kernels that have PPP.
     with_ppp: Files,
 }
 
 impl Programs {
-    /// Brings what is missing and reads it all.
+    /// Fetches missing programs and reads all of them.
     pub fn gather(binaries: &Binaries, apt: &Apt, cache: &Path) -> Result<Programs> {
         let mut all = Files::default();
         all.add_program("/init", &binaries.guest, &[])?;
@@ -77,9 +79,7 @@ impl Programs {
             all.add_program(&format!("/tests/{name}"), test, &[])?;
         }
         for tool in TOOLS {
-            let program =
-                paths::find(tool).with_context(|| format!("`{tool}` is not on PATH: run `cargo xtask setup`"))?;
-            all.add_program(&format!("/bin/{tool}"), &program, &[])?;
+            all.add_program(&format!("/bin/{tool}"), &paths::require(tool)?, &[])?;
         }
         let mut with_ppp = all.clone();
         add_ppp(&mut with_ppp, apt, &cache.join("ppp")).context("bring PPPoE into the guest")?;

@@ -10,7 +10,7 @@ use super::apt::Apt;
 use crate::{paths, process};
 
 const PROGRAM: &str = "qemu-system-x86_64";
-/// The emulator and what it starts a machine with.
+/// The emulator and its firmware.
 const PACKAGES: &[&str] = &["qemu-system-x86", "seabios"];
 
 /// An emulator that starts.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::guest::Told;
 
-/// What a kernel's guest told, beside what it was asked.
+/// A guest's results, with the checks that it was to run.
 pub struct Row {
     /// The series that was wanted.
     pub series: &'static str,

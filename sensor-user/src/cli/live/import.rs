@@ -10,8 +10,8 @@ use anyhow::anyhow;
 use tattler_core::exclusions::Exclusions;
 use tattler_core::observation::Observation;
 use tattler_core::time::Span;
-use tattler_files::jsonl::Aside;
-use tattler_files::{Fault, Input, Position, Sink, Summary};
+use tattler_files::jsonl::BackupEntry;
+use tattler_files::{Fault, Input, Position, ReadSummary, Sink};
 
 use crate::cli::{complain, reading};
 use crate::config::{self, Config};
@@ -94,15 +94,15 @@ impl Sink for Taking<'_> {
         self.importer.add(observation);
     }
 
-    fn tell(&mut self, fault: Fault) {
+    fn report(&mut self, fault: Fault) {
         reading::report(fault);
         self.whole = false;
     }
 
-    fn aside(&mut self, aside: Aside) {
-        match aside {
-            Aside::Ack(ack) => self.importer.acknowledge(&ack),
-            Aside::DeviceKey(key) => {
+    fn backup(&mut self, entry: BackupEntry) {
+        match entry {
+            BackupEntry::Ack(ack) => self.importer.acknowledge(&ack),
+            BackupEntry::DeviceKey(key) => {
                 if !self.importer.adopt_key(&DeviceKey::from_bytes(key)) {
                     complain(
                         "the diary has another key for device identifiers: devices in the files will not match its own",
@@ -126,7 +126,7 @@ impl Sink for Taking<'_> {
     }
 }
 
-fn known(summary: &Summary) -> String {
+fn known(summary: &ReadSummary) -> String {
     match summary.known {
         0 => String::new(),
         known => format!("; {known} lines or frames were imported before (--again reads them again)"),

@@ -11,7 +11,7 @@ use tattler_core::time::Span;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::agent::{self, Settings};
+use crate::agent::{self, SensorSettings};
 use crate::cli::complain;
 use crate::config::{self, Attach, Config};
 use crate::datapath::{Mode, Sizes};
@@ -19,12 +19,12 @@ use crate::store;
 
 /// Watch the uplink and record contacts and probes.
 ///
-/// Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. SIGINT or SIGTERM stops it; without --keep it
+/// Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. Waits for an uplink that is not there yet. SIGINT or SIGTERM stops it; without --keep it
 /// then leaves nothing attached. SIGHUP makes it read the configuration again.
 #[derive(Args)]
 #[command(after_help = "Example: tattler run --interface wan0")]
 pub(in crate::cli) struct Arguments {
-    /// An uplink; may be given again [default: the interfaces of the IPv6 default routes]
+    /// An uplink; may be given again, and may appear later [default: the interfaces of the IPv6 default routes]
     #[arg(long, value_name = "IF")]
     interface: Vec<String>,
 
@@ -124,11 +124,11 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 impl Arguments {
     /// Reads the files, and overrides them with the flags.
-    fn settings(&self) -> Result<Settings, config::Problems> {
+    fn settings(&self) -> Result<SensorSettings, config::Problems> {
         let Config { sensor, home, store, exclude, names, privacy, kernel } =
             config::load(self.config.as_deref())?.config;
         let over = |flags: &[Ipv6Net], files: Vec<Ipv6Net>| if flags.is_empty() { files } else { flags.to_vec() };
-        Ok(Settings {
+        Ok(SensorSettings {
             interfaces: if self.interface.is_empty() { sensor.interfaces } else { self.interface.clone() },
             home: over(&self.home, home.prefixes),
             home_add: over(&self.add_home, home.add),

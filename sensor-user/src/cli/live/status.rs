@@ -9,7 +9,7 @@ use serde_json::Value;
 use tattler_core::words::plural;
 
 use super::query::{self, Printer};
-use crate::agent::Status;
+use crate::agent::SensorStatus;
 use crate::contract::Request;
 use crate::query::csv::cell;
 use crate::query::from_store::Holdings;
@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let print = Printer::<Holdings> { table: holdings, csv: pairs, notes: |_| Vec::new() };
         return arguments.query.ask(&request, &print);
     }
-    arguments.query.ask(&request, &Printer::<Status> { table, csv: pairs, notes: |_| Vec::new() })
+    arguments.query.ask(&request, &Printer::<SensorStatus> { table, csv: pairs, notes: |_| Vec::new() })
 }
 
 /// The content of a store, for people.
@@ -78,12 +78,17 @@ impl Lines {
 }
 
 /// The status for people. Zeros are left out where they are the rule.
-fn table(status: &Status) -> String {
+fn table(status: &SensorStatus) -> String {
     let mut lines = Lines::default();
     lines.line("sensor", format!("tattler {}, running since {}", status.version, status.started));
     clock(status, &mut lines);
     network(status, &mut lines);
     lines.line("window", window([status.locals, status.contacts, status.probes]));
+    let evicted = [status.evicted_locals, status.evicted_contacts, status.evicted_probes];
+    if evicted != [0; 3] {
+        let of_these = format!("{} of these probes are evidence", status.evicted_evidence);
+        lines.line("window", format!("full: {} dropped to make room; {of_these}", window(evicted)));
+    }
     if let Some(as_of) = status.suspects_as_of {
         let age = status.suspects_age_seconds.unwrap_or_default();
         let behind = if age > 0.0 { format!(", {age:.0} s behind the latest observation") } else { String::new() };
@@ -95,21 +100,24 @@ fn table(status: &Status) -> String {
     lines.0
 }
 
-fn clock(status: &Status, lines: &mut Lines) {
+fn clock(status: &SensorStatus, lines: &mut Lines) {
     if status.clock_steps > 0 {
         let times = plural(status.clock_steps, "time", "times");
-        lines.line("clock", format!("set {times}; observations of this boot were dated again"));
+        lines.line("clock", format!("set {times}; observations of this boot were redated"));
     }
     if status.clock_doubted {
         lines.line("clock", "far ahead of the last known time; nothing is deleted by age for a day");
     }
 }
 
-fn network(status: &Status, lines: &mut Lines) {
+fn network(status: &SensorStatus, lines: &mut Lines) {
     for uplink in &status.uplinks {
         let down = if uplink.up { "" } else { ", down" };
         let how = if uplink.mode == "tc" { "TC".to_owned() } else { format!("XDP {}", uplink.mode) };
         lines.line("uplink", format!("{}, {how}{down}", uplink.interface));
+    }
+    for why in &status.unwatched {
+        lines.line("unwatched", why);
     }
     if status.home.is_empty() {
         lines.line("home", "nothing yet: no packet counts; set it with --home");
@@ -117,7 +125,7 @@ fn network(status: &Status, lines: &mut Lines) {
     status.home.iter().for_each(|prefix| lines.line("home", prefix));
 }
 
-fn exposed(status: &Status, lines: &mut Lines) {
+fn exposed(status: &SensorStatus, lines: &mut Lines) {
     let locals = |n| plural(n, "local", "locals");
     if status.exposed_locals > 0 {
         lines.line("exposed", format!("{} with a port that is open to strangers", locals(status.exposed_locals)));
@@ -134,7 +142,7 @@ fn exposed(status: &Status, lines: &mut Lines) {
     }
 }
 
-fn events(status: &Status, lines: &mut Lines) {
+fn events(status: &SensorStatus, lines: &mut Lines) {
     for events in &status.events {
         let fates = format!("{} recorded, {} held back, {} lost", events.recorded, events.held_back, events.lost);
         lines.line(&format!("{}s", events.what), format!("{} matched = {fates}", events.matched));
@@ -153,11 +161,18 @@ fn events(status: &Status, lines: &mut Lines) {
     }
 }
 
-fn store(status: &Status, lines: &mut Lines) {
+fn store(status: &SensorStatus, lines: &mut Lines) {
     let (kb, stored, lost) = (status.store_bytes / 1_000, status.stored, status.store_lost);
     lines.line("store", format!("{}, {kb} kB, {stored} stored, {lost} lost", status.state));
     if status.store_crowded_out > 0 {
-        lines.line("store", format!("{} of the oldest rows deleted to make room", status.store_crowded_out));
+        lines.line(
+            "store",
+            format!("{} rows deleted to make room, those that prove least first", status.store_crowded_out),
+        );
+    }
+    if status.store_capped > 0 {
+        let what = "probes and answers that prove nothing not written: too many on one day";
+        lines.line("store", format!("{} {what}", status.store_capped));
     }
     if status.excluded > 0 {
         lines.line("excluded", format!("{} observations, not recorded", status.excluded));

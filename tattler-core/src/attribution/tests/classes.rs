@@ -38,7 +38,7 @@ fn seen(observations: &[Observation]) -> Ledger {
     ledger
 }
 
-/// What the first probe of `target` proves.
+/// The evidence class of the first probe of `target`.
 fn evidence(ledger: &Ledger, target: &str) -> Evidence {
     let id = ledger.id(addr(target)).expect("it was probed");
     let row = ledger.probes().iter().filter(|row| row.target == id).min_by_key(|row| row.first).expect("it was probed");
@@ -50,14 +50,14 @@ fn of(observations: &[Observation], target: &str) -> Evidence {
 }
 
 #[test]
-fn a_temporary_address_in_use_is_an_exact_hit_and_one_that_was_used_later_is_none() {
+fn only_a_temporary_address_used_before_the_probe_is_an_exact_hit() {
     assert_eq!(of(&[contact(0, TEMPORARY, SITE), probe(1, SCANNER, TEMPORARY)], TEMPORARY), Evidence::Exact);
     assert_eq!(of(&[contact(1, TEMPORARY, SITE), probe(1, SCANNER, TEMPORARY)], TEMPORARY), Evidence::UnusedRandom);
     assert_eq!(of(&[contact(2, TEMPORARY, SITE), probe(1, SCANNER, TEMPORARY)], TEMPORARY), Evidence::UnusedRandom);
 }
 
 #[test]
-fn a_probe_after_the_address_has_died_is_expired_by_the_second() {
+fn a_probe_a_second_after_the_validity_is_expired() {
     let hit = |at| of(&[contact(0, TEMPORARY, SITE), probe(at, SCANNER, TEMPORARY)], TEMPORARY);
     assert_eq!(hit(7 * DAY), Evidence::Exact);
     assert_eq!(hit(7 * DAY + 1), Evidence::Expired);
@@ -67,14 +67,14 @@ fn a_probe_after_the_address_has_died_is_expired_by_the_second() {
 }
 
 #[test]
-fn an_address_that_turns_out_stable_takes_its_earlier_hits_back() {
+fn an_address_that_turns_out_stable_loses_its_earlier_hits() {
     let mut ledger = seen(&[contact(0, TEMPORARY, SITE), probe(DAY, SCANNER, TEMPORARY)]);
     assert_eq!(evidence(&ledger, TEMPORARY), Evidence::Exact);
     ledger.observe(&contact(8 * DAY, TEMPORARY, SITE));
     assert_eq!(evidence(&ledger, TEMPORARY), Evidence::Exact, "eight days are a validity and a day");
     ledger.observe(&contact(8 * DAY + 1, TEMPORARY, SITE));
     assert_eq!(evidence(&ledger, TEMPORARY), Evidence::Stable);
-    // What the operating system says beats it, in both directions.
+    // The operating system overrules it, in both directions.
     ledger.mark_temporary(addr(TEMPORARY), Time::from_seconds(9 * DAY));
     assert_eq!(evidence(&ledger, TEMPORARY), Evidence::Exact);
     let mut young = seen(&[contact(0, TEMPORARY, SITE), probe(1, SCANNER, TEMPORARY)]);
@@ -83,7 +83,7 @@ fn an_address_that_turns_out_stable_takes_its_earlier_hits_back() {
 }
 
 #[test]
-fn an_identifier_made_from_a_mac_address_and_one_that_can_be_guessed_are_no_exact_hits() {
+fn eui64_and_guessable_identifiers_are_no_exact_hits() {
     // A universal MAC address, and one of a virtual machine.
     for local in ["2001:db8:1::211:22ff:fe33:4455", EUI64] {
         assert_eq!(of(&[contact(0, local, SITE), probe(1, SCANNER, local)], local), Evidence::Eui64);
@@ -95,23 +95,23 @@ fn an_identifier_made_from_a_mac_address_and_one_that_can_be_guessed_are_no_exac
 }
 
 #[test]
-fn public_locals_prove_nothing_whether_in_use_or_not_and_their_neighbours_do() {
+fn public_locals_prove_nothing_and_their_neighbours_do() {
     let (server, unused) = ("2001:db8:1::80", "2001:db8:1:80:e014:9aff:5e49:ecb3");
     assert_eq!(of(&[contact(0, server, SITE), probe(1, SCANNER, server)], server), Evidence::Public);
     assert_eq!(of(&[probe(1, SCANNER, unused)], unused), Evidence::Public);
-    let beside = "2001:db8:1:81:e014:9aff:5e49:ecb3";
-    assert_eq!(of(&[contact(0, beside, SITE), probe(1, SCANNER, beside)], beside), Evidence::Exact);
+    let neighbour = "2001:db8:1:81:e014:9aff:5e49:ecb3";
+    assert_eq!(of(&[contact(0, neighbour, SITE), probe(1, SCANNER, neighbour)], neighbour), Evidence::Exact);
 }
 
 #[test]
-fn an_unused_target_is_a_sweep_by_its_form_and_a_stray_if_it_is_random_and_alone() {
+fn an_unused_target_is_a_sweep_by_its_form_or_a_stray() {
     assert_eq!(of(&[probe(1, SCANNER, LOW_BYTE)], LOW_BYTE).as_str(false), "sweep");
     assert_eq!(of(&[probe(1, SCANNER, TEMPORARY)], TEMPORARY).as_str(false), "stray");
     assert_eq!(of(&[probe(1, SCANNER, TEMPORARY)], TEMPORARY).as_str(true), "sweep");
 }
 
 #[test]
-fn a_source_that_had_been_contacted_is_told_apart_from_one_that_was_contacted_later() {
+fn only_a_source_contacted_before_the_probe_was_contacted() {
     let answers = |observations: &[Observation]| {
         let ledger = seen(observations);
         Frame::new(&ledger).is_answer_to_contact(&ledger.probes()[0])
@@ -122,7 +122,7 @@ fn a_source_that_had_been_contacted_is_told_apart_from_one_that_was_contacted_la
 }
 
 #[test]
-fn a_prefix_that_went_away_ends_the_exposure_of_its_locals_and_of_no_others() {
+fn a_prefix_that_went_away_ends_the_exposure_of_its_locals_only() {
     let other = "2001:db8:2::e014:9aff:5e49:ecb3";
     let used = [contact(0, TEMPORARY, SITE), contact(0, other, SITE)];
     let mut ledger = seen(&used);
@@ -139,12 +139,12 @@ fn a_prefix_that_went_away_ends_the_exposure_of_its_locals_and_of_no_others() {
     };
     assert_eq!(late(&mut ledger, TEMPORARY), Evidence::Expired);
     assert_eq!(late(&mut ledger, other), Evidence::Exact);
-    // It comes back: by netlink, or because it is in use again.
+    // It is home again: by netlink, or because it is used again.
     let mut back = seen(&used);
     back.home_is(|address| address == addr(other), Time::from_seconds(20));
     assert_eq!(late(&mut back, TEMPORARY), Evidence::Expired);
     back.observe(&contact(10, TEMPORARY, SITE));
-    assert_eq!(late(&mut back, TEMPORARY), Evidence::Expired, "a contact from before, told late");
+    assert_eq!(late(&mut back, TEMPORARY), Evidence::Expired, "an earlier contact, observed late");
     back.observe(&contact(25, TEMPORARY, SITE));
     assert_eq!(late(&mut back, TEMPORARY), Evidence::Exact);
 }

@@ -1,5 +1,4 @@
-//! Input that no sound sensor sends: contradictory, extreme, one-sided. What comes out is defined, and
-//! each test says how.
+//! Input that no working sensor sends: contradictory, extreme, one-sided. Each test states the defined result.
 
 use std::net::Ipv6Addr;
 
@@ -26,7 +25,7 @@ pub fn remote(n: u64) -> Ipv6Addr {
     Ipv6Addr::from((0x2a05_0000_0000_0000u128 + u128::from(n)) << 64 | 0x80)
 }
 
-/// Of a network of its own each, in different /32s.
+/// Each in its own network, in different /32s.
 pub fn source(n: u64) -> Ipv6Addr {
     Ipv6Addr::from((0x2a0d_5600u128 + u128::from(n)) << 96 | 0x29)
 }
@@ -41,8 +40,8 @@ pub fn probe(at: Time, source: Ipv6Addr, target: Ipv6Addr) -> Observation {
     Observation::Probe(Probe::new(at, source, target, Kind::Syn, 22))
 }
 
-/// 36 locals, each a day; every third one meets the harvester and is probed half a minute later.
-/// `clock` tells what the sensor's clock shows.
+/// 36 locals, each for a day; every third one contacts the harvester and is probed half a minute later. `clock` maps
+/// the true time to that of the sensor's clock.
 pub fn home(clock: impl Fn(i64) -> Time) -> Vec<Observation> {
     let mut all = Vec::new();
     for n in 0..36u64 {
@@ -64,7 +63,7 @@ pub fn accused(report: &Report) -> Vec<Ipv6Addr> {
     report.candidates.iter().filter(|c| c.verdict.accuses()).flat_map(|c| c.members.clone()).collect()
 }
 
-/// Reports, looks at every number, and makes every text there is.
+/// Makes the report, checks every number, and makes every text.
 fn sound(ledger: &Ledger) -> Report {
     let all = report(ledger, &ReportOptions { top: 0 });
     check(&all).unwrap();
@@ -80,15 +79,15 @@ fn sound_of(all: &[Observation]) -> Report {
 }
 
 #[test]
-fn the_home_of_these_tests_names_its_harvester() {
+fn in_the_home_of_these_tests_the_harvester_is_accused() {
     let report = sound_of(&home(Time::from_seconds));
     assert_eq!((report.probed_locals, accused(&report)), (12, vec![remote(HARVESTER)]), "{report:#?}");
 }
 
-/// A probe before every contact of its target hits an unused address: a stray, and no evidence. With
-/// equal times nothing was before.
+/// A probe before every contact of its target hits an unused address: a stray, and no evidence. With equal times,
+/// nothing was before.
 #[test]
-fn probes_before_any_contact_and_at_the_same_time_are_no_exact_hits() {
+fn probes_before_or_at_the_first_contact_are_no_exact_hits() {
     for back in [0, 1, 10 * DAY] {
         let mut all = home(Time::from_seconds);
         all.retain(|o| matches!(o, Observation::Contact(_)));
@@ -117,7 +116,7 @@ fn a_contact_that_ends_before_it_begins_ends_when_it_begins() {
     assert_eq!(report_of(&all), report_of(&home(Time::from_seconds)));
 }
 
-/// Everything at one time: nothing was before anything, so nothing is evidence.
+/// Everything at one time: there is no order, so there is no evidence.
 #[test]
 fn equal_times_everywhere_accuse_nobody() {
     for at in [0, START * 1_000_000, i64::MAX, i64::MIN] {
@@ -128,7 +127,7 @@ fn equal_times_everywhere_accuse_nobody() {
     }
 }
 
-/// Probes at the ends of what a clock can show: before everything (strays), or long after it (expired).
+/// Probes at both ends of time: before everything (strays), or long after it (expired).
 #[test]
 fn probes_at_the_ends_of_time_are_strays_or_expired() {
     for end in [i64::MIN, i64::MIN + 1, i64::MAX - 1, i64::MAX] {
@@ -140,8 +139,8 @@ fn probes_at_the_ends_of_time_are_strays_or_expired() {
     }
 }
 
-/// Contacts at both ends of time: their local was in use for longer than a temporary address lives. It
-/// is stable, and no evidence.
+/// Contacts at both ends of time: their local was in use for longer than a temporary address lives. It is stable, and
+/// no evidence.
 #[test]
 fn contacts_at_the_ends_of_time_make_a_local_stable() {
     let mut all = home(Time::from_seconds);
@@ -153,9 +152,9 @@ fn contacts_at_the_ends_of_time_make_a_local_stable() {
     assert_eq!((report.locals, report.probed_locals, report.candidates.len()), (36, 0, 0));
 }
 
-/// The clock jumps by years, forwards or back, between two locals: each local's own order stays, and so
-/// does the suspect. A jump within a local's life splits it: contacts and probe before and after the
-/// jump are told in the wrong order or years apart, and it is no evidence any more, by itself.
+/// The clock steps by years, forwards or back, between two locals: the order within each local stays, and so does
+/// the suspect. A step within a local's life splits it: its contacts and its probe are in the wrong order or years
+/// apart, and this local alone is no evidence any more.
 #[test]
 fn a_clock_that_steps_by_years_between_locals_leaves_the_suspect() {
     let step_at = START + 18 * 20_000 - 100;
@@ -167,23 +166,23 @@ fn a_clock_that_steps_by_years_between_locals_leaves_the_suspect() {
 }
 
 #[test]
-fn a_clock_that_steps_within_a_life_loses_that_local_and_no_other() {
-    // Local 18 has made its contacts with others and with the harvester, then comes the step.
+fn a_clock_that_steps_within_a_life_loses_only_that_local() {
+    // The step comes after local 18 has contacted others and the harvester.
     let step_at = START + 18 * 20_000 + 5_010;
     for step in [3_650 * DAY, -3_650 * DAY, -DAY] {
         let clock = |at: i64| Time::from_seconds(if at < step_at { at } else { at + step });
         let report = sound_of(&home(clock));
         assert_eq!((report.probed_locals, accused(&report)), (11, vec![remote(HARVESTER)]), "step {step}: {report:#?}");
     }
-    // A second back puts a probe at 30 s behind nothing else: it stays.
+    // A step of a second back changes no order, since the probe comes after 30 s: the evidence stays.
     let clock = |at: i64| Time::from_seconds(if at < step_at { at } else { at - 1 });
     assert_eq!(sound_of(&home(clock)).probed_locals, 12);
 }
 
-/// A local that others contact is a remote as well: what it is to each is asked apart. So is one that
-/// contacts or probes itself, and a source inside home.
+/// A local that others contact is a remote too; the two roles are independent. The same holds for a local that contacts
+/// or probes itself, and for a source inside home.
 #[test]
-fn an_address_that_is_local_and_remote_is_each_where_it_acts() {
+fn an_address_can_be_local_and_remote() {
     let mut all = home(Time::from_seconds);
     for n in 0..36u64 {
         let at = |more: i64| Time::from_seconds(START + n as i64 * 20_000 + more);
@@ -196,13 +195,13 @@ fn an_address_that_is_local_and_remote_is_each_where_it_acts() {
     let report = sound_of(&all);
     assert_eq!(of(&report, remote(HARVESTER)).map(|c| c.verdict.accuses()), Some(true), "{report:#?}");
     assert_eq!(accused(&report), [remote(HARVESTER)]);
-    let neighbour = of(&report, local(1)).expect("a local that others contacted is a candidate as any remote");
+    let neighbour = of(&report, local(1)).expect("a local that others contacted is a candidate like any remote");
     assert!(!neighbour.verdict.accuses());
 }
 
-/// One clear line each, and no candidate.
+/// Each has one clear line, and no candidate.
 #[test]
-fn windows_without_probes_without_contacts_and_without_anything_say_so() {
+fn windows_without_probes_or_contacts_say_so() {
     let (contacts, probes): (Vec<_>, Vec<_>) =
         home(Time::from_seconds).into_iter().partition(|o| matches!(o, Observation::Contact(_)));
     for (all, locals) in [(vec![], 0), (contacts, 36), (probes, 0)] {
@@ -215,7 +214,7 @@ fn windows_without_probes_without_contacts_and_without_anything_say_so() {
     }
 }
 
-/// One local proves nothing, whatever happened to it; nor does one remote that all contacted.
+/// One local proves nothing, whatever happened to it. Nor does one remote that all contacted.
 #[test]
 fn one_local_and_one_remote_accuse_nobody() {
     let one_local: Vec<Observation> = (0..100)
@@ -227,7 +226,7 @@ fn one_local_and_one_remote_accuse_nobody() {
     let report = sound_of(&one_local);
     assert_eq!((report.locals, report.probed_locals, accused(&report).len()), (1, 1, 0), "{report:#?}");
 
-    // With the same lag each time, but nothing to compare with: all that was contacted was this.
+    // The lag is always the same, but there is nothing to compare with: this was the only remote.
     let one_remote: Vec<Observation> = (0..100)
         .flat_map(|n| {
             let at = |more| Time::from_seconds(START + n as i64 * 600 + more);
@@ -239,8 +238,7 @@ fn one_local_and_one_remote_accuse_nobody() {
     assert_eq!(report.candidates[0].verdict, Verdict::NotIdentifiable);
 }
 
-/// Every local is probed long after its contacts: nobody is left to compare with but those that were not
-/// probed yet. None is probed: nothing to explain.
+/// Every local is probed long after its contacts: each can be compared only with locals that were not probed yet.
 #[test]
 fn if_all_locals_are_probed_at_random_times_nobody_is_accused() {
     for seed in 1..=20 {
@@ -256,9 +254,9 @@ fn if_all_locals_are_probed_at_random_times_nobody_is_accused() {
     }
 }
 
-/// All locals contacted it before they were probed: not identifiable, however many.
+/// All locals contacted it before they were probed: not identifiable, however many there are.
 #[test]
-fn a_remote_that_everybody_contacts_is_said_to_be_not_identifiable() {
+fn a_remote_that_everybody_contacts_is_not_identifiable() {
     let mut all = home(Time::from_seconds);
     for n in 0..36u64 {
         all.push(contact(Time::from_seconds(START + n as i64 * 20_000 - 500), local(n), remote(77)));
@@ -268,8 +266,7 @@ fn a_remote_that_everybody_contacts_is_said_to_be_not_identifiable() {
     assert_eq!(accused(&report), [remote(HARVESTER)]);
 }
 
-/// Each observation names another device for the same local: the last word counts, and a suspect stays
-/// one.
+/// The observations name different devices for the same local: the last one counts, and the suspect stays.
 #[test]
 fn devices_that_contradict_each_other_do_not_save_a_harvester() {
     let mut all = home(Time::from_seconds);
@@ -282,7 +279,7 @@ fn devices_that_contradict_each_other_do_not_save_a_harvester() {
     }
     let report = sound_of(&all);
     assert_eq!(accused(&report), [remote(HARVESTER)], "{report:#?}");
-    // A device for each packet: more names than anybody has devices.
+    // A device for each packet: far more names than a home has devices.
     let mut many = home(Time::from_seconds);
     for (i, observation) in many.iter_mut().enumerate() {
         if let Observation::Contact(c) = observation {
@@ -292,9 +289,9 @@ fn devices_that_contradict_each_other_do_not_save_a_harvester() {
     assert_eq!(accused(&sound_of(&many)), [remote(HARVESTER)]);
 }
 
-/// Forged sources, each of another network, probe one target: one exact hit, and it stays one.
+/// Forged sources, each in another network, probe one target: still one exact hit.
 #[test]
-fn a_flood_of_forged_sources_at_one_target_accuses_nobody_and_hides_nobody() {
+fn a_flood_of_forged_sources_accuses_and_hides_nobody() {
     let flood = |all: &mut Vec<Observation>, target| {
         let at = START + target as i64 * 20_000 + 6_000;
         all.extend((0..5_000).map(|n| probe(Time(at * 1_000_000 + n as i64), source(10 + n), local(target))));

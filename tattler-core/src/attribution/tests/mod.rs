@@ -11,17 +11,9 @@ use std::net::Ipv6Addr;
 use std::time::Instant;
 
 use self::simulate::{BASE, Family, network};
-use super::cases::{Cases, under_test};
-use super::groups::Groups;
-use super::hazard::Hazard;
-use super::matched::Matched;
-use super::risk::{Counting, Exposure, Risk};
-use super::select;
-use crate::campaign::Campaigns;
 use crate::ledger::{Ledger, LedgerSettings};
 use crate::observation::Observation;
 use crate::report::{Candidate, Report, ReportOptions, report};
-use crate::view::frame::Frame;
 
 fn ledger_of(observations: &[Observation]) -> Ledger {
     let mut ledger = Ledger::new(LedgerSettings::default());
@@ -33,8 +25,8 @@ fn report_of(observations: &[Observation]) -> Report {
     report(&ledger_of(observations), &ReportOptions { top: 0 })
 }
 
-/// Where each true harvester stands; a set of more than three that holds it is a miss, which counts
-/// as behind all others.
+/// The rank of each true harvester. A set of more than three that contains it is a miss, which ranks behind all
+/// others.
 fn ranks(report: &Report, truth: &[Ipv6Addr]) -> Vec<f64> {
     let place = |harvester: &Ipv6Addr| {
         let holds = |c: &&Candidate| c.members.contains(harvester) && c.members.len() <= 3;
@@ -43,7 +35,7 @@ fn ranks(report: &Report, truth: &[Ipv6Addr]) -> Vec<f64> {
     truth.iter().map(place).collect()
 }
 
-/// The same by the count of 2015; equals share their ranks.
+/// The ranks by the count of 2015; equal ones share their ranks.
 fn ranks_by_count(report: &Report, truth: &[Ipv6Addr]) -> Vec<f64> {
     let counts: Vec<(u64, &[Ipv6Addr])> =
         report.candidates.iter().map(|c| (c.distinct_count, c.members.as_slice())).collect();
@@ -70,11 +62,11 @@ struct Outcome {
     precision_by_count: f64,
     rank: f64,
     rank_by_count: f64,
-    /// Share of true harvesters that are named.
+    /// Share of true harvesters that are accused.
     named: f64,
-    /// Accusations of others, a run.
+    /// Accusations of others, per run.
     false_names: f64,
-    /// Share of runs that name any other.
+    /// Share of runs that accuse any other.
     slandering: f64,
 }
 
@@ -121,7 +113,7 @@ fn run(family: &Family, seeds: u64) -> Outcome {
     sum
 }
 
-/// What the lab plays: minutes, few locals, everything happens at once.
+/// The plan of the lab: minutes, few locals, everything at once.
 const LAB: Family = Family {
     name: "lab: two, own scanners",
     locals: 24,
@@ -198,7 +190,7 @@ fn clean() -> Vec<Family> {
 }
 
 #[test]
-#[ignore = "prints the figures of all families; see the other tests for what must hold"]
+#[ignore = "prints the figures of all families; the other tests check them"]
 fn figures() {
     let seeds = std::env::var("SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(40);
     for family in with_harvesters().iter().chain(&clean()) {
@@ -211,12 +203,12 @@ fn figures() {
 }
 
 #[test]
-fn true_harvesters_rank_clearly_better_than_by_the_count_of_2015() {
+fn harvesters_rank_clearly_better_than_by_the_count_of_2015() {
     for family in with_harvesters().iter().filter(|family| family.locals <= 60) {
         let outcome = run(family, 40);
         let least = if family.lag > 1_000.0 { 0.85 } else { 0.97 };
         assert!(outcome.precision >= least, "{}: {outcome:?}", family.name);
-        // Where everybody visits the harvester, a count puts it first as well.
+        // If everybody visits the harvester, the count ranks it first too.
         if family.harvesters[0].0 < 0.9 {
             assert!(outcome.precision >= outcome.precision_by_count + 0.3, "{}: {outcome:?}", family.name);
             assert!(outcome.rank < outcome.rank_by_count / 2.0, "{}: {outcome:?}", family.name);
@@ -226,22 +218,22 @@ fn true_harvesters_rank_clearly_better_than_by_the_count_of_2015() {
 }
 
 #[test]
-fn of_networks_without_a_harvester_at_most_one_in_twenty_names_anybody() {
+fn at_most_one_in_twenty_clean_networks_accuses_anybody() {
     for family in clean() {
-        // Of 200 where 5 % would do it, 16 and more come by chance in one of twenty such tests.
+        // With a true share of 5 %, 16 or more of 200 occur in one of twenty such tests.
         let outcome = run(&family, 200);
         assert!(outcome.slandering <= 0.05, "{}: {outcome:?}", family.name);
     }
 }
 
 #[test]
-fn in_the_lab_both_harvesters_come_first_and_no_bystander_is_above_weak() {
+fn in_the_lab_both_harvesters_rank_first_and_nobody_else_is_accused() {
     let outcome = run(&LAB, 100);
     assert!(outcome.rank <= 1.52 && outcome.slandering == 0.0, "{outcome:?}");
     assert!(outcome.named >= 0.95, "{outcome:?}");
 }
 
-/// A thousand and a half locals of forty contacts each.
+/// 1,500 locals with forty contacts each.
 const LARGE: Family = Family {
     name: "1,500 locals, 40 contacts",
     locals: 1_500,
@@ -271,31 +263,6 @@ fn time_of_a_report() {
             observed / observations.len() as u32,
             start.elapsed(),
             ranks(&report, &truth)
-        );
-        let lap = |start: &mut Instant| std::mem::replace(start, Instant::now()).elapsed();
-        let mut start = Instant::now();
-        let frame = Frame::new(&ledger);
-        let framed = lap(&mut start);
-        let campaigns = Campaigns::new(&frame);
-        let clustered = lap(&mut start);
-        let tested = under_test(&frame);
-        let groups = Groups::new(&frame, &tested);
-        let grouped = lap(&mut start);
-        let cases = Cases::pooled(&frame, &Cases::of_campaigns(&frame, &campaigns, &tested));
-        let matched = Matched::new(&frame, &groups, &tested, &cases);
-        let laid_out = lap(&mut start);
-        let tests = matched.pass(&[]);
-        let passed = lap(&mut start);
-        tests.iter().for_each(|test| _ = select::strength(test));
-        let weighed = lap(&mut start);
-        let exposure = Exposure::new(&frame, &groups, &tested, Counting::First);
-        let risk = Risk::new(&frame, &groups, &tested, &exposure, &cases);
-        let at_risk = lap(&mut start);
-        let hazard = Hazard::fit(risk);
-        let fitted = lap(&mut start);
-        println!("  time at risk {at_risk:?}, fit {fitted:?}, log-likelihood {:.1}", hazard.log_likelihood());
-        println!(
-            "  frame {framed:?}, campaigns {clustered:?}, groups {grouped:?}, layout {laid_out:?}, pass {passed:?}, tails {weighed:?}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The model by itself, on homes small enough to be followed by hand.
+//! The model alone, on homes small enough to check by hand.
 
 use std::net::Ipv6Addr;
 
@@ -8,7 +8,7 @@ use super::super::cases::{Cases, under_test};
 use super::super::devices::Factors;
 use super::super::groups::Groups;
 use super::super::hazard::Hazard;
-use super::super::risk::{Counting, Exposure, Risk};
+use super::super::risk::{CountedContacts, Exposure, Risk};
 use crate::campaign::Campaigns;
 use crate::ledger::{Ledger, LedgerSettings};
 use crate::observation::{Contact, Observation, Probe};
@@ -32,24 +32,24 @@ pub(super) fn probe(at: i64, n: u64) -> Observation {
     Observation::Probe(Probe::new(Time::from_seconds(at), source, local(n), Kind::Syn, 22))
 }
 
-/// What the model says of a remote: evidence, probability that a contact leads to a probe, its interval.
+/// The model's results for a remote: evidence, probability that a contact leads to a probe, its interval.
 struct Said {
     evidence: f64,
     leak: f64,
     interval: [f64; 2],
 }
 
-fn fit(observations: &[Observation], counting: Counting, remotes: &[&str]) -> (f64, Vec<Said>) {
+fn fit(observations: &[Observation], counted: CountedContacts, remotes: &[&str]) -> (f64, Vec<Said>) {
     let mut ledger = Ledger::new(LedgerSettings::default());
     observations.iter().for_each(|observation| ledger.observe(observation));
     let frame = Frame::new(&ledger);
     let tested = under_test(&frame);
     let groups = Groups::new(&frame, &tested);
     let cases = Cases::of_campaigns(&frame, &Campaigns::new(&frame), &tested);
-    let exposure = Exposure::new(&frame, &groups, &tested, counting);
+    let exposure = Exposure::new(&frame, &groups, &tested, counted);
     let hazard = Hazard::fit(Risk::new(&frame, &groups, &tested, &exposure, &cases[0]));
     let said = |remote: &&str| {
-        let group = groups.of(ledger.id(remote.parse().unwrap()).unwrap())[0].unwrap() as u32;
+        let group = groups.single(ledger.id(remote.parse().unwrap()).unwrap()).unwrap() as u32;
         let slot = hazard.candidates().iter().position(|&candidate| candidate == group).unwrap();
         let (evidence, leak) = hazard.alone(slot, &[]);
         Said { evidence, leak: leak.probability().unwrap(), interval: leak.interval().unwrap() }
@@ -58,7 +58,7 @@ fn fit(observations: &[Observation], counting: Counting, remotes: &[&str]) -> (f
 }
 
 #[test]
-fn the_harvester_gets_the_probes_and_the_site_that_all_visit_gets_none() {
+fn the_harvester_explains_the_probes_and_a_site_of_all_does_not() {
     let mut all = Vec::new();
     for n in 0..40u64 {
         let at = n as i64 * 3_600;
@@ -66,13 +66,13 @@ fn the_harvester_gets_the_probes_and_the_site_that_all_visit_gets_none() {
         all.push(Observation::Contact(contact(at + 300, n, &format!("2a06::{:x}", 0x100 + n % 7))));
         if n % 4 == 0 {
             all.push(Observation::Contact(contact(at + 900, n, HARVESTER)));
-            // Eight of ten.
+            // Eight of its ten visitors.
             if n % 20 != 0 {
                 all.push(probe(at + 930, n));
             }
         }
     }
-    let (_, said) = fit(&all, Counting::First, &[HARVESTER, SITE]);
+    let (_, said) = fit(&all, CountedContacts::First, &[HARVESTER, SITE]);
     assert!(said[0].evidence > 10.0 && said[0].evidence > said[1].evidence + 10.0, "{}", said[0].evidence);
     assert!((said[0].leak - 0.8).abs() < 0.1, "{}", said[0].leak);
     let [low, high] = said[0].interval;
@@ -80,26 +80,26 @@ fn the_harvester_gets_the_probes_and_the_site_that_all_visit_gets_none() {
 }
 
 #[test]
-fn a_harvester_that_takes_samples_is_seen_when_every_contact_counts() {
+fn a_harvester_that_takes_samples_is_found_if_every_contact_counts() {
     let mut all = Vec::new();
     for n in 0..30u64 {
         let at = n as i64 * 7_200;
         all.push(Observation::Contact(contact(at, n, SITE)));
-        // It is asked again and again; the last time is passed on.
+        // It is contacted four times; it leaks the last one.
         let again = Contact { last: Time::from_seconds(at + 3_000), count: 4, ..contact(at + 60, n, HARVESTER) };
         all.push(Observation::Contact(again));
         if n % 2 == 0 {
             all.push(probe(at + 3_004, n));
         }
     }
-    let (first, _) = fit(&all, Counting::First, &[HARVESTER]);
-    let (every, said) = fit(&all, Counting::Every, &[HARVESTER]);
+    let (first, _) = fit(&all, CountedContacts::First, &[HARVESTER]);
+    let (every, said) = fit(&all, CountedContacts::Every, &[HARVESTER]);
     assert!(every > first + 10.0, "{every} {first}");
     assert!(said[0].leak < 0.4, "half of the addresses, an eighth of the contacts: {}", said[0].leak);
 }
 
 #[test]
-fn a_device_that_is_hit_more_often_has_a_larger_factor_and_equal_ones_have_none() {
+fn a_device_that_is_hit_more_often_has_a_larger_factor() {
     let observe = |hit: &dyn Fn(u64) -> bool| {
         let mut ledger = Ledger::new(LedgerSettings::default());
         for n in 0..60u64 {

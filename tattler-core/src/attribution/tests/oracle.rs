@@ -1,4 +1,4 @@
-//! Figures as they were computed first, each from all cases: slow, plain, and the oracle of those in use.
+//! The first implementation of the figures, each from all cases: slow and simple, an oracle for the one in use.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::Ipv6Addr;
@@ -9,14 +9,15 @@ use super::hostile::{START, contact, local, remote};
 use super::ledger_of;
 use super::properties::any_home;
 use super::simulate::Random;
+use crate::attribution::accuse::{self, SUPPORTING};
 use crate::attribution::cases::{Case, Cases};
-use crate::attribution::figures::{Figures, TwoByTwo};
+use crate::attribution::figures::{self, CandidateFigures, TwoByTwo};
+use crate::attribution::finding::Finding;
+use crate::attribution::group_test::{Explains, WINDOWS};
 use crate::attribution::groups::Groups;
-use crate::attribution::matched::{Explains, WINDOWS};
-use crate::attribution::rank::{self, Finding, SUPPORTING};
 use crate::attribution::{Attribution, Verdict, tail};
 use crate::campaign::Campaigns;
-use crate::campaign::catalogue::{self, Entry, What};
+use crate::campaign::catalogue::{self, CatalogueEntry};
 use crate::ledger::tests::any_observation;
 use crate::ledger::{AddrId, Ledger, ProbeRow};
 use crate::observation::Observation;
@@ -25,38 +26,25 @@ use crate::time::Time;
 use crate::view::evidence::Evidence;
 use crate::view::frame::Frame;
 
-/// For each remote the locals under test that contacted it, and when first.
-struct Visitors {
-    starts: Vec<u32>,
-    visits: Vec<(u32, Time)>,
-}
+/// For each remote the locals under test that contacted it, and their first contacts.
+struct Visitors(HashMap<AddrId, Vec<(u32, Time)>>);
 
 impl Visitors {
-    /// Turns the frame round.
     fn new(frame: &Frame, tested: &[bool]) -> Visitors {
-        let mut all: Vec<(AddrId, u32, Time)> = Vec::new();
+        let mut visits: HashMap<AddrId, Vec<(u32, Time)>> = HashMap::new();
         for local in (0..frame.len()).filter(|&local| tested[local]) {
-            all.extend(frame.firsts(local).iter().map(|first| (first.remote, local as u32, first.at)));
+            for first in frame.firsts(local) {
+                visits.entry(first.remote).or_default().push((local as u32, first.at));
+            }
         }
-        all.sort_unstable();
-        let mut starts = vec![0; frame.ledger.addresses() + 1];
-        for (remote, ..) in &all {
-            starts[remote.0 as usize + 1] += 1;
-        }
-        for i in 1..starts.len() {
-            starts[i] += starts[i - 1];
-        }
-        Visitors { starts, visits: all.into_iter().map(|(_, local, at)| (local, at)).collect() }
+        Visitors(visits)
     }
 
     /// The locals that contacted any of `remotes`, with their contacts in order.
     fn of(&self, remotes: &[AddrId]) -> BTreeMap<u32, Vec<Time>> {
         let mut visitors: BTreeMap<u32, Vec<Time>> = BTreeMap::new();
-        for remote in remotes {
-            let range = self.starts[remote.0 as usize] as usize..self.starts[remote.0 as usize + 1] as usize;
-            for &(local, at) in &self.visits[range] {
-                visitors.entry(local).or_default().push(at);
-            }
+        for &(local, at) in remotes.iter().filter_map(|remote| self.0.get(remote)).flatten() {
+            visitors.entry(local).or_default().push(at);
         }
         visitors.values_mut().for_each(|times| times.sort_unstable());
         visitors
@@ -65,7 +53,6 @@ impl Visitors {
 
 /// Times of the first hit by one of the finding's campaigns, by local.
 fn first_hits(attribution: &Attribution, campaigns: &[usize]) -> BTreeMap<u32, Time> {
-    // Outsiders decide how many campaigns there are: to search a list for each would be quadratic.
     let campaigns: HashSet<usize> = campaigns.iter().copied().collect();
     let mut hits = BTreeMap::new();
     for cases in &attribution.cases {
@@ -86,7 +73,7 @@ fn figures(
     attribution: &Attribution,
     visitors: &Visitors,
     finding: &Finding,
-) -> Figures {
+) -> CandidateFigures {
     let mut members: Vec<AddrId> =
         finding.groups.iter().flat_map(|&group| attribution.groups.members(group)).copied().collect();
     members.sort_by_cached_key(|&member| frame.ledger.address(member));
@@ -130,7 +117,7 @@ fn figures(
     let devices: Option<HashSet<u32>> =
         explained_locals.iter().map(|&local| frame.local(local as usize).device).collect();
     let TwoByTwo { contacted_probed: a, contacted_spared: b, others_probed: c, others_spared: d } = table;
-    Figures {
+    CandidateFigures {
         members,
         table,
         fisher_p: tail::fisher(a, b, c, d),
@@ -144,7 +131,7 @@ fn figures(
     }
 }
 
-/// Exact hits that are evidence, and those of them that no accused one explains; in probes, repeats
+/// The exact hits that are evidence, and those of them that no accused finding explains: numbers of probes, repeats
 /// included.
 fn unexplained(frame: &Frame, campaigns: &Campaigns, attribution: &Attribution, visitors: &Visitors) -> (u64, u64) {
     let mut explained: HashMap<usize, BTreeSet<u32>> = HashMap::new();
@@ -169,8 +156,8 @@ fn unexplained(frame: &Frame, campaigns: &Campaigns, attribution: &Attribution, 
     (all, open)
 }
 
-/// All that is listed, and, as who asks for any group may get them, every group by itself; now and then
-/// with some of the campaigns.
+/// Compares the figures of all findings, and of every group alone, since `explain` shows any group: without campaigns
+/// and with some.
 fn compare(ledger: &Ledger) -> Result<(), TestCaseError> {
     let mut findings = Findings::new(ledger);
     let Findings { frame, campaigns, attribution, .. } = &findings;
@@ -193,17 +180,17 @@ fn compare(ledger: &Ledger) -> Result<(), TestCaseError> {
         let (now, then) = (findings.figures(&finding), figures(frame, campaigns, attribution, &visitors, &finding));
         prop_assert_eq!(format!("{now:?}"), format!("{then:?}"));
     }
-    let now = crate::attribution::figures::unexplained(frame, attribution, &findings.basis);
+    let now = figures::unexplained(frame, attribution, &findings.basis);
     prop_assert_eq!(now, unexplained(frame, campaigns, attribution, &visitors));
-    // The same if everybody were accused.
+    // The same if every finding is accused.
     findings.attribution.findings.iter_mut().for_each(|finding| finding.verdict = Verdict::Suspected);
     let Findings { frame, campaigns, attribution, basis, .. } = &findings;
-    let now = crate::attribution::figures::unexplained(frame, attribution, basis);
+    let now = figures::unexplained(frame, attribution, basis);
     prop_assert_eq!(now, unexplained(frame, campaigns, attribution, &visitors));
     Ok(())
 }
 
-/// Which groups hold which is looked up; the oracle is to try all pairs.
+/// [`Groups::around`] looks groups up; the oracle tries all pairs.
 fn compare_groups(ledger: &Ledger) -> Result<(), TestCaseError> {
     let findings = Findings::new(ledger);
     let groups = &findings.attribution.groups;
@@ -214,7 +201,7 @@ fn compare_groups(ledger: &Ledger) -> Result<(), TestCaseError> {
         let expected: Vec<usize> = all.clone().filter(|&outer| groups.is_inside(inner, outer)).collect();
         prop_assert_eq!(around, expected);
         for outer in all.clone().filter(|&outer| groups.is_inside(inner, outer)) {
-            prop_assert!(groups.members(outer).len() > 1, "what holds another has several members");
+            prop_assert!(groups.members(outer).len() > 1, "a group that contains another has several members");
         }
     }
     Ok(())
@@ -224,7 +211,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn figures_of_whatever_was_observed_are_those_of_the_oracle(
+    fn figures_of_any_observations_are_those_of_the_oracle(
         all in prop::collection::vec(any_observation(), 0..120),
     ) {
         compare(&ledger_of(&all))?;
@@ -238,18 +225,18 @@ proptest! {
     }
 
     #[test]
-    fn groups_that_hold_a_group_are_those_around_it(home in any_home(), key in any::<u64>()) {
+    fn the_groups_around_a_group_are_those_that_contain_it(home in any_home(), key in any::<u64>()) {
         let mut all = home.observations();
-        all.extend(beside(key));
+        all.extend(near_remotes(key));
         compare_groups(&ledger_of(&all))?;
     }
 }
 
-/// Contacts with remotes of few prefixes, among them those of operators in the catalogue.
-fn beside(key: u64) -> Vec<Observation> {
+/// Contacts with remotes in few prefixes, among them some of operators in the catalogue.
+fn near_remotes(key: u64) -> Vec<Observation> {
     let mut random = Random::new(key);
-    let runs = |entry: &&Entry| matches!(entry.what, What::Scanner | What::Harvester | What::Ntp) && entry.is_current();
-    let mut operators: Vec<&Entry> = catalogue::entries().iter().filter(runs).collect();
+    let runs = |entry: &&CatalogueEntry| entry.usage.is_operator_run() && entry.is_current();
+    let mut operators: Vec<&CatalogueEntry> = catalogue::entries().iter().filter(runs).collect();
     operators.truncate(8);
     let near = |random: &mut Random| {
         let net = match random.below(2) {
@@ -266,9 +253,8 @@ fn beside(key: u64) -> Vec<Observation> {
     (0..60).map(one).collect()
 }
 
-/// As it was first: campaigns of which `explains` explains a good share of the cases, of all or of those in `within`. A
-/// stranger's scanner that hits some of the same addresses by chance is none of them.
-fn hitting(
+/// The first implementation of [`accuse::supporting`].
+fn supporting(
     frame: &Frame,
     groups: &Groups,
     cases: &[Cases],
@@ -277,7 +263,8 @@ fn hitting(
 ) -> Vec<usize> {
     let is_explained = |case: &&Case| {
         frame.firsts(case.local as usize)[..case.contacts as usize].iter().any(|first| {
-            groups.of(first.remote).contains(&Some(explains.group)) && case.at - first.at <= WINDOWS[explains.window]
+            groups.of(first.remote).any(|group| group == explains.group)
+                && case.at - first.at <= WINDOWS[explains.window]
         })
     };
     let is_within = |campaign: &usize| within.is_none_or(|within| within.contains(campaign));
@@ -290,7 +277,7 @@ fn hitting(
     supporting.filter_map(|share| share.0.campaigns.as_deref()).flatten().copied().collect()
 }
 
-/// As it was first.
+/// The first implementation of [`Frame::is_answer_to_contact`].
 fn is_answer_to_contact(frame: &Frame, row: &ProbeRow) -> bool {
     row.contacted_source
         || frame.number(row.target).is_some_and(|local| {
@@ -299,7 +286,7 @@ fn is_answer_to_contact(frame: &Frame, row: &ProbeRow) -> bool {
         })
 }
 
-/// Who supports an accusation of any group, and which probes answer contacts.
+/// Compares the campaigns that support an accusation of any group, and the probes that answer contacts.
 fn compare_looked_up(ledger: &Ledger) -> Result<(), TestCaseError> {
     let Findings { frame, attribution, .. } = &Findings::new(ledger);
     let Attribution { groups, cases, .. } = attribution;
@@ -307,9 +294,12 @@ fn compare_looked_up(ledger: &Ledger) -> Result<(), TestCaseError> {
     let list: Vec<usize> = some.iter().copied().collect();
     for group in 0..groups.list.len() {
         let explains = Explains { group, window: group % WINDOWS.len() };
-        let shares = rank::shares(frame, groups, cases, explains);
+        let shares = accuse::explained_shares(frame, groups, cases, explains);
         for (within, list) in [(None, None), (Some(&some), Some(&list[..]))] {
-            prop_assert_eq!(rank::hitting(cases, &shares, within), hitting(frame, groups, cases, explains, list));
+            prop_assert_eq!(
+                accuse::supporting(cases, &shares, within),
+                supporting(frame, groups, cases, explains, list)
+            );
         }
     }
     for row in ledger.probes() {

@@ -1,5 +1,5 @@
-//! What must hold of a report whatever was observed: who is named does not hang on names, on order, on
-//! repeats, or on what has nothing to do with the probes.
+//! Properties of every report: the accused do not depend on addresses, on order, on repeats, or on observations that
+//! have nothing to do with the probes.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
@@ -16,12 +16,12 @@ use crate::observation::{Contact, Observation, Probe};
 use crate::report::{Candidate, Report, ReportOptions, report, suspects_table};
 use crate::time::{Span, Time};
 
-/// A small home, told in a failing case by kind and seed.
+/// A small home. A failing case prints its kind and seed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Home(usize, u32);
 
 const SMALL: Family = Family { locals: 30, visits: 10, ..BASE };
-/// Of different kinds, with and without a harvester.
+/// Different kinds, with and without a harvester.
 const HOMES: [Family; 5] = [
     SMALL,
     Family { leak: 0.5, third_parties: 3, ..SMALL },
@@ -40,8 +40,8 @@ pub(super) fn any_home() -> impl Strategy<Value = Home> {
     (0..HOMES.len(), any::<u32>()).prop_map(|(kind, seed)| Home(kind, seed))
 }
 
-/// What must not change, as text: all but names and counts of packets. Rounded, since sums are taken in
-/// another order where addresses have another one.
+/// The values that must not change, as text: all but addresses and counts of packets. They are rounded, since another
+/// order of addresses changes the order of sums.
 fn essence(candidate: &Candidate) -> String {
     let round = |x: Option<f64>| x.map(|x| format!("{:.6}", x + 0.0));
     format!(
@@ -60,8 +60,8 @@ fn essence(candidate: &Candidate) -> String {
     )
 }
 
-/// What all candidates are called and what is said of them; and the order, as verdicts and scores.
-/// Those that only their address puts in an order may change places.
+/// The values and members of all candidates; and their order, as verdicts and scores. Candidates that only their
+/// addresses order may change places.
 type Essences = (Vec<(String, Vec<Ipv6Addr>)>, Vec<String>);
 
 fn essences(report: &Report, essence: impl Fn(&Candidate) -> String, name: impl Fn(Ipv6Addr) -> Ipv6Addr) -> Essences {
@@ -72,14 +72,14 @@ fn essences(report: &Report, essence: impl Fn(&Candidate) -> String, name: impl 
     };
     let mut all: Vec<_> = report.candidates.iter().map(of).collect();
     all.sort_unstable();
-    // Of equals one may be contacted by all, and the other not.
+    // Of two equal candidates one may be contacted by all, and the other not.
     let verdict = |c: &Candidate| if c.verdict == Verdict::NotIdentifiable { Verdict::Weak } else { c.verdict };
     let score = |c: &Candidate| format!("{:?} {:?}", verdict(c), c.score.map(|score| format!("{:.6}", score + 0.0)));
     (all, report.candidates.iter().map(score).collect())
 }
 
-/// Renames the bits of an address behind the first `keep`, each by a coin that the bits before it
-/// toss: what shared a prefix shares one as long, and nothing else does (Xu and others 2002).
+/// Flips bits of an address after the first `keep`, each by a hash of the bits before it: addresses that share a prefix
+/// share one of the same length afterwards, and no others do (Xu and others 2002).
 fn rename(address: Ipv6Addr, keep: u32, key: u64) -> Ipv6Addr {
     let bits = u128::from(address);
     let flipped = (keep..128).filter(|&bit| {
@@ -91,8 +91,7 @@ fn rename(address: Ipv6Addr, keep: u32, key: u64) -> Ipv6Addr {
     Ipv6Addr::from(flipped.fold(bits, |bits, bit| bits ^ 1 << (127 - bit)))
 }
 
-/// The same of an address of ours, which has to stay of its class: the identifier of a random one
-/// gets another mask until it is random again.
+/// The same for a local, which must keep its class: a random identifier gets other masks until it is random again.
 fn rename_local(address: Ipv6Addr, key: u64) -> Ipv6Addr {
     let is_random = |address: &Ipv6Addr| {
         let octets = address.octets();
@@ -113,7 +112,7 @@ proptest! {
 
     /// Remotes stay within their /16, where the catalogue knows nobody; locals within their /48.
     #[test]
-    fn a_renaming_that_keeps_prefixes_changes_nothing_but_the_names(home in any_home(), key in any::<u64>()) {
+    fn renamed_addresses_change_nothing_but_the_names(home in any_home(), key in any::<u64>()) {
         let all = home.observations();
         let mut names: HashMap<Ipv6Addr, Ipv6Addr> = HashMap::new();
         let mut new = |address: Ipv6Addr| {
@@ -135,7 +134,7 @@ proptest! {
         prop_assert_eq!(before.campaigns.len(), after.campaigns.len());
     }
 
-    /// TCP and SYN: the rule that tells UDP probes from answers looks back in time.
+    /// TCP and SYN only: the rule that separates UDP probes from answers depends on the order.
     #[test]
     fn any_order_of_arrival_gives_the_same_report(home in any_home(), key in any::<u64>()) {
         let all = home.observations();
@@ -147,9 +146,9 @@ proptest! {
         prop_assert_eq!(report_of(&all), report_of(&shuffled));
     }
 
-    /// The same of streams in which everything collides, times, addresses and roles.
+    /// The same for streams in which times, addresses and roles collide.
     #[test]
-    fn any_order_of_arrival_gives_the_same_report_where_everything_collides(
+    fn any_order_gives_the_same_report_where_everything_collides(
         all in prop::collection::vec(any_observation(), 0..100), key in any::<u64>(),
     ) {
         let is_tcp = |o: &Observation| match o {
@@ -164,7 +163,7 @@ proptest! {
         prop_assert_eq!(report_of(&all), report_of(&shuffled));
     }
 
-    /// The same probe told twice: more packets, and nobody more or less suspect.
+    /// The same probe twice: more packets, and the same suspects.
     #[test]
     fn repeated_probes_change_nothing_but_counts(home in any_home(), key in any::<u64>()) {
         let (before, after) = with_repeats(home, key, |o| matches!(o, Observation::Probe(_)));
@@ -173,8 +172,8 @@ proptest! {
         prop_assert!(before.probes <= after.probes);
     }
 
-    /// The same contact told twice can't be told from a second exchange with the same remote, and the
-    /// model in which each exchange may leak counts them. What the comparison says does not change.
+    /// The same contact twice looks like a second exchange with the same remote, and the model in which each exchange
+    /// may leak counts both. The results of the comparison do not change.
     #[test]
     fn repeated_contacts_change_no_score(home in any_home(), key in any::<u64>()) {
         let (before, after) = with_repeats(home, key, |o| matches!(o, Observation::Contact(_)));
@@ -187,12 +186,12 @@ proptest! {
         prop_assert_eq!(scores(&before), scores(&after));
     }
 
-    /// Locals that were never probed also contacted remotes that no probed local did. They were busier
-    /// than was thought, which shifts the moments at which they are compared, and with it the order of
-    /// those that are not accused. But nobody comes in, no bystander is named, and where evidence is
-    /// ample (all but the harvester that leaks half of the time among third parties) nobody gets off.
+    /// Locals that were never probed also contact remotes that no probed local contacted. They are busier than before,
+    /// which shifts the moments at which they are compared, and so the order of candidates that are not accused. But
+    /// no candidate is added, no bystander is accused, and where evidence is ample (all but the harvester that leaks
+    /// half of the time among third parties) the harvester stays accused.
     #[test]
-    fn remotes_that_no_probed_local_contacted_are_no_candidates_and_name_no_bystander(
+    fn remotes_of_unprobed_locals_are_no_candidates(
         home in any_home(), key in any::<u64>(), number in 1..40usize,
     ) {
         let all = home.observations();
@@ -213,9 +212,9 @@ proptest! {
         }
     }
 
-    /// The same of locals that are no evidence: those that can be guessed.
+    /// The same for locals that are no evidence: guessable ones.
     #[test]
-    fn what_guessable_locals_contact_changes_nothing(home in any_home(), key in any::<u64>(), number in 1..100usize) {
+    fn contacts_of_guessable_locals_change_nothing(home in any_home(), key in any::<u64>(), number in 1..100usize) {
         let all = home.observations();
         let mut random = Random::new(key);
         let mut more = all.clone();
@@ -229,10 +228,9 @@ proptest! {
         prop_assert_eq!(before.campaigns, after.campaigns);
     }
 
-    /// A further address is used for one contact, with the suspect, and probed by the same scanner at a
-    /// lag that the others had.
+    /// Another address is used for one contact, with the suspect, and the same scanner probes it at a usual lag.
     #[test]
-    fn a_further_probed_local_with_no_other_contact_never_lowers_its_suspect(
+    fn another_probed_local_never_lowers_its_only_contact(
         seed in any::<u32>(), lag in 1..60i64, when in 0.0..1.0f64,
     ) {
         let mut all = Home(0, seed).observations();
@@ -255,10 +253,9 @@ proptest! {
         prop_assert!(after.1 || !before.1, "accused no more: {before:?} became {after:?}");
     }
 
-    /// Whatever comes in: every number of the contract is in its range, and every remote that is named
-    /// anywhere can be explained.
+    /// For any observations every number of the contract is in its range, and every remote can be explained.
     #[test]
-    fn whatever_was_observed_every_number_is_in_its_range(
+    fn every_number_is_in_its_range_for_any_observations(
         all in prop::collection::vec(any_observation(), 0..120), strange in any::<bool>(),
     ) {
         let mut ledger = ledger_of(&all);
@@ -292,7 +289,7 @@ fn accused(report: &Report) -> Vec<Vec<Ipv6Addr>> {
     report.candidates.iter().filter(|c| c.verdict.accuses()).map(|c| c.members.clone()).collect()
 }
 
-/// Reports without and with every second one of `which` told twice.
+/// The reports without and with repeats of about half of the observations that `which` selects.
 fn with_repeats(home: Home, key: u64, which: impl Fn(&Observation) -> bool) -> (Report, Report) {
     let all = home.observations();
     let mut random = Random::new(key);
@@ -301,7 +298,7 @@ fn with_repeats(home: Home, key: u64, which: impl Fn(&Observation) -> bool) -> (
     (report_of(&all), report_of(&twice))
 }
 
-/// Contacts of locals that nobody probed with `number` remotes that nobody else contacts.
+/// Adds contacts of unprobed locals with `number` remotes that nobody else contacts.
 fn elsewhere(all: &[Observation], key: u64, number: usize) -> Vec<Observation> {
     let target = |o: &Observation| if let Observation::Probe(p) = o { Some(p.target) } else { None };
     let probed: Vec<Ipv6Addr> = all.iter().filter_map(target).collect();

@@ -1,4 +1,4 @@
-//! What a careful reader would say against the evidence.
+//! Rivals: other explanations of the evidence.
 
 use super::super::{Rival, Verdict};
 use super::model::{contact, probe};
@@ -9,8 +9,8 @@ use crate::report::{Candidate, ReportOptions, report};
 const HARVESTER: &str = "2a05::123";
 const SITE: &str = "2a06::80";
 
-/// Forty addresses on so many devices; what `visits` says contacts the harvester, and what `leaks` says
-/// is then probed.
+/// Forty addresses on so many devices. Those that `visits` selects contact the harvester, and those that `leaks`
+/// selects are then probed.
 fn home(devices: u64, visits: &dyn Fn(u64) -> bool, leaks: &dyn Fn(u64) -> bool) -> Vec<Candidate> {
     let mut ledger = Ledger::new(LedgerSettings::default());
     for n in 0..40u64 {
@@ -51,8 +51,8 @@ fn on_several_devices_it_is_strong() {
 }
 
 #[test]
-fn where_all_evidence_is_of_one_device_it_is_at_most_suspected() {
-    // Of the first of four devices, half of the addresses visit it, and they alone are probed.
+fn with_evidence_of_one_device_it_is_at_most_suspected() {
+    // Half of the addresses of the first of four devices visit it, and only these are probed.
     let found = home(4, &|n| n % 8 == 0, &|n| n % 8 == 0);
     let found = harvester(&found);
     assert_ne!(found.verdict, Verdict::Strong, "{found:?}");
@@ -60,13 +60,13 @@ fn where_all_evidence_is_of_one_device_it_is_at_most_suspected() {
 }
 
 #[test]
-fn where_all_addresses_of_the_device_are_probed_the_device_is_the_explanation() {
+fn if_all_addresses_of_a_device_are_probed_nobody_is_accused() {
     let found = home(4, &|n| n % 8 == 0, &|n| n % 4 == 0);
     assert!(found.iter().all(|candidate| !candidate.verdict.accuses()), "{found:?}");
 }
 
 #[test]
-fn where_most_visit_it_the_evidence_is_timing_alone() {
+fn if_most_visit_it_the_evidence_is_timing_alone() {
     let found = home(5, &|n| n % 10 != 9, &|n| n % 10 < 7);
     let found = harvester(&found);
     assert!(found.verdict != Verdict::Strong, "{found:?}");
@@ -74,7 +74,7 @@ fn where_most_visit_it_the_evidence_is_timing_alone() {
 }
 
 #[test]
-fn a_winning_rival_takes_the_probability_away() {
+fn a_winning_rival_lowers_the_probability() {
     let sure = home(5, &|n| n % 4 == 0, &|n| n % 4 == 0);
     assert!(harvester(&sure).probability.unwrap() > 0.9);
     let beaten = home(4, &|n| n % 8 == 0, &|n| n % 4 == 0);

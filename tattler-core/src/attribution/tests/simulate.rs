@@ -1,5 +1,5 @@
-//! A small simulated home, seeded, apart from the model's code: locals that live and die, sites of
-//! unequal popularity, harvesters, scanners, background.
+//! A small simulated home, seeded, independent of the model's code: locals with limited lives, sites of unequal
+//! popularity, harvesters, scanners, background.
 
 use std::net::Ipv6Addr;
 
@@ -43,28 +43,28 @@ impl Random {
 pub struct Family {
     pub name: &'static str,
     pub locals: usize,
-    /// How long an address is in use; between a fifth of it and all of it.
+    /// The longest use of an address; the shortest is a fifth of it.
     pub life: f64,
-    /// Visits in a life, the mean; they vary by `unevenness` either way.
+    /// The mean number of visits in a life; it varies by `unevenness` either way.
     pub visits: usize,
     pub unevenness: f64,
-    /// Sites that everybody visits early on.
+    /// Sites that everybody visits early.
     pub ubiquitous: usize,
     /// Other sites, popular as 1/rank.
     pub sites: usize,
-    /// Share of locals that visit each harvester, and the scanner that it feeds.
+    /// For each harvester the share of locals that visit it, and the scanner that it feeds.
     pub harvesters: &'static [(f64, usize)],
     pub leak: f64,
     pub lag: f64,
     /// Third parties loaded with each harvester, and by a fifth of the other visits.
     pub third_parties: usize,
-    /// Share of locals probed by chance, by `scanners` in turn: at any time, or just after a visit.
+    /// Share of locals probed by chance, by `scanners` in turn: at any time, or shortly after a visit.
     pub background: f64,
     pub after_visits: bool,
     pub scanners: usize,
-    /// Sites come and go: each is visited for so many lives, then another takes its place.
+    /// Each site is visited for so many lives, then another replaces it.
     pub fashion: Option<f64>,
-    /// Background comes only in this part of the whole time.
+    /// Background is limited to this part of the whole time.
     pub burst: Option<(f64, f64)>,
 }
 
@@ -104,7 +104,7 @@ fn local(random: &mut Random) -> Ipv6Addr {
     Ipv6Addr::from(0x2001_0db8_0000_0001u128 << 64 | u128::from(iid))
 }
 
-/// What a sensor would observe of a network, in no order; and its harvesters.
+/// The observations of a network, in no order, and its harvesters.
 pub fn network(family: &Family, seed: u64) -> (Vec<Observation>, Vec<Ipv6Addr>) {
     let mut random = Random::new(seed);
     let weights: f64 = (1..=family.sites).map(|rank| 1.0 / rank as f64).sum();
@@ -147,7 +147,7 @@ pub fn network(family: &Family, seed: u64) -> (Vec<Observation>, Vec<Ipv6Addr>) 
                 }
             }
         }
-        // Background is as likely as a life is long.
+        // Background is proportional to the length of a life.
         let whole = family.locals as f64 * family.life / 4.0;
         let in_burst = family.burst.is_none_or(|(from, to)| start >= from * whole && start < to * whole);
         if in_burst && random.unit() < family.background * life / family.life / 0.6 {

@@ -1,5 +1,5 @@
-//! How long the worst takes: input of a size and a shape that costs most. Debug builds are ten to
-//! twenty times slower than what users run.
+//! The time of the worst input: the sizes and shapes that cost most. Debug builds are ten to twenty times slower than
+//! release builds.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use crate::observation::Observation;
 use crate::report::{Report, ReportOptions, report};
 use crate::time::Time;
 
-/// What a report may take. Some seconds in a release build on an idle core, ten to twenty times as much in
-/// a debug build; this leaves room for machines that do other things as well.
+/// The longest time for a report. It takes some seconds in a release build on an idle core, and ten to twenty times as
+/// long in a debug build; the rest is for busy machines.
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn seconds(at: i64) -> Time {
@@ -42,7 +42,7 @@ fn timed(name: &str, all: impl Iterator<Item = Observation>, settings: LedgerSet
 }
 
 #[test]
-fn ten_thousand_campaigns_of_one_probe_each_take_seconds_and_accuse_nobody() {
+fn ten_thousand_campaigns_take_seconds_and_accuse_nobody() {
     let mut random = Random::new(1);
     let mut all = Vec::new();
     for n in 0..2_000u64 {
@@ -61,7 +61,7 @@ fn ten_thousand_campaigns_of_one_probe_each_take_seconds_and_accuse_nobody() {
 }
 
 #[test]
-fn a_local_with_a_hundred_thousand_remotes_takes_seconds_and_accuses_nobody() {
+fn a_local_with_a_hundred_thousand_remotes_takes_seconds() {
     let wide =
         (0..100_000u64).map(|n| contact(Time(START * 1_000_000 + n as i64 * 1_000), local(5_000), remote(1_000 + n)));
     let others = home(Time::from_seconds).into_iter();
@@ -83,8 +83,8 @@ fn a_remote_that_a_hundred_thousand_locals_contact_takes_seconds() {
     assert_eq!(of(&report, remote(1)).map(|c| c.verdict), Some(Verdict::NotIdentifiable));
 }
 
-/// Remotes beside each other in thousands of /64s and /48s, each contacted by others: as many different
-/// candidates as can be.
+/// Remotes next to each other in thousands of /64s and /48s, each contacted by other locals: as many different
+/// candidates as possible.
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
 fn a_hundred_thousand_candidates() {
@@ -93,8 +93,8 @@ fn a_hundred_thousand_candidates() {
     for n in 0..400u64 {
         for _ in 0..1_000 {
             let number = random.below(100_000) as u64;
-            let beside = std::net::Ipv6Addr::from(u128::from(remote(number / 4 * 2)) + u128::from(number % 4));
-            all.push(contact(seconds(n as i64 * 2_000 + random.below(80_000) as i64), local(n), beside));
+            let neighbour = std::net::Ipv6Addr::from(u128::from(remote(number / 4 * 2)) + u128::from(number % 4));
+            all.push(contact(seconds(n as i64 * 2_000 + random.below(80_000) as i64), local(n), neighbour));
         }
         if n % 2 == 0 {
             all.push(probe(seconds(n as i64 * 2_000 + 40_000 + random.below(40_000) as i64), source(n % 5), local(n)));
@@ -121,7 +121,7 @@ fn a_hundred_scanners_that_know_everybody() {
     timed("100 scanners of 1,500 locals", all.into_iter(), LedgerSettings::default());
 }
 
-/// A hundred scanners that all get what three harvesters tell.
+/// A hundred scanners that three harvesters feed.
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
 fn a_hundred_scanners_of_one_feed() {
@@ -143,7 +143,7 @@ fn a_hundred_scanners_of_one_feed() {
     assert_eq!(accused, [0, 1, 2].map(|n| remote(HARVESTER + 5_000 + n)), "each by the rounds of many scanners");
 }
 
-/// Very many probes of a local that contacted very many.
+/// Very many probes of a local with very many contacts.
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
 fn a_local_with_a_hundred_thousand_remotes_and_as_many_probes() {
@@ -153,7 +153,7 @@ fn a_local_with_a_hundred_thousand_remotes_and_as_many_probes() {
     timed("100,000 remotes and probes", all, LedgerSettings::default());
 }
 
-/// Every local of very many is probed.
+/// Very many locals, all probed.
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
 fn a_hundred_thousand_probed_locals() {
@@ -202,7 +202,7 @@ fn million() -> impl Iterator<Item = Observation> {
     })
 }
 
-/// More than the ledger keeps: those used longest ago leave, and are counted.
+/// More locals than the ledger keeps: it evicts those used longest ago, and counts them.
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
 fn a_million_locals_within_the_bounds_of_the_ledger() {
@@ -218,7 +218,7 @@ fn a_million_locals() {
     assert_eq!((report.locals, report.probed_locals), (1_000_000, 10_000));
 }
 
-/// The most memory that this process took so far, where the system tells.
+/// The peak memory of this process, if the system reports it.
 fn peak() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("unknown").trim().to_owned()

@@ -1,5 +1,8 @@
+use std::net::Ipv6Addr;
+
 use sensor_common::Signal;
 use sensor_common::parse::{Detail, Tuple};
+use tattler_core::observation::Probe;
 
 use super::*;
 
@@ -38,14 +41,14 @@ fn header(packet: &Packet) -> Header {
     Header { signal: packet.signal, tuple, detail: Detail { hop_limit: packet.hop_limit, ..Detail::default() } }
 }
 
-fn watch() -> Watch {
-    let mut watch = Watch::new(vec!["2001:db8::/48".parse().unwrap()]);
+fn watch() -> PacketObserver {
+    let mut watch = PacketObserver::new(vec!["2001:db8::/48".parse().unwrap()]);
     watch.packet(&header(&out(Signal::None, 0, 0)), 0);
     watch
 }
 
 /// What packets at seconds after [`LATER`] tell, in a word each.
-fn tells(watch: &mut Watch, packets: &[(i64, Packet)]) -> Vec<String> {
+fn tells(watch: &mut PacketObserver, packets: &[(i64, Packet)]) -> Vec<String> {
     let mut told = Vec::new();
     for (second, packet) in packets {
         told.push(match watch.packet(&header(packet), LATER + second * SECOND) {

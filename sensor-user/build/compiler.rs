@@ -1,0 +1,76 @@
+//! The rustc that compiles the kernel programs, and its one pinned version. The build of sensor-user and
+//! `cargo xtask setup` both use this file.
+//!
+//! The compiler decides whether a kernel's verifier accepts the programs, so it is as fixed as a crate in
+//! Cargo.lock. It must use the LLVM that bpf-linker is built for, allow unstable features, and have the
+//! sources of its library, to build `core` for the kernel.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Of rustup, with the component rust-src. LLVM 22, as Debian's. Of the two only Debian's was tried: where
+/// this project is built, no dated nightly can be had.
+pub const NIGHTLY: &str = "nightly-2026-05-20";
+/// Of Debian's rustc-web.
+pub const DEBIAN: &str = "1.96.0";
+
+pub struct Compiler {
+    sysroot: PathBuf,
+    /// The answer to `rustc -vV`.
+    version: String,
+}
+
+impl Compiler {
+    /// The pinned nightly if it is installed, else the distribution's rustc.
+    pub fn find() -> Option<Compiler> {
+        let sysroot = nightly().or_else(|| has_sources(Path::new("/usr")).then(|| PathBuf::from("/usr")))?;
+        let said = Command::new(sysroot.join("bin/rustc")).arg("-vV").output().ok()?;
+        let version = String::from_utf8(said.stdout).ok()?;
+        said.status.success().then_some(Compiler { sysroot, version })
+    }
+
+    pub fn tool(&self, name: &str) -> PathBuf {
+        self.sysroot.join("bin").join(name)
+    }
+
+    /// The major version of its LLVM, which bpf-linker's must equal.
+    pub fn llvm(&self) -> Option<u32> {
+        let line = self.version.lines().find_map(|line| line.strip_prefix("LLVM version: "))?;
+        line.split('.').next()?.parse().ok()
+    }
+
+    /// Its name and version in one line.
+    pub fn name(&self) -> &str {
+        self.version.lines().next().unwrap_or("rustc")
+    }
+
+    /// The warning if it is another version than the pinned one.
+    pub fn warning(&self) -> Option<String> {
+        let release = self.version.lines().find_map(|line| line.strip_prefix("release: ")).unwrap_or_default();
+        if self.sysroot != Path::new("/usr") || release == DEBIAN {
+            return None;
+        }
+        Some(format!(
+            "/usr/bin/rustc is {release}, and the kernel programs are tested with {DEBIAN}; if they do not build or load, \
+             run `rustup toolchain install {NIGHTLY} --component rust-src`, \
+             or name an object from elsewhere in TATTLER_EBPF_OBJECT"
+        ))
+    }
+}
+
+/// Looked up as a file: asking rustup for a toolchain that is not there may install it.
+fn nightly() -> Option<PathBuf> {
+    let home = match env::var_os("RUSTUP_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => PathBuf::from(env::var_os("HOME")?).join(".rustup"),
+    };
+    let toolchains = fs::read_dir(home.join("toolchains")).ok()?;
+    let is_it = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&format!("{NIGHTLY}-"));
+    toolchains.flatten().filter(is_it).map(|entry| entry.path()).find(|sysroot| has_sources(sysroot))
+}
+
+fn has_sources(sysroot: &Path) -> bool {
+    sysroot.join("lib/rustlib/src/rust/library/Cargo.lock").is_file()
+}

@@ -1,0 +1,32 @@
+//! The loop, and everything that it does with events and with news of the network.
+//!
+//! - [`watch`]: the loop; [`sensor`]: everything that it owns
+//! - [`ring`]: from the ring of events to the store; [`programs`]: what the loop needs of the kernel programs
+//! - [`backlog`]: what waits for the ledger
+//! - [`uplinks`], [`home`], [`devices`], [`remotes`]: which interfaces are watched, what is home, which device a local
+//!   belongs to, which remotes count
+//! - [`excluded`]: deletes what was recorded of excluded devices
+//! - [`restore`], [`takeover`]: what an earlier run left in the store, and in the kernel
+//! - [`rebuild`]: the ledger after the clock was set
+
+mod backlog;
+mod devices;
+mod excluded;
+mod home;
+mod programs;
+mod rebuild;
+mod remotes;
+mod restore;
+mod ring;
+mod sensor;
+mod takeover;
+mod uplinks;
+mod watch;
+
+#[cfg(test)]
+pub use programs::Programs;
+pub use restore::{Restored, restore};
+pub use sensor::Sensor;
+pub use takeover::Takeover;
+pub use uplinks::Uplinks;
+pub use watch::watch;

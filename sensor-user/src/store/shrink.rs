@@ -1,0 +1,195 @@
+//! Making room: when rows take more bytes than they may, those that are worth least leave first.
+//!
+//! Probes of unused addresses leave, then repeats, each the oldest first ([`Worth`]). Contacts and
+//! evidence leave only if that is not enough, and then those of the table that is furthest above its
+//! share, so that no table erases another.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::Ipv6Addr;
+
+use rusqlite::{Connection, params};
+use sensor_common::Kind;
+
+use super::worths::Worths;
+use super::{Store, WriteError, prune};
+use tattler_core::ledger::worth::Worth;
+use tattler_core::time::Time;
+
+/// What leaves, step by step; what is left then is contacts and evidence.
+const STEPS: [(Table, Worth); 3] =
+    [(Table::Probes, Worth::Sweep), (Table::Probes, Worth::Repeat), (Table::Answers, Worth::Repeat)];
+
+/// What a row of contacts, probes and answers takes in bytes, for each sixteenth of the database that the
+/// table may have: half, three eighths, an eighth.
+const SHARES: [u64; 3] = [240 / 8, 150 / 6, 80 / 2];
+
+const OLDEST_CONTACTS: &str = "DELETE FROM contacts WHERE (local, remote, proto, port) IN
+    (SELECT local, remote, proto, port FROM contacts WHERE local = ?1 ORDER BY last LIMIT ?2)";
+const OLDEST_PROBES: &str = "DELETE FROM probes WHERE (ts, source, target, kind, port) IN
+    (SELECT ts, source, target, kind, port FROM probes ORDER BY ts LIMIT ?1)";
+const OLDEST_ANSWERS: &str = "DELETE FROM answers WHERE (ts, source, target, kind, port) IN
+    (SELECT ts, source, target, kind, port FROM answers ORDER BY ts LIMIT ?1)";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Table {
+    Probes,
+    Answers,
+}
+
+/// The key of an event: time, source, target, kind and port.
+type Key = (i64, Ipv6Addr, Ipv6Addr, Kind, u16);
+
+/// How far making room is.
+#[derive(Default)]
+pub(super) struct Shrinking {
+    step: usize,
+    /// The last row that was looked at.
+    after: Option<Key>,
+    worths: Worths,
+    left: Option<Left>,
+}
+
+/// Contacts and evidence.
+struct Left {
+    /// Contacts, probes, answers.
+    counts: [u64; 3],
+    /// Locals by the number of their contacts; among equals, the one that was used longest ago comes first.
+    locals: BinaryHeap<(u64, Reverse<i64>, [u8; 16])>,
+}
+
+impl Store {
+    /// Deletes rows if all of them take more than `most` bytes, until a sixteenth of that is free, so
+    /// that it is not to be done again with the next row. Looks at some `rows`, so that a writer gets on
+    /// with its queue in between. How many it deleted; `None` if nothing is left to do.
+    pub fn shrink_some(&mut self, most: u64, rows: u32) -> Result<Option<u64>, WriteError> {
+        let used = self.used()?;
+        let mut shrinking = match self.shrinking.take() {
+            None if used <= most => return Ok(None),
+            Some(_) if used <= most - most / 16 => return Ok(None),
+            shrinking => shrinking.unwrap_or_default(),
+        };
+        let deleted = shrink(&mut self.connection, &mut shrinking, rows);
+        let deleted = deleted.map_err(|error| WriteError::new(&self.path, error))?;
+        self.shrinking = deleted.is_some().then_some(shrinking);
+        Ok(deleted)
+    }
+}
+
+fn shrink(connection: &mut Connection, shrinking: &mut Shrinking, rows: u32) -> rusqlite::Result<Option<u64>> {
+    let transaction = connection.transaction()?;
+    let deleted = match STEPS.get(shrinking.step) {
+        Some(&(table, worth)) => Some(shrinking.look(&transaction, table, worth, rows)?),
+        None => shrinking.oldest(&transaction, rows)?,
+    };
+    transaction.commit()?;
+    prune::give_back(connection)?;
+    Ok(deleted)
+}
+
+impl Shrinking {
+    /// Looks at the next rows of a table, and deletes those that are worth no more than `worth`.
+    fn look(&mut self, connection: &Connection, table: Table, worth: Worth, rows: u32) -> rusqlite::Result<u64> {
+        let found = next(connection, table, self.after, rows)?;
+        self.worths.look_again();
+        let name = if table == Table::Probes { "probes" } else { "answers" };
+        let mut delete = connection.prepare_cached(&format!(
+            "DELETE FROM {name} WHERE ts = ?1 AND source = ?2 AND target = ?3 AND kind = ?4 AND port = ?5"
+        ))?;
+        let mut deleted = 0;
+        for &((ts, source, target, kind, port), proves) in &found {
+            let sight = (Time(ts), source, target, kind);
+            let of = match table {
+                Table::Probes => self.worths.probe(connection, sight, proves)?,
+                Table::Answers => self.worths.answer(sight),
+            };
+            if of <= worth {
+                deleted += delete.execute(params![ts, source.octets(), target.octets(), kind as u8, port])? as u64;
+            }
+        }
+        self.after = found.last().map(|row| row.0);
+        if found.len() < rows as usize {
+            *self = Shrinking { step: self.step + 1, ..Shrinking::default() };
+        }
+        Ok(deleted)
+    }
+
+    /// Deletes rows of the table that is furthest above its share. `None` if all are empty.
+    fn oldest(&mut self, connection: &Connection, rows: u32) -> rusqlite::Result<Option<u64>> {
+        let left = match self.left.take() {
+            Some(left) => self.left.insert(left),
+            None => self.left.insert(Left::count(connection)?),
+        };
+        let most = left.counts.iter().zip(SHARES).map(|(count, bytes)| count * bytes).enumerate();
+        let Some((table, _)) = most.max_by_key(|&(_, bytes)| bytes).filter(|&(_, bytes)| bytes > 0) else {
+            return Ok(None);
+        };
+        let deleted = match table {
+            0 => left.contacts(connection, rows)?,
+            1 => connection.prepare_cached(OLDEST_PROBES)?.execute([rows])? as u64,
+            _ => connection.prepare_cached(OLDEST_ANSWERS)?.execute([rows])? as u64,
+        };
+        // Other tables may have rows if this one has lost all.
+        left.counts[table] = if deleted == 0 { 0 } else { left.counts[table].saturating_sub(deleted) };
+        Ok(Some(deleted))
+    }
+}
+
+impl Left {
+    fn count(connection: &Connection) -> rusqlite::Result<Left> {
+        let mut statement = connection.prepare("SELECT count(*), max(last), local FROM contacts GROUP BY local")?;
+        let locals = statement
+            .query_map([], |row| Ok((row.get::<_, i64>(0)?.max(0) as u64, Reverse(row.get(1)?), row.get(2)?)))?;
+        let locals: BinaryHeap<_> = locals.collect::<rusqlite::Result<_>>()?;
+        let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        let contacts = locals.iter().map(|local| local.0).sum();
+        let probes = count("SELECT count(*) FROM probes")?.max(0) as u64;
+        let answers = count("SELECT count(*) FROM answers")?.max(0) as u64;
+        Ok(Left { counts: [contacts, probes, answers], locals })
+    }
+
+    /// Deletes contacts of the local that has most, the oldest first: a page that makes one device contact
+    /// remotes without end costs the contacts of that device.
+    fn contacts(&mut self, connection: &Connection, rows: u32) -> rusqlite::Result<u64> {
+        let mut delete = connection.prepare_cached(OLDEST_CONTACTS)?;
+        let (mut deleted, rows) = (0, u64::from(rows));
+        while deleted < rows
+            && let Some((count, last, local)) = self.locals.pop()
+        {
+            let some = (count / 2).max(1).min(rows - deleted);
+            deleted += delete.execute(params![local, some.cast_signed()])? as u64;
+            if count > some {
+                self.locals.push((count - some, last, local));
+            }
+        }
+        Ok(deleted)
+    }
+}
+
+/// The rows that follow, and whether each could be evidence by itself.
+fn next(connection: &Connection, table: Table, after: Option<Key>, rows: u32) -> rusqlite::Result<Vec<(Key, bool)>> {
+    let mut statement = connection.prepare_cached(match table {
+        Table::Probes => {
+            "SELECT ts, source, target, kind, port, NOT (contacted_source OR settling) FROM probes
+             WHERE (ts, source, target, kind, port) > (?1, ?2, ?3, ?4, ?5)
+             ORDER BY ts, source, target, kind, port LIMIT ?6"
+        }
+        Table::Answers => {
+            "SELECT ts, source, target, kind, port, true FROM answers
+             WHERE (ts, source, target, kind, port) > (?1, ?2, ?3, ?4, ?5)
+             ORDER BY ts, source, target, kind, port LIMIT ?6"
+        }
+    })?;
+    let none = Ipv6Addr::UNSPECIFIED;
+    let (ts, source, target, kind, port) = after
+        .map_or((i64::MIN, none, none, 0, 0), |(ts, source, target, kind, port)| {
+            (ts, source, target, kind as u8, port)
+        });
+    let found = statement.query_map(params![ts, source.octets(), target.octets(), kind, port, rows], |row| {
+        let address = |column| row.get::<_, [u8; 16]>(column).map(Ipv6Addr::from);
+        let kind: u8 = row.get(3)?;
+        let kind = Kind::from_number(kind).ok_or(rusqlite::Error::IntegralValueOutOfRange(3, kind.into()))?;
+        Ok(((row.get(0)?, address(1)?, address(2)?, kind, row.get(4)?), row.get(5)?))
+    })?;
+    found.collect()
+}

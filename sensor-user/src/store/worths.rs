@@ -1,0 +1,134 @@
+//! How much rows of probes and answers are worth, by what the contacts in the database say of their
+//! targets: which may be written when there are many, and which leave first when there are too many.
+
+use std::collections::HashMap;
+use std::net::Ipv6Addr;
+
+use rusqlite::{Connection, OptionalExtension};
+use sensor_common::{IidClass, Kind};
+
+use tattler_core::ledger::LedgerSettings;
+use tattler_core::ledger::worth::{Day, Ranking, Target, Worth};
+use tattler_core::observation::Observation;
+use tattler_core::time::{Span, Time};
+
+/// Targets whose use is remembered, so that a flood at one of them costs one look-up.
+const MOST_REMEMBERED: usize = 65_536;
+
+/// Ranks rows in the order of time.
+#[derive(Default)]
+pub(super) struct Worths {
+    probes: Ranking,
+    answers: Ranking,
+    /// The first and the last contact of targets in use.
+    used: HashMap<Ipv6Addr, (Time, Time)>,
+}
+
+impl Worths {
+    /// Of a probe. `proves`: by itself it could be evidence.
+    pub(super) fn probe(
+        &mut self,
+        connection: &Connection,
+        (at, source, target, kind): (Time, Ipv6Addr, Ipv6Addr, Kind),
+        proves: bool,
+    ) -> rusqlite::Result<Worth> {
+        let proves = proves && IidClass::of(&target.octets()) == IidClass::Random;
+        let class = Target::of(self.used(connection, target)?, at, validity(), proves);
+        Ok(self.probes.rank(at, source, target, kind, class))
+    }
+
+    /// Of an answer. A host that answers is there, whether it was seen in use or not.
+    pub(super) fn answer(&mut self, (at, source, target, kind): (Time, Ipv6Addr, Ipv6Addr, Kind)) -> Worth {
+        self.answers.rank(at, source, target, kind, Target::Unguessable)
+    }
+
+    /// Looks targets up again: contacts may have come or gone.
+    pub(super) fn look_again(&mut self) {
+        self.used.clear();
+    }
+
+    fn used(&mut self, connection: &Connection, local: Ipv6Addr) -> rusqlite::Result<Option<(Time, Time)>> {
+        if let Some(&used) = self.used.get(&local) {
+            return Ok(Some(used));
+        }
+        let mut statement = connection.prepare_cached(
+            "SELECT min(first), max(last) FROM contacts WHERE local = ?1 HAVING min(first) IS NOT NULL",
+        )?;
+        let used =
+            statement.query_row([local.octets()], |row| Ok((Time(row.get(0)?), Time(row.get(1)?)))).optional()?;
+        // A sweep hits each address once: what is unused is not remembered.
+        if let Some(used) = used.filter(|_| self.used.len() < MOST_REMEMBERED) {
+            self.used.insert(local, used);
+        }
+        Ok(used)
+    }
+}
+
+fn validity() -> Span {
+    LedgerSettings::default().validity
+}
+
+/// Bounds the rows that prove nothing, day by day.
+pub(super) struct Cap {
+    most: u64,
+    worths: Worths,
+    day: Day,
+    /// Today.
+    written: u64,
+    /// Rows that were not written, since the start.
+    pub(super) left_out: u64,
+}
+
+impl Cap {
+    pub(super) fn new(most: u64) -> Cap {
+        Cap { most, worths: Worths::default(), day: Day::default(), written: 0, left_out: 0 }
+    }
+
+    /// Whether an observation is to be written. Contacts and evidence always are. Half of the day's rows are
+    /// written as they come, so that a usual day costs no look-ups; the other half is no sweep's.
+    pub(super) fn takes(&mut self, connection: &Connection, observation: &Observation) -> rusqlite::Result<bool> {
+        if matches!(observation, Observation::Contact(_)) {
+            return Ok(true);
+        }
+        if self.day.begins(observation.ts()) {
+            self.written = 0;
+        }
+        if self.written < self.most / 2 {
+            self.written += 1;
+            return Ok(true);
+        }
+        let takes = match self.worth(connection, observation)? {
+            Worth::Sweep => false,
+            Worth::Repeat => self.written < self.most,
+            Worth::Evidence => return Ok(true),
+        };
+        self.written += u64::from(takes);
+        self.left_out += u64::from(!takes);
+        Ok(takes)
+    }
+
+    fn worth(&mut self, connection: &Connection, observation: &Observation) -> rusqlite::Result<Worth> {
+        match observation {
+            Observation::Contact(_) => Ok(Worth::Evidence),
+            Observation::Probe(probe) => {
+                let proves = !probe.contacted_source && !probe.settling;
+                self.worths.probe(connection, (probe.ts, probe.source, probe.target, probe.kind), proves)
+            }
+            Observation::Answer(answer) => {
+                Ok(self.worths.answer((answer.ts, answer.source, answer.target, answer.kind)))
+            }
+        }
+    }
+
+    /// A transaction begins: what was known of targets may have changed. Returns what [`Cap::undo`] takes.
+    pub(super) fn begin(&mut self) -> u64 {
+        self.worths.look_again();
+        self.left_out
+    }
+
+    /// A transaction failed: what was evidence in it still is.
+    pub(super) fn undo(&mut self, left_out: u64) {
+        self.worths = Worths::default();
+        self.left_out = left_out;
+    }
+}

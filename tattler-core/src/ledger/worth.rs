@@ -1,0 +1,149 @@
+//! How much a probe is worth when room is short. The ledger and the store rank by the same rules.
+//!
+//! Outsiders decide how many probes there are. What only they decide must not push out what the home's
+//! own traffic made worth something: so probes of unused addresses leave first, then repeats and probes
+//! that prove nothing, and evidence of a leak last.
+
+use std::collections::HashMap;
+use std::net::Ipv6Addr;
+
+use sensor_common::Kind;
+
+use crate::time::{Span, Time};
+
+/// Rows of evidence for one target and one day. Real scanners need a few; a flood from random sources
+/// must not become evidence row by row.
+const MOST_OF_A_TARGET: usize = 64;
+/// Targets with evidence on one day. As many as the ledger has locals.
+const MOST_TARGETS: usize = 200_000;
+/// A temporary address in use for longer than its validity and a day is none.
+const STABLE_AFTER: Span = Span::from_days(1);
+const DAY: i64 = Span::from_days(1).0;
+
+/// What a probe is worth. The least leaves first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Worth {
+    /// Its target had not been seen in use.
+    Sweep,
+    /// It proves nothing, or nothing that another row does not prove.
+    Repeat,
+    /// The first of its day, source network and kind that hit an address which nobody guesses.
+    Evidence,
+}
+
+/// What a target says of its probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// It had not been seen in use.
+    Unused,
+    /// Somebody may have guessed it, found it published, or have had it for long.
+    Known,
+    /// In use, and a probe means that somebody passed it on.
+    Unguessable,
+}
+
+impl Target {
+    /// What a target is to a probe at `at`, by the first and the last contact of the target.
+    #[must_use]
+    pub fn of(used: Option<(Time, Time)>, at: Time, validity: Span, unguessable: bool) -> Target {
+        let Some((first, last)) = used.filter(|&(first, _)| first <= at) else { return Target::Unused };
+        let most = Span(validity.0.saturating_add(STABLE_AFTER.0));
+        if unguessable && last - first <= most && at - last <= most { Target::Unguessable } else { Target::Known }
+    }
+}
+
+/// The day of what comes in about the order of time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Day(i64);
+
+impl Day {
+    /// Whether another day begins with `at`. Yesterday's latecomers belong to today; a clock that was
+    /// set back further begins a day.
+    pub fn begins(&mut self, at: Time) -> bool {
+        let day = at.0.div_euclid(DAY);
+        let begins = day > self.0 || day < self.0 - 1;
+        if begins {
+            self.0 = day;
+        }
+        begins
+    }
+}
+
+/// Ranks probes in the order of time.
+#[derive(Default)]
+pub struct Ranking {
+    day: Day,
+    /// The source networks and kinds of today, for each target.
+    told: HashMap<Ipv6Addr, Vec<u64>>,
+}
+
+impl Ranking {
+    /// Ranks the next probe.
+    pub fn rank(&mut self, at: Time, source: Ipv6Addr, address: Ipv6Addr, kind: Kind, target: Target) -> Worth {
+        match target {
+            Target::Unused => return Worth::Sweep,
+            Target::Known => return Worth::Repeat,
+            Target::Unguessable => {}
+        }
+        if self.day.begins(at) {
+            self.told.clear();
+        }
+        // A /48 is what one scanner has at least.
+        let told = u64::from_be_bytes(source.octets()[..8].try_into().unwrap_or_default()) >> 16 << 16 | kind as u64;
+        if self.told.len() >= MOST_TARGETS && !self.told.contains_key(&address) {
+            return Worth::Repeat;
+        }
+        let list = self.told.entry(address).or_default();
+        if list.len() >= MOST_OF_A_TARGET || list.contains(&told) {
+            return Worth::Repeat;
+        }
+        list.push(told);
+        Worth::Evidence
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TARGET: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 2, 0xe014, 0x9aff, 0x5e49, 0xecb3);
+
+    fn source(network: u16, host: u16) -> Ipv6Addr {
+        Ipv6Addr::new(0x2a0d, 0x5600, network, 1, 0, 0, 0, host)
+    }
+
+    #[test]
+    fn a_source_network_is_evidence_once_a_day_for_each_kind() {
+        let mut ranking = Ranking::default();
+        let mut rank = |at: i64, network, host, kind| {
+            ranking.rank(Time::from_seconds(at), source(network, host), TARGET, kind, Target::Unguessable)
+        };
+        assert_eq!(rank(1, 1, 1, Kind::Syn), Worth::Evidence);
+        assert_eq!(rank(2, 1, 2, Kind::Syn), Worth::Repeat, "another source of the network");
+        assert_eq!(rank(3, 1, 2, Kind::Echo), Worth::Evidence);
+        assert_eq!(rank(4, 2, 1, Kind::Syn), Worth::Evidence);
+        assert_eq!(rank(86_399, 1, 1, Kind::Syn), Worth::Repeat);
+        assert_eq!(rank(86_400, 1, 1, Kind::Syn), Worth::Evidence, "the next day");
+        assert_eq!(rank(86_399, 1, 1, Kind::Syn), Worth::Repeat, "a latecomer begins no day");
+    }
+
+    #[test]
+    fn a_flood_from_many_networks_is_not_evidence_row_by_row() {
+        let mut ranking = Ranking::default();
+        let mut rank = |network| ranking.rank(Time(0), source(network, 1), TARGET, Kind::Syn, Target::Unguessable);
+        let evidence = (0..1_000).filter(|&network| rank(network) == Worth::Evidence).count();
+        assert_eq!(evidence, MOST_OF_A_TARGET);
+    }
+
+    #[test]
+    fn a_target_is_evidence_while_it_is_in_use_and_young() {
+        let day = |n: i64| Time::from_seconds(n * 86_400);
+        let of = |used, at, unguessable| Target::of(used, at, Span::from_days(7), unguessable);
+        assert_eq!(of(None, day(1), true), Target::Unused);
+        assert_eq!(of(Some((day(2), day(3))), day(1), true), Target::Unused, "used only after the probe");
+        assert_eq!(of(Some((day(1), day(3))), day(4), true), Target::Unguessable);
+        assert_eq!(of(Some((day(1), day(3))), day(4), false), Target::Known, "guessable");
+        assert_eq!(of(Some((day(1), day(3))), day(20), true), Target::Known, "expired");
+        assert_eq!(of(Some((day(1), day(30))), day(2), true), Target::Known, "stable");
+    }
+}

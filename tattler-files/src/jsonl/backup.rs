@@ -1,0 +1,90 @@
+//! The lines of a backup that are no observations.
+
+use std::net::Ipv6Addr;
+
+use ipnet::Ipv6Net;
+use serde::Serialize;
+use tattler_core::ack::{Ack, LONGEST_NOTE};
+
+use super::line::{JsonLine, text};
+use super::value::Value;
+use super::write::Micros;
+
+/// An entry of a backup that is no observation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackupEntry {
+    /// A remote that the user acknowledged.
+    Ack(Ack),
+    /// The secret key that turns hardware addresses into names of devices.
+    DeviceKey([u8; 32]),
+}
+
+pub(super) fn ack(line: JsonLine<'_>) -> Result<BackupEntry, String> {
+    let remote = line.remote.name("remote", "an IPv6 address or a prefix", |text| {
+        let address = text.parse().map(|address: Ipv6Addr| Ipv6Net::from(address));
+        address.or_else(|_| text.parse::<Ipv6Net>()).ok()
+    })?;
+    let note = text("note", line.note)?;
+    if note.as_ref().is_some_and(|note| note.len() > LONGEST_NOTE) {
+        return Err(format!("note is longer than {LONGEST_NOTE} bytes"));
+    }
+    let until = line.until.optional(|value| value.time("until"))?;
+    Ok(BackupEntry::Ack(Ack { remote: remote.trunc(), at: line.at.time("at")?, until, note }))
+}
+
+pub(super) fn device_key(line: &JsonLine<'_>) -> Result<BackupEntry, String> {
+    let Value::Text(text) = &line.key else {
+        return line.key.name("key", "64 hexadecimal digits", |_| None);
+    };
+    // Do not quote a secret in a message.
+    key(text).map(BackupEntry::DeviceKey).ok_or_else(|| "key is not 64 hexadecimal digits".into())
+}
+
+fn key(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut key = [0; 32];
+    for (i, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
+    }
+    Some(key)
+}
+
+impl BackupEntry {
+    /// The entry as a line of JSON, without a newline.
+    #[must_use]
+    pub fn to_json_line(&self) -> Option<String> {
+        let line = match self {
+            BackupEntry::Ack(ack) => serde_json::to_string(&AckLine {
+                r#type: "ack",
+                remote: ack.remote,
+                at: Micros(ack.at),
+                until: ack.until.map(Micros),
+                note: ack.note.as_deref(),
+            }),
+            BackupEntry::DeviceKey(key) => {
+                let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
+                serde_json::to_string(&KeyLine { r#type: "device-key", key })
+            }
+        };
+        line.ok()
+    }
+}
+
+#[derive(Serialize)]
+struct AckLine<'a> {
+    r#type: &'static str,
+    remote: Ipv6Net,
+    at: Micros,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Micros>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct KeyLine {
+    r#type: &'static str,
+    key: String,
+}

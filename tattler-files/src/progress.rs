@@ -1,0 +1,56 @@
+//! Reports the progress of a reading.
+
+use std::fs::Metadata;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Input;
+use super::input::Content;
+use super::read::ReadOptions;
+
+/// Lines or frames between two reports.
+pub(super) const STEP: u64 = 1 << 14;
+
+/// The progress of a reading.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadProgress<'a> {
+    /// The input.
+    pub name: &'a str,
+    /// Bytes read of it so far, as stored on the disk.
+    pub read: u64,
+    /// Its size, if it has one.
+    pub size: Option<u64>,
+    /// Lines or frames so far.
+    pub items: u64,
+    /// Whether this is the first of two readings, which only infers the home prefix.
+    pub finds_home: bool,
+}
+
+/// Reports the progress of one input.
+pub(super) struct Reporter<'a> {
+    name: &'a str,
+    size: Option<u64>,
+    read: Arc<AtomicU64>,
+    report: Option<fn(&ReadProgress<'_>)>,
+    finds_home: bool,
+}
+
+impl<'a> Reporter<'a> {
+    pub(super) fn new(
+        name: &'a str,
+        input: &Input,
+        content: &Content,
+        options: &ReadOptions,
+        finds_home: bool,
+    ) -> Reporter<'a> {
+        let size = input.metadata().filter(Metadata::is_file).map(|meta| meta.len());
+        Reporter { name, size, read: Arc::clone(&content.read), report: options.progress, finds_home }
+    }
+
+    pub(super) fn report(&self, items: u64) {
+        if let Some(report) = self.report {
+            let Reporter { name, size, finds_home, .. } = *self;
+            report(&ReadProgress { name, read: self.read.load(Ordering::Relaxed), size, items, finds_home });
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The directory of captures that were not made here. They are no part of the project; tests that need them
+//! are skipped where they are absent, but not on CI.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The directory that TATTLER_CAPTURES names, else `shared/captures` beside the project. Without captures
+/// there is none, and a line says so.
+///
+/// # Panics
+/// When TATTLER_CAPTURES names a directory without captures, and on CI when there are none.
+pub fn directory() -> Option<PathBuf> {
+    let named = std::env::var_os("TATTLER_CAPTURES").map(PathBuf::from);
+    let is_named = named.is_some();
+    let directory = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/captures"));
+    if directory.join("truth.jsonl").is_file() && directory.join("index.tsv").is_file() {
+        return Some(directory);
+    }
+    let missing = format!("no captures in {}: name their directory with TATTLER_CAPTURES", directory.display());
+    assert!(!is_named && std::env::var_os("CI").is_none(), "{missing}");
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    // Not by a macro: those are shown for failed tests only.
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {missing}");
+    None
+}

@@ -1,0 +1,162 @@
+//! The borders that docs/architecture.md claims: no circle between the modules of a crate, and no crate
+//! that takes what it must not.
+//!
+//! A module is what stands directly below `src/`; one uses another where it names `crate::other`. Tests
+//! may use what they like.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tests::programs::Bounded;
+
+/// Which modules each module uses.
+type Uses = BTreeMap<String, BTreeSet<String>>;
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display())).flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The modules that a text names behind `crate::`, in braces too.
+fn named(text: &str) -> BTreeSet<String> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut names = BTreeSet::new();
+    for (at, _) in text.match_indices("crate::") {
+        // `$crate::` and `tattler_crate::` are others.
+        let is_path = !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let rest = &text[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            _ if !is_path => {}
+            None => _ = names.insert(word(rest)),
+            Some(list) => {
+                let mut depth = 0;
+                let mut begins = true;
+                for (at, c) in list.char_indices() {
+                    match c {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => break,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => begins = true,
+                        c if begins && !c.is_whitespace() => {
+                            names.insert(word(&list[at..]));
+                            begins = false;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    names
+}
+
+/// Without comments, and without what is compiled for tests alone.
+fn product(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn is_test(path: &Path) -> bool {
+    path.iter().any(|part| part == "tests" || part == "soak")
+        || path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .is_some_and(|stem| stem == "tests" || stem.ends_with("_tests"))
+}
+
+fn uses(src: &Path) -> Uses {
+    let mut files = Vec::new();
+    sources(src, &mut files);
+    let mut uses = Uses::new();
+    for path in files.iter().filter(|path| !is_test(path)) {
+        let inside = path.strip_prefix(src).unwrap();
+        let module = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
+        if module == "lib" || module == "main" {
+            continue;
+        }
+        let mut named = named(&product(&fs::read_to_string(path).unwrap()));
+        named.remove(&module);
+        uses.entry(module).or_default().extend(named);
+    }
+    // What is no module is an item that lib.rs gives another name.
+    let modules: BTreeSet<String> = uses.keys().cloned().collect();
+    uses.values_mut().for_each(|used| used.retain(|name| modules.contains(name)));
+    uses
+}
+
+/// Takes away modules that use none of the others until none is left; those that stay are in circles.
+fn circles(mut uses: Uses) -> Uses {
+    while let Some(free) = uses.iter().find(|(_, used)| used.is_empty()).map(|(module, _)| module.clone()) {
+        uses.remove(&free);
+        uses.values_mut().for_each(|used| _ = used.remove(&free));
+    }
+    uses
+}
+
+#[test]
+fn no_modules_of_a_crate_use_each_other() {
+    for package in ["tattler-core", "tattler-files", "sensor-user", "accuracy", "xtask"] {
+        let uses = uses(&workspace().join(package).join("src"));
+        assert!(uses.len() > 5 && uses.values().any(|used| !used.is_empty()), "{package}: {uses:?}");
+        assert_eq!(circles(uses), Uses::new(), "{package} has circles");
+    }
+}
+
+#[test]
+fn a_circle_is_found() {
+    let uses = |list: &[(&str, &[&str])]| -> Uses {
+        list.iter().map(|(module, used)| ((*module).into(), used.iter().map(|&used| used.into()).collect())).collect()
+    };
+    assert!(circles(uses(&[("a", &["b"]), ("b", &["c"]), ("c", &[])])).is_empty());
+    assert_eq!(circles(uses(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"])])).len(), 3);
+    let text = "use crate::{ledger::{Ledger, crate_of}, time};\nlet x = crate::report::of($crate::no, my_crate::no);";
+    assert_eq!(named(text).into_iter().collect::<Vec<_>>(), ["ledger", "no", "report", "time"]);
+}
+
+/// Crates that `package` is built with, by `cargo tree`.
+fn tree(package: &str) -> BTreeSet<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["tree", "--offline", "--locked", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"])
+        .args(["--package", package])
+        .current_dir(workspace())
+        .finish()
+        .expect("run cargo tree");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_core_and_the_accuracy_of_attribution_need_no_kernel_database_or_runtime() {
+    let edges = ["tokio", "aya", "rusqlite", "libsqlite3-sys", "libc", "rustix", "netlink-sys", "sensor-user"];
+    for package in ["tattler-core", "tattler-files", "accuracy"] {
+        let tree = tree(package);
+        let found: Vec<&str> = edges.into_iter().filter(|edge| tree.contains(*edge)).collect();
+        assert!(found.is_empty(), "{package} is built with {found:?}");
+    }
+    assert!(tree("sensor-user").contains("sensor-common"));
+}
+
+#[test]
+fn only_datapath_names_aya() {
+    let src = workspace().join("sensor-user/src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    let names_aya = |path: &&PathBuf| product(&fs::read_to_string(path).unwrap()).contains("aya::");
+    let named: Vec<&PathBuf> =
+        files.iter().filter(|path| !path.starts_with(src.join("datapath"))).filter(names_aya).collect();
+    assert!(named.is_empty(), "{named:?}");
+}

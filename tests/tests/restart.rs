@@ -1,0 +1,461 @@
+//! From one life of the sensor to the next: killed, stopped, told to keep what it has. Runs as root.
+
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use aya::EbpfLoader;
+use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact};
+use aya::programs::{Program, SchedClassifier, TcAttachType};
+use sensor_common::names;
+use sensor_user::datapath::{self, Adopted, Datapath, Pins as Pinned, Sizes};
+use sensor_user::mark::Mark;
+use sensor_user::store::{self, Store, Writer};
+use tattler_core::event::observation;
+use tattler_core::home;
+use tattler_core::time::Time;
+use tempfile::TempDir;
+use tests::eventually;
+use tests::namespace::Namespace;
+use tests::numbered::{Numbered, complaints};
+use tests::programs::{Bounded, succeed, tool};
+use tests::sensor::{Pins, Sensor, exists, fails};
+use tests::stored::Stored;
+use tests::traffic::{ping, say, udp};
+use tests::world::{HOST, SCANNER, SITE, STRANGER, World};
+
+const WAN: [&str; 2] = ["--interface", "wan0"];
+const KEEP: [&str; 3] = ["--interface", "wan0", "--keep"];
+const ECHO: u8 = 1;
+
+/// A world, a state directory, and the pins that belong to it.
+struct Home {
+    world: World,
+    _pins: Pins,
+    state: TempDir,
+}
+
+impl Home {
+    fn new() -> Home {
+        let state = TempDir::new().expect("make a state directory");
+        Home { world: World::new(), _pins: Pins::of(state.path()), state }
+    }
+
+    fn start(&self, arguments: &[&str]) -> Sensor<'_> {
+        Sensor::start(&self.world.router, self.state.path(), arguments)
+    }
+
+    fn state(&self) -> &Path {
+        self.state.path()
+    }
+
+    fn pins(&self) -> &Path {
+        self._pins.path()
+    }
+}
+
+fn both() -> (String, Vec<String>) {
+    ("xdp".to_owned(), vec!["tattler_tce".to_owned()])
+}
+
+fn nothing(namespace: &Namespace) -> bool {
+    namespace.attached("wan0") == Default::default()
+}
+
+/// Starts, kills and starts again under traffic, and says what is wrong with what is stored in the end.
+fn kill_loop(kills: u32, per_second: u32) -> (u16, Vec<String>) {
+    let home = Home::new();
+    let mut sensor = home.start(&WAN);
+    let traffic = Numbered::start(&home.world, per_second);
+    let mut unwatched = Duration::ZERO;
+    for kill in 0..kills {
+        // At other moments of its rhythm each time: between ring and store, while it writes, at its start.
+        sleep(Duration::from_millis(u64::from(kill * 137 % 700)));
+        let killed = Instant::now();
+        sensor.end(libc::SIGKILL);
+        sleep(Duration::from_millis(u64::from(kill * 53 % 300)));
+        sensor = home.start(&WAN);
+        unwatched += killed.elapsed();
+        assert!(sensor.log().contains("adopted programs and maps that an earlier run left"), "{}", sensor.log());
+        assert!(!sensor.log().contains("never wrote"), "{}", sensor.log());
+    }
+    let last = traffic.stop();
+    sensor.stop();
+    println!("{last} probes and as many contacts, {kills} kills, {:.1} s without a sensor", unwatched.as_secs_f64());
+    (last, complaints(home.state(), last))
+}
+
+#[test]
+fn a_sensor_that_is_killed_over_and_over_has_every_event_once() {
+    let (last, complaints) = kill_loop(25, 1_000);
+    assert!(last > 5_000, "{last} numbers");
+    assert!(complaints.is_empty(), "{} complaints: {:?}", complaints.len(), &complaints[..complaints.len().min(20)]);
+}
+
+#[test]
+#[ignore = "a measurement of four minutes"]
+fn two_hundred_lives_have_every_event_once() {
+    let (last, complaints) = kill_loop(200, 300);
+    assert!(last > 30_000, "{last} numbers");
+    assert!(complaints.is_empty(), "{} complaints: {:?}", complaints.len(), &complaints[..complaints.len().min(20)]);
+}
+
+#[test]
+fn with_keep_the_programs_stay_and_what_happens_meanwhile_is_found_by_the_next_life() {
+    let home = Home::new();
+    let World { host, router, internet } = &home.world;
+    let sensor = home.start(&KEEP);
+    ping(host, HOST, SITE);
+    sensor.wait_for("contact", 1);
+    sensor.stop();
+    assert_eq!(router.attached("wan0"), both(), "the programs stay");
+    assert!(exists(home.pins()));
+    ping(internet, SCANNER, HOST);
+    ping(host, HOST, STRANGER);
+    let sensor = home.start(&KEEP);
+    eventually("both are seen", || (sensor.fates("contact")[1] == 2 && sensor.fates("probe")[1] == 1).then_some(()));
+    assert_eq!(router.attached("wan0"), both(), "once");
+    // Now for good.
+    sensor.stop();
+    home.start(&WAN).stop();
+    assert!(nothing(router) && !exists(home.pins()), "without --keep nothing stays");
+    let stored = Stored::read(home.state());
+    assert_eq!(stored.probes, [(SCANNER, HOST, ECHO, 0)].into());
+    let contacted: Vec<_> = stored.contacts.iter().map(|contact| contact.1).collect();
+    assert_eq!(contacted, [SITE, STRANGER]);
+}
+
+#[test]
+fn every_way_to_attach_is_taken_over_and_leaves_nothing_in_the_end() {
+    for mode in ["native", "generic", "tc"] {
+        let home = Home::new();
+        let arguments = [&WAN[..], &["--attach", mode]].concat();
+        let mut sensor = home.start(&arguments);
+        sensor.end(libc::SIGKILL);
+        ping(&home.world.internet, SCANNER, HOST);
+        let sensor = home.start(&arguments);
+        assert!(sensor.log().contains("gapless=true"), "{mode}: {}", sensor.log());
+        assert_eq!(sensor.status()["uplinks"][0]["mode"], mode);
+        sensor.wait_for("probe", 1);
+        sensor.stop();
+        assert!(nothing(&home.world.router) && !exists(home.pins()), "{mode}");
+        let left = home.world.router.inside(|| SchedClassifier::query_tcx("wan0", TcAttachType::Ingress)).unwrap();
+        assert!(left.1.is_empty(), "{mode}");
+        assert_eq!(Stored::read(home.state()).probes, [(SCANNER, HOST, ECHO, 0)].into());
+    }
+}
+
+#[test]
+fn another_way_to_attach_is_begun_afresh() {
+    let home = Home::new();
+    home.start(&[&KEEP[..], &["--attach", "generic"]].concat()).stop();
+    assert_eq!(home.world.router.attached("wan0").0, "xdpgeneric");
+    let sensor = home.start(&[&WAN[..], &["--attach", "native"]].concat());
+    assert_eq!(home.world.router.attached("wan0"), both());
+    assert!(sensor.log().contains("gapless=false"), "{}", sensor.log());
+    sensor.stop();
+}
+
+/// Attaches a program as kernels without tcx do, and leaves it as a sensor that was killed does.
+fn leave_filter(home: &Home, device: &str, way: TcAttachType, name: &str) {
+    let mut ebpf = EbpfLoader::new().load(datapath::object()).expect("load the object, as root");
+    let Some(Program::SchedClassifier(program)) = ebpf.program_mut(name) else { panic!("no program {name}") };
+    program.load().unwrap();
+    home.world.router.inside(|| {
+        let _ = qdisc_add_clsact(device);
+        let id = program.attach_with_options(device, way, TcAttachOptions::Netlink(NlOptions::default())).unwrap();
+        let link = program.take_link(id).unwrap();
+        let (priority, handle) = (link.priority().unwrap(), u32::from(link.handle().unwrap()));
+        let namespace = fs::metadata("/proc/thread-self/ns/net").unwrap().ino();
+        let named = CString::new(device).unwrap();
+        // SAFETY: the name ends in 0, and is read only.
+        let index = unsafe { libc::if_nametoindex(named.as_ptr()) };
+        let way = if way == TcAttachType::Ingress { "in" } else { "out" };
+        let links = home.pins().join("links");
+        fs::create_dir_all(&links).unwrap();
+        program.pin(links.join(format!("{namespace}-{index}-{way}-{name}-clsact-{priority}-{handle:08x}"))).unwrap();
+        std::mem::forget(link);
+    });
+}
+
+#[test]
+fn filters_that_a_life_on_a_kernel_without_tcx_left_go_when_they_are_of_no_use() {
+    let home = Home::new();
+    let router = &home.world.router;
+    leave_filter(&home, "wan0", TcAttachType::Ingress, "tattler_tci");
+    leave_filter(&home, "lan0", TcAttachType::Egress, "tattler_tce");
+    let filters = |device, way| succeed(&mut router.tool("tc", &["filter", "show", "dev", device, way]));
+    assert!(filters("wan0", "ingress").contains("tattler_tci") && filters("lan0", "egress").contains("tattler_"));
+    // Another way to attach, and another uplink.
+    let sensor = home.start(&[&WAN[..], &["--attach", "native"]].concat());
+    assert_eq!(filters("wan0", "ingress"), "", "each probe would be seen twice");
+    assert_eq!(filters("lan0", "egress"), "", "nobody asked for this one");
+    sensor.stop();
+    assert!(nothing(router) && !exists(home.pins()));
+}
+
+#[test]
+fn a_filter_that_another_tool_put_in_the_place_of_ours_stays() {
+    let home = Home::new();
+    let router = &home.world.router;
+    let filters = |device| succeed(&mut router.tool("tc", &["filter", "show", "dev", device, "egress"]));
+    // On the uplink, where ours would be replaced in place, and where nobody asks for one.
+    for device in ["wan0", "lan0"] {
+        leave_filter(&home, device, TcAttachType::Egress, names::EGRESS);
+        succeed(&mut router.tool("tc", &["qdisc", "del", "dev", device, "clsact"]));
+        let mut ebpf = EbpfLoader::new().load(datapath::object()).expect("load the object, as root");
+        let Some(Program::SchedClassifier(other)) = ebpf.program_mut(names::INGRESS_TC) else { panic!("no program") };
+        other.load().unwrap();
+        router.inside(|| {
+            qdisc_add_clsact(device).unwrap();
+            let options = TcAttachOptions::Netlink(NlOptions::default());
+            let id = other.attach_with_options(device, TcAttachType::Egress, options).unwrap();
+            std::mem::forget(other.take_link(id).unwrap());
+        });
+    }
+    let before = ["wan0", "lan0"].map(filters);
+    assert!(before.iter().all(|filters| filters.contains(names::INGRESS_TC)), "{before:?}");
+    let sensor = home.start(&WAN);
+    assert_eq!(["wan0", "lan0"].map(filters), before);
+    assert!(sensor.log().contains("another's is there"), "{}", sensor.log());
+    sensor.stop();
+    assert_eq!(["wan0", "lan0"].map(filters), before);
+}
+
+#[test]
+fn a_start_that_adopted_knows_the_ports_in_use_and_counts_udp_probes_at_once() {
+    let home = Home::new();
+    let World { host, internet, .. } = &home.world;
+    let mut sensor = home.start(&WAN);
+    let (local, remote) = (udp(host, HOST, 5_000), udp(internet, SITE, 53));
+    say(&local, &remote);
+    sensor.wait_for("contact", 1);
+    sensor.end(libc::SIGKILL);
+    let sensor = home.start(&WAN);
+    // To a port in use by a stranger: no probe, which a sensor without a memory would take it for.
+    let stranger = udp(internet, STRANGER, 999);
+    say(&stranger, &local);
+    ping(internet, SCANNER, HOST);
+    sensor.wait_for("probe", 1);
+    sensor.stop();
+    assert_eq!(Stored::read(home.state()).probes, [(SCANNER, HOST, ECHO, 0)].into());
+}
+
+#[test]
+fn other_map_sizes_start_afresh_and_say_what_that_costs() {
+    let home = Home::new();
+    let World { router, internet, .. } = &home.world;
+    home.start(&KEEP).stop();
+    for _ in 0..3 {
+        ping(internet, SCANNER, HOST);
+    }
+    let config = home.state().join("smaller.toml");
+    fs::write(&config, "[kernel]\nring_mib = 1\n").unwrap();
+    let sensor = home.start(&["--interface", "wan0", "--config", config.to_str().unwrap()]);
+    let log = sensor.log();
+    // The probe, its answer, its first repeat.
+    assert!(log.contains("begun afresh") && log.contains("events=3"), "{log}");
+    assert!(!log.contains("went on with"), "{log}");
+    assert_eq!(router.attached("wan0"), both());
+    ping(internet, STRANGER, HOST);
+    sensor.wait_for("probe", 1);
+    sensor.stop();
+    assert!(nothing(router) && !exists(home.pins()));
+    assert_eq!(Stored::read(home.state()).probes, [(STRANGER, HOST, ECHO, 0)].into());
+}
+
+#[test]
+fn an_uplink_that_was_made_again_while_no_sensor_ran_is_attached_afresh() {
+    let home = Home::new();
+    let World { router, internet, .. } = &home.world;
+    home.start(&KEEP).stop();
+    ping(internet, SCANNER, HOST);
+    router.ip("link delete wan0");
+    home.world.connect("wan0", "");
+    let sensor = home.start(&KEEP);
+    assert!(sensor.log().contains("gapless=false"), "{}", sensor.log());
+    assert_eq!(router.attached("wan0"), both());
+    ping(internet, STRANGER, HOST);
+    sensor.wait_for("probe", 2);
+    sensor.stop();
+    let probes = Stored::read(home.state()).probes;
+    assert_eq!(probes, [(SCANNER, HOST, ECHO, 0), (STRANGER, HOST, ECHO, 0)].into());
+}
+
+/// A start that fails at its second uplink, which another tattler watches.
+fn fails_at_the_second_uplink(home: &Home, arguments: &[&str]) {
+    let World { router, internet, .. } = &home.world;
+    let other = TempDir::new().unwrap();
+    router.link("wan1", internet, "net1");
+    let taken = Sensor::start(router, other.path(), &["--interface", "wan1", "--listen", ""]);
+    let uplinks = ["--interface", "wan0", "--interface", "wan1", "--listen", ""];
+    let output = tests::sensor::command(router, home.state(), &[&uplinks, arguments].concat()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("wan1: another XDP program"), "{said}");
+    taken.stop();
+    router.ip("link delete wan1");
+}
+
+#[test]
+fn a_start_that_fails_leaves_what_it_found_to_the_next_one() {
+    let home = Home::new();
+    let World { router, internet, .. } = &home.world;
+    let mut sensor = home.start(&WAN);
+    sensor.end(libc::SIGKILL);
+    ping(internet, SCANNER, HOST);
+    fails_at_the_second_uplink(&home, &[]);
+    let sensor = home.start(&WAN);
+    sensor.wait_for("probe", 1);
+    sensor.stop();
+    assert!(nothing(router) && !exists(home.pins()));
+    assert_eq!(Stored::read(home.state()).probes, [(SCANNER, HOST, ECHO, 0)].into());
+}
+
+#[test]
+fn a_first_start_that_fails_leaves_nothing_even_with_keep() {
+    let home = Home::new();
+    fails_at_the_second_uplink(&home, &["--keep"]);
+    assert!(nothing(&home.world.router) && !exists(home.pins()));
+}
+
+#[test]
+fn pins_that_somebody_holds_are_not_adopted() {
+    let home = Home::new();
+    home.start(&KEEP).stop();
+    let held = datapath::lock_pins(home.pins()).unwrap();
+    let mut start = tests::sensor::command(&home.world.router, home.state(), &WAN);
+    fails(&mut start, 1, &["the pins in", "in use by another tattler"]);
+    drop(held);
+    home.start(&WAN).stop();
+    // Nor is anything pinned where somebody else could change it.
+    fs::create_dir_all(home.pins()).unwrap();
+    fs::set_permissions(home.pins(), fs::Permissions::from_mode(0o777)).unwrap();
+    let sensor = home.start(&WAN);
+    assert!(sensor.log().contains("others can write to"), "{}", sensor.log());
+    sensor.stop();
+    assert!(nothing(&home.world.router));
+}
+
+#[test]
+fn a_second_sensor_is_refused_and_the_first_sees_on() {
+    let home = Home::new();
+    let World { router, internet, .. } = &home.world;
+    let sensor = home.start(&WAN);
+    let again = |state: &Path| tests::sensor::command(router, state, &["--interface", "wan0", "--listen", ""]);
+    fails(&mut again(home.state()), 1, &["in use by another tattler"]);
+    // With a state directory of its own it finds the uplink taken.
+    let other = TempDir::new().unwrap();
+    let mut command = again(other.path());
+    let output = command.finish().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let way_out = format!("it is a tattler's: stop that, or `tattler detach --pins {}`", home.pins().display());
+    assert!(said.contains(&way_out), "{said}");
+    assert!(!exists(Pins::of(other.path()).path()), "it leaves nothing");
+    assert_eq!(router.attached("wan0"), both());
+    ping(internet, SCANNER, HOST);
+    sensor.wait_for("probe", 1);
+    sensor.stop();
+    assert!(nothing(router));
+}
+
+#[test]
+fn without_a_bpf_file_system_the_sensor_goes_on_and_says_so() {
+    let home = Home::new();
+    let World { router, internet, .. } = &home.world;
+    let run = tests::sensor::command(router, home.state(), &WAN);
+    // Nor with that of the machine, which the one for the tests hides.
+    let script = r#"while umount /sys/fs/bpf 2>/dev/null; do :; done; exec "$@""#;
+    let mut bare = tool("unshare");
+    bare.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"])
+        .arg(run.get_program())
+        .args(run.get_args());
+    let sensor = Sensor::started(bare, router, home.state());
+    let log = sensor.log();
+    assert!(log.contains("/sys/fs/bpf is no BPF file system; `mount -t bpf"), "{log}");
+    ping(internet, SCANNER, HOST);
+    sensor.wait_for("probe", 1);
+    assert!(!exists(home.pins()));
+    sensor.stop();
+    assert!(nothing(router));
+}
+
+#[test]
+fn what_is_in_the_store_already_is_not_taken_out_of_the_ring_again() {
+    let home = Home::new();
+    let World { router, internet, .. } = &home.world;
+    let uplink = tests::watcher::network(router).device("wan0").expect("the uplink").clone();
+    let prefixes = [home::HomePrefix { prefix: "2001:db8:42::/48".parse().unwrap(), ours: true }];
+    let load = || {
+        router.inside(|| {
+            let pins = Pinned::open(home.state(), Sizes::default()).expect("a file system for pins");
+            Datapath::load(Sizes::default(), Some(pins), true).expect("load, as root")
+        })
+    };
+    let count = |datapath: &mut Datapath, most| datapath.drain(most, |_| {}).events;
+
+    let mut first = load();
+    assert_eq!(first.resume(None), None, "there is no earlier life");
+    first.set_home(&prefixes).unwrap();
+    router.inside(|| first.attach(&uplink, None).map(drop)).unwrap();
+    for source in [SCANNER, STRANGER, SITE] {
+        ping(internet, source, HOST);
+    }
+    first.begin();
+    // Three probes and three answers, of which four came to the store; and the process ended just then.
+    assert_eq!(count(&mut first, 4), 4);
+    let mark = first.mark(7);
+    drop(first);
+
+    let mut second = load();
+    assert_eq!(second.resume(Some(mark)), Some(Adopted { waiting: 2, unwritten: 0 }));
+    assert_eq!(count(&mut second, 100), 2, "and no more");
+    // Given back, and never written: that is known too.
+    second.release(second.position());
+    drop(second);
+    let mut third = load();
+    assert_eq!(third.resume(Some(mark)), Some(Adopted { waiting: 0, unwritten: 2 }));
+    // A mark of another boot is none.
+    assert_eq!(third.resume(Some(Mark { boot: 0, ..mark })), Some(Adopted { waiting: 0, unwritten: 0 }));
+}
+
+#[test]
+fn a_life_that_ended_between_store_and_ring_is_followed_by_one_that_takes_nothing_twice() {
+    let home = Home::new();
+    let World { router, internet, .. } = &home.world;
+    let uplink = tests::watcher::network(router).device("wan0").expect("the uplink").clone();
+    let mut first = router.inside(|| {
+        let pins = Pinned::open(home.state(), Sizes::default()).expect("a file system for pins");
+        let mut datapath = Datapath::load(Sizes::default(), Some(pins), true).expect("load, as root");
+        let prefix = "2001:db8:42::/48".parse().unwrap();
+        datapath.set_home(&[home::HomePrefix { prefix, ours: true }]).unwrap();
+        datapath.attach(&uplink, None).unwrap();
+        // It has started, so what it pins may stay.
+        datapath.begin();
+        datapath
+    });
+    for source in [SCANNER, STRANGER, SITE] {
+        ping(internet, source, HOST);
+    }
+    // Of three probes and their answers, four events are in the store, and their room was not given back.
+    let booted = Time::from_seconds(1_800_000_000);
+    let mut observations = Vec::new();
+    first.drain(4, |event| observations.extend(observation(&event, 0, booted)));
+    assert_eq!(observations.len(), 4);
+    let mark = first.mark(7);
+    let writer = Writer::start(Store::open(home.state()).unwrap(), store::Settings::default()).unwrap();
+    assert!(writer.send_up_to(observations, mark));
+    assert_eq!(writer.finish().written, 4);
+    drop(first);
+
+    let sensor = home.start(&WAN);
+    assert!(sensor.log().contains("events=2 gapless=true"), "{}", sensor.log());
+    sensor.stop();
+    let database = rusqlite::Connection::open(home.state().join("tattler.db")).unwrap();
+    let count = |sql: &str| database.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap();
+    assert_eq!((count("SELECT sum(count) FROM probes"), count("SELECT count(*) FROM answers")), (3, 3));
+}
