@@ -1,4 +1,4 @@
-//! What leaves when the ledger is full, and new numbers for what stays.
+//! Eviction when the ledger is full, and renumbering of the remaining rows.
 
 use super::intern::{AddressNumbers, Strings};
 use super::worth::{Ranking, Target, Worth};
@@ -12,7 +12,7 @@ impl Ledger {
         }
     }
 
-    /// Outsiders decide how many probes there are: a flood must not push the evidence out.
+    /// Outsiders control the number of probes: a flood must not evict evidence.
     pub(super) fn room_for_probe(&mut self) {
         if self.probes.rows().len() >= self.settings.max_probes.max(1) {
             let worths = self.worths();
