@@ -16,14 +16,13 @@
 //! - `query`: probes, contacts, locals and scanners from the store
 //! - `agent`: the loop from the ring to ledger and store
 //! - `doctor`: finds what keeps the sensor from seeing all packets
-//! - `accept`, `socket`, `http`, `metrics`: the query socket, and the listener for Prometheus
+//! - `socket`, `http`, `metrics`: the query socket, and the listener for Prometheus
 
 pub mod cli;
 pub mod config;
 
 cfg_if::cfg_if! {
     if #[cfg(feature = "live")] {
-        mod accept;
         pub mod agent;
         pub mod contract;
         pub mod datapath;

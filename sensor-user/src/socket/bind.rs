@@ -74,6 +74,12 @@ impl Listener {
             failed(source)
         })
     }
+
+    /// The path of the socket.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 impl Drop for Listener {
@@ -126,11 +132,11 @@ pub(crate) fn group_id(name: &CStr) -> Option<u32> {
     let mut names = vec![0; 64 * 1024];
     let mut group = std::mem::MaybeUninit::<libc::group>::uninit();
     let mut found = std::ptr::null_mut();
-    // SAFETY: `name` is a C string; the record, the buffer with its true length and the pointer are valid
-    // during the call, which keeps none of them.
+    // SAFETY: a C string goes in, and places for a record, for the strings in it with their true
+    // length, and for a pointer; all of them outlive the call, which keeps none.
     let failed =
         unsafe { libc::getgrnam_r(name.as_ptr(), group.as_mut_ptr(), names.as_mut_ptr(), names.len(), &raw mut found) };
-    // SAFETY: after success `found` is null or points to `group`, which is then initialized.
+    // SAFETY: after success `found` is null or points to `group`, which is then filled in.
     let group = if failed == 0 { unsafe { found.as_ref() } } else { None };
     group.map(|group| group.gr_gid)
 }

@@ -2,16 +2,17 @@
 
 use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
 
 use super::{Listener, Response};
-use crate::accept::{self, Accept};
 use crate::contract::Request;
 
 /// Answers a request; an error is one line. Runs on a thread where it may block.
@@ -25,25 +26,40 @@ pub(super) const LONGEST: u64 = 64 * 1024;
 const ASKING: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
 /// The time limit for a response to be read.
 const TAKING: Duration = Duration::from_secs(30);
-
-impl Accept for Listener {
-    type Stream = UnixStream;
-
-    async fn accept(&self) -> io::Result<UnixStream> {
-        Ok(self.listener.accept().await?.0)
-    }
-}
+/// The time limit for responses under way when the sensor stops.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// Answers requests until `shutdown` is done, then removes the socket.
 pub async fn serve(listener: Listener, handler: Handler, shutdown: impl Future<Output = ()> + Send) {
-    accept::serve(listener, MOST, shutdown, |stream| {
-        let handler = Arc::clone(&handler);
-        async move {
-            // A client that has closed the connection is no error.
-            let _ = converse(stream, handler).await;
+    let permits = Arc::new(Semaphore::new(MOST as usize));
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = async {
+            let permit = Arc::clone(&permits).acquire_owned().await.ok();
+            (listener.listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let handler = Arc::clone(&handler);
+                tokio::spawn(async move {
+                    // A client that has closed the connection is no error.
+                    let _ = converse(stream, handler).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                // Most likely out of file descriptors. Retry later.
+                tracing::warn!("cannot accept a query: {error}");
+                sleep(Duration::from_secs(1)).await;
+            }
         }
-    })
-    .await;
+    }
+    drop(listener);
+    let _ = timeout(ENDING, permits.acquire_many(MOST)).await; // Longer ones are aborted.
 }
 
 async fn converse(mut stream: UnixStream, handler: Handler) -> io::Result<()> {
