@@ -160,3 +160,27 @@ fn only_datapath_names_aya() {
         files.iter().filter(|path| !path.starts_with(src.join("datapath"))).filter(names_aya).collect();
     assert!(named.is_empty(), "{named:?}");
 }
+
+/// Public types that share a name with another one, and why that is better than another name.
+const SHARED_NAMES: [(&str, &str); 0] = [];
+
+#[test]
+fn a_public_type_has_its_name_alone() {
+    let kinds = ["pub struct ", "pub enum ", "pub trait ", "pub type ", "pub union "];
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for package in ["sensor-common", "tattler-core", "tattler-files", "sensor-user", "accuracy"] {
+        let src = workspace().join(package).join("src");
+        let mut files = Vec::new();
+        sources(&src, &mut files);
+        for path in files.iter().filter(|path| !is_test(path)) {
+            let text = product(&fs::read_to_string(path).unwrap());
+            for rest in text.lines().filter_map(|line| kinds.iter().find_map(|kind| line.strip_prefix(kind))) {
+                let name: String = rest.chars().take_while(|c| c.is_alphanumeric()).collect();
+                places.entry(name).or_default().push(path.strip_prefix(workspace()).unwrap().display().to_string());
+            }
+        }
+    }
+    assert!(places.len() > 200, "{}", places.len());
+    places.retain(|name, places| places.len() > 1 && !SHARED_NAMES.iter().any(|(shared, _)| shared == name));
+    assert!(places.is_empty(), "{places:#?}");
+}
