@@ -35,7 +35,7 @@ fn no_capture_names_anybody_with_its_home_inferred() {
         assert!(told.lines().count() <= 1, "{file}: {told}");
         match output.status.code() {
             Some(0) => {
-                assert!(told.contains("give --home if it is not"), "{file}: {told}");
+                assert!(told.contains("give --home if that is wrong"), "{file}: {told}");
                 names_nobody(file, &output.stdout);
                 *inferred.lock().unwrap() += 1;
             }
