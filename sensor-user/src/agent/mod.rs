@@ -78,7 +78,7 @@ pub async fn run(
     let shared = Shared::new(clock.now(), settings.state.clone(), &writer, acks, ledger, Some(eraser));
     let shared = Arc::new(shared);
     shared.set_names(told::names(&settings.names, &settings.public, Some(&key)));
-    let takeover = Takeover::new(adopted, mark);
+    let takeover = Takeover { adopted, mark };
     let mut sensor = Sensor::new(settings, datapath, takeover, clock, writer, shared.clone(), key)?;
     sensor.start(&network)?;
     let keeper = suspects::start(&shared).context("cannot start the thread that keeps the suspects")?;

@@ -3,8 +3,7 @@
 //! - [`watch`]: the loop; [`sensor`]: everything that it owns
 //! - [`ring`]: from the ring of events to the store; [`programs`]: what the loop needs of the kernel programs
 //! - [`backlog`]: what waits for the ledger
-//! - [`uplinks`], [`home`], [`devices`], [`remotes`]: which interfaces are watched, what is home, which device a local
-//!   belongs to, which remotes count
+//! - [`uplinks`], [`home`], [`devices`]: which interfaces are watched, what is home, which device a local belongs to
 //! - [`excluded`]: deletes what was recorded of excluded devices
 //! - [`restore`], [`takeover`]: what an earlier run left in the store, and in the kernel
 //! - [`rebuild`]: the ledger after the clock was set
@@ -15,7 +14,6 @@ mod excluded;
 mod home;
 mod programs;
 mod rebuild;
-mod remotes;
 mod restore;
 mod ring;
 mod sensor;
@@ -24,7 +22,7 @@ mod uplinks;
 mod watch;
 
 #[cfg(test)]
-pub use programs::Programs;
+pub use programs::KernelPrograms;
 pub use restore::{Restored, restore};
 pub use sensor::Sensor;
 pub use takeover::Takeover;

@@ -7,7 +7,7 @@ use crate::datapath::{AttachError, Attachment, Counters, Datapath, Drained, MapE
 use crate::mark::Mark;
 
 /// The kernel programs; see [`Datapath`] for each function.
-pub trait Programs {
+pub trait KernelPrograms {
     fn drain(&mut self, most: usize, take: impl FnMut(Event)) -> Drained;
     fn release(&mut self, position: u64);
     fn position(&self) -> u64;
@@ -20,7 +20,7 @@ pub trait Programs {
     fn remove_leftovers(&mut self, mark: Option<Mark>) -> Option<u64>;
 }
 
-impl Programs for Datapath {
+impl KernelPrograms for Datapath {
     fn drain(&mut self, most: usize, take: impl FnMut(Event)) -> Drained {
         Datapath::drain(self, most, take)
     }

@@ -15,7 +15,7 @@ use tattler_core::ledger::Ledger;
 use tattler_core::time::{Span, Time};
 use tracing::{info, warn};
 
-use super::restore::rebuild;
+use super::restore::{empty, fill};
 use crate::agent::clock;
 use crate::agent::settings::SensorSettings;
 use crate::store::{Reader, Store, Writer};
@@ -42,7 +42,7 @@ struct Running {
 }
 
 /// The state of a rebuild.
-pub enum Progress {
+pub enum RebuildState {
     /// It is still running, or has failed and is due again later.
     Waiting,
     /// Its result is of no use; start over.
@@ -78,8 +78,10 @@ impl LedgerRebuild {
             let opened = store.and_then(|store| snapshot(store, &settings.state));
             let work = move || {
                 let ledger = opened.and_then(|(reader, now)| {
-                    let mut replay = |since, give: &mut dyn FnMut(_)| reader.replay(since, Time(i64::MAX), give);
-                    rebuild(&settings, now, &mut replay).map_err(|error| error.to_string())
+                    let mut ledger = empty(&settings);
+                    fill(&mut ledger, &settings, now, |since, give| reader.replay(since, Time(i64::MAX), give))
+                        .map_err(|error| error.to_string())?;
+                    Ok(ledger)
                 });
                 // The sensor may have stopped.
                 let _ = sender.send(ledger);
@@ -90,12 +92,12 @@ impl LedgerRebuild {
     }
 
     /// Replaces the ledger if the new one is ready.
-    pub fn poll(&mut self, ledger: &mut Ledger) -> Progress {
-        let Some(Running { outcome, stored, forgotten }) = self.running.take() else { return Progress::Waiting };
+    pub fn poll(&mut self, ledger: &mut Ledger) -> RebuildState {
+        let Some(Running { outcome, stored, forgotten }) = self.running.take() else { return RebuildState::Waiting };
         let new = match outcome.try_recv() {
             Err(TryRecvError::Empty) => {
                 self.running = Some(Running { outcome, stored, forgotten });
-                return Progress::Waiting;
+                return RebuildState::Waiting;
             }
             Ok(Ok(ledger)) => ledger,
             failed => {
@@ -103,19 +105,19 @@ impl LedgerRebuild {
                 let seconds = AGAIN.as_secs();
                 warn!("cannot rebuild the ledger after the clock was set: {why}; trying again in {seconds} s");
                 self.again = Some(Instant::now() + AGAIN);
-                return Progress::Waiting;
+                return RebuildState::Waiting;
             }
         };
         // The new ledger must not bring back what was forgotten meanwhile, nor use old settings.
         if ledger.revision().forgotten != forgotten || ledger.settings() != new.settings() {
-            return Progress::StartOver;
+            return RebuildState::StartOver;
         }
         let old = mem::replace(ledger, new);
         ledger.replace(&old, mem::take(&mut self.step));
         // The loop does not wait until millions of rows are freed.
         let _ = thread::Builder::new().spawn(move || drop(old));
         info!("the ledger is rebuilt with the new dates");
-        Progress::Done(stored)
+        RebuildState::Done(stored)
     }
 }
 

@@ -1,41 +1,34 @@
 //! What one run of the sensor adopts from the one before.
 //!
-//! While no sensor runs, the programs that an earlier one left attached go on, and the ring takes up what they see.
-//! The mark in the store tells which of it is stored already.
+//! While no sensor runs, the programs that an earlier one left attached keep filling the ring. The mark in the store
+//! shows which of these events are stored already.
 
 use sensor_common::wire::BootTime;
 use tracing::{info, warn};
 
-use super::programs::Programs;
+use super::programs::KernelPrograms;
 use crate::datapath::Adopted;
 use crate::mark::Mark;
 
-/// What an earlier run left. Settled when the first uplink is attached.
+/// What an earlier run left.
 #[derive(Default)]
 pub struct Takeover {
-    adopted: Option<Adopted>,
-    mark: Option<Mark>,
-    is_settled: bool,
+    /// The ring that was adopted, if any.
+    pub adopted: Option<Adopted>,
+    /// The mark in the store.
+    pub mark: Option<Mark>,
 }
 
 impl Takeover {
-    /// With the ring that was adopted, if any, and the mark in the store.
-    pub fn new(adopted: Option<Adopted>, mark: Option<Mark>) -> Takeover {
-        Takeover { adopted, mark, is_settled: false }
-    }
-
-    /// Uplinks were attached at `now`; `gapless` if all are watched, and an earlier run had watched them all the
-    /// time. Removes what is of no use any more, so that nothing is unwatched meanwhile. Returns since when the
+    /// The first uplinks were attached at `now`; `gapless` if all are watched, and an earlier run had watched them all
+    /// the time. Removes what is of no use any more, so that nothing is unwatched meanwhile. Returns since when the
     /// uplinks have been watched, and how many events of the earlier run are lost.
-    pub fn settle(&mut self, programs: &mut impl Programs, gapless: bool, now: BootTime) -> (BootTime, u64) {
-        if std::mem::replace(&mut self.is_settled, true) {
-            return (now, 0);
-        }
+    pub fn settle(self, programs: &mut impl KernelPrograms, gapless: bool, now: BootTime) -> (BootTime, u64) {
         let mut lost = 0;
         if let Some(waited) = programs.remove_leftovers(self.mark) {
             warn!(
                 events = waited,
-                "another version, or other map sizes, laid its maps out differently: begun afresh, without the events that waited in them"
+                "an earlier version, or one with other map sizes, left maps that do not fit: begun afresh, without the events that waited in them"
             );
             lost += waited;
         }

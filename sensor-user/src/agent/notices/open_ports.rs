@@ -26,7 +26,6 @@ pub struct OpenPorts {
 
 impl OpenPorts {
     /// An earlier run has warned of what the ledger knows already.
-    #[must_use]
     pub fn new(ledger: &Ledger) -> OpenPorts {
         let known = exposed(ledger).into_iter().filter(|exposed| exposed.open).take(REMEMBERED);
         let kind = |name: &str| Kind::ALL.iter().copied().find(|kind| kind.as_str() == name);

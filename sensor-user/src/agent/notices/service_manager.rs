@@ -18,7 +18,6 @@ pub struct Watchdog {
 
 impl Watchdog {
     /// The one that the service manager has set up for this process.
-    #[must_use]
     pub fn new(now: Instant) -> Watchdog {
         Watchdog { every: sd_notify::watchdog_enabled().map(|patience| patience / 2), fed: now, position: 0 }
     }

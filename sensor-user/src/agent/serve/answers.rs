@@ -76,24 +76,23 @@ fn value(answer: &impl Serialize) -> Result<Value, String> {
 
 #[cfg(test)]
 mod tests {
-    use tattler_core::time::Time;
+    use std::sync::Arc;
+
+    use tattler_core::ledger::{Ledger, Settings};
 
     use super::*;
+    use crate::store::{Store, Writer};
 
     /// A sensor with two contacts and a probe in its store, and an empty ledger.
-    fn sensor(dir: &std::path::Path) -> (Shared, crate::store::Writer) {
+    fn sensor(dir: &std::path::Path) -> (Arc<Shared>, Writer) {
         let lines = [
             r#"{"type":"contact","ts":"2026-09-01T10:00:00Z","local":"2001:db8::1","remote":"3fff::1","proto":"tcp","port":443}"#,
             r#"{"type":"contact","ts":"2026-09-02T10:00:00Z","local":"2001:db8::1","remote":"3fff::2","proto":"tcp","port":443}"#,
             r#"{"type":"probe","ts":"2026-09-03T10:00:00Z","source":"3fff::3","target":"2001:db8::1","kind":"syn","port":22}"#,
         ];
-        let mut store = crate::store::Store::open(dir).unwrap();
-        store.append(&lines.map(|line| tattler_files::jsonl::parse(line.as_bytes()).unwrap())).unwrap();
-        // By the wall clock they would be too old one day.
-        let settings = crate::store::Settings { clock: || Time(0), ..crate::store::Settings::default() };
-        let writer = crate::store::Writer::start(store, settings).unwrap();
-        let ledger = tattler_core::ledger::Ledger::new(tattler_core::ledger::Settings::live());
-        (Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger, None), writer)
+        let rows = lines.map(|line| tattler_files::jsonl::parse(line.as_bytes()).unwrap());
+        Store::open(dir).unwrap().append(&rows).unwrap();
+        crate::agent::tests::shared(dir, Ledger::new(Settings::live()), None)
     }
 
     fn ask(shared: &Shared, question: &str) -> Result<Value, String> {
@@ -105,11 +104,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (shared, _writer) = sensor(dir.path());
         let rows = |question: &str| ask(&shared, question).map(|answer| answer["rows"].as_array().unwrap().len());
-        assert_eq!(rows(r#"{"query":"contacts"}"#), Ok(2));
-        assert_eq!(rows(r#"{"query":"contacts","limit":1}"#), Ok(1));
-        assert_eq!(rows(r#"{"query":"probes","filter":"port 22"}"#), Ok(1));
-        assert_eq!(rows(r#"{"query":"locals"}"#), Ok(1));
-        assert_eq!(rows(r#"{"query":"scanners"}"#), Ok(1));
+        for (question, count) in [
+            (r#"{"query":"contacts"}"#, 2),
+            (r#"{"query":"contacts","limit":1}"#, 1),
+            (r#"{"query":"probes","filter":"port 22"}"#, 1),
+            (r#"{"query":"locals"}"#, 1),
+            (r#"{"query":"scanners"}"#, 1),
+        ] {
+            assert_eq!(rows(question), Ok(count), "{question}");
+        }
         let error = rows(r#"{"query":"probes","filter":"port x"}"#).unwrap_err();
         assert!(error.contains("the filter is wrong at column 6"), "{error}");
     }

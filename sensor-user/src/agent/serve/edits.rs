@@ -109,6 +109,7 @@ fn with_store<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::Arc;
     use std::sync::mpsc::channel;
     use std::thread;
@@ -121,39 +122,33 @@ mod tests {
 
     use super::super::answers::answer;
     use super::*;
-    use crate::contract::Request;
-    use crate::store::{self, Store, Writer};
+    use crate::agent::tests::shared;
+    use crate::store::Writer;
 
     fn contact(local: &str, remote: &str, ts: i64) -> Observation {
         let (local, remote, ts) = (local.parse().unwrap(), remote.parse().unwrap(), Time::from_seconds(ts));
-        let (proto, port, count) = (Proto::Tcp, 443, 1);
-        let (local_port, name, device) = (None, None, None);
-        Observation::Contact(Contact { ts, last: ts, local, remote, proto, port, local_port, count, name, device })
+        Observation::Contact(Contact::new(ts, local, remote, Proto::Tcp, 443))
     }
 
     /// A sensor without a network: its observations are in the ledger, and on their way to the disk.
-    fn sensor(dir: &std::path::Path) -> (Arc<Shared>, Writer) {
+    fn sensor(dir: &Path) -> (Arc<Shared>, Writer) {
         let observations = [
             contact("2001:db8::1:2:3:4", "2a05::1", 10),
             contact("2001:db8::1:2:3:4", "2a05::2", 20),
             contact("2001:db8::5:6:7:8", "2a05::1", 30),
         ];
-        let store = Store::open(dir).unwrap();
-        // Nothing is written until a query asks for it.
-        let settings = store::Settings { latency: std::time::Duration::from_secs(3_600), ..store::Settings::default() };
-        let settings = store::Settings { clock: || Time(0), ..settings };
-        let writer = Writer::start(store, settings).unwrap();
         let mut ledger = Ledger::new(Settings::default());
         observations.iter().for_each(|o| ledger.observe(o));
+        let (shared, writer) = shared(dir, ledger, None);
         writer.send(observations.to_vec());
-        (Arc::new(Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger, None)), writer)
+        (shared, writer)
     }
 
     fn ask(shared: &Shared, question: Value) -> Result<Value, String> {
-        answer(shared, &serde_json::from_value::<Request>(question).unwrap())
+        answer(shared, &serde_json::from_value(question).unwrap())
     }
 
-    fn contacts(dir: &std::path::Path) -> usize {
+    fn contacts(dir: &Path) -> usize {
         let mut count = 0;
         Store::open(dir).unwrap().replay(Time(i64::MIN), &mut |_| count += 1).unwrap();
         count
@@ -218,10 +213,9 @@ mod tests {
     fn the_kernels_tables_forget_the_locals_of_a_device() {
         let dir = tempfile::tempdir().unwrap();
         let (sender, receiver) = channel();
-        let writer = Writer::start(Store::open(dir.path()).unwrap(), store::Settings::default()).unwrap();
         let mut ledger = Ledger::new(Settings::default());
         ledger.observe(&contact("2001:db8::1:2:3:4", "2a05::1", 10));
-        let shared = Shared::new(Time(0), dir.path().to_owned(), &writer, Vec::new(), ledger, Some(sender));
+        let (shared, _writer) = shared(dir.path(), ledger, Some(sender));
         let local = "2001:db8::1:2:3:4".parse().unwrap();
         shared.ledger().belongs_to(local, "dev-00000001");
         ask(&shared, json!({"query": "forget", "what": {"device": "dev-00000001"}})).unwrap();

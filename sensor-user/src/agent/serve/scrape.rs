@@ -1,8 +1,6 @@
 //! The pages for Prometheus and for health checks.
 
-use std::sync::atomic::Ordering::Relaxed;
-
-use crate::agent::state::{Shared, UplinkChange};
+use crate::agent::state::{Shared, UplinkChanges};
 use crate::agent::suspects;
 use crate::metrics::{self, Ledger, Ring, Snapshot, Store, Uplink};
 
@@ -17,13 +15,13 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
         let rows = (ledger.contacts().len() as u64, ledger.probes().len() as u64);
         (ledger.locals_in_use() as u64, rows.0, rows.1, ledger.revision(), ledger.counts())
     };
-    let age = suspects.age(revision).seconds();
-    let figures = suspects.figures;
+    let figures = &suspects.figures;
     let view = shared.view().clone();
+    let UplinkChanges { lost, attached, failed, renamed, down, up } = view.uplinks.changes;
     let snapshot = Snapshot {
         version: env!("CARGO_PKG_VERSION"),
-        start: shared.started(),
-        clock_steps: shared.clock_steps(),
+        start: view.started,
+        clock_steps: view.clock_steps,
         kernel: view.counters.all(),
         ring: Ring {
             drained: view.drained,
@@ -43,9 +41,14 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
                 up: view.uplinks.up.contains(&u.device.index),
             })
             .collect(),
-        uplink_changes: UplinkChange::ALL
-            .map(|change| (change.as_str(), view.uplinks.changes[change as usize]))
-            .to_vec(),
+        uplink_changes: vec![
+            ("lost", lost),
+            ("attached", attached),
+            ("failed", failed),
+            ("renamed", renamed),
+            ("down", down),
+            ("up", up),
+        ],
         home_prefixes: view.home.iter().filter(|home| home.ours).count() as u64,
         ledger: Ledger {
             locals,
@@ -61,7 +64,7 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
         },
         exposed_locals: figures.exposed_locals,
         suspects: figures.by_verdict.iter().map(|&(verdict, n)| (verdict.as_str(), n)).collect(),
-        suspects_age: age as u64,
+        suspects_age: suspects.age(revision).seconds() as u64,
         store: Store {
             written: shared.store.written(),
             lost: shared.store.lost(),
@@ -69,7 +72,7 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
             pruned: shared.store.pruned(),
             crowded_out: shared.store.crowded_out(),
             capped: shared.store.capped(),
-            excluded: shared.excluded.load(Relaxed),
+            excluded: view.excluded,
             bytes: shared.store.bytes(),
             failing: shared.store.failure().is_some(),
             failed_writes: shared.store.failed_writes(),
@@ -87,8 +90,5 @@ pub fn health(shared: &Shared) -> Result<(), String> {
     if let Some(failure) = shared.store.failure() {
         return Err(format!("the store can't write: {failure}"));
     }
-    match shared.view().uplinks.faults.first() {
-        Some(fault) => Err(fault.clone()),
-        None => Ok(()),
-    }
+    shared.view().uplinks.faults.first().cloned().map_or(Ok(()), Err)
 }
