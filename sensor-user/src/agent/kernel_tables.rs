@@ -47,9 +47,6 @@ impl Erase {
 }
 
 /// Starts the thread. It ends when it receives `None`, after it has removed what still waits.
-///
-/// # Errors
-/// The system starts no thread.
 pub fn start(memory: Memory) -> io::Result<(Sender<Option<Erase>>, JoinHandle<()>)> {
     let (sender, receiver) = channel();
     let thread = thread::Builder::new().name("erase".into()).spawn(move || erase_all(memory, &receiver))?;

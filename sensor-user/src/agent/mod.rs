@@ -75,8 +75,7 @@ pub async fn run(
     }
     let (eraser, erasing) = kernel_tables::start(datapath.memory()?).context("cannot start the thread that forgets")?;
     let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
-    let shared = Shared::new(clock.now(), settings.state.clone(), &writer, acks, ledger, Some(eraser));
-    let shared = Arc::new(shared);
+    let shared = Arc::new(Shared::new(clock.now(), settings.state.clone(), &writer, acks, ledger, Some(eraser)));
     shared.set_names(told::names(&settings.names, &settings.public, Some(&key)));
     let takeover = Takeover { adopted, mark };
     let mut sensor = Sensor::new(settings, datapath, takeover, clock, writer, shared.clone(), key)?;
@@ -85,16 +84,14 @@ pub async fn run(
     sensor.begin();
 
     let (stop, stopped) = watch::channel(());
-    let servers = serve::start(&shared, listener, queries, &stopped);
+    let mut servers = serve::start(&shared, listener, queries, &stopped);
     let (read_network, read_neighbours) = (async || netlink.network().await, async || netlink.neighbours().await);
     intake::watch(&mut sensor, read_network, read_neighbours, changes, neighbours, reloads, shutdown).await;
 
     service_manager::stopping();
     let (mut datapath, writer, events) = sensor.stop();
     drop((stop, keeper));
-    for server in servers {
-        let _ = server.await;
-    }
+    while servers.join_next().await.is_some() {}
     let summary = writer.finish();
     shared.end_erasing();
     let _ = erasing.join();

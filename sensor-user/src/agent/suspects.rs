@@ -15,9 +15,6 @@ use super::state::{Shared, WorkedOut};
 const TICK: Duration = Duration::from_secs(1);
 
 /// Starts the thread. It ends when the sender is dropped.
-///
-/// # Errors
-/// The system starts no thread.
 pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<Sender<()>> {
     let (stop, stopped) = mpsc::channel();
     let shared = shared.clone();

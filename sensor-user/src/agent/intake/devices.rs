@@ -13,8 +13,6 @@ use tattler_core::time::Span;
 
 use crate::netlink::Neighbour;
 
-/// The name of the device that the sensor runs on.
-pub const SELF: &str = "self";
 /// Addresses in each half of a cache; 100 bytes each.
 const KEPT: usize = 8_192;
 /// Contacts that wait for a device.
@@ -28,9 +26,8 @@ pub struct Devices {
     name: DeviceName,
     own: HashSet<Ipv6Addr>,
     excluded: HashSet<String>,
-    /// Excluded devices have a cache of their own: one that is evicted would be recorded.
-    of_excluded: Cache,
-    of_others: Cache,
+    /// Of devices that are recorded, and of excluded ones: one of these that is evicted would be recorded.
+    caches: [Cache; 2],
     waiting: HashMap<Ipv6Addr, Contact>,
 }
 
@@ -73,15 +70,13 @@ impl Devices {
     /// Knows no device yet. `excluded` are the names of those that are never recorded.
     pub fn new(name: DeviceName, excluded: &[String]) -> Devices {
         let excluded = excluded.iter().cloned().collect();
-        let (own, waiting) = (HashSet::new(), HashMap::new());
-        Devices { name, own, excluded, of_excluded: Cache::default(), of_others: Cache::default(), waiting }
+        Devices { name, own: HashSet::new(), excluded, caches: Default::default(), waiting: HashMap::new() }
     }
 
     /// Other devices are excluded from now on.
     pub fn exclude(&mut self, excluded: &[String]) {
         self.excluded = excluded.iter().cloned().collect();
-        let (of_excluded, of_others) = (std::mem::take(&mut self.of_excluded), std::mem::take(&mut self.of_others));
-        for cache in [of_excluded, of_others] {
+        for cache in std::mem::take(&mut self.caches) {
             cache.old.into_iter().chain(cache.young).for_each(|(address, device)| self.keep(address, device));
         }
     }
@@ -99,7 +94,7 @@ impl Devices {
     /// Adds a neighbour. Returns its device if that is new, and the contact that waited for it.
     pub fn learn(&mut self, neighbour: &Neighbour) -> Option<(String, Option<Observation>)> {
         let device = (self.name)(neighbour.mac);
-        if self.of_excluded.get(neighbour.address).or_else(|| self.of_others.get(neighbour.address)) == Some(&device) {
+        if self.caches.iter().find_map(|cache| cache.get(neighbour.address)) == Some(&device) {
             return None;
         }
         self.keep(neighbour.address, device.clone());
@@ -137,9 +132,9 @@ impl Devices {
     /// The device of an address, where it is known.
     pub fn find(&mut self, address: Ipv6Addr) -> Option<String> {
         if self.own.contains(&address) {
-            return Some(SELF.to_owned());
+            return Some("self".to_owned());
         }
-        self.of_excluded.find(address).or_else(|| self.of_others.find(address))
+        self.caches.iter_mut().find_map(|cache| cache.find(address))
     }
 
     /// Drops waiting contacts that are to be forgotten. Their devices are not known yet.
@@ -159,13 +154,9 @@ impl Devices {
     }
 
     fn keep(&mut self, address: Ipv6Addr, device: String) {
-        if self.is_excluded(&device) {
-            self.of_others.remove(address);
-            self.of_excluded.keep(address, device);
-        } else {
-            self.of_excluded.remove(address);
-            self.of_others.keep(address, device);
-        }
+        let cache = usize::from(self.is_excluded(&device));
+        self.caches[1 - cache].remove(address);
+        self.caches[cache].keep(address, device);
     }
 }
 
@@ -181,10 +172,8 @@ mod tests {
     }
 
     fn contact(local: Ipv6Addr) -> Observation {
-        let ts = Time::from_seconds(7);
         let remote = "2a05::80".parse().unwrap();
-        let (proto, port) = (Proto::Tcp, 443);
-        Observation::Contact(Contact::new(ts, local, remote, proto, port))
+        Observation::Contact(Contact::new(Time::from_seconds(7), local, remote, Proto::Tcp, 443))
     }
 
     fn device(observation: &Observation) -> Option<&str> {
@@ -236,7 +225,7 @@ mod tests {
             devices.complete(&mut contact(address(0)));
             devices.complete(&mut contact(Ipv6Addr::from(u128::from(n))));
         }
-        let Cache { young, old } = &devices.of_others;
+        let Cache { young, old } = &devices.caches[0];
         assert!(young.len() + old.len() <= 2 * KEPT && devices.waiting.len() <= WAITING);
         let mut still = contact(address(0));
         devices.complete(&mut still);

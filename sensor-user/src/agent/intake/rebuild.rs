@@ -6,7 +6,6 @@
 //! as they do while a query holds the ledger.
 
 use std::mem;
-use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,7 +17,7 @@ use tracing::{info, warn};
 use super::restore::{empty, fill};
 use crate::agent::clock;
 use crate::agent::settings::SensorSettings;
-use crate::store::{Reader, Store, Writer};
+use crate::store::{Reader, Writer};
 
 /// The wait after a failure (a full disk, as a rule).
 const AGAIN: Duration = Duration::from_secs(30);
@@ -75,7 +74,11 @@ impl LedgerRebuild {
         self.again = None;
         self.running = Some(Running { outcome, stored: waiting, forgotten: forgotten.unwrap_or(u64::MAX) });
         writer.then(move |store| {
-            let opened = store.and_then(|store| snapshot(store, &settings.state));
+            // What is in the store now and nothing later, and the end of the window.
+            let opened = store.and_then(|store| {
+                let now = store.believed_now(clock::wall()).map_err(|error| error.to_string())?;
+                Ok((Reader::open(&settings.state).map_err(|error| error.to_string())?, now))
+            });
             let work = move || {
                 let ledger = opened.and_then(|(reader, now)| {
                     let mut ledger = empty(&settings);
@@ -119,13 +122,6 @@ impl LedgerRebuild {
         info!("the ledger is rebuilt with the new dates");
         RebuildState::Done(stored)
     }
-}
-
-/// What is in the store now and nothing later, and the time that retention goes by.
-fn snapshot(store: &Store, state: &Path) -> Result<(Reader, Time), String> {
-    let believed = store.believed_now(clock::wall()).map_err(|error| error.to_string())?;
-    let reader = Reader::open(state).map_err(|error| error.to_string())?;
-    Ok((reader, believed))
 }
 
 #[cfg(test)]

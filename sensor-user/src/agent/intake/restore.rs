@@ -25,10 +25,8 @@ pub struct Restored {
     pub ledger: Ledger,
 }
 
-/// Opens the store and rebuilds the ledger.
-///
-/// # Errors
-/// One line with the way out: it is in use, of a newer version, or can't be written.
+/// Opens the store and rebuilds the ledger. An error is one line with the way out: the store is in use, of a newer
+/// version, or can't be written.
 pub fn restore(settings: &SensorSettings) -> Result<Restored> {
     let (mut store, aside) = Store::open_or_begin_anew(&settings.state, clock::wall())?;
     if let Some(aside) = aside {

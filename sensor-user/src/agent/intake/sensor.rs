@@ -17,10 +17,9 @@ use super::backlog::{Backlog, Due};
 use super::devices::Devices;
 use super::excluded::Excluded;
 use super::home::HomeNetwork;
-use super::programs::KernelPrograms;
+use super::programs::{KernelPrograms, Takeover};
 use super::rebuild::{LedgerRebuild, RebuildState};
 use super::ring::Intake;
-use super::takeover::Takeover;
 use super::uplinks::Uplinks;
 use crate::agent::clock::EventClock;
 use crate::agent::notices::Notices;
@@ -55,9 +54,6 @@ pub struct Sensor<P = Datapath> {
 
 impl<P: KernelPrograms> Sensor<P> {
     /// A sensor that watches no uplink yet.
-    ///
-    /// # Errors
-    /// Names of interfaces that can't be, or counters that can't be read.
     pub fn new(
         settings: SensorSettings,
         programs: P,
@@ -87,10 +83,8 @@ impl<P: KernelPrograms> Sensor<P> {
         })
     }
 
-    /// Attaches to the uplinks that are there, at the start.
-    ///
-    /// # Errors
-    /// The programs can't be loaded, or another tattler watches an uplink. All else may still come.
+    /// Attaches to the uplinks that are there, at the start. Fails if the programs can't be loaded, or if another tattler
+    /// watches an uplink: waiting would not help.
     pub fn start(&mut self, network: &Network) -> Result<()> {
         let failed = self.follow_network(network);
         let is_final = |error: &AttachError| {

@@ -21,8 +21,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Interfaces listed in a warning.
 const LISTED: usize = 20;
-/// IFNAMSIZ - 1.
-const LONGEST_NAME: usize = 15;
 
 /// All uplinks.
 pub struct Uplinks {
@@ -117,10 +115,8 @@ impl Uplink {
 }
 
 impl Uplinks {
-    /// The uplinks with these names; without any, those of the default routes. None is attached yet.
-    ///
-    /// # Errors
-    /// A name that is given twice, or that no interface can have.
+    /// The uplinks with these names; without any, those of the default routes. None is attached yet. Fails if a name is
+    /// given twice, or if no interface can have it.
     pub fn new(names: &[String]) -> Result<Uplinks> {
         for (at, name) in names.iter().enumerate() {
             if names[..at].contains(name) {
@@ -158,16 +154,20 @@ impl Uplinks {
         let attached =
             |uplink: &Uplink| Some(Attachment { device: uplink.device.clone()?, ..uplink.attachment.clone()? });
         let up = |uplink: &&Uplink| uplink.up && uplink.is_watched();
-        let mut faults: Vec<String> = self.list.iter().filter_map(Uplink::fault).collect();
-        if self.list.is_empty() {
-            faults.push("there is no IPv6 default route yet to find the uplink by: waiting for one".to_owned());
-        }
         UplinkView {
             attached: self.list.iter().filter_map(attached).collect(),
             up: self.list.iter().filter(up).filter_map(|uplink| Some(uplink.present()?.index)).collect(),
-            faults,
+            faults: self.faults(|_| true),
             changes: self.changes,
         }
+    }
+
+    /// One line for each of these uplinks that is not watched, and one if there is none at all.
+    fn faults(&self, of: impl Fn(&&Uplink) -> bool) -> Vec<String> {
+        if self.list.is_empty() {
+            return vec!["there is no IPv6 default route yet to find the uplink by: waiting for one".to_owned()];
+        }
+        self.list.iter().filter(of).filter_map(Uplink::fault).collect()
     }
 
     /// A device is gone. Returns whether it was an uplink and has to be detached.
@@ -189,24 +189,14 @@ impl Uplinks {
             self.look_for_routes(network, now);
         }
         if !self.started {
-            self.warn_of_missing(network);
+            // A wrong name looks like an interface that comes later; and an uplink may have no default route.
+            let names = network.devices.iter().map(|device| device.name.as_str()).filter(|&name| name != "lo");
+            let there = names.take(LISTED).collect::<Vec<_>>().join(", ");
+            for fault in self.faults(|uplink| uplink.is_absent()) {
+                warn!("{fault}; --interface names an uplink, of: {there}");
+            }
         }
         detach
-    }
-
-    /// At the start: a wrong name looks like an interface that comes later.
-    fn warn_of_missing(&self, network: &Network) {
-        let names = network.devices.iter().map(|device| device.name.as_str()).filter(|&name| name != "lo");
-        let there: Vec<&str> = names.take(LISTED).collect();
-        for Uplink { name, .. } in self.list.iter().filter(|uplink| uplink.is_absent()) {
-            warn!("there is no interface {name} yet: waiting for it; there are: {}", there.join(", "));
-        }
-        if self.list.is_empty() {
-            warn!(
-                "there is no IPv6 default route yet to find the uplink by: waiting for one; --interface names an uplink without one, of: {}",
-                there.join(", ")
-            );
-        }
     }
 
     fn look_at_known(&mut self, network: &Network, now: Instant) -> Vec<u32> {
@@ -324,7 +314,8 @@ impl Uplinks {
 
 /// As the kernel's dev_valid_name.
 fn can_be_a_name(name: &str) -> bool {
-    let fits = (1..=LONGEST_NAME).contains(&name.len()) && name != "." && name != "..";
+    // IFNAMSIZ is 16, with the 0 at the end.
+    let fits = (1..16).contains(&name.len()) && name != "." && name != "..";
     fits && !name.contains(|c: char| c == '/' || c == ':' || c == '\0' || c.is_ascii_whitespace())
 }
 

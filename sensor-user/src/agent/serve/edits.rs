@@ -1,4 +1,5 @@
-//! Changes that users make to the diary of a running sensor: on disk first, then in memory.
+//! Changes that users make to the diary of a running sensor: on disk first, then in memory. An error is one line for
+//! the user.
 
 use std::net::Ipv6Addr;
 
@@ -12,10 +13,7 @@ use crate::agent::suspects;
 use crate::store::{Store, WriteError};
 use crate::told;
 
-/// Deletes from store, ledger and kernel tables.
-///
-/// # Errors
-/// One line. If it says that traces are left, the rows are deleted.
+/// Deletes from store, ledger and kernel tables. If the error says that traces are left, the rows are deleted.
 pub fn forget(shared: &Shared, what: &Forget) -> Result<Forgotten, String> {
     if what.is_nothing() {
         return Err("nothing to forget was named".into());
@@ -36,10 +34,8 @@ pub fn forget(shared: &Shared, what: &Forget) -> Result<Forgotten, String> {
     forgotten
 }
 
-/// Deletes everything about single addresses, as few times as possible: each deletion may rewrite the database.
-///
-/// # Errors
-/// One line; it has to be done again then.
+/// Deletes everything about single addresses at once, since each deletion may rewrite the database. After an error it
+/// has to be done again.
 pub fn forget_addresses(shared: &Shared, addresses: &[Ipv6Addr]) -> Result<(), String> {
     let single = |&address: &Ipv6Addr| Forget { prefix: Some(address.into()), ..Forget::default() };
     let what: Vec<Forget> = addresses.iter().map(single).collect();
@@ -56,9 +52,6 @@ fn in_memory(shared: &Shared, what: &[Forget]) {
 }
 
 /// Acknowledges a remote.
-///
-/// # Errors
-/// One line.
 pub fn acknowledge(shared: &Shared, ack: Ack) -> Result<Ack, String> {
     if ack.note.as_ref().is_some_and(|note| note.len() > LONGEST_NOTE) {
         return Err(format!("the note is longer than {LONGEST_NOTE} bytes"));
@@ -69,9 +62,6 @@ pub fn acknowledge(shared: &Shared, ack: Ack) -> Result<Ack, String> {
 }
 
 /// Removes an acknowledgement.
-///
-/// # Errors
-/// One line, such as that there is none.
 pub fn unacknowledge(shared: &Shared, remote: Ipv6Net) -> Result<Ipv6Net, String> {
     if change(shared, move |store| store.unacknowledge(remote).map_err(|error| failed(store, &error)))? {
         Ok(remote.trunc())
@@ -103,8 +93,7 @@ fn with_store<T: Send + 'static>(
     shared: &Shared,
     action: impl FnOnce(&mut Store) -> T + Send + 'static,
 ) -> Result<T, String> {
-    let diary = shared.diary.as_ref().ok_or("the sensor is stopping")?;
-    diary.with(action)
+    shared.diary.as_ref().ok_or("the sensor is stopping")?.with(action)
 }
 
 #[cfg(test)]
@@ -123,7 +112,7 @@ mod tests {
     use super::super::answers::answer;
     use super::*;
     use crate::agent::tests::shared;
-    use crate::store::Writer;
+    use crate::store::{Reader, Writer};
 
     fn contact(local: &str, remote: &str, ts: i64) -> Observation {
         let (local, remote, ts) = (local.parse().unwrap(), remote.parse().unwrap(), Time::from_seconds(ts));
@@ -252,25 +241,19 @@ mod tests {
     }
 
     #[test]
-    fn acknowledgements_are_kept_over_a_restart_and_undone() {
+    fn acknowledgements_are_stored_and_undone() {
         let dir = tempfile::tempdir().unwrap();
-        let (shared, writer) = sensor(dir.path());
-        let until = Time::from_seconds(4_000_000_000);
-        ask(&shared, json!({"query": "ack", "remote": "2a05::7/32", "until": until, "note": "ours"})).unwrap();
+        let (shared, _writer) = sensor(dir.path());
+        let ack = |note: &str| ask(&shared, json!({"query": "ack", "remote": "2a05::7/32", "note": note}));
+        assert!(ack(&"x".repeat(LONGEST_NOTE + 1)).is_err());
+        ack("ours").unwrap();
         let acks = ask(&shared, json!({"query": "acks"})).unwrap();
         assert_eq!((&acks[0]["remote"], &acks[0]["note"]), (&json!("2a05::/32"), &json!("ours")));
-        let long = "x".repeat(LONGEST_NOTE + 1);
-        assert!(ask(&shared, json!({"query": "ack", "remote": "2a05::/32", "note": long})).is_err());
-        drop(writer);
-        let kept = Store::open(dir.path()).unwrap().acks().unwrap();
-        assert_eq!((kept.len(), kept[0].until), (1, Some(until)));
-
-        let (shared, _writer) = sensor(dir.path());
-        shared.acks().extend(kept);
-        ask(&shared, json!({"query": "unack", "remote": "2a05::/32"})).unwrap();
+        assert_eq!(Reader::open(dir.path()).unwrap().acks().unwrap().len(), 1);
+        let undo = || ask(&shared, json!({"query": "unack", "remote": "2a05::/32"}));
+        undo().unwrap();
         assert_eq!(ask(&shared, json!({"query": "acks"})), Ok(json!([])));
-        let error = ask(&shared, json!({"query": "unack", "remote": "2a05::/32"})).unwrap_err();
-        assert_eq!(error, "2a05::/32 is not acknowledged; `tattler ack --list` shows what is");
+        assert_eq!(undo().unwrap_err(), "2a05::/32 is not acknowledged; `tattler ack --list` shows what is");
     }
 
     #[test]

@@ -5,9 +5,6 @@ use crate::agent::suspects;
 use crate::metrics::{self, Ledger, Ring, Snapshot, Store, Uplink};
 
 /// The page for Prometheus.
-///
-/// # Errors
-/// One line.
 pub fn metrics(shared: &Shared) -> Result<String, String> {
     let suspects = suspects::shown(shared);
     let (locals, contacts, probes, revision, counts) = {
@@ -82,10 +79,7 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
     metrics::encode(&snapshot).map_err(|error| format!("cannot write the metrics: {error}"))
 }
 
-/// Whether the sensor watches all uplinks and stores what it sees.
-///
-/// # Errors
-/// One line that says why not.
+/// Whether the sensor watches all uplinks and stores what it sees; if not, why.
 pub fn health(shared: &Shared) -> Result<(), String> {
     if let Some(failure) = shared.store.failure() {
         return Err(format!("the store can't write: {failure}"));
