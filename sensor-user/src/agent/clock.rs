@@ -1,6 +1,6 @@
 //! Boot time and wall clock.
 //!
-//! The two differ by a constant, the *origin*, until somebody sets the wall clock: small corrections (adjtimex)
+//! The two differ by a constant, the *origin*, until the wall clock is set: small corrections (adjtimex)
 //! speed up or slow down both alike. So only steps have to be followed. The sensor dates events by its origin
 //! until it takes a step over, and then changes the dates of everything of this boot. Order and lags are right at any
 //! time.
@@ -14,7 +14,7 @@ use crate::system_clock::span;
 pub use crate::system_clock::{boot, wall};
 
 /// The smallest difference, either way, between the wall clock and boot time plus origin that is a step. A leap
-/// second is one; half a second is less than anybody sets by hand.
+/// second is one; half a second is less than people set by hand.
 const STEP: Span = Span(500_000);
 /// The wait after a step until the next one is taken over: two programs that set the clock in turns would otherwise
 /// have all dates rewritten without end.
@@ -25,9 +25,7 @@ const SHARP: Span = Span(50_000);
 /// Both clocks at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct ClockReading {
-    /// Nanoseconds since boot.
     pub boot: BootTime,
-    /// The wall-clock time.
     pub wall: Time,
     /// How long it took to read them.
     pub took: Span,

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use intake::{Restored, Sensor, Takeover, Uplinks, restore};
-use notices::service_manager;
+use notices::service_manager::{self, NotifyState};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
@@ -45,7 +45,7 @@ use state::Shared;
 /// sensor can change them.
 ///
 /// # Errors
-/// One line that says why it can't start. Once it runs, failures are logged, and it goes on.
+/// One line that says why it can't start. Once the sensor runs, failures are logged and do not end it.
 pub async fn run(
     mut settings: SensorSettings,
     reloads: mpsc::Receiver<Reload>,
@@ -79,16 +79,15 @@ pub async fn run(
     shared.set_names(told::names(&settings.names, &settings.public, Some(&key)));
     let takeover = Takeover { adopted, mark };
     let mut sensor = Sensor::new(settings, datapath, takeover, clock, writer, shared.clone(), key)?;
-    sensor.start(&network)?;
     let keeper = suspects::start(&shared).context("cannot start the thread that keeps the suspects")?;
-    sensor.begin();
+    sensor.start(&network)?;
 
     let (stop, stopped) = watch::channel(());
     let mut servers = serve::start(&shared, listener, queries, &stopped);
     let (read_network, read_neighbours) = (async || netlink.network().await, async || netlink.neighbours().await);
     intake::watch(&mut sensor, read_network, read_neighbours, changes, neighbours, reloads, shutdown).await;
 
-    service_manager::stopping();
+    service_manager::notify(NotifyState::Stopping);
     let (mut datapath, writer, events) = sensor.stop();
     drop((stop, keeper));
     while servers.join_next().await.is_some() {}

@@ -15,7 +15,6 @@ use crate::agent::notices::OpenPorts;
 /// Observations that may wait, some 200 MB. Beyond that, events stay in the ring.
 const MOST: usize = 1 << 20;
 
-/// Changes of the ledger that wait.
 #[derive(Default)]
 pub struct Backlog {
     pub due: Vec<Due>,
@@ -24,7 +23,6 @@ pub struct Backlog {
     pub learned: Vec<(Ipv6Addr, String)>,
 }
 
-/// A change of the ledger.
 pub enum Due {
     /// The home prefixes from this time on.
     Home(Vec<Home>, Time),
@@ -46,7 +44,7 @@ impl Backlog {
         MOST.saturating_sub(self.observations.len())
     }
 
-    /// The clock was set.
+    /// The clock was set: changes the dates.
     pub fn shift(&mut self, step: Span) {
         self.observations.iter_mut().for_each(|observation| observation.shift(step));
         for due in &mut self.due {

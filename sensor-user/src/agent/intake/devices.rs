@@ -21,7 +21,6 @@ const WAITING: usize = 1_024;
 /// Makes the name of a device from its MAC address.
 pub type DeviceName = Box<dyn Fn([u8; 6]) -> String + Send>;
 
-/// Devices by address.
 pub struct Devices {
     name: DeviceName,
     own: HashSet<Ipv6Addr>,
@@ -81,12 +80,11 @@ impl Devices {
         }
     }
 
-    /// Whether a device is excluded.
     pub fn is_excluded(&self, device: &str) -> bool {
         self.excluded.contains(device)
     }
 
-    /// The addresses of this machine.
+    /// Takes the addresses of this machine.
     pub fn own(&mut self, addresses: impl Iterator<Item = Ipv6Addr>) {
         self.own = addresses.collect();
     }

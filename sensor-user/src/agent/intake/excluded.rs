@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn all_addresses_of_a_dump_are_one_deletion_and_a_failed_one_is_repeated_with_those_that_came() {
+    fn addresses_are_deleted_together_and_again_after_a_failure() {
         let (mut excluded, start) = (Excluded::default(), Instant::now());
         let mut deletions: Vec<(Vec<Ipv6Addr>, Sender<Deleted>)> = Vec::new();
         (1..=10).for_each(|n| excluded.add(address(n)));

@@ -8,60 +8,34 @@ use tracing::{info, warn};
 use crate::datapath::{Adopted, AttachError, Attachment, Counters, Datapath, Drained, MapError, Mode};
 use crate::mark::Mark;
 
-/// The kernel programs; see [`Datapath`] for each function.
-pub trait KernelPrograms {
-    fn drain(&mut self, most: usize, take: impl FnMut(Event)) -> Drained;
-    fn release(&mut self, position: u64);
-    fn position(&self) -> u64;
-    fn is_waiting(&self) -> bool;
-    fn mark(&self, since: BootTime) -> Mark;
-    fn counters(&self) -> Result<Counters, MapError>;
-    fn set_home(&mut self, home: &[Home]) -> Result<(), MapError>;
-    fn attach(&mut self, device: &Device, asked: Option<Mode>) -> Result<Attachment, AttachError>;
-    fn detach(&mut self, index: u32);
-    fn remove_leftovers(&mut self, mark: Option<Mark>) -> Option<u64>;
+/// The trait, and the functions of [`Datapath`] of the same names as its implementation.
+macro_rules! kernel_programs {
+    ($(fn $name:ident($this:ident: $self:ty $(, $argument:ident: $type:ty)*) $(-> $output:ty)?;)*) => {
+        /// The kernel programs; see [`Datapath`] for each function.
+        pub trait KernelPrograms {
+            $(fn $name($this: $self $(, $argument: $type)*) $(-> $output)?;)*
+        }
+
+        impl KernelPrograms for Datapath {
+            $(fn $name($this: $self $(, $argument: $type)*) $(-> $output)? {
+                Datapath::$name($this $(, $argument)*)
+            })*
+        }
+    };
 }
 
-impl KernelPrograms for Datapath {
-    fn drain(&mut self, most: usize, take: impl FnMut(Event)) -> Drained {
-        Datapath::drain(self, most, take)
-    }
-
-    fn release(&mut self, position: u64) {
-        Datapath::release(self, position);
-    }
-
-    fn position(&self) -> u64 {
-        Datapath::position(self)
-    }
-
-    fn is_waiting(&self) -> bool {
-        Datapath::is_waiting(self)
-    }
-
-    fn mark(&self, since: BootTime) -> Mark {
-        Datapath::mark(self, since)
-    }
-
-    fn counters(&self) -> Result<Counters, MapError> {
-        Datapath::counters(self)
-    }
-
-    fn set_home(&mut self, home: &[Home]) -> Result<(), MapError> {
-        Datapath::set_home(self, home)
-    }
-
-    fn attach(&mut self, device: &Device, asked: Option<Mode>) -> Result<Attachment, AttachError> {
-        Datapath::attach(self, device, asked)
-    }
-
-    fn detach(&mut self, index: u32) {
-        Datapath::detach(self, index);
-    }
-
-    fn remove_leftovers(&mut self, mark: Option<Mark>) -> Option<u64> {
-        Datapath::remove_leftovers(self, mark)
-    }
+kernel_programs! {
+    fn begin(self: &mut Self);
+    fn drain(self: &mut Self, most: usize, take: impl FnMut(Event)) -> Drained;
+    fn release(self: &mut Self, position: u64);
+    fn position(self: &Self) -> u64;
+    fn is_waiting(self: &Self) -> bool;
+    fn mark(self: &Self, since: BootTime) -> Mark;
+    fn counters(self: &Self) -> Result<Counters, MapError>;
+    fn set_home(self: &mut Self, home: &[Home]) -> Result<(), MapError>;
+    fn attach(self: &mut Self, device: &Device, asked: Option<Mode>) -> Result<Attachment, AttachError>;
+    fn detach(self: &mut Self, index: u32);
+    fn remove_leftovers(self: &mut Self, mark: Option<Mark>) -> Option<u64>;
 }
 
 /// What an earlier run left. While no sensor runs, the programs that it left attached keep filling the ring; the mark

@@ -58,7 +58,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Sensor<'d> {
     dir: &'d Path,
     clock: EventClock,
-    writer: Option<Writer>,
+    writer: Writer,
 }
 
 impl<'d> Sensor<'d> {
@@ -69,16 +69,12 @@ impl<'d> Sensor<'d> {
         // Retention is not what is tested.
         let (latency, zero) = (Duration::from_secs(3_600), || Time(0));
         let settings = store::Settings { latency, clock: zero, ..store::Settings::default() };
-        Sensor { dir, clock, writer: Some(Writer::start(store, settings).unwrap()) }
-    }
-
-    fn writer(&self) -> &Writer {
-        self.writer.as_ref().unwrap()
+        Sensor { dir, clock, writer: Writer::start(store, settings).unwrap() }
     }
 
     fn look(&mut self, look: ClockReading) {
         if let Some(step) = self.clock.step(look) {
-            self.writer().redate(step);
+            self.writer.redate(step);
         }
     }
 
@@ -86,15 +82,15 @@ impl<'d> Sensor<'d> {
     fn ledger(&self) -> Ledger {
         let (sender, receiver) = channel();
         let dir = self.dir.to_owned();
-        self.writer().then(move |_| sender.send(Reader::open(&dir).unwrap()).unwrap());
+        self.writer.then(move |_| sender.send(Reader::open(&dir).unwrap()).unwrap());
         let mut ledger = Ledger::new(Settings::default());
         let reader = receiver.recv().unwrap();
         reader.replay(Time(i64::MIN), Time(i64::MAX), &mut |observation| ledger.observe(&observation)).unwrap();
         ledger
     }
 
-    fn stop(&mut self) {
-        assert_eq!(self.writer.take().unwrap().finish().lost, 0);
+    fn stop(self) {
+        assert_eq!(self.writer.finish().lost, 0);
     }
 }
 
@@ -180,7 +176,7 @@ proptest! {
                 Step::Event(what, number, local, remote, port) => {
                     machine.boot += 1_000_000;
                     let event = event(what, number, local, remote, port, machine.boot);
-                    sensor.writer().send(vec![observation(&event, 0, sensor.clock.origin).unwrap()]);
+                    sensor.writer.send(vec![observation(&event, 0, sensor.clock.origin).unwrap()]);
                     reference.append(&[observation(&event, 0, machine.truly).unwrap()]).unwrap();
                 }
             }
@@ -234,9 +230,4 @@ fn time_of_a_step() {
     let start = Instant::now();
     store.begin_boot("the next", TRULY).unwrap();
     println!("the next boot started in {:?}", start.elapsed());
-    let (start, mut clock) = (Instant::now(), EventClock::new(clock::booted(), clock::look));
-    for _ in 0..100_000 {
-        clock.step(clock::look());
-    }
-    println!("a look at the clock: {:?}", start.elapsed() / 100_000);
 }

@@ -26,7 +26,7 @@ use crate::agent::notices::Notices;
 use crate::agent::serve::edits;
 use crate::agent::settings::{Reload, SensorSettings};
 use crate::agent::state::Shared;
-use crate::datapath::{AttachError, Datapath};
+use crate::datapath::AttachError;
 use crate::netlink::Neighbour;
 use crate::store::{DeviceKey, Writer};
 use crate::told;
@@ -35,7 +35,7 @@ use crate::told;
 pub const BATCH: usize = 4_096;
 
 /// Everything that the loop owns.
-pub struct Sensor<P = Datapath> {
+pub struct Sensor<P> {
     settings: SensorSettings,
     key: DeviceKey,
     clock: EventClock,
@@ -97,6 +97,8 @@ impl<P: KernelPrograms> Sensor<P> {
         others.iter().for_each(log_failure);
         // A next process has to know this one, whether events come or not.
         self.intake.hand_over(Vec::new());
+        // From now on this process stores what is in the ring, and what is attached may stay.
+        self.intake.programs.begin();
         Ok(())
     }
 
@@ -149,7 +151,7 @@ impl<P: KernelPrograms> Sensor<P> {
         let now = self.clock.now();
         let end = self.shared.store.believed().map_or(now, |believed| believed.min(now));
         self.backlog.feed(&mut ledger, end, &mut self.devices, &mut self.notices.open_ports);
-        // What waited may have been forgotten meanwhile; nobody has seen it in the ledger yet.
+        // What waited may have been forgotten meanwhile; no query has seen it in the ledger yet.
         if let Some(forget) = self.shared.forget_late(&mut ledger) {
             self.devices.forget(&forget);
         }
@@ -306,7 +308,7 @@ impl<P: KernelPrograms> Sensor<P> {
         self.intake.writer.keep(self.settings.store);
         let SensorSettings { public, window: new_window, .. } = &self.settings;
         self.backlog.due.push(Due::Settings { public: public.clone(), window: *new_window });
-        // Reports made before are by other settings.
+        // The figures were worked out with the old settings.
         *self.shared.worked_out() = None;
         if *new_window > window {
             info!("store.window_days is longer: the longer window takes effect at the next start");
@@ -362,13 +364,6 @@ impl<P: KernelPrograms> Sensor<P> {
     /// Has the store prune at once, as it does each hour.
     pub fn prune_store(&self) {
         self.intake.writer.keep(self.settings.store);
-    }
-}
-
-impl Sensor {
-    /// From now on what is in the ring is this process's to store, and what is attached may stay.
-    pub fn begin(&mut self) {
-        self.intake.programs.begin();
     }
 }
 

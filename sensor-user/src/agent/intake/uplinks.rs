@@ -22,7 +22,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Interfaces listed in a warning.
 const LISTED: usize = 20;
 
-/// All uplinks.
 pub struct Uplinks {
     list: Vec<Uplink>,
     /// The default routes decide, not names.
@@ -139,17 +138,14 @@ impl Uplinks {
         self.list.iter().filter_map(|uplink| uplink.device.clone()).collect()
     }
 
-    /// Whether a device is an uplink.
     pub fn has(&self, index: u32) -> bool {
         self.list.iter().any(|uplink| uplink.device.as_ref().is_some_and(|device| device.index == index))
     }
 
-    /// Whether all uplinks are watched.
     pub fn are_watched(&self) -> bool {
         !self.list.is_empty() && self.list.iter().all(Uplink::is_watched)
     }
 
-    /// For queries and metrics.
     pub fn view(&self) -> UplinkView {
         let attached =
             |uplink: &Uplink| Some(Attachment { device: uplink.device.clone()?, ..uplink.attachment.clone()? });
@@ -189,11 +185,11 @@ impl Uplinks {
             self.look_for_routes(network, now);
         }
         if !self.started {
-            // A wrong name looks like an interface that comes later; and an uplink may have no default route.
+            // A wrong name looks like an interface that comes later, and an uplink may have no default route.
             let names = network.devices.iter().map(|device| device.name.as_str()).filter(|&name| name != "lo");
             let there = names.take(LISTED).collect::<Vec<_>>().join(", ");
             for fault in self.faults(|uplink| uplink.is_absent()) {
-                warn!("{fault}; --interface names an uplink, of: {there}");
+                warn!("{fault}; there are: {there} (--interface says which one is the uplink)");
             }
         }
         detach

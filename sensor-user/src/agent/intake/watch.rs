@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::programs::KernelPrograms;
 use super::sensor::{BATCH, Sensor, log_failure};
-use crate::agent::notices::service_manager;
+use crate::agent::notices::service_manager::{self, NotifyState};
 use crate::agent::settings::Reload;
 use crate::netlink::{Neighbour, NeighbourNews, NetlinkError};
 
@@ -46,7 +46,8 @@ pub async fn watch<P: KernelPrograms>(
     let mut all_neighbours = Box::pin(read_neighbours()).fuse();
     let mut neighbours_missed = false;
     info!("ready");
-    service_manager::ready();
+    // Queries are answered already.
+    service_manager::notify(NotifyState::Ready);
     loop {
         tokio::select! {
             () = &mut shutdown => return,

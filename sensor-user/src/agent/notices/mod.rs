@@ -14,7 +14,6 @@ pub use open_ports::OpenPorts;
 use service_manager::Watchdog;
 use tattler_core::ledger::Ledger;
 
-/// All that is said while the sensor runs.
 pub struct Notices {
     loss: LossNotices,
     store: StoreHealth,

@@ -16,7 +16,6 @@ const PER_HOUR: u32 = 20;
 /// Searches of all contacts in an hour. Each takes milliseconds, and outsiders decide how many answers there are.
 const LOOKS: u32 = 200;
 
-/// The warnings so far.
 pub struct OpenPorts {
     warned: HashSet<(Ipv6Addr, Kind, u16)>,
     left: u32,
@@ -66,7 +65,6 @@ impl OpenPorts {
         ))
     }
 
-    /// Starts another hour.
     pub fn next_hour(&mut self) {
         if self.more > 0 {
             warn!(more = self.more, "too many answers to probes to check each; `tattler status` lists the open ports");

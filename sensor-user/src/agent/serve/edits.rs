@@ -98,10 +98,10 @@ fn with_store<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::path::Path;
     use std::sync::Arc;
-    use std::sync::mpsc::channel;
-    use std::thread;
+    use std::sync::mpsc::{Sender, channel};
 
     use sensor_common::Proto;
     use serde_json::{Value, json};
@@ -111,6 +111,7 @@ mod tests {
 
     use super::super::answers::answer;
     use super::*;
+    use crate::agent::kernel_tables::Erase;
     use crate::agent::tests::shared;
     use crate::store::{Reader, Writer};
 
@@ -120,7 +121,7 @@ mod tests {
     }
 
     /// A sensor without a network: its observations are in the ledger, and on their way to the disk.
-    fn sensor(dir: &Path) -> (Arc<Shared>, Writer) {
+    fn sensor(dir: &Path, eraser: Option<Sender<Option<Erase>>>) -> (Arc<Shared>, Writer) {
         let observations = [
             contact("2001:db8::1:2:3:4", "2a05::1", 10),
             contact("2001:db8::1:2:3:4", "2a05::2", 20),
@@ -128,13 +129,17 @@ mod tests {
         ];
         let mut ledger = Ledger::new(Settings::default());
         observations.iter().for_each(|o| ledger.observe(o));
-        let (shared, writer) = shared(dir, ledger, None);
+        let (shared, writer) = shared(dir, ledger, eraser);
         writer.send(observations.to_vec());
         (shared, writer)
     }
 
     fn ask(shared: &Shared, question: Value) -> Result<Value, String> {
         answer(shared, &serde_json::from_value(question).unwrap())
+    }
+
+    fn forget(shared: &Shared, what: Value) -> Result<Value, String> {
+        ask(shared, json!({"query": "forget", "what": what}))
     }
 
     fn contacts(dir: &Path) -> usize {
@@ -146,31 +151,28 @@ mod tests {
     #[test]
     fn a_running_sensor_forgets_queued_stored_and_remembered_rows() {
         let dir = tempfile::tempdir().unwrap();
-        let (shared, writer) = sensor(dir.path());
-        let forgotten = ask(&shared, json!({"query": "forget", "what": {"prefix": "2001:db8::1:2:3:4/128"}})).unwrap();
+        let (shared, writer) = sensor(dir.path(), None);
+        let forgotten = forget(&shared, json!({"prefix": "2001:db8::1:2:3:4/128"})).unwrap();
         assert_eq!(forgotten, json!({"contacts": 2, "clipped": 0, "probes": 0, "answers": 0, "acks": 0}));
         assert_eq!(shared.ledger().contacts().len(), 1);
         assert_eq!(shared.ledger().id("2001:db8::1:2:3:4".parse().unwrap()), None);
-        let before = json!({"query": "forget", "what": {"before": "1970-01-01T00:00:31.000Z"}});
-        assert_eq!(ask(&shared, before).unwrap()["contacts"], 1);
+        let before = json!({"before": "1970-01-01T00:00:31.000Z"});
+        assert_eq!(forget(&shared, before).unwrap()["contacts"], 1);
         assert_eq!(shared.ledger().contacts().len(), 0);
         assert_eq!(shared.ledger().locals().len(), 0);
-        assert!(ask(&shared, json!({"query": "forget", "what": {}})).unwrap_err().contains("nothing to forget"));
+        assert!(forget(&shared, json!({})).unwrap_err().contains("nothing to forget"));
         assert_eq!(writer.finish().written, 3);
         assert_eq!(contacts(dir.path()), 0);
-        assert_eq!(
-            ask(&shared, json!({"query": "forget", "what": {"device": "x"}})).unwrap_err(),
-            "the sensor is stopping"
-        );
+        assert_eq!(forget(&shared, json!({"device": "x"})).unwrap_err(), "the sensor is stopping");
     }
 
     #[test]
     fn observations_that_wait_for_the_ledger_are_forgotten_too() {
         let dir = tempfile::tempdir().unwrap();
-        let (shared, _writer) = sensor(dir.path());
+        let (shared, _writer) = sensor(dir.path(), None);
         // The loop has handed it to the store, and a query holds the ledger.
         let pending = contact("2001:db8::1:2:3:4", "2a05::3", 40);
-        ask(&shared, json!({"query": "forget", "what": {"prefix": "2001:db8::1:2:3:4/128"}})).unwrap();
+        forget(&shared, json!({"prefix": "2001:db8::1:2:3:4/128"})).unwrap();
         let mut ledger = shared.ledger();
         ledger.observe(&pending);
         assert_eq!(ledger.contacts().len(), 2);
@@ -184,9 +186,9 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_finds_damage_says_so_and_the_next_one_finds_a_new_database() {
+    fn after_a_change_that_finds_damage_the_database_is_a_new_one() {
         let dir = tempfile::tempdir().unwrap();
-        let (shared, writer) = sensor(dir.path());
+        let (shared, writer) = sensor(dir.path(), None);
         // As when it was opened: nothing of this table is in memory.
         crate::store::tests::damage(dir.path(), "acks");
         let ack = json!({"query": "ack", "remote": "2a05::/32"});
@@ -199,43 +201,29 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_tables_forget_the_locals_of_a_device() {
+    fn a_device_is_forgotten_by_its_name_in_the_kernels_tables_too() {
         let dir = tempfile::tempdir().unwrap();
-        let (sender, receiver) = channel();
-        let mut ledger = Ledger::new(Settings::default());
-        ledger.observe(&contact("2001:db8::1:2:3:4", "2a05::1", 10));
-        let (shared, _writer) = shared(dir.path(), ledger, Some(sender));
-        let local = "2001:db8::1:2:3:4".parse().unwrap();
-        shared.ledger().belongs_to(local, "dev-00000001");
-        ask(&shared, json!({"query": "forget", "what": {"device": "dev-00000001"}})).unwrap();
-        let erase = receiver.try_recv().unwrap().unwrap();
-        let [(forget, locals)] = &erase.what[..] else { panic!("{erase:?}") };
-        assert_eq!((forget.device.as_deref(), locals.len(), locals.contains(&local)), (Some("dev-00000001"), 1, true));
-    }
-
-    #[test]
-    fn a_device_is_forgotten_by_its_name_in_the_configuration() {
-        let dir = tempfile::tempdir().unwrap();
-        let (shared, writer) = sensor(dir.path());
-        let of_device = |device: &str, local: &str| {
-            let Observation::Contact(mut contact) = contact(local, "2a05::3", 50) else { panic!() };
-            contact.device = Some(device.to_owned());
-            Observation::Contact(contact)
-        };
-        let seen = [of_device("dev-00000001", "2001:db8::9:6:7:8"), of_device("dev-00000002", "2001:db8::a:6:7:8")];
-        seen.iter().for_each(|observation| shared.ledger().observe(observation));
-        writer.send(seen.to_vec());
+        let (eraser, erased) = channel();
+        let (shared, writer) = sensor(dir.path(), Some(eraser));
+        let locals = ["2001:db8::9:6:7:8", "2001:db8::a:6:7:8"];
         let mut names = tattler_core::names::Names::default();
         // A laptop by cable and by air.
-        names.name_device("dev-00000001", "laptop");
-        names.name_device("dev-00000002", "laptop");
+        for (id, local) in ["dev-00000001", "dev-00000002"].into_iter().zip(locals) {
+            let Observation::Contact(mut contact) = contact(local, "2a05::3", 50) else { panic!() };
+            contact.device = Some(id.to_owned());
+            shared.ledger().observe(&Observation::Contact(contact.clone()));
+            writer.send(vec![Observation::Contact(contact)]);
+            names.name_device(id, "laptop");
+        }
         shared.set_names(names);
-        let ask = |device: &str| ask(&shared, json!({"query": "forget", "what": {"device": device}}));
-        let error = ask("labtop").unwrap_err();
+        let error = forget(&shared, json!({"device": "labtop"})).unwrap_err();
         assert!(error.starts_with("no device is called labtop") && !error.contains('\n'), "{error}");
         assert_eq!(shared.ledger().contacts().len(), 5);
-        assert_eq!(ask("laptop").unwrap()["contacts"], 2);
+        assert_eq!(forget(&shared, json!({"device": "laptop"})).unwrap()["contacts"], 2);
         assert_eq!(shared.ledger().contacts().len(), 3);
+        let erase = erased.try_recv().unwrap().unwrap();
+        let erased: Vec<_> = erase.what.into_iter().map(|(_, locals)| locals).collect();
+        assert_eq!(erased, locals.map(|local| HashSet::from([local.parse::<Ipv6Addr>().unwrap()])));
         assert_eq!(writer.finish().written, 5);
         assert_eq!(contacts(dir.path()), 3);
     }
@@ -243,7 +231,7 @@ mod tests {
     #[test]
     fn acknowledgements_are_stored_and_undone() {
         let dir = tempfile::tempdir().unwrap();
-        let (shared, _writer) = sensor(dir.path());
+        let (shared, _writer) = sensor(dir.path(), None);
         let ack = |note: &str| ask(&shared, json!({"query": "ack", "remote": "2a05::7/32", "note": note}));
         assert!(ack(&"x".repeat(LONGEST_NOTE + 1)).is_err());
         ack("ours").unwrap();
@@ -257,26 +245,23 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_can_not_be_written_does_not_forget_and_says_why() {
+    fn a_store_that_cannot_be_written_forgets_nothing_and_says_why() {
         let dir = tempfile::tempdir().unwrap();
-        let (shared, _writer) = sensor(dir.path());
-        // Somebody else is at the file.
+        let (shared, _writer) = sensor(dir.path(), None);
+        // Another process writes to the file.
         let other = rusqlite::Connection::open(dir.path().join("tattler.db")).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let (sender, receiver) = channel();
-        let asked = Arc::clone(&shared);
-        thread::spawn(move || sender.send(ask(&asked, json!({"query": "forget", "what": {"prefix": "2a05::/32"}}))));
-        let error = receiver.recv().unwrap().unwrap_err();
+        let error = forget(&shared, json!({"prefix": "2a05::/32"})).unwrap_err();
         assert!(error.contains("cannot write to") && !error.contains('\n'), "{error}");
-        assert_eq!(shared.ledger().contacts().len(), 3, "memory and disk tell the same");
+        assert_eq!(shared.ledger().contacts().len(), 3, "memory is as the disk");
         other.execute_batch("ROLLBACK").unwrap();
-        assert!(ask(&shared, json!({"query": "forget", "what": {"prefix": "2a05::/32"}})).is_ok());
+        assert!(forget(&shared, json!({"prefix": "2a05::/32"})).is_ok());
     }
 
     #[test]
-    fn forgetting_addresses_that_nobody_knows_leaves_the_ledger_as_it_is() {
+    fn forgetting_unknown_addresses_leaves_the_ledger_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let (shared, _writer) = sensor(dir.path());
+        let (shared, _writer) = sensor(dir.path(), None);
         let forgotten = || shared.ledger().revision().forgotten;
         let unknown: Vec<Ipv6Addr> = (1..100).map(|n| Ipv6Addr::from(0x2001_0db8 << 96 | n)).collect();
         forget_addresses(&shared, &unknown).unwrap();

@@ -89,7 +89,7 @@ impl Shared {
         lock(&self.ledger)
     }
 
-    /// The ledger, unless somebody else holds it just now.
+    /// The ledger, unless another thread holds it.
     pub fn ledger_if_free(&self) -> Option<MutexGuard<'_, Ledger>> {
         match self.ledger.try_lock() {
             Ok(ledger) => Some(ledger),
@@ -113,7 +113,6 @@ impl Shared {
         lock(&self.view)
     }
 
-    /// Replaces the names.
     pub fn set_names(&self, names: Names) {
         *lock(&self.names) = Arc::new(names);
     }

@@ -14,11 +14,8 @@ pub struct SensorView {
     pub started: Time,
     /// How often the wall clock was set since then.
     pub clock_steps: u64,
-    /// The uplinks.
     pub uplinks: UplinkView,
-    /// The home prefixes.
     pub home: Vec<Home>,
-    /// The programs' counters.
     pub counters: Counters,
     /// Events taken out of the ring.
     pub drained: u64,
@@ -36,7 +33,6 @@ pub struct SensorView {
     pub last_event: Option<Time>,
 }
 
-/// The uplinks.
 #[derive(Clone, Debug, Default)]
 pub struct UplinkView {
     /// How each is attached, or was last.

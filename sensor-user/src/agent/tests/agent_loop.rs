@@ -1,4 +1,4 @@
-//! The loop: what it does beside the drain.
+//! What the loop does next to draining the ring.
 
 use std::future::pending;
 use std::path::Path;

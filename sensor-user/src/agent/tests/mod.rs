@@ -33,6 +33,8 @@ struct FakePrograms {
 }
 
 impl KernelPrograms for FakePrograms {
+    fn begin(&mut self) {}
+
     fn drain(&mut self, most: usize, take: impl FnMut(Event)) -> Drained {
         let events = most.min(self.waiting.len());
         self.waiting.drain(..events).for_each(take);
