@@ -55,8 +55,23 @@ pub struct SensorSettings {
 impl SensorSettings {
     /// Takes new settings over as far as a running sensor can. Returns the keys that changed, and those that need
     /// a restart; these keep their old values, so that the next reload reports them again.
-    pub(super) fn take_over(&mut self, new: SensorSettings) -> (Vec<&'static str>, Vec<&'static str>) {
-        let old = self.clone();
+    pub(super) fn take_over(&mut self, mut new: SensorSettings) -> (Vec<&'static str>, Vec<&'static str>) {
+        fn keep<T: Clone + PartialEq>(key: &'static str, old: &T, new: &mut T) -> Option<&'static str> {
+            let has_changed = new != old;
+            new.clone_from(old);
+            has_changed.then_some(key)
+        }
+        let old = &*self;
+        let needs_restart = [
+            keep("sensor.interfaces", &old.interfaces, &mut new.interfaces),
+            keep("sensor.state", &old.state, &mut new.state),
+            keep("sensor.socket", &old.socket, &mut new.socket),
+            keep("sensor.listen", &old.listen, &mut new.listen),
+            keep("sensor.attach", &old.attach, &mut new.attach),
+            keep("privacy.keep_mac", &old.keep_mac, &mut new.keep_mac),
+            keep("kernel.ring_mib", &old.sizes.ring_bytes, &mut new.sizes.ring_bytes),
+            keep("kernel.map_entries", &old.sizes.entries, &mut new.sizes.entries),
+        ];
         let changed = [
             ("home.prefixes", new.home.only != old.home.only),
             ("home.add", new.home.add != old.home.add),
@@ -71,28 +86,8 @@ impl SensorSettings {
             ("exclude.ports", new.exclusions.ports != old.exclusions.ports),
             ("names", new.names != old.names),
         ];
-        let needs_restart = [
-            ("sensor.interfaces", new.interfaces != old.interfaces),
-            ("sensor.state", new.state != old.state),
-            ("sensor.socket", new.socket != old.socket),
-            ("sensor.listen", new.listen != old.listen),
-            ("sensor.attach", new.attach != old.attach),
-            ("privacy.keep_mac", new.keep_mac != old.keep_mac),
-            ("kernel.ring_mib", new.sizes.ring_bytes != old.sizes.ring_bytes),
-            ("kernel.map_entries", new.sizes.entries != old.sizes.entries),
-        ];
-        *self = SensorSettings {
-            interfaces: old.interfaces,
-            state: old.state,
-            socket: old.socket,
-            listen: old.listen,
-            attach: old.attach,
-            keep: old.keep,
-            sizes: old.sizes,
-            keep_mac: old.keep_mac,
-            ..new
-        };
-        let differing = |keys: &[(&'static str, bool)]| keys.iter().filter(|key| key.1).map(|key| key.0).collect();
-        (differing(&changed), differing(&needs_restart))
+        *self = SensorSettings { keep: old.keep, ..new };
+        let changed = changed.into_iter().filter(|key| key.1).map(|key| key.0);
+        (changed.collect(), needs_restart.into_iter().flatten().collect())
     }
 }

@@ -9,7 +9,6 @@ use anyhow::Result;
 use sensor_common::wire::Event;
 use tattler_core::home::{Home, Network, News};
 use tattler_core::ledger::Ledger;
-use tattler_core::time::Time;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -121,14 +120,13 @@ impl<P: KernelPrograms> Sensor<P> {
                 self.feed(ledger);
             }
         }
-        let shared = &self.shared;
-        self.excluded.turn(std::time::Instant::now(), |addresses, outcome| {
-            let shared = Arc::clone(shared);
+        if let Some((addresses, outcome)) = self.excluded.turn(std::time::Instant::now()) {
+            let shared = Arc::clone(&self.shared);
             // Without a thread the sender is dropped, which is noticed.
             let _ = std::thread::Builder::new().name("excluded".into()).spawn(move || {
                 let _ = outcome.send(edits::forget_addresses(&shared, &addresses));
             });
-        });
+        }
         drained
     }
 
@@ -332,8 +330,8 @@ impl<P: KernelPrograms> Sensor<P> {
         self.intake.show(&mut view);
     }
 
-    /// Stops watching, unless the programs are to stay, and takes what the ring still holds, waiting for the ledger. Returns the programs and
-    /// the writer, with how many events there were in all.
+    /// Stops watching, unless the programs are to stay, and takes what the ring still holds, waiting for the ledger.
+    /// Returns the programs and the writer, with how many events there were in all.
     pub fn stop(mut self) -> (P, Writer, u64) {
         if !self.settings.keep {
             // Detach first, then drain.
