@@ -35,12 +35,9 @@ impl Excluded {
     /// Checks what became of a deletion. Returns the addresses to delete next and where to send the outcome, if a
     /// deletion is due.
     pub fn turn(&mut self, now: Instant) -> Option<(Vec<Ipv6Addr>, Sender<Deleted>)> {
-        if let Some((addresses, outcome)) = self.running.take() {
+        if let Some((addresses, outcome)) = &mut self.running {
             match outcome.try_recv() {
-                Err(TryRecvError::Empty) => {
-                    self.running = Some((addresses, outcome));
-                    return None;
-                }
+                Err(TryRecvError::Empty) => return None,
                 Ok(Ok(())) => self.has_warned = false,
                 failed => {
                     let why = failed.map_or_else(|_| "no thread".to_owned(), |outcome| outcome.unwrap_err());
@@ -48,10 +45,11 @@ impl Excluded {
                     if !std::mem::replace(&mut self.has_warned, true) {
                         warn!("records of an excluded device are not wholly deleted yet: {why}; trying again");
                     }
-                    self.due.extend(addresses);
+                    self.due.extend(addresses.drain());
                     self.not_before = Some(now + AGAIN);
                 }
             }
+            self.running = None;
         }
         if self.due.is_empty() || self.not_before.is_some_and(|at| now < at) {
             return None;

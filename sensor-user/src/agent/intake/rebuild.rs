@@ -96,12 +96,13 @@ impl LedgerRebuild {
 
     /// Replaces the ledger if the new one is ready.
     pub fn poll(&mut self, ledger: &mut Ledger) -> RebuildState {
-        let Some(Running { outcome, stored, forgotten }) = self.running.take() else { return RebuildState::Waiting };
-        let new = match outcome.try_recv() {
-            Err(TryRecvError::Empty) => {
-                self.running = Some(Running { outcome, stored, forgotten });
-                return RebuildState::Waiting;
-            }
+        let Some(Running { outcome, stored, forgotten }) = &self.running else { return RebuildState::Waiting };
+        let (outcome, stored, forgotten) = (outcome.try_recv(), *stored, *forgotten);
+        if matches!(outcome, Err(TryRecvError::Empty)) {
+            return RebuildState::Waiting;
+        }
+        self.running = None;
+        let new = match outcome {
             Ok(Ok(ledger)) => ledger,
             failed => {
                 let why = failed.ok().and_then(Result::err).unwrap_or_else(|| "no thread".to_owned());

@@ -85,15 +85,14 @@ impl<P: KernelPrograms> Sensor<P> {
     /// Attaches to the uplinks that are there, at the start. Fails if the programs can't be loaded, or if another tattler
     /// watches an uplink: waiting would not help.
     pub fn start(&mut self, network: &Network) -> Result<()> {
-        let failed = self.follow_network(network);
+        let mut failed = self.follow_network(network);
         let is_final = |error: &AttachError| {
             matches!(error, AttachError::Load(_) | AttachError::Busy { pins: Some(_), .. } | AttachError::Twice(_))
         };
-        let (finals, others): (Vec<_>, Vec<_>) = failed.into_iter().partition(is_final);
-        if let Some(error) = finals.into_iter().next() {
-            return Err(error.into());
+        if let Some(at) = failed.iter().position(is_final) {
+            return Err(failed.remove(at).into());
         }
-        others.iter().for_each(log_failure);
+        failed.iter().for_each(log_failure);
         // A next process has to know this one, whether events come or not.
         self.intake.hand_over(Vec::new());
         // From now on this process stores what is in the ring, and what is attached may stay.

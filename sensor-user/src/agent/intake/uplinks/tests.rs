@@ -3,26 +3,19 @@ use tattler_core::home::Route;
 use super::*;
 use crate::datapath::Mode;
 
-fn device(name: &str, index: u32) -> Device {
-    Device { name: name.into(), index, kind: 1 }
-}
-
 fn attached(device: &Device) -> Result<Attachment, String> {
     Ok(Attachment { device: device.clone(), mode: Mode::Native, not_native: None, adopted: false })
 }
 
-fn network(devices: &[(&str, u32)]) -> Network {
+/// A network of these devices, some of which have a default route.
+fn network(devices: &[(&str, u32)], by_default: &[u32]) -> Network {
+    let route = |&device| Route { prefix: "::/0".parse().unwrap(), device, refuses: false };
     Network {
-        devices: devices.iter().map(|&(name, index)| device(name, index)).collect(),
+        devices: devices.iter().map(|&(name, index)| Device { name: name.into(), index, kind: 1 }).collect(),
         up: devices.iter().map(|&(_, index)| index).collect(),
+        routes: by_default.iter().map(route).collect(),
         ..Network::default()
     }
-}
-
-fn led_out_by(mut network: Network, indices: &[u32]) -> Network {
-    let route = |&device| Route { prefix: "::/0".parse().unwrap(), device, refuses: false };
-    network.routes = indices.iter().map(route).collect();
-    network
 }
 
 /// Uplinks that are watched.
@@ -30,7 +23,7 @@ fn uplinks(devices: &[(&str, u32)], by_route: bool) -> Uplinks {
     let names: Vec<String> = devices.iter().map(|(name, _)| (*name).to_owned()).collect();
     let mut uplinks = Uplinks::new(if by_route { &[] } else { &names }).unwrap();
     let indices: Vec<u32> = devices.iter().map(|device| device.1).collect();
-    uplinks.follow(&led_out_by(network(devices), &indices), Instant::now());
+    uplinks.follow(&network(devices, &indices), Instant::now());
     assert_eq!(attach(&mut uplinks, Instant::now()).len(), devices.len());
     uplinks
 }
@@ -65,11 +58,11 @@ fn a_renamed_uplink_stays_and_one_that_takes_its_name_takes_its_place() {
     let now = Instant::now();
     let mut uplinks = uplinks(&[("wan0", 2), ("wan1", 3)], false);
     // Two that swap their names are the same two.
-    assert_eq!(uplinks.follow(&network(&[("wan1", 2), ("wan0", 3)]), now), [0; 0]);
+    assert_eq!(uplinks.follow(&network(&[("wan1", 2), ("wan0", 3)], &[]), now), [0; 0]);
     assert_eq!(uplinks.view().attached.iter().map(|a| a.device.name.as_str()).collect::<Vec<_>>(), ["wan1", "wan0"]);
     assert_eq!((uplinks.changes.renamed, uplinks.changes.attached), (2, 0));
     assert!(!uplinks.is_due(now));
-    assert_eq!(uplinks.follow(&network(&[("old0", 2), ("wan0", 4), ("wan1", 3)]), now), [2]);
+    assert_eq!(uplinks.follow(&network(&[("old0", 2), ("wan0", 4), ("wan1", 3)], &[]), now), [2]);
     assert_eq!(attach(&mut uplinks, now), [("wan0".to_owned(), 4)]);
     assert!(!uplinks.has(2));
 }
@@ -78,19 +71,19 @@ fn a_renamed_uplink_stays_and_one_that_takes_its_name_takes_its_place() {
 fn an_uplink_by_route_follows_the_route_and_is_kept_while_it_is_there() {
     let now = Instant::now();
     let mut uplinks = uplinks(&[("ppp0", 2)], true);
-    assert_eq!(uplinks.follow(&led_out_by(network(&[("lan0", 1), ("ppp1", 3)]), &[]), now), [2]);
+    assert_eq!(uplinks.follow(&network(&[("lan0", 1), ("ppp1", 3)], &[]), now), [2]);
     assert_eq!(uplinks.view().faults.len(), 1, "nobody leads out");
-    assert!(uplinks.follow(&led_out_by(network(&[("lan0", 1), ("ppp1", 3)]), &[3]), now).is_empty());
+    assert!(uplinks.follow(&network(&[("lan0", 1), ("ppp1", 3)], &[3]), now).is_empty());
     assert_eq!(attach(&mut uplinks, now), [("ppp1".to_owned(), 3)]);
     assert!(uplinks.view().faults.is_empty());
     // A fail-over and back: both are watched.
-    let both = network(&[("ppp1", 3), ("lte0", 4)]);
-    assert!(uplinks.follow(&led_out_by(both.clone(), &[4]), now).is_empty());
+    let both = [("ppp1", 3), ("lte0", 4)];
+    assert!(uplinks.follow(&network(&both, &[4]), now).is_empty());
     assert_eq!(attach(&mut uplinks, now), [("lte0".to_owned(), 4)]);
-    assert!(uplinks.follow(&led_out_by(both, &[3]), now).is_empty());
+    assert!(uplinks.follow(&network(&both, &[3]), now).is_empty());
     assert_eq!(uplinks.view().up, [3, 4]);
     // The one that goes is not waited for: there is another.
-    assert_eq!(uplinks.follow(&led_out_by(network(&[("ppp1", 3)]), &[3]), now), [4]);
+    assert_eq!(uplinks.follow(&network(&[("ppp1", 3)], &[3]), now), [4]);
     assert!(uplinks.view().faults.is_empty() && !uplinks.has(4));
 }
 
@@ -98,8 +91,8 @@ fn an_uplink_by_route_follows_the_route_and_is_kept_while_it_is_there() {
 fn a_failed_attempt_is_repeated_more_and_more_slowly_and_stops_no_other_uplink() {
     let start = Instant::now();
     let mut uplinks = uplinks(&[("wan0", 2), ("wan1", 3)], false);
-    uplinks.follow(&network(&[]), start);
-    uplinks.follow(&network(&[("wan0", 5), ("wan1", 6)]), start);
+    uplinks.follow(&network(&[], &[]), start);
+    uplinks.follow(&network(&[("wan0", 5), ("wan1", 6)], &[]), start);
     let mut attempts = Vec::new();
     for second in 0..400 {
         uplinks.attach(start + Duration::from_secs(second), |device| {
