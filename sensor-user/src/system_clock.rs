@@ -1,4 +1,4 @@
-//! The two clocks of the system that everything is dated by.
+//! The two clocks of the system: time since boot and wall clock.
 
 use rustix::time::{ClockId, clock_gettime};
 use sensor_common::wire::BootTime;

@@ -11,10 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use sensor_common::wire::What;
 use sensor_common::{Kind, Proto};
 use sensor_user::agent;
-use sensor_user::config;
-use sensor_user::datapath::Sizes;
 use sensor_user::netlink::{self, NeighbourNews};
-use tattler_core::exclusions::Exclusions;
 use tattler_core::home::{HomeSettings, News};
 use tattler_core::time::Span;
 use tattler_core::view::evidence::Evidence;
@@ -269,23 +266,11 @@ fn an_excluded_device_leaves_no_trace_though_its_first_contact_came_before_it_wa
     let mac = shown.split("link/ether ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     let settings = agent::SensorSettings {
         interfaces: vec!["wan0".into()],
-        home: Vec::new(),
-        home_add: Vec::new(),
-        home_exclude: Vec::new(),
-        public: Vec::new(),
-        keep_mac: false,
-        nat64: Vec::new(),
         state: state.path().into(),
         socket: state.path().join("tattler.sock"),
-        listen: None,
-        store: sensor_user::store::Settings::default(),
-        exclusions: Exclusions::default(),
         excluded_devices: vec![mac.parse().unwrap()],
-        names: config::NamesSection::default(),
         window: Span::from_days(30),
-        sizes: Sizes::default(),
-        attach: None,
-        keep: false,
+        ..agent::SensorSettings::default()
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (_nobody, reloads) = tokio::sync::mpsc::channel(1);

@@ -1,8 +1,8 @@
-//! Removes what the user had forgotten from the kernel's tables too, on a thread of its own.
+//! Removes forgotten addresses from the kernel's tables, on a thread of its own.
 //!
 //! The rules read what the programs saw in the last five minutes: without it, the answer to a packet that was
-//! just sent counts as a probe. So entries that have been idle for longer are removed at once, and the rest
-//! when they have been, unless they were used again: then they were recorded after the request.
+//! just sent counts as a probe. So entries that have been idle for longer are removed at once. The others are removed
+//! once they have been idle for so long, unless they were used after the request.
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
@@ -14,11 +14,12 @@ use std::time::Duration;
 use sensor_common::rules::QUIET;
 use sensor_common::wire::BootTime;
 use tattler_core::forget::Forget;
-use tattler_core::time::{Span, Time};
+use tattler_core::time::Time;
 use tracing::warn;
 
 use super::clock;
 use crate::datapath::{Entry, Memory};
+use crate::system_clock::span;
 
 /// Requests that may wait for their second turn; each one has rewritten the database.
 const MOST: usize = 256;
@@ -36,7 +37,7 @@ impl Erase {
     /// Whether an entry is to be removed now.
     fn means(&self, entry: Entry, now: BootTime, booted: Time) -> bool {
         let Entry { local, remote, last } = entry;
-        let seen = booted + Span(i64::try_from(last / 1_000).unwrap_or(i64::MAX));
+        let seen = booted + span(last);
         last <= self.at
             && now.saturating_sub(last) >= QUIET
             && self.what.iter().any(|(forget, locals)| {
@@ -46,9 +47,6 @@ impl Erase {
 }
 
 /// Starts the thread. It ends when it receives `None`, after it has removed what still waits.
-///
-/// # Errors
-/// The system starts no thread.
 pub fn start(memory: Memory) -> io::Result<(Sender<Option<Erase>>, JoinHandle<()>)> {
     let (sender, receiver) = channel();
     let thread = thread::Builder::new().name("erase".into()).spawn(move || erase_all(memory, &receiver))?;
@@ -65,7 +63,7 @@ fn erase_all(mut memory: Memory, receiver: &Receiver<Option<Erase>>) {
         };
         match new {
             Ok(Some(new)) => {
-                erase(&mut memory, &new);
+                erase(&mut memory, std::slice::from_ref(&new), clock::boot());
                 waiting.push_back(new);
                 if waiting.len() > MOST {
                     waiting.pop_front();
@@ -74,16 +72,13 @@ fn erase_all(mut memory: Memory, receiver: &Receiver<Option<Erase>>) {
             }
             Err(RecvTimeoutError::Timeout) => {
                 if let Some(idle) = waiting.pop_front() {
-                    erase(&mut memory, &idle);
+                    erase(&mut memory, &[idle], clock::boot());
                 }
             }
             // The next process may adopt the tables, and would not know what waited.
             Ok(None) | Err(RecvTimeoutError::Disconnected) => {
                 if !waiting.is_empty() {
-                    let booted = clock::booted();
-                    remove(&mut memory, &mut |entry| {
-                        waiting.iter().any(|what| what.means(entry, BootTime::MAX, booted))
-                    });
+                    erase(&mut memory, waiting.make_contiguous(), BootTime::MAX);
                 }
                 return;
             }
@@ -91,13 +86,10 @@ fn erase_all(mut memory: Memory, receiver: &Receiver<Option<Erase>>) {
     }
 }
 
-fn erase(memory: &mut Memory, what: &Erase) {
-    let (now, booted) = (clock::boot(), clock::booted());
-    remove(memory, &mut |entry| what.means(entry, now, booted));
-}
-
-fn remove(memory: &mut Memory, is_meant: &mut dyn FnMut(Entry) -> bool) {
-    if let Err(error) = memory.remove(is_meant) {
+fn erase(memory: &mut Memory, requests: &[Erase], now: BootTime) {
+    let booted = clock::booted();
+    let outcome = memory.remove(&mut |entry| requests.iter().any(|request| request.means(entry, now, booted)));
+    if let Err(error) = outcome {
         warn!("forgotten entries may stay in the kernel's tables until `tattler detach`: {error}");
     }
 }
@@ -108,25 +100,23 @@ mod tests {
 
     #[test]
     fn entries_are_removed_once_idle_unless_used_since() {
-        let (local, other): (Ipv6Addr, Ipv6Addr) = ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap());
-        let remote: Ipv6Addr = "2a05::1".parse().unwrap();
-        let at: BootTime = 1_000 * 1_000_000_000;
-        let of = |forget: Forget| Erase { what: vec![(forget, HashSet::from([local]))], at };
-        let prefix = |text: &str| of(Forget { prefix: Some(text.parse().unwrap()), ..Forget::default() });
-        let entry = |local, remote, seconds: u64| Entry { local, remote, last: seconds * 1_000_000_000 };
-        let goes =
-            |erase: &Erase, entry, seconds: u64| erase.means(entry, seconds * 1_000_000_000, Time::from_seconds(0));
+        let [local, other, remote] =
+            ["2001:db8::1", "2001:db8::2", "2a05::1"].map(|text| text.parse::<Ipv6Addr>().unwrap());
+        let second = |seconds: u64| seconds * 1_000_000_000;
+        let of = |forget| Erase { what: vec![(forget, HashSet::from([local]))], at: second(1_000) };
+        let entry = |local, remote, seconds| Entry { local, remote, last: second(seconds) };
+        let goes = |erase: &Erase, entry, seconds| erase.means(entry, second(seconds), Time(0));
 
-        let site = prefix("2a05::/32");
+        let site = of(Forget::parse("2a05::/32"));
         assert!(goes(&site, entry(local, Some(remote), 600), 1_000));
         assert!(!goes(&site, entry(local, Some(remote), 900), 1_000), "the rules still need it");
         assert!(goes(&site, entry(local, Some(remote), 900), 1_300));
         assert!(!goes(&site, entry(local, Some(remote), 1_001), 1_400), "it was used after the request");
         assert!(site.means(entry(local, Some(remote), 999), BootTime::MAX, Time(0)), "at the end");
         assert!(!goes(&site, entry(local, None, 0), 1_000), "a port has no remote");
-        assert!(goes(&prefix("2001:db8::1/128"), entry(local, None, 0), 1_000));
+        assert!(goes(&of(Forget::parse("2001:db8::1")), entry(local, None, 0), 1_000));
 
-        let device = of(Forget { device: Some("dev-00000001".into()), ..Forget::default() });
+        let device = of(Forget::parse("dev-00000001"));
         assert_eq!([local, other].map(|local| goes(&device, entry(local, Some(remote), 0), 1_000)), [true, false]);
         let before = of(Forget { before: Some(Time::from_seconds(500)), ..Forget::default() });
         assert_eq!([499, 500].map(|last| goes(&before, entry(local, None, last), 1_000)), [true, false]);

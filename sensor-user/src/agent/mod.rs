@@ -29,14 +29,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use intake::{Restored, Sensor, Takeover, Uplinks, restore};
-use notices::service_manager;
+use notices::service_manager::{self, NotifyState};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use crate::datapath::{Datapath, PinError, Pins};
 use crate::netlink::{self, Netlink};
 use crate::store::Writer;
-use crate::{device_names, http, socket};
+use crate::{http, socket, device_names};
 pub use serve::SensorStatus;
 pub use settings::{Reload, SensorSettings};
 use state::Shared;
@@ -45,7 +45,7 @@ use state::Shared;
 /// sensor can change them.
 ///
 /// # Errors
-/// One line that says why it can't start. Once it runs, failures are logged, and it goes on.
+/// One line that says why it can't start. Once the sensor runs, failures are logged and do not end it.
 pub async fn run(
     mut settings: SensorSettings,
     reloads: mpsc::Receiver<Reload>,
@@ -75,26 +75,22 @@ pub async fn run(
     }
     let (eraser, erasing) = kernel_tables::start(datapath.memory()?).context("cannot start the thread that forgets")?;
     let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
-    let shared = Shared::new(clock.now(), settings.state.clone(), &writer, acks, ledger, Some(eraser));
-    let shared = Arc::new(shared);
+    let shared = Arc::new(Shared::new(clock.now(), settings.state.clone(), &writer, acks, ledger, Some(eraser)));
     shared.set_names(device_names::names(&settings.names, &settings.public, Some(&key)));
-    let takeover = Takeover::new(adopted, mark);
+    let takeover = Takeover { adopted, mark };
     let mut sensor = Sensor::new(settings, datapath, takeover, clock, writer, shared.clone(), key)?;
-    sensor.start(&network)?;
     let keeper = suspects::start(&shared).context("cannot start the thread that keeps the suspects")?;
-    sensor.begin();
+    sensor.start(&network)?;
 
     let (stop, stopped) = watch::channel(());
-    let servers = serve::start(&shared, listener, queries, &stopped);
+    let mut servers = serve::start(&shared, listener, queries, &stopped);
     let (read_network, read_neighbours) = (async || netlink.network().await, async || netlink.neighbours().await);
     intake::watch(&mut sensor, read_network, read_neighbours, changes, neighbours, reloads, shutdown).await;
 
-    service_manager::stopping();
+    service_manager::notify(NotifyState::Stopping);
     let (mut datapath, writer, events) = sensor.stop();
     drop((stop, keeper));
-    for server in servers {
-        let _ = server.await;
-    }
+    while servers.join_next().await.is_some() {}
     let summary = writer.finish();
     shared.end_erasing();
     let _ = erasing.join();

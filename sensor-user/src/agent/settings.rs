@@ -16,16 +16,12 @@ use crate::store;
 pub type Reload = Result<SensorSettings, Vec<String>>;
 
 /// Settings of a sensor.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SensorSettings {
     /// The uplinks by name; empty for those of the IPv6 default routes.
     pub interfaces: Vec<String>,
-    /// Home prefixes; empty for those that netlink shows.
-    pub home: Vec<Ipv6Net>,
-    /// Home as well, whatever netlink shows.
-    pub home_add: Vec<Ipv6Net>,
-    /// Not home, nor anything inside that netlink shows.
-    pub home_exclude: Vec<Ipv6Net>,
+    /// What the user says about home.
+    pub home: HomeSettings,
     /// Locals that are meant to be reached: probes of them are no evidence.
     pub public: Vec<Ipv6Net>,
     /// Devices are named by their MAC addresses, instead of a keyed hash of them.
@@ -57,67 +53,41 @@ pub struct SensorSettings {
 }
 
 impl SensorSettings {
-    /// What the user says about home.
-    pub(super) fn prefixes(&self) -> HomeSettings {
-        HomeSettings { only: self.home.clone(), add: self.home_add.clone(), exclude: self.home_exclude.clone() }
-    }
-
     /// Takes new settings over as far as a running sensor can. Returns the keys that changed, and those that need
     /// a restart; these keep their old values, so that the next reload reports them again.
-    pub(super) fn take_over(&mut self, new: SensorSettings) -> Changed {
-        let old = self.clone();
-        let changed = Changed { now: changes(&new, &old), at_restart: needs_restart(&new, &old) };
-        *self = SensorSettings {
-            interfaces: old.interfaces,
-            state: old.state,
-            socket: old.socket,
-            listen: old.listen,
-            attach: old.attach,
-            keep: old.keep,
-            sizes: old.sizes,
-            keep_mac: old.keep_mac,
-            ..new
-        };
-        changed
+    pub(super) fn take_over(&mut self, mut new: SensorSettings) -> (Vec<&'static str>, Vec<&'static str>) {
+        fn keep<T: Clone + PartialEq>(key: &'static str, old: &T, new: &mut T) -> Option<&'static str> {
+            let has_changed = new != old;
+            new.clone_from(old);
+            has_changed.then_some(key)
+        }
+        let old = &*self;
+        let needs_restart = [
+            keep("sensor.interfaces", &old.interfaces, &mut new.interfaces),
+            keep("sensor.state", &old.state, &mut new.state),
+            keep("sensor.socket", &old.socket, &mut new.socket),
+            keep("sensor.listen", &old.listen, &mut new.listen),
+            keep("sensor.attach", &old.attach, &mut new.attach),
+            keep("privacy.keep_mac", &old.keep_mac, &mut new.keep_mac),
+            keep("kernel.ring_mib", &old.sizes.ring_bytes, &mut new.sizes.ring_bytes),
+            keep("kernel.map_entries", &old.sizes.entries, &mut new.sizes.entries),
+        ];
+        let changed = [
+            ("home.prefixes", new.home.only != old.home.only),
+            ("home.add", new.home.add != old.home.add),
+            ("home.exclude", new.home.exclude != old.home.exclude),
+            ("home.public", new.public != old.public),
+            ("home.nat64", new.nat64 != old.nat64),
+            ("store.retention_days", new.store.retention != old.store.retention),
+            ("store.window_days", new.window != old.window),
+            ("store.max_size_mib", new.store.most_bytes != old.store.most_bytes),
+            ("exclude.devices", new.excluded_devices != old.excluded_devices),
+            ("exclude.remotes", new.exclusions.remotes != old.exclusions.remotes),
+            ("exclude.ports", new.exclusions.ports != old.exclusions.ports),
+            ("names", new.names != old.names),
+        ];
+        *self = SensorSettings { keep: old.keep, ..new };
+        let changed = changed.into_iter().filter(|key| key.1).map(|key| key.0);
+        (changed.collect(), needs_restart.into_iter().flatten().collect())
     }
-}
-
-/// The keys that differ between two settings.
-pub(super) struct Changed {
-    pub(super) now: Vec<&'static str>,
-    pub(super) at_restart: Vec<&'static str>,
-}
-
-fn needs_restart(new: &SensorSettings, old: &SensorSettings) -> Vec<&'static str> {
-    differing([
-        ("sensor.interfaces", new.interfaces != old.interfaces),
-        ("sensor.state", new.state != old.state),
-        ("sensor.socket", new.socket != old.socket),
-        ("sensor.listen", new.listen != old.listen),
-        ("sensor.attach", new.attach != old.attach),
-        ("privacy.keep_mac", new.keep_mac != old.keep_mac),
-        ("kernel.ring_mib", new.sizes.ring_bytes != old.sizes.ring_bytes),
-        ("kernel.map_entries", new.sizes.entries != old.sizes.entries),
-    ])
-}
-
-fn changes(new: &SensorSettings, old: &SensorSettings) -> Vec<&'static str> {
-    differing([
-        ("home.prefixes", new.home != old.home),
-        ("home.add", new.home_add != old.home_add),
-        ("home.exclude", new.home_exclude != old.home_exclude),
-        ("home.public", new.public != old.public),
-        ("home.nat64", new.nat64 != old.nat64),
-        ("store.retention_days", new.store.retention != old.store.retention),
-        ("store.window_days", new.window != old.window),
-        ("store.max_size_mib", new.store.most_bytes != old.store.most_bytes),
-        ("exclude.devices", new.excluded_devices != old.excluded_devices),
-        ("exclude.remotes", new.exclusions.remotes != old.exclusions.remotes),
-        ("exclude.ports", new.exclusions.ports != old.exclusions.ports),
-        ("names", new.names != old.names),
-    ])
-}
-
-fn differing<const N: usize>(keys: [(&'static str, bool); N]) -> Vec<&'static str> {
-    keys.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
 }

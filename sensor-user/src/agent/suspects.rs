@@ -15,9 +15,6 @@ use super::state::{Shared, WorkedOut};
 const TICK: Duration = Duration::from_secs(1);
 
 /// Starts the thread. It ends when the sender is dropped.
-///
-/// # Errors
-/// The system starts no thread.
 pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<Sender<()>> {
     let (stop, stopped) = mpsc::channel();
     let shared = shared.clone();
@@ -98,7 +95,7 @@ mod tests {
 
     use super::super::state::EVIDENCE_PACE;
     use super::*;
-    use crate::store::{self, Store, Writer};
+    use crate::store::Writer;
 
     const LOCAL: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x42, 1, 0xe014, 0x9aff, 0x5e49, 0xecb3);
 
@@ -115,11 +112,10 @@ mod tests {
     }
 
     /// A sensor's memory of one contact.
-    fn sensor(dir: &std::path::Path) -> (Shared, Writer) {
-        let writer = Writer::start(Store::open(dir).unwrap(), store::Settings::default()).unwrap();
+    fn sensor(dir: &std::path::Path) -> (Arc<Shared>, Writer) {
         let mut ledger = Ledger::new(LedgerSettings::live());
         ledger.observe(&contact(0, 1));
-        (Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger, None), writer)
+        super::super::tests::shared(dir, ledger, None)
     }
 
     fn candidates(suspects: &WorkedOut) -> u64 {
@@ -150,7 +146,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (shared, _writer) = sensor(dir.path());
         assert_eq!(now(&shared).report(&ReportOptions::default()).locals, 1);
-        shared.forget(&[Forget { prefix: Some(LOCAL.into()), ..Forget::default() }]);
+        shared.forget(&[Forget::parse(&LOCAL.to_string())]);
         forget(&shared);
         assert_eq!(shared.live().report(&ReportOptions::default()).locals, 0);
     }

@@ -13,17 +13,16 @@ use super::devices::Devices;
 use crate::agent::notices::OpenPorts;
 
 /// Observations that may wait, some 200 MB. Beyond that, events stay in the ring.
-pub const MOST: usize = 1 << 20;
+const MOST: usize = 1 << 20;
 
-/// Changes of the ledger that wait.
 #[derive(Default)]
 pub struct Backlog {
-    due: Vec<Due>,
-    observations: Vec<Observation>,
-    learned: Vec<(Ipv6Addr, String)>,
+    pub due: Vec<Due>,
+    pub observations: Vec<Observation>,
+    /// Addresses, each with the device that it belongs to.
+    pub learned: Vec<(Ipv6Addr, String)>,
 }
 
-/// A change of the ledger.
 pub enum Due {
     /// The home prefixes from this time on.
     Home(Vec<HomePrefix>, Time),
@@ -45,30 +44,7 @@ impl Backlog {
         MOST.saturating_sub(self.observations.len())
     }
 
-    pub fn push(&mut self, due: Due) {
-        self.due.push(due);
-    }
-
-    pub fn extend(&mut self, batch: &[Observation]) {
-        self.observations.extend_from_slice(batch);
-    }
-
-    /// How many observations wait.
-    pub fn waiting(&self) -> usize {
-        self.observations.len()
-    }
-
-    /// Drops the first observations: the ledger was rebuilt from a store that has them.
-    pub fn drop_first(&mut self, count: usize) {
-        self.observations.drain(..count.min(self.observations.len()));
-    }
-
-    /// An address belongs to a device.
-    pub fn learned(&mut self, address: Ipv6Addr, device: String) {
-        self.learned.push((address, device));
-    }
-
-    /// The clock was set.
+    /// The clock was set: changes the dates.
     pub fn shift(&mut self, step: Span) {
         self.observations.iter_mut().for_each(|observation| observation.shift(step));
         for due in &mut self.due {

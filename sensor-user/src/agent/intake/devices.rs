@@ -13,8 +13,6 @@ use tattler_core::time::Span;
 
 use crate::netlink::Neighbour;
 
-/// The name of the device that the sensor runs on.
-pub const SELF: &str = "self";
 /// Addresses in each half of a cache; 100 bytes each.
 const KEPT: usize = 8_192;
 /// Contacts that wait for a device.
@@ -23,14 +21,12 @@ const WAITING: usize = 1_024;
 /// Makes the name of a device from its MAC address.
 pub type DeviceName = Box<dyn Fn([u8; 6]) -> String + Send>;
 
-/// Devices by address.
 pub struct Devices {
     name: DeviceName,
     own: HashSet<Ipv6Addr>,
     excluded: HashSet<String>,
-    /// Excluded devices have a cache of their own: one that is evicted would be recorded.
-    of_excluded: Cache,
-    of_others: Cache,
+    /// Of devices that are recorded, and of excluded ones: one of these that is evicted would be recorded.
+    caches: [Cache; 2],
     waiting: HashMap<Ipv6Addr, Contact>,
 }
 
@@ -71,29 +67,24 @@ impl Cache {
 
 impl Devices {
     /// Knows no device yet. `excluded` are the names of those that are never recorded.
-    #[must_use]
     pub fn new(name: DeviceName, excluded: &[String]) -> Devices {
         let excluded = excluded.iter().cloned().collect();
-        let (own, waiting) = (HashSet::new(), HashMap::new());
-        Devices { name, own, excluded, of_excluded: Cache::default(), of_others: Cache::default(), waiting }
+        Devices { name, own: HashSet::new(), excluded, caches: Default::default(), waiting: HashMap::new() }
     }
 
     /// Other devices are excluded from now on.
     pub fn exclude(&mut self, excluded: &[String]) {
         self.excluded = excluded.iter().cloned().collect();
-        let (of_excluded, of_others) = (std::mem::take(&mut self.of_excluded), std::mem::take(&mut self.of_others));
-        for cache in [of_excluded, of_others] {
+        for cache in std::mem::take(&mut self.caches) {
             cache.old.into_iter().chain(cache.young).for_each(|(address, device)| self.keep(address, device));
         }
     }
 
-    /// Whether a device is excluded.
-    #[must_use]
     pub fn is_excluded(&self, device: &str) -> bool {
         self.excluded.contains(device)
     }
 
-    /// The addresses of this machine.
+    /// Takes the addresses of this machine.
     pub fn own(&mut self, addresses: impl Iterator<Item = Ipv6Addr>) {
         self.own = addresses.collect();
     }
@@ -101,7 +92,7 @@ impl Devices {
     /// Adds a neighbour. Returns its device if that is new, and the contact that waited for it.
     pub fn learn(&mut self, neighbour: &Neighbour) -> Option<(String, Option<Observation>)> {
         let device = (self.name)(neighbour.mac);
-        if self.of_excluded.get(neighbour.address).or_else(|| self.of_others.get(neighbour.address)) == Some(&device) {
+        if self.caches.iter().find_map(|cache| cache.get(neighbour.address)) == Some(&device) {
             return None;
         }
         self.keep(neighbour.address, device.clone());
@@ -139,9 +130,9 @@ impl Devices {
     /// The device of an address, where it is known.
     pub fn find(&mut self, address: Ipv6Addr) -> Option<String> {
         if self.own.contains(&address) {
-            return Some(SELF.to_owned());
+            return Some("self".to_owned());
         }
-        self.of_excluded.find(address).or_else(|| self.of_others.find(address))
+        self.caches.iter_mut().find_map(|cache| cache.find(address))
     }
 
     /// Drops waiting contacts that are to be forgotten. Their devices are not known yet.
@@ -161,13 +152,9 @@ impl Devices {
     }
 
     fn keep(&mut self, address: Ipv6Addr, device: String) {
-        if self.is_excluded(&device) {
-            self.of_others.remove(address);
-            self.of_excluded.keep(address, device);
-        } else {
-            self.of_excluded.remove(address);
-            self.of_others.keep(address, device);
-        }
+        let cache = usize::from(self.is_excluded(&device));
+        self.caches[1 - cache].remove(address);
+        self.caches[cache].keep(address, device);
     }
 }
 
@@ -183,10 +170,8 @@ mod tests {
     }
 
     fn contact(local: Ipv6Addr) -> Observation {
-        let ts = Time::from_seconds(7);
         let remote = "2a05::80".parse().unwrap();
-        let (proto, port) = (Proto::Tcp, 443);
-        Observation::Contact(Contact::new(ts, local, remote, proto, port))
+        Observation::Contact(Contact::new(Time::from_seconds(7), local, remote, Proto::Tcp, 443))
     }
 
     fn device(observation: &Observation) -> Option<&str> {
@@ -206,24 +191,13 @@ mod tests {
 
     #[test]
     fn a_waiting_contact_that_was_forgotten_is_not_recorded_again() {
-        let mut devices = Devices::new(Box::new(|_| "dev-1".into()), &[]);
+        let mut devices = devices();
         devices.complete(&mut contact(address(1)));
         devices.complete(&mut contact(address(2)));
         devices.forget(&Forget { before: Some(Time::from_seconds(7)), ..Forget::parse("2001:db8::/32") });
         assert_eq!(devices.waiting.len(), 2, "at that time, not before it");
         devices.forget(&Forget::parse(&address(1).to_string()));
         assert!(!devices.waiting.contains_key(&address(1)) && devices.waiting.contains_key(&address(2)));
-    }
-
-    #[test]
-    fn two_addresses_of_a_mac_address_are_one_device() {
-        let mut devices = devices();
-        devices.learn(&neighbour(1, 9));
-        devices.learn(&neighbour(2, 9));
-        devices.learn(&neighbour(3, 8));
-        let mut named = [1, 2, 3].map(|n| contact(address(n)));
-        named.iter_mut().for_each(|observation| _ = devices.complete(observation));
-        assert_eq!(named.each_ref().map(|o| device(o)), [Some("d9"), Some("d9"), Some("d8")]);
     }
 
     #[test]
@@ -241,15 +215,6 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_a_device_of_its_own() {
-        let mut devices = devices();
-        devices.own([address(5)].into_iter());
-        let mut ours = contact(address(5));
-        devices.complete(&mut ours);
-        assert_eq!(device(&ours), Some(SELF));
-    }
-
-    #[test]
     fn the_cache_is_bounded_and_keeps_addresses_in_use() {
         let mut devices = devices();
         devices.learn(&neighbour(0, 9));
@@ -258,7 +223,7 @@ mod tests {
             devices.complete(&mut contact(address(0)));
             devices.complete(&mut contact(Ipv6Addr::from(u128::from(n))));
         }
-        let Cache { young, old } = &devices.of_others;
+        let Cache { young, old } = &devices.caches[0];
         assert!(young.len() + old.len() <= 2 * KEPT && devices.waiting.len() <= WAITING);
         let mut still = contact(address(0));
         devices.complete(&mut still);

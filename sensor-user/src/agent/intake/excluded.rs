@@ -32,14 +32,12 @@ impl Excluded {
         self.due.insert(address);
     }
 
-    /// Looks what became of a deletion, and starts the next one when it is due. `start` returns at once.
-    pub fn turn(&mut self, now: Instant, start: impl FnOnce(Vec<Ipv6Addr>, Sender<Deleted>)) {
-        if let Some((addresses, outcome)) = self.running.take() {
+    /// Checks what became of a deletion. Returns the addresses to delete next and where to send the outcome, if a
+    /// deletion is due.
+    pub fn turn(&mut self, now: Instant) -> Option<(Vec<Ipv6Addr>, Sender<Deleted>)> {
+        if let Some((addresses, outcome)) = &mut self.running {
             match outcome.try_recv() {
-                Err(TryRecvError::Empty) => {
-                    self.running = Some((addresses, outcome));
-                    return;
-                }
+                Err(TryRecvError::Empty) => return None,
                 Ok(Ok(())) => self.has_warned = false,
                 failed => {
                     let why = failed.map_or_else(|_| "no thread".to_owned(), |outcome| outcome.unwrap_err());
@@ -47,19 +45,21 @@ impl Excluded {
                     if !std::mem::replace(&mut self.has_warned, true) {
                         warn!("records of an excluded device are not wholly deleted yet: {why}; trying again");
                     }
-                    self.due.extend(addresses);
+                    self.due.extend(addresses.drain());
                     self.not_before = Some(now + AGAIN);
                 }
             }
+            self.running = None;
         }
         if self.due.is_empty() || self.not_before.is_some_and(|at| now < at) {
-            return;
+            return None;
         }
         let addresses = std::mem::take(&mut self.due);
         let (sender, receiver) = channel();
-        start(addresses.iter().copied().collect(), sender);
+        let due = addresses.iter().copied().collect();
         self.running = Some((addresses, receiver));
         self.not_before = None;
+        Some((due, sender))
     }
 }
 
@@ -72,25 +72,25 @@ mod tests {
     }
 
     #[test]
-    fn all_addresses_of_a_dump_are_one_deletion_and_a_failed_one_is_repeated_with_those_that_came() {
+    fn addresses_are_deleted_together_and_again_after_a_failure() {
         let (mut excluded, start) = (Excluded::default(), Instant::now());
-        let mut deletions: Vec<(Vec<Ipv6Addr>, Sender<Deleted>)> = Vec::new();
+        let mut deletions = Vec::new();
         (1..=10).for_each(|n| excluded.add(address(n)));
-        excluded.turn(start, |addresses, outcome| deletions.push((addresses, outcome)));
+        deletions.extend(excluded.turn(start));
         assert_eq!((deletions.len(), deletions[0].0.len()), (1, 10));
 
         excluded.add(address(11));
-        excluded.turn(start, |addresses, outcome| deletions.push((addresses, outcome)));
+        deletions.extend(excluded.turn(start));
         assert_eq!(deletions.len(), 1, "one at a time");
 
         deletions[0].1.send(Err("an export is reading it".into())).unwrap();
-        excluded.turn(start, |addresses, outcome| deletions.push((addresses, outcome)));
+        deletions.extend(excluded.turn(start));
         assert_eq!(deletions.len(), 1, "not at once");
-        excluded.turn(start + AGAIN, |addresses, outcome| deletions.push((addresses, outcome)));
+        deletions.extend(excluded.turn(start + AGAIN));
         assert_eq!((deletions.len(), deletions[1].0.len()), (2, 11));
 
         deletions[1].1.send(Ok(())).unwrap();
-        excluded.turn(start + AGAIN * 3, |addresses, outcome| deletions.push((addresses, outcome)));
+        deletions.extend(excluded.turn(start + AGAIN * 3));
         assert_eq!(deletions.len(), 2, "nothing is left to delete");
     }
 }

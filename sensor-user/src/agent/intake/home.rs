@@ -4,48 +4,27 @@ use std::collections::HashSet;
 use std::net::Ipv6Addr;
 
 use sensor_common::rules::is_global;
-use tattler_core::home::{self, HomePrefix, HomeSettings, NetworkDevice, NetworkState, News};
+use tattler_core::home::{self, NetworkDevice, HomePrefix, NetworkState, News, HomeSettings};
 
-/// Prefixes and addresses taken as home at once in a burst of changes; the rest waits until it has settled.
+/// HomeSettings and addresses taken as home at once in a burst of changes; the rest waits until it has settled.
 const MOST_ARRIVALS: u32 = 16;
 
-/// Home prefixes, the addresses of this machine, and the devices behind it.
+/// HomePrefix prefixes, the addresses of this machine, and the devices behind it.
+#[derive(Default)]
 pub struct HomeNetwork {
-    told: HomeSettings,
-    /// `None` until the network was read.
-    prefixes: Option<Vec<HomePrefix>>,
-    own: Vec<(Ipv6Addr, bool)>,
-    inside: HashSet<u32>,
-    /// Since the network was read as a whole.
-    arrivals: u32,
+    /// What the user says; it counts when the network is read next.
+    pub told: HomeSettings,
+    /// The prefixes that the kernel programs have; `None` before they got any.
+    pub prefixes: Option<Vec<HomePrefix>>,
+    /// The global addresses of this machine, and whether each is temporary.
+    pub own: Vec<(Ipv6Addr, bool)>,
+    /// The indices of devices with a network behind this machine.
+    pub inside: HashSet<u32>,
+    /// HomeSettings and addresses taken as home since the network was read as a whole.
+    pub arrivals: u32,
 }
 
 impl HomeNetwork {
-    /// Knows nothing yet but what the user says.
-    pub fn new(told: HomeSettings) -> HomeNetwork {
-        HomeNetwork { told, prefixes: None, own: Vec::new(), inside: HashSet::new(), arrivals: 0 }
-    }
-
-    /// Takes over what the user says now; it counts when the network is read next.
-    pub fn set_told(&mut self, told: HomeSettings) {
-        self.told = told;
-    }
-
-    /// The prefixes that the kernel programs have; `None` before they got any.
-    pub fn prefixes(&self) -> Option<&[HomePrefix]> {
-        self.prefixes.as_deref()
-    }
-
-    /// The kernel programs have these prefixes now.
-    pub fn set_prefixes(&mut self, prefixes: Vec<HomePrefix>) {
-        self.prefixes = Some(prefixes);
-    }
-
-    /// The global addresses of this machine, and whether each is temporary.
-    pub fn own(&self) -> &[(Ipv6Addr, bool)] {
-        &self.own
-    }
-
     /// Takes the whole network in. Returns the home prefixes that it makes.
     pub fn read(&mut self, network: &NetworkState, uplinks: &[NetworkDevice]) -> Vec<HomePrefix> {
         // A device that was inside while it had a network stays inside when that is taken away.

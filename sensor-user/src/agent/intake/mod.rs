@@ -1,12 +1,11 @@
 //! The loop, and everything that it does with events and with news of the network.
 //!
 //! - [`watch`]: the loop; [`sensor`]: everything that it owns
-//! - [`ring`]: from the ring of events to the store; [`programs`]: what the loop needs of the kernel programs
+//! - [`ring`]: from the ring of events to the store; [`programs`]: what the loop needs of the kernel programs, and adopts
 //! - [`backlog`]: what waits for the ledger
-//! - [`uplinks`], [`home`], [`devices`], [`remotes`]: which interfaces are watched, what is home, which device a local
-//!   belongs to, which remotes count
+//! - [`uplinks`], [`home`], [`devices`]: which interfaces are watched, what is home, which device a local belongs to
 //! - [`excluded`]: deletes what was recorded of excluded devices
-//! - [`restore`], [`takeover`]: what an earlier run left in the store, and in the kernel
+//! - [`restore`]: what an earlier run left in the store
 //! - [`rebuild`]: the ledger after the clock was set
 
 mod backlog;
@@ -15,18 +14,16 @@ mod excluded;
 mod home;
 mod programs;
 mod rebuild;
-mod remotes;
 mod restore;
 mod ring;
 mod sensor;
-mod takeover;
 mod uplinks;
 mod watch;
 
 #[cfg(test)]
-pub use programs::Programs;
+pub use programs::KernelPrograms;
+pub use programs::Takeover;
 pub use restore::{Restored, restore};
 pub use sensor::Sensor;
-pub use takeover::Takeover;
 pub use uplinks::Uplinks;
 pub use watch::watch;

@@ -1,63 +1,74 @@
-//! What the loop needs of the kernel programs. In tests the same loop runs on made-up events, without a kernel.
+//! What the loop needs of the kernel programs, and what it adopts from an earlier run. In tests the same loop runs on
+//! made-up events, without a kernel.
 
 use sensor_common::wire::{BootTime, Event};
-use tattler_core::home::{HomePrefix, NetworkDevice};
+use tattler_core::home::{NetworkDevice, HomePrefix};
+use tracing::{info, warn};
 
-use crate::datapath::{AttachError, Attachment, Counters, Datapath, Drained, MapError, Mode};
+use crate::datapath::{Adopted, AttachError, Attachment, Counters, Datapath, Drained, MapError, Mode};
 use crate::mark::Mark;
 
-/// The kernel programs; see [`Datapath`] for each function.
-pub trait Programs {
-    fn drain(&mut self, most: usize, take: impl FnMut(Event)) -> Drained;
-    fn release(&mut self, position: u64);
-    fn position(&self) -> u64;
-    fn is_waiting(&self) -> bool;
-    fn mark(&self, since: BootTime) -> Mark;
-    fn counters(&self) -> Result<Counters, MapError>;
-    fn set_home(&mut self, home: &[HomePrefix]) -> Result<(), MapError>;
-    fn attach(&mut self, device: &NetworkDevice, asked: Option<Mode>) -> Result<Attachment, AttachError>;
-    fn detach(&mut self, index: u32);
-    fn remove_leftovers(&mut self, mark: Option<Mark>) -> Option<u64>;
+/// The trait, and the functions of [`Datapath`] of the same names as its implementation.
+macro_rules! kernel_programs {
+    ($(fn $name:ident($this:ident: $self:ty $(, $argument:ident: $type:ty)*) $(-> $output:ty)?;)*) => {
+        /// The kernel programs; see [`Datapath`] for each function.
+        pub trait KernelPrograms {
+            $(fn $name($this: $self $(, $argument: $type)*) $(-> $output)?;)*
+        }
+
+        impl KernelPrograms for Datapath {
+            $(fn $name($this: $self $(, $argument: $type)*) $(-> $output)? {
+                Datapath::$name($this $(, $argument)*)
+            })*
+        }
+    };
 }
 
-impl Programs for Datapath {
-    fn drain(&mut self, most: usize, take: impl FnMut(Event)) -> Drained {
-        Datapath::drain(self, most, take)
-    }
+kernel_programs! {
+    fn begin(self: &mut Self);
+    fn drain(self: &mut Self, most: usize, take: impl FnMut(Event)) -> Drained;
+    fn release(self: &mut Self, position: u64);
+    fn position(self: &Self) -> u64;
+    fn is_waiting(self: &Self) -> bool;
+    fn mark(self: &Self, since: BootTime) -> Mark;
+    fn counters(self: &Self) -> Result<Counters, MapError>;
+    fn set_home(self: &mut Self, home: &[HomePrefix]) -> Result<(), MapError>;
+    fn attach(self: &mut Self, device: &NetworkDevice, asked: Option<Mode>) -> Result<Attachment, AttachError>;
+    fn detach(self: &mut Self, index: u32);
+    fn remove_leftovers(self: &mut Self, mark: Option<Mark>) -> Option<u64>;
+}
 
-    fn release(&mut self, position: u64) {
-        Datapath::release(self, position);
-    }
+/// What an earlier run left. While no sensor runs, the programs that it left attached keep filling the ring; the mark
+/// in the store shows which of these events are stored already.
+#[derive(Default)]
+pub struct Takeover {
+    /// The ring that was adopted, if any.
+    pub adopted: Option<Adopted>,
+    /// The mark in the store.
+    pub mark: Option<Mark>,
+}
 
-    fn position(&self) -> u64 {
-        Datapath::position(self)
-    }
-
-    fn is_waiting(&self) -> bool {
-        Datapath::is_waiting(self)
-    }
-
-    fn mark(&self, since: BootTime) -> Mark {
-        Datapath::mark(self, since)
-    }
-
-    fn counters(&self) -> Result<Counters, MapError> {
-        Datapath::counters(self)
-    }
-
-    fn set_home(&mut self, home: &[HomePrefix]) -> Result<(), MapError> {
-        Datapath::set_home(self, home)
-    }
-
-    fn attach(&mut self, device: &NetworkDevice, asked: Option<Mode>) -> Result<Attachment, AttachError> {
-        Datapath::attach(self, device, asked)
-    }
-
-    fn detach(&mut self, index: u32) {
-        Datapath::detach(self, index);
-    }
-
-    fn remove_leftovers(&mut self, mark: Option<Mark>) -> Option<u64> {
-        Datapath::remove_leftovers(self, mark)
+impl Takeover {
+    /// The first uplinks were attached at `now`; `gapless` if all are watched, and an earlier run had watched them all
+    /// the time. Removes what is of no use any more, so that nothing is unwatched meanwhile. Returns since when the
+    /// uplinks have been watched, and how many events of the earlier run are lost.
+    pub fn settle(self, programs: &mut impl KernelPrograms, gapless: bool, now: BootTime) -> (BootTime, u64) {
+        let mut lost = 0;
+        if let Some(waited) = programs.remove_leftovers(self.mark) {
+            warn!(
+                events = waited,
+                "an earlier version, or one with other map sizes, left maps that do not fit: begun afresh, without the events that waited in them"
+            );
+            lost += waited;
+        }
+        let Some(Adopted { waiting, unwritten }) = self.adopted else { return (now, lost) };
+        if unwritten > 0 {
+            warn!(events = unwritten, "an earlier run of the sensor took events out of the ring that it never wrote");
+            lost += unwritten;
+        }
+        // A program that was not attached all the time does not know all ports in use.
+        let since = self.mark.filter(|_| gapless).map_or(now, |mark| mark.since);
+        info!(events = waiting, gapless, "adopted programs and maps that an earlier run left in the kernel");
+        (since, lost)
     }
 }

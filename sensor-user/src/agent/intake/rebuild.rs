@@ -6,7 +6,6 @@
 //! as they do while a query holds the ledger.
 
 use std::mem;
-use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,10 +14,10 @@ use tattler_core::ledger::Ledger;
 use tattler_core::time::{Span, Time};
 use tracing::{info, warn};
 
-use super::restore::rebuild;
+use super::restore::{empty, fill};
 use crate::agent::clock;
 use crate::agent::settings::SensorSettings;
-use crate::store::{Reader, Store, Writer};
+use crate::store::{Reader, Writer};
 
 /// The wait after a failure (a full disk, as a rule).
 const AGAIN: Duration = Duration::from_secs(30);
@@ -42,7 +41,7 @@ struct Running {
 }
 
 /// The state of a rebuild.
-pub enum Progress {
+pub enum RebuildState {
     /// It is still running, or has failed and is due again later.
     Waiting,
     /// Its result is of no use; start over.
@@ -75,11 +74,17 @@ impl LedgerRebuild {
         self.again = None;
         self.running = Some(Running { outcome, stored: waiting, forgotten: forgotten.unwrap_or(u64::MAX) });
         writer.then(move |store| {
-            let opened = store.and_then(|store| snapshot(store, &settings.state));
+            // What is in the store now and nothing later, and the end of the window.
+            let opened = store.and_then(|store| {
+                let now = store.believed_now(clock::wall()).map_err(|error| error.to_string())?;
+                Ok((Reader::open(&settings.state).map_err(|error| error.to_string())?, now))
+            });
             let work = move || {
                 let ledger = opened.and_then(|(reader, now)| {
-                    let mut replay = |since, give: &mut dyn FnMut(_)| reader.replay(since, Time(i64::MAX), give);
-                    rebuild(&settings, now, &mut replay).map_err(|error| error.to_string())
+                    let mut ledger = empty(&settings);
+                    fill(&mut ledger, &settings, now, |since, give| reader.replay(since, Time(i64::MAX), give))
+                        .map_err(|error| error.to_string())?;
+                    Ok(ledger)
                 });
                 // The sensor may have stopped.
                 let _ = sender.send(ledger);
@@ -90,40 +95,34 @@ impl LedgerRebuild {
     }
 
     /// Replaces the ledger if the new one is ready.
-    pub fn poll(&mut self, ledger: &mut Ledger) -> Progress {
-        let Some(Running { outcome, stored, forgotten }) = self.running.take() else { return Progress::Waiting };
-        let new = match outcome.try_recv() {
-            Err(TryRecvError::Empty) => {
-                self.running = Some(Running { outcome, stored, forgotten });
-                return Progress::Waiting;
-            }
+    pub fn poll(&mut self, ledger: &mut Ledger) -> RebuildState {
+        let Some(Running { outcome, stored, forgotten }) = &self.running else { return RebuildState::Waiting };
+        let (outcome, stored, forgotten) = (outcome.try_recv(), *stored, *forgotten);
+        if matches!(outcome, Err(TryRecvError::Empty)) {
+            return RebuildState::Waiting;
+        }
+        self.running = None;
+        let new = match outcome {
             Ok(Ok(ledger)) => ledger,
             failed => {
                 let why = failed.ok().and_then(Result::err).unwrap_or_else(|| "no thread".to_owned());
                 let seconds = AGAIN.as_secs();
                 warn!("cannot rebuild the ledger after the clock was set: {why}; trying again in {seconds} s");
                 self.again = Some(Instant::now() + AGAIN);
-                return Progress::Waiting;
+                return RebuildState::Waiting;
             }
         };
         // The new ledger must not bring back what was forgotten meanwhile, nor use old settings.
         if ledger.revision().forgotten != forgotten || ledger.settings() != new.settings() {
-            return Progress::StartOver;
+            return RebuildState::StartOver;
         }
         let old = mem::replace(ledger, new);
         ledger.replace(&old, mem::take(&mut self.step));
         // The loop does not wait until millions of rows are freed.
         let _ = thread::Builder::new().spawn(move || drop(old));
         info!("the ledger is rebuilt with the new dates");
-        Progress::Done(stored)
+        RebuildState::Done(stored)
     }
-}
-
-/// What is in the store now and nothing later, and the time that retention goes by.
-fn snapshot(store: &Store, state: &Path) -> Result<(Reader, Time), String> {
-    let believed = store.believed_now(clock::wall()).map_err(|error| error.to_string())?;
-    let reader = Reader::open(state).map_err(|error| error.to_string())?;
-    Ok((reader, believed))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use proptest::sample::select;
 use sensor_common::wire::{BootTime, Event, What};
 use sensor_common::{Kind, Proto};
 use tattler_core::event::observation;
@@ -14,7 +15,7 @@ use tattler_core::observation::Observation;
 use tattler_core::report::{ReportOptions, report};
 use tattler_core::time::{Span, Time};
 
-use crate::agent::clock::{ClockReading, EventClock, PAUSE};
+use crate::agent::clock::{self, ClockReading, EventClock, PAUSE};
 use crate::store::{self, Reader, Store, Writer};
 
 const SECOND: u64 = 1_000_000_000;
@@ -23,47 +24,32 @@ const TRULY: Time = Time::from_seconds(1_790_000_000);
 
 #[derive(Clone, Debug)]
 enum Step {
-    Contact {
-        local: u8,
-        remote: u8,
-        udp: bool,
-    },
-    Probe {
-        source: u8,
-        target: u8,
-        port: u16,
-    },
-    Answer {
-        source: u8,
-        target: u8,
-        port: u16,
-    },
-    Pass {
-        millis: u64,
-    },
+    /// What, its protocol or kind, the numbers of local and remote, and the local's port.
+    Event(What, u8, u8, u8, u16),
+    /// So many milliseconds pass.
+    Pass(u64),
     /// Somebody sets the clock wrong by so many seconds.
-    Set {
-        off: i64,
-    },
+    Set(i64),
     /// The sensor restarts, in the same boot.
     Restart,
     /// The machine restarts; its clock then shows so many seconds after 1970.
-    Reboot {
-        shows: i64,
-    },
+    Reboot(i64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let port = prop_oneof![Just(22_u16), Just(53)];
     let off = prop_oneof![-90_i64..90, -4_000_000_000_i64..4_000_000_000, Just(-3_600)];
+    let event = |what, numbers: &'static [u8], remotes, ports: &'static [u16]| {
+        (select(numbers), 0..6_u8, remotes, select(ports))
+            .prop_map(move |(n, l, r, port)| Step::Event(what, n, l, r, port))
+    };
     let step = prop_oneof![
-        6 => (0..6_u8, 0..6_u8, any::<bool>()).prop_map(|(local, remote, udp)| Step::Contact { local, remote, udp }),
-        6 => (0..4_u8, 0..6_u8, port.clone()).prop_map(|(source, target, port)| Step::Probe { source, target, port }),
-        1 => (0..4_u8, 0..6_u8, port).prop_map(|(source, target, port)| Step::Answer { source, target, port }),
-        6 => (1..400_000_u64).prop_map(|millis| Step::Pass { millis }),
-        3 => off.prop_map(|off| Step::Set { off }),
+        6 => event(What::Contact, &[Proto::Tcp as u8, Proto::Udp as u8], 0..6_u8, &[50_000]),
+        6 => event(What::Probe, &[Kind::Syn as u8], 0x80..0x84_u8, &[22, 53]),
+        1 => event(What::Answer, &[Kind::Syn as u8], 0x80..0x84_u8, &[22, 53]),
+        6 => (1..400_000_u64).prop_map(Step::Pass),
+        3 => off.prop_map(Step::Set),
         1 => Just(Step::Restart),
-        1 => (0..2_000_000_000_i64).prop_map(|shows| Step::Reboot { shows }),
+        1 => (0..2_000_000_000_i64).prop_map(Step::Reboot),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -72,27 +58,23 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Sensor<'d> {
     dir: &'d Path,
     clock: EventClock,
-    writer: Option<Writer>,
+    writer: Writer,
 }
 
 impl<'d> Sensor<'d> {
     fn start(dir: &'d Path, boot_id: &str, look: ClockReading) -> Sensor<'d> {
         let mut store = Store::open(dir).unwrap();
         let boot = store.begin_boot(boot_id, look.wall - Span((look.boot / 1_000) as i64)).unwrap();
-        let clock = EventClock::new(boot.origin);
-        let settings = store::Settings { latency: Duration::from_secs(3_600), ..store::Settings::default() };
+        let clock = EventClock::new(boot.origin, clock::look);
         // Retention is not what is tested.
-        let settings = store::Settings { clock: || Time(0), ..settings };
-        Sensor { dir, clock, writer: Some(Writer::start(store, settings).unwrap()) }
-    }
-
-    fn writer(&self) -> &Writer {
-        self.writer.as_ref().unwrap()
+        let (latency, zero) = (Duration::from_secs(3_600), || Time(0));
+        let settings = store::Settings { latency, clock: zero, ..store::Settings::default() };
+        Sensor { dir, clock, writer: Writer::start(store, settings).unwrap() }
     }
 
     fn look(&mut self, look: ClockReading) {
         if let Some(step) = self.clock.step(look) {
-            self.writer().redate(step);
+            self.writer.redate(step);
         }
     }
 
@@ -100,15 +82,15 @@ impl<'d> Sensor<'d> {
     fn ledger(&self) -> Ledger {
         let (sender, receiver) = channel();
         let dir = self.dir.to_owned();
-        self.writer().then(move |_| sender.send(Reader::open(&dir).unwrap()).unwrap());
+        self.writer.then(move |_| sender.send(Reader::open(&dir).unwrap()).unwrap());
         let mut ledger = Ledger::new(LedgerSettings::default());
         let reader = receiver.recv().unwrap();
         reader.replay(Time(i64::MIN), Time(i64::MAX), &mut |observation| ledger.observe(&observation)).unwrap();
         ledger
     }
 
-    fn stop(&mut self) {
-        assert_eq!(self.writer.take().unwrap().finish().lost, 0);
+    fn stop(self) {
+        assert_eq!(self.writer.finish().lost, 0);
     }
 }
 
@@ -118,45 +100,18 @@ fn replayed(dir: &Path) -> Vec<Observation> {
     all
 }
 
-fn local(n: u8) -> [u8; 16] {
-    [0x20, 0x01, 0x0d, 0xb8, 0, 0x42, 0, 1, 0xe0, 0x14, 0x9a, 0xff, 0x5e, 0x49, 0xec, n]
-}
-
-fn remote(n: u8) -> [u8; 16] {
-    [0x2a, 0x05, n, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x53]
-}
-
-fn event(step: &Step, time: BootTime) -> Option<Event> {
-    let blank = Event { time, count: 1, ..Event::default() };
-    Some(match *step {
-        Step::Contact { local: l, remote: r, udp } => Event {
-            what: What::Contact as u8,
-            number: if udp { Proto::Udp } else { Proto::Tcp } as u8,
-            local: local(l),
-            remote: remote(r),
-            local_port: 50_000,
-            remote_port: 443,
-            ..blank
-        },
-        Step::Probe { source, target, port } => Event {
-            what: What::Probe as u8,
-            number: Kind::Syn as u8,
-            local: local(target),
-            remote: remote(0x80 + source),
-            local_port: port,
-            remote_port: 40_000,
-            ..blank
-        },
-        Step::Answer { source, target, port } => Event {
-            what: What::Answer as u8,
-            number: Kind::Syn as u8,
-            local: local(target),
-            remote: remote(0x80 + source),
-            local_port: port,
-            ..blank
-        },
-        _ => return None,
-    })
+fn event(what: What, number: u8, local: u8, remote: u8, port: u16, time: BootTime) -> Event {
+    Event {
+        time,
+        what: what as u8,
+        number,
+        local: [0x20, 0x01, 0x0d, 0xb8, 0, 0x42, 0, 1, 0xe0, 0x14, 0x9a, 0xff, 0x5e, 0x49, 0xec, local],
+        remote: [0x2a, 0x05, remote, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x53],
+        local_port: port,
+        remote_port: 443,
+        count: 1,
+        ..Event::default()
+    }
 }
 
 /// A machine: its boot time, the true time, and the error of its clock.
@@ -177,15 +132,11 @@ impl Machine {
         format!("boot {}", self.boots)
     }
 
-    fn pass(&mut self, nanos: u64) {
-        self.boot += nanos;
-    }
-
     /// Somebody sets the clock right, and the sensor has time to notice.
     fn right(&mut self, sensor: &mut Sensor<'_>) {
-        self.pass(PAUSE.as_nanos() as u64 + SECOND);
+        self.boot += PAUSE.as_nanos() as u64 + SECOND;
         sensor.look(self.look());
-        self.pass(PAUSE.as_nanos() as u64 + SECOND);
+        self.boot += PAUSE.as_nanos() as u64 + SECOND;
         self.off = Span(0);
         sensor.look(self.look());
     }
@@ -205,8 +156,8 @@ proptest! {
             // As the loop does before each drain.
             sensor.look(machine.look());
             match *step {
-                Step::Pass { millis } => machine.pass(millis * 1_000_000),
-                Step::Set { off } => {
+                Step::Pass(millis) => machine.boot += millis * 1_000_000,
+                Step::Set(off) => {
                     // Not before 1970: the kernel refuses that.
                     let least = Time(0) - (machine.look().wall - machine.off);
                     machine.off = Span::from_seconds(off).max(least);
@@ -215,17 +166,17 @@ proptest! {
                     sensor.stop();
                     sensor = Sensor::start(astray.path(), &machine.id(), machine.look());
                 }
-                Step::Reboot { shows } => {
+                Step::Reboot(shows) => {
                     machine.right(&mut sensor);
                     sensor.stop();
                     let now = machine.look().wall + Span::from_seconds(60);
                     machine = Machine { boots: machine.boots + 1, boot: 0, truly: now, off: Time::from_seconds(shows) - now };
                     sensor = Sensor::start(astray.path(), &machine.id(), machine.look());
                 }
-                _ => {
-                    machine.pass(1_000_000);
-                    let event = event(step, machine.boot).unwrap();
-                    sensor.writer().send(vec![observation(&event, 0, sensor.clock.origin()).unwrap()]);
+                Step::Event(what, number, local, remote, port) => {
+                    machine.boot += 1_000_000;
+                    let event = event(what, number, local, remote, port, machine.boot);
+                    sensor.writer.send(vec![observation(&event, 0, sensor.clock.origin).unwrap()]);
                     reference.append(&[observation(&event, 0, machine.truly).unwrap()]).unwrap();
                 }
             }
@@ -257,14 +208,13 @@ fn time_of_a_step() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     store.begin_boot("boot", TRULY).unwrap();
-    let wide = |n: u32| [(n >> 16) as u8, (n >> 8) as u8, n as u8];
     let all = (0..contacts)
-        .map(|n| (n, Step::Contact { local: n as u8, remote: 0, udp: false }))
-        .chain((0..probes).map(|n| (n, Step::Probe { source: 0, target: n as u8, port: 22 })));
+        .map(|n| (n, What::Contact, Proto::Tcp as u8))
+        .chain((0..probes).map(|n| (n, What::Probe, Kind::Syn as u8)));
     let mut batch = Vec::new();
-    for (n, step) in all {
-        let mut event = event(&step, u64::from(n) * 1_000_000).unwrap();
-        event.remote[3..6].copy_from_slice(&wide(n.wrapping_mul(2_654_435_761) >> 8));
+    for (n, what, number) in all {
+        let mut event = event(what, number, n as u8, 0, 22, u64::from(n) * 1_000_000);
+        event.remote[3..6].copy_from_slice(&n.wrapping_mul(2_654_435_761).to_be_bytes()[..3]);
         batch.push(observation(&event, 0, TRULY).unwrap());
         if batch.len() == 10_000 {
             store.append(&std::mem::take(&mut batch)).unwrap();
@@ -280,9 +230,4 @@ fn time_of_a_step() {
     let start = Instant::now();
     store.begin_boot("the next", TRULY).unwrap();
     println!("the next boot started in {:?}", start.elapsed());
-    let (start, mut clock) = (Instant::now(), EventClock::new(crate::agent::clock::booted()));
-    for _ in 0..100_000 {
-        clock.step(crate::agent::clock::look());
-    }
-    println!("a look at the clock: {:?}", start.elapsed() / 100_000);
 }

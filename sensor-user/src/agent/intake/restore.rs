@@ -8,7 +8,7 @@ use tattler_core::observation::Observation;
 use tattler_core::time::Time;
 use tracing::{info, warn};
 
-use super::remotes;
+use super::ring::has_remote;
 use crate::agent::clock::{self, EventClock};
 use crate::agent::settings::SensorSettings;
 use crate::mark::{self, Mark};
@@ -25,27 +25,28 @@ pub struct Restored {
     pub ledger: Ledger,
 }
 
-/// Opens the store and rebuilds the ledger.
-///
-/// # Errors
-/// One line with the way out: it is in use, of a newer version, or can't be written.
+/// Opens the store and rebuilds the ledger. An error is one line with the way out: the store is in use, of a newer
+/// version, or can't be written.
 pub fn restore(settings: &SensorSettings) -> Result<Restored> {
     let (mut store, aside) = Store::open_or_begin_anew(&settings.state, clock::wall())?;
     if let Some(aside) = aside {
         warn!("{aside}");
     }
-    let mut clock = begin_boot(&mut store);
     let mut ledger = empty(settings);
-    let read = read(&mut store, settings, clock, &mut ledger);
+    let mut read = |store: &mut Store| -> Result<_> {
+        let clock = begin_boot(store);
+        let (key, acks, mark) = (store.device_key()?, store.acks()?, store.mark()?);
+        let now = store.believed_now(clock.now())?;
+        fill(&mut ledger, settings, now, |since, give| store.replay(since, give))?;
+        Ok((key, acks, mark, clock))
+    };
     // Damage of a table shows when it is read.
-    if let Some(why) = read.as_ref().err().and_then(damage) {
-        let aside = store.begin_anew(&why, clock::wall())?;
-        warn!("{aside}");
-        clock = begin_boot(&mut store);
-    } else {
-        read?;
+    let mut outcome = read(&mut store);
+    if let Some(why) = outcome.as_ref().err().and_then(damage) {
+        warn!("{}", store.begin_anew(&why, clock::wall())?);
+        outcome = read(&mut store);
     }
-    let (key, acks, mark) = (store.device_key()?, store.acks()?, store.mark()?);
+    let (key, acks, mark, clock) = outcome?;
     Ok(Restored { store, key, acks, mark, clock, ledger })
 }
 
@@ -61,29 +62,11 @@ fn begin_boot(store: &mut Store) -> EventClock {
     let boot = store.begin_boot(&id, origin).inspect_err(|error| {
         warn!("{error}; if the clock is set, stored observations keep their dates");
     });
-    EventClock::new(boot.map_or(origin, |boot| boot.origin))
+    EventClock::new(boot.map_or(origin, |boot| boot.origin), clock::look)
 }
 
-/// Reads all that a sensor needs.
-fn read(store: &mut Store, settings: &SensorSettings, clock: EventClock, ledger: &mut Ledger) -> Result<()> {
-    store.device_key()?;
-    store.acks()?;
-    store.mark()?;
-    let now = store.believed_now(clock.now())?;
-    Ok(fill(ledger, settings, now, &mut |since, give| store.replay(since, give))?)
-}
-
-/// Hands out all observations since a time.
-pub type Replay<'r> = &'r mut dyn FnMut(Time, &mut dyn FnMut(Observation)) -> Result<(), ReplayError>;
-
-/// The ledger at `now`, by a replay of the store.
-pub fn rebuild(settings: &SensorSettings, now: Time, replay: Replay<'_>) -> Result<Ledger, ReplayError> {
-    let mut ledger = empty(settings);
-    fill(&mut ledger, settings, now, replay)?;
-    Ok(ledger)
-}
-
-fn empty(settings: &SensorSettings) -> Ledger {
+/// A ledger by these settings, with nothing in it.
+pub fn empty(settings: &SensorSettings) -> Ledger {
     let SensorSettings { public, window, .. } = settings;
     Ledger::new(ledger::LedgerSettings {
         public: public.clone(),
@@ -92,11 +75,17 @@ fn empty(settings: &SensorSettings) -> Ledger {
     })
 }
 
-fn fill(ledger: &mut Ledger, settings: &SensorSettings, now: Time, replay: Replay<'_>) -> Result<(), ReplayError> {
+/// Fills a ledger whose window ends at `now`. `replay` hands out all observations of the store since a time.
+pub fn fill(
+    ledger: &mut Ledger,
+    settings: &SensorSettings,
+    now: Time,
+    replay: impl FnOnce(Time, &mut dyn FnMut(Observation)) -> Result<(), ReplayError>,
+) -> Result<(), ReplayError> {
     let mut observations = 0u64;
     let replayed = replay(now - settings.window, &mut |observation| {
         // Home may have been another one then. A NAT64 prefix that the user names later was one all along.
-        if remotes::counts(&observation, &[], &settings.nat64) {
+        if has_remote(&observation, &[], &settings.nat64) {
             ledger.observe(&observation);
         }
         observations += 1;

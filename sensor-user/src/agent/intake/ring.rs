@@ -1,41 +1,50 @@
 //! From the ring of events to the store.
+//!
+//! The kernel ignores remotes that are not global unicast, and with them the well-known NAT64 prefixes of RFC 6052
+//! and RFC 8215. Dropped here: remotes in the network's own NAT64 prefixes, and in home. The kernel still records the
+//! ports and exchanges of such packets, as it should: a port that talks to an IPv4 host is in use.
 
-use std::sync::atomic::Ordering::Relaxed;
-
+use ipnet::Ipv6Net;
 use sensor_common::wire::BootTime;
 use tattler_core::event::observation;
 use tattler_core::exclusions::Exclusions;
+use tattler_core::home::{HomePrefix, is_home};
 use tattler_core::observation::Observation;
 use tattler_core::time::{Span, Time};
 
-use super::programs::Programs;
-use crate::agent::state::{SensorView, Shared};
+use super::programs::KernelPrograms;
+use crate::agent::state::SensorView;
 use crate::store::Writer;
 
 /// Takes events from the kernel programs and hands observations to the store.
 pub struct Intake<P> {
-    pub(super) programs: P,
-    writer: Writer,
+    pub programs: P,
+    pub writer: Writer,
+    /// Drained from the ring, or learned in another way, and not yet recorded.
+    pub fresh: Vec<Observation>,
+    /// Events taken out of the ring.
+    pub drained: u64,
+    /// Observations that the configuration excludes from being recorded.
+    pub excluded: u64,
     /// Since when the uplinks have been watched without a gap.
     watched_since: BootTime,
     /// The position in the ring up to which events were handed to the store.
     handed: u64,
-    fresh: Vec<Observation>,
-    drained: u64,
     invalid: u64,
     set_aside: u64,
     last_event: Option<Time>,
 }
 
-impl<P: Programs> Intake<P> {
+impl<P: KernelPrograms> Intake<P> {
     pub fn new(programs: P, writer: Writer, now: BootTime) -> Intake<P> {
         Intake {
             programs,
             writer,
-            watched_since: now,
-            handed: 0,
             fresh: Vec::new(),
             drained: 0,
+            excluded: 0,
+            watched_since: now,
+            handed: 0,
             invalid: 0,
             set_aside: 0,
             last_event: None,
@@ -50,10 +59,10 @@ impl<P: Programs> Intake<P> {
     }
 
     /// Takes up to `most` events out of the ring. Returns how many records there were.
-    pub fn drain(&mut self, most: usize, origin: Time, exclusions: &Exclusions, shared: &Shared) -> usize {
+    pub fn drain(&mut self, most: usize, origin: Time, exclusions: &Exclusions) -> usize {
         let (since, fresh, mut unknown) = (self.watched_since, &mut self.fresh, 0);
         let drained = self.programs.drain(most, |event| match observation(&event, since, origin) {
-            Some(observation) if exclusions.excludes(&observation) => _ = shared.excluded.fetch_add(1, Relaxed),
+            Some(observation) if exclusions.excludes(&observation) => self.excluded += 1,
             Some(observation) => fresh.push(observation),
             None => unknown += 1,
         });
@@ -63,16 +72,11 @@ impl<P: Programs> Intake<P> {
         drained.events + drained.invalid
     }
 
-    /// Adds an observation that came by another way than the ring.
-    pub fn add(&mut self, observation: Observation) {
-        self.fresh.push(observation);
-    }
-
-    /// What was drained and added, less the observations of no remote.
-    pub fn take_fresh(&mut self, is_of_a_remote: impl Fn(&Observation) -> bool) -> Vec<Observation> {
+    /// The fresh observations that are of a remote.
+    pub fn take_fresh(&mut self, home: &[HomePrefix], nat64: &[Ipv6Net]) -> Vec<Observation> {
         let mut fresh = std::mem::take(&mut self.fresh);
         let before = fresh.len();
-        fresh.retain(is_of_a_remote);
+        fresh.retain(|observation| has_remote(observation, home, nat64));
         self.set_aside += (before - fresh.len()) as u64;
         fresh
     }
@@ -102,24 +106,49 @@ impl<P: Programs> Intake<P> {
         self.last_event = self.last_event.map(|time| time + step);
     }
 
-    pub fn writer(&self) -> &Writer {
-        &self.writer
-    }
-
-    /// Events taken out of the ring.
-    pub fn drained(&self) -> u64 {
-        self.drained
-    }
-
     pub fn show(&self, view: &mut SensorView) {
         view.drained = self.drained;
         view.invalid = self.invalid;
         view.set_aside = self.set_aside;
+        view.excluded = self.excluded;
         view.last_event = self.last_event;
     }
+}
 
-    /// The programs and the writer, for the end.
-    pub fn into_parts(self) -> (P, Writer) {
-        (self.programs, self.writer)
+/// Whether an observation is of an exchange between home and a remote that counts.
+pub fn has_remote(observation: &Observation, home: &[HomePrefix], nat64: &[Ipv6Net]) -> bool {
+    let remote = match observation {
+        Observation::Contact(contact) => contact.remote,
+        Observation::Probe(probe) => probe.source,
+        Observation::Answer(answer) => answer.source,
+    };
+    // An IPv4 host behind a translator can't learn our address. A home address as the source of a packet from the
+    // internet is forged; a packet to one never leaves for the internet.
+    !nat64.iter().any(|prefix| prefix.contains(&remote)) && !is_home(home, remote)
+}
+
+#[cfg(test)]
+mod tests {
+    use sensor_common::Kind;
+    use tattler_core::observation::Answer;
+
+    use super::*;
+
+    fn from(source: &str) -> Observation {
+        let target = "2001:db8:1::5".parse().unwrap();
+        Observation::Answer(Answer { ts: Time(0), source: source.parse().unwrap(), target, kind: Kind::Echo, port: 0 })
+    }
+
+    #[test]
+    fn hosts_behind_nat64_and_addresses_of_home_are_no_remotes() {
+        let home = [
+            HomePrefix { prefix: "2001:db8:1::/48".parse().unwrap(), ours: true },
+            HomePrefix { prefix: "2001:db8:1:ffff::/64".parse().unwrap(), ours: false },
+        ];
+        let nat64 = ["2a0a:64::/96".parse().unwrap()];
+        let counts = |source| has_remote(&from(source), &home, &nat64);
+        assert!(!counts("2a0a:64::c000:201") && !counts("2001:db8:1:7::5"));
+        assert!(counts("2a0a:64:0:1::c000:201"), "next to the translator's prefix");
+        assert!(counts("2001:db8:1:ffff::7"), "another customer on the uplink's network");
     }
 }

@@ -3,14 +3,12 @@
 //! Nothing here waits for a disk or for a query that holds the ledger: the store has a queue of its own, and the
 //! ledger gets its backlog when it is free.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard};
 
 use anyhow::Result;
 use sensor_common::wire::Event;
 use tattler_core::home::{HomePrefix, NetworkState, News};
 use tattler_core::ledger::Ledger;
-use tattler_core::time::Time;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -18,33 +16,32 @@ use super::backlog::{Backlog, Due};
 use super::devices::Devices;
 use super::excluded::Excluded;
 use super::home::HomeNetwork;
-use super::programs::Programs;
-use super::rebuild::{LedgerRebuild, Progress};
-use super::remotes;
+use super::programs::{KernelPrograms, Takeover};
+use super::rebuild::{LedgerRebuild, RebuildState};
 use super::ring::Intake;
-use super::takeover::Takeover;
 use super::uplinks::Uplinks;
 use crate::agent::clock::EventClock;
 use crate::agent::notices::Notices;
 use crate::agent::serve::edits;
 use crate::agent::settings::{Reload, SensorSettings};
 use crate::agent::state::Shared;
-use crate::datapath::{AttachError, Datapath};
-use crate::device_names;
+use crate::datapath::AttachError;
 use crate::netlink::Neighbour;
 use crate::store::{DeviceKey, Writer};
+use crate::device_names;
 
 /// Events taken out of the ring in one turn, so that a flood leaves time for everything else.
 pub const BATCH: usize = 4_096;
 
 /// Everything that the loop owns.
-pub struct Sensor<P = Datapath> {
+pub struct Sensor<P> {
     settings: SensorSettings,
     key: DeviceKey,
     clock: EventClock,
     shared: Arc<Shared>,
     intake: Intake<P>,
-    takeover: Takeover,
+    /// What an earlier run left, until the first uplink is attached.
+    takeover: Option<Takeover>,
     uplinks: Uplinks,
     home: HomeNetwork,
     devices: Devices,
@@ -54,11 +51,8 @@ pub struct Sensor<P = Datapath> {
     notices: Notices,
 }
 
-impl<P: Programs> Sensor<P> {
+impl<P: KernelPrograms> Sensor<P> {
     /// A sensor that watches no uplink yet.
-    ///
-    /// # Errors
-    /// Names of interfaces that can't be, or counters that can't be read.
     pub fn new(
         settings: SensorSettings,
         programs: P,
@@ -73,14 +67,14 @@ impl<P: Programs> Sensor<P> {
         let notices = Notices::new(&programs.counters()?, &shared.ledger(), Instant::now());
         Ok(Sensor {
             uplinks: Uplinks::new(&settings.interfaces)?,
-            home: HomeNetwork::new(settings.prefixes()),
+            home: HomeNetwork { told: settings.home.clone(), ..HomeNetwork::default() },
             devices: Devices::new(name, &settings.exclusions.devices),
-            intake: Intake::new(programs, writer, clock.look().boot),
+            intake: Intake::new(programs, writer, (clock.look)().boot),
             settings,
             key,
             clock,
             shared,
-            takeover,
+            takeover: Some(takeover),
             excluded: Excluded::default(),
             backlog: Backlog::default(),
             rebuild: LedgerRebuild::default(),
@@ -88,28 +82,27 @@ impl<P: Programs> Sensor<P> {
         })
     }
 
-    /// Attaches to the uplinks that are there, at the start.
-    ///
-    /// # Errors
-    /// The programs can't be loaded, or another tattler watches an uplink. All else may still come.
+    /// Attaches to the uplinks that are there, at the start. Fails if the programs can't be loaded, or if another tattler
+    /// watches an uplink: waiting would not help.
     pub fn start(&mut self, network: &NetworkState) -> Result<()> {
-        let failed = self.follow_network(network);
+        let mut failed = self.follow_network(network);
         let is_final = |error: &AttachError| {
             matches!(error, AttachError::Load(_) | AttachError::Busy { pins: Some(_), .. } | AttachError::Twice(_))
         };
-        let (finals, others): (Vec<_>, Vec<_>) = failed.into_iter().partition(is_final);
-        if let Some(error) = finals.into_iter().next() {
-            return Err(error.into());
+        if let Some(at) = failed.iter().position(is_final) {
+            return Err(failed.remove(at).into());
         }
-        others.iter().for_each(log_failure);
+        failed.iter().for_each(log_failure);
         // A next process has to know this one, whether events come or not.
         self.intake.hand_over(Vec::new());
+        // From now on this process stores what is in the ring, and what is attached may stay.
+        self.intake.programs.begin();
         Ok(())
     }
 
     /// Starts another hour.
     pub fn next_hour(&mut self) {
-        self.backlog.push(Due::Prune);
+        self.backlog.due.push(Due::Prune);
         self.notices.open_ports.next_hour();
     }
 
@@ -117,8 +110,8 @@ impl<P: Programs> Sensor<P> {
     /// in the backlog, and when that is full in the ring. Returns how many records there were.
     pub fn drain(&mut self) -> usize {
         self.follow_clock();
-        let (most, origin) = (BATCH.min(self.backlog.room()), self.clock.origin());
-        let drained = self.intake.drain(most, origin, &self.settings.exclusions, &self.shared);
+        let (most, origin) = (BATCH.min(self.backlog.room()), self.clock.origin);
+        let drained = self.intake.drain(most, origin, &self.settings.exclusions);
         self.record();
         if (!self.backlog.is_empty() || self.shared.is_forgetting()) && !self.rebuild.is_running() {
             let shared = Arc::clone(&self.shared);
@@ -126,55 +119,36 @@ impl<P: Programs> Sensor<P> {
                 self.feed(ledger);
             }
         }
-        let shared = &self.shared;
-        self.excluded.turn(std::time::Instant::now(), |addresses, outcome| {
-            let shared = Arc::clone(shared);
+        if let Some((addresses, outcome)) = self.excluded.turn(std::time::Instant::now()) {
+            let shared = Arc::clone(&self.shared);
             // Without a thread the sender is dropped, which is noticed.
             let _ = std::thread::Builder::new().name("excluded".into()).spawn(move || {
                 let _ = outcome.send(edits::forget_addresses(&shared, &addresses));
             });
-        });
-        drained
-    }
-
-    /// At the end: takes what the ring holds, and waits for the ledger. What is seen after that is left to the next
-    /// process.
-    fn drain_all(&mut self) {
-        for _ in 0..self.settings.sizes.ring_bytes as usize / Event::SIZE / BATCH + 1 {
-            let drained = self.drain();
-            let shared = Arc::clone(&self.shared);
-            self.feed(shared.ledger());
-            if drained == 0 {
-                break;
-            }
         }
+        drained
     }
 
     /// Completes what was drained with devices and hands it to store and backlog, less what is excluded.
     fn record(&mut self) {
-        let (home, nat64) = (self.home.prefixes().unwrap_or_default(), &self.settings.nat64);
-        let mut batch = self.intake.take_fresh(|observation| remotes::counts(observation, home, nat64));
+        let home = self.home.prefixes.as_deref().unwrap_or_default();
+        let mut batch = self.intake.take_fresh(home, &self.settings.nat64);
         let before = batch.len();
         let (devices, exclusions) = (&mut self.devices, &self.settings.exclusions);
         batch.retain_mut(|observation| {
             let device = devices.complete(observation);
             !exclusions.excludes_of(observation, device.as_deref())
         });
-        self.shared.excluded.fetch_add((before - batch.len()) as u64, Relaxed);
-        self.backlog.extend(&batch);
+        self.intake.excluded += (before - batch.len()) as u64;
+        self.backlog.observations.extend_from_slice(&batch);
         self.intake.record(batch, self.shared.store.position());
     }
 
-    /// The end of the ledger's window.
-    fn retained_at(&self) -> Time {
-        let now = self.clock.now();
-        self.shared.store.believed().map_or(now, |believed| believed.min(now))
-    }
-
     fn feed(&mut self, mut ledger: MutexGuard<'_, Ledger>) {
-        let now = self.retained_at();
-        self.backlog.feed(&mut ledger, now, &mut self.devices, &mut self.notices.open_ports);
-        // What waited may have been forgotten meanwhile; nobody has seen it in the ledger yet.
+        let now = self.clock.now();
+        let end = self.shared.store.believed().map_or(now, |believed| believed.min(now));
+        self.backlog.feed(&mut ledger, end, &mut self.devices, &mut self.notices.open_ports);
+        // What waited may have been forgotten meanwhile; no query has seen it in the ledger yet.
         if let Some(forget) = self.shared.forget_late(&mut ledger) {
             self.devices.forget(&forget);
         }
@@ -188,28 +162,31 @@ impl<P: Programs> Sensor<P> {
             // If a query holds it, the next tick will do.
             let Some(mut ledger) = shared.ledger_if_free() else { return };
             match self.rebuild.poll(&mut ledger) {
-                Progress::Waiting => {}
-                Progress::StartOver => {
+                RebuildState::Waiting => {}
+                RebuildState::StartOver => {
                     drop(ledger);
                     self.start_rebuild();
                 }
-                Progress::Done(stored) => {
-                    self.backlog.drop_first(stored);
-                    let now = self.clock.now();
-                    if let Some(home) = self.home.prefixes() {
-                        self.backlog.push(Due::Home(home.to_vec(), now));
-                    }
-                    self.backlog.push(Due::Own(self.home.own().to_vec(), now));
+                RebuildState::Done(stored) => {
+                    // At the end the ledger is fed meanwhile, so that fewer may be left.
+                    let stored = stored.min(self.backlog.observations.len());
+                    self.backlog.observations.drain(..stored);
+                    let (now, home) = (self.clock.now(), self.home.prefixes.clone());
+                    self.backlog.due.extend(home.map(|home| Due::Home(home, now)));
+                    self.backlog.due.push(Due::Own(self.home.own.clone(), now));
                     self.feed(ledger);
                 }
             }
-        } else if let Some(step) = self.clock.step(self.clock.look()) {
+        } else if let Some(step) = self.clock.step((self.clock.look)()) {
             self.intake.shift(step);
             self.backlog.shift(step);
             self.devices.shift(step);
             self.rebuild.shift(step);
-            self.shared.clock_was_set(step, self.clock.steps());
-            self.intake.writer().redate(step);
+            {
+                let mut view = self.shared.view();
+                (view.started, view.clock_steps) = (view.started + step, self.clock.steps);
+            }
+            self.intake.writer.redate(step);
             self.start_rebuild();
         } else if self.rebuild.is_due() {
             self.start_rebuild();
@@ -218,7 +195,7 @@ impl<P: Programs> Sensor<P> {
 
     fn start_rebuild(&mut self) {
         let forgotten = self.shared.ledger_if_free().map(|ledger| ledger.revision().forgotten);
-        self.rebuild.start(&self.settings, self.intake.writer(), self.backlog.waiting(), forgotten);
+        self.rebuild.start(&self.settings, &self.intake.writer, self.backlog.observations.len(), forgotten);
     }
 
     /// Adds neighbours; the ledger learns their devices with the next events. Those on an uplink are not ours.
@@ -228,8 +205,8 @@ impl<P: Programs> Sensor<P> {
             if self.devices.is_excluded(&device) {
                 self.excluded.add(neighbour.address);
             } else {
-                self.backlog.learned(neighbour.address, device);
-                refresh.into_iter().for_each(|refresh| self.intake.add(refresh));
+                self.backlog.learned.push((neighbour.address, device));
+                self.intake.fresh.extend(refresh);
             }
         }
     }
@@ -243,23 +220,25 @@ impl<P: Programs> Sensor<P> {
         let home = self.home.read(network, &self.uplinks.devices());
         self.set_home(home);
         self.devices.own(network.addresses.iter().map(|address| address.address));
-        self.backlog.push(Due::Own(self.home.own().to_vec(), self.clock.now()));
+        self.backlog.due.push(Due::Own(self.home.own.clone(), self.clock.now()));
         // After home, so that the first packet is judged by it.
         let (asked, programs) = (self.settings.attach, &mut self.intake.programs);
         let outcome = self.uplinks.attach(Instant::now(), |device| programs.attach(device, asked));
         if outcome.attached > 0 {
             // What was used while an uplink was not watched is unknown to the programs.
             let gapless = outcome.attached == outcome.adopted && self.uplinks.are_watched();
-            let (since, lost) = self.takeover.settle(programs, gapless, self.clock.look().boot);
+            let now = (self.clock.look)().boot;
+            let takeover = self.takeover.take();
+            let (since, lost) = takeover.map_or((now, 0), |takeover| takeover.settle(programs, gapless, now));
             self.shared.view().lost_between += lost;
             self.intake.watched_since(since);
         }
-        self.show_uplinks();
+        self.shared.view().uplinks = self.uplinks.view();
         outcome.failed
     }
 
     fn set_home(&mut self, home: Vec<HomePrefix>) {
-        if self.home.prefixes() == Some(&home) {
+        if self.home.prefixes.as_ref() == Some(&home) {
             return;
         }
         if let Err(error) = self.intake.programs.set_home(&home) {
@@ -272,9 +251,9 @@ impl<P: Programs> Sensor<P> {
         } else {
             info!(home = ours.join(" "), "home prefixes");
         }
-        self.backlog.push(Due::Home(home.clone(), self.clock.now()));
+        self.backlog.due.push(Due::Home(home.clone(), self.clock.now()));
         self.shared.view().home.clone_from(&home);
-        self.home.set_prefixes(home);
+        self.home.prefixes = Some(home);
     }
 
     /// News of an address or a route.
@@ -289,17 +268,13 @@ impl<P: Programs> Sensor<P> {
     pub fn lost(&mut self, index: u32) {
         if self.uplinks.gone(index, Instant::now()) {
             self.intake.programs.detach(index);
-            self.show_uplinks();
+            self.shared.view().uplinks = self.uplinks.view();
         }
     }
 
     /// Whether an uplink is to be attached now.
     pub fn is_attach_due(&self) -> bool {
         self.uplinks.is_due(Instant::now())
-    }
-
-    fn show_uplinks(&self) {
-        self.shared.view().uplinks = self.uplinks.view();
     }
 
     /// Takes new settings over. Returns whether the network has to be read again.
@@ -313,36 +288,36 @@ impl<P: Programs> Sensor<P> {
             }
         };
         let window = self.settings.window;
-        let changed = self.settings.take_over(new);
-        for key in &changed.at_restart {
+        let (changed, needs_restart) = self.settings.take_over(new);
+        for key in &needs_restart {
             warn!("{key} has changed, which takes effect at the next start");
         }
         let SensorSettings { excluded_devices, keep_mac, names, public, .. } = &self.settings;
         self.shared.set_names(device_names::names(names, public, Some(&self.key)));
         self.settings.exclusions.devices = device_names::excluded_devices(excluded_devices, &self.key, *keep_mac);
         self.devices.exclude(&self.settings.exclusions.devices);
-        if changed.now.is_empty() {
-            let what = if changed.at_restart.is_empty() { "nothing" } else { "nothing else" };
+        if changed.is_empty() {
+            let what = if needs_restart.is_empty() { "nothing" } else { "nothing else" };
             info!("configuration read again: {what} has changed");
             return false;
         }
-        self.home.set_told(self.settings.prefixes());
-        self.intake.writer().keep(self.settings.store);
+        self.home.told.clone_from(&self.settings.home);
+        self.intake.writer.keep(self.settings.store);
         let SensorSettings { public, window: new_window, .. } = &self.settings;
-        self.backlog.push(Due::Settings { public: public.clone(), window: *new_window });
-        // Reports made before are by other settings.
+        self.backlog.due.push(Due::Settings { public: public.clone(), window: *new_window });
+        // The figures were worked out with the old settings.
         *self.shared.worked_out() = None;
         if *new_window > window {
             info!("store.window_days is longer: the longer window takes effect at the next start");
         }
-        info!(changed = changed.now.join(" "), "configuration reloaded");
+        info!(changed = changed.join(" "), "configuration reloaded");
         true
     }
 
     /// Leaves the latest view for queries and metrics, and feeds the watchdog.
     pub fn show(&mut self) {
         let (counters, now) = (self.intake.programs.counters(), Instant::now());
-        let silent_for = self.notices.look(counters.as_ref().ok(), self.intake.drained(), &self.shared.store, now);
+        let silent_for = self.notices.look(counters.as_ref().ok(), self.intake.drained, &self.shared.store, now);
         let programs = &self.intake.programs;
         self.notices.watchdog.feed(programs.position(), programs.is_waiting(), now);
         let mut view = self.shared.view();
@@ -354,8 +329,8 @@ impl<P: Programs> Sensor<P> {
         self.intake.show(&mut view);
     }
 
-    /// Stops watching, unless the programs are to stay, and takes what the ring still holds. Returns the programs and
-    /// the writer, with how many events there were in all.
+    /// Stops watching, unless the programs are to stay, and takes what the ring still holds, waiting for the ledger.
+    /// Returns the programs and the writer, with how many events there were in all.
     pub fn stop(mut self) -> (P, Writer, u64) {
         if !self.settings.keep {
             // Detach first, then drain.
@@ -363,15 +338,21 @@ impl<P: Programs> Sensor<P> {
                 self.intake.programs.detach(uplink.index);
             }
         }
-        self.drain_all();
-        let events = self.intake.drained();
-        let (programs, writer) = self.intake.into_parts();
-        (programs, writer, events)
+        // What is seen after that is left to the next process.
+        for _ in 0..self.settings.sizes.ring_bytes as usize / Event::SIZE / BATCH + 1 {
+            let drained = self.drain();
+            let shared = Arc::clone(&self.shared);
+            self.feed(shared.ledger());
+            if drained == 0 {
+                break;
+            }
+        }
+        (self.intake.programs, self.intake.writer, self.intake.drained)
     }
 }
 
 #[cfg(test)]
-impl<P: Programs> Sensor<P> {
+impl<P: KernelPrograms> Sensor<P> {
     /// The programs, whose ring a test fills.
     pub fn programs(&mut self) -> &mut P {
         &mut self.intake.programs
@@ -379,14 +360,7 @@ impl<P: Programs> Sensor<P> {
 
     /// Has the store prune at once, as it does each hour.
     pub fn prune_store(&self) {
-        self.intake.writer().keep(self.settings.store);
-    }
-}
-
-impl Sensor {
-    /// From now on what is in the ring is this process's to store, and what is attached may stay.
-    pub fn begin(&mut self) {
-        self.intake.programs.begin();
+        self.intake.writer.keep(self.settings.store);
     }
 }
 

@@ -12,7 +12,7 @@ use tattler_core::home::{NetworkDevice, NetworkState};
 use tokio::time::{Duration, Instant};
 use tracing::{info, warn};
 
-use crate::agent::state::{UplinkChange, UplinkChanges, UplinkView};
+use crate::agent::state::{UplinkChanges, UplinkView};
 use crate::datapath::Attachment;
 
 /// The wait after the first failed attempt; it doubles with each further one.
@@ -21,15 +21,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Interfaces listed in a warning.
 const LISTED: usize = 20;
-/// IFNAMSIZ - 1.
-const LONGEST_NAME: usize = 15;
 
-/// All uplinks.
 pub struct Uplinks {
     list: Vec<Uplink>,
     /// The default routes decide, not names.
     by_route: bool,
-    /// Those that are there at the start were attached.
+    /// The uplinks that are there at the start were attached.
     started: bool,
     changes: UplinkChanges,
 }
@@ -40,6 +37,8 @@ struct Uplink {
     /// The device that has the name, or had it last.
     device: Option<NetworkDevice>,
     sight: Sight,
+    /// When it was last no longer watched; `None` while it is watched, and if it never was.
+    lost: Option<Instant>,
     up: bool,
     /// How it is or was attached last.
     attachment: Option<Attachment>,
@@ -49,14 +48,9 @@ struct Uplink {
 enum Sight {
     Watched,
     /// There is no such device.
-    Absent {
-        /// When sight was lost; `None` if there never was one.
-        since: Option<Instant>,
-    },
+    Absent,
     /// The device is there, and the programs have to be attached.
     Due {
-        /// When sight was lost; `None` if there was none yet.
-        since: Option<Instant>,
         at: Instant,
         pause: Duration,
         why: Option<String>,
@@ -64,7 +58,7 @@ enum Sight {
 }
 
 /// The outcome of [`Uplinks::attach`].
-pub struct Attached<E> {
+pub struct AttachOutcome<E> {
     /// Devices to which the programs were attached.
     pub attached: usize,
     /// How many of these an earlier run had watched all the time.
@@ -75,12 +69,15 @@ pub struct Attached<E> {
 
 impl Uplink {
     fn new(name: &str) -> Uplink {
-        let sight = Sight::Absent { since: None };
-        Uplink { name: name.to_owned(), device: None, sight, up: false, attachment: None }
+        Uplink { name: name.to_owned(), device: None, sight: Sight::Absent, lost: None, up: false, attachment: None }
     }
 
     fn is_absent(&self) -> bool {
-        matches!(self.sight, Sight::Absent { .. })
+        matches!(self.sight, Sight::Absent)
+    }
+
+    fn is_watched(&self) -> bool {
+        matches!(self.sight, Sight::Watched)
     }
 
     /// The device, if it is there.
@@ -93,39 +90,32 @@ impl Uplink {
     }
 
     fn lose(&mut self, now: Instant) {
-        let since = match self.sight {
-            Sight::Due { since, .. } | Sight::Absent { since } => since,
-            Sight::Watched => Some(now),
-        };
-        self.sight = Sight::Absent { since };
+        if self.is_watched() {
+            self.lost = Some(now);
+        }
+        self.sight = Sight::Absent;
     }
 
     fn appear(&mut self, device: &NetworkDevice, network: &NetworkState, now: Instant) {
-        let since = match self.sight {
-            Sight::Absent { since } => since,
-            _ => None,
-        };
         self.device = Some(device.clone());
         self.up = network.up.contains(&device.index);
-        self.sight = Sight::Due { since, at: now, pause: PAUSE, why: None };
+        self.sight = Sight::Due { at: now, pause: PAUSE, why: None };
     }
 
     fn fault(&self) -> Option<String> {
+        let name = &self.name;
         match &self.sight {
             Sight::Watched => None,
-            Sight::Absent { since: None } => Some(format!("there is no interface {} yet: waiting for it", self.name)),
-            Sight::Absent { .. } => Some(format!("{} is gone: nothing is seen there until it is back", self.name)),
-            Sight::Due { why: Some(why), .. } => Some(why.clone()),
-            Sight::Due { .. } => Some(format!("{} is not watched yet", self.name)),
+            Sight::Absent if self.lost.is_none() => Some(format!("there is no interface {name} yet: waiting for it")),
+            Sight::Absent => Some(format!("{name} is gone: nothing is seen there until it is back")),
+            Sight::Due { why, .. } => Some(why.clone().unwrap_or_else(|| format!("{name} is not watched yet"))),
         }
     }
 }
 
 impl Uplinks {
-    /// The uplinks with these names; without any, those of the default routes. None is attached yet.
-    ///
-    /// # Errors
-    /// A name that is given twice, or that no interface can have.
+    /// The uplinks with these names; without any, those of the default routes. None is attached yet. Fails if a name is
+    /// given twice, or if no interface can have it.
     pub fn new(names: &[String]) -> Result<Uplinks> {
         for (at, name) in names.iter().enumerate() {
             if names[..at].contains(name) {
@@ -148,31 +138,32 @@ impl Uplinks {
         self.list.iter().filter_map(|uplink| uplink.device.clone()).collect()
     }
 
-    /// Whether a device is an uplink.
     pub fn has(&self, index: u32) -> bool {
         self.list.iter().any(|uplink| uplink.device.as_ref().is_some_and(|device| device.index == index))
     }
 
-    /// Whether all uplinks are watched.
     pub fn are_watched(&self) -> bool {
-        !self.list.is_empty() && self.list.iter().all(|uplink| matches!(uplink.sight, Sight::Watched))
+        !self.list.is_empty() && self.list.iter().all(Uplink::is_watched)
     }
 
-    /// For queries and metrics.
     pub fn view(&self) -> UplinkView {
         let attached =
             |uplink: &Uplink| Some(Attachment { device: uplink.device.clone()?, ..uplink.attachment.clone()? });
-        let up = |uplink: &&Uplink| uplink.up && matches!(uplink.sight, Sight::Watched);
-        let mut faults: Vec<String> = self.list.iter().filter_map(Uplink::fault).collect();
-        if self.list.is_empty() {
-            faults.push("there is no IPv6 default route yet to find the uplink by: waiting for one".to_owned());
-        }
+        let up = |uplink: &&Uplink| uplink.up && uplink.is_watched();
         UplinkView {
             attached: self.list.iter().filter_map(attached).collect(),
             up: self.list.iter().filter(up).filter_map(|uplink| Some(uplink.present()?.index)).collect(),
-            faults,
+            faults: self.faults(|_| true),
             changes: self.changes,
         }
+    }
+
+    /// One line for each of these uplinks that is not watched, and one if there is none at all.
+    fn faults(&self, of: impl Fn(&&Uplink) -> bool) -> Vec<String> {
+        if self.list.is_empty() {
+            return vec!["there is no IPv6 default route yet to find the uplink by: waiting for one".to_owned()];
+        }
+        self.list.iter().filter(of).filter_map(Uplink::fault).collect()
     }
 
     /// A device is gone. Returns whether it was an uplink and has to be detached.
@@ -181,7 +172,7 @@ impl Uplinks {
         uplink.lose(now);
         let name = uplink.device.as_ref().map_or(uplink.name.as_str(), |device| &device.name);
         warn!("{name} is gone: nothing is seen there until it is back");
-        self.count(UplinkChange::Lost);
+        self.changes.lost += 1;
         true
     }
 
@@ -194,25 +185,14 @@ impl Uplinks {
             self.look_for_routes(network, now);
         }
         if !self.started {
-            self.warn_of_missing(network);
+            // A wrong name looks like an interface that comes later, and an uplink may have no default route.
+            let names = network.devices.iter().map(|device| device.name.as_str()).filter(|&name| name != "lo");
+            let there = names.take(LISTED).collect::<Vec<_>>().join(", ");
+            for fault in self.faults(|uplink| uplink.is_absent()) {
+                warn!("{fault}; there are: {there} (--interface says which one is the uplink)");
+            }
         }
         detach
-    }
-
-    /// At the start: a wrong name looks like an interface that comes later.
-    fn warn_of_missing(&self, network: &NetworkState) {
-        let names = network.devices.iter().map(|device| device.name.as_str()).filter(|&name| name != "lo");
-        let there: Vec<&str> = names.take(LISTED).collect();
-        for uplink in self.list.iter().filter(|uplink| uplink.is_absent()) {
-            let Uplink { name, .. } = uplink;
-            warn!("there is no interface {name} yet: waiting for it; there are: {}", there.join(", "));
-        }
-        if self.list.is_empty() {
-            warn!(
-                "there is no IPv6 default route yet to find the uplink by: waiting for one; --interface names an uplink without one, of: {}",
-                there.join(", ")
-            );
-        }
     }
 
     fn look_at_known(&mut self, network: &NetworkState, now: Instant) -> Vec<u32> {
@@ -220,13 +200,12 @@ impl Uplinks {
         let mut detach: Vec<u32> = self.list.iter().filter_map(|uplink| Some(uplink.present()?.index)).collect();
         detach.retain(|&index| there(index).is_none());
         detach.retain(|&index| self.gone(index, now));
-        let mut changes = Vec::new();
         for uplink in self.list.iter_mut().filter(|uplink| !uplink.is_absent()) {
             let Some(before) = uplink.device.as_ref() else { continue };
             let Some(device) = there(before.index) else { continue };
             if before.name != device.name {
                 info!(interface = device.name, was = before.name, "renamed, and still watched");
-                changes.push(UplinkChange::Renamed);
+                self.changes.renamed += 1;
                 if self.by_route {
                     uplink.name.clone_from(&device.name);
                 }
@@ -235,10 +214,9 @@ impl Uplinks {
             let up = network.up.contains(&device.index);
             if std::mem::replace(&mut uplink.up, up) != up {
                 info!(interface = device.name, "{}", if up { "up again" } else { "down" });
-                changes.push(if up { UplinkChange::Up } else { UplinkChange::Down });
+                *if up { &mut self.changes.up } else { &mut self.changes.down } += 1;
             }
         }
-        changes.into_iter().for_each(|change| self.count(change));
         detach
     }
 
@@ -255,7 +233,7 @@ impl Uplinks {
                 warn!("{} is no longer watched: {} is another interface now", before.name, device.name);
                 detach.push(before.index);
                 uplink.lose(now);
-                self.changes[UplinkChange::Lost as usize] += 1;
+                self.changes.lost += 1;
             }
             self.list[at].appear(device, network, now);
         }
@@ -290,23 +268,18 @@ impl Uplinks {
         &mut self,
         now: Instant,
         mut attach: impl FnMut(&NetworkDevice) -> Result<Attachment, E>,
-    ) -> Attached<E> {
-        let mut outcome = Attached { attached: 0, adopted: 0, failed: Vec::new() };
+    ) -> AttachOutcome<E> {
+        let mut outcome = AttachOutcome { attached: 0, adopted: 0, failed: Vec::new() };
         for uplink in &mut self.list {
-            let (Sight::Due { since, at, pause, why }, Some(device)) = (&mut uplink.sight, &uplink.device) else {
-                continue;
-            };
+            let (Sight::Due { at, pause, why }, Some(device)) = (&mut uplink.sight, &uplink.device) else { continue };
             if *at > now {
                 continue;
             }
             match attach(device) {
                 Ok(attachment) => {
                     let (interface, mode) = (&device.name, attachment.mode.as_str());
-                    match since {
-                        Some(since) => {
-                            let unseen = format!("{:.1} s", now.duration_since(*since).as_secs_f64());
-                            info!(interface, mode, unseen, "watching again");
-                        }
+                    match uplink.lost.take().map(|lost| now.duration_since(lost).as_secs_f64()) {
+                        Some(unseen) => info!(interface, mode, unseen = format!("{unseen:.1} s"), "watching again"),
                         None => info!(interface, mode, "watching"),
                     }
                     if let Some(reason) = &attachment.not_native {
@@ -316,13 +289,13 @@ impl Uplinks {
                     outcome.adopted += usize::from(attachment.adopted);
                     uplink.attachment = Some(attachment);
                     uplink.sight = Sight::Watched;
-                    self.changes[UplinkChange::Attached as usize] += u64::from(self.started);
+                    self.changes.attached += u64::from(self.started);
                 }
                 Err(error) => {
                     let reason = error.to_string();
                     *at = now + *pause;
                     *pause = (*pause * 2).min(LONGEST_PAUSE);
-                    self.changes[UplinkChange::Failed as usize] += 1;
+                    self.changes.failed += 1;
                     // It may stay the same for days.
                     if why.replace(reason.clone()) != Some(reason) {
                         outcome.failed.push(error);
@@ -333,15 +306,12 @@ impl Uplinks {
         self.started = true;
         outcome
     }
-
-    fn count(&mut self, change: UplinkChange) {
-        self.changes[change as usize] += 1;
-    }
 }
 
 /// As the kernel's dev_valid_name.
 fn can_be_a_name(name: &str) -> bool {
-    let fits = (1..=LONGEST_NAME).contains(&name.len()) && name != "." && name != "..";
+    // IFNAMSIZ is 16, with the 0 at the end.
+    let fits = (1..16).contains(&name.len()) && name != "." && name != "..";
     fits && !name.contains(|c: char| c == '/' || c == ':' || c == '\0' || c.is_ascii_whitespace())
 }
 

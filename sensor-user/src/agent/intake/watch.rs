@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
-use super::programs::Programs;
+use super::programs::KernelPrograms;
 use super::sensor::{BATCH, Sensor, log_failure};
-use crate::agent::notices::service_manager;
+use crate::agent::notices::service_manager::{self, NotifyState};
 use crate::agent::settings::Reload;
 use crate::netlink::{Neighbour, NeighbourNews, NetlinkError};
 
@@ -26,7 +26,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Runs until `shutdown`. `read_network` and `read_neighbours` list the kernel's tables, and may take long.
-pub async fn watch<P: Programs>(
+pub async fn watch<P: KernelPrograms>(
     sensor: &mut Sensor<P>,
     read_network: impl AsyncFn() -> Result<NetworkState, NetlinkError>,
     read_neighbours: impl AsyncFn() -> Result<Vec<Neighbour>, NetlinkError>,
@@ -46,7 +46,8 @@ pub async fn watch<P: Programs>(
     let mut all_neighbours = Box::pin(read_neighbours()).fuse();
     let mut neighbours_missed = false;
     info!("ready");
-    service_manager::ready();
+    // Queries are answered already.
+    service_manager::notify(NotifyState::Ready);
     loop {
         tokio::select! {
             () = &mut shutdown => return,

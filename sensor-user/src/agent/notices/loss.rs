@@ -25,7 +25,6 @@ pub struct LossNotices {
 
 impl LossNotices {
     /// With the counters as an earlier run left them.
-    #[must_use]
     pub fn new(counters: &Counters, now: Instant) -> LossNotices {
         LossNotices { lost: lost(counters), said_loss: None, events: 0, heard: now, said_silence: false }
     }
@@ -59,7 +58,6 @@ impl LossNotices {
     }
 
     /// For how long nothing has been seen.
-    #[must_use]
     pub fn silent_for(&self, now: Instant) -> Duration {
         now - self.heard
     }

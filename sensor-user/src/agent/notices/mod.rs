@@ -1,22 +1,19 @@
-//! What the sensor says to people by the log, and to the service manager.
+//! Log lines about the sensor's own health, and the service manager.
 
 mod loss;
 mod open_ports;
 pub mod service_manager;
-mod store_health;
 
 use loss::LossNotices;
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::datapath::Counters;
 use crate::store;
 pub use open_ports::OpenPorts;
 use service_manager::Watchdog;
-use store_health::StoreHealth;
 use tattler_core::ledger::Ledger;
 
-/// All that is said while the sensor runs.
 pub struct Notices {
     loss: LossNotices,
     store: StoreHealth,
@@ -49,5 +46,38 @@ impl Notices {
         }
         self.store.look(store);
         self.loss.silent_for(now)
+    }
+}
+
+/// The store at the last look. Failed writes are logged by the thread that writes.
+#[derive(Debug, Default)]
+struct StoreHealth {
+    stalled: bool,
+    losing: bool,
+    lost: u64,
+    written: u64,
+}
+
+impl StoreHealth {
+    /// Logs when the store stops keeping up, and when it recovers.
+    fn look(&mut self, store: &store::Counters) {
+        let stalled = store.stalled();
+        match (&stalled, self.stalled) {
+            (Some(line), false) => {
+                warn!("the store can't write: {line}; observations are kept in memory while there is room");
+            }
+            (None, true) => info!("the disk of the store answers again"),
+            _ => {}
+        }
+        self.stalled = stalled.is_some();
+        let (lost, written) = (store.lost(), store.written());
+        if lost > self.lost && !self.losing {
+            warn!("no room is left to keep observations in memory: they are lost to the store, and counted");
+            self.losing = true;
+        } else if lost == self.lost && written > self.written && self.losing && store.failure().is_none() {
+            info!(lost, "the store takes all observations again; so many were lost since the start");
+            self.losing = false;
+        }
+        (self.lost, self.written) = (lost, written);
     }
 }

@@ -16,7 +16,6 @@ const PER_HOUR: u32 = 20;
 /// Searches of all contacts in an hour. Each takes milliseconds, and outsiders decide how many answers there are.
 const LOOKS: u32 = 200;
 
-/// The warnings so far.
 pub struct OpenPorts {
     warned: HashSet<(Ipv6Addr, Kind, u16)>,
     left: u32,
@@ -26,7 +25,6 @@ pub struct OpenPorts {
 
 impl OpenPorts {
     /// An earlier run has warned of what the ledger knows already.
-    #[must_use]
     pub fn new(ledger: &Ledger) -> OpenPorts {
         let known = exposed(ledger).into_iter().filter(|exposed| exposed.open).take(REMEMBERED);
         let kind = |name: &str| Kind::ALL.iter().copied().find(|kind| kind.as_str() == name);
@@ -67,7 +65,6 @@ impl OpenPorts {
         ))
     }
 
-    /// Starts another hour.
     pub fn next_hour(&mut self) {
         if self.more > 0 {
             warn!(more = self.more, "too many answers to probes to check each; `tattler status` lists the open ports");

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sd_notify::NotifyState;
+pub use sd_notify::NotifyState;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -18,7 +18,6 @@ pub struct Watchdog {
 
 impl Watchdog {
     /// The one that the service manager has set up for this process.
-    #[must_use]
     pub fn new(now: Instant) -> Watchdog {
         Watchdog { every: sd_notify::watchdog_enabled().map(|patience| patience / 2), fed: now, position: 0 }
     }
@@ -27,7 +26,7 @@ impl Watchdog {
     /// sensor that is stuck is restarted, and finds in the ring what it missed.
     pub fn feed(&mut self, position: u64, waiting: bool, now: Instant) {
         if self.is_due(position, waiting, now) {
-            tell(&[NotifyState::Watchdog]);
+            notify(NotifyState::Watchdog);
         }
     }
 
@@ -42,18 +41,9 @@ impl Watchdog {
     }
 }
 
-/// Says that the loop runs and queries are answered.
-pub fn ready() {
-    tell(&[NotifyState::Ready]);
-}
-
-/// Says that the sensor is stopping.
-pub fn stopping() {
-    tell(&[NotifyState::Stopping]);
-}
-
-fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+/// Says what state the sensor is in.
+pub fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
         warn!("cannot notify the service manager: {error}");
     }
 }

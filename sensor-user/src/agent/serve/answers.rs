@@ -16,10 +16,7 @@ use crate::contract::Request;
 use crate::query::{Context, MOST_THROUGH_SOCKET, from_store};
 use crate::store::Reader;
 
-/// Answers one query.
-///
-/// # Errors
-/// One line for the user.
+/// Answers one query. An error is one line for the user.
 pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
     match request {
         Request::Status { since: None, until: None } => value(&status(shared)),
@@ -76,55 +73,36 @@ fn value(answer: &impl Serialize) -> Result<Value, String> {
 
 #[cfg(test)]
 mod tests {
-    use tattler_core::time::Time;
+    use std::sync::Arc;
+
+    use tattler_core::ledger::{Ledger, LedgerSettings};
 
     use super::*;
+    use crate::store::{Store, Writer};
 
     /// A sensor with two contacts and a probe in its store, and an empty ledger.
-    fn sensor(dir: &std::path::Path) -> (Shared, crate::store::Writer) {
+    fn sensor(dir: &std::path::Path) -> (Arc<Shared>, Writer) {
         let lines = [
             r#"{"type":"contact","ts":"2026-09-01T10:00:00Z","local":"2001:db8::1","remote":"3fff::1","proto":"tcp","port":443}"#,
             r#"{"type":"contact","ts":"2026-09-02T10:00:00Z","local":"2001:db8::1","remote":"3fff::2","proto":"tcp","port":443}"#,
             r#"{"type":"probe","ts":"2026-09-03T10:00:00Z","source":"3fff::3","target":"2001:db8::1","kind":"syn","port":22}"#,
         ];
-        let mut store = crate::store::Store::open(dir).unwrap();
-        store.append(&lines.map(|line| tattler_files::jsonl::parse(line.as_bytes()).unwrap())).unwrap();
-        // By the wall clock they would be too old one day.
-        let settings = crate::store::Settings { clock: || Time(0), ..crate::store::Settings::default() };
-        let writer = crate::store::Writer::start(store, settings).unwrap();
-        let ledger = tattler_core::ledger::Ledger::new(tattler_core::ledger::LedgerSettings::live());
-        (Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger, None), writer)
-    }
-
-    fn ask(shared: &Shared, question: &str) -> Result<Value, String> {
-        answer(shared, &serde_json::from_str(question).unwrap())
-    }
-
-    #[test]
-    fn rows_come_from_the_store_while_it_is_written() {
-        let dir = tempfile::tempdir().unwrap();
-        let (shared, _writer) = sensor(dir.path());
-        let rows = |question: &str| ask(&shared, question).map(|answer| answer["rows"].as_array().unwrap().len());
-        assert_eq!(rows(r#"{"query":"contacts"}"#), Ok(2));
-        assert_eq!(rows(r#"{"query":"contacts","limit":1}"#), Ok(1));
-        assert_eq!(rows(r#"{"query":"probes","filter":"port 22"}"#), Ok(1));
-        assert_eq!(rows(r#"{"query":"locals"}"#), Ok(1));
-        assert_eq!(rows(r#"{"query":"scanners"}"#), Ok(1));
-        let error = rows(r#"{"query":"probes","filter":"port x"}"#).unwrap_err();
-        assert!(error.contains("the filter is wrong at column 6"), "{error}");
+        let rows = lines.map(|line| tattler_files::jsonl::parse(line.as_bytes()).unwrap());
+        Store::open(dir).unwrap().append(&rows).unwrap();
+        crate::agent::tests::shared(dir, Ledger::new(LedgerSettings::live()), None)
     }
 
     #[test]
     fn a_query_with_a_window_reads_the_store_and_one_without_reads_the_ledger() {
         let dir = tempfile::tempdir().unwrap();
         let (shared, _writer) = sensor(dir.path());
-        let locals = |question: &str| ask(&shared, question).unwrap()["locals"].clone();
+        let ask = |question: &str| answer(&shared, &serde_json::from_str(question).unwrap()).unwrap();
+        let locals = |question: &str| ask(question)["locals"].clone();
         assert_eq!(locals(r#"{"query":"suspects"}"#), 0);
         assert_eq!(locals(r#"{"query":"suspects","since":"2026-09-01T00:00:00Z"}"#), 1);
-        let status = ask(&shared, r#"{"query":"status","until":"2026-09-01T12:00:00Z"}"#).unwrap();
+        let status = ask(r#"{"query":"status","until":"2026-09-01T12:00:00Z"}"#);
         assert_eq!((&status["contacts"], &status["probes"]), (&1.into(), &0.into()));
-        let evidence =
-            ask(&shared, r#"{"query":"explain","remote":"3fff::1","since":"2026-09-01T00:00:00Z"}"#).unwrap();
+        let evidence = ask(r#"{"query":"explain","remote":"3fff::1","since":"2026-09-01T00:00:00Z"}"#);
         assert_eq!(evidence["visits"][0]["probes"][0]["source"], "3fff::3");
     }
 }

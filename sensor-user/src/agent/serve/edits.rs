@@ -1,4 +1,5 @@
-//! Changes that users make to the diary of a running sensor: on disk first, then in memory.
+//! Changes that users make to the diary of a running sensor: on disk first, then in memory. An error is one line for
+//! the user.
 
 use std::net::Ipv6Addr;
 
@@ -9,13 +10,10 @@ use tattler_core::words::remote_name;
 
 use crate::agent::state::Shared;
 use crate::agent::suspects;
-use crate::device_names;
 use crate::store::{Store, WriteError};
+use crate::device_names;
 
-/// Deletes from store, ledger and kernel tables.
-///
-/// # Errors
-/// One line. If it says that traces are left, the rows are deleted.
+/// Deletes from store, ledger and kernel tables. If the error says that traces are left, the rows are deleted.
 pub fn forget(shared: &Shared, what: &Forget) -> Result<Forgotten, String> {
     if what.is_nothing() {
         return Err("nothing to forget was named".into());
@@ -36,10 +34,8 @@ pub fn forget(shared: &Shared, what: &Forget) -> Result<Forgotten, String> {
     forgotten
 }
 
-/// Deletes everything about single addresses, as few times as possible: each deletion may rewrite the database.
-///
-/// # Errors
-/// One line; it has to be done again then.
+/// Deletes everything about single addresses at once, since each deletion may rewrite the database. After an error it
+/// has to be done again.
 pub fn forget_addresses(shared: &Shared, addresses: &[Ipv6Addr]) -> Result<(), String> {
     let single = |&address: &Ipv6Addr| Forget { prefix: Some(address.into()), ..Forget::default() };
     let what: Vec<Forget> = addresses.iter().map(single).collect();
@@ -56,9 +52,6 @@ fn in_memory(shared: &Shared, what: &[Forget]) {
 }
 
 /// Acknowledges a remote.
-///
-/// # Errors
-/// One line.
 pub fn acknowledge(shared: &Shared, ack: Ack) -> Result<Ack, String> {
     if ack.note.as_ref().is_some_and(|note| note.len() > LONGEST_NOTE) {
         return Err(format!("the note is longer than {LONGEST_NOTE} bytes"));
@@ -69,9 +62,6 @@ pub fn acknowledge(shared: &Shared, ack: Ack) -> Result<Ack, String> {
 }
 
 /// Removes an acknowledgement.
-///
-/// # Errors
-/// One line, such as that there is none.
 pub fn unacknowledge(shared: &Shared, remote: Ipv6Net) -> Result<Ipv6Net, String> {
     if change(shared, move |store| store.unacknowledge(remote).map_err(|error| failed(store, &error)))? {
         Ok(remote.trunc())
@@ -103,15 +93,15 @@ fn with_store<T: Send + 'static>(
     shared: &Shared,
     action: impl FnOnce(&mut Store) -> T + Send + 'static,
 ) -> Result<T, String> {
-    let diary = shared.diary.as_ref().ok_or("the sensor is stopping")?;
-    diary.with(action)
+    shared.diary.as_ref().ok_or("the sensor is stopping")?.with(action)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::path::Path;
     use std::sync::Arc;
-    use std::sync::mpsc::channel;
-    use std::thread;
+    use std::sync::mpsc::{Sender, channel};
 
     use sensor_common::Proto;
     use serde_json::{Value, json};
@@ -121,39 +111,38 @@ mod tests {
 
     use super::super::answers::answer;
     use super::*;
-    use crate::contract::Request;
-    use crate::store::{self, Store, Writer};
+    use crate::agent::kernel_tables::Erase;
+    use crate::agent::tests::shared;
+    use crate::store::{Reader, Writer};
 
     fn contact(local: &str, remote: &str, ts: i64) -> Observation {
         let (local, remote, ts) = (local.parse().unwrap(), remote.parse().unwrap(), Time::from_seconds(ts));
-        let (proto, port, count) = (Proto::Tcp, 443, 1);
-        let (local_port, name, device) = (None, None, None);
-        Observation::Contact(Contact { ts, last: ts, local, remote, proto, port, local_port, count, name, device })
+        Observation::Contact(Contact::new(ts, local, remote, Proto::Tcp, 443))
     }
 
     /// A sensor without a network: its observations are in the ledger, and on their way to the disk.
-    fn sensor(dir: &std::path::Path) -> (Arc<Shared>, Writer) {
+    fn sensor(dir: &Path, eraser: Option<Sender<Option<Erase>>>) -> (Arc<Shared>, Writer) {
         let observations = [
             contact("2001:db8::1:2:3:4", "2a05::1", 10),
             contact("2001:db8::1:2:3:4", "2a05::2", 20),
             contact("2001:db8::5:6:7:8", "2a05::1", 30),
         ];
-        let store = Store::open(dir).unwrap();
-        // Nothing is written until a query asks for it.
-        let settings = store::Settings { latency: std::time::Duration::from_secs(3_600), ..store::Settings::default() };
-        let settings = store::Settings { clock: || Time(0), ..settings };
-        let writer = Writer::start(store, settings).unwrap();
         let mut ledger = Ledger::new(LedgerSettings::default());
         observations.iter().for_each(|o| ledger.observe(o));
+        let (shared, writer) = shared(dir, ledger, eraser);
         writer.send(observations.to_vec());
-        (Arc::new(Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger, None)), writer)
+        (shared, writer)
     }
 
     fn ask(shared: &Shared, question: Value) -> Result<Value, String> {
-        answer(shared, &serde_json::from_value::<Request>(question).unwrap())
+        answer(shared, &serde_json::from_value(question).unwrap())
     }
 
-    fn contacts(dir: &std::path::Path) -> usize {
+    fn forget(shared: &Shared, what: Value) -> Result<Value, String> {
+        ask(shared, json!({"query": "forget", "what": what}))
+    }
+
+    fn contacts(dir: &Path) -> usize {
         let mut count = 0;
         Store::open(dir).unwrap().replay(Time(i64::MIN), &mut |_| count += 1).unwrap();
         count
@@ -162,31 +151,28 @@ mod tests {
     #[test]
     fn a_running_sensor_forgets_queued_stored_and_remembered_rows() {
         let dir = tempfile::tempdir().unwrap();
-        let (shared, writer) = sensor(dir.path());
-        let forgotten = ask(&shared, json!({"query": "forget", "what": {"prefix": "2001:db8::1:2:3:4/128"}})).unwrap();
+        let (shared, writer) = sensor(dir.path(), None);
+        let forgotten = forget(&shared, json!({"prefix": "2001:db8::1:2:3:4/128"})).unwrap();
         assert_eq!(forgotten, json!({"contacts": 2, "clipped": 0, "probes": 0, "answers": 0, "acks": 0}));
         assert_eq!(shared.ledger().contacts().len(), 1);
         assert_eq!(shared.ledger().id("2001:db8::1:2:3:4".parse().unwrap()), None);
-        let before = json!({"query": "forget", "what": {"before": "1970-01-01T00:00:31.000Z"}});
-        assert_eq!(ask(&shared, before).unwrap()["contacts"], 1);
+        let before = json!({"before": "1970-01-01T00:00:31.000Z"});
+        assert_eq!(forget(&shared, before).unwrap()["contacts"], 1);
         assert_eq!(shared.ledger().contacts().len(), 0);
         assert_eq!(shared.ledger().locals().len(), 0);
-        assert!(ask(&shared, json!({"query": "forget", "what": {}})).unwrap_err().contains("nothing to forget"));
+        assert!(forget(&shared, json!({})).unwrap_err().contains("nothing to forget"));
         assert_eq!(writer.finish().written, 3);
         assert_eq!(contacts(dir.path()), 0);
-        assert_eq!(
-            ask(&shared, json!({"query": "forget", "what": {"device": "x"}})).unwrap_err(),
-            "the sensor is stopping"
-        );
+        assert_eq!(forget(&shared, json!({"device": "x"})).unwrap_err(), "the sensor is stopping");
     }
 
     #[test]
     fn observations_that_wait_for_the_ledger_are_forgotten_too() {
         let dir = tempfile::tempdir().unwrap();
-        let (shared, _writer) = sensor(dir.path());
+        let (shared, _writer) = sensor(dir.path(), None);
         // The loop has handed it to the store, and a query holds the ledger.
         let pending = contact("2001:db8::1:2:3:4", "2a05::3", 40);
-        ask(&shared, json!({"query": "forget", "what": {"prefix": "2001:db8::1:2:3:4/128"}})).unwrap();
+        forget(&shared, json!({"prefix": "2001:db8::1:2:3:4/128"})).unwrap();
         let mut ledger = shared.ledger();
         ledger.observe(&pending);
         assert_eq!(ledger.contacts().len(), 2);
@@ -200,9 +186,9 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_finds_damage_says_so_and_the_next_one_finds_a_new_database() {
+    fn after_a_change_that_finds_damage_the_database_is_a_new_one() {
         let dir = tempfile::tempdir().unwrap();
-        let (shared, writer) = sensor(dir.path());
+        let (shared, writer) = sensor(dir.path(), None);
         // As when it was opened: nothing of this table is in memory.
         crate::store::tests::damage(dir.path(), "acks");
         let ack = json!({"query": "ack", "remote": "2a05::/32"});
@@ -215,91 +201,67 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_tables_forget_the_locals_of_a_device() {
+    fn a_device_is_forgotten_by_its_name_in_the_kernels_tables_too() {
         let dir = tempfile::tempdir().unwrap();
-        let (sender, receiver) = channel();
-        let writer = Writer::start(Store::open(dir.path()).unwrap(), store::Settings::default()).unwrap();
-        let mut ledger = Ledger::new(LedgerSettings::default());
-        ledger.observe(&contact("2001:db8::1:2:3:4", "2a05::1", 10));
-        let shared = Shared::new(Time(0), dir.path().to_owned(), &writer, Vec::new(), ledger, Some(sender));
-        let local = "2001:db8::1:2:3:4".parse().unwrap();
-        shared.ledger().belongs_to(local, "dev-00000001");
-        ask(&shared, json!({"query": "forget", "what": {"device": "dev-00000001"}})).unwrap();
-        let erase = receiver.try_recv().unwrap().unwrap();
-        let [(forget, locals)] = &erase.what[..] else { panic!("{erase:?}") };
-        assert_eq!((forget.device.as_deref(), locals.len(), locals.contains(&local)), (Some("dev-00000001"), 1, true));
-    }
-
-    #[test]
-    fn a_device_is_forgotten_by_its_name_in_the_configuration() {
-        let dir = tempfile::tempdir().unwrap();
-        let (shared, writer) = sensor(dir.path());
-        let of_device = |device: &str, local: &str| {
-            let Observation::Contact(mut contact) = contact(local, "2a05::3", 50) else { panic!() };
-            contact.device = Some(device.to_owned());
-            Observation::Contact(contact)
-        };
-        let seen = [of_device("dev-00000001", "2001:db8::9:6:7:8"), of_device("dev-00000002", "2001:db8::a:6:7:8")];
-        seen.iter().for_each(|observation| shared.ledger().observe(observation));
-        writer.send(seen.to_vec());
+        let (eraser, erased) = channel();
+        let (shared, writer) = sensor(dir.path(), Some(eraser));
+        let locals = ["2001:db8::9:6:7:8", "2001:db8::a:6:7:8"];
         let mut names = tattler_core::names::Names::default();
         // A laptop by cable and by air.
-        names.name_device("dev-00000001", "laptop");
-        names.name_device("dev-00000002", "laptop");
+        for (id, local) in ["dev-00000001", "dev-00000002"].into_iter().zip(locals) {
+            let Observation::Contact(mut contact) = contact(local, "2a05::3", 50) else { panic!() };
+            contact.device = Some(id.to_owned());
+            shared.ledger().observe(&Observation::Contact(contact.clone()));
+            writer.send(vec![Observation::Contact(contact)]);
+            names.name_device(id, "laptop");
+        }
         shared.set_names(names);
-        let ask = |device: &str| ask(&shared, json!({"query": "forget", "what": {"device": device}}));
-        let error = ask("labtop").unwrap_err();
+        let error = forget(&shared, json!({"device": "labtop"})).unwrap_err();
         assert!(error.starts_with("no device is called labtop") && !error.contains('\n'), "{error}");
         assert_eq!(shared.ledger().contacts().len(), 5);
-        assert_eq!(ask("laptop").unwrap()["contacts"], 2);
+        assert_eq!(forget(&shared, json!({"device": "laptop"})).unwrap()["contacts"], 2);
         assert_eq!(shared.ledger().contacts().len(), 3);
+        let erase = erased.try_recv().unwrap().unwrap();
+        let erased: Vec<_> = erase.what.into_iter().map(|(_, locals)| locals).collect();
+        assert_eq!(erased, locals.map(|local| HashSet::from([local.parse::<Ipv6Addr>().unwrap()])));
         assert_eq!(writer.finish().written, 5);
         assert_eq!(contacts(dir.path()), 3);
     }
 
     #[test]
-    fn acknowledgements_are_kept_over_a_restart_and_undone() {
+    fn acknowledgements_are_stored_and_undone() {
         let dir = tempfile::tempdir().unwrap();
-        let (shared, writer) = sensor(dir.path());
-        let until = Time::from_seconds(4_000_000_000);
-        ask(&shared, json!({"query": "ack", "remote": "2a05::7/32", "until": until, "note": "ours"})).unwrap();
+        let (shared, _writer) = sensor(dir.path(), None);
+        let ack = |note: &str| ask(&shared, json!({"query": "ack", "remote": "2a05::7/32", "note": note}));
+        assert!(ack(&"x".repeat(LONGEST_NOTE + 1)).is_err());
+        ack("ours").unwrap();
         let acks = ask(&shared, json!({"query": "acks"})).unwrap();
         assert_eq!((&acks[0]["remote"], &acks[0]["note"]), (&json!("2a05::/32"), &json!("ours")));
-        let long = "x".repeat(LONGEST_NOTE + 1);
-        assert!(ask(&shared, json!({"query": "ack", "remote": "2a05::/32", "note": long})).is_err());
-        drop(writer);
-        let kept = Store::open(dir.path()).unwrap().acks().unwrap();
-        assert_eq!((kept.len(), kept[0].until), (1, Some(until)));
-
-        let (shared, _writer) = sensor(dir.path());
-        shared.acks().extend(kept);
-        ask(&shared, json!({"query": "unack", "remote": "2a05::/32"})).unwrap();
+        assert_eq!(Reader::open(dir.path()).unwrap().acks().unwrap().len(), 1);
+        let undo = || ask(&shared, json!({"query": "unack", "remote": "2a05::/32"}));
+        undo().unwrap();
         assert_eq!(ask(&shared, json!({"query": "acks"})), Ok(json!([])));
-        let error = ask(&shared, json!({"query": "unack", "remote": "2a05::/32"})).unwrap_err();
-        assert_eq!(error, "2a05::/32 is not acknowledged; `tattler ack --list` shows what is");
+        assert_eq!(undo().unwrap_err(), "2a05::/32 is not acknowledged; `tattler ack --list` shows what is");
     }
 
     #[test]
-    fn a_store_that_can_not_be_written_does_not_forget_and_says_why() {
+    fn a_store_that_cannot_be_written_forgets_nothing_and_says_why() {
         let dir = tempfile::tempdir().unwrap();
-        let (shared, _writer) = sensor(dir.path());
-        // Somebody else is at the file.
+        let (shared, _writer) = sensor(dir.path(), None);
+        // Another process writes to the file.
         let other = rusqlite::Connection::open(dir.path().join("tattler.db")).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let (sender, receiver) = channel();
-        let asked = Arc::clone(&shared);
-        thread::spawn(move || sender.send(ask(&asked, json!({"query": "forget", "what": {"prefix": "2a05::/32"}}))));
-        let error = receiver.recv().unwrap().unwrap_err();
+        let error = forget(&shared, json!({"prefix": "2a05::/32"})).unwrap_err();
         assert!(error.contains("cannot write to") && !error.contains('\n'), "{error}");
-        assert_eq!(shared.ledger().contacts().len(), 3, "memory and disk tell the same");
+        assert_eq!(shared.ledger().contacts().len(), 3, "memory is as the disk");
         other.execute_batch("ROLLBACK").unwrap();
-        assert!(ask(&shared, json!({"query": "forget", "what": {"prefix": "2a05::/32"}})).is_ok());
+        assert!(forget(&shared, json!({"prefix": "2a05::/32"})).is_ok());
     }
 
     #[test]
-    fn forgetting_addresses_that_nobody_knows_leaves_the_ledger_as_it_is() {
+    fn forgetting_unknown_addresses_leaves_the_ledger_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let (shared, _writer) = sensor(dir.path());
+        let (shared, _writer) = sensor(dir.path(), None);
         let forgotten = || shared.ledger().revision().forgotten;
         let unknown: Vec<Ipv6Addr> = (1..100).map(|n| Ipv6Addr::from(0x2001_0db8 << 96 | n)).collect();
         forget_addresses(&shared, &unknown).unwrap();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tracing::warn;
 
 use super::state::Shared;
@@ -29,33 +29,26 @@ pub fn start(
     listener: Option<TcpListener>,
     queries: socket::Listener,
     stopped: &watch::Receiver<()>,
-) -> Vec<JoinHandle<()>> {
+) -> JoinSet<()> {
     let until_stopped = || {
         let mut stopped = stopped.clone();
-        async move {
-            // An error means that the sender was dropped, which is the sign to stop.
-            let _ = stopped.changed().await;
-        }
+        // An error means that the sender was dropped.
+        async move { _ = stopped.changed().await }
     };
-    let mut servers = Vec::new();
+    let mut servers = JoinSet::new();
     if let Some(listener) = listener {
-        let shared = shared.clone();
-        let until = until_stopped();
-        servers.push(tokio::spawn(async move {
-            let healthy = shared.clone();
-            let handlers = http::Handlers {
-                metrics: Arc::new(move || scrape::metrics(&shared)),
-                health: Arc::new(move || scrape::health(&healthy)),
-            };
+        let (metrics, health, until) = (shared.clone(), shared.clone(), until_stopped());
+        let handlers = http::Handlers {
+            metrics: Arc::new(move || scrape::metrics(&metrics)),
+            health: Arc::new(move || scrape::health(&health)),
+        };
+        servers.spawn(async move {
             if let Err(error) = http::serve(listener, handlers, until).await {
                 warn!("the HTTP server has stopped: {error}");
             }
-        }));
+        });
     }
     let shared = shared.clone();
-    let until = until_stopped();
-    servers.push(tokio::spawn(async move {
-        socket::serve(queries, Arc::new(move |request| answers::answer(&shared, &request)), until).await;
-    }));
+    servers.spawn(socket::serve(queries, Arc::new(move |request| answers::answer(&shared, &request)), until_stopped()));
     servers
 }

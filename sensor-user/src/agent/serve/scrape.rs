@@ -1,10 +1,8 @@
 //! The pages for Prometheus and for health checks.
 
-use std::sync::atomic::Ordering::Relaxed;
-
-use crate::agent::state::{Shared, UplinkChange};
+use crate::agent::state::{Shared, UplinkChanges};
 use crate::agent::suspects;
-use crate::metrics::{self, LedgerMetrics, MetricsSnapshot, RingMetrics, StoreMetrics, UplinkMetrics};
+use crate::metrics::{self, LedgerMetrics, RingMetrics, MetricsSnapshot, StoreMetrics, UplinkMetrics};
 
 /// The page for Prometheus.
 pub fn metrics(shared: &Shared) -> String {
@@ -14,13 +12,13 @@ pub fn metrics(shared: &Shared) -> String {
         let rows = (ledger.contacts().len() as u64, ledger.probes().len() as u64);
         (ledger.locals_in_use() as u64, rows.0, rows.1, ledger.revision(), ledger.counts())
     };
-    let age = suspects.age(revision).seconds();
-    let figures = suspects.figures;
+    let figures = &suspects.figures;
     let view = shared.view().clone();
+    let UplinkChanges { lost, attached, failed, renamed, down, up } = view.uplinks.changes;
     let snapshot = MetricsSnapshot {
         version: env!("CARGO_PKG_VERSION"),
-        start: shared.started(),
-        clock_steps: shared.clock_steps(),
+        start: view.started,
+        clock_steps: view.clock_steps,
         kernel: view.counters.all(),
         ring: RingMetrics {
             drained: view.drained,
@@ -40,9 +38,14 @@ pub fn metrics(shared: &Shared) -> String {
                 up: view.uplinks.up.contains(&u.device.index),
             })
             .collect(),
-        uplink_changes: UplinkChange::ALL
-            .map(|change| (change.as_str(), view.uplinks.changes[change as usize]))
-            .to_vec(),
+        uplink_changes: vec![
+            ("lost", lost),
+            ("attached", attached),
+            ("failed", failed),
+            ("renamed", renamed),
+            ("down", down),
+            ("up", up),
+        ],
         home_prefixes: view.home.iter().filter(|home| home.ours).count() as u64,
         ledger: LedgerMetrics {
             locals,
@@ -58,7 +61,7 @@ pub fn metrics(shared: &Shared) -> String {
         },
         exposed_locals: figures.exposed_locals,
         suspects: figures.by_verdict.iter().map(|&(verdict, n)| (verdict.as_str(), n)).collect(),
-        suspects_age: age as u64,
+        suspects_age: suspects.age(revision).seconds() as u64,
         store: StoreMetrics {
             written: shared.store.written(),
             lost: shared.store.lost(),
@@ -66,7 +69,7 @@ pub fn metrics(shared: &Shared) -> String {
             pruned: shared.store.pruned(),
             crowded_out: shared.store.crowded_out(),
             capped: shared.store.capped(),
-            excluded: shared.excluded.load(Relaxed),
+            excluded: view.excluded,
             bytes: shared.store.bytes(),
             failing: shared.store.failure().is_some(),
             failed_writes: shared.store.failed_writes(),
@@ -76,16 +79,10 @@ pub fn metrics(shared: &Shared) -> String {
     metrics::encode(&snapshot)
 }
 
-/// Whether the sensor watches all uplinks and stores what it sees.
-///
-/// # Errors
-/// One line that says why not.
+/// Whether the sensor watches all uplinks and stores what it sees; if not, why.
 pub fn health(shared: &Shared) -> Result<(), String> {
     if let Some(failure) = shared.store.failure() {
         return Err(format!("the store can't write: {failure}"));
     }
-    match shared.view().uplinks.faults.first() {
-        Some(fault) => Err(fault.clone()),
-        None => Ok(()),
-    }
+    shared.view().uplinks.faults.first().cloned().map_or(Ok(()), Err)
 }

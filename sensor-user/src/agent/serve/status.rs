@@ -1,7 +1,5 @@
 //! The answer to `status`.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use ipnet::Ipv6Net;
 use sensor_common::GiveUp;
 use sensor_common::counters::{Direction, Fate};
@@ -15,8 +13,9 @@ use crate::agent::state::Shared;
 /// Exposed services that are listed.
 const LATEST: usize = 10;
 
-/// The answer to `status`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// The answer to `status`. A field that an older sensor does not have is read as its default.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SensorStatus {
     /// `tattler.status/1`.
     pub schema: String,
@@ -25,15 +24,12 @@ pub struct SensorStatus {
     /// When it was started.
     pub started: Time,
     /// How often the wall clock was set since then.
-    #[serde(default)]
     pub clock_steps: u64,
     /// The wall clock is far ahead of the time known before: for a day, nothing is deleted by it.
-    #[serde(default)]
     pub clock_doubted: bool,
     /// The uplinks that are or were watched.
     pub uplinks: Vec<UplinkStatus>,
     /// One line for each uplink that is not watched, and one if there is none at all.
-    #[serde(default)]
     pub unwatched: Vec<String>,
     /// The home prefixes, without those that are excluded.
     pub home: Vec<Ipv6Net>,
@@ -46,7 +42,6 @@ pub struct SensorStatus {
     /// Events dropped because the remote is behind NAT64, or home.
     pub set_aside: u64,
     /// Events seen during an earlier run that were never stored and can no longer be read.
-    #[serde(default)]
     pub lost_between: u64,
     /// Locals that answered a probe at an open port; public ones are left out.
     pub exposed_locals: u64,
@@ -54,7 +49,6 @@ pub struct SensorStatus {
     /// since they open no port.
     pub exposed: Vec<Exposed>,
     /// Different locals that answered pings.
-    #[serde(default)]
     pub answered_pings: u64,
     /// Locals seen in use within the window.
     pub locals: u64,
@@ -63,22 +57,16 @@ pub struct SensorStatus {
     /// Probes within the window: source, target, kind and port.
     pub probes: u64,
     /// Locals that left the window to make room, since the start.
-    #[serde(default)]
     pub evicted_locals: u64,
     /// Contacts that left the window to make room, since the start.
-    #[serde(default)]
     pub evicted_contacts: u64,
     /// Probes that left the window to make room, since the start.
-    #[serde(default)]
     pub evicted_probes: u64,
     /// Of these, evidence of a leak.
-    #[serde(default)]
     pub evicted_evidence: u64,
     /// The time of the ledger that the suspects in the metrics describe; null before there are any.
-    #[serde(default)]
     pub suspects_as_of: Option<Time>,
     /// By how many seconds they are behind the ledger; 0 if it has not changed since.
-    #[serde(default)]
     pub suspects_age_seconds: Option<f64>,
     /// The state directory.
     pub state: String,
@@ -91,7 +79,6 @@ pub struct SensorStatus {
     /// Rows deleted because there were too many, since the start.
     pub store_crowded_out: u64,
     /// Probes and answers that prove nothing and were not written, because their day had too many.
-    #[serde(default)]
     pub store_capped: u64,
     /// Observations that the configuration excludes from being recorded, since the start.
     pub excluded: u64,
@@ -100,16 +87,12 @@ pub struct SensorStatus {
     /// Why the latest write to the store failed, if it did.
     pub store_failure: Option<String>,
     /// Attempts to write that failed, since the start.
-    #[serde(default)]
     pub store_failed_writes: u64,
     /// Observations that are yet to be written.
-    #[serde(default)]
     pub store_queued: u64,
     /// Databases that were found damaged and set aside, since the start.
-    #[serde(default)]
     pub store_damaged: u64,
     /// Where the last of them is.
-    #[serde(default)]
     pub store_damaged_file: Option<String>,
 }
 
@@ -173,8 +156,8 @@ pub fn status(shared: &Shared) -> SensorStatus {
     SensorStatus {
         schema: "tattler.status/1".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        started: shared.started(),
-        clock_steps: shared.clock_steps(),
+        started: view.started,
+        clock_steps: view.clock_steps,
         clock_doubted: shared.store.believed().is_some(),
         uplinks: uplinks
             .map(|u| UplinkStatus {
@@ -208,7 +191,7 @@ pub fn status(shared: &Shared) -> SensorStatus {
         store_pruned: shared.store.pruned(),
         store_crowded_out: shared.store.crowded_out(),
         store_capped: shared.store.capped(),
-        excluded: shared.excluded.load(Relaxed),
+        excluded: view.excluded,
         store_bytes: shared.store.bytes(),
         store_failure: shared.store.failure(),
         store_failed_writes: shared.store.failed_writes(),

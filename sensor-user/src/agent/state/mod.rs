@@ -9,7 +9,6 @@ mod view;
 mod worked_out;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -18,13 +17,13 @@ use tattler_core::forget::Forget;
 use tattler_core::ledger::Ledger;
 use tattler_core::live_report::LiveReport;
 use tattler_core::names::Names;
-use tattler_core::time::{Span, Time};
+use tattler_core::time::Time;
 
 use super::clock;
 use super::kernel_tables::Erase;
 use crate::store;
 
-pub use view::{SensorView, UplinkChange, UplinkChanges, UplinkView};
+pub use view::{SensorView, UplinkChanges, UplinkView};
 #[cfg(test)]
 pub use worked_out::EVIDENCE_PACE;
 pub use worked_out::WorkedOut;
@@ -37,10 +36,6 @@ pub struct Shared {
     pub store: Arc<store::Counters>,
     /// Runs changes on the store's thread.
     pub diary: Option<store::Handle>,
-    /// Observations that the configuration excludes from being recorded.
-    pub excluded: AtomicU64,
-    started: AtomicI64,
-    clock_steps: AtomicU64,
     eraser: Option<Sender<Option<Erase>>>,
     reading: Mutex<()>,
     live: Mutex<LiveReport>,
@@ -54,7 +49,6 @@ pub struct Shared {
 
 impl Shared {
     /// With the ledger as it was rebuilt. `eraser` takes what the kernel's tables are to forget.
-    #[must_use]
     pub fn new(
         started: Time,
         state: PathBuf,
@@ -67,9 +61,6 @@ impl Shared {
             state,
             store: writer.counters(),
             diary: writer.handle(),
-            excluded: AtomicU64::default(),
-            started: AtomicI64::new(started.0),
-            clock_steps: AtomicU64::default(),
             eraser,
             reading: Mutex::default(),
             live: Mutex::default(),
@@ -77,25 +68,9 @@ impl Shared {
             worked_out: Mutex::default(),
             acks: Mutex::new(acks),
             forgets: Mutex::default(),
-            view: Mutex::default(),
+            view: Mutex::new(SensorView { started, ..SensorView::default() }),
             names: Mutex::default(),
         }
-    }
-
-    /// When this process started.
-    pub fn started(&self) -> Time {
-        Time(self.started.load(Relaxed))
-    }
-
-    /// How often the wall clock was set since then.
-    pub fn clock_steps(&self) -> u64 {
-        self.clock_steps.load(Relaxed)
-    }
-
-    /// Takes over a step of the wall clock, the `steps`th one.
-    pub fn clock_was_set(&self, step: Span, steps: u64) {
-        self.started.store((self.started() + step).0, Relaxed);
-        self.clock_steps.store(steps, Relaxed);
     }
 
     /// The right to answer from the store. A ledger for another time is as large as the live one, and there is
@@ -114,7 +89,7 @@ impl Shared {
         lock(&self.ledger)
     }
 
-    /// The ledger, unless somebody else holds it just now.
+    /// The ledger, unless another thread holds it.
     pub fn ledger_if_free(&self) -> Option<MutexGuard<'_, Ledger>> {
         match self.ledger.try_lock() {
             Ok(ledger) => Some(ledger),
@@ -138,7 +113,6 @@ impl Shared {
         lock(&self.view)
     }
 
-    /// Replaces the names.
     pub fn set_names(&self, names: Names) {
         *lock(&self.names) = Arc::new(names);
     }

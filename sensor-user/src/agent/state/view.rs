@@ -10,11 +10,12 @@ use crate::datapath::{Attachment, Counters};
 /// A second old at most.
 #[derive(Clone, Debug, Default)]
 pub struct SensorView {
-    /// The uplinks.
+    /// When this process started.
+    pub started: Time,
+    /// How often the wall clock was set since then.
+    pub clock_steps: u64,
     pub uplinks: UplinkView,
-    /// The home prefixes.
     pub home: Vec<HomePrefix>,
-    /// The programs' counters.
     pub counters: Counters,
     /// Events taken out of the ring.
     pub drained: u64,
@@ -22,6 +23,8 @@ pub struct SensorView {
     pub invalid: u64,
     /// Events dropped because the remote is behind NAT64, or home.
     pub set_aside: u64,
+    /// Observations that the configuration excludes from being recorded.
+    pub excluded: u64,
     /// Events seen during an earlier run that were never stored and can no longer be read.
     pub lost_between: u64,
     /// Time since the latest event.
@@ -30,7 +33,6 @@ pub struct SensorView {
     pub last_event: Option<Time>,
 }
 
-/// The uplinks.
 #[derive(Clone, Debug, Default)]
 pub struct UplinkView {
     /// How each is attached, or was last.
@@ -39,51 +41,22 @@ pub struct UplinkView {
     pub up: Vec<u32>,
     /// One line for each uplink that is not watched.
     pub faults: Vec<String>,
-    /// How often each change happened since the start.
     pub changes: UplinkChanges,
 }
 
-/// Counts in the order of [`UplinkChange::ALL`].
-pub type UplinkChanges = [u64; UplinkChange::ALL.len()];
-
-/// What can happen to an uplink.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UplinkChange {
+/// How often each change of an uplink happened since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UplinkChanges {
     /// The interface was removed, or another one has its name.
-    Lost,
+    pub lost: u64,
     /// It is watched, for the first time or again.
-    Attached,
+    pub attached: u64,
     /// The programs could not be attached to it.
-    Failed,
+    pub failed: u64,
     /// It was renamed, and stays watched.
-    Renamed,
+    pub renamed: u64,
     /// It went down.
-    Down,
+    pub down: u64,
     /// It came up.
-    Up,
-}
-
-impl UplinkChange {
-    /// All of them.
-    pub const ALL: [UplinkChange; 6] = [
-        UplinkChange::Lost,
-        UplinkChange::Attached,
-        UplinkChange::Failed,
-        UplinkChange::Renamed,
-        UplinkChange::Down,
-        UplinkChange::Up,
-    ];
-
-    /// The name in metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            UplinkChange::Lost => "lost",
-            UplinkChange::Attached => "attached",
-            UplinkChange::Failed => "failed",
-            UplinkChange::Renamed => "renamed",
-            UplinkChange::Down => "down",
-            UplinkChange::Up => "up",
-        }
-    }
+    pub up: u64,
 }

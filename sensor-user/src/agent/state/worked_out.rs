@@ -33,13 +33,11 @@ pub struct WorkedOut {
 
 impl WorkedOut {
     /// How far they are behind a ledger that is at `revision` now; 0 if it has not changed since.
-    #[must_use]
     pub fn age(&self, revision: Revision) -> Span {
         if self.revision == revision { Span(0) } else { Span((clock::wall() - self.as_of).0.max(0)) }
     }
 
     /// Whether an update is due, with the ledger at `revision` now.
-    #[must_use]
     pub fn is_due(&self, revision: Revision) -> bool {
         pause(Stale::of(self.revision, revision), self.took).is_some_and(|pause| self.done.elapsed() >= pause)
             || self.until.is_some_and(|until| clock::wall() >= until)

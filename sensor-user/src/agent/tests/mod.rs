@@ -6,21 +6,23 @@ mod soak;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use sensor_common::wire::{BootTime, Event};
-use tattler_core::exclusions::Exclusions;
-use tattler_core::home::{HomePrefix, NetworkDevice};
+use tattler_core::home::{NetworkDevice, HomePrefix};
+use tattler_core::ledger::Ledger;
 use tattler_core::time::{Span, Time};
 
 use super::allocator;
 use super::clock::{ClockReading, EventClock};
-use super::intake::{Programs, Restored, Sensor, Takeover, restore};
+use super::intake::{KernelPrograms, Restored, Sensor, Takeover, restore};
+use super::kernel_tables::Erase;
 use super::settings::SensorSettings;
 use super::state::Shared;
-use crate::config;
-use crate::datapath::{AttachError, Attachment, Counters, Drained, MapError, Mode, Sizes};
+use crate::datapath::{AttachError, Attachment, Counters, Drained, MapError, Mode};
 use crate::mark::Mark;
-use crate::store::{self, Writer};
+use crate::store::{self, Store, Writer};
 
 /// A ring that is filled by hand.
 #[derive(Default)]
@@ -30,7 +32,9 @@ struct FakePrograms {
     released: u64,
 }
 
-impl Programs for FakePrograms {
+impl KernelPrograms for FakePrograms {
+    fn begin(&mut self) {}
+
     fn drain(&mut self, most: usize, take: impl FnMut(Event)) -> Drained {
         let events = most.min(self.waiting.len());
         self.waiting.drain(..events).for_each(take);
@@ -75,26 +79,17 @@ impl Programs for FakePrograms {
 }
 
 fn settings(dir: &Path, store: store::Settings) -> SensorSettings {
-    SensorSettings {
-        interfaces: Vec::new(),
-        home: Vec::new(),
-        home_add: Vec::new(),
-        home_exclude: Vec::new(),
-        public: Vec::new(),
-        keep_mac: false,
-        nat64: Vec::new(),
-        state: dir.to_owned(),
-        socket: dir.join("socket"),
-        listen: None,
-        store,
-        exclusions: Exclusions::default(),
-        excluded_devices: Vec::new(),
-        names: config::NamesSection::default(),
-        window: Span::from_days(30),
-        sizes: Sizes::default(),
-        attach: None,
-        keep: false,
-    }
+    let (state, socket, window) = (dir.to_owned(), dir.join("socket"), Span::from_days(30));
+    SensorSettings { state, socket, store, window, ..SensorSettings::default() }
+}
+
+/// What the loop and queries share, with a store to which nothing is written until a query asks for it.
+pub fn shared(dir: &Path, ledger: Ledger, eraser: Option<Sender<Option<Erase>>>) -> (Arc<Shared>, Writer) {
+    // By the wall clock, the rows of a test would be too old one day.
+    let (latency, clock) = (Duration::from_secs(3_600), || Time(0));
+    let settings = store::Settings { latency, clock, ..store::Settings::default() };
+    let writer = Writer::start(Store::open(dir).unwrap(), settings).unwrap();
+    (Arc::new(Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger, eraser)), writer)
 }
 
 /// The sensor as `run` makes it, without a kernel and by the clocks of a test.
@@ -104,9 +99,8 @@ fn sensor(settings: SensorSettings, origin: Time, look: fn() -> ClockReading) ->
     let Restored { mut store, key, acks, ledger, .. } = restore(&settings).unwrap();
     store.begin_boot("the boot of the test", origin).unwrap();
     let writer = Writer::start(store, settings.store).unwrap();
-    let clock = EventClock::by(origin, look);
-    let shared = Shared::new(clock.now(), settings.state.clone(), &writer, acks, ledger, None);
-    let shared = Arc::new(shared);
+    let clock = EventClock::new(origin, look);
+    let shared = Arc::new(Shared::new(clock.now(), settings.state.clone(), &writer, acks, ledger, None));
     let (programs, takeover) = (FakePrograms::default(), Takeover::default());
     (Sensor::new(settings, programs, takeover, clock, writer, shared.clone(), key).unwrap(), shared)
 }

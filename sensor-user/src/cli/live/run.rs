@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use ipnet::Ipv6Net;
 use tattler_core::exclusions::Exclusions;
+use tattler_core::home::HomeSettings;
 use tattler_core::time::Span;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -130,9 +131,11 @@ impl Arguments {
         let over = |flags: &[Ipv6Net], files: Vec<Ipv6Net>| if flags.is_empty() { files } else { flags.to_vec() };
         Ok(SensorSettings {
             interfaces: if self.interface.is_empty() { sensor.interfaces } else { self.interface.clone() },
-            home: over(&self.home, home.prefixes),
-            home_add: over(&self.add_home, home.add),
-            home_exclude: over(&self.exclude, home.exclude),
+            home: HomeSettings {
+                only: over(&self.home, home.prefixes),
+                add: over(&self.add_home, home.add),
+                exclude: over(&self.exclude, home.exclude),
+            },
             public: over(&self.public, home.public),
             nat64: over(&self.nat64, home.nat64),
             state: self.state.clone().unwrap_or(sensor.state),
