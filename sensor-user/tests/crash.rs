@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use sensor_common::{Kind, Proto};
-use sensor_user::store::{Settings, Store, Writer};
+use sensor_user::store::{StoreSettings, Store, Writer};
 use tattler_core::ack::Ack;
 use tattler_core::forget::Forget;
 use tattler_core::observation::{Contact, Observation, Probe};
@@ -56,14 +56,14 @@ fn works_until_it_is_killed() {
         for n in from.. {
             store.append(&[observation(n)]).unwrap();
             say(n + 1);
-            store.begin_anew(&"a test", Time(n * 1_000_000)).unwrap();
+            store.replace_damaged(&"a test", Time(n * 1_000_000)).unwrap();
             store.tidy(Time(n * 1_000_000), sensor_user::store::RETENTION, 1 << 30).unwrap();
         }
     }
-    let settings = Settings { latency: Duration::from_millis(1), clock: || Time(0), ..Settings::default() };
-    let settings = Settings { unproven_a_day: u64::MAX, ..settings };
+    let settings = StoreSettings { latency: Duration::from_millis(1), clock: || Time(0), ..StoreSettings::default() };
+    let settings = StoreSettings { unproven_a_day: u64::MAX, ..settings };
     let most_bytes = if mode == "prune" { 3_500_000 } else { u64::MAX };
-    let writer = Writer::start(store, Settings { most_bytes, ..settings }).unwrap();
+    let writer = Writer::start(store, StoreSettings { most_bytes, ..settings }).unwrap();
     let (counters, handle) = (writer.counters(), writer.handle().unwrap());
     if mode == "checkpoint" {
         let path = dir.join("tattler.db");

@@ -278,7 +278,7 @@ fn an_excluded_device_leaves_no_trace_though_its_first_contact_came_before_it_wa
         state: state.path().into(),
         socket: state.path().join("tattler.sock"),
         listen: None,
-        store: sensor_user::store::Settings::default(),
+        store: sensor_user::store::StoreSettings::default(),
         exclusions: Exclusions::default(),
         excluded_devices: vec![mac.parse().unwrap()],
         names: config::Names::default(),

@@ -18,7 +18,7 @@ use tattler_core::time::{Span, Time};
 use tracing::warn;
 
 use super::clock;
-use crate::datapath::{Entry, Memory};
+use crate::datapath::{FlowEntry, Memory};
 
 /// Requests that may wait for their second turn; each one has rewritten the database.
 const MOST: usize = 256;
@@ -34,8 +34,8 @@ pub struct Erase {
 
 impl Erase {
     /// Whether an entry is to be removed now.
-    fn means(&self, entry: Entry, now: BootTime, booted: Time) -> bool {
-        let Entry { local, remote, last } = entry;
+    fn means(&self, entry: FlowEntry, now: BootTime, booted: Time) -> bool {
+        let FlowEntry { local, remote, last } = entry;
         let seen = booted + Span(i64::try_from(last / 1_000).unwrap_or(i64::MAX));
         last <= self.at
             && now.saturating_sub(last) >= QUIET
@@ -96,7 +96,7 @@ fn erase(memory: &mut Memory, what: &Erase) {
     remove(memory, &mut |entry| what.means(entry, now, booted));
 }
 
-fn remove(memory: &mut Memory, is_meant: &mut dyn FnMut(Entry) -> bool) {
+fn remove(memory: &mut Memory, is_meant: &mut dyn FnMut(FlowEntry) -> bool) {
     if let Err(error) = memory.remove(is_meant) {
         warn!("forgotten entries may stay in the kernel's tables until `tattler detach`: {error}");
     }
@@ -113,7 +113,7 @@ mod tests {
         let at: BootTime = 1_000 * 1_000_000_000;
         let of = |forget: Forget| Erase { what: vec![(forget, HashSet::from([local]))], at };
         let prefix = |text: &str| of(Forget { prefix: Some(text.parse().unwrap()), ..Forget::default() });
-        let entry = |local, remote, seconds: u64| Entry { local, remote, last: seconds * 1_000_000_000 };
+        let entry = |local, remote, seconds: u64| FlowEntry { local, remote, last: seconds * 1_000_000_000 };
         let goes =
             |erase: &Erase, entry, seconds: u64| erase.means(entry, seconds * 1_000_000_000, Time::from_seconds(0));
 

@@ -116,7 +116,7 @@ mod tests {
 
     /// A sensor's memory of one contact.
     fn sensor(dir: &std::path::Path) -> (Shared, Writer) {
-        let writer = Writer::start(Store::open(dir).unwrap(), store::Settings::default()).unwrap();
+        let writer = Writer::start(Store::open(dir).unwrap(), store::StoreSettings::default()).unwrap();
         let mut ledger = Ledger::new(Settings::live());
         ledger.observe(&contact(0, 1));
         (Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger, None), writer)

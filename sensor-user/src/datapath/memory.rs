@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// An entry of one of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct FlowEntry {
     /// The address in a home prefix.
     pub local: Ipv6Addr,
     /// The address outside, where the table has one.
@@ -89,7 +89,7 @@ impl Memory {
     ///
     /// # Errors
     /// When the kernel refuses; what was removed stays so.
-    pub fn remove(&mut self, is_meant: &mut dyn FnMut(Entry) -> bool) -> Result<usize, MapError> {
+    pub fn remove(&mut self, is_meant: &mut dyn FnMut(FlowEntry) -> bool) -> Result<usize, MapError> {
         Ok(self.flows.remove(is_meant)?
             + self.inbound.remove(is_meant)?
             + self.ports.remove(is_meant)?
@@ -104,7 +104,7 @@ where
     [u8; KEY]: Pod,
     [u64; WORDS]: Pod,
 {
-    fn remove(&mut self, is_meant: &mut dyn FnMut(Entry) -> bool) -> Result<usize, MapError> {
+    fn remove(&mut self, is_meant: &mut dyn FnMut(FlowEntry) -> bool) -> Result<usize, MapError> {
         let failed = |error: aya::maps::MapError| MapError { map: self.name, reason: one_line(&error) };
         // Whoever follows a key that is evicted meanwhile begins anew, so that there may be no end.
         let mut meant = Vec::new();
@@ -134,12 +134,12 @@ where
         Ok(removed)
     }
 
-    fn entry(&self, key: &[u8; KEY], value: &[u64; WORDS]) -> Entry {
+    fn entry(&self, key: &[u8; KEY], value: &[u64; WORDS]) -> FlowEntry {
         let address = |from: usize| {
             let bytes = key.get(from..from + 16).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
             Ipv6Addr::from(bytes.unwrap_or_default())
         };
         let remote = self.has_remotes.then(|| address(16));
-        Entry { local: address(0), remote, last: value.first().copied().unwrap_or(0) }
+        FlowEntry { local: address(0), remote, last: value.first().copied().unwrap_or(0) }
     }
 }

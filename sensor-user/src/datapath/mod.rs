@@ -35,7 +35,7 @@ pub use check::check;
 pub use counters::Counters;
 pub use detach::{Leftovers, PINS, remove_leftovers};
 pub use error::{AttachError, LoadError, MapError};
-pub use memory::{Entry, Memory};
+pub use memory::{FlowEntry, Memory};
 pub use pins::{PinError, Pins, directory as pins_of, lock as lock_pins};
 pub use ring::Drained;
 

@@ -137,16 +137,16 @@ fn answer_of(reader: &Reader, dir: &Path, request: &Request, context: &Context<'
 /// The store's.
 pub fn holdings(reader: &Reader, dir: &Path, since: Option<Time>, until: Option<Time>) -> Result<Holdings, Error> {
     let (since, until) = window(since, until)?;
-    let summary = reader.summary(since, until)?;
+    let totals = reader.totals(since, until)?;
     Ok(Holdings {
         schema: "tattler.store/1".to_owned(),
         state: dir.display().to_string(),
         store_bytes: reader.size(),
-        from: summary.span.map(|span| span.0),
-        to: summary.span.map(|span| span.1),
-        locals: summary.locals,
-        contacts: summary.contacts,
-        probes: summary.probes,
+        from: totals.span.map(|span| span.0),
+        to: totals.span.map(|span| span.1),
+        locals: totals.locals,
+        contacts: totals.contacts,
+        probes: totals.probes,
     })
 }
 
@@ -156,7 +156,7 @@ fn ledger(reader: &Reader, since: Option<Time>, until: Option<Time>, context: &C
     let live = ledger::Settings::live();
     let (from, until) = window(since, until)?;
     let from = match (since, live.window) {
-        (None, Some(window)) => reader.summary(from, until)?.span.map_or(from, |(_, last)| last.min(until) - window),
+        (None, Some(window)) => reader.totals(from, until)?.span.map_or(from, |(_, last)| last.min(until) - window),
         _ => from,
     };
     // What was asked for stays, however old it is.

@@ -15,11 +15,11 @@ use super::{Store, WriteError};
 pub struct Boot {
     /// Counts the boots of this store, from 1.
     pub(super) number: i64,
-    /// The wall-clock time at which boot time was 0, by which rows are dated.
+    /// The wall-clock time at which boot time was 0; rows are dated by it.
     pub origin: Time,
 }
 
-/// Later than any row: added to the time of rows that have to make room for each other.
+/// Later than any row. Rows move there first if they could collide with each other.
 const OUT_OF_RANGE: i64 = 1 << 61;
 
 impl Store {
@@ -128,9 +128,8 @@ mod tests {
     }
 
     #[test]
-    fn a_step_moves_only_the_part_of_a_contact_that_is_of_this_boot() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(dir.path()).unwrap();
+    fn a_step_moves_only_the_part_of_a_contact_of_this_boot() {
+        let (dir, mut store) = new_store();
         let start = YEARS.0 / 1_000_000;
         store.begin_boot("first", Time(0) + YEARS).unwrap();
         store.append(&[contact(start + 1), contact(start + 5)]).unwrap();
@@ -156,8 +155,7 @@ mod tests {
 
     #[test]
     fn a_step_loses_no_row_whose_new_time_another_row_has() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(dir.path()).unwrap();
+        let (_dir, mut store) = new_store();
         store.append(&[probe_at(1_000)]).unwrap();
         store.begin_boot("first", Time(0)).unwrap();
         let all: Vec<Observation> = (0..500).map(probe_at).collect();
@@ -172,8 +170,7 @@ mod tests {
 
     #[test]
     fn rows_of_no_boot_keep_their_dates() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(dir.path()).unwrap();
+        let (_dir, mut store) = new_store();
         store.append(&[contact(1), probe_at(2)]).unwrap();
         store.begin_boot("first", Time(0)).unwrap();
         assert_eq!(redate(&mut store, YEARS), 0);

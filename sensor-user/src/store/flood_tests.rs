@@ -64,8 +64,7 @@ fn household(day: u64) -> Vec<Observation> {
 /// Sends a week's flood beside the household, and says what of the household is gone. `capped`: as a sensor
 /// writes; without, as an import does, and making room has to do all.
 fn week(capped: bool, flood: impl Fn(&mut Numbers, u64) -> (u128, Ipv6Addr, u16, u8)) -> Vec<Observation> {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = Store::open(dir.path()).unwrap();
+    let (_dir, mut store) = new_store();
     store.connection.pragma_update(None, "synchronous", false).unwrap();
     store.cap = capped.then(|| Cap::new(UNPROVEN_A_DAY / SCALE));
     let (mut numbers, mut expected, mut rows) = (Numbers(1), Vec::new(), 0);
@@ -121,8 +120,7 @@ fn a_week_of_a_flood_at_a_used_address_leaves_contacts_and_evidence() {
 /// A page that makes a home contact remotes without end: contacts have a share too.
 #[test]
 fn a_flood_of_contacts_leaves_evidence() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = Store::open(dir.path()).unwrap();
+    let (_dir, mut store) = new_store();
     store.append(&household(1)).unwrap();
     let evidence = |store: &Store| {
         let mut probes = 0;

@@ -1,29 +1,29 @@
-//! How long the disk has been at something: a write that never returns can't say so itself.
+//! How long an operation of the disk has taken. A write that never returns can't report that itself.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// A write that takes longer is one that waits for its disk.
+/// A write that takes longer waits for the disk.
 const WRITE: Duration = Duration::from_secs(5);
-/// So is other work, such as writing the database anew, which takes a while on a slow disk.
+/// The limit for other work, such as rewriting the database, which is slow on a slow disk.
 const WORK: Duration = Duration::from_secs(120);
 
-/// What the thread that writes is at.
+/// The current operation of the writing thread.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct StallWatch {
     base: Instant,
-    /// Milliseconds since the base, and 1 more; 0 while it waits for work.
+    /// Milliseconds since `base` plus 1; 0 while the thread waits for work.
     began: AtomicU64,
     limit: AtomicU64,
 }
 
-impl Default for Watch {
-    fn default() -> Watch {
-        Watch { base: Instant::now(), began: AtomicU64::new(0), limit: AtomicU64::new(0) }
+impl Default for StallWatch {
+    fn default() -> StallWatch {
+        StallWatch { base: Instant::now(), began: AtomicU64::new(0), limit: AtomicU64::new(0) }
     }
 }
 
-impl Watch {
+impl StallWatch {
     /// A write begins.
     pub(super) fn write(&self) {
         self.begin(WRITE);
@@ -39,12 +39,12 @@ impl Watch {
         self.began.store(self.base.elapsed().as_millis() as u64 + 1, Relaxed);
     }
 
-    /// It is done, well or not.
+    /// The operation ended, with success or not.
     pub(super) fn end(&self) {
         self.began.store(0, Relaxed);
     }
 
-    /// How long the disk has not answered, if that is too long.
+    /// How long the operation has taken, if that is too long.
     pub(super) fn stalled(&self) -> Option<Duration> {
         let began = self.began.load(Relaxed).checked_sub(1)?;
         let since = (self.base.elapsed().as_millis() as u64).saturating_sub(began);
@@ -57,8 +57,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_takes_too_long_is_a_stall_and_only_while_it_lasts() {
-        let watch = Watch::default();
+    fn only_a_long_operation_that_has_not_ended_is_a_stall() {
+        let watch = StallWatch::default();
         assert_eq!(watch.stalled(), None);
         watch.write();
         assert_eq!(watch.stalled(), None);

@@ -80,9 +80,9 @@ impl<'d> Sensor<'d> {
         let mut store = Store::open(dir).unwrap();
         let boot = store.begin_boot(boot_id, look.wall - Span((look.boot / 1_000) as i64)).unwrap();
         let clock = EventClock::new(boot.origin);
-        let settings = store::Settings { latency: Duration::from_secs(3_600), ..store::Settings::default() };
+        let settings = store::StoreSettings { latency: Duration::from_secs(3_600), ..store::StoreSettings::default() };
         // Retention is not what is tested.
-        let settings = store::Settings { clock: || Time(0), ..settings };
+        let settings = store::StoreSettings { clock: || Time(0), ..settings };
         Sensor { dir, clock, writer: Some(Writer::start(store, settings).unwrap()) }
     }
 

@@ -30,7 +30,7 @@ pub struct Restored {
 /// # Errors
 /// One line with the way out: it is in use, of a newer version, or can't be written.
 pub fn restore(settings: &SensorSettings) -> Result<Restored> {
-    let (mut store, aside) = Store::open_or_begin_anew(&settings.state, clock::wall())?;
+    let (mut store, aside) = Store::open_or_replace(&settings.state, clock::wall())?;
     if let Some(aside) = aside {
         warn!("{aside}");
     }
@@ -39,7 +39,7 @@ pub fn restore(settings: &SensorSettings) -> Result<Restored> {
     let read = read(&mut store, settings, clock, &mut ledger);
     // Damage of a table shows when it is read.
     if let Some(why) = read.as_ref().err().and_then(damage) {
-        let aside = store.begin_anew(&why, clock::wall())?;
+        let aside = store.replace_damaged(&why, clock::wall())?;
         warn!("{aside}");
         clock = begin_boot(&mut store);
     } else {

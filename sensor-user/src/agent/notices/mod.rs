@@ -40,7 +40,7 @@ impl Notices {
         &mut self,
         counters: Option<&Counters>,
         drained: u64,
-        store: &store::Counters,
+        store: &store::StoreCounters,
         now: Instant,
     ) -> std::time::Duration {
         let loss = counters.and_then(|counters| self.loss.loss(counters, now));

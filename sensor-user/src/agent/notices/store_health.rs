@@ -3,7 +3,7 @@
 
 use tracing::{info, warn};
 
-use crate::store::Counters;
+use crate::store::StoreCounters;
 
 /// The store as it was last.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub struct StoreHealth {
 
 impl StoreHealth {
     /// Logs what has changed since the last call.
-    pub fn look(&mut self, store: &Counters) {
+    pub fn look(&mut self, store: &StoreCounters) {
         let stalled = store.stalled();
         match (&stalled, self.stalled) {
             (Some(line), false) => {

@@ -90,7 +90,7 @@ mod tests {
         let mut store = crate::store::Store::open(dir).unwrap();
         store.append(&lines.map(|line| tattler_files::jsonl::parse(line.as_bytes()).unwrap())).unwrap();
         // By the wall clock they would be too old one day.
-        let settings = crate::store::Settings { clock: || Time(0), ..crate::store::Settings::default() };
+        let settings = crate::store::StoreSettings { clock: || Time(0), ..crate::store::StoreSettings::default() };
         let writer = crate::store::Writer::start(store, settings).unwrap();
         let ledger = tattler_core::ledger::Ledger::new(tattler_core::ledger::Settings::live());
         (Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger, None), writer)

@@ -140,8 +140,8 @@ mod tests {
         ];
         let store = Store::open(dir).unwrap();
         // Nothing is written until a query asks for it.
-        let settings = store::Settings { latency: std::time::Duration::from_secs(3_600), ..store::Settings::default() };
-        let settings = store::Settings { clock: || Time(0), ..settings };
+        let settings = store::StoreSettings { latency: std::time::Duration::from_secs(3_600), ..store::StoreSettings::default() };
+        let settings = store::StoreSettings { clock: || Time(0), ..settings };
         let writer = Writer::start(store, settings).unwrap();
         let mut ledger = Ledger::new(Settings::default());
         observations.iter().for_each(|o| ledger.observe(o));
@@ -218,7 +218,7 @@ mod tests {
     fn the_kernels_tables_forget_the_locals_of_a_device() {
         let dir = tempfile::tempdir().unwrap();
         let (sender, receiver) = channel();
-        let writer = Writer::start(Store::open(dir.path()).unwrap(), store::Settings::default()).unwrap();
+        let writer = Writer::start(Store::open(dir.path()).unwrap(), store::StoreSettings::default()).unwrap();
         let mut ledger = Ledger::new(Settings::default());
         ledger.observe(&contact("2001:db8::1:2:3:4", "2a05::1", 10));
         let shared = Shared::new(Time(0), dir.path().to_owned(), &writer, Vec::new(), ledger, Some(sender));

@@ -34,9 +34,9 @@ pub struct Shared {
     /// The state directory.
     pub state: PathBuf,
     /// Counters of the store's thread.
-    pub store: Arc<store::Counters>,
+    pub store: Arc<store::StoreCounters>,
     /// Runs changes on the store's thread.
-    pub diary: Option<store::Handle>,
+    pub diary: Option<store::StoreHandle>,
     /// Observations that the configuration excludes from being recorded.
     pub excluded: AtomicU64,
     started: AtomicI64,

@@ -24,8 +24,8 @@ const SECOND: BootTime = 1_000_000_000;
 const ORIGIN: Time = Time::from_seconds(1_790_000_000);
 const LOCAL: &str = "2001:db8:42:1::5";
 
-fn store_settings() -> store::Settings {
-    store::Settings { clock: || ORIGIN, latency: Duration::from_millis(1), ..store::Settings::default() }
+fn store_settings() -> store::StoreSettings {
+    store::StoreSettings { clock: || ORIGIN, latency: Duration::from_millis(1), ..store::StoreSettings::default() }
 }
 
 /// A network with an uplink that has the default route, while it is there.

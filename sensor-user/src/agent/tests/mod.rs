@@ -74,7 +74,7 @@ impl Programs for FakePrograms {
     }
 }
 
-fn settings(dir: &Path, store: store::Settings) -> SensorSettings {
+fn settings(dir: &Path, store: store::StoreSettings) -> SensorSettings {
     SensorSettings {
         interfaces: Vec::new(),
         home: Vec::new(),

@@ -55,7 +55,7 @@ fn look() -> ClockReading {
 
 /// The sensor by the clocks of the soak.
 fn sensor(dir: &Path, most_bytes: u64) -> (Sensor<FakePrograms>, Arc<Shared>) {
-    let store = store::Settings { clock: wall, ran, most_bytes, ..store::Settings::default() };
+    let store = store::StoreSettings { clock: wall, ran, most_bytes, ..store::StoreSettings::default() };
     super::sensor(super::settings(dir, store), ORIGIN, look)
 }
 
