@@ -1,4 +1,4 @@
-//! Makes the state of the programs older, for tests: the kernel's clock can't be set.
+//! Makes the state of the programs older, for tests: the kernel's boot time can't be set.
 
 use aya::maps::HashMap;
 use aya::{Ebpf, Pod};
@@ -14,10 +14,10 @@ impl Datapath {
     }
 }
 
-/// The same for an object that was loaded without a [`Datapath`].
+/// [`Datapath::age`] for an object that was loaded without a [`Datapath`].
 ///
 /// # Panics
-/// When a map can't be read or written.
+/// A map can't be read or written.
 #[doc(hidden)]
 pub fn age(ebpf: &mut Ebpf, nanos: u64) {
     // Times come first in every value: two in most, one in the others.

@@ -1,4 +1,4 @@
-//! Telling the programs what is home, and what of it is in use.
+//! Writes the home prefixes and the locals in use to the maps of the programs.
 
 use std::cell::RefCell;
 use std::net::Ipv6Addr;
@@ -11,16 +11,15 @@ use sensor_common::parse::Address;
 use sensor_common::wire::BootTime;
 use tattler_core::home::Home;
 
-use super::error::one_line;
 use super::{Datapath, MapError};
 
 impl Datapath {
-    /// Makes `wanted` the home prefixes: writes what is new, removes what is gone.
+    /// Makes `wanted` the home prefixes: adds new ones, removes others.
     ///
     /// # Errors
-    /// When the kernel refuses; what was written stays.
+    /// The kernel refuses. What was written stays.
     pub fn set_home(&mut self, wanted: &[Home]) -> Result<(), MapError> {
-        let refused = |error: aya::maps::MapError| MapError { map: names::HOME, reason: one_line(&error) };
+        let refused = MapError::of(names::HOME);
         let map = RefCell::new(&mut self.home);
         let remove = |home: &Home| match map.borrow_mut().remove(&key(home)) {
             Ok(()) | Err(aya::maps::MapError::KeyNotFound) => Ok(()),
@@ -31,14 +30,14 @@ impl Datapath {
     }
 }
 
-/// Makes what was told into what is wanted. `told` says what the map holds whatever fails.
+/// Makes `told` and the map equal to `wanted`. After an error, `told` is still what the map contains.
 fn bring<E>(
     told: &mut Vec<Home>,
     wanted: &[Home],
     mut remove: impl FnMut(&Home) -> Result<(), E>,
     mut insert: impl FnMut(&Home) -> Result<(), E>,
 ) -> Result<(), E> {
-    // A prefix that stays with another verdict is written again below.
+    // A prefix that changes only `ours` is written again below.
     while let Some(at) = told.iter().position(|home| !wanted.contains(home)) {
         remove(&told[at])?;
         told.remove(at);
@@ -53,11 +52,10 @@ fn bring<E>(
 }
 
 impl Datapath {
-    /// Reads what an earlier life told the programs.
+    /// Reads the prefixes that an earlier run wrote.
     pub(super) fn read_home(&mut self) -> Result<(), MapError> {
-        let refused = |error: aya::maps::MapError| MapError { map: names::HOME, reason: one_line(&error) };
         for entry in self.home.iter() {
-            let (key, ours) = entry.map_err(refused)?;
+            let (key, ours) = entry.map_err(MapError::of(names::HOME))?;
             let length = key.prefix_len().try_into().unwrap_or(u8::MAX);
             if let Ok(prefix) = Ipv6Net::new(key.data().into(), length) {
                 self.told_home.push(Home { prefix, ours: ours == 1 });
@@ -66,12 +64,12 @@ impl Datapath {
         Ok(())
     }
 
-    /// Tells the programs which locals are in use, by what was remembered from before.
+    /// Tells the programs which locals are in use, from the store.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// The kernel refuses.
     pub fn set_in_use(&mut self, locals: impl Iterator<Item = Ipv6Addr>) -> Result<(), MapError> {
-        let failed = |error: aya::maps::MapError| MapError { map: names::LOCALS, reason: one_line(&error) };
+        let failed = MapError::of(names::LOCALS);
         let Some(map) = self.ebpf.map_mut(names::LOCALS) else { return Ok(()) };
         let mut map: HashMap<_, Address, BootTime> = HashMap::try_from(map).map_err(failed)?;
         for local in locals {
@@ -92,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_that_went_before_an_error_is_written_again_when_it_comes_back() {
+    fn a_prefix_removed_before_an_error_is_written_again_later() {
         let home = |n: u8| Home { prefix: format!("2001:db8:{n}::/48").parse().unwrap(), ours: true };
         let (one, two, three) = (home(1), home(2), home(3));
         let mut told = vec![one, two, three];

@@ -94,7 +94,7 @@ mod tests {
     use sensor_common::Proto;
     use tattler_core::observation::{Contact, Observation};
 
-    use super::super::tests::probe_at;
+    use super::super::tests::{new_store, probe_at, replayed};
     use super::*;
 
     const YEARS: Span = Span::from_days(20_000);
@@ -109,22 +109,16 @@ mod tests {
     }
 
     fn contacts(store: &Store) -> Vec<(i64, i64, u32)> {
-        let mut all = Vec::new();
-        let mut give = |observation| {
-            if let Observation::Contact(contact) = observation {
-                all.push((contact.ts.0 / 1_000_000, contact.last.0 / 1_000_000, contact.count));
-            }
+        let of_contact = |row| match row {
+            Observation::Contact(c) => Some((c.ts.0 / 1_000_000, c.last.0 / 1_000_000, c.count)),
+            _ => None,
         };
-        store.replay(Time(i64::MIN), &mut give).unwrap();
-        all
+        replayed(store, i64::MIN).into_iter().filter_map(of_contact).collect()
     }
 
     fn probes(store: &Store) -> Vec<i64> {
-        let mut all = Vec::new();
-        store
-            .replay(Time(i64::MIN), &mut |o| all.extend(matches!(o, Observation::Probe(_)).then_some(o.ts().0)))
-            .unwrap();
-        all
+        let is_probe = |row: &&Observation| matches!(row, Observation::Probe(_));
+        replayed(store, i64::MIN).iter().filter(is_probe).map(|probe| probe.ts().0).collect()
     }
 
     #[test]

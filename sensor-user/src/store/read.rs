@@ -272,7 +272,7 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{connection, probe_at};
+    use super::super::tests::{connection, new_store, probe_at};
     use super::*;
 
     fn probes(reader: &Reader, since: Time, until: Time) -> Vec<Probe> {
