@@ -26,26 +26,26 @@ impl Datapath {
             Err(error) => Err(refused(error)),
         };
         let insert = |home: &Home| map.borrow_mut().insert(&key(home), u8::from(home.ours), 0).map_err(refused);
-        bring(&mut self.told_home, wanted, remove, insert)
+        bring(&mut self.written_home, wanted, remove, insert)
     }
 }
 
-/// Makes `told` and the map equal to `wanted`. After an error, `told` is still what the map contains.
+/// Makes `written` and the map equal to `wanted`. After an error, `written` is still what the map contains.
 fn bring<E>(
-    told: &mut Vec<Home>,
+    written: &mut Vec<Home>,
     wanted: &[Home],
     mut remove: impl FnMut(&Home) -> Result<(), E>,
     mut insert: impl FnMut(&Home) -> Result<(), E>,
 ) -> Result<(), E> {
     // A prefix that changes only `ours` is written again below.
-    while let Some(at) = told.iter().position(|home| !wanted.contains(home)) {
-        remove(&told[at])?;
-        told.remove(at);
+    while let Some(at) = written.iter().position(|home| !wanted.contains(home)) {
+        remove(&written[at])?;
+        written.remove(at);
     }
     for home in wanted {
-        if !told.contains(home) {
+        if !written.contains(home) {
             insert(home)?;
-            told.push(*home);
+            written.push(*home);
         }
     }
     Ok(())
@@ -58,7 +58,7 @@ impl Datapath {
             let (key, ours) = entry.map_err(MapError::of(names::HOME))?;
             let length = key.prefix_len().try_into().unwrap_or(u8::MAX);
             if let Ok(prefix) = Ipv6Net::new(key.data().into(), length) {
-                self.told_home.push(Home { prefix, ours: ours == 1 });
+                self.written_home.push(Home { prefix, ours: ours == 1 });
             }
         }
         Ok(())
@@ -93,7 +93,7 @@ mod tests {
     fn a_prefix_removed_before_an_error_is_written_again_later() {
         let home = |n: u8| Home { prefix: format!("2001:db8:{n}::/48").parse().unwrap(), ours: true };
         let (one, two, three) = (home(1), home(2), home(3));
-        let mut told = vec![one, two, three];
+        let mut written = vec![one, two, three];
         let map = RefCell::new(HashSet::from([one, two, three]));
         let refuse = |home: &Home| {
             if *home == two {
@@ -106,9 +106,9 @@ mod tests {
             map.borrow_mut().insert(*home);
             Ok(())
         };
-        bring(&mut told, &[], refuse, insert).unwrap_err();
+        bring(&mut written, &[], refuse, insert).unwrap_err();
         let all = [one, two, three];
-        bring(&mut told, &all, |_| Ok::<_, ()>(()), insert).unwrap();
+        bring(&mut written, &all, |_| Ok::<_, ()>(()), insert).unwrap();
         assert_eq!(*map.borrow(), HashSet::from(all));
     }
 }

@@ -212,8 +212,8 @@ mod tests {
         assert_eq!(levels(&["wan0.7"], &["rx-gro", "tx-vlan-hw-insert"]), [Level::Ok]);
         assert_eq!(levels(&[], &["rx-vlan-hw-parse"]), [Level::Ok], "without VLANs there are no tags to hide");
         assert_eq!(levels(&["wan0.7"], &["rx-vlan-hw-parse", "hw-tc-offload"]), [Level::Note, Level::Note]);
-        let told = offloads("wan0", &["wan0.7"], Some(&active(&["rx-vlan-hw-parse"])));
-        assert!(told[0].advice.as_ref().unwrap().contains("--interface wan0.7"), "{told:?}");
+        let notes = offloads("wan0", &["wan0.7"], Some(&active(&["rx-vlan-hw-parse"])));
+        assert!(notes[0].advice.as_ref().unwrap().contains("--interface wan0.7"), "{notes:?}");
     }
 
     #[test]

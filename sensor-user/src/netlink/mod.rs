@@ -131,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    fn told(flags: AddressFlags, attributes: &[AddressAttribute]) -> Option<Address> {
+    fn ours_of(flags: AddressFlags, attributes: &[AddressAttribute]) -> Option<Address> {
         let mut message = AddressMessage::default();
         message.header.family = AddressFamily::Inet6;
         message.header.index = 4;
@@ -148,17 +148,17 @@ mod tests {
     #[test]
     fn an_address_is_ours_after_duplicate_detection_while_valid() {
         let ours = [AddressAttribute::Address(one("2001:db8::5"))];
-        assert_eq!(told(AddressFlags::Tentative, &ours), None);
-        assert_eq!(told(AddressFlags::Dadfailed | AddressFlags::Permanent, &ours), None);
-        assert!(told(AddressFlags::Tentative | AddressFlags::Optimistic, &ours).is_some());
-        let deprecated = told(AddressFlags::Deprecated | AddressFlags::Secondary, &ours).unwrap();
+        assert_eq!(ours_of(AddressFlags::Tentative, &ours), None);
+        assert_eq!(ours_of(AddressFlags::Dadfailed | AddressFlags::Permanent, &ours), None);
+        assert!(ours_of(AddressFlags::Tentative | AddressFlags::Optimistic, &ours).is_some());
+        let deprecated = ours_of(AddressFlags::Deprecated | AddressFlags::Secondary, &ours).unwrap();
         assert!(deprecated.temporary, "a deprecated address is probed for days");
     }
 
     #[test]
     fn of_a_point_to_point_device_only_the_local_address_is_ours() {
         let both = [AddressAttribute::Address(one("2001:db8:9::1")), AddressAttribute::Local(one("2001:db8:8::1"))];
-        let address = told(AddressFlags::Permanent, &both).unwrap();
+        let address = ours_of(AddressFlags::Permanent, &both).unwrap();
         assert_eq!((address.address, address.prefix_len), ("2001:db8:8::1".parse().unwrap(), 128));
     }
 

@@ -99,23 +99,6 @@ mod tests {
     }
 
     #[test]
-    fn after_months_off_a_day_of_running_in_parts_is_enough() {
-        let (now, later) = (Time::from_seconds(1_800_000_000), Time::from_seconds(1_810_000_000));
-        let mut belief = Belief { believed: Some(now), stood: Span(0) };
-        let mut days = 0;
-        // Two hours a day.
-        let believed = loop {
-            let today = later + Span::from_days(days);
-            let believed = hours(&mut belief, today, 2)[1];
-            if believed == today + HOUR {
-                break believed;
-            }
-            days += 1;
-        };
-        assert!(believed > later && (10..=12).contains(&days), "{days} days");
-    }
-
-    #[test]
     fn a_machine_that_boots_in_1970_keeps_the_believed_time() {
         let now = Time::from_seconds(1_800_000_000);
         assert_eq!(Belief::default().now(now, HOUR), now);

@@ -13,7 +13,7 @@
 //! - [`acks`], [`key`]: acknowledged remotes, and the key of the device names
 //! - [`damaged`]: replaces a damaged database
 //! - [`boot`], [`believe`]: the dates of rows, and the time that retention uses
-//! - [`writer`]: a queue that never blocks its caller; [`task`]: the thread behind it; [`counters`], [`stall`]: its state
+//! - [`writer`]: a queue that never blocks its caller; [`task`]: the thread behind it; [`counters`]: its state
 
 mod acks;
 mod append;
@@ -35,7 +35,6 @@ mod read;
 mod replay;
 mod schema;
 mod shrink;
-mod stall;
 mod task;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -7,7 +7,7 @@ use std::net::Ipv6Addr;
 use rusqlite::{Connection, OptionalExtension};
 use sensor_common::{IidClass, Kind};
 use tattler_core::ledger::Settings;
-use tattler_core::ledger::worth::{Day, Ranking, Target, Worth};
+use tattler_core::ledger::worth::{CurrentDay, Ranking, Target, Worth};
 use tattler_core::observation::Observation;
 use tattler_core::time::Time;
 
@@ -67,7 +67,7 @@ impl Worths {
 pub(super) struct Cap {
     most: u64,
     worths: Worths,
-    day: Day,
+    day: CurrentDay,
     /// Rows of today that count towards the limit.
     written: u64,
     /// Rows not written since the start.
@@ -76,7 +76,7 @@ pub(super) struct Cap {
 
 impl Cap {
     pub(super) fn new(most: u64) -> Cap {
-        Cap { most, worths: Worths::default(), day: Day::default(), written: 0, left_out: 0 }
+        Cap { most, worths: Worths::default(), day: CurrentDay::default(), written: 0, left_out: 0 }
     }
 
     /// Whether to write an observation. Contacts and evidence are always written. The first half of the limit is

@@ -1,8 +1,7 @@
-//! How much a probe is worth when room is short. The ledger and the store rank by the same rules.
+//! The worth of a probe when room is short. The ledger and the store use the same ranking.
 //!
-//! Outsiders decide how many probes there are. What only they decide must not push out what the home's
-//! own traffic made worth something: so probes of unused addresses leave first, then repeats and probes
-//! that prove nothing, and evidence of a leak last.
+//! Outsiders decide how many probes there are, so probes must not displace evidence. Probes of unused addresses are
+//! dropped first, then repeats and probes that prove nothing, and evidence of a leak last.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
@@ -11,39 +10,39 @@ use sensor_common::Kind;
 
 use crate::time::{Span, Time};
 
-/// Rows of evidence for one target and one day. Real scanners need a few; a flood from random sources
-/// must not become evidence row by row.
+/// Rows of evidence for one target on one day. Real scanners cause a few; in a flood from random sources, not every row
+/// may count as evidence.
 const MOST_OF_A_TARGET: usize = 64;
-/// Targets with evidence on one day. As many as the ledger has locals.
+/// Targets with evidence on one day, as many as the ledger has locals.
 const MOST_TARGETS: usize = 200_000;
-/// A temporary address in use for longer than its validity and a day is none.
+/// An address in use for longer than the validity of temporary addresses and a day is not temporary.
 const STABLE_AFTER: Span = Span::from_days(1);
 const DAY: i64 = Span::from_days(1).0;
 
-/// What a probe is worth. The least leaves first.
+/// The worth of a probe, in the order of deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Worth {
-    /// Its target had not been seen in use.
+    /// Its target was not seen in use.
     Sweep,
-    /// It proves nothing, or nothing that another row does not prove.
+    /// It proves nothing, or nothing new.
     Repeat,
-    /// The first of its day, source network and kind that hit an address which nobody guesses.
+    /// The first of its day, source network and kind that hit an unguessable address.
     Evidence,
 }
 
-/// What a target says of its probes.
+/// The state of a target when it was probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// It had not been seen in use.
+    /// It was not seen in use.
     Unused,
-    /// Somebody may have guessed it, found it published, or have had it for long.
+    /// Outsiders may have guessed it, found it published, or known it for long.
     Known,
-    /// In use, and a probe means that somebody passed it on.
+    /// It is in use, and a probe means that somebody passed it on.
     Unguessable,
 }
 
 impl Target {
-    /// What a target is to a probe at `at`, by the first and the last contact of the target.
+    /// The state of a target for a probe at `at`, by the times of the first and the last contact of the target.
     #[must_use]
     pub fn of(used: Option<(Time, Time)>, at: Time, validity: Span, unguessable: bool) -> Target {
         let Some((first, last)) = used.filter(|&(first, _)| first <= at) else { return Target::Unused };
@@ -52,13 +51,13 @@ impl Target {
     }
 }
 
-/// The day of what comes in about the order of time.
+/// The current day of observations that come roughly in order of time.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Day(i64);
+pub struct CurrentDay(i64);
 
-impl Day {
-    /// Whether another day begins with `at`. Yesterday's latecomers belong to today; a clock that was
-    /// set back further begins a day.
+impl CurrentDay {
+    /// Whether a new day begins at `at`. Late observations of yesterday count as today's. If the clock was set back
+    /// further, a new day begins.
     pub fn begins(&mut self, at: Time) -> bool {
         let day = at.0.div_euclid(DAY);
         let begins = day > self.0 || day < self.0 - 1;
@@ -69,11 +68,11 @@ impl Day {
     }
 }
 
-/// Ranks probes in the order of time.
+/// Ranks probes in order of time.
 #[derive(Default)]
 pub struct Ranking {
-    day: Day,
-    /// The source networks and kinds of today, for each target.
+    day: CurrentDay,
+    /// The source networks and kinds of today's evidence, for each target.
     told: HashMap<Ipv6Addr, Vec<u64>>,
 }
 
@@ -88,7 +87,7 @@ impl Ranking {
         if self.day.begins(at) {
             self.told.clear();
         }
-        // A /48 is what one scanner has at least.
+        // A scanner has at least a /48.
         let told = u64::from_be_bytes(source.octets()[..8].try_into().unwrap_or_default()) >> 16 << 16 | kind as u64;
         if self.told.len() >= MOST_TARGETS && !self.told.contains_key(&address) {
             return Worth::Repeat;
@@ -124,7 +123,7 @@ mod tests {
         assert_eq!(rank(4, 2, 1, Kind::Syn), Worth::Evidence);
         assert_eq!(rank(86_399, 1, 1, Kind::Syn), Worth::Repeat);
         assert_eq!(rank(86_400, 1, 1, Kind::Syn), Worth::Evidence, "the next day");
-        assert_eq!(rank(86_399, 1, 1, Kind::Syn), Worth::Repeat, "a latecomer begins no day");
+        assert_eq!(rank(86_399, 1, 1, Kind::Syn), Worth::Repeat, "a late one begins no day");
     }
 
     #[test]
