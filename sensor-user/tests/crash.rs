@@ -30,8 +30,7 @@ fn observation(n: i64) -> Observation {
         let target = "2001:db8::5d2c:71ff:fe02:99a1".parse().unwrap();
         return Observation::Probe(Probe::new(ts, remote, target, Kind::Syn, 22));
     }
-    let (proto, port, local_port, count, name, device) = (Proto::Tcp, 443, None, 1, None, None);
-    Observation::Contact(Contact { ts, last: ts, local, remote, proto, port, local_port, count, name, device })
+    Observation::Contact(Contact::new(ts, local, remote, Proto::Tcp, 443))
 }
 
 /// Between fork and exec, a child holds all open files of its parent, including locks.

@@ -44,7 +44,7 @@ impl Datapath {
 
     /// To be called when the start succeeded: this run now stores the events of the ring.
     pub const fn begin(&mut self) {
-        self.begun = true;
+        self.started = true;
     }
 
     /// Removes pins of an earlier run that this one does not use: links of other devices, maps of another layout.

@@ -20,7 +20,7 @@ impl Datapath {
 /// A map can't be read or written.
 #[doc(hidden)]
 pub fn age(ebpf: &mut Ebpf, nanos: u64) {
-    // Times come first in every value: two in most, one in the others.
+    // Every value begins with its times: two in most tables, one in the others.
     age_map::<[u8; 40], [u64; 2], 2>(ebpf, names::FLOWS, nanos);
     age_map::<[u8; 40], [u64; 2], 2>(ebpf, names::INBOUND, nanos);
     age_map::<[u8; 20], [u64; 1], 1>(ebpf, names::PORTS, nanos);

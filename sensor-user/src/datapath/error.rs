@@ -77,7 +77,7 @@ pub enum AttachError {
         program: &'static str,
         /// The device.
         name: String,
-        /// What the kernel said.
+        /// The error of the kernel.
         reason: String,
     },
 }

@@ -71,7 +71,7 @@ pub struct Datapath {
     pins: Option<Pins>,
     leave: bool,
     adopted: bool,
-    begun: bool,
+    started: bool,
 }
 
 impl Datapath {
@@ -114,7 +114,7 @@ impl Datapath {
             pins,
             leave,
             adopted,
-            begun: false,
+            started: false,
             ebpf,
         };
         if adopted {
@@ -127,8 +127,8 @@ impl Datapath {
 impl Drop for Datapath {
     fn drop(&mut self) {
         // A failed start leaves what it adopted to the next one, and nothing else.
-        let (is_pinned, begun, leave) = (self.pins.is_some(), self.begun, self.leave);
-        let leaves = |adopted| is_pinned && if begun { leave } else { adopted };
+        let (is_pinned, started, leave) = (self.pins.is_some(), self.started, self.leave);
+        let leaves = |adopted| is_pinned && if started { leave } else { adopted };
         for attached in self.attachments.drain(..) {
             attached.ingress.let_go(leaves(attached.adopted.0));
             attached.egress.let_go(leaves(attached.adopted.1));

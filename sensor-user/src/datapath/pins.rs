@@ -48,7 +48,7 @@ pub enum PinError {
     Directory {
         /// The directory.
         directory: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }

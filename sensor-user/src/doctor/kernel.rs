@@ -71,7 +71,7 @@ fn bpffs(mounts: &str) -> Check {
 fn capabilities(status: &str) -> Check {
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let Some(effective) = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()) else {
-        return Check::note("permissions", "/proc/self/status does not tell", "mount /proc, or run as root");
+        return Check::note("permissions", "/proc/self/status does not show them", "mount /proc, or run as root");
     };
     let has = |capability: u32| effective & (1 << capability) != 0;
     let wanted = [("CAP_BPF", CAP_BPF), ("CAP_NET_ADMIN", CAP_NET_ADMIN), ("CAP_PERFMON", CAP_PERFMON)];

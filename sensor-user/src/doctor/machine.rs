@@ -38,12 +38,12 @@ fn clock() -> Check {
     let mut timex: libc::timex = unsafe { MaybeUninit::zeroed().assume_init() };
     // SAFETY: the kernel writes into `timex`, which outlives the call.
     if unsafe { libc::adjtimex(&raw mut timex) } == -1 {
-        return Check::note("clock", "the kernel does not tell whether it is synchronised", "see `timedatectl`");
+        return Check::note("clock", "the kernel does not say whether it is synchronised", "see `timedatectl`");
     }
     if timex.status & libc::STA_UNSYNC == 0 {
         return Check::ok("clock", "synchronised");
     }
-    let found = "not synchronised: times may not compare with those of others, and an import may not fit";
+    let found = "not synchronised: times may differ from those of other machines and imports";
     Check::note("clock", found, "run an NTP client, such as systemd-timesyncd or chrony")
 }
 
@@ -105,7 +105,7 @@ fn socket(path: &Path) -> Check {
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Check::ok("socket", format!("no sensor runs at {shown}")),
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            Check::ok("socket", format!("{shown} is what a dead sensor left; `tattler run` replaces it"))
+            Check::ok("socket", format!("{shown} is left of a dead sensor; `tattler run` replaces it"))
         }
         Err(error) => {
             let advice = "run as root or as a member of the group tattler";
@@ -150,7 +150,7 @@ fn group() -> Check {
         None => Check::note(
             "group",
             "there is no group tattler, so only the sensor's user can ask it",
-            "run `groupadd --system tattler`, add who may ask, and restart the sensor",
+            "run `groupadd --system tattler`, add users to it, and restart the sensor",
         ),
     }
 }
@@ -218,7 +218,7 @@ mod tests {
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
         assert!(socket(&path).found.starts_with("a sensor runs"));
         drop(listener);
-        assert!(socket(&path).found.contains("a dead sensor left"));
+        assert!(socket(&path).found.contains("left of a dead sensor"));
         fs::remove_file(&path).unwrap();
         fs::write(&path, "").unwrap();
         assert_eq!(socket(&path).level, Level::Problem);

@@ -70,13 +70,13 @@ fn device(device: &Device, links: &[LinkDetails]) -> Vec<Check> {
             Check::ok("xdp", format!("{name}: generic; no driver of such a device has another"))
         }
         Ok(true) => {
-            Check::ok("xdp", format!("{name}: native, says the driver; `tattler status` shows what came of it"))
+            Check::ok("xdp", format!("{name}: native is supported by the driver; `tattler status` shows the actual mode"))
         }
-        Ok(false) => Check::note("xdp", format!("{name}: generic; the driver takes no XDP programs"), generic_xdp),
+        Ok(false) => Check::note("xdp", format!("{name}: generic; the driver supports no XDP programs"), generic_xdp),
         Err(_) => Check::note(
             "xdp",
-            format!("{name}: this kernel (before 6.3) does not tell what the driver takes"),
-            "nothing: `tattler run` tries native first and says what came of it",
+            format!("{name}: this kernel (before 6.3) does not say what the driver supports"),
+            "nothing: `tattler run` tries native first and logs the actual mode",
         ),
     });
     let vlans: Vec<&str> = links
@@ -101,7 +101,7 @@ fn offloads(name: &str, vlans: &[&str], active: Option<&[String]>) -> Vec<Check>
     let Some(active) = active else {
         return vec![Check::note(
             "offloads",
-            format!("{name}: the kernel does not tell them"),
+            format!("{name}: the kernel does not list them"),
             format!("see `ethtool --show-features {name}` for rx-vlan-offload and hw-tc-offload"),
         )];
     };
@@ -179,7 +179,7 @@ fn ipv6(network: &Network, uplinks: &[Device]) -> Vec<Check> {
         if !routes && !temporary && !enabled {
             checks.push(Check::note(
                 "temporary",
-                format!("{name}: no temporary addresses by the kernel; what leaks a stable one is hard to prove"),
+                format!("{name}: no temporary addresses by the kernel; leaks of stable ones are hard to prove"),
                 format!("set net.ipv6.conf.{name}.use_tempaddr=2, or let your network manager do it"),
             ));
         }

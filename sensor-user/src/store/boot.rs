@@ -2,8 +2,8 @@
 //!
 //! Events have boot time. A row has wall-clock time: boot time plus the *origin* of its boot, the wall-clock time at
 //! which boot time was 0. Each boot has one origin, which is kept here. It changes in one transaction with the dates
-//! of all rows of the boot. So within a boot, order and lags are those of boot time, whoever sets the clock and
-//! whenever the sensor dies.
+//! of all rows of the boot. So within a boot, order and lags are always those of boot time, even if the clock is set or
+//! the sensor dies.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tattler_core::time::{Span, Time};

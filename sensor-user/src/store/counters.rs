@@ -1,7 +1,7 @@
 //! Counters and state of the writing thread, for all other threads.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tattler_core::time::Time;
@@ -106,52 +106,33 @@ impl StoreCounters {
     }
 }
 
-/// A write that takes longer waits for the disk.
-const WRITE: Duration = Duration::from_secs(5);
+/// The limit for a write. A write that takes longer waits for the disk.
+pub(super) const WRITE: Duration = Duration::from_secs(5);
 /// The limit for other work, such as rewriting the database, which is slow on a slow disk.
-const WORK: Duration = Duration::from_secs(120);
+pub(super) const WORK: Duration = Duration::from_secs(120);
 
-/// The current operation of the writing thread.
-#[derive(Debug)]
-pub(super) struct StallWatch {
-    base: Instant,
-    /// Milliseconds since `base` plus 1; 0 while the thread waits for work.
-    began: AtomicU64,
-    limit: AtomicU64,
-}
-
-impl Default for StallWatch {
-    fn default() -> StallWatch {
-        StallWatch { base: Instant::now(), began: AtomicU64::new(0), limit: AtomicU64::new(0) }
-    }
-}
+/// The begin and the limit of the current operation of the writing thread.
+#[derive(Debug, Default)]
+pub(super) struct StallWatch(Mutex<Option<(Instant, Duration)>>);
 
 impl StallWatch {
-    /// A write begins.
-    pub(super) fn write(&self) {
-        self.begin(WRITE);
+    fn current(&self) -> MutexGuard<'_, Option<(Instant, Duration)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Other work on the store begins.
-    pub(super) fn work(&self) {
-        self.begin(WORK);
-    }
-
-    fn begin(&self, limit: Duration) {
-        self.limit.store(limit.as_millis() as u64, Relaxed);
-        self.began.store(self.base.elapsed().as_millis() as u64 + 1, Relaxed);
+    pub(super) fn begin(&self, limit: Duration) {
+        *self.current() = Some((Instant::now(), limit));
     }
 
     /// The operation ended, with success or not.
     pub(super) fn end(&self) {
-        self.began.store(0, Relaxed);
+        *self.current() = None;
     }
 
     /// How long the operation has taken, if that is too long.
     pub(super) fn stalled(&self) -> Option<Duration> {
-        let began = self.began.load(Relaxed).checked_sub(1)?;
-        let since = (self.base.elapsed().as_millis() as u64).saturating_sub(began);
-        (since > self.limit.load(Relaxed)).then(|| Duration::from_millis(since))
+        let (began, limit) = (*self.current())?;
+        Some(began.elapsed()).filter(|since| *since > limit)
     }
 }
 
@@ -163,7 +144,7 @@ mod tests {
     fn only_a_long_operation_that_has_not_ended_is_a_stall() {
         let watch = StallWatch::default();
         assert_eq!(watch.stalled(), None);
-        watch.write();
+        watch.begin(WRITE);
         assert_eq!(watch.stalled(), None);
         watch.begin(Duration::ZERO);
         std::thread::sleep(Duration::from_millis(3));

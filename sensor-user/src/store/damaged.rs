@@ -1,7 +1,7 @@
 //! Replaces a damaged database. The damaged one is set aside under a new name and kept for a while.
 //!
-//! The new database gets the key of the device names, the acknowledgements and the mark of the ring. What else of the
-//! old one is worth keeping, a person has to decide: docs/guide.md shows how (`sqlite3 FILE .dump`).
+//! The new database gets the key of the device names, the acknowledgements and the mark of the ring. A
+//! person can get more from the old one: docs/guide.md shows how (`sqlite3 FILE .dump`).
 
 use std::fmt::{self, Display};
 use std::fs;
@@ -46,7 +46,7 @@ impl Display for DamagedDatabase {
         let names = if *same_names { "" } else { "; devices get new names, since their key was in it" };
         write!(
             f,
-            "{} is damaged ({why}): it is set aside as {} and a new one is begun; `sqlite3 {1} .dump` shows what can \
+            "{} is damaged ({why}): it is set aside as {} and a new one is created; `sqlite3 {1} .dump` shows what can \
              still be read of it{names}",
             from.display(),
             to.display()

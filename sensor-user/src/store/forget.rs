@@ -123,10 +123,10 @@ fn delete(connection: &mut Connection, all: &[&Forget]) -> rusqlite::Result<Forg
 
 fn within(transaction: &Transaction<'_>, forget: &Forget) -> rusqlite::Result<Forgotten> {
     // Collected before rows of one table are deleted that select rows of the next.
-    transaction.execute_batch("CREATE TEMP TABLE gone (local BLOB PRIMARY KEY) STRICT, WITHOUT ROWID")?;
+    transaction.execute_batch("CREATE TEMP TABLE device_locals (local BLOB PRIMARY KEY) STRICT, WITHOUT ROWID")?;
     if let Some(device) = &forget.device {
         transaction.execute(
-            "INSERT INTO gone SELECT local FROM contacts WHERE device = ?1
+            "INSERT INTO device_locals SELECT local FROM contacts WHERE device = ?1
                         UNION SELECT target FROM probes WHERE device = ?1",
             [device],
         )?;
@@ -140,7 +140,7 @@ fn within(transaction: &Transaction<'_>, forget: &Forget) -> rusqlite::Result<Fo
     let exchange = |local: &str, remote: &str| {
         format!(
             "({local} BETWEEN ?1 AND ?2 OR {remote} BETWEEN ?1 AND ?2)
-             AND (NOT ?3 OR {local} IN (SELECT local FROM gone))"
+             AND (NOT ?3 OR {local} IN (SELECT local FROM device_locals))"
         )
     };
     let execute = |sql: &str| transaction.execute(sql, params![low, high, by_device, before]);
@@ -165,7 +165,7 @@ fn within(transaction: &Transaction<'_>, forget: &Forget) -> rusqlite::Result<Fo
         "DELETE FROM acks WHERE NOT ?3 AND remote BETWEEN ?1 AND ?2 AND length >= ?5 AND at < ?4",
         params![low, high, by_device, before, forget.prefix.map_or(0, |prefix| prefix.prefix_len())],
     )?;
-    transaction.execute_batch("DROP TABLE gone")?;
+    transaction.execute_batch("DROP TABLE device_locals")?;
     Ok(Forgotten {
         contacts: contacts as u64,
         clipped: clipped as u64,

@@ -25,17 +25,13 @@ const SITE: &str = "2a05:d014:1:2:3:4:5:80";
 const SCANNER: &str = "2a0d:5600::29";
 
 fn contact(ts: i64, local: &str, remote: &str, device: &str) -> Observation {
+    let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
     Observation::Contact(Contact {
-        ts: Time(ts),
         last: Time(ts + 10),
-        local: local.parse().unwrap(),
-        remote: remote.parse().unwrap(),
-        proto: Proto::Tcp,
-        port: 443,
-        local_port: None,
         count: 3,
         name: Some(format!("of-{device}.example")),
         device: Some(device.to_owned()),
+        ..Contact::new(Time(ts), local, remote, Proto::Tcp, 443)
     })
 }
 

@@ -108,11 +108,11 @@ pub enum WriteError {
     #[error("no room is left for {}; free some, or shorten the retention", .0.display())]
     Full(PathBuf),
     /// Writing more would make the damage worse.
-    #[error("{} is damaged ({source}); `tattler run` sets it aside and begins a new one, or move it out of the way yourself", path.display())]
+    #[error("{} is damaged ({source}); `tattler run` sets it aside and creates a new one, or move it out of the way yourself", path.display())]
     Damaged {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
     /// Rows were deleted, and the files could not be rewritten.
@@ -120,7 +120,7 @@ pub enum WriteError {
     Traces {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
     /// Anything else, such as a read-only file system or a failing disk.
@@ -128,7 +128,7 @@ pub enum WriteError {
     Failed {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
 }

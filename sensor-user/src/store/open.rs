@@ -19,7 +19,7 @@ pub enum OpenError {
     Directory {
         /// The state directory.
         dir: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// Other users could replace the files.
@@ -45,11 +45,11 @@ pub enum OpenError {
     #[error("there is no database in {}; name the sensor's state directory with --state", .0.display())]
     Nothing(PathBuf),
     /// Not a database, or no longer one.
-    #[error("{} is damaged ({source}); `tattler run` sets it aside and begins a new one, or move it out of the way yourself", path.display())]
+    #[error("{} is damaged ({source}); `tattler run` sets it aside and creates a new one, or move it out of the way yourself", path.display())]
     Damaged {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
     /// A write-ahead log needs memory shared between processes, which network file systems do not have.
@@ -60,7 +60,7 @@ pub enum OpenError {
     Failed {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
 }

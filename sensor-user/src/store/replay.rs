@@ -15,11 +15,11 @@ use super::{Store, is_damage};
 #[derive(Debug, Error)]
 pub enum ReplayError {
     /// The observations read before are sound; the rest is lost.
-    #[error("{} is damaged ({source}); `tattler run` sets it aside and begins a new one, or move it out of the way yourself", path.display())]
+    #[error("{} is damaged ({source}); `tattler run` sets it aside and creates a new one, or move it out of the way yourself", path.display())]
     Damaged {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
     /// Anything else, such as a failing disk.
@@ -27,7 +27,7 @@ pub enum ReplayError {
     Failed {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
 }

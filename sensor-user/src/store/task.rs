@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tattler_core::observation::Observation;
 use tattler_core::time::{Span, Time};
 
-use super::counters::StoreCounters;
+use super::counters::{StoreCounters, WORK, WRITE};
 use super::writer::{Message, StoreSettings};
 use super::{Belief, Store, WriteError};
 use crate::mark::Mark;
@@ -66,7 +66,7 @@ impl Task {
                 }
                 Ok(Message::Do(work)) => {
                     if self.write() {
-                        self.counters.watch.work();
+                        self.counters.watch.begin(WORK);
                         work(Ok(&mut self.store));
                         self.counters.watch.end();
                         self.plan_wipe();
@@ -120,11 +120,6 @@ impl Task {
         }
     }
 
-    /// Whether rows use more bytes than allowed.
-    fn is_too_large(&self) -> bool {
-        self.store.used().is_ok_and(|used| used > self.settings.most_bytes)
-    }
-
     /// Whether there is nothing to write.
     fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.mark.is_none() && self.step == Span(0)
@@ -136,11 +131,7 @@ impl Task {
             return true;
         }
         // Redating a whole boot takes longer than a write.
-        if self.step == Span(0) {
-            self.counters.watch.write();
-        } else {
-            self.counters.watch.work();
-        }
+        self.counters.watch.begin(if self.step == Span(0) { WRITE } else { WORK });
         let step = self.step;
         let outcome = self.store.append_after(step, &self.pending, self.mark.as_ref());
         self.counters.watch.end();
@@ -169,7 +160,7 @@ impl Task {
                 self.counters.queued.fetch_sub(taken, Relaxed);
                 self.counters.written.fetch_add(taken - left_out, Relaxed);
                 self.counters.bytes.store(self.store.size(), Relaxed);
-                self.too_large = self.is_too_large();
+                self.too_large = self.store.used().is_ok_and(|used| used > self.settings.most_bytes);
                 if self.counters.set_failure(None).is_some() {
                     tracing::info!("the store can be written again");
                 }
@@ -194,7 +185,7 @@ impl Task {
     }
 
     fn wipe(&mut self) {
-        self.counters.watch.work();
+        self.counters.watch.begin(WORK);
         let wiped = self.store.wipe_traces();
         self.counters.watch.end();
         match wiped {
@@ -266,7 +257,7 @@ impl Task {
         if self.step != Span(0) {
             return true;
         }
-        self.counters.watch.write();
+        self.counters.watch.begin(WRITE);
         let outcome = self.prune_some();
         self.counters.watch.end();
         match outcome {

@@ -21,19 +21,9 @@ use super::*;
 use crate::mark::Mark;
 
 pub(super) fn probe_at(ts: i64) -> Observation {
-    Observation::Probe(Probe {
-        ts: Time(ts),
-        source: "2a0d:5600::29".parse().unwrap(),
-        target: "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap(),
-        kind: Kind::Syn,
-        port: 22,
-        count: 1,
-        traits: Traits { hop_limit: Some(50), ..Traits::default() },
-        contacted_source: false,
-        answered: false,
-        settling: false,
-        device: None,
-    })
+    let (source, target) = ("2a0d:5600::29".parse().unwrap(), "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap());
+    let traits = Traits { hop_limit: Some(50), ..Traits::default() };
+    Observation::Probe(Probe { traits, ..Probe::new(Time(ts), source, target, Kind::Syn, 22) })
 }
 
 /// A state directory with an empty store.

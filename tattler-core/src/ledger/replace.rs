@@ -4,8 +4,8 @@ use super::Ledger;
 use crate::time::Span;
 
 impl Ledger {
-    /// Takes over from `old` what the store does not contain: facts about locals from the network, and counts. Adds `step`
-    /// to the times of these facts.
+    /// Takes over from `old` what the store does not have: facts about locals that came from the network, and
+    /// counts. `step` is added to the times that `old` has of these facts.
     pub fn replace(&mut self, old: &Ledger, step: Span) {
         for row in old.locals.rows() {
             if row.temporary.is_none() && row.ended.is_none() && row.device.is_none() {
@@ -25,7 +25,7 @@ impl Ledger {
         self.counts.evicted_contacts += evicted.evicted_contacts;
         self.counts.evicted_probes += evicted.evicted_probes;
         self.counts.evicted_evidence += evicted.evicted_evidence;
-        // Copies follow the old ledger. They must copy everything at once, as after forgetting.
+        // Copies follow the old ledger: make them copy everything again, at once, as after forgetting.
         self.revision = old.revision;
         self.revision.all += 1;
         self.revision.forgotten += 1;

@@ -12,7 +12,7 @@ impl Ledger {
         }
     }
 
-    /// Outsiders decide how many probes there are, so a flood must not displace evidence.
+    /// Outsiders decide how many probes there are: a flood must not push the evidence out.
     pub(super) fn room_for_probe(&mut self) {
         if self.probes.rows().len() >= self.settings.max_probes.max(1) {
             let worths = self.worths();
