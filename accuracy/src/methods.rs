@@ -16,9 +16,9 @@ use std::net::Ipv6Addr;
 
 use sensor_common::{IidClass, Kind};
 use tattler_core::attribution::Verdict;
-use tattler_core::ledger::{Ledger, Settings};
+use tattler_core::ledger::{Ledger, LedgerSettings};
 use tattler_core::observation::Observation;
-use tattler_core::report::{Options, Report, report};
+use tattler_core::report::{Report, ReportOptions, report};
 use tattler_core::time::{Span, Time};
 
 use crate::statistics::fisher;
@@ -78,7 +78,7 @@ const LONGEST_USE: Span = Span::from_days(8);
 /// What attribution says of a ledger, as a ranking. Those that probe back are listed there, not ranked.
 #[must_use]
 pub fn ours(ledger: &Ledger) -> Vec<Entry> {
-    ranking(report(ledger, &Options { top: 0 }))
+    ranking(report(ledger, &ReportOptions { top: 0 }))
 }
 
 fn ranking(report: Report) -> Vec<Entry> {
@@ -98,7 +98,7 @@ fn ranking(report: Report) -> Vec<Entry> {
 /// A ledger that holds these observations.
 #[must_use]
 pub fn ledger(observations: &[Observation]) -> Ledger {
-    let mut ledger = Ledger::new(Settings::default());
+    let mut ledger = Ledger::new(LedgerSettings::default());
     observations.iter().for_each(|observation| ledger.observe(observation));
     ledger
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use anyhow::Result;
-use tattler_core::ledger::{Ledger, Settings};
+use tattler_core::ledger::{Ledger, LedgerSettings};
 use tattler_core::time::Span;
 
 use crate::families::Family;
@@ -100,7 +100,7 @@ fn replay(network: &Network, counts: &Counts) -> [usize; 3] {
     // The rest of a scanner's burst belongs to the probe.
     let burst = Span::from_seconds(10);
     let mut needed = [1; 3];
-    let mut growing = Ledger::new(Settings::default());
+    let mut growing = Ledger::new(LedgerSettings::default());
     let mut fed = 0;
     let firsts = counts.first_probes();
     for n in 1..=REPLAYED {

@@ -1,7 +1,6 @@
 //! Requests to a sensor or its store, and the tables that answer them, as JSON.
 //!
-//! Commands make the requests. The socket carries them to a running sensor; `query` answers them from the
-//! store.
+//! Commands send requests through the socket to a running sensor, or `query` answers them from the store.
 
 use ipnet::Ipv6Net;
 use serde::{Deserialize, Serialize};
@@ -9,29 +8,29 @@ use serde_json::{Map, Value, json};
 use tattler_core::forget::Forget;
 use tattler_core::time::Time;
 
-/// A request. Unknown keys are refused: a sensor that is older than the command must not answer
-/// another question than was asked.
+/// A request. Unknown keys are refused, so that a sensor older than the command does not answer a
+/// different question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "query", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
-    /// How the sensor is.
+    /// The state of the sensor.
     Status {
-        /// Nothing earlier; without it what the sensor has in memory.
+        /// Ignore earlier rows; without it the ledger in memory is used.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<Time>,
-        /// Nothing later.
+        /// Ignore later rows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
     },
-    /// Who leaks.
+    /// Remotes that leak.
     Suspects {
-        /// How many at most; 0 for all, 20 unless told.
+        /// The most candidates; 0: all, absent: 20.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         top: Option<usize>,
-        /// Nothing earlier; without it what the sensor has in memory.
+        /// Ignore earlier rows; without it the ledger in memory is used.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<Time>,
-        /// Nothing later.
+        /// Ignore later rows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
     },
@@ -39,110 +38,110 @@ pub enum Request {
     Explain {
         /// An address or a prefix.
         remote: String,
-        /// Nothing earlier; without it what the sensor has in memory.
+        /// Ignore earlier rows; without it the ledger in memory is used.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<Time>,
-        /// Nothing later.
+        /// Ignore later rows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
     },
     /// Unsolicited packets.
     Probes(RowsQuestion),
-    /// Exchanges that ours began.
+    /// Exchanges that locals began.
     Contacts(RowsQuestion),
     /// Our addresses.
     Locals(RowsQuestion),
-    /// Prefixes that probes come from.
+    /// Campaigns.
     Scanners(RowsQuestion),
-    /// Deletes for good, from the store and from the window. For the sensor's own user and root.
+    /// Deletes rows for good, from store and ledger. Only for root and the sensor's user.
     Forget {
-        /// What.
+        /// The rows to delete.
         what: Forget,
     },
     /// Acknowledges a remote.
     Ack {
         /// An address or a prefix.
         remote: Ipv6Net,
-        /// Until when.
+        /// When it expires.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
-        /// Why.
+        /// The user's reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
-    /// Undoes that.
+    /// Removes an acknowledgement.
     Unack {
-        /// As it was acknowledged.
+        /// The acknowledged address or prefix.
         remote: Ipv6Net,
     },
-    /// What is acknowledged.
+    /// All acknowledgements.
     Acks {},
 }
 
 impl Request {
-    /// Whether only the owner of the store may ask for that.
+    /// Whether only the owner of the store may send it.
     #[must_use]
     pub const fn is_for_the_owner(&self) -> bool {
         matches!(self, Request::Forget { .. })
     }
 }
 
-/// A question, as it goes through the socket.
+/// A question about rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RowsQuestion {
     /// Nothing earlier.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
-    /// Nothing later.
+    /// Ignore later rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
-    /// Only what passes.
+    /// Only rows that pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
-    /// None of what passes one of these.
+    /// Without rows that pass one of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<String>,
-    /// Counts by these columns, as `remote/48,port`.
+    /// Count by these columns, such as `remote/48,port`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// When each began.
+    /// The first contact of each group.
     #[serde(skip_serializing_if = "is_false")]
     pub first_seen: bool,
-    /// Of scanners: sources, in a form that may be published.
+    /// For scanners: list sources in a form that may be published.
     #[serde(skip_serializing_if = "is_false")]
     pub publish: bool,
-    /// Rows at most; 0 for as many as an answer takes.
+    /// The most rows; 0: as many as an answer can hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-/// An answer: one document.
+/// The answer to a [`RowsQuestion`], one JSON document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RowsAnswer {
-    /// `tattler.contacts/1`.
+    /// The name of the contract: `tattler.contacts/1`.
     pub schema: String,
-    /// As asked.
+    /// As in the question.
     pub since: Option<Time>,
-    /// As asked.
+    /// As in the question.
     pub until: Option<Time>,
-    /// Keys of the rows, in the order of a table's columns. Lists of objects are not among them.
+    /// Keys of the rows in the order of columns, without those of lists of objects.
     pub columns: Vec<String>,
-    /// An object each.
+    /// The rows.
     pub rows: Vec<Map<String, Value>>,
-    /// Rows that the limit left out.
+    /// Number of rows that the limit left out.
     pub more: u64,
-    /// What else did not fit, a line each.
+    /// Notes on other omissions, a line each.
     pub notes: Vec<String>,
 }
 
 impl RowsAnswer {
-    /// As JSON. Takes the rows as they are: a copy of a long answer would double what it takes.
+    /// Converts to JSON without a copy of the rows: a long answer takes much memory.
     #[must_use]
     pub fn into_value(self) -> Value {
         let RowsAnswer { schema, since, until, columns, rows, more, notes } = self;

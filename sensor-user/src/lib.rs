@@ -1,27 +1,29 @@
 //! The binary `tattler`: the sensor, its store, and the command line.
 //!
-//! What it reasons with is `tattler-core`, what reads and writes files is `tattler-files`.
+//! `tattler-core` holds the reasoning, `tattler-files` reads and writes files.
 //!
 //! # Layout
 //! - [`cli`]: a file for each command
-//! - [`config`]: what can be configured, and what is wrong with a file
+//! - [`config`]: the configuration and its problems
 //!
 //! The live sensor (feature `live`) adds:
-//! - `datapath`: the kernel programs, seen from user space
+//! - `datapath`: loads, attaches and reads the kernel programs
 //! - `netlink`: devices, addresses and routes
-//! - `store`: the memory across restarts
-//! - `mark`: how far the ring was brought to the store
-//! - `contract`: what may be asked of it
-//! - `query`: what is asked of the store: probes, contacts, locals, scanners
+//! - `store`: the database
+//! - `device_names`: the configured names of devices, by the identifiers of one store
+//! - `mark`: the position in the ring up to which events are stored
+//! - `contract`: requests and answers
+//! - `query`: probes, contacts, locals and scanners from the store
 //! - `agent`: the loop from the ring to ledger and store
-//! - `doctor`: what keeps the sensor from seeing all
-//! - `socket`, `http`, `metrics`: what others may ask it
+//! - `doctor`: finds what keeps the sensor from seeing all packets
+//! - `accept`, `socket`, `http`, `metrics`: the query socket, and the listener for Prometheus
 
 pub mod cli;
 pub mod config;
 
 cfg_if::cfg_if! {
     if #[cfg(feature = "live")] {
+        mod accept;
         pub mod agent;
         pub mod contract;
         pub mod datapath;
@@ -33,7 +35,7 @@ cfg_if::cfg_if! {
         pub mod query;
         pub mod socket;
         pub mod store;
+        pub mod device_names;
         mod system_clock;
-        pub mod told;
     }
 }

@@ -1,5 +1,5 @@
-//! `tattler analyze` from end to end: a harvester among sites that everybody visits, told from
-//! observations and from packets, by name and on standard input, plain and compressed.
+//! `tattler analyze` from end to end: a harvester among sites that all locals visit, found from
+//! observations and from packets, in files and on standard input, plain and compressed.
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +15,7 @@ const START: u64 = 1_788_220_800; // 2026-09-01T00:00:00Z
 /// One SYN: seconds since [`START`], source, destination, destination port.
 type Syn = (u64, String, String, u16);
 
-/// Forty locals; each visits sites, every third the harvester, and is probed an hour later.
+/// Forty locals visit sites. Every third also visits the harvester and is probed an hour later.
 fn traffic() -> Vec<Syn> {
     let mut syns = Vec::new();
     for n in 0..40_u64 {
@@ -73,7 +73,7 @@ fn analyze(arguments: &[&str], stdin: &[u8]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A command that reads files closes its end.
+    // A command that reads files closes standard input.
     let _ = child.stdin.take().unwrap().write_all(stdin);
     child.wait_with_output().unwrap()
 }
@@ -81,11 +81,14 @@ fn analyze(arguments: &[&str], stdin: &[u8]) -> Output {
 #[track_caller]
 fn report(arguments: &[&str], stdin: &[u8]) -> Value {
     let output = analyze(&[&["--format", "json"], arguments].concat(), stdin);
-    // What was found out is said.
-    let told = String::from_utf8_lossy(&output.stderr);
+    // The inferred home is reported.
+    let stderr = String::from_utf8_lossy(&output.stderr);
     let is_asked = arguments.iter().any(|argument| argument.ends_with("uplink.pcap") || argument.contains("part"));
-    assert!(output.status.success() && told.starts_with("tattler: home is 2001:db8:1::/48") == is_asked, "{output:?}");
-    assert!(told.lines().count() == usize::from(is_asked), "{output:?}");
+    assert!(
+        output.status.success() && stderr.starts_with("tattler: home is 2001:db8:1::/48") == is_asked,
+        "{output:?}"
+    );
+    assert!(stderr.lines().count() == usize::from(is_asked), "{output:?}");
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -106,11 +109,11 @@ fn observations_and_packets_lead_to_the_same_harvester() {
         path.to_str().unwrap().to_owned()
     };
     let lines = json_lines();
-    let told = report(&[&write("lines", lines.as_bytes())], b"");
-    names_the_harvester(&told);
-    assert_eq!(report(&["-"], lines.as_bytes()), told);
+    let from_lines = report(&[&write("lines", lines.as_bytes())], b"");
+    names_the_harvester(&from_lines);
+    assert_eq!(report(&["-"], lines.as_bytes()), from_lines);
     let zstd = ruzstd::encoding::compress_to_vec(lines.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
-    assert_eq!(report(&["-"], &zstd), told);
+    assert_eq!(report(&["-"], &zstd), from_lines);
 
     let capture = pcap();
     let found = report(&[&write("uplink.pcap", &capture)], b"");
@@ -134,7 +137,7 @@ fn since_and_until_bound_what_counts() {
 }
 
 #[test]
-fn top_bounds_the_list_and_a_table_is_for_people() {
+fn top_bounds_the_list_and_the_default_is_a_table() {
     let lines = json_lines();
     assert_eq!(report(&["--top", "1", "-"], lines.as_bytes())["candidates"].as_array().unwrap().len(), 1);
     let all = report(&["--top", "0", "-"], lines.as_bytes());
@@ -144,11 +147,11 @@ fn top_bounds_the_list_and_a_table_is_for_people() {
 }
 
 #[test]
-fn the_evidence_about_one_remote_comes_out_of_files_as_out_of_a_store() {
+fn files_give_the_evidence_about_one_remote() {
     let lines = json_lines();
-    let told = report(&["--explain", HARVESTER, "-"], lines.as_bytes());
-    assert_eq!(told["candidate"]["members"], serde_json::json!([HARVESTER]));
-    assert_eq!(told["visits"].as_array().unwrap().len(), 14);
+    let from_lines = report(&["--explain", HARVESTER, "-"], lines.as_bytes());
+    assert_eq!(from_lines["candidate"]["members"], serde_json::json!([HARVESTER]));
+    assert_eq!(from_lines["visits"].as_array().unwrap().len(), 14);
     let text = analyze(&["--explain", HARVESTER, "-"], lines.as_bytes()).stdout;
     assert!(String::from_utf8(text).unwrap().starts_with("2a05::53: "));
     let csv = analyze(&["--explain", HARVESTER, "--format", "csv", "-"], lines.as_bytes()).stdout;

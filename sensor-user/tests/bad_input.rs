@@ -1,5 +1,5 @@
-//! Bad input on the command line: one line on standard error that names the object and the way
-//! out, and the right exit status.
+//! Bad input: one line on standard error that names the object and the way out, and the right exit
+//! status.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -27,7 +27,7 @@ impl Files {
         tattler(self.0.path()).args(arguments).stdin(Stdio::null()).output().unwrap()
     }
 
-    /// Runs and checks the exit status and the only line on standard error.
+    /// Runs a command and checks its exit status and its only line on standard error.
     #[track_caller]
     fn fails(&self, arguments: &[&str], status: i32, line: &str) -> Output {
         let output = self.run(arguments);
@@ -39,7 +39,7 @@ impl Files {
 
 fn tattler(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tattler"));
-    // A backtrace must not show even where it is asked for.
+    // No backtrace may show, even if requested.
     command.current_dir(directory).env("RUST_BACKTRACE", "1");
     command
 }
@@ -66,7 +66,7 @@ fn capture(remotes: u8) -> Vec<u8> {
 }
 
 #[test]
-fn files_that_can_not_be_read_are_named_with_the_way_out() {
+fn unreadable_files_are_named_with_the_way_out() {
     let files = Files::new();
     files.write("empty", "");
     files.write("program", b"\x7fELF\x02\x01");
@@ -104,7 +104,7 @@ fn files_that_can_not_be_read_are_named_with_the_way_out() {
 }
 
 #[test]
-fn a_capture_that_is_cut_short_gives_what_it_has_and_fails() {
+fn a_truncated_capture_yields_its_packets_and_fails() {
     let files = Files::new();
     let whole = capture(3);
     files.write("cut.pcap", &whole[..whole.len() - 10]);
@@ -114,7 +114,7 @@ fn a_capture_that_is_cut_short_gives_what_it_has_and_fails() {
 }
 
 #[test]
-fn one_bad_file_among_good_ones_is_told_and_the_others_are_printed() {
+fn a_bad_file_is_reported_and_the_others_are_printed() {
     let files = Files::new();
     files.write("good.pcap", capture(2));
     let line = "cannot read missing: no such file or directory: check the name";
@@ -123,7 +123,7 @@ fn one_bad_file_among_good_ones_is_told_and_the_others_are_printed() {
 }
 
 #[test]
-fn bad_lines_are_told_with_their_numbers_and_the_exit_status_says_so() {
+fn bad_lines_are_reported_with_their_numbers() {
     let files = Files::new();
     let bad = format!("{PROBE}\nnonsense\n{PROBE}\n{}\n", PROBE.replace("22,", "70000,"));
     files.write("lines", bad);
@@ -135,14 +135,14 @@ fn bad_lines_are_told_with_their_numbers_and_the_exit_status_says_so() {
 
     files.write("many", "x\n".repeat(1_000));
     let output = files.run(&["analyze", "many"]);
-    let told = text(&output.stderr);
+    let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(told.lines().count(), 11);
-    assert!(told.ends_with("tattler: many: 990 more lines skipped, 1000 of 1000 in all: fix or remove them\n"));
+    assert_eq!(stderr.lines().count(), 11);
+    assert!(stderr.ends_with("tattler: many: 990 more lines skipped, 1000 of 1000 in all: fix or remove them\n"));
 }
 
 #[test]
-fn home_that_can_not_be_told_is_a_question_of_usage() {
+fn a_home_that_can_not_be_inferred_is_a_usage_error() {
     let files = Files::new();
     files.write("one.pcap", capture(1));
     files.write("two.pcap", capture(2));
@@ -151,7 +151,7 @@ fn home_that_can_not_be_told_is_a_question_of_usage() {
     assert!(files.run(&["analyze", "two.pcap"]).status.success());
     assert!(files.run(&["analyze", "--home", "2001:db8::/48", "one.pcap"]).status.success());
 
-    // A capture that is cut may be unclear for that: it is said first.
+    // The truncation may be the reason, so it is reported first.
     files.write("cut.pcap", &capture(2)[..120]);
     let output = files.run(&["analyze", "cut.pcap"]);
     let cut = "is cut short at frame";
@@ -159,7 +159,7 @@ fn home_that_can_not_be_told_is_a_question_of_usage() {
     let line = line.replace("one.pcap", "cut.pcap");
     assert_eq!(text(&output.stderr), format!("tattler: cut.pcap {cut} 2: {rest}\ntattler: {line}\n"));
     assert_eq!(output.status.code(), Some(2));
-    // Without a frame there is nothing to ask about.
+    // Without a frame, --home would not help.
     files.write("header.pcap", &capture(1)[..60]);
     files.fails(&["analyze", "header.pcap"], 1, &format!("header.pcap {cut} 1: {rest}"));
 
@@ -179,7 +179,7 @@ fn home_that_can_not_be_told_is_a_question_of_usage() {
 }
 
 #[test]
-fn absurd_arguments_are_one_line_and_status_2() {
+fn wrong_arguments_give_one_line_and_status_2() {
     let files = Files::new();
     files.write("two.pcap", capture(2));
     for (arguments, line) in [
@@ -207,7 +207,7 @@ fn absurd_arguments_are_one_line_and_status_2() {
         ),
         (
             &["analyze", "--since", "2026-09-02", "--until", "2026-09-01", "two.pcap"],
-            "--since 2026-09-02T00:00:00.000Z is after --until 2026-09-01T00:00:00.000Z: exchange them",
+            "--since 2026-09-02T00:00:00.000Z is after --until 2026-09-01T00:00:00.000Z: swap them",
         ),
     ] {
         files.fails(arguments, 2, line);
@@ -224,7 +224,7 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_it_quietly() {
+fn a_closed_output_ends_the_command_quietly() {
     let files = Files::new();
     let mut many = capture(200);
     let frames = many[24..].repeat(200);

@@ -1,5 +1,5 @@
-//! The diary by its commands: backup and restore, forgetting, acknowledging, and imports that are
-//! killed or find no room. As root: a file system of its own, and users who may not.
+//! The commands of the diary: backup and restore, forget, ack, and imports that are killed or run out of
+//! space. Needs root, to mount a small file system and to run as other users.
 #![cfg(feature = "live")]
 
 use std::fs;
@@ -25,10 +25,10 @@ fn command(arguments: &[&str], state: &Path) -> Command {
 }
 
 fn run(arguments: &[&str], state: &Path) -> (i32, String, String) {
-    told(&command(arguments, state).output().unwrap())
+    outcome(&command(arguments, state).output().unwrap())
 }
 
-fn told(output: &Output) -> (i32, String, String) {
+fn outcome(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }
@@ -39,7 +39,7 @@ fn ok(arguments: &[&str], state: &Path) -> String {
     out
 }
 
-/// Contacts and probes of today, so that no retention is in the way.
+/// Recent contacts and probes, within any retention.
 fn lines(count: u64) -> String {
     let now = jiff::Timestamp::now().as_second() as u64;
     let ts = |n: u64| jiff::Timestamp::from_second((now - 100_000 + n % 90_000) as i64).unwrap();
@@ -62,7 +62,7 @@ fn lines(count: u64) -> String {
 }
 
 #[test]
-fn a_backup_is_restored_to_the_byte_by_the_commands_alone() {
+fn a_backup_is_restored_to_the_byte() {
     let dir = tempfile::tempdir().unwrap();
     let (one, two) = (dir.path().join("one"), dir.path().join("two"));
     let input = dir.path().join("in.jsonl");
@@ -87,7 +87,7 @@ fn a_backup_is_restored_to_the_byte_by_the_commands_alone() {
 }
 
 #[test]
-fn acknowledgements_are_listed_undone_and_refused_in_one_line() {
+fn acknowledgements_are_listed_undone_and_refused() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path();
     for mistyped in [&["ack", "--list"][..], &["ack", "2a05::53"], &["forget", "2a05::53"]] {
@@ -121,7 +121,7 @@ fn acknowledgements_are_listed_undone_and_refused_in_one_line() {
 }
 
 #[test]
-fn what_is_forgotten_is_said_and_gone() {
+fn forgotten_rows_are_counted_and_leave_the_files() {
     let dir = tempfile::tempdir().unwrap();
     let (state, input) = (dir.path().join("state"), dir.path().join("in.jsonl"));
     fs::write(&input, lines(5_000)).unwrap();
@@ -139,7 +139,7 @@ fn what_is_forgotten_is_said_and_gone() {
 }
 
 #[test]
-fn what_cannot_be_used_is_told_in_one_line_and_nothing_is_changed() {
+fn unusable_directories_and_files_are_refused_in_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let (state, input) = (dir.path().join("state"), dir.path().join("in.jsonl"));
     fs::write(&input, lines(100)).unwrap();
@@ -163,13 +163,13 @@ fn what_cannot_be_used_is_told_in_one_line_and_nothing_is_changed() {
     }
     fs::remove_file(state.join("tattler.db")).unwrap();
     ok(&import, &state);
-    // One of two files is missing: neither is taken.
+    // One of two files is missing: neither is imported.
     let before = ok(&["export", "--all"], &state);
     let other = dir.path().join("other.jsonl");
     fs::write(&other, lines(400)).unwrap();
     refused(&["import", other.to_str().unwrap(), "/no/such/file"], "cannot read /no/such/file");
     assert_eq!(ok(&["export", "--all"], &state), before);
-    // A bad line is told and skipped, and the rest counts.
+    // A bad line is reported and skipped; the others are imported.
     fs::write(&other, lines(100) + "nonsense\n").unwrap();
     let (status, out, err) = run(&["import", other.to_str().unwrap()], &state);
     assert_eq!((status, err.lines().count()), (1, 1), "{err}");
@@ -177,7 +177,7 @@ fn what_cannot_be_used_is_told_in_one_line_and_nothing_is_changed() {
 }
 
 #[test]
-fn an_import_of_a_short_export_that_is_killed_has_not_happened_and_can_be_repeated() {
+fn a_killed_import_of_a_short_export_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     let first = dir.path().join("first.jsonl");
@@ -212,7 +212,7 @@ fn an_import_of_a_short_export_that_is_killed_has_not_happened_and_can_be_repeat
     assert!(ok(&["export", "--all"], &state) == after);
 }
 
-/// A firewall log of this hour, each line a probe of its own.
+/// A recent firewall log, each line a distinct probe.
 fn log(numbers: std::ops::Range<u64>) -> String {
     let now = jiff::Timestamp::now().as_second() as u64 / 3_600 * 3_600;
     let line = |n: u64| {
@@ -227,17 +227,17 @@ fn log(numbers: std::ops::Range<u64>) -> String {
     numbers.map(line).collect()
 }
 
-/// Lines of a log that was imported as far as `known` says.
+/// The output of `import`.
 fn said(observations: u64, new: u64, known: u64) -> String {
     let known = match known {
         0 => String::new(),
-        known => format!("; {known} lines or frames were imported before (--again takes them anew)"),
+        known => format!("; {known} lines or frames were imported before (--again reads them again)"),
     };
     format!("{observations} observations: {new} new rows, {} merged{known}\n", observations - new)
 }
 
 #[test]
-fn a_log_is_taken_from_where_it_ended_and_an_export_as_a_whole() {
+fn a_log_is_read_from_its_former_end_and_an_export_as_a_whole() {
     let dir = tempfile::tempdir().unwrap();
     let (state, path) = (dir.path().join("state"), dir.path().join("kern.log"));
     let import = ["import", "--home", "2001:db8:1::/48", path.to_str().unwrap()];
@@ -249,10 +249,10 @@ fn a_log_is_taken_from_where_it_ended_and_an_export_as_a_whole() {
     assert_eq!(ok(&import, &state), said(7, 7, 1_000));
     assert_eq!(ok(&again, &state), said(1_007, 0, 0));
     assert_eq!(ok(&import, &state), said(0, 0, 1_007));
-    // Positions are of this machine's files, and no part of a backup.
+    // Positions refer to files of this machine and are no part of a backup.
     let backup = ok(&["export", "--all"], &state);
     assert_eq!(backup.lines().count(), 1_007);
-    // Two exports begin alike, and what is new is in the middle of the second.
+    // Two exports that begin alike; the new lines are in the middle of the second.
     let lines: Vec<&str> = backup.lines().collect();
     let (one, two, elsewhere) = (dir.path().join("1"), dir.path().join("2"), dir.path().join("elsewhere"));
     fs::write(&one, [&lines[..500], &lines[600..]].concat().join("\n")).unwrap();
@@ -262,7 +262,7 @@ fn a_log_is_taken_from_where_it_ended_and_an_export_as_a_whole() {
 }
 
 #[test]
-fn an_import_of_a_long_log_goes_on_where_it_was_killed_or_had_no_room() {
+fn an_import_of_a_long_log_resumes_where_it_stopped() {
     const LINES: u64 = 300_000;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("kern.log");
@@ -290,10 +290,10 @@ fn an_import_of_a_long_log_goes_on_where_it_was_killed_or_had_no_room() {
     assert_eq!(rows(&state), LINES);
 }
 
-/// Begins an import, and kills it when a part of it is kept.
+/// Starts an import and kills it once a part of it is stored.
 fn kill_after_a_chunk(import: &[&str], state: &Path) {
     let mut child = command(import, state).stdout(Stdio::null()).spawn().unwrap();
-    // A part comes with the position that it leads to.
+    // A part is stored together with its position.
     let is_kept = || {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
         let database = rusqlite::Connection::open_with_flags(state.join("tattler.db"), flags)?;
@@ -309,7 +309,7 @@ fn kill_after_a_chunk(import: &[&str], state: &Path) {
 }
 
 #[test]
-fn an_import_of_a_long_export_goes_on_where_it_was_killed_and_the_next_one_is_whole() {
+fn an_import_of_a_long_export_resumes_where_it_stopped() {
     const LINES: u64 = 300_000;
     let dir = tempfile::tempdir().unwrap();
     let (state, other) = (dir.path().join("state"), dir.path().join("other"));
@@ -319,10 +319,10 @@ fn an_import_of_a_long_export_goes_on_where_it_was_killed_and_the_next_one_is_wh
     ok(&["ack", "2a05::/16", "--note", "ours"], &other);
     let key = sensor_user::store::Store::open(&other).unwrap().device_key().unwrap();
     let backup = ok(&["export", "--all"], &other);
-    // Of a device, so that the key must have come with the first part.
+    // Probes of a device, so that the key must be stored with the first part.
     fs::write(&path, backup.replace(r#""kind":"syn""#, r#""kind":"syn","device":"dev-00000001""#)).unwrap();
 
-    // It has a key of its own, which names nothing yet.
+    // A store with its own key, which is not in use yet.
     sensor_user::store::Store::open(&state).unwrap().device_key().unwrap();
     let import = ["import", path.to_str().unwrap()];
     kill_after_a_chunk(&import, &state);
@@ -338,8 +338,8 @@ fn an_import_of_a_long_export_goes_on_where_it_was_killed_and_the_next_one_is_wh
     assert_eq!(ok(&import, &state).replace(acks, ""), said(LINES, 0, 0));
 }
 
-/// Flow records of one direction each; every eighth is the answer to the one before it, and one in
-/// sixteen lasted ten minutes, so that it began before others that are told before it.
+/// Flow records of one direction each. Every eighth is the answer to the one before it. One in sixteen
+/// lasted ten minutes, so that it began before records that precede it in the file.
 fn flows(numbers: std::ops::Range<u64>) -> String {
     let now = jiff::Timestamp::now().as_second() as u64 / 3_600 * 3_600;
     let line = |n: u64| {
@@ -359,7 +359,7 @@ fn flows(numbers: std::ops::Range<u64>) -> String {
 }
 
 #[test]
-fn an_import_of_flow_records_goes_on_before_what_still_waited_when_it_was_killed() {
+fn an_import_of_flow_records_resumes_before_waiting_records() {
     let dir = tempfile::tempdir().unwrap();
     let (state, whole, path) = (dir.path().join("state"), dir.path().join("whole"), dir.path().join("flows.csv"));
     fs::write(&path, flows(0..400_000)).unwrap();
@@ -370,7 +370,7 @@ fn an_import_of_flow_records_goes_on_before_what_still_waited_when_it_was_killed
     let kept = all(&state).lines().count();
     assert!((100_000..350_000).contains(&kept), "{kept}");
     let said = ok(&import, &state);
-    // What has been told and comes after what waited is told again, and merged.
+    // Records after the first one that was still waiting are read again and merged.
     let (_, known) = said.split_once("merged; ").unwrap();
     let known: u64 = known.split(' ').next().unwrap().parse().unwrap();
     assert!((100_000..300_000).contains(&known) && !said.contains(" 0 merged"), "{said}");
@@ -378,7 +378,7 @@ fn an_import_of_flow_records_goes_on_before_what_still_waited_when_it_was_killed
     assert!(ok(&import, &state).starts_with("0 observations: 0 new rows, 0 merged; 400001 lines"));
 }
 
-/// A small file system, gone with this.
+/// A small file system, unmounted on drop.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
@@ -405,7 +405,7 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-fn a_disk_that_fills_up_while_an_export_is_imported_leaves_the_diary_as_it_was() {
+fn an_import_that_fills_the_disk_changes_nothing() {
     let disk = SmallDisk::new("8m");
     let state = disk.0.path().join("state");
     let dir = tempfile::tempdir().unwrap();
@@ -419,33 +419,33 @@ fn a_disk_that_fills_up_while_an_export_is_imported_leaves_the_diary_as_it_was()
     assert_eq!((status, out.as_str(), err.lines().count()), (1, "", 1), "{err}");
     assert!(err.contains("no room is left for /") && err.contains("tattler.db"), "{err}");
     assert_eq!(ok(&["export", "--all"], &state), before);
-    // The room that it took is free again.
+    // The space is free again.
     ok(&["import", small.to_str().unwrap()], &state);
 }
 
-/// As a user who is not the owner of the diary; `group` is the one group that he is in.
+/// Runs a program as a user who does not own the diary and is only in `group`.
 fn as_user(group: u32, program: &str, arguments: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(program);
     let become_nobody = move || {
-        // SAFETY: three system calls with plain numbers and a list that outlives its call.
+        // SAFETY: the calls take plain numbers and a list that is valid during its call.
         let failed = unsafe {
             libc::setgroups(1, &raw const group) != 0 || libc::setgid(NOBODY) != 0 || libc::setuid(NOBODY) != 0
         };
         if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
     };
-    // SAFETY: it does nothing but system calls, as is allowed between fork and exec.
+    // SAFETY: between fork and exec it makes only async-signal-safe system calls.
     unsafe { command.pre_exec(become_nobody) };
-    told(&command.args(arguments).stdin(Stdio::null()).output().unwrap())
+    outcome(&command.args(arguments).stdin(Stdio::null()).output().unwrap())
 }
 
 #[test]
-fn a_member_of_the_group_may_ask_the_sensor_and_may_not_read_the_files() {
+fn a_member_of_the_group_may_query_but_not_read_the_files() {
     let dir = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
     let state = dir.path().join("state");
     let input = dir.path().join("in.jsonl");
     fs::write(&input, lines(10)).unwrap();
     ok(&["import", input.to_str().unwrap()], &state);
-    // A program that others may run, wherever the build is.
+    // A copy that other users may run.
     let program = dir.path().join("tattler");
     fs::copy(TATTLER, &program).unwrap();
     let program = program.to_str().unwrap();
@@ -456,7 +456,7 @@ fn a_member_of_the_group_may_ask_the_sensor_and_may_not_read_the_files() {
         let _guard = runtime.enter();
         socket::Listener::bind(&path).unwrap()
     };
-    // The group `tattler`, which need not exist here.
+    // Stands for the group `tattler`, which may not exist here.
     let (group, stranger) = (54_321, 54_322);
     chown(path.parent().unwrap(), None, Some(group)).unwrap();
     chown(&path, None, Some(group)).unwrap();
@@ -478,11 +478,11 @@ fn a_member_of_the_group_may_ask_the_sensor_and_may_not_read_the_files() {
     assert_eq!((status, err.lines().count()), (1, 1), "{err}");
     assert!(err.contains("permission denied; ask as root or as a member of the group tattler"), "{err}");
 
-    // Forgetting is the owner's.
+    // Only the owner may forget.
     let (status, _, err) = as_user(group, program, &["forget", "printer", "--socket", socket]);
     assert_eq!(status, 1);
     assert_eq!(err, "tattler: only root and the user that the sensor runs as may ask it to forget\n");
-    let (_, _, err) = told(&Command::new(program).args(["forget", "printer", "--socket", socket]).output().unwrap());
+    let (_, _, err) = outcome(&Command::new(program).args(["forget", "printer", "--socket", socket]).output().unwrap());
     assert_eq!(err, "tattler: it was let through\n");
 
     for file in ["tattler.db", "tattler.lock"] {

@@ -1,4 +1,4 @@
-//! Names of the configuration where no sensor runs: in what queries show, and in what is forgotten.
+//! Names of the configuration without a running sensor: in queries and in `forget`.
 #![cfg(feature = "live")]
 
 use std::fs;
@@ -10,7 +10,7 @@ use tattler_files::jsonl;
 
 const MAC: [u8; 6] = [0, 0x53, 0, 0x12, 0x34, 0x56];
 
-/// Standard output if all went well, else standard error.
+/// Standard output on success, else standard error.
 fn tattler(arguments: &[&str], dir: &Path) -> Result<String, String> {
     let output = Command::new(env!("CARGO_BIN_EXE_tattler"))
         .args(arguments)
@@ -22,7 +22,7 @@ fn tattler(arguments: &[&str], dir: &Path) -> Result<String, String> {
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
-/// Two devices, of which the configuration names one by its MAC address; and a public local.
+/// Two devices, one of them named by its MAC address, and a public local.
 fn household(dir: &Path) {
     let mut store = Store::open(&dir.join("state")).unwrap();
     let printer = store.device_key().unwrap().id(MAC);
@@ -50,7 +50,7 @@ fn household(dir: &Path) {
 }
 
 #[test]
-fn queries_of_a_directory_show_the_names_of_the_configuration() {
+fn queries_of_a_directory_show_configured_names() {
     let dir = tempfile::tempdir().unwrap();
     household(dir.path());
     let ask = |arguments: &[&str]| tattler(arguments, dir.path()).unwrap();
@@ -64,15 +64,15 @@ fn queries_of_a_directory_show_the_names_of_the_configuration() {
     assert!(explained.contains("2001:db8::e014:9aff:5e49:1 (Printer), "), "{explained}");
     let explained: serde_json::Value = serde_json::from_str(&ask(&["explain", "3fff::1", "--format", "json"])).unwrap();
     let visits = explained["visits"].as_array().unwrap();
-    let told: Vec<_> = visits.iter().map(|v| (v["device_name"].as_str(), v["class"].as_str().unwrap())).collect();
-    assert_eq!(told, [(Some("Printer"), "temporary"), (None, "public")]);
+    let named: Vec<_> = visits.iter().map(|v| (v["device_name"].as_str(), v["class"].as_str().unwrap())).collect();
+    assert_eq!(named, [(Some("Printer"), "temporary"), (None, "public")]);
     assert_eq!(visits[1]["device"], "dev-00000002");
     let csv = ask(&["explain", "3fff::1", "--format", "csv"]);
     assert!(csv.starts_with("contact,local,device,device_name,class,") && csv.contains(",Printer,temporary,"), "{csv}");
 }
 
 #[test]
-fn a_directory_forgets_a_device_by_its_name_and_says_if_nobody_has_it() {
+fn a_device_is_forgotten_by_name_and_an_unknown_one_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     household(dir.path());
     let forget = |device: &str| tattler(&["forget", device], dir.path());
@@ -87,7 +87,7 @@ fn a_directory_forgets_a_device_by_its_name_and_says_if_nobody_has_it() {
 }
 
 #[test]
-fn a_configuration_that_is_named_and_has_a_problem_is_one_line() {
+fn a_problem_of_a_named_configuration_is_one_line() {
     let dir = tempfile::tempdir().unwrap();
     household(dir.path());
     fs::write(dir.path().join("tattler.toml"), "[names]\ndevces = {}\n").unwrap();
@@ -98,7 +98,7 @@ fn a_configuration_that_is_named_and_has_a_problem_is_one_line() {
 }
 
 #[test]
-fn check_config_takes_the_file_by_its_place_and_as_other_commands_do() {
+fn check_config_takes_the_file_as_argument_or_flag() {
     let dir = tempfile::tempdir().unwrap();
     household(dir.path());
     let check = |arguments: &[&str]| {

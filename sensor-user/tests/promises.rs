@@ -1,9 +1,9 @@
-//! docs/promises.md names tests that are there.
+//! Checks that the tests named in docs/promises.md exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Source files of the workspace that hold tests.
+/// Collects the source files below a directory.
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
         let path = entry.path();
@@ -16,7 +16,7 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn every_promise_has_a_test_that_is_there_a_number_and_a_date() {
+fn every_promise_has_a_number_an_existing_test_and_a_date() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut files = Vec::new();
     for directory in ["sensor-common", "sensor-user", "tests"] {

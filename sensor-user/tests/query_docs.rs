@@ -1,4 +1,4 @@
-//! docs/queries.md: every command in it runs, and where it shows an output, that is what comes out.
+//! Runs every command of docs/queries.md and compares the output that the document shows.
 
 #![cfg(feature = "live")]
 
@@ -11,7 +11,7 @@ use std::process::Command;
 use sensor_user::store::Store;
 use tattler_files::jsonl;
 
-/// Makes a store of the household that the document shows, in `dir`.
+/// Creates the store of the document's household in `dir`.
 fn make_store(dir: &Path) {
     let fixture = include_str!("data/household.jsonl");
     let observations: Vec<_> = fixture.lines().map(|line| jsonl::parse(line.as_bytes()).unwrap()).collect();
@@ -20,7 +20,7 @@ fn make_store(dir: &Path) {
     store.append(&observations).unwrap();
 }
 
-/// A command of a `console` block and the output that is shown below it.
+/// A command of a `console` block and the output below it.
 struct Example {
     line: usize,
     command: String,
@@ -45,11 +45,11 @@ fn examples(document: &str) -> Vec<Example> {
 }
 
 #[test]
-fn every_command_of_the_document_does_what_the_document_shows() {
+fn every_command_of_the_document_gives_its_output() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     make_store(&state);
-    // `tattler QUERY …` as it stands there, with the state directory of the test.
+    // Runs `tattler QUERY …` with the state directory of the test.
     let bin = dir.path().join("bin");
     fs::create_dir(&bin).unwrap();
     let script = format!(

@@ -1,4 +1,4 @@
-//! What is shown on a terminal, and only there.
+//! Progress is shown on a terminal and only there.
 #![cfg(feature = "live")]
 
 use std::fs::{self, File};
@@ -8,20 +8,20 @@ use std::process::{Command, Stdio};
 use std::ptr;
 use std::thread;
 
-/// A pseudo-terminal of so many columns: our end and the program's.
+/// A pseudo-terminal with this many columns: our end and the program's.
 fn terminal(columns: u16) -> (File, File) {
     let size = libc::winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let (mut ours, mut theirs) = (0, 0);
-    // SAFETY: both places and the size outlive the call, and what is null may be.
+    // SAFETY: all pointers are valid during the call; name and termios may be null.
     let opened =
         unsafe { libc::openpty(&raw mut ours, &raw mut theirs, ptr::null_mut(), ptr::null(), &raw const size) };
     assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
-    // SAFETY: they were opened just now, and nobody else has them.
+    // SAFETY: openpty has just opened both, and nothing else owns them.
     unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) }
 }
 
 #[test]
-fn progress_is_one_line_that_fits_the_terminal_and_is_gone_at_the_end() {
+fn progress_is_one_line_that_fits_and_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(format!("a-name-{}-that-is-long.jsonl", "so".repeat(40)));
     let line = r#"{"type":"probe","ts":"2026-09-01T03:51:56Z","source":"2a0d:5600::29","target":"2001:db8::e014:9aff:5e49:ecb3","kind":"syn","port":22}"#;
@@ -30,7 +30,7 @@ fn progress_is_one_line_that_fits_the_terminal_and_is_gone_at_the_end() {
     let (mut ours, theirs) = terminal(60);
     let reading = thread::spawn(move || {
         let mut shown = Vec::new();
-        // The end of a terminal whose program is gone is an error.
+        // Linux reports an error, not an end of file, once the program has closed its end.
         let _ = ours.read_to_end(&mut shown);
         String::from_utf8(shown).unwrap()
     });
@@ -48,7 +48,7 @@ fn progress_is_one_line_that_fits_the_terminal_and_is_gone_at_the_end() {
         assert!(text.ends_with(" lines or frames") && text.chars().count() == 59, "{text:?}");
     }
 
-    // In a pipe there is none.
+    // No progress in a pipe.
     let piped = Command::new(env!("CARGO_BIN_EXE_tattler")).arg("analyze").arg(&path).output().unwrap();
     assert_eq!((piped.stderr.as_slice(), &piped.stdout), (&b""[..], &output.stdout));
 }

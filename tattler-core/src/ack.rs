@@ -1,4 +1,4 @@
-//! Acknowledged remotes: suspects that somebody has seen, and does not want to see every day.
+//! Acknowledged remotes: suspects that the user has seen and does not want to see every day.
 
 use std::net::Ipv6Addr;
 
@@ -10,21 +10,21 @@ use crate::time::Time;
 /// The longest note that is kept, in bytes.
 pub const LONGEST_NOTE: usize = 1_024;
 
-/// A remote, or a prefix of them, that was acknowledged. Nothing about it is deleted.
+/// An acknowledged remote or prefix. Nothing about it is deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
-    /// What.
+    /// The remote or prefix.
     pub remote: Ipv6Net,
     /// When it was acknowledged.
     pub at: Time,
-    /// Until when that counts; `None`: until it is undone.
+    /// When the acknowledgement expires; `None`: never.
     pub until: Option<Time>,
-    /// Why, in the user's words.
+    /// The user's reason.
     pub note: Option<String>,
 }
 
 impl Ack {
-    /// Whether it still counts.
+    /// Whether it has not expired.
     #[must_use]
     pub fn holds(&self, now: Time) -> bool {
         self.until.is_none_or(|until| now < until)
@@ -36,14 +36,14 @@ impl Ack {
     }
 }
 
-/// What a candidate of a report says of its acknowledgement.
+/// The acknowledgement as a candidate of a report shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acked {
-    /// Until when; null: until it is undone.
+    /// When it expires; null: never.
     pub until: Option<Time>,
-    /// Why; null if nobody said.
+    /// The user's reason; null if none was given.
     pub note: Option<String>,
-    /// Since when.
+    /// When it was acknowledged.
     pub at: Time,
 }
 
@@ -53,8 +53,8 @@ pub fn is_acked(acks: &[Ack], members: &[Ipv6Addr], prefix: Ipv6Net, now: Time) 
     acks.iter().any(|ack| ack.holds(now) && ack.covers(members, prefix))
 }
 
-/// The acknowledgement of a candidate with these members and this prefix; of several that hold now, that
-/// of the longest prefix.
+/// The acknowledgement of a candidate with these members and this prefix. If several hold now, the one
+/// with the longest prefix wins.
 #[must_use]
 pub fn acked(acks: &[Ack], members: &[Ipv6Addr], prefix: Ipv6Net, now: Time) -> Option<Acked> {
     let covering = acks.iter().filter(|ack| ack.holds(now) && ack.covers(members, prefix));

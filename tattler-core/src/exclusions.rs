@@ -1,33 +1,27 @@
-//! What is never recorded: neither in the ledger nor in the store.
-
-use std::net::Ipv6Addr;
+//! Observations that are never recorded, neither in the ledger nor in the store.
 
 use ipnet::Ipv6Net;
 use sensor_common::Proto;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
 
 use crate::observation::Observation;
 
-/// Devices, remotes and ports that nothing is to be known of. By default none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// Devices, remotes and ports whose observations are not recorded. By default none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exclusions {
-    /// Devices, by the names that observations give them.
+    /// Devices, by the identifiers that observations carry.
     pub devices: Vec<String>,
     /// Remotes: addresses or prefixes.
-    #[serde(deserialize_with = "prefixes")]
     pub remotes: Vec<Ipv6Net>,
-    /// Ports: the remote's in a contact, the target's in a probe. Echo has none.
+    /// Ports: the remote's of a contact, the target's of a probe. ICMPv6 has none.
     pub ports: Vec<Port>,
 }
 
-/// A port that is excluded: `5060` of TCP and UDP, or `"tcp/25"`.
+/// An excluded port: `5060` for TCP and UDP, or `"tcp/25"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Port {
     /// TCP or UDP; `None`: both.
     pub proto: Option<Proto>,
-    /// Its number.
+    /// The port number.
     pub number: u16,
 }
 
@@ -38,14 +32,14 @@ impl Port {
 }
 
 impl Exclusions {
-    /// Whether it must not be recorded, by what it says itself.
+    /// Whether the observation is excluded, judged by its own fields.
     #[must_use]
     pub fn excludes(&self, observation: &Observation) -> bool {
         self.excludes_of(observation, None)
     }
 
-    /// As [`Exclusions::excludes`], for an observer that knows whose local it is: an answer does not
-    /// say.
+    /// As [`Exclusions::excludes`], for a caller that knows the device of the local: an answer does not
+    /// carry it.
     #[must_use]
     pub fn excludes_of(&self, observation: &Observation, owner: Option<&str>) -> bool {
         let (remote, proto, port, device) = match observation {
@@ -59,44 +53,6 @@ impl Exclusions {
             || proto != Proto::Icmpv6 && self.ports.iter().any(|excluded| excluded.is(proto, port))
             || self.remotes.iter().any(|prefix| prefix.contains(&remote))
     }
-
-    /// Whether nothing is excluded.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Exclusions::default()
-    }
-}
-
-impl<'de> Deserialize<'de> for Port {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Port, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Given {
-            Number(u16),
-            Text(String),
-        }
-        let wanted = "a port is written as 443, \"tcp/443\" or \"udp/443\"";
-        let port = match Given::deserialize(deserializer).map_err(|_| D::Error::custom(wanted))? {
-            Given::Number(number) => Some(Port { proto: None, number }),
-            Given::Text(text) => text.split_once('/').and_then(|(proto, number)| {
-                let proto = Proto::from_name(proto).filter(|&proto| proto != Proto::Icmpv6)?;
-                Some(Port { proto: Some(proto), number: number.parse().ok()? })
-            }),
-        };
-        port.ok_or_else(|| D::Error::custom(wanted))
-    }
-}
-
-/// Addresses or prefixes.
-fn prefixes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Ipv6Net>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?;
-    let prefix = |text: &String| {
-        let address = text.parse().map(|address: Ipv6Addr| Ipv6Net::from(address));
-        address.or_else(|_| text.parse().map(|prefix: Ipv6Net| prefix.trunc()))
-    };
-    let read =
-        |text| prefix(text).map_err(|_| D::Error::custom(format!("{text:?} is neither an IPv6 address nor a prefix")));
-    texts.iter().map(read).collect()
 }
 
 #[cfg(test)]
@@ -118,32 +74,23 @@ mod tests {
         ]
     }
 
-    fn read(json: &str) -> Result<Exclusions, String> {
-        serde_json::from_str(json).map_err(|error| error.to_string())
-    }
-
     #[test]
-    fn devices_remotes_and_ports_that_are_excluded_are_and_nothing_else_is() {
-        let exclusions =
-            read(r#"{"devices":["diary"],"remotes":["2a00:1::/32","2a05::53"],"ports":[5060,"udp/25"]}"#).unwrap();
+    fn only_the_listed_devices_remotes_and_ports_are_excluded() {
+        let exclusions = Exclusions {
+            devices: vec!["diary".into()],
+            remotes: ["2a00:1::/32", "2a05::53/128"].map(|prefix| prefix.parse().unwrap()).to_vec(),
+            ports: vec![Port { proto: None, number: 5_060 }, Port { proto: Some(Proto::Udp), number: 25 }],
+        };
         let all = |remote, port, device| observations(remote, port, device).map(|o| exclusions.excludes(&o));
         assert_eq!(all("2a00:1:ffff::1", 443, None), [true; 3]);
         assert_eq!(all("2a05::53", 443, None), [true; 3]);
         assert_eq!(all("2a05::54", 443, None), [false; 3]);
         assert_eq!(all("2a05::54", 5060, None), [true; 3]);
-        assert_eq!(all("2a05::54", 25, None), [false; 3], "only of UDP");
+        assert_eq!(all("2a05::54", 25, None), [false; 3], "only for UDP");
         assert_eq!(all("2a05::54", 443, Some("printer")), [false; 3]);
-        // An answer does not say whose it is; who knows may say so.
+        // An answer carries no device; the caller may pass it.
         assert_eq!(all("2a05::54", 443, Some("diary")), [true, true, false]);
         let [_, _, answer] = observations("2a05::54", 443, None);
         assert!(exclusions.excludes_of(&answer, Some("diary")));
-        assert!(Exclusions::default().is_empty() && !exclusions.is_empty());
-    }
-
-    #[test]
-    fn a_mistake_in_the_lists_is_named() {
-        assert!(read(r#"{"remotes":["192.0.2.1"]}"#).unwrap_err().contains("\"192.0.2.1\" is neither"));
-        assert!(read(r#"{"ports":["sctp/1"]}"#).unwrap_err().contains("a port is written as 443"));
-        assert!(read(r#"{"remote":[]}"#).unwrap_err().contains("unknown field `remote`"));
     }
 }

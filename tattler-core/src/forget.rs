@@ -1,4 +1,4 @@
-//! What is to be forgotten: a device, a prefix, a time, or what of the first two is in the last.
+//! What to forget: a device, a prefix, a time, or a device or prefix before a time.
 
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
 
-/// What to forget. Without anything set it is nothing, and nobody should ask for that.
+/// What to forget. With no field set it is nothing; callers refuse that.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Forget {
-    /// All of the locals that were ever seen with this device.
+    /// All rows of locals that were ever seen with this device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
-    /// All with an address in it, inside or outside.
+    /// All rows with a local or a remote in this prefix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<Ipv6Net>,
-    /// Only what was before. Of a contact that went on, its last time stays.
+    /// Only rows before this time. Of a contact that continued, the last time stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Time>,
 }
 
 impl Forget {
-    /// An address, a prefix, or else the name of a device.
+    /// Reads an address or a prefix; any other text is the name of a device.
     #[must_use]
     pub fn parse(text: &str) -> Forget {
         let address = text.parse().map(|address: Ipv6Addr| Ipv6Net::from(address));
@@ -34,14 +34,14 @@ impl Forget {
         }
     }
 
-    /// Whether nothing is asked for.
+    /// Whether no field is set.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         *self == Forget::default()
     }
 
-    /// Whether an exchange between these two is meant, its time aside. `locals` are those of the
-    /// device.
+    /// Whether an exchange between these two matches, ignoring its time. `locals` are the addresses of
+    /// the device.
     #[must_use]
     pub fn means(&self, local: Ipv6Addr, remote: Ipv6Addr, locals: &HashSet<Ipv6Addr>) -> bool {
         self.prefix.is_none_or(|prefix| prefix.contains(&local) || prefix.contains(&remote))
@@ -49,12 +49,12 @@ impl Forget {
     }
 }
 
-/// What was deleted, in rows.
+/// The number of rows deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forgotten {
     /// Contacts.
     pub contacts: u64,
-    /// Contacts that went on, of which only the last time stayed.
+    /// Contacts that continued, of which only the last time stayed.
     pub clipped: u64,
     /// Probes.
     pub probes: u64,
@@ -62,7 +62,7 @@ pub struct Forgotten {
     pub answers: u64,
     /// Acknowledgements.
     pub acks: u64,
-    /// Damaged databases that had been set aside: nobody can tell what they hold.
+    /// Damaged databases that had been set aside: their content can't be searched.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub damaged_files: u64,
 }
@@ -73,16 +73,16 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl Forgotten {
-    /// With what was deleted then.
+    /// The sum of two deletions.
     #[must_use]
-    pub fn and(self, then: Forgotten) -> Forgotten {
+    pub fn and(self, other: Forgotten) -> Forgotten {
         Forgotten {
-            contacts: self.contacts + then.contacts,
-            clipped: self.clipped + then.clipped,
-            probes: self.probes + then.probes,
-            answers: self.answers + then.answers,
-            acks: self.acks + then.acks,
-            damaged_files: self.damaged_files + then.damaged_files,
+            contacts: self.contacts + other.contacts,
+            clipped: self.clipped + other.clipped,
+            probes: self.probes + other.probes,
+            answers: self.answers + other.answers,
+            acks: self.acks + other.acks,
+            damaged_files: self.damaged_files + other.damaged_files,
         }
     }
 }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_address_and_no_prefix_is_a_device() {
+    fn text_that_is_no_address_or_prefix_names_a_device() {
         assert_eq!(Forget::parse("2001:db8::7/64").prefix.unwrap().to_string(), "2001:db8::/64");
         assert_eq!(Forget::parse("2001:db8::7").prefix.unwrap().to_string(), "2001:db8::7/128");
         assert_eq!(Forget::parse("printer").device.as_deref(), Some("printer"));

@@ -1,4 +1,4 @@
-//! What is home: which prefixes are ours, by the addresses and routes of this machine (docs/rules.md).
+//! Home: the prefixes that are ours, derived from addresses and routes of this machine (docs/rules.md).
 
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
@@ -14,7 +14,7 @@ const LOOPBACK: u16 = 772;
 
 /// A network device.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device {
+pub struct NetworkDevice {
     /// Its name.
     pub name: String,
     /// Its index.
@@ -23,8 +23,8 @@ pub struct Device {
     pub kind: u16,
 }
 
-impl Device {
-    /// What its packets begin with; `None` for types of devices that are not watched.
+impl NetworkDevice {
+    /// The link layer of its packets; `None` for device types that are not watched.
     #[must_use]
     pub fn link(&self) -> Option<Link> {
         match self.kind {
@@ -39,7 +39,7 @@ impl Device {
 
 /// An IPv6 address of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address {
+pub struct InterfaceAddress {
     /// The device's index.
     pub device: u32,
     /// The address.
@@ -53,105 +53,97 @@ pub struct Address {
 /// An IPv6 route of the main table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Where it leads to.
+    /// The destination.
     pub prefix: Ipv6Net,
     /// The device's index, 0 if none.
     pub device: u32,
-    /// Refuses packets: what prefix delegation leaves for the part that is not in use.
+    /// An unreachable route: DHCPv6 clients set one for the unused part of a delegated prefix.
     pub refuses: bool,
 }
 
-/// The network at one moment.
+/// Devices, addresses and routes of this machine at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Network {
+pub struct NetworkState {
     /// Devices.
-    pub devices: Vec<Device>,
-    /// The indices of those that are up.
+    pub devices: Vec<NetworkDevice>,
+    /// Indices of the devices that are up.
     pub up: Vec<u32>,
     /// IPv6 addresses of this machine.
-    pub addresses: Vec<Address>,
+    pub addresses: Vec<InterfaceAddress>,
     /// IPv6 routes of the main table.
     pub routes: Vec<Route>,
 }
 
-impl Network {
+impl NetworkState {
     /// The device with this name.
     #[must_use]
-    pub fn device(&self, name: &str) -> Option<&Device> {
+    pub fn device(&self, name: &str) -> Option<&NetworkDevice> {
         self.devices.iter().find(|device| device.name == name)
     }
 
-    /// The devices of the IPv6 default routes: the uplinks, unless told otherwise.
+    /// The devices of the IPv6 default routes: the uplinks if none are configured.
     #[must_use]
-    pub fn default_uplinks(&self) -> Vec<Device> {
-        let leads_out = |device: &&Device| {
+    pub fn default_uplinks(&self) -> Vec<NetworkDevice> {
+        let leads_out = |device: &&NetworkDevice| {
             self.routes.iter().any(|r| r.prefix.prefix_len() == 0 && !r.refuses && r.device == device.index)
         };
         self.devices.iter().filter(leads_out).cloned().collect()
     }
 }
 
-/// What is told of devices, IPv6 addresses and IPv6 routes.
+/// A change of devices, IPv6 addresses or IPv6 routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    /// The device with this index is gone: it was deleted, or moved to another namespace. Another one
-    /// may have its index by now.
+    /// The device with this index was deleted or moved to another namespace. The index may be in use
+    /// again by now.
     Gone(u32),
-    /// An address is there, or is another.
-    Address(Address),
-    /// A route is.
+    /// An address was added or changed.
+    Address(InterfaceAddress),
+    /// A route was added or changed.
     Route(Route),
-    /// Something is another, or may be.
+    /// Something else changed, or may have.
     Changed,
 }
 
-/// A prefix, and whether it is ours; the longest prefix decides.
+/// A prefix, and whether it is ours. The longest matching prefix decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Home {
+pub struct HomePrefix {
     /// The prefix.
     pub prefix: Ipv6Net,
-    /// Ours, or excluded.
+    /// `true`: ours; `false`: excluded.
     pub ours: bool,
 }
 
-/// What the user says of home.
+/// The user's settings for home.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Prefixes {
-    /// These alone are home, whatever netlink tells; empty for what netlink tells.
+pub struct HomeSettings {
+    /// Only these are home, and netlink is ignored. Empty: use netlink.
     pub only: Vec<Ipv6Net>,
-    /// Home as well: the outside of a translation that no route shows, for one.
+    /// Home as well, for example the outside prefix of a translation, which no route shows.
     pub add: Vec<Ipv6Net>,
-    /// Not home, with all that netlink finds inside.
+    /// Not home, including all that netlink finds inside.
     pub exclude: Vec<Ipv6Net>,
-}
-
-impl Prefixes {
-    /// These alone.
-    #[must_use]
-    pub fn only(prefixes: &[Ipv6Net]) -> Prefixes {
-        Prefixes { only: prefixes.to_vec(), ..Prefixes::default() }
-    }
 }
 
 /// The home prefixes, sorted.
 ///
-/// Ours is what is routed inside: networks on devices other than the uplinks, routes that lead
-/// there, and delegated prefixes, which a router refuses where they are not in use. On an uplink
-/// itself only the addresses of this machine are ours: hosters put many customers into one /64.
+/// A prefix is ours if it is routed inside: networks on devices other than the uplinks, routes to such
+/// devices, and delegated prefixes, whose unused part has an unreachable route. On an uplink only the
+/// addresses of this machine are ours: hosters put many customers into one /64.
 #[must_use]
-pub fn home(network: &Network, uplinks: &[Device], told: &Prefixes) -> Vec<Home> {
-    let mut home: Vec<Home> = Vec::new();
-    if told.only.is_empty() {
+pub fn home(network: &NetworkState, uplinks: &[NetworkDevice], settings: &HomeSettings) -> Vec<HomePrefix> {
+    let mut home: Vec<HomePrefix> = Vec::new();
+    if settings.only.is_empty() {
         found(network, uplinks, &mut home);
     } else {
-        home.extend(told.only.iter().map(|prefix| Home { prefix: prefix.trunc(), ours: true }));
+        home.extend(settings.only.iter().map(|prefix| HomePrefix { prefix: prefix.trunc(), ours: true }));
     }
-    for exclude in told.exclude.iter().map(Ipv6Net::trunc) {
+    for exclude in settings.exclude.iter().map(Ipv6Net::trunc) {
         home.retain(|home| !exclude.contains(&home.prefix));
-        home.push(Home { prefix: exclude, ours: false });
+        home.push(HomePrefix { prefix: exclude, ours: false });
     }
-    home.extend(told.add.iter().map(|prefix| Home { prefix: prefix.trunc(), ours: true }));
-    // Where inside and uplink share a prefix, inside wins: `true` sorts last.
+    home.extend(settings.add.iter().map(|prefix| HomePrefix { prefix: prefix.trunc(), ours: true }));
+    // If inside and uplink share a prefix, inside wins: `true` sorts last.
     home.sort();
     home.reverse();
     home.dedup_by_key(|home| home.prefix);
@@ -159,9 +151,9 @@ pub fn home(network: &Network, uplinks: &[Device], told: &Prefixes) -> Vec<Home>
     home
 }
 
-/// The devices behind this machine, by their index: they have a network of ours, and don't lead out.
+/// Indices of the devices that have a global address of ours and are not uplinks.
 #[must_use]
-pub fn inside(network: &Network, uplinks: &[Device]) -> HashSet<u32> {
+pub fn inside(network: &NetworkState, uplinks: &[NetworkDevice]) -> HashSet<u32> {
     let leads_out = network.default_uplinks();
     let outside = |index: &u32| uplinks.iter().chain(&leads_out).any(|uplink| uplink.index == *index);
     let loopback = |index: &u32| network.devices.iter().any(|d| d.index == *index && d.kind == LOOPBACK);
@@ -169,32 +161,32 @@ pub fn inside(network: &Network, uplinks: &[Device]) -> HashSet<u32> {
     addresses.filter(|index| !outside(index) && !loopback(index)).collect()
 }
 
-/// What is home by one piece of news alone, before the network is read as a whole: what comes to a
-/// device that is known to be inside, or is refused. Another may be an uplink: there the address alone
-/// is ours.
+/// The home prefixes that follow from one change alone, before the whole network is read again: networks
+/// of devices that are known to be inside, and unreachable routes. Any other device may be an uplink, where
+/// only the address itself is ours.
 #[must_use]
-pub fn arrived(news: News, inside: &HashSet<u32>, told: &Prefixes) -> Vec<Home> {
-    let mut network = Network::default();
+pub fn arrived(news: News, inside: &HashSet<u32>, settings: &HomeSettings) -> Vec<HomePrefix> {
+    let mut network = NetworkState::default();
     match news {
         News::Address(address) if inside.contains(&address.device) => network.addresses.push(address),
-        News::Address(address) => network.addresses.push(Address { prefix_len: 128, ..address }),
+        News::Address(address) => network.addresses.push(InterfaceAddress { prefix_len: 128, ..address }),
         News::Route(route) if route.refuses || inside.contains(&route.device) => network.routes.push(route),
         _ => return Vec::new(),
     }
-    let mut home = home(&network, &[], told);
+    let mut home = home(&network, &[], settings);
     home.retain(|home| home.ours);
     home
 }
 
-/// Whether an address is home: the longest prefix decides, as in the kernel.
+/// Whether an address is home: the longest matching prefix decides, as in the kernel.
 #[must_use]
-pub fn is_home(home: &[Home], address: Ipv6Addr) -> bool {
+pub fn is_home(home: &[HomePrefix], address: Ipv6Addr) -> bool {
     let matching = home.iter().filter(|home| home.prefix.contains(&address));
     matching.max_by_key(|home| home.prefix.prefix_len()).is_some_and(|home| home.ours)
 }
 
-fn found(network: &Network, uplinks: &[Device], home: &mut Vec<Home>) {
-    // Another uplink is outside as well, whether it is watched or not.
+fn found(network: &NetworkState, uplinks: &[NetworkDevice], home: &mut Vec<HomePrefix>) {
+    // An uplink that is not watched is outside too.
     let leads_out = network.default_uplinks();
     let outside = |index: u32| uplinks.iter().chain(&leads_out).any(|uplink| uplink.index == index);
     let loopback = |index: u32| network.devices.iter().any(|d| d.index == index && d.kind == LOOPBACK);
@@ -203,17 +195,17 @@ fn found(network: &Network, uplinks: &[Device], home: &mut Vec<Home>) {
     for address in network.addresses.iter().filter(|a| global(a.address)) {
         let network = Ipv6Net::new(address.address, address.prefix_len).unwrap_or(host(address.address)).trunc();
         if !outside(address.device) {
-            home.push(Home { prefix: network, ours: true });
+            home.push(HomePrefix { prefix: network, ours: true });
         } else {
-            home.push(Home { prefix: host(address.address), ours: true });
+            home.push(HomePrefix { prefix: host(address.address), ours: true });
             if network.prefix_len() < 128 {
-                home.push(Home { prefix: network, ours: false });
+                home.push(HomePrefix { prefix: network, ours: false });
             }
         }
     }
     for route in network.routes.iter().filter(|r| r.prefix.prefix_len() >= SHORTEST && global(r.prefix.network())) {
         if route.refuses || !outside(route.device) && !loopback(route.device) {
-            home.push(Home { prefix: route.prefix.trunc(), ours: true });
+            home.push(HomePrefix { prefix: route.prefix.trunc(), ours: true });
         }
     }
 }
@@ -226,19 +218,19 @@ fn host(address: Ipv6Addr) -> Ipv6Net {
 mod tests {
     use super::*;
 
-    fn device(index: u32, kind: u16) -> Device {
-        Device { name: format!("if{index}"), index, kind }
+    fn device(index: u32, kind: u16) -> NetworkDevice {
+        NetworkDevice { name: format!("if{index}"), index, kind }
     }
 
-    fn router() -> Network {
-        let address = |device, address: &str, prefix_len| Address {
+    fn router() -> NetworkState {
+        let address = |device, address: &str, prefix_len| InterfaceAddress {
             device,
             address: address.parse().unwrap(),
             prefix_len,
             temporary: false,
         };
         let route = |prefix: &str, device, refuses| Route { prefix: prefix.parse().unwrap(), device, refuses };
-        Network {
+        NetworkState {
             devices: vec![device(1, LOOPBACK), device(2, 1), device(3, 1), device(4, 65534)],
             addresses: vec![
                 address(1, "::1", 128),
@@ -256,40 +248,44 @@ mod tests {
                 route("2001:db8:ffff::/64", 2, false),
                 route("2000::/3", 4, false),
             ],
-            ..Network::default()
+            ..NetworkState::default()
         }
     }
 
-    fn shown(home: &[Home]) -> Vec<String> {
+    fn shown(home: &[HomePrefix]) -> Vec<String> {
         home.iter().map(|h| format!("{}{}", if h.ours { "" } else { "not " }, h.prefix)).collect()
     }
 
     #[test]
-    fn what_comes_to_a_network_inside_is_home_at_once_and_of_an_uplink_only_the_address() {
+    fn of_a_new_address_on_an_uplink_the_network_is_not_home() {
         let (network, uplinks) = (router(), [device(2, 1)]);
         let inside = inside(&network, &uplinks);
         assert_eq!(inside, HashSet::from([3]));
-        let address =
-            |device| Address { device, address: "2001:db8:43:1::5".parse().unwrap(), prefix_len: 64, temporary: false };
+        let address = |device| InterfaceAddress {
+            device,
+            address: "2001:db8:43:1::5".parse().unwrap(),
+            prefix_len: 64,
+            temporary: false,
+        };
         let route =
             |device, refuses| News::Route(Route { prefix: "2001:db8:43::/56".parse().unwrap(), device, refuses });
-        let arrived = |news| shown(&arrived(news, &inside, &Prefixes::default()));
+        let arrived = |news| shown(&arrived(news, &inside, &HomeSettings::default()));
         assert_eq!(arrived(News::Address(address(3))), ["2001:db8:43:1::/64"]);
         assert_eq!(arrived(News::Address(address(2))), ["2001:db8:43:1::5/128"]);
         assert_eq!(arrived(route(3, false)), ["2001:db8:43::/56"]);
         assert_eq!(arrived(route(1, true)), ["2001:db8:43::/56"], "a delegation");
         assert!(arrived(route(2, false)).is_empty() && arrived(route(9, false)).is_empty());
-        let local = Address { address: "fd00::1".parse().unwrap(), ..address(3) };
+        let local = InterfaceAddress { address: "fd00::1".parse().unwrap(), ..address(3) };
         assert!(arrived(News::Address(local)).is_empty());
-        let told = Prefixes { exclude: vec!["2001:db8:43::/48".parse().unwrap()], ..Prefixes::default() };
-        assert!(super::arrived(News::Address(address(3)), &inside, &told).is_empty());
-        let told = Prefixes::only(&["2001:db8:1::/48".parse().unwrap()]);
-        assert_eq!(shown(&super::arrived(News::Address(address(3)), &inside, &told)), ["2001:db8:1::/48"]);
+        let settings = HomeSettings { exclude: vec!["2001:db8:43::/48".parse().unwrap()], ..HomeSettings::default() };
+        assert!(super::arrived(News::Address(address(3)), &inside, &settings).is_empty());
+        let settings = HomeSettings { only: vec!["2001:db8:1::/48".parse().unwrap()], ..HomeSettings::default() };
+        assert_eq!(shown(&super::arrived(News::Address(address(3)), &inside, &settings)), ["2001:db8:1::/48"]);
     }
 
     #[test]
-    fn lan_delegated_and_vpn_prefixes_are_home_and_the_uplinks_own_prefix_is_not() {
-        let found = home(&router(), &[device(2, 1)], &Prefixes::default());
+    fn lan_delegated_and_vpn_prefixes_are_home() {
+        let found = home(&router(), &[device(2, 1)], &HomeSettings::default());
         assert_eq!(
             shown(&found),
             [
@@ -303,74 +299,79 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_of_another_uplink_that_is_not_watched_is_not_home() {
+    fn the_prefix_of_an_unwatched_uplink_is_not_home() {
         let mut network = router();
         network.devices.push(device(5, 1));
-        let other =
-            |address: &str| Address { device: 5, address: address.parse().unwrap(), prefix_len: 64, temporary: false };
+        let other = |address: &str| InterfaceAddress {
+            device: 5,
+            address: address.parse().unwrap(),
+            prefix_len: 64,
+            temporary: false,
+        };
         network.addresses.push(other("2001:db8:eeee::2"));
         network.routes.push(Route { prefix: "::/0".parse().unwrap(), device: 5, refuses: false });
-        let shown = shown(&home(&network, &[device(2, 1)], &Prefixes::default()));
+        let shown = shown(&home(&network, &[device(2, 1)], &HomeSettings::default()));
         assert!(shown.contains(&"not 2001:db8:eeee::/64".to_owned()), "{shown:?}");
     }
 
     #[test]
     fn a_prefix_inside_and_on_the_uplink_is_home() {
         let mut network = router();
-        network.addresses.push(Address {
+        network.addresses.push(InterfaceAddress {
             device: 3,
             address: "2001:db8:ffff::3".parse().unwrap(),
             prefix_len: 64,
             temporary: false,
         });
         assert!(
-            shown(&home(&network, &[device(2, 1)], &Prefixes::default())).contains(&"2001:db8:ffff::/64".to_owned())
+            shown(&home(&network, &[device(2, 1)], &HomeSettings::default()))
+                .contains(&"2001:db8:ffff::/64".to_owned())
         );
     }
 
     #[test]
-    fn prefixes_that_the_user_set_count_alone() {
-        let set = ["2001:db8:5::1/48".parse().unwrap()];
-        assert_eq!(shown(&home(&router(), &[device(2, 1)], &Prefixes::only(&set))), ["2001:db8:5::/48"]);
+    fn configured_prefixes_replace_those_of_netlink() {
+        let set = HomeSettings { only: vec!["2001:db8:5::1/48".parse().unwrap()], ..HomeSettings::default() };
+        assert_eq!(shown(&home(&router(), &[device(2, 1)], &set)), ["2001:db8:5::/48"]);
     }
 
     #[test]
-    fn a_host_without_anything_inside_has_its_own_addresses_only() {
+    fn a_host_without_networks_inside_has_only_its_own_addresses() {
         let mut network = router();
         network.addresses.retain(|a| a.device != 3);
         network.routes.retain(|r| r.device == 2);
-        let found = home(&network, &[device(2, 1)], &Prefixes::default());
+        let found = home(&network, &[device(2, 1)], &HomeSettings::default());
         assert_eq!(shown(&found), ["not 2001:db8:ffff::/64", "2001:db8:ffff::2/128"]);
     }
 
     #[test]
-    fn what_the_user_adds_is_home_and_what_is_excluded_is_not_with_all_inside() {
-        let told = Prefixes {
+    fn added_prefixes_are_home_and_excluded_ones_are_not() {
+        let settings = HomeSettings {
             add: vec!["2001:db8:1:1:8000::/65".parse().unwrap(), "2001:db8:7::/48".parse().unwrap()],
             exclude: vec!["2001:db8:1:1::1/64".parse().unwrap()],
-            ..Prefixes::default()
+            ..HomeSettings::default()
         };
-        let found = home(&router(), &[device(2, 1)], &told);
+        let found = home(&router(), &[device(2, 1)], &settings);
         let is_home = |address: &str| super::is_home(&found, address.parse().unwrap());
         assert!(is_home("2001:db8:1:2::5") && is_home("2001:db8:7::5"));
         assert!(!is_home("2001:db8:1:1::5"), "{found:?}");
-        assert!(is_home("2001:db8:1:1:8000::5"), "the more specific word counts");
+        assert!(is_home("2001:db8:1:1:8000::5"), "the longer prefix decides");
         assert!(!is_home("2a05::1"));
     }
 
     #[test]
-    fn two_uplinks_have_one_home_and_neither_of_their_own_networks() {
+    fn the_networks_of_two_uplinks_are_not_home() {
         let mut network = router();
-        network.addresses.push(Address {
+        network.addresses.push(InterfaceAddress {
             device: 4,
             address: "2001:db8:eeee::2".parse().unwrap(),
             prefix_len: 64,
             temporary: false,
         });
-        let found = home(&network, &[device(2, 1), device(4, 1)], &Prefixes::default());
+        let found = home(&network, &[device(2, 1), device(4, 1)], &HomeSettings::default());
         let is_home = |address: &str| super::is_home(&found, address.parse().unwrap());
         assert!(is_home("2001:db8:1:1::5") && is_home("2001:db8:ffff::2") && is_home("2001:db8:eeee::2"));
         assert!(!is_home("2001:db8:ffff::3") && !is_home("2001:db8:eeee::3"));
-        assert!(!is_home("2001:db8:2::1"), "what is routed to an uplink is outside");
+        assert!(!is_home("2001:db8:2::1"), "a route to an uplink leads outside");
     }
 }

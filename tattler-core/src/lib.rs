@@ -1,22 +1,23 @@
-//! The core of Tattler: who told the scanners about an address, worked out from observations.
+//! The core of Tattler: works out from observations who told the scanners about an address.
 //!
-//! Nothing here reads a file, a socket or a clock, or knows the kernel: observations and times come in,
-//! values go out. `Cargo.toml` and `clippy.toml` keep it so.
+//! The core does no I/O, reads no clock and knows nothing of the kernel: observations and times come in,
+//! values go out. `Cargo.toml` and `clippy.toml` enforce this.
 //!
 //! # Layout
 //! Each module uses only modules above it in this list:
-//! - [`time`], [`when`], [`words`]: times and spans; how people write them, and other words for people
-//! - [`observation`]: contact, probe, answer; [`event`]: makes them of the kernel's events
-//! - [`names`], [`remote`], [`exclusions`], [`forget`], [`ack`]: what the user says of devices and remotes
-//! - [`home`]: which prefixes are ours
+//! - [`time`], [`when`], [`words`]: times and spans, how people write them, numbers and lists in prose
+//! - [`observation`]: contact, probe, answer; [`event`]: makes them from events of the kernel
+//! - [`names`], [`remote`], [`exclusions`], [`forget`], [`ack`]: the user's settings and requests about
+//!   devices and remotes
+//! - [`home`]: the prefixes that are ours
 //! - [`filter`]: the language of all queries
-//! - [`ledger`]: the index of the window
-//! - [`view`]: the ledger laid out for those who reason about it, and what each probe proves
+//! - [`ledger`]: the in-memory index of the window
+//! - [`view`]: the ledger laid out for attribution, and what each probe proves
 //! - [`campaign`]: sources that act as one scanner
 //! - [`attribution`]: which earlier contact explains the probes
-//! - [`report`]: what was found, as the JSON contract and as tables
-//! - [`explain`]: the evidence about one remote, in words
-//! - [`live_report`]: report and explanation of a ledger that goes on
+//! - [`report`]: the result, as the JSON contract and as tables
+//! - [`explain`]: the evidence about one remote, in sentences
+//! - [`live_report`]: report and explanation of a ledger that keeps changing
 
 #![cfg_attr(test, expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests measure times"))]
 

@@ -1,8 +1,8 @@
-//! Findings that are kept beside a ledger which goes on.
+//! Findings about a ledger that keeps changing.
 //!
-//! To think takes longer than the ledger may be held: so there is a copy, which is brought up to date
-//! at the cost of what changed, and all else is worked out from that. What comes out is what
-//! [`report()`](crate::report::report()) would say of the ledger as it was copied.
+//! Attribution takes longer than the ledger may be locked. So it runs on a copy, which is updated at the
+//! cost of the changes alone. The result equals that of [`report()`](crate::report::report()) on the ledger
+//! at the time of the copy.
 
 #[cfg(test)]
 mod tests;
@@ -19,11 +19,11 @@ use crate::campaign::Campaigns;
 use crate::explain::{self, Explanation};
 use crate::ledger::{Ledger, Revision};
 use crate::report::findings::Findings;
-use crate::report::{Options, Report, exposed, listed, open_locals, report_of};
+use crate::report::{Report, ReportOptions, exposed, listed, open_locals, report_of};
 use crate::time::Time;
 use crate::view::frame::Frame;
 
-/// See the module.
+/// The copy and its findings; see the module documentation.
 pub struct LiveReport {
     copy: Ledger,
     memo: Memo,
@@ -32,7 +32,7 @@ pub struct LiveReport {
     updates: u64,
 }
 
-/// What was worked out from the copy as it is.
+/// Findings from the current copy.
 struct Kept {
     campaigns: Campaigns,
     attribution: Attribution,
@@ -42,30 +42,30 @@ struct Kept {
 /// Figures for a dashboard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overview {
-    /// Candidates by verdict, those that somebody has acknowledged left out.
+    /// Candidates by verdict, without acknowledged ones.
     pub by_verdict: Vec<(Verdict, u64)>,
     /// Campaigns that a report lists.
     pub campaigns: u64,
-    /// Locals with a port that is open to strangers.
+    /// Locals with a port open to strangers.
     pub exposed_locals: u64,
 }
 
-/// What the ledger has that is not in the copy.
+/// How the copy differs from the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stale {
-    /// Nothing.
+    /// Not at all.
     Not,
-    /// Contacts, repeated probes, what netlink tells: who is a suspect may depend on it, but
+    /// New contacts, repeated probes, changes from netlink: the list of suspects may depend on them, but
     /// seldom does.
     Contacts,
-    /// A new probe of an address that nobody guesses: that is what suspects are made of.
+    /// A new probe of an address that can't be guessed: these make suspects.
     Evidence,
-    /// Less than the copy: what was forgotten must not live on there.
+    /// Rows were forgotten: they must not stay in the copy.
     Forgotten,
 }
 
 impl Stale {
-    /// How what was known at one revision differs from what is at another.
+    /// How a copy at revision `known` differs from a ledger at revision `now`.
     #[must_use]
     pub fn of(known: Revision, now: Revision) -> Stale {
         match () {
@@ -84,13 +84,13 @@ impl Default for LiveReport {
 }
 
 impl LiveReport {
-    /// How the copy differs from the ledger at this revision.
+    /// How the copy differs from a ledger at this revision.
     #[must_use]
     pub fn stale(&self, revision: Revision) -> Stale {
         if self.as_of.is_none() { Stale::Evidence } else { Stale::of(self.copy.revision(), revision) }
     }
 
-    /// Brings the copy up to date; the one step that needs the ledger. `now` is when.
+    /// Updates the copy; the only step that needs the ledger.
     pub fn follow(&mut self, ledger: &mut Ledger, now: Time) {
         if self.stale(ledger.revision()) != Stale::Not {
             self.kept = None;
@@ -99,7 +99,7 @@ impl LiveReport {
         self.as_of = Some(now);
     }
 
-    /// Works out what the copy says, unless that is known. Returns whether there was something to do.
+    /// Computes the findings of the copy if they are not known yet. Returns whether that was necessary.
     pub fn update(&mut self) -> bool {
         let is_due = self.kept.is_none();
         if is_due {
@@ -110,30 +110,30 @@ impl LiveReport {
         is_due
     }
 
-    /// When it was known to say what the ledger says.
+    /// The time of the last update of the copy.
     #[must_use]
     pub fn as_of(&self) -> Option<Time> {
         self.as_of
     }
 
-    /// How often it had something to work out, and what of that was spared.
+    /// The number of computations, and counts of reused work.
     #[must_use]
     pub fn cost(&self) -> (u64, MemoCounts) {
         (self.updates, self.memo.counts())
     }
 
-    /// The report as of then.
-    pub fn report(&mut self, options: &Options) -> Report {
+    /// The report on the copy.
+    pub fn report(&mut self, options: &ReportOptions) -> Report {
         self.with(|findings| report_of(findings, options))
     }
 
-    /// The explanation as of then.
+    /// The explanation of a remote from the copy.
     pub fn explain(&mut self, remote: impl Into<Ipv6Net>) -> Explanation {
         self.with(|findings| explain::explain_by(findings, remote.into()))
     }
 
-    /// The overview as of then. `is_acked`: whether somebody has acknowledged a candidate, by its
-    /// members and its prefix.
+    /// The overview of the copy. `is_acked`: whether a candidate with these members and this prefix is
+    /// acknowledged.
     pub fn overview(&mut self, is_acked: impl Fn(&[Ipv6Addr], Ipv6Net) -> bool) -> Overview {
         let (open, campaigns) = self.with(|findings| {
             let all = &findings.attribution.findings;

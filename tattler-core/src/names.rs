@@ -1,32 +1,31 @@
-//! Names that the owner gave to devices and prefixes.
+//! The user's names for devices and prefixes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
 
-/// Names by the configuration. Empty by default: then addresses and identifiers stand for
-/// themselves.
+/// Names from the configuration. Empty by default: then addresses and identifiers are shown.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     devices: HashMap<String, String>,
-    /// By length, longest first when walked backwards.
+    /// By prefix length; iterated backwards, so the longest comes first.
     prefixes: BTreeMap<u8, HashMap<Ipv6Addr, String>>,
     public: Vec<Ipv6Net>,
 }
 
 impl Names {
-    /// Names the device that observations know by `id`.
+    /// Names the device with the identifier `id`.
     pub fn name_device(&mut self, id: impl Into<String>, name: impl Into<String>) {
         self.devices.insert(id.into(), name.into());
     }
 
-    /// Names a prefix; a longer one inside it takes precedence.
+    /// Labels a prefix; a longer prefix inside it takes precedence.
     pub fn label_prefix(&mut self, prefix: Ipv6Net, label: impl Into<String>) {
         self.prefixes.entry(prefix.prefix_len()).or_default().insert(prefix.network(), label.into());
     }
 
-    /// Locals in `prefix` are meant to be reached.
+    /// Marks locals in `prefix` as meant to be reached.
     pub fn mark_public(&mut self, prefix: Ipv6Net) {
         self.public.push(prefix);
     }
@@ -37,14 +36,14 @@ impl Names {
         self.devices.get(id).map(String::as_str)
     }
 
-    /// The devices that have this name; case makes no difference, as in filters.
+    /// Identifiers of the devices with this name, ignoring case as filters do.
     #[must_use]
     pub fn devices_called(&self, name: &str) -> Vec<String> {
         let name = name.to_lowercase();
         self.devices.iter().filter(|(_, of)| of.to_lowercase() == name).map(|(id, _)| id.clone()).collect()
     }
 
-    /// The label of the longest prefix that holds `address`.
+    /// The label of the longest prefix that contains `address`.
     #[must_use]
     pub fn label(&self, address: Ipv6Addr) -> Option<&str> {
         self.prefixes.iter().rev().find_map(|(&length, labels)| {
@@ -53,7 +52,7 @@ impl Names {
         })
     }
 
-    /// The prefixes whose locals are meant to be reached.
+    /// The prefixes of locals that are meant to be reached.
     #[must_use]
     pub fn public(&self) -> &[Ipv6Net] {
         &self.public

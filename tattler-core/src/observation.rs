@@ -1,4 +1,4 @@
-//! What sources yield and all else consumes: observations.
+//! Observations: what sources yield and everything else consumes.
 
 use std::net::Ipv6Addr;
 
@@ -9,11 +9,11 @@ use crate::time::{Span, Time};
 /// One observation, from a live sensor or from a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observation {
-    /// A local began an exchange with a remote, or goes on with one.
+    /// A local began an exchange with a remote, or continues one.
     Contact(Contact),
     /// An unsolicited packet from a remote to a local.
     Probe(Probe),
-    /// A local answered a probe: the ledger marks it, and the local is exposed.
+    /// A local answered a probe: the local is exposed.
     Answer(Answer),
 }
 
@@ -28,7 +28,7 @@ impl Observation {
         }
     }
 
-    /// Dates it anew.
+    /// Moves its times by `step`.
     pub fn shift(&mut self, step: Span) {
         match self {
             Observation::Contact(contact) => (contact.ts, contact.last) = (contact.ts + step, contact.last + step),
@@ -55,7 +55,7 @@ pub struct Contact {
     pub port: u16,
     /// The local's port, where known.
     pub local_port: Option<u16>,
-    /// Exchanges that this stands for; 0 in a mere refresh.
+    /// Number of exchanges; 0 in a mere refresh.
     pub count: u32,
     /// The remote's name as seen in DNS or TLS.
     pub name: Option<String>,
@@ -64,7 +64,7 @@ pub struct Contact {
 }
 
 impl Contact {
-    /// One exchange, of which no more is known.
+    /// One exchange with all optional fields unknown.
     #[must_use]
     pub const fn new(ts: Time, local: Ipv6Addr, remote: Ipv6Addr, proto: Proto, port: u16) -> Contact {
         let last = ts;
@@ -81,26 +81,26 @@ pub struct Probe {
     pub source: Ipv6Addr,
     /// The local that got it.
     pub target: Ipv6Addr,
-    /// What it was made of.
+    /// The kind of packet.
     pub kind: Kind,
     /// The target's port, 0 for echo requests.
     pub port: u16,
-    /// Probes of this kind that it stands for, at least 1.
+    /// Number of probes of this kind that it stands for, at least 1.
     pub count: u32,
-    /// The traits by which scanners are told apart, where known.
+    /// Header fields that distinguish scanners, where known.
     pub traits: Traits,
     /// The target had contacted the source before, as far as the observer knew.
     pub contacted_source: bool,
     /// The target answered, as far as the observer knew.
     pub answered: bool,
-    /// UDP seen so soon after the sensor's start that the ports in use were not known: no evidence.
+    /// UDP seen so soon after the sensor's start that the ports in use were not yet known: no evidence.
     pub settling: bool,
     /// The device that the target belongs to.
     pub device: Option<String>,
 }
 
 impl Probe {
-    /// One packet, of which no more is known.
+    /// One packet with all optional fields unknown.
     #[must_use]
     pub fn new(ts: Time, source: Ipv6Addr, target: Ipv6Addr, kind: Kind, port: u16) -> Probe {
         Probe {
@@ -119,10 +119,10 @@ impl Probe {
     }
 }
 
-/// What a probe looks like, beyond its kind and port. Fields that a source can't see are `None`.
+/// Header fields of a probe beyond kind and port. Fields that a source can't see are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Traits {
-    /// Hop limit as it arrived.
+    /// Hop limit on arrival.
     pub hop_limit: Option<u8>,
     /// The source's port.
     pub source_port: Option<u16>,
@@ -130,13 +130,13 @@ pub struct Traits {
     pub icmp_id: Option<u16>,
     /// ICMPv6 echo sequence number.
     pub icmp_seq: Option<u16>,
-    /// Bytes behind the upper-layer header.
+    /// Bytes after the upper-layer header.
     pub payload_len: Option<u16>,
-    /// A hash of the payload, in a source's own form.
+    /// A hash of the payload; the form depends on the source.
     pub payload_hash: Option<String>,
     /// TCP window.
     pub window: Option<u16>,
-    /// TCP options, in a source's own form.
+    /// TCP options; the form depends on the source.
     pub tcp_options: Option<String>,
     /// TCP flags.
     pub tcp_flags: Option<u8>,

@@ -27,7 +27,7 @@ impl Time {
         Time(nanos.div_euclid(1_000))
     }
 
-    /// As a calendar time; points outside of jiff's range of years are clamped.
+    /// As a calendar time, clamped to jiff's range of years.
     #[must_use]
     pub fn timestamp(self) -> Timestamp {
         Timestamp::from_microsecond(self.0).unwrap_or(if self.0 < 0 { Timestamp::MIN } else { Timestamp::MAX })

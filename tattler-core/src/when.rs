@@ -18,11 +18,11 @@ const UNITS: [(&str, i64); 7] = [
     ("us", 1),
 ];
 
-/// A point in time: RFC 3339, a date or a date and time in UTC, or a span back from `now`, as `2h`
+/// A point in time: RFC 3339, a date or a date and time in UTC, or a span before `now`, such as `2h`
 /// or `3d ago`.
 ///
 /// # Errors
-/// What is expected.
+/// One line that says what is expected.
 pub fn time(text: &str, now: Time) -> Result<Time, String> {
     let utc = |date_time: DateTime| TimeZone::UTC.to_timestamp(date_time);
     let back = text.strip_suffix("ago").map_or(text, str::trim_end);
@@ -39,10 +39,10 @@ pub fn time(text: &str, now: Time) -> Result<Time, String> {
         .map_err(|_| "expected a time as 2026-09-01, 2026-09-01T12:00:00Z, 2h or 3d".into())
 }
 
-/// A span: a number and a unit, as `90s`, `15m`, `2h`, `3d`, `1w`.
+/// A span: a number and a unit, such as `90s`, `15m`, `2h`, `3d`, `1w`.
 ///
 /// # Errors
-/// What is expected.
+/// One line that says what is expected.
 pub fn span(text: &str) -> Result<Span, String> {
     let wrong = || "expected a span as 90s, 15m, 2h, 3d or 1w".to_owned();
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -53,11 +53,22 @@ pub fn span(text: &str) -> Result<Span, String> {
     number.checked_mul(size).map(Span).ok_or_else(|| "longer than any history".into())
 }
 
-/// A span that is not negative, as [`span`] reads it, in the longest unit that holds it whole.
+/// Writes a span that is not negative in the longest unit that divides it; [`span`] reads it back.
 #[must_use]
 pub fn write_span(span: Span) -> String {
     let whole = UNITS.iter().find(|(_, size)| span.0 != 0 && span.0 % size == 0);
     whole.map_or_else(|| "0s".to_owned(), |(name, size)| format!("{}{name}", span.0 / size))
+}
+
+/// Checks that a window does not end before it begins.
+///
+/// # Errors
+/// One line that names the options `--since` and `--until`.
+pub fn in_order(since: Option<Time>, until: Option<Time>) -> Result<(), String> {
+    match since.zip(until) {
+        Some((since, until)) if since > until => Err(format!("--since {since} is after --until {until}: swap them")),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -86,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_told() {
+    fn text_that_is_no_time_is_an_error() {
         for wrong in ["yesterday", "", "ago", "-2h", "2 h", "2y", "h", "99999999999999999999d", "9999999999999w", "é"]
         {
             assert!(time(wrong, Time(0)).is_err(), "{wrong}");
@@ -94,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_that_was_written_is_read_as_the_same() {
+    fn a_written_span_reads_back_the_same() {
         for micros in [0, 1, 999, 1_000, 1_500_000, 60_000_000, 5_400_000_000, 86_400_000_000, i64::MAX] {
             assert_eq!(span(&write_span(Span(micros))), Ok(Span(micros)));
         }

@@ -1,4 +1,4 @@
-//! Numbers and names as people write them.
+//! Numbers, lists and times as people write them.
 
 use ipnet::Ipv6Net;
 
@@ -9,7 +9,7 @@ pub fn plural(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
-/// An address alone, or else a prefix with its length.
+/// An address without `/128`, or a prefix with its length.
 pub fn remote_name(prefix: Ipv6Net) -> String {
     let text = prefix.trunc().to_string();
     text.strip_suffix("/128").unwrap_or(&text).to_owned()
@@ -31,7 +31,7 @@ pub(super) fn p_value(p: f64) -> String {
     }
 }
 
-/// `62 %`, and never a certainty that is none.
+/// `62 %`. Rounding never makes 0 or 100 % of anything else.
 pub(super) fn percent(share: f64) -> String {
     match share * 100.0 {
         p if p > 0.0 && p < 1.0 => "<1 %".to_owned(),
@@ -40,8 +40,7 @@ pub(super) fn percent(share: f64) -> String {
     }
 }
 
-/// How many times, from its natural logarithm: `1.4`, `25`, `17,000`. Beyond a million nobody believes
-/// a model, and rightly.
+/// A ratio from its natural logarithm: `1.4`, `25`, `17,000`. Beyond a million no model is that exact.
 pub(super) fn times(ln: f64) -> String {
     match ln.exp() {
         n if n < 9.95 => format!("{n:.1}"),
@@ -54,7 +53,7 @@ pub(super) fn times(ln: f64) -> String {
 /// `2026-09-01 03:51:56`, in UTC.
 pub(super) fn instant(ts: Time) -> String {
     let text = ts.to_string();
-    // Years beyond 9999 have another form.
+    // Years beyond 9999 are written differently.
     let seconds = text.split('.').next().unwrap_or(&text);
     seconds.trim_end_matches('Z').replacen('T', " ", 1)
 }
@@ -84,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_chances_read_well_at_every_size() {
+    fn durations_and_shares_read_well_at_every_size() {
         assert_eq!([0.42, 12.0, 300.0, 21_600.0, 259_200.0].map(duration), ["0.4 s", "12 s", "5 min", "6 h", "3 d"]);
         assert_eq!([1.0, 0.5, 0.042, 0.0042, 3e-7, 0.0].map(p_value), ["1", "0.5", "0.04", "0.004", "3e-7", "0e0"]);
         assert_eq!([0.0, 0.004, 0.62, 0.9999, 1.0].map(percent), ["0 %", "<1 %", "62 %", ">99 %", "100 %"]);

@@ -14,8 +14,8 @@ use sensor_common::{Kind, Proto};
 use sensor_user::datapath::{Datapath, Memory, Sizes};
 use sensor_user::netlink::Netlink;
 use tattler_core::event::observation;
-use tattler_core::home::{self, Home, Network, Prefixes};
-use tattler_core::ledger::{Ledger, Settings};
+use tattler_core::home::{self, HomePrefix, HomeSettings, NetworkState};
+use tattler_core::ledger::{Ledger, LedgerSettings};
 use tattler_core::time::{Span, Time};
 use tattler_core::view::evidence::Evidence;
 use tattler_core::view::frame::Frame;
@@ -36,7 +36,7 @@ pub struct Watcher {
 
 /// Reads the network of a namespace.
 #[must_use]
-pub fn network(namespace: &Namespace) -> Network {
+pub fn network(namespace: &Namespace) -> NetworkState {
     namespace.inside(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async { Netlink::connect().expect("netlink").network().await.expect("the network") })
@@ -47,15 +47,15 @@ impl Watcher {
     /// Watches a device of a namespace; what is home comes from netlink.
     #[must_use]
     pub fn new(namespace: &Namespace, device: &str) -> Watcher {
-        Watcher::told(namespace, device, &Prefixes::default(), &[])
+        Watcher::told(namespace, device, &HomeSettings::default(), &[])
     }
 
     /// The same with what the user says of home, and of locals that are public.
     #[must_use]
-    pub fn told(namespace: &Namespace, device: &str, prefixes: &Prefixes, public: &[Ipv6Net]) -> Watcher {
+    pub fn told(namespace: &Namespace, device: &str, prefixes: &HomeSettings, public: &[Ipv6Net]) -> Watcher {
         let network = network(namespace);
         let uplink = network.device(device).expect("the device is there").clone();
-        let home: Vec<Home> = home::home(&network, std::slice::from_ref(&uplink), prefixes);
+        let home: Vec<HomePrefix> = home::home(&network, std::slice::from_ref(&uplink), prefixes);
         let datapath = namespace.inside(|| {
             let sizes = Sizes { ring_bytes: 1 << 16, entries: 4_096 };
             let mut datapath = Datapath::load(sizes, None, false).expect("load the programs, as root");
@@ -63,7 +63,7 @@ impl Watcher {
             datapath.attach(&uplink, None).expect("attach");
             datapath
         });
-        let ledger = Ledger::new(Settings { public: public.to_vec(), ..Settings::default() });
+        let ledger = Ledger::new(LedgerSettings { public: public.to_vec(), ..LedgerSettings::default() });
         Watcher { datapath, ledger, shift: Span::from_seconds(0) }
     }
 
@@ -72,7 +72,7 @@ impl Watcher {
         self.look();
         let network = network(namespace);
         let uplink = network.device(device).expect("the device is there");
-        let home = home::home(&network, std::slice::from_ref(uplink), &Prefixes::default());
+        let home = home::home(&network, std::slice::from_ref(uplink), &HomeSettings::default());
         self.datapath.set_home(&home).expect("tell home");
         let now = self.now();
         self.ledger.home_is(|address| home::is_home(&home, address), now);

@@ -389,7 +389,7 @@ fn what_is_in_the_store_already_is_not_taken_out_of_the_ring_again() {
     let home = Home::new();
     let World { router, internet, .. } = &home.world;
     let uplink = tests::watcher::network(router).device("wan0").expect("the uplink").clone();
-    let prefixes = [home::Home { prefix: "2001:db8:42::/48".parse().unwrap(), ours: true }];
+    let prefixes = [home::HomePrefix { prefix: "2001:db8:42::/48".parse().unwrap(), ours: true }];
     let load = || {
         router.inside(|| {
             let pins = Pinned::open(home.state(), Sizes::default()).expect("a file system for pins");
@@ -432,7 +432,7 @@ fn a_life_that_ended_between_store_and_ring_is_followed_by_one_that_takes_nothin
         let pins = Pinned::open(home.state(), Sizes::default()).expect("a file system for pins");
         let mut datapath = Datapath::load(Sizes::default(), Some(pins), true).expect("load, as root");
         let prefix = "2001:db8:42::/48".parse().unwrap();
-        datapath.set_home(&[home::Home { prefix, ours: true }]).unwrap();
+        datapath.set_home(&[home::HomePrefix { prefix, ours: true }]).unwrap();
         datapath.attach(&uplink, None).unwrap();
         // It has started, so what it pins may stay.
         datapath.begin();

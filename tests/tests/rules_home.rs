@@ -15,7 +15,7 @@ use sensor_user::config;
 use sensor_user::datapath::Sizes;
 use sensor_user::netlink::{self, NeighbourNews};
 use tattler_core::exclusions::Exclusions;
-use tattler_core::home::{News, Prefixes};
+use tattler_core::home::{HomeSettings, News};
 use tattler_core::time::Span;
 use tattler_core::view::evidence::Evidence;
 use tempfile::TempDir;
@@ -205,10 +205,10 @@ fn remotes_behind_the_networks_own_nat64_are_set_aside_and_counted() {
 fn what_the_user_says_of_home_is_added_and_excluded() {
     let world = World::new();
     let World { router, internet, .. } = &world;
-    let told = Prefixes {
+    let told = HomeSettings {
         add: vec!["2001:db8:42:5::/64".parse().unwrap()],
         exclude: vec!["2001:db8:42:1::/64".parse().unwrap()],
-        ..Prefixes::default()
+        ..HomeSettings::default()
     };
     let mut watcher = Watcher::told(router, "wan0", &told, &[]);
     ping(internet, SCANNER, HOST);
@@ -281,7 +281,7 @@ fn an_excluded_device_leaves_no_trace_though_its_first_contact_came_before_it_wa
         store: sensor_user::store::StoreSettings::default(),
         exclusions: Exclusions::default(),
         excluded_devices: vec![mac.parse().unwrap()],
-        names: config::Names::default(),
+        names: config::NamesSection::default(),
         window: Span::from_days(30),
         sizes: Sizes::default(),
         attach: None,

@@ -4,7 +4,7 @@
 use std::net::Ipv6Addr;
 
 use sensor_common::{Kind, Proto};
-use tattler_core::home::Prefixes;
+use tattler_core::home::HomeSettings;
 use tattler_core::report;
 use tattler_core::view::evidence::Evidence;
 use tests::dial::dial;
@@ -72,7 +72,7 @@ fn behind_nptv6_the_translated_prefix_is_home_by_its_route_or_by_the_users_word(
         }",
     );
     let World { host, router, internet } = &world;
-    let told = Prefixes { add: vec!["2001:db8:42:9::/64".parse().unwrap()], ..Prefixes::default() };
+    let told = HomeSettings { add: vec!["2001:db8:42:9::/64".parse().unwrap()], ..HomeSettings::default() };
     let mut watcher = Watcher::told(router, "wan0", &told, &[]);
     let visit = |watcher: &mut Watcher| {
         let (client, site) = (udp(host, INSIDE, 0), udp(internet, SITE, 123));

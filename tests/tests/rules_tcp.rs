@@ -8,8 +8,8 @@ use sensor_common::wire::What;
 use sensor_common::{Kind, Proto};
 use serde_json::json;
 use tattler_core::attribution::Verdict;
-use tattler_core::home::Prefixes;
-use tattler_core::report::{self, Options};
+use tattler_core::home::HomeSettings;
+use tattler_core::report::{self, ReportOptions};
 use tattler_core::view::evidence::Evidence;
 use tempfile::TempDir;
 use tests::dial::dial;
@@ -58,7 +58,7 @@ fn a_server_that_calls_its_visitor_back_probes_back_and_exposes_nobody() {
     );
     assert_eq!(report::open_locals(&report::exposed(&watcher.ledger)), 1);
     // Who was contacted before the stranger came, and probed, is listed as that and not as a leak.
-    let report = report::report(&watcher.ledger, &Options { top: 0 });
+    let report = report::report(&watcher.ledger, &ReportOptions { top: 0 });
     assert!(!report.candidates.is_empty());
     for candidate in &report.candidates {
         assert_eq!(candidate.verdict, Verdict::ProbesBack, "{:?}", candidate.members);
@@ -69,7 +69,7 @@ fn a_server_that_calls_its_visitor_back_probes_back_and_exposes_nobody() {
 fn a_public_web_server_is_answered_for_and_is_neither_evidence_nor_exposed() {
     let world = World::new();
     let public: Ipv6Net = format!("{HOST}/128").parse().unwrap();
-    let mut watcher = Watcher::told(&world.router, "wan0", &Prefixes::default(), &[public]);
+    let mut watcher = Watcher::told(&world.router, "wan0", &HomeSettings::default(), &[public]);
     let _site = listen(&world.internet, SITE, 443);
     let _web = listen(&world.host, HOST, 80);
     let _ = dial(&world.host, (HOST, 0), (SITE, 443)).expect("an update");

@@ -36,7 +36,7 @@ use tracing::{info, warn};
 use crate::datapath::{Datapath, PinError, Pins};
 use crate::netlink::{self, Netlink};
 use crate::store::Writer;
-use crate::{http, socket, told};
+use crate::{device_names, http, socket};
 pub use serve::SensorStatus;
 pub use settings::{Reload, SensorSettings};
 use state::Shared;
@@ -55,7 +55,7 @@ pub async fn run(
     // Before the store is opened: names that no interface can have.
     Uplinks::new(&settings.interfaces)?;
     let Restored { store, key, acks, mark, clock, ledger } = restore(&settings)?;
-    settings.exclusions.devices = told::excluded_devices(&settings.excluded_devices, &key, settings.keep_mac);
+    settings.exclusions.devices = device_names::excluded_devices(&settings.excluded_devices, &key, settings.keep_mac);
 
     let netlink = Netlink::connect()?;
     let (changes, neighbours) = (netlink::changes()?, netlink::neighbour_changes()?);
@@ -77,7 +77,7 @@ pub async fn run(
     let writer = Writer::start(store, settings.store).context("cannot start the store's thread")?;
     let shared = Shared::new(clock.now(), settings.state.clone(), &writer, acks, ledger, Some(eraser));
     let shared = Arc::new(shared);
-    shared.set_names(told::names(&settings.names, &settings.public, Some(&key)));
+    shared.set_names(device_names::names(&settings.names, &settings.public, Some(&key)));
     let takeover = Takeover::new(adopted, mark);
     let mut sensor = Sensor::new(settings, datapath, takeover, clock, writer, shared.clone(), key)?;
     sensor.start(&network)?;

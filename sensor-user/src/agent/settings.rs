@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ipnet::Ipv6Net;
 use tattler_core::exclusions::Exclusions;
-use tattler_core::home::Prefixes;
+use tattler_core::home::HomeSettings;
 use tattler_core::time::Span;
 
 use crate::config;
@@ -43,9 +43,9 @@ pub struct SensorSettings {
     /// Never recorded; the devices among them come from `excluded_devices`.
     pub exclusions: Exclusions,
     /// Devices that are never recorded, as the configuration names them.
-    pub excluded_devices: Vec<config::DeviceKey>,
+    pub excluded_devices: Vec<config::DeviceId>,
     /// Names for people.
-    pub names: config::Names,
+    pub names: config::NamesSection,
     /// How far back the ledger looks.
     pub window: Span,
     /// The sizes of the kernel's maps.
@@ -58,8 +58,8 @@ pub struct SensorSettings {
 
 impl SensorSettings {
     /// What the user says about home.
-    pub(super) fn prefixes(&self) -> Prefixes {
-        Prefixes { only: self.home.clone(), add: self.home_add.clone(), exclude: self.home_exclude.clone() }
+    pub(super) fn prefixes(&self) -> HomeSettings {
+        HomeSettings { only: self.home.clone(), add: self.home_add.clone(), exclude: self.home_exclude.clone() }
     }
 
     /// Takes new settings over as far as a running sensor can. Returns the keys that changed, and those that need

@@ -91,9 +91,9 @@ mod tests {
 
     use sensor_common::{Kind, Proto};
     use tattler_core::forget::Forget;
-    use tattler_core::ledger::{Ledger, Settings};
+    use tattler_core::ledger::{Ledger, LedgerSettings};
     use tattler_core::observation::{Contact, Observation, Probe};
-    use tattler_core::report::Options;
+    use tattler_core::report::ReportOptions;
     use tattler_core::time::{Span, Time};
 
     use super::super::state::EVIDENCE_PACE;
@@ -117,7 +117,7 @@ mod tests {
     /// A sensor's memory of one contact.
     fn sensor(dir: &std::path::Path) -> (Shared, Writer) {
         let writer = Writer::start(Store::open(dir).unwrap(), store::StoreSettings::default()).unwrap();
-        let mut ledger = Ledger::new(Settings::live());
+        let mut ledger = Ledger::new(LedgerSettings::live());
         ledger.observe(&contact(0, 1));
         (Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger, None), writer)
     }
@@ -141,7 +141,7 @@ mod tests {
         let third = shown(&shared);
         assert_eq!(third.as_of, second.as_of, "contacts alone wait a minute");
         assert!(age(&third) > Span(0), "and the age is shown");
-        assert_eq!(now(&shared).report(&Options::default()).candidates[0].members, [remote(1), remote(2)]);
+        assert_eq!(now(&shared).report(&ReportOptions::default()).candidates[0].members, [remote(1), remote(2)]);
         assert_eq!(age(&shown(&shared)), Span(0), "the metrics show what a question worked out");
     }
 
@@ -149,9 +149,9 @@ mod tests {
     fn forgetting_reaches_the_copy_of_the_ledger() {
         let dir = tempfile::tempdir().unwrap();
         let (shared, _writer) = sensor(dir.path());
-        assert_eq!(now(&shared).report(&Options::default()).locals, 1);
+        assert_eq!(now(&shared).report(&ReportOptions::default()).locals, 1);
         shared.forget(&[Forget { prefix: Some(LOCAL.into()), ..Forget::default() }]);
         forget(&shared);
-        assert_eq!(shared.live().report(&Options::default()).locals, 0);
+        assert_eq!(shared.live().report(&ReportOptions::default()).locals, 0);
     }
 }

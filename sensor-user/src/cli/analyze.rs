@@ -1,4 +1,4 @@
-//! `tattler analyze`: files to suspects.
+//! `tattler analyze`: suspects from files.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use ipnet::Ipv6Net;
 use tattler_core::explain;
-use tattler_core::ledger::{Counts, Ledger, Settings};
+use tattler_core::ledger::{Ledger, LedgerCounts, LedgerSettings};
 use tattler_core::observation::Observation;
 use tattler_core::report;
 use tattler_core::time::Time;
 use tattler_files::Input;
 
-use super::{Format, Usage, arguments, complain, reading};
+use super::{Format, arguments, complain, in_order, reading};
 
 /// Find the suspects in files.
 #[derive(clap::Args)]
@@ -34,32 +34,28 @@ pub(super) struct Arguments {
     /// Show the evidence about this address or prefix instead, as `tattler explain` does.
     #[arg(long, value_name = "REMOTE", value_parser = tattler_core::remote::parse)]
     explain: Option<Ipv6Net>,
-    /// Leave out what is earlier: RFC 3339, or a date in UTC.
+    /// Ignore earlier observations: RFC 3339, or a date in UTC.
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     since: Option<Time>,
-    /// Leave out what is later.
+    /// Ignore later observations.
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     until: Option<Time>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    if let (Some(since), Some(until)) = (arguments.since, arguments.until)
-        && since > until
-    {
-        return Err(Usage(format!("--since {since} is after --until {until}: exchange them")).into());
-    }
+    in_order(arguments.since, arguments.until)?;
     let inputs: Vec<Input> = arguments.files.iter().map(|file| Input::from_argument(file)).collect();
     let options = arguments.reading.options();
     let began = Instant::now();
 
-    let mut ledger = Ledger::new(Settings::default());
+    let mut ledger = Ledger::new(LedgerSettings::default());
     let mut observe = |observation: Observation| {
         let ts = observation.ts();
         if arguments.since.is_none_or(|since| since <= ts) && arguments.until.is_none_or(|until| ts <= until) {
             ledger.observe(&observation);
         }
     };
-    let summary = tattler_files::read(&inputs, &options, &mut observe, &mut reading::tell)?;
+    let summary = tattler_files::read(&inputs, &options, &mut observe, &mut reading::report)?;
     reading::end(&summary, began);
     let left_out = left_out(&ledger.counts());
     if let Some(line) = &left_out {
@@ -75,7 +71,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn suspects(ledger: &Ledger, top: usize, format: Format) -> anyhow::Result<()> {
-    let report = report::report(ledger, &report::Options { top });
+    let report = report::report(ledger, &report::ReportOptions { top });
     let mut out = io::stdout().lock();
     match format {
         Format::Json => out.write_all((serde_json::to_string(&report)? + "\n").as_bytes())?,
@@ -96,9 +92,9 @@ fn explain(ledger: &Ledger, remote: Ipv6Net, format: Format) -> anyhow::Result<(
     Ok(out.flush()?)
 }
 
-/// What did not fit into the ledger.
-fn left_out(counts: &Counts) -> Option<String> {
-    let Counts { evicted_locals: locals, evicted_contacts: contacts, evicted_probes: probes, .. } = *counts;
+/// The message about rows that did not fit into the ledger.
+fn left_out(counts: &LedgerCounts) -> Option<String> {
+    let LedgerCounts { evicted_locals: locals, evicted_contacts: contacts, evicted_probes: probes, .. } = *counts;
     let any = locals > 0 || contacts > 0 || probes > 0;
     any.then(|| {
         format!("too much at once: {locals} locals, {contacts} contacts and {probes} probes left out: give --since")

@@ -1,9 +1,9 @@
-//! Values on the command line, validated in one step.
+//! Times on the command line.
 
 use tattler_core::time::Time;
 use tattler_core::when;
 
-/// A point in time: RFC 3339, a date or a date and time in UTC, or back from now.
+/// Reads a point in time: RFC 3339, a date or a date and time in UTC, or a span before now.
 pub(super) fn time(text: &str) -> Result<Time, String> {
     when::time(text, now())
 }

@@ -1,4 +1,4 @@
-//! `tattler check-config`: what is wrong with the configuration, or what holds.
+//! `tattler check-config`: the problems of the configuration, or the configuration in effect.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use super::complain;
 use crate::config::{self, DEFAULT_PATH};
 
-/// Say what is wrong with the configuration, a line for each thing; else print what holds.
+/// List the problems of the configuration, one a line, or print the configuration in effect.
 ///
-/// Reads the file and the files of conf.d beside it. What is printed is a configuration itself.
+/// Reads the file and those of conf.d in the same directory. The output is a valid configuration.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler check-config /etc/tattler/tattler.toml")]
 pub(super) struct Arguments {
@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let mut out = io::stdout().lock();
     match loaded.files.as_slice() {
-        [] => writeln!(out, "# there is no {DEFAULT_PATH}; this holds without one")?,
+        [] => writeln!(out, "# there is no {DEFAULT_PATH}; these are the defaults")?,
         files => {
             for file in files {
                 writeln!(out, "# read {}", file.display())?;

@@ -1,4 +1,4 @@
-//! `tattler completions`: what a shell needs to complete commands and flags.
+//! `tattler completions`: scripts that complete commands and flags in a shell.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    // clap_complete panics when its writer fails, so it writes to memory.
+    // clap_complete panics if its writer fails, so write to memory first.
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut super::help::command(), "tattler", &mut script);
     let mut out = io::stdout().lock();

@@ -1,4 +1,4 @@
-//! What every `--help` ends with: an example, which a test parses, and the exit statuses.
+//! The end of every `--help`: an example, which a test parses, and the exit statuses.
 
 use clap::{Command, CommandFactory};
 
@@ -9,11 +9,11 @@ pub(super) fn command() -> Command {
     finish(Arguments::command())
 }
 
-/// Exit statuses of a command, in one line.
+/// The exit statuses of a command, in one line.
 pub(super) fn exit_statuses(command: &str) -> &'static str {
     match command {
         "analyze" | "packets" => "0 done; 1 failure, or part of the input was left out; 2 wrong usage",
-        "check-config" => "0 the configuration holds; 1 it has a problem; 2 wrong usage",
+        "check-config" => "0 the configuration is valid; 1 it has a problem; 2 wrong usage",
         "detach" => "0 nothing is left; 1 something stays; 2 wrong usage",
         "doctor" => "0 no problem; 1 a problem was found; 2 wrong usage",
         "run" => "0 ended by a signal; 1 it could not start; 2 wrong usage",
@@ -34,7 +34,7 @@ mod tests {
 
     use super::*;
 
-    /// As a shell splits: words, quotes, and the end at a pipe or a redirection.
+    /// Splits as a shell does: words and quotes, up to a pipe or a redirection.
     fn words(line: &str) -> Vec<String> {
         let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
         for c in line.chars() {
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn every_help_ends_with_an_example_that_parses_and_with_exit_statuses() {
+    fn every_help_ends_with_an_example_and_exit_statuses() {
         check(&command(), "tattler");
     }
 

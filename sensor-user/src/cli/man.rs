@@ -16,7 +16,7 @@ use super::help::exit_statuses;
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler man --dir /usr/local/share/man/man1")]
 pub(super) struct Arguments {
-    /// Where to, made if it is not there. Without it tattler.1 goes to standard output.
+    /// The directory to write to, created if missing. Without it, tattler.1 goes to standard output.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -40,10 +40,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// All pages by file name; that of `tattler` comes first.
+/// All pages with their file names; that of `tattler` comes first.
 fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut command = super::Arguments::command().disable_help_subcommand(true);
-    // Names with all their parents, as synopses show them.
+    // Sets the full names of subcommands for the synopses.
     command.build();
     let mut pages = Vec::new();
     collect(&command, "tattler", &mut pages)?;

@@ -1,7 +1,8 @@
-//! The command line: a file for each command.
+//! The command line: a file for each command. The type of its arguments is always called `Arguments`,
+//! because clap's derive shows its name nowhere and the module says which command it is.
 //!
-//! Results go to standard output, everything else to standard error, one line for each thing that
-//! is wrong, with the way out. Exit status 0, 1 for a failure, 2 for usage.
+//! Results go to standard output. Errors go to standard error, one line for each problem, with the way
+//! out. Exit status: 0 success, 1 failure, 2 wrong usage.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -10,6 +11,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{FromArgMatches, Parser, Subcommand};
 use tattler_core::filter::FilterError;
+use tattler_core::time::Time;
+use tattler_core::when;
 use tattler_files::reason;
 
 mod analyze;
@@ -74,7 +77,7 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(status) => status,
-        // Whoever read the output has seen enough.
+        // The reader of the output has closed it: no failure.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(one_line(&error));
@@ -107,22 +110,27 @@ fn whole<N: std::str::FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| "expected a whole number".to_owned())
 }
 
-/// Arguments that are well formed and make no sense together.
+/// Arguments that are well formed but contradict each other.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Usage(String);
 
-/// Help and version are asked for; anything else is one line.
+/// Refuses a window that ends before it begins.
+fn in_order(since: Option<Time>, until: Option<Time>) -> Result<(), Usage> {
+    when::in_order(since, until).map_err(Usage)
+}
+
+/// Prints help or version if requested; any other error is one line.
 fn usage(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // A reader that went away is no failure.
+            // A closed output is no failure.
             let _ = error.print();
             return ExitCode::SUCCESS;
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => complain("no command given: see `tattler --help`"),
         _ => {
-            // The first paragraph says what is wrong; hints and usage follow.
+            // The first paragraph names the error; hints and usage follow.
             let text = error.to_string();
             let what: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
             let what = what.join(" ");
@@ -135,7 +143,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-/// An error and its causes, each said once: many name their cause in their own line.
+/// An error and its causes in one line. A cause that the error's own message contains is left out.
 fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain().map(|cause| without_number(&cause.to_string())) {
@@ -148,12 +156,12 @@ fn one_line(error: &anyhow::Error) -> String {
     line
 }
 
-/// A file that the user named can't be written.
+/// The error for a file that can't be written.
 fn cannot_write(path: &Path, error: &io::Error) -> anyhow::Error {
     anyhow::anyhow!("cannot write {}: {}: name another place", path.display(), reason(error))
 }
 
-/// Without "(os error 2)" and SQLite's "Error code 26: ", which say nothing to people.
+/// Removes "(os error 2)" and SQLite's "Error code 26: ".
 fn without_number(text: &str) -> String {
     let text = match text.strip_prefix("Error code ").and_then(|rest| rest.split_once(": ")) {
         Some((_, words)) => words,
@@ -172,7 +180,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The filter and a caret below what is wrong with it, on a terminal; the line before says it all.
+/// Shows the filter with a caret below the error, on a terminal only.
 fn point(error: &FilterError) {
     if io::stderr().is_terminal() {
         let [text, caret] = error.caret();
@@ -180,7 +188,7 @@ fn point(error: &FilterError) {
     }
 }
 
-/// One line on standard error, whatever names and values it holds.
+/// Writes one line to standard error; control characters in names and values are escaped.
 fn complain(message: impl std::fmt::Display) {
     let mut line = String::from("tattler: ");
     for char in without_number(&message.to_string()).chars() {
@@ -191,7 +199,7 @@ fn complain(message: impl std::fmt::Display) {
         }
     }
     line.push('\n');
-    // Standard error is gone: there is nobody left to tell.
+    // If standard error is closed, there is nowhere to report that.
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
@@ -200,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_that_the_error_names_itself_is_not_said_twice() {
+    fn a_cause_that_the_message_contains_is_not_repeated() {
         let missing = || std::io::Error::from_raw_os_error(2);
         let twice = anyhow::Error::new(missing()).context("cannot read x: no such file or directory; check the name");
         assert_eq!(one_line(&twice), "cannot read x: no such file or directory; check the name");
@@ -216,8 +224,8 @@ mod tests {
     }
 
     #[test]
-    fn the_arguments_of_every_command_are_consistent() {
-        // clap checks in debug builds only, and only the command that is called.
+    fn clap_accepts_the_arguments_of_every_command() {
+        // By itself clap checks only the command that runs, in debug builds.
         help::command().debug_assert();
     }
 }

@@ -1,4 +1,4 @@
-//! What all commands that read files have in common: arguments, progress, and a word at the end.
+//! Common to all commands that read files: arguments, progress, and the summary.
 
 use std::io::{self, IsTerminal};
 use std::sync::Mutex;
@@ -11,24 +11,23 @@ use tattler_files::{ReadProgress, ReadSummary};
 
 use super::{complain, terminal};
 
-/// How files are to be read.
+/// How to read files.
 #[derive(clap::Args)]
 #[group(skip)]
 pub(super) struct Arguments {
-    /// What is home in captures, logs and flow records; may be given more than once. Found out if it
-    /// is not given.
+    /// A home prefix for captures, logs and flow records; may be given again. Inferred if not given.
     #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     pub(super) home: Vec<Ipv6Net>,
-    /// The zone of times that name none, as Europe/Berlin or +01:00. This machine's if not given.
+    /// The zone of times without one, such as Europe/Berlin or +01:00. Default: this machine's.
     #[arg(long, value_name = "ZONE", value_parser = zone)]
     timezone: Option<TimeZone>,
-    /// The year of the first line of a log without years. Found out if not given.
+    /// The year of the first line of a log without years. Inferred if not given.
     #[arg(long, value_name = "YEAR", value_parser = clap::value_parser!(i16).range(1990..=2200))]
     year: Option<i16>,
 }
 
 impl Arguments {
-    /// For the sources.
+    /// The options for `tattler_files`.
     pub(super) fn options(&self) -> tattler_files::ReadOptions {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         tattler_files::ReadOptions {
@@ -42,7 +41,7 @@ impl Arguments {
     }
 }
 
-/// A time zone: a name, an offset, or a rule as in POSIX.
+/// Reads a time zone: a name, an offset, or a POSIX rule.
 fn zone(text: &str) -> Result<TimeZone, String> {
     let offset = || format!("2026-01-01T00:00:00{text}").parse::<jiff::Timestamp>().ok();
     let fixed = || {
@@ -59,15 +58,15 @@ fn zone(text: &str) -> Result<TimeZone, String> {
         .ok_or_else(|| "no zone as Europe/Berlin or +01:00; names need the package tzdata".into())
 }
 
-/// Reading that takes longer than this says how fast it was: on a terminal, and elsewhere.
+/// If reading takes longer, the rate is reported: limits for a terminal, and elsewhere.
 const LONG: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
-/// How often a terminal is told.
+/// The interval between updates of the terminal.
 const OFTEN: Duration = Duration::from_millis(200);
 
-/// When the line on the terminal was last written.
+/// When the line on the terminal was last updated.
 static SHOWN: Mutex<Option<Instant>> = Mutex::new(None);
 
-/// One line on the terminal, which overwrites itself.
+/// Updates the progress line on the terminal.
 fn show(progress: &ReadProgress<'_>) {
     let Ok(mut shown) = SHOWN.lock() else { return };
     if shown.is_some_and(|at| at.elapsed() < OFTEN) {
@@ -75,16 +74,16 @@ fn show(progress: &ReadProgress<'_>) {
     }
     *shown = Some(Instant::now());
     let part = match progress.size {
-        // More than it had when it was opened: it grows.
+        // A file that grows may yield more than its size when it was opened.
         Some(size) if size > 0 => format!("{:3} %", (progress.read.min(size) * 100) / size),
         _ => format!("{} MB", progress.read / 1_000_000),
     };
-    // What follows begins at 0 % again.
+    // The next pass begins at 0 % again.
     let pass = if progress.finds_home { "finding home: " } else { "" };
     terminal::show(&format!("{pass}{part} of "), progress.name, &format!(", {} lines or frames", progress.items));
 }
 
-/// The line is wiped, so that what follows begins at the margin.
+/// Removes the progress line, if one is shown.
 fn wipe() {
     if let Ok(mut shown) = SHOWN.lock()
         && shown.take().is_some()
@@ -93,18 +92,21 @@ fn wipe() {
     }
 }
 
-/// Tells what is wrong with an input.
-pub(super) fn tell(fault: tattler_files::Fault) {
+/// Reports a fault of an input.
+pub(super) fn report(fault: tattler_files::Fault) {
     wipe();
     complain(fault);
 }
 
-/// What is to be said after reading: what was taken for home, and how fast it was if it took long.
+/// Reports the inferred home prefixes, and the rate if reading took long.
 pub(super) fn end(summary: &ReadSummary, began: Instant) {
     wipe();
     if summary.home_is_inferred {
         let home: Vec<String> = summary.home.iter().map(ToString::to_string).collect();
-        complain(format_args!("home is {}, which most exchanges end in: give --home if it is not", home.join(", ")));
+        complain(format_args!(
+            "home is {}, inferred from most exchanges: give --home if that is wrong",
+            home.join(", ")
+        ));
     }
     let took = began.elapsed();
     if took > LONG[usize::from(!io::stderr().is_terminal())] {

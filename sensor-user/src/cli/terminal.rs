@@ -1,22 +1,21 @@
-//! One line on the terminal that overwrites itself and goes away.
+//! A progress line on the terminal that is overwritten and finally removed.
 
 use std::io::{self, Write};
 
-/// Where nobody tells the width.
+/// The width if the terminal's is unknown.
 const COLUMNS: usize = 80;
-/// To the margin, and the line empty.
+/// Returns to the margin and clears the line.
 const WIPE: &str = "\r\x1b[K";
 
-/// Shows a line: what is said before and after a name, and of the name as much of its end as there is
-/// room for.
+/// Shows a line of three parts. If it is too long, the beginning of `name` is cut.
 pub(super) fn show(before: &str, name: &str, after: &str) {
-    // What is wider than it looks is cut at the margin: a line that wraps could not be wiped.
+    // Line wrap is off, because a wrapped line could not be removed: wide characters may exceed the margin.
     let line = fit(before, name, after, columns());
-    // The terminal is gone: there is nobody left to show.
+    // A closed terminal is no failure.
     let _ = write!(io::stderr(), "{WIPE}\x1b[?7l{line}\x1b[?7h");
 }
 
-/// Wipes the line, so that what follows begins at the margin.
+/// Removes the line.
 pub(super) fn wipe() {
     let _ = write!(io::stderr(), "{WIPE}");
 }
@@ -30,7 +29,7 @@ fn columns() -> usize {
 
 fn fit(before: &str, name: &str, after: &str, columns: usize) -> String {
     let name: Vec<char> = name.chars().map(|char| if char.is_control() { '?' } else { char }).collect();
-    // The cursor stands behind the line.
+    // One column for the cursor.
     let room = columns.saturating_sub(before.chars().count() + after.chars().count() + 1);
     let name: String = match name.len() {
         length if length <= room => name.iter().collect(),
@@ -44,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_fits_and_of_a_long_name_the_end_is_shown() {
+    fn a_line_fits_and_a_long_name_loses_its_beginning() {
         assert_eq!(fit(" 28 % of ", "kern.log", ", 5 lines", 80), " 28 % of kern.log, 5 lines");
         assert_eq!(fit(" 28 % of ", "/var/log/kern.log.1", ", 5 lines", 30), " 28 % of …kern.log.1, 5 lines");
         assert_eq!(fit(" 28 % of ", "/var/log/kern\n.log", ", 5 lines", 26), " 28 % of …n?.log, 5 lines");

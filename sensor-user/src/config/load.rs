@@ -1,4 +1,4 @@
-//! Which files there are, and all problems in them at once.
+//! Finds and reads the files, and collects all problems.
 
 use std::fmt;
 use std::fs;
@@ -9,26 +9,26 @@ use std::sync::OnceLock;
 use tattler_files::reason;
 use toml::de::DeTable;
 
-use super::reader::Findings;
-use super::sections::{Places, apply};
-use super::{Config, Place, Problem, Sensor};
+use super::reader::FileProblems;
+use super::sections::{WindowLocations, apply};
+use super::{Config, FileLocation, Problem, SensorSection};
 
-/// Where the configuration is unless told otherwise; `conf.d` is beside it.
+/// The default file; `conf.d` is in the same directory.
 pub const DEFAULT_PATH: &str = "/etc/tattler/tattler.toml";
 
-/// More than anybody writes by hand, lists of names included; a device file has no end.
+/// The largest file read. Larger than any configuration; a device file has no end.
 const LARGEST: u64 = 4 << 20;
 
-/// A configuration and where it came from.
+/// A configuration and its files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
-    /// What holds.
+    /// The result.
     pub config: Config,
     /// The files that were read, in order.
     pub files: Vec<PathBuf>,
 }
 
-/// Everything that is wrong; never empty.
+/// All problems; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
@@ -44,11 +44,11 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Reads a configuration: the file that was named, which has to be there, else the default one,
-/// which need not; and the files of `conf.d` beside it.
+/// Reads a configuration: the named file, which must exist, or the default one, which need not; and the
+/// files of `conf.d` in the same directory.
 ///
 /// # Errors
-/// All problems of all files; nothing of a configuration with a problem is used.
+/// All problems of all files. A configuration with a problem is not used.
 pub fn load(named: Option<&Path>) -> Result<Loaded, Problems> {
     let main = named.unwrap_or(Path::new(DEFAULT_PATH));
     let mut problems = Vec::new();
@@ -58,11 +58,11 @@ pub fn load(named: Option<&Path>) -> Result<Loaded, Problems> {
         Err(problem) => problems.push(problem),
     }
     let mut loaded = Loaded::default();
-    let mut places = Places::default();
+    let mut locations = WindowLocations::default();
     for file in files {
         match read(&file) {
             Ok(text) => {
-                read_one(&mut loaded.config, &mut places, &file, &text, &mut problems);
+                read_one(&mut loaded.config, &mut locations, &file, &text, &mut problems);
                 loaded.files.push(file);
             }
             Err(error) if named.is_none() && file == main && error.kind() == io::ErrorKind::NotFound => {}
@@ -71,23 +71,24 @@ pub fn load(named: Option<&Path>) -> Result<Loaded, Problems> {
     }
     let store = &loaded.config.store;
     if store.window_days > store.retention_days {
-        let place = places.window.or(places.retention).unwrap_or(Place { file: main.to_owned(), line: None });
+        let location =
+            locations.window.or(locations.retention).unwrap_or(FileLocation { file: main.to_owned(), line: None });
         let what = format!(
             "store.window_days {} is longer than store.retention_days {}; attribution can't see what is not kept",
             store.window_days, store.retention_days
         );
-        problems.push(Problem { place, what });
+        problems.push(Problem { location, what });
     }
     if problems.is_empty() { Ok(loaded) } else { Err(Problems(problems)) }
 }
 
-/// Where the sensor of this machine answers and keeps its diary, for commands that look for it. A
-/// configuration that can't be read, or has a problem, counts as none: a sensor that runs does not
-/// have it.
+/// The section `[sensor]` of the default configuration, for commands that look for socket and state
+/// directory. A configuration that is unreadable or has a problem counts as none: no running sensor
+/// uses it.
 #[must_use]
-pub fn default_sensor() -> Sensor {
-    static SENSOR: OnceLock<Sensor> = OnceLock::new();
-    SENSOR.get_or_init(|| load(None).map_or_else(|_| Sensor::default(), |loaded| loaded.config.sensor)).clone()
+pub fn default_sensor() -> SensorSection {
+    static SENSOR: OnceLock<SensorSection> = OnceLock::new();
+    SENSOR.get_or_init(|| load(None).map_or_else(|_| SensorSection::default(), |loaded| loaded.config.sensor)).clone()
 }
 
 /// The files of `conf.d`, in order of name.
@@ -121,19 +122,25 @@ fn read(file: &Path) -> io::Result<String> {
     fs::read_to_string(file)
 }
 
-fn read_one(config: &mut Config, places: &mut Places, file: &Path, text: &str, problems: &mut Vec<Problem>) {
-    let mut findings = Findings { file, text, problems: Vec::new() };
+fn read_one(
+    config: &mut Config,
+    locations: &mut WindowLocations,
+    file: &Path,
+    text: &str,
+    problems: &mut Vec<Problem>,
+) {
+    let mut found = FileProblems { file, text, problems: Vec::new() };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let what = error.message().lines().collect::<Vec<_>>().join(", ");
-        findings.add(error.span().unwrap_or_default(), format!("not TOML: {what}"));
+        found.add(error.span().unwrap_or_default(), format!("not TOML: {what}"));
     }
-    // What the parser made of a broken file says little; its own words come first.
+    // If the syntax is wrong, report only that: other problems may follow from it.
     if errors.is_empty() {
-        apply(config, places, table.get_ref(), &mut findings);
+        apply(config, locations, table.get_ref(), &mut found);
     }
-    findings.problems.sort_by_key(|problem| problem.place.line);
-    problems.append(&mut findings.problems);
+    found.problems.sort_by_key(|problem| problem.location.line);
+    problems.append(&mut found.problems);
 }
 
 fn cannot_read(file: &Path, error: &io::Error) -> Problem {
@@ -141,5 +148,5 @@ fn cannot_read(file: &Path, error: &io::Error) -> Problem {
         io::ErrorKind::InvalidData => "not UTF-8 text".to_owned(),
         _ => reason(error),
     };
-    Problem { place: Place { file: file.to_owned(), line: None }, what: format!("cannot be read: {reason}") }
+    Problem { location: FileLocation { file: file.to_owned(), line: None }, what: format!("cannot be read: {reason}") }
 }

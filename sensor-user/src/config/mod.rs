@@ -1,16 +1,16 @@
-//! The configuration: TOML, read whole or not at all.
+//! The configuration: TOML files, used only if all are valid.
 //!
-//! `/etc/tattler/tattler.toml` first, then `/etc/tattler/conf.d/*.toml` in order of name. A key in a
-//! later file replaces that of an earlier one, lists included; names of devices and prefixes are
-//! added up. What the command line says wins over both.
+//! `/etc/tattler/tattler.toml` is read first, then `/etc/tattler/conf.d/*.toml` in order of name. A key in
+//! a later file replaces the earlier value, lists included; names of devices and prefixes are merged.
+//! Flags of the command line override both.
 //!
 //! # Layout
-//! - this file: what can be configured, and what holds unless it is
-//! - [`load`]: which files there are, and all problems in them at once
-//! - [`sections`]: which key goes where
-//! - [`reader`]: a table whose keys are taken one by one, so that what is left over is unknown
-//! - [`values`]: text and numbers become validated values
-//! - [`problem`]: file, line, column, and what is wrong
+//! - this file: all keys and their defaults
+//! - [`load`]: finds and reads the files, and collects all problems
+//! - [`sections`]: reads each key into its field
+//! - [`reader`]: a table that remembers which keys were read; the others are unknown
+//! - [`values`]: validates text and numbers
+//! - [`problem`]: a problem with file, line and column
 
 mod load;
 mod problem;
@@ -28,49 +28,49 @@ use ipnet::Ipv6Net;
 use serde::Serialize;
 
 pub use load::{DEFAULT_PATH, Loaded, Problems, default_sensor, load};
-pub use problem::{Place, Problem};
-pub use values::{DeviceKey, Mac, attach, home_prefix, listen, remote};
+pub use problem::{FileLocation, Problem};
+pub use values::{DeviceId, Mac, attach, home_prefix, listen, remote};
 
-/// All that can be configured; as TOML it reads as the files do.
+/// The whole configuration. Serialized to TOML, it is a valid configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Config {
-    /// Where the sensor looks, keeps and answers. A change takes a restart.
-    pub sensor: Sensor,
-    /// What is ours.
-    pub home: Home,
-    /// What is kept, and for how long.
-    pub store: Store,
-    /// What is never recorded.
-    pub exclude: Exclude,
-    /// Names instead of numbers in what people read.
-    pub names: Names,
-    /// What is kept about devices.
-    pub privacy: Privacy,
-    /// The sizes of the kernel's maps. A change takes a restart.
-    pub kernel: Kernel,
+    /// Uplinks, directories and listeners. A change needs a restart.
+    pub sensor: SensorSection,
+    /// The prefixes that are ours.
+    pub home: HomeSection,
+    /// Retention.
+    pub store: StoreSection,
+    /// Observations that are never recorded.
+    pub exclude: ExcludeSection,
+    /// Names for devices and prefixes.
+    pub names: NamesSection,
+    /// Data kept about devices.
+    pub privacy: PrivacySection,
+    /// The sizes of the kernel's maps. A change needs a restart.
+    pub kernel: KernelSection,
 }
 
-/// `[sensor]`: as the flags of `tattler run`.
+/// `[sensor]`: the same as flags of `tattler run`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Sensor {
-    /// The uplinks by name; empty for those of the IPv6 default routes.
+pub struct SensorSection {
+    /// The uplinks by name; empty: the devices of the IPv6 default routes.
     pub interfaces: Vec<String>,
     /// The state directory.
     pub state: PathBuf,
     /// The query socket.
     pub socket: PathBuf,
-    /// Where metrics and health are served, if anywhere; `""` in the file for nowhere.
+    /// The address that serves metrics and health; `""` in the file disables it.
     #[serde(serialize_with = "values::write_listen")]
     pub listen: Option<SocketAddr>,
-    /// How ingress is attached.
+    /// How the ingress program is attached.
     pub attach: Attach,
 }
 
-/// How ingress is attached to an uplink.
+/// How the ingress program is attached to an uplink.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Attach {
-    /// The first of the others that the kernel takes.
+    /// The first of the others that the kernel accepts.
     #[default]
     Auto,
     /// XDP in the driver.
@@ -81,9 +81,9 @@ pub enum Attach {
     Tc,
 }
 
-impl Default for Sensor {
-    fn default() -> Sensor {
-        Sensor {
+impl Default for SensorSection {
+    fn default() -> SensorSection {
+        SensorSection {
             interfaces: Vec::new(),
             state: "/var/lib/tattler".into(),
             socket: "/run/tattler/tattler.sock".into(),
@@ -93,54 +93,54 @@ impl Default for Sensor {
     }
 }
 
-/// `[home]`: which prefixes are ours.
+/// `[home]`: the prefixes that are ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Home {
-    /// These count alone, and netlink is not asked; empty for what netlink tells.
+pub struct HomeSection {
+    /// Only these are home, and netlink is ignored; empty: use netlink.
     pub prefixes: Vec<Ipv6Net>,
-    /// Home as well, whatever else is.
+    /// Home as well.
     pub add: Vec<Ipv6Net>,
-    /// Not home, with all that netlink finds inside.
+    /// Not home, including all that netlink finds inside.
     pub exclude: Vec<Ipv6Net>,
     /// Locals that are meant to be reached: probes of them are no evidence.
     pub public: Vec<Ipv6Net>,
-    /// NAT64 prefixes of this network (RFC 6052) beside the well-known ones: remotes in them are IPv4
-    /// hosts and don't count.
+    /// NAT64 prefixes of this network (RFC 6052) besides the well-known ones: remotes in them are IPv4
+    /// hosts and are ignored.
     pub nat64: Vec<Ipv6Net>,
 }
 
-impl Home {
-    /// As netlink's rules take it.
+impl HomeSection {
+    /// The settings as [`tattler_core::home`] takes them.
     #[must_use]
-    pub fn for_netlink(&self) -> tattler_core::home::Prefixes {
-        let Home { prefixes, add, exclude, .. } = self.clone();
-        tattler_core::home::Prefixes { only: prefixes, add, exclude }
+    pub fn for_netlink(&self) -> tattler_core::home::HomeSettings {
+        let HomeSection { prefixes, add, exclude, .. } = self.clone();
+        tattler_core::home::HomeSettings { only: prefixes, add, exclude }
     }
 }
 
-/// `[store]`: the diary.
+/// `[store]`: the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Store {
-    /// What is older is deleted, in days of 24 hours.
+pub struct StoreSection {
+    /// Older rows are deleted; in days of 24 hours.
     pub retention_days: u32,
     /// How far back attribution looks, in days of 24 hours; at most the retention.
     pub window_days: u32,
-    /// The most that the database takes on disk, in MiB; the oldest goes first. 0 for no bound.
+    /// The maximum size of the database in MiB. 0: no bound.
     pub max_size_mib: u32,
 }
 
-impl Default for Store {
-    fn default() -> Store {
-        Store { retention_days: 38, window_days: 30, max_size_mib: 1_024 }
+impl Default for StoreSection {
+    fn default() -> StoreSection {
+        StoreSection { retention_days: 38, window_days: 30, max_size_mib: 1_024 }
     }
 }
 
-/// `[exclude]`: what is never recorded, neither in memory nor on disk.
+/// `[exclude]`: observations that are never recorded, neither in memory nor on disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Exclude {
-    /// Devices by MAC address or by the id that `tattler locals` shows.
-    pub devices: Vec<DeviceKey>,
-    /// Remotes, one by one or by prefix.
+pub struct ExcludeSection {
+    /// Devices, by MAC address or by the identifier that `tattler locals` shows.
+    pub devices: Vec<DeviceId>,
+    /// Remotes: addresses or prefixes.
     pub remotes: Vec<Ipv6Net>,
     /// Ports: the remote's of a contact, the target's of a probe.
     #[serde(serialize_with = "values::write_ports")]
@@ -149,31 +149,31 @@ pub struct Exclude {
 
 /// `[names.devices]` and `[names.prefixes]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Names {
-    /// By MAC address or by the id that `tattler locals` shows.
-    pub devices: BTreeMap<DeviceKey, String>,
-    /// By address or prefix; the longest prefix names.
+pub struct NamesSection {
+    /// By MAC address or by the identifier that `tattler locals` shows.
+    pub devices: BTreeMap<DeviceId, String>,
+    /// By address or prefix; the longest matching prefix gives the name.
     pub prefixes: BTreeMap<Ipv6Net, String>,
 }
 
 /// `[privacy]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Privacy {
-    /// Whether MAC addresses are kept as they are, and not as keyed hashes. A change takes a restart.
+pub struct PrivacySection {
+    /// Whether MAC addresses are stored in clear and not as keyed hashes. A change needs a restart.
     pub keep_mac: bool,
 }
 
 /// `[kernel]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Kernel {
-    /// The ring between kernel and user space, in MiB; a power of two.
+pub struct KernelSection {
+    /// The size of the ring between kernel and user space in MiB; a power of two.
     pub ring_mib: u32,
     /// Entries of each map that grows with traffic.
     pub map_entries: u32,
 }
 
-impl Default for Kernel {
-    fn default() -> Kernel {
-        Kernel { ring_mib: 4, map_entries: 65_536 }
+impl Default for KernelSection {
+    fn default() -> KernelSection {
+        KernelSection { ring_mib: 4, map_entries: 65_536 }
     }
 }

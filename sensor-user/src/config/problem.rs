@@ -1,29 +1,29 @@
-//! What is wrong, and where.
+//! A problem of the configuration and its location.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where something stands; lines and columns from 1, columns in characters.
+/// A location in a file. Lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct FileLocation {
     /// The file.
     pub file: PathBuf,
-    /// The line, if it is about one.
+    /// Line and column; `None`: the whole file.
     pub line: Option<(usize, usize)>,
 }
 
-impl Place {
-    /// The place of a byte in a file's text.
-    pub(super) fn at(file: PathBuf, text: &str, offset: usize) -> Place {
-        // The parser's spans end at characters; a damaged one counts as the end.
+impl FileLocation {
+    /// The location of a byte offset in a file's text.
+    pub(super) fn at(file: PathBuf, text: &str, offset: usize) -> FileLocation {
+        // The parser's spans are on character boundaries; any other offset counts as the end.
         let before = text.get(..offset).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Place { file, line: Some((line, column)) }
+        FileLocation { file, line: Some((line, column)) }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FileLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file.display())?;
         match self.line {
@@ -33,17 +33,17 @@ impl fmt::Display for Place {
     }
 }
 
-/// One thing that is wrong.
+/// A problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where.
-    pub place: Place,
-    /// What, and what it should be.
+    /// Its location.
+    pub location: FileLocation,
+    /// The fault, and what is expected.
     pub what: String,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.what)
+        write!(f, "{}: {}", self.location, self.what)
     }
 }

@@ -1,5 +1,5 @@
-//! A table whose keys are taken one by one: what is left over is unknown, and what is wrong is told
-//! with its place, all of it at once.
+//! A table that remembers which keys were read, so that the others are unknown. Problems are collected
+//! with their location.
 
 use std::ops::Range;
 use std::path::Path;
@@ -7,125 +7,108 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Place, Problem};
+use super::problem::{FileLocation, Problem};
 
-/// As far apart as a slip of the keyboard: two letters, or one in three of a short key.
+/// The largest edit distance that counts as a typing error: two letters, or a third of a short key.
 const SLIP: usize = 2;
 
-/// What is found while a file is read.
-pub(super) struct Findings<'a> {
+/// A file while it is read, and its problems so far.
+pub(super) struct FileProblems<'a> {
     pub file: &'a Path,
     pub text: &'a str,
     pub problems: Vec<Problem>,
 }
 
-impl Findings<'_> {
+impl FileProblems<'_> {
     pub fn add(&mut self, span: Range<usize>, what: String) {
-        let place = Place::at(self.file.to_owned(), self.text, span.start);
-        self.problems.push(Problem { place, what });
+        let location = FileLocation::at(self.file.to_owned(), self.text, span.start);
+        self.problems.push(Problem { location, what });
     }
 
-    pub fn place(&self, span: &Range<usize>) -> Place {
-        Place::at(self.file.to_owned(), self.text, span.start)
+    pub fn location(&self, span: &Range<usize>) -> FileLocation {
+        FileLocation::at(self.file.to_owned(), self.text, span.start)
     }
 }
 
-/// A table of the file.
+/// A table of a file.
 pub(super) struct Section<'t, 'i> {
-    /// With dots; empty for the file itself.
+    /// The name with dots; empty for the file itself.
     name: &'static str,
-    table: &'t DeTable<'i>,
+    /// `None` if the file lacks it.
+    table: Option<&'t DeTable<'i>>,
     known: Vec<&'static str>,
 }
 
 impl<'t, 'i> Section<'t, 'i> {
-    pub fn new(name: &'static str, table: &'t DeTable<'i>) -> Section<'t, 'i> {
+    pub fn new(name: &'static str, table: Option<&'t DeTable<'i>>) -> Section<'t, 'i> {
         Section { name, table, known: Vec::new() }
     }
 
-    /// The value of a key, which is known from now on.
+    /// The value of a key. Marks the key as known.
     pub fn get(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'i>>> {
         self.known.push(key);
-        self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
+        self.table?.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
     }
 
-    /// Puts the value of a key into `target`, or says why not.
+    /// Reads the value of a key into `target`, or reports why it is invalid. Returns its location.
     pub fn read<T>(
         &mut self,
         key: &'static str,
         target: &mut T,
-        findings: &mut Findings<'_>,
+        problems: &mut FileProblems<'_>,
         parse: impl Fn(&DeValue<'i>) -> Result<T, String>,
-    ) -> Option<Place> {
+    ) -> Option<FileLocation> {
         let value = self.get(key)?;
         match parse(value.get_ref()) {
             Ok(parsed) => *target = parsed,
-            Err(what) => findings.add(value.span(), format!("{}: {what}", self.path(key))),
+            Err(what) => problems.add(value.span(), format!("{}: {what}", self.path(key))),
         }
-        Some(findings.place(&value.span()))
+        Some(problems.location(&value.span()))
     }
 
-    /// Puts a list into `target`; each element that is wrong is told by itself.
+    /// Reads a list into `target`. Each invalid element is a problem of its own.
     pub fn read_list<T>(
         &mut self,
         key: &'static str,
         target: &mut Vec<T>,
-        findings: &mut Findings<'_>,
+        problems: &mut FileProblems<'_>,
         parse: impl Fn(&DeValue<'i>) -> Result<T, String>,
     ) {
         let Some(value) = self.get(key) else { return };
         let DeValue::Array(elements) = value.get_ref() else {
             let what = format!("{}: expected a list in brackets, found {}", self.path(key), kind(value.get_ref()));
-            return findings.add(value.span(), what);
+            return problems.add(value.span(), what);
         };
         target.clear();
         for element in elements.iter() {
             match parse(element.get_ref()) {
                 Ok(parsed) => target.push(parsed),
-                Err(what) => findings.add(element.span(), format!("{}: {what}", self.path(key))),
+                Err(what) => problems.add(element.span(), format!("{}: {what}", self.path(key))),
             }
         }
     }
 
-    /// The table of a key.
+    /// The table of a key; empty if it is missing.
     pub fn section(
         &mut self,
         key: &'static str,
         name: &'static str,
-        findings: &mut Findings<'_>,
-    ) -> Option<Section<'t, 'i>> {
-        let value = self.get(key)?;
-        match value.get_ref() {
-            DeValue::Table(table) => Some(Section::new(name, table)),
+        problems: &mut FileProblems<'_>,
+    ) -> Section<'t, 'i> {
+        let value = self.get(key);
+        let table = value.and_then(|value| match value.get_ref() {
+            DeValue::Table(table) => Some(table),
             other => {
-                findings.add(value.span(), format!("{name}: expected a section [{name}], found {}", kind(other)));
+                problems.add(value.span(), format!("{name}: expected a section [{name}], found {}", kind(other)));
                 None
             }
-        }
+        });
+        Section::new(name, table)
     }
 
-    /// All keys with their values, for tables whose keys are the user's own.
+    /// All keys with their values.
     pub fn entries(&self) -> impl Iterator<Item = (&'t Spanned<toml::de::DeString<'i>>, &'t Spanned<DeValue<'i>>)> {
-        self.table.iter()
-    }
-
-    /// Says which keys nobody asked for; `elsewhere` is where they may belong.
-    pub fn finish(self, findings: &mut Findings<'_>, elsewhere: &[(&'static str, &'static str)]) {
-        for (key, _) in self.table.iter() {
-            let name: &str = key.get_ref();
-            if self.known.contains(&name) {
-                continue;
-            }
-            let hint = match nearest(name, &self.known) {
-                Some(right) => format!("did you mean {right}?"),
-                None => match elsewhere.iter().find(|(known, section)| *known == name && *section != self.name) {
-                    Some((_, section)) => format!("it belongs to [{section}]"),
-                    None => format!("known here: {}", self.known.join(", ")),
-                },
-            };
-            let what = if self.name.is_empty() { "section or key" } else { "key" };
-            findings.add(key.span(), format!("unknown {what} {}; {hint}", self.path(name)));
-        }
+        self.table.into_iter().flat_map(DeTable::iter)
     }
 
     fn path(&self, key: &str) -> String {
@@ -133,7 +116,24 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 }
 
-/// The known word that was probably meant.
+/// Reports keys that no section reads, with the key or the section that was probably meant.
+pub(super) fn report_unknown_keys(sections: &[Section<'_, '_>], problems: &mut FileProblems<'_>) {
+    for section in sections {
+        for (key, _) in section.entries().filter(|(key, _)| !section.known.contains(&&**key.get_ref())) {
+            let name: &str = key.get_ref();
+            let other = sections.iter().find(|other| !other.name.is_empty() && other.known.contains(&name));
+            let hint = match (nearest(name, &section.known), other) {
+                (Some(right), _) => format!("did you mean {right}?"),
+                (None, Some(other)) => format!("it belongs to [{}]", other.name),
+                (None, None) => format!("known here: {}", section.known.join(", ")),
+            };
+            let what = if section.name.is_empty() { "section or key" } else { "key" };
+            problems.add(key.span(), format!("unknown {what} {}; {hint}", section.path(name)));
+        }
+    }
+}
+
+/// The known key that was probably meant.
 fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
     let same = |text: &str| text.to_lowercase().replace('-', "_");
     let word = same(word);
@@ -145,7 +145,7 @@ fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
         .map(|(_, known)| known)
 }
 
-/// What a value is, in words.
+/// The type of a value in words.
 pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "text",
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_keyboard_is_told_from_another_word() {
+    fn a_typing_error_is_distinguished_from_another_word() {
         let known = ["interfaces", "state", "socket", "listen"];
         assert_eq!(nearest("interface", &known), Some("interfaces"));
         assert_eq!(nearest("interafces", &known), Some("interfaces"));

@@ -7,7 +7,7 @@ use tattler_core::exclusions::Port;
 
 use super::*;
 
-/// A directory with a main file, and more by their names.
+/// A directory with a main file and others.
 struct Files(tempfile::TempDir);
 
 impl Files {
@@ -45,7 +45,7 @@ fn the_sample_holds_the_defaults_and_its_examples_are_valid() {
     let sample = include_str!("../../../dist/tattler.toml");
     assert_eq!(Files::new(sample).load(), Ok(Config::default()));
 
-    // An example is a comment with `key = value`, and stands below the same key if that has a value.
+    // An example is a comment with `key = value`, below the same key if that has a value.
     let is_example = |line: &str| {
         let code = line.strip_prefix("# ")?;
         let (key, value) = code.split_once(" = ")?;
@@ -85,7 +85,7 @@ fn every_key_is_in_the_sample() {
 }
 
 #[test]
-fn what_is_printed_is_read_as_the_same_configuration() {
+fn a_printed_configuration_reads_back_the_same() {
     let text = r#"
         [sensor]
         interfaces = ["ppp0"]
@@ -120,7 +120,7 @@ fn later_files_replace_keys_and_add_names() {
 }
 
 #[test]
-fn unknown_keys_are_named_with_file_line_column_and_the_right_spelling() {
+fn unknown_keys_are_reported_with_location_and_spelling() {
     let text = "[sensor]\ninterface = [\"ppp0\"]\n\n[hom]\n[store]\n  retention-days = 3\nlisten = \"\"\n[privacy]\ncolour = 1";
     assert_eq!(
         problems(text),
@@ -166,7 +166,7 @@ fn wrong_types_and_values_say_what_is_expected() {
 }
 
 #[test]
-fn a_window_longer_than_the_retention_is_told_where_it_was_set() {
+fn a_window_longer_than_the_retention_has_a_location() {
     let files = Files::new("[store]\nretention_days = 20");
     let expected = "is longer than store.retention_days 20; attribution can't see what is not kept";
     assert_eq!(files.load().unwrap_err(), [format!("tattler.toml:2:18: store.window_days 30 {expected}")]);
@@ -175,7 +175,7 @@ fn a_window_longer_than_the_retention_is_told_where_it_was_set() {
 }
 
 #[test]
-fn text_that_is_not_toml_is_told_with_its_place_in_one_line() {
+fn text_that_is_not_toml_is_reported_in_one_line() {
     let found = problems("[sensor]\nstate = /var/lib\n");
     assert!(found[0].starts_with("tattler.toml:2:9: not TOML: "), "{found:?}");
     for text in ["[sensor", "a = \"", "\u{0}", "[a]\n[a]\n", "x = 1\nx = 2\n", "= 3", "a.b.c = [[1,"] {
@@ -186,7 +186,7 @@ fn text_that_is_not_toml_is_told_with_its_place_in_one_line() {
 }
 
 #[test]
-fn problems_of_all_files_are_told_at_once() {
+fn problems_of_all_files_are_reported_at_once() {
     let files = Files::new("[a]");
     files.write("conf.d/1.toml", "[b]");
     fs::create_dir(files.0.path().join("conf.d/2.toml")).unwrap();
@@ -201,7 +201,7 @@ fn problems_of_all_files_are_told_at_once() {
 }
 
 #[test]
-fn a_file_that_was_named_has_to_be_there() {
+fn a_named_file_must_exist() {
     let dir = tempfile::tempdir().unwrap();
     let Err(Problems(found)) = load(Some(&dir.path().join("none.toml"))) else { panic!("there is none") };
     assert!(found[0].to_string().ends_with("none.toml: cannot be read: no such file or directory"), "{}", found[0]);

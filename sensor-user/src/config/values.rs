@@ -1,4 +1,4 @@
-//! Text and numbers become validated values.
+//! Validates text and numbers.
 
 use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -16,9 +16,9 @@ use toml::de::DeValue;
 use super::Attach;
 use super::reader::kind;
 
-/// The shortest prefix that IANA gives to a registry.
+/// The shortest prefix that IANA allocates to a registry.
 const SHORTEST: u8 = 12;
-/// A name has to fit into a column of a table.
+/// The longest name: it must fit into a column of a table.
 const NAME_CHARS: usize = 40;
 
 /// A device's link-layer address.
@@ -32,7 +32,7 @@ impl fmt::Display for Mac {
     }
 }
 
-/// Six bytes in hexadecimal, with colons or hyphens between them.
+/// Reads six hexadecimal bytes separated by colons or hyphens.
 impl FromStr for Mac {
     type Err = String;
     fn from_str(text: &str) -> Result<Mac, String> {
@@ -48,55 +48,55 @@ impl FromStr for Mac {
     }
 }
 
-/// How a device is named in the configuration.
+/// A device as the configuration refers to it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DeviceKey {
+pub enum DeviceId {
     /// By its MAC address.
     Mac(Mac),
-    /// By the id that `tattler locals` shows.
+    /// By the identifier that `tattler locals` shows.
     Id(String),
 }
 
-impl DeviceKey {
-    /// The name that observations give it; `name` makes one of a MAC address.
+impl DeviceId {
+    /// The identifier that observations carry; `name` makes one from a MAC address.
     pub fn known_as(&self, name: impl Fn([u8; 6]) -> String) -> String {
         match self {
-            DeviceKey::Mac(mac) => name(mac.0),
-            DeviceKey::Id(id) => id.clone(),
+            DeviceId::Mac(mac) => name(mac.0),
+            DeviceId::Id(id) => id.clone(),
         }
     }
 }
 
-impl fmt::Display for DeviceKey {
+impl fmt::Display for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DeviceKey::Mac(mac) => mac.fmt(f),
-            DeviceKey::Id(id) => id.fmt(f),
+            DeviceId::Mac(mac) => mac.fmt(f),
+            DeviceId::Id(id) => id.fmt(f),
         }
     }
 }
 
-impl FromStr for DeviceKey {
+impl FromStr for DeviceId {
     type Err = String;
-    fn from_str(text: &str) -> Result<DeviceKey, String> {
+    fn from_str(text: &str) -> Result<DeviceId, String> {
         if text.contains(':') || text.matches('-').count() == 5 {
-            return text.parse().map(DeviceKey::Mac);
+            return text.parse().map(DeviceId::Mac);
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if text.is_empty() || text.len() > NAME_CHARS || !text.chars().all(plain) {
             return Err(format!("`{text}` is neither a MAC address as 00:53:00:12:34:56 nor the id of a device"));
         }
-        Ok(DeviceKey::Id(text.to_owned()))
+        Ok(DeviceId::Id(text.to_owned()))
     }
 }
 
-impl Serialize for DeviceKey {
+impl Serialize for DeviceId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// As the files have it: `443`, or `"tcp/443"`.
+/// Writes ports as the files have them: `443`, or `"tcp/443"`.
 pub(super) fn write_ports<S: Serializer>(ports: &[Port], serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     #[serde(untagged)]
@@ -110,10 +110,10 @@ pub(super) fn write_ports<S: Serializer>(ports: &[Port], serializer: S) -> Resul
     }))
 }
 
-/// A home prefix.
+/// Reads a home prefix.
 ///
 /// # Errors
-/// What is wrong with it.
+/// One line that says what is wrong.
 pub fn home_prefix(text: &str) -> Result<Ipv6Net, String> {
     let prefix: Ipv6Net = text.parse().map_err(|_| "no prefix as 2001:db8::/48".to_owned())?;
     if !is_global(&prefix.addr().octets()) {
@@ -125,20 +125,20 @@ pub fn home_prefix(text: &str) -> Result<Ipv6Net, String> {
     Ok(prefix.trunc())
 }
 
-/// An address or a prefix.
+/// Reads an address or a prefix.
 ///
 /// # Errors
-/// What is wrong with it.
+/// One line that says what is wrong.
 pub fn remote(text: &str) -> Result<Ipv6Net, String> {
     let address = text.parse::<Ipv6Addr>().map(Ipv6Net::from);
     let prefix = address.or_else(|_| text.parse::<Ipv6Net>());
     prefix.map(|prefix| prefix.trunc()).map_err(|_| "no address or prefix as 2001:db8::53 or 2001:db8::/32".into())
 }
 
-/// How ingress is attached.
+/// Reads the mode in which the ingress program is attached.
 ///
 /// # Errors
-/// What is expected.
+/// One line that says what is expected.
 pub fn attach(text: &str) -> Result<Attach, String> {
     match text {
         "auto" => Ok(Attach::Auto),
@@ -149,10 +149,10 @@ pub fn attach(text: &str) -> Result<Attach, String> {
     }
 }
 
-/// Where to listen, or nowhere.
+/// Reads the address to listen on; the empty text is none.
 ///
 /// # Errors
-/// What is expected.
+/// One line that says what is expected.
 pub fn listen(text: &str) -> Result<Option<SocketAddr>, String> {
     if text.is_empty() {
         return Ok(None);
@@ -167,7 +167,7 @@ pub(super) fn write_listen<S: Serializer>(listen: &Option<SocketAddr>, serialize
     }
 }
 
-/// Text that `parse` takes.
+/// A reader of text that `parse` accepts.
 pub(super) fn text<T>(
     parse: impl Fn(&str) -> Result<T, String>,
     example: &'static str,
@@ -178,7 +178,7 @@ pub(super) fn text<T>(
     }
 }
 
-/// Shows the value, unless the message does.
+/// Adds the value to the message unless the message contains it.
 fn with_value(text: &str, what: &str) -> String {
     if what.contains(&format!("`{text}`")) { what.to_owned() } else { format!("`{text}`: {what}") }
 }
@@ -188,7 +188,7 @@ pub(super) fn number(range: RangeInclusive<u32>) -> impl Fn(&DeValue<'_>) -> Res
         let expected = format!("expected a whole number from {} to {}", range.start(), range.end());
         match value {
             DeValue::Integer(integer) => {
-                // The parser leaves the digits as they are, without their separators.
+                // The parser keeps the digits as text, without separators.
                 let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok();
                 number.filter(|n| range.contains(n)).ok_or_else(|| format!("{expected}, found {}", integer.as_str()))
             }
@@ -204,7 +204,7 @@ pub(super) fn truth(value: &DeValue<'_>) -> Result<bool, String> {
     }
 }
 
-/// The rules of the kernel: dev_valid_name.
+/// The name of an interface, by the kernel's rules (dev_valid_name).
 pub(super) fn interface(text: &str) -> Result<String, String> {
     let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
     if text.is_empty() || text.len() > 15 || text == "." || text == ".." || text.contains(bad) {
@@ -218,7 +218,7 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
     if path.is_absolute() { Ok(path) } else { Err("expected a path that begins with /".into()) }
 }
 
-/// Of a Unix socket: sun_path holds 107 bytes, and the socket is made under a longer name first.
+/// The path of a Unix socket: sun_path holds 107 bytes, and the socket is created under a longer name first.
 pub(super) fn socket(text: &str) -> Result<PathBuf, String> {
     if text.len() > 95 { Err("longer than the 95 bytes that a socket's path can have".into()) } else { path(text) }
 }
@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mac_address_is_read_with_colons_or_hyphens_and_written_with_colons() {
+    fn a_mac_address_has_colons_or_hyphens() {
         for text in ["00:53:00:ab:CD:ef", "00-53-00-AB-cd-EF"] {
             assert_eq!(text.parse::<Mac>().unwrap().to_string(), "00:53:00:ab:cd:ef");
         }
@@ -265,15 +265,15 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_named_by_mac_or_id() {
-        assert_eq!("d3f1a2".parse(), Ok(DeviceKey::Id("d3f1a2".into())));
-        assert!(matches!("00:53:00:00:00:01".parse(), Ok(DeviceKey::Mac(_))));
-        assert!("my printer".parse::<DeviceKey>().is_err());
-        assert!("00:53".parse::<DeviceKey>().is_err());
+    fn a_device_is_a_mac_or_an_identifier() {
+        assert_eq!("d3f1a2".parse(), Ok(DeviceId::Id("d3f1a2".into())));
+        assert!(matches!("00:53:00:00:00:01".parse(), Ok(DeviceId::Mac(_))));
+        assert!("my printer".parse::<DeviceId>().is_err());
+        assert!("00:53".parse::<DeviceId>().is_err());
     }
 
     #[test]
-    fn home_is_a_prefix_of_global_unicast_addresses() {
+    fn a_home_prefix_is_global_unicast() {
         assert_eq!(home_prefix("2001:db8:1::5/48").unwrap().to_string(), "2001:db8:1::/48");
         for wrong in ["fd00::/48", "::/0", "2000::/3", "2001:db8::", "192.0.2.0/24", "2001:db8::/129"] {
             assert!(home_prefix(wrong).is_err(), "{wrong}");
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_an_interface_is_one_that_the_kernel_takes() {
+    fn interface_names_follow_the_kernels_rules() {
         assert_eq!(interface("eth0.7"), Ok("eth0.7".into()));
         for wrong in ["", "..", "eth0:1", "a/b", "sixteen-letters-", "wan 0"] {
             assert!(interface(wrong).is_err(), "{wrong}");

@@ -11,7 +11,7 @@ use aya::util::KernelVersion;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketType, socket};
 use sensor_common::{Link, names};
-use tattler_core::home::Device;
+use tattler_core::home::NetworkDevice;
 
 use super::error::{errno, missing, one_line};
 use super::held::Held;
@@ -55,7 +55,7 @@ impl fmt::Display for Mode {
 #[derive(Clone, Debug)]
 pub struct Attachment {
     /// The device.
-    pub device: Device,
+    pub device: NetworkDevice,
     /// How ingress is attached.
     pub mode: Mode,
     /// Why ingress is not attached in the driver.
@@ -82,7 +82,7 @@ impl Datapath {
     ///
     /// # Errors
     /// Nothing is attached then.
-    pub fn attach(&mut self, device: &Device, asked: Option<Mode>) -> Result<Attachment, AttachError> {
+    pub fn attach(&mut self, device: &NetworkDevice, asked: Option<Mode>) -> Result<Attachment, AttachError> {
         if self.attachments.iter().any(|attached| attached.index == device.index) {
             return Err(AttachError::Twice(device.name.clone()));
         }
@@ -153,7 +153,7 @@ const fn ladder(link: Link) -> &'static [Rung] {
 pub(super) struct Attacher<'a> {
     pub(super) ebpf: &'a mut Ebpf,
     pub(super) pins: Option<&'a Pins>,
-    pub(super) device: &'a Device,
+    pub(super) device: &'a NetworkDevice,
 }
 
 impl Attacher<'_> {
@@ -258,7 +258,7 @@ fn index(name: &str) -> Option<u32> {
     name_to_index(&socket, name).ok()
 }
 
-fn attach_error(program: &'static str, device: &Device, error: ProgramError) -> AttachError {
+fn attach_error(program: &'static str, device: &NetworkDevice, error: ProgramError) -> AttachError {
     let name = device.name.clone();
     match errno(&error) {
         // EEXIST: another program is attached in the driver and this one is generic, or vice versa.

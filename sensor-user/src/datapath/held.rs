@@ -10,7 +10,7 @@ use aya::programs::xdp::XdpLink;
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
 use rustix::net::netdevice::index_to_name;
 use rustix::net::{AddressFamily, SocketType, socket};
-use tattler_core::home::Device;
+use tattler_core::home::NetworkDevice;
 
 use super::AttachError;
 use super::attach::{Attacher, classifier, load, xdp};
@@ -225,10 +225,10 @@ fn device_name(index: u32) -> Option<String> {
     index_to_name(&socket, index).ok()
 }
 
-fn failed(program: &'static str, device: &Device, error: &(dyn Error + 'static)) -> AttachError {
+fn failed(program: &'static str, device: &NetworkDevice, error: &(dyn Error + 'static)) -> AttachError {
     refused(program, device, one_line(error))
 }
 
-fn refused(program: &'static str, device: &Device, reason: String) -> AttachError {
+fn refused(program: &'static str, device: &NetworkDevice, reason: String) -> AttachError {
     AttachError::Other { program, name: device.name.clone(), reason }
 }

@@ -9,7 +9,7 @@ use ipnet::Ipv6Net;
 use sensor_common::names;
 use sensor_common::parse::Address;
 use sensor_common::wire::BootTime;
-use tattler_core::home::Home;
+use tattler_core::home::HomePrefix;
 
 use super::{Datapath, MapError};
 
@@ -18,24 +18,24 @@ impl Datapath {
     ///
     /// # Errors
     /// The kernel refuses. What was written stays.
-    pub fn set_home(&mut self, wanted: &[Home]) -> Result<(), MapError> {
+    pub fn set_home(&mut self, wanted: &[HomePrefix]) -> Result<(), MapError> {
         let refused = MapError::of(names::HOME);
         let map = RefCell::new(&mut self.home);
-        let remove = |home: &Home| match map.borrow_mut().remove(&key(home)) {
+        let remove = |home: &HomePrefix| match map.borrow_mut().remove(&key(home)) {
             Ok(()) | Err(aya::maps::MapError::KeyNotFound) => Ok(()),
             Err(error) => Err(refused(error)),
         };
-        let insert = |home: &Home| map.borrow_mut().insert(&key(home), u8::from(home.ours), 0).map_err(refused);
+        let insert = |home: &HomePrefix| map.borrow_mut().insert(&key(home), u8::from(home.ours), 0).map_err(refused);
         bring(&mut self.written_home, wanted, remove, insert)
     }
 }
 
 /// Makes `written` and the map equal to `wanted`. After an error, `written` is still what the map contains.
 fn bring<E>(
-    written: &mut Vec<Home>,
-    wanted: &[Home],
-    mut remove: impl FnMut(&Home) -> Result<(), E>,
-    mut insert: impl FnMut(&Home) -> Result<(), E>,
+    written: &mut Vec<HomePrefix>,
+    wanted: &[HomePrefix],
+    mut remove: impl FnMut(&HomePrefix) -> Result<(), E>,
+    mut insert: impl FnMut(&HomePrefix) -> Result<(), E>,
 ) -> Result<(), E> {
     // A prefix that changes only `ours` is written again below.
     while let Some(at) = written.iter().position(|home| !wanted.contains(home)) {
@@ -58,7 +58,7 @@ impl Datapath {
             let (key, ours) = entry.map_err(MapError::of(names::HOME))?;
             let length = key.prefix_len().try_into().unwrap_or(u8::MAX);
             if let Ok(prefix) = Ipv6Net::new(key.data().into(), length) {
-                self.written_home.push(Home { prefix, ours: ours == 1 });
+                self.written_home.push(HomePrefix { prefix, ours: ours == 1 });
             }
         }
         Ok(())
@@ -79,7 +79,7 @@ impl Datapath {
     }
 }
 
-fn key(home: &Home) -> Key<[u8; 16]> {
+fn key(home: &HomePrefix) -> Key<[u8; 16]> {
     Key::new(u32::from(home.prefix.prefix_len()), home.prefix.network().octets())
 }
 
@@ -91,18 +91,18 @@ mod tests {
 
     #[test]
     fn a_prefix_removed_before_an_error_is_written_again_later() {
-        let home = |n: u8| Home { prefix: format!("2001:db8:{n}::/48").parse().unwrap(), ours: true };
+        let home = |n: u8| HomePrefix { prefix: format!("2001:db8:{n}::/48").parse().unwrap(), ours: true };
         let (one, two, three) = (home(1), home(2), home(3));
         let mut written = vec![one, two, three];
         let map = RefCell::new(HashSet::from([one, two, three]));
-        let refuse = |home: &Home| {
+        let refuse = |home: &HomePrefix| {
             if *home == two {
                 return Err(());
             }
             map.borrow_mut().remove(home);
             Ok(())
         };
-        let insert = |home: &Home| {
+        let insert = |home: &HomePrefix| {
             map.borrow_mut().insert(*home);
             Ok(())
         };

@@ -24,7 +24,7 @@ use error::{missing, one_line};
 use ring::EventRing;
 use sensor_common::names;
 use sensor_common::parse::Address;
-use tattler_core::home::Home;
+use tattler_core::home::HomePrefix;
 
 use crate::mark;
 
@@ -66,7 +66,7 @@ pub struct Datapath {
     boot: u128,
     counters: PerCpuArray<MapData, u64>,
     home: LpmTrie<MapData, Address, u8>,
-    written_home: Vec<Home>,
+    written_home: Vec<HomePrefix>,
     attachments: Vec<attach::AttachedPrograms>,
     pins: Option<Pins>,
     leave: bool,

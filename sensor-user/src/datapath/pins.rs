@@ -138,7 +138,7 @@ impl Pins {
     /// The links of this network namespace that are not in `kept`.
     fn links(&self, kept: &[&Path]) -> impl Iterator<Item = PinnedName> {
         let ours = format!("{}-", self.namespace);
-        let others = paths(&self.directory.join("links")).into_iter().filter(|path| !kept.contains(&path.as_path()));
+        let others = paths(&self.directory.join("links")).into_iter().filter(move |path| !kept.contains(&path.as_path()));
         others.filter_map(move |path| parse(path.file_name()?.to_str()?.strip_prefix(&ours)?))
     }
 

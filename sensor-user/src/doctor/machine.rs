@@ -201,7 +201,7 @@ mod tests {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let listener = runtime.block_on(http::bind("[::1]:0".parse().unwrap())).unwrap();
         let address = listener.local_addr().unwrap();
-        let none = std::sync::Arc::new(|| Err(String::new()));
+        let none = std::sync::Arc::new(String::new);
         let handlers = http::Handlers { metrics: none, health: std::sync::Arc::new(|| Ok(())) };
         runtime.spawn(http::serve(listener, handlers, std::future::pending()));
         let check = listen(Some(address));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use tattler_core::home::{self, Device, Network};
+use tattler_core::home::{self, NetworkDevice, NetworkState};
 
 use super::Check;
 use crate::config::Config;
@@ -33,7 +33,7 @@ pub(super) async fn checks(config: &Config) -> Vec<Check> {
 }
 
 /// The devices that the sensor would watch. Reports missing ones.
-fn uplinks(network: &Network, names: &[String], checks: &mut Vec<Check>) -> Vec<Device> {
+fn uplinks(network: &NetworkState, names: &[String], checks: &mut Vec<Check>) -> Vec<NetworkDevice> {
     if names.is_empty() {
         let found = network.default_uplinks();
         if found.is_empty() {
@@ -49,7 +49,7 @@ fn uplinks(network: &Network, names: &[String], checks: &mut Vec<Check>) -> Vec<
     names.iter().filter_map(|name| network.device(name).cloned()).collect()
 }
 
-fn device(device: &Device, links: &[LinkDetails]) -> Vec<Check> {
+fn device(device: &NetworkDevice, links: &[LinkDetails]) -> Vec<Check> {
     let name = device.name.as_str();
     let link = links.iter().find(|link| link.device.index == device.index);
     let kind = link.and_then(|link| link.kind.as_deref());
@@ -69,9 +69,10 @@ fn device(device: &Device, links: &[LinkDetails]) -> Vec<Check> {
         _ if !ETHERNET.contains(&device.kind) => {
             Check::ok("xdp", format!("{name}: generic; no driver of such a device has another"))
         }
-        Ok(true) => {
-            Check::ok("xdp", format!("{name}: native is supported by the driver; `tattler status` shows the actual mode"))
-        }
+        Ok(true) => Check::ok(
+            "xdp",
+            format!("{name}: native is supported by the driver; `tattler status` shows the actual mode"),
+        ),
         Ok(false) => Check::note("xdp", format!("{name}: generic; the driver supports no XDP programs"), generic_xdp),
         Err(_) => Check::note(
             "xdp",
@@ -89,7 +90,7 @@ fn device(device: &Device, links: &[LinkDetails]) -> Vec<Check> {
 }
 
 /// The driver by sysfs. It may be the sysfs of another network namespace, so the index must be the same.
-fn driver(device: &Device) -> Option<String> {
+fn driver(device: &NetworkDevice) -> Option<String> {
     let dir = format!("/sys/class/net/{}", device.name);
     let index: u32 = fs::read_to_string(format!("{dir}/ifindex")).ok()?.trim().parse().ok()?;
     let driver = fs::read_link(format!("{dir}/device/driver")).ok()?;
@@ -152,7 +153,7 @@ fn flowtables_of(list: &str) -> Check {
     }
 }
 
-fn ipv6(network: &Network, uplinks: &[Device]) -> Vec<Check> {
+fn ipv6(network: &NetworkState, uplinks: &[NetworkDevice]) -> Vec<Check> {
     let read = |path: &str| fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{path}")).unwrap_or_default();
     let is = |path: &str, value: &str| read(path).trim() == value;
     if is("all/disable_ipv6", "1") || read("all/disable_ipv6").is_empty() {
@@ -165,7 +166,7 @@ fn ipv6(network: &Network, uplinks: &[Device]) -> Vec<Check> {
         let advice = "nothing, unless it is the router: then set net.ipv6.conf.all.forwarding=1 with sysctl";
         Check::note("ipv6", "this machine does not forward: a host, so it sees only probes of itself", advice)
     }];
-    for Device { name, index, .. } in uplinks {
+    for NetworkDevice { name, index, .. } in uplinks {
         // With forwarding, 1 disables router advertisements.
         if routes && is(&format!("{name}/accept_ra"), "1") {
             checks.push(Check::note(
@@ -187,7 +188,7 @@ fn ipv6(network: &Network, uplinks: &[Device]) -> Vec<Check> {
     checks
 }
 
-fn home(network: &Network, uplinks: &[Device], config: &Config) -> Check {
+fn home(network: &NetworkState, uplinks: &[NetworkDevice], config: &Config) -> Check {
     let home = home::home(network, uplinks, &config.home.for_netlink());
     let ours: Vec<String> = home.iter().filter(|home| home.ours).map(|home| home.prefix.to_string()).collect();
     if ours.is_empty() {

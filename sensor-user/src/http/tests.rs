@@ -1,4 +1,4 @@
-//! Real connections to a real listener.
+//! Tests with real connections.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 
-/// A listener, and what stops it.
+/// Starts a listener; dropping the sender stops it.
 async fn start(handlers: Handlers) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<io::Result<()>>) {
     let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -18,7 +18,7 @@ async fn start(handlers: Handlers) -> (SocketAddr, oneshot::Sender<()>, tokio::t
 }
 
 fn healthy() -> Handlers {
-    Handlers { metrics: Arc::new(|| Ok("tattler_x 1\n".into())), health: Arc::new(|| Ok(())) }
+    Handlers { metrics: Arc::new(|| "tattler_x 1\n".into()), health: Arc::new(|| Ok(())) }
 }
 
 async fn ask(address: SocketAddr, request: &str) -> String {
@@ -38,7 +38,7 @@ fn is(answer: &str, status: u16, body: &str) -> bool {
 }
 
 #[tokio::test]
-async fn metrics_and_health_are_answered_and_all_else_is_not_found() {
+async fn only_metrics_and_health_are_found() {
     let (address, stop, server) = start(healthy()).await;
     let metrics = get(address, "/metrics").await;
     assert!(is(&metrics, 200, "tattler_x 1\n"), "{metrics}");
@@ -49,13 +49,18 @@ async fn metrics_and_health_are_answered_and_all_else_is_not_found() {
     assert!(is(&other, 404, "there are /metrics and /healthz here\n"), "{other}");
     let post = ask(address, "POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").await;
     assert!(post.starts_with("HTTP/1.1 405 "), "{post}");
+    let head = ask(address, "HEAD /metrics?x=1 HTTP/1.1\r\n\r\n").await;
+    assert!(is(&head, 200, "") && head.contains("Content-Length: 12\r\n"), "{head}");
+    let nonsense = ask(address, "hello\r\n\r\n").await;
+    assert!(nonsense.starts_with("HTTP/1.1 400 "), "{nonsense}");
+    assert_eq!(ask(address, &"x".repeat(super::LONGEST + 1)).await, "", "too long");
     drop(stop);
     server.await.unwrap().unwrap();
     assert!(TcpStream::connect(address).await.is_err(), "nothing listens any more");
 }
 
 #[tokio::test]
-async fn a_sick_sensor_says_why_in_one_line() {
+async fn a_failing_sensor_gives_the_reason_in_one_line() {
     let sick = Handlers {
         metrics: Arc::new(|| panic!("as a bug would")),
         health: Arc::new(|| Err("no event for an hour".into())),
@@ -68,7 +73,7 @@ async fn a_sick_sensor_says_why_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_name_that_a_stranger_pointed_at_loopback_is_refused() {
+async fn a_foreign_name_for_loopback_is_refused() {
     let (address, _stop, _server) = start(healthy()).await;
     for (host, status) in [
         ("localhost", 200),
@@ -86,11 +91,11 @@ async fn a_name_that_a_stranger_pointed_at_loopback_is_refused() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {answer}");
     }
     let without = ask(address, "GET /metrics HTTP/1.0\r\n\r\n").await;
-    assert!(without.starts_with("HTTP/1.0 200 "), "{without}");
+    assert!(without.starts_with("HTTP/1.1 200 "), "{without}");
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_named_with_the_way_out() {
+async fn the_error_for_an_address_in_use_says_what_to_do() {
     let first = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = first.local_addr().unwrap();
     assert_eq!(
@@ -102,7 +107,7 @@ async fn an_address_in_use_is_named_with_the_way_out() {
 }
 
 #[tokio::test]
-async fn those_who_sit_on_connections_are_gone_in_time_and_then_others_are_served() {
+async fn idle_connections_are_closed_in_time() {
     let (address, _stop, _server) = start(healthy()).await;
     let begun = Instant::now();
     let mut idle = Vec::new();
@@ -114,5 +119,5 @@ async fn those_who_sit_on_connections_are_gone_in_time_and_then_others_are_serve
     let answer = get(address, "/healthz").await;
     assert!(is(&answer, 200, "ok\n"), "{answer}");
     let waited = begun.elapsed();
-    assert!(waited > connections::LIFE / 2 && waited < connections::LIFE * 2 + Duration::from_secs(5), "{waited:?}");
+    assert!(waited > LIFE / 2 && waited < LIFE * 2 + Duration::from_secs(5), "{waited:?}");
 }

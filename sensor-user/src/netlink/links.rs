@@ -2,7 +2,7 @@
 
 use futures_util::TryStreamExt;
 use netlink_packet_route::link::{InfoData, LinkAttribute, LinkFlags, LinkInfo};
-use tattler_core::home::Device;
+use tattler_core::home::NetworkDevice;
 
 use super::{Netlink, NetlinkError, failed};
 
@@ -10,7 +10,7 @@ use super::{Netlink, NetlinkError, failed};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkDetails {
     /// The device.
-    pub device: Device,
+    pub device: NetworkDevice,
     /// Whether it is switched on.
     pub up: bool,
     /// Whether it is switched on and has a carrier.
@@ -32,7 +32,7 @@ impl Netlink {
         while let Some(link) = links.try_next().await.map_err(failed("devices"))? {
             let (index, kind) = (link.header.index, link.header.link_layer_type.into());
             let mut details = LinkDetails {
-                device: Device { name: String::new(), index, kind },
+                device: NetworkDevice { name: String::new(), index, kind },
                 up: link.header.flags.contains(LinkFlags::Up),
                 running: link.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp),
                 kind: None,

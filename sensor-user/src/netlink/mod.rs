@@ -17,7 +17,7 @@ use rtnetlink::{Handle, RouteMessageBuilder, new_connection};
 pub use changes::{NeighbourNews, changes, neighbour_changes};
 pub use links::LinkDetails;
 pub use neighbours::Neighbour;
-use tattler_core::home::{Address, Device, Network, Route};
+use tattler_core::home::{InterfaceAddress, NetworkDevice, NetworkState, Route};
 
 /// An error of netlink.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +47,8 @@ impl Netlink {
     ///
     /// # Errors
     /// The kernel refuses to list them.
-    pub async fn network(&self) -> Result<Network, NetlinkError> {
-        let mut network = Network::default();
+    pub async fn network(&self) -> Result<NetworkState, NetlinkError> {
+        let mut network = NetworkState::default();
         for LinkDetails { device, up, .. } in self.links().await? {
             network.up.extend(up.then_some(device.index));
             network.devices.push(device);
@@ -69,7 +69,7 @@ fn failed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> NetlinkErro
     move |error| NetlinkError { what, reason: error.to_string() }
 }
 
-fn address(message: &AddressMessage) -> Option<Address> {
+fn address(message: &AddressMessage) -> Option<InterfaceAddress> {
     if message.header.family != AddressFamily::Inet6 {
         return None;
     }
@@ -91,7 +91,7 @@ fn address(message: &AddressMessage) -> Option<Address> {
     }
     // A point-to-point device has our address and the peer's. The prefix is the peer's.
     let peer = local.is_some() && listed.is_some() && local != listed;
-    Some(Address {
+    Some(InterfaceAddress {
         device: message.header.index,
         address: local.or(listed)?,
         prefix_len: if peer { 128 } else { message.header.prefix_len },
@@ -131,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    fn ours_of(flags: AddressFlags, attributes: &[AddressAttribute]) -> Option<Address> {
+    fn ours_of(flags: AddressFlags, attributes: &[AddressAttribute]) -> Option<InterfaceAddress> {
         let mut message = AddressMessage::default();
         message.header.family = AddressFamily::Inet6;
         message.header.index = 4;

@@ -1,4 +1,4 @@
-//! When did this begin: `contacts --first-seen`.
+//! The first contacts of each group: `contacts --first-seen`.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -8,31 +8,31 @@ use serde_json::{Value, json};
 use tattler_core::names::Names;
 use tattler_core::time::{Span, Time};
 
-use super::group::{By, Groups, Key};
-use super::record::Record;
+use super::group::{BoundedGroups, GroupBy, Key};
+use super::record::QueryRecord;
 use super::{Kept, Rows};
 use crate::store::ReplayError;
 
-/// First contacts of each group that are shown.
+/// First contacts shown for each group.
 const BEGINNINGS: usize = 3;
-/// How far around the beginning to look for other contacts of the same local.
+/// The time around the first contact in which other contacts of the same local are looked for.
 const AROUND: Span = Span::from_seconds(60);
-/// Other contacts shown for each group.
+/// Such contacts shown for each group.
 const NEIGHBOURS: usize = 5;
-/// Groups for which others are looked for: each costs a look at every contact.
+/// The most groups for which they are looked for: each is compared with every contact.
 const LOOKED_AT: usize = 50;
 
-/// A group: since when, and what came first.
+/// A group with its first contacts.
 struct Begun<'n> {
     last: Time,
     count: u64,
     /// In order of time.
-    firsts: Vec<Record<'n>>,
+    firsts: Vec<QueryRecord<'n>>,
 }
 
-pub(super) fn began(rows: &Rows<'_>, by: &By, limit: usize) -> Result<Kept, ReplayError> {
-    let mut groups = Groups::new();
-    // What began within the window is what was not there before: so all contacts are looked at.
+pub(super) fn began(rows: &Rows<'_>, by: &GroupBy, limit: usize) -> Result<Kept, ReplayError> {
+    let mut groups = BoundedGroups::new();
+    // A first contact is one without an earlier one, so this reads all contacts up to the end of the window.
     let mut notes = rows.each_between(Time(i64::MIN), rows.plan.to(), &mut |record| {
         let new = || Begun { last: record.last, count: 0, firsts: Vec::new() };
         if let Some(group) = groups.group(by.key(&record), new) {
@@ -79,11 +79,11 @@ pub(super) fn began(rows: &Rows<'_>, by: &By, limit: usize) -> Result<Kept, Repl
     Ok(Kept { columns, rows, more, notes })
 }
 
-fn order(record: &Record<'_>) -> (Time, Ipv6Addr, Option<Ipv6Addr>, Option<u16>) {
+fn order(record: &QueryRecord<'_>) -> (Time, Ipv6Addr, Option<Ipv6Addr>, Option<u16>) {
     (record.first, record.local, record.remote, record.port)
 }
 
-fn contact(record: &Record<'_>) -> Value {
+fn contact(record: &QueryRecord<'_>) -> Value {
     json!({
         "ts": record.first,
         "local": record.local,
@@ -95,9 +95,13 @@ fn contact(record: &Record<'_>) -> Value {
     })
 }
 
-/// For each group what else its first local began just before and just after, the nearest in time.
-/// The filter does not apply: what is around is what one did not ask for.
-fn around(rows: &Rows<'_>, by: &By, groups: &[(Vec<Key>, Begun<'_>)]) -> Result<Vec<Vec<(Time, Value)>>, ReplayError> {
+/// For each group other contacts of its first local around the first contact, the nearest in time. The
+/// filter does not apply to them.
+fn around(
+    rows: &Rows<'_>,
+    by: &GroupBy,
+    groups: &[(Vec<Key>, Begun<'_>)],
+) -> Result<Vec<Vec<(Time, Value)>>, ReplayError> {
     let mut of_local: HashMap<Ipv6Addr, Vec<usize>> = HashMap::new();
     for (i, (_, group)) in groups.iter().enumerate() {
         of_local.entry(group.firsts[0].local).or_default().push(i);
@@ -113,7 +117,7 @@ fn around(rows: &Rows<'_>, by: &By, groups: &[(Vec<Key>, Begun<'_>)]) -> Result<
             if distance(found.ts) > AROUND.0 {
                 continue;
             }
-            let record = Record::of_contact(found.clone(), names);
+            let record = QueryRecord::of_contact(found.clone(), names);
             if by.key(&record) == groups[i].0 {
                 continue;
             }

@@ -1,13 +1,13 @@
-//! An answer as CSV: a line of names, then a line for each row. Lists are joined by spaces.
+//! An answer as CSV: a header, then a line for each row. Lists are joined by spaces.
 
 use serde_json::Value;
 
 use crate::contract::RowsAnswer;
 
-/// Writes the rows; limits and notes have no place in CSV.
+/// Writes the rows. Limits and notes have no place in CSV.
 ///
 /// # Errors
-/// Those of the output.
+/// Errors of the output.
 pub fn write(answer: &RowsAnswer, out: &mut dyn std::io::Write) -> std::io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     writer.write_record(&answer.columns)?;
@@ -17,7 +17,7 @@ pub fn write(answer: &RowsAnswer, out: &mut dyn std::io::Write) -> std::io::Resu
     writer.flush()
 }
 
-/// A value without quotes, braces and nulls.
+/// A value without quotes and brackets; null is empty.
 pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),

@@ -1,4 +1,4 @@
-//! Questions that the store alone answers: all of them, but for how a running sensor is.
+//! Answers from the store alone, without a sensor: all but the state of a running sensor.
 
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -10,18 +10,19 @@ use tattler_core::explain;
 use tattler_core::filter::FilterError;
 use tattler_core::ledger::{self, Ledger};
 use tattler_core::remote;
-use tattler_core::report::{self, Options};
+use tattler_core::report::{self, ReportOptions};
 use tattler_core::time::Time;
+use tattler_core::when;
 use thiserror::Error;
 
-use super::{Context, MOST, Plan, Subject};
+use super::{Context, MOST, QueryPlan, Subject};
 use crate::config::Config;
 use crate::contract::Request;
 use crate::contract::RowsQuestion;
+use crate::device_names;
 use crate::store::{OpenError, Reader, ReplayError};
-use crate::told;
 
-/// What the store holds: the status where no sensor runs.
+/// The content of the store: the status without a running sensor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Holdings {
     /// `tattler.store/1`.
@@ -30,42 +31,42 @@ pub struct Holdings {
     pub state: String,
     /// The size of the database, in bytes.
     pub store_bytes: u64,
-    /// The first of anything in the window; null if there is nothing.
+    /// The first time in the window; null if it is empty.
     pub from: Option<Time>,
-    /// The last.
+    /// The last time in the window.
     pub to: Option<Time>,
-    /// Locals with a contact within the window.
+    /// Locals with a contact in the window.
     pub locals: u64,
-    /// Contacts within the window: local, remote, protocol and port.
+    /// Distinct contacts in the window, by local, remote, protocol and port.
     pub contacts: u64,
-    /// Probes within the window, repeats included.
+    /// Probes in the window, repeats included.
     pub probes: u64,
 }
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
-pub enum Error {
-    /// The state directory.
+pub enum AnswerError {
+    /// The state directory can't be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The database.
+    /// The database can't be read.
     #[error(transparent)]
     Read(#[from] ReplayError),
-    /// A filter.
+    /// The filter is invalid.
     #[error(transparent)]
     Filter(#[from] FilterError),
-    /// The question, or the answer.
+    /// Another fault of question or answer.
     #[error("{0}")]
     Other(String),
 }
 
-impl Error {
-    /// What is wrong with the database, if SQLite found damage.
+impl AnswerError {
+    /// The damage that SQLite found in the database, if any.
     #[must_use]
     pub fn corruption(&self) -> Option<String> {
         match self {
-            Error::Open(OpenError::Damaged { source, .. }) => Some(source.to_string()),
-            Error::Read(error @ ReplayError::Damaged { source, .. }) if error.is_corruption() => {
+            AnswerError::Open(OpenError::Damaged { source, .. }) => Some(source.to_string()),
+            AnswerError::Read(error @ ReplayError::Damaged { source, .. }) if error.is_corruption() => {
                 Some(source.to_string())
             }
             _ => None,
@@ -73,37 +74,37 @@ impl Error {
     }
 }
 
-impl From<super::Error> for Error {
-    fn from(error: super::Error) -> Error {
+impl From<super::QueryError> for AnswerError {
+    fn from(error: super::QueryError) -> AnswerError {
         match error {
-            super::Error::Filter(error) => Error::Filter(error),
-            super::Error::Usage(line) => Error::Other(line),
-            super::Error::Read(error) => Error::Read(error),
+            super::QueryError::Filter(error) => AnswerError::Filter(error),
+            super::QueryError::Usage(line) => AnswerError::Other(line),
+            super::QueryError::Read(error) => AnswerError::Read(error),
         }
     }
 }
 
-/// Answers a question from the store in `dir`, without a sensor, in the words of a configuration.
+/// Answers a request from the store in `dir`, with the names of a configuration.
 ///
 /// # Errors
 /// One line, with the way out.
-pub fn ask(dir: &Path, request: &Request, config: &Config, now: Time, read: &AtomicU64) -> Result<Value, Error> {
+pub fn ask(dir: &Path, request: &Request, config: &Config, now: Time, read: &AtomicU64) -> Result<Value, AnswerError> {
     let reader = Reader::open(dir)?;
-    let names = told::names(&config.names, &config.home.public, reader.device_key()?.as_ref());
+    let names = device_names::names(&config.names, &config.home.public, reader.device_key()?.as_ref());
     answer_of(&reader, dir, request, &Context { names: &names, now, most: MOST, read })
 }
 
-/// Answers a question from the store in `dir`.
+/// Answers a request from the store in `dir`.
 ///
 /// # Errors
 /// One line, with the way out.
-pub fn answer(dir: &Path, request: &Request, context: &Context<'_>) -> Result<Value, Error> {
+pub fn answer(dir: &Path, request: &Request, context: &Context<'_>) -> Result<Value, AnswerError> {
     answer_of(&Reader::open(dir)?, dir, request, context)
 }
 
-fn answer_of(reader: &Reader, dir: &Path, request: &Request, context: &Context<'_>) -> Result<Value, Error> {
+fn answer_of(reader: &Reader, dir: &Path, request: &Request, context: &Context<'_>) -> Result<Value, AnswerError> {
     let rows = |subject: Subject, question: &RowsQuestion| {
-        Ok::<_, Error>(Plan::new(subject, question, context.now)?.answer(reader, context)?.into_value())
+        Ok::<_, AnswerError>(QueryPlan::new(subject, question, context.now)?.answer(reader, context)?.into_value())
     };
     match request {
         Request::Probes(question) => rows(Subject::Probes, question),
@@ -112,30 +113,35 @@ fn answer_of(reader: &Reader, dir: &Path, request: &Request, context: &Context<'
         Request::Scanners(question) => rows(Subject::Scanners, question),
         &Request::Status { since, until } => value(&holdings(reader, dir, since, until)?),
         &Request::Suspects { top, since, until } => {
-            let options = Options { top: top.unwrap_or(Options::default().top) };
+            let options = ReportOptions { top: top.unwrap_or(ReportOptions::default().top) };
             let mut report = report::report(&ledger(reader, since, until, context)?, &options);
             report.mark_acked(&reader.acks()?, context.now);
             report.candidates.iter_mut().for_each(|candidate| candidate.name(context.names));
             value(&report)
         }
         &Request::Explain { ref remote, since, until } => {
-            let remote: Ipv6Net = remote::parse(remote).map_err(Error::Other)?;
+            let remote: Ipv6Net = remote::parse(remote).map_err(AnswerError::Other)?;
             let mut explanation = explain::explain(&ledger(reader, since, until, context)?, remote);
             explanation.name(context.names);
             value(&explanation)
         }
         Request::Acks {} => value(&reader.acks()?),
         Request::Forget { .. } | Request::Ack { .. } | Request::Unack { .. } => {
-            Err(Error::Other("that changes the diary, and a query only reads it".to_owned()))
+            Err(AnswerError::Other("this request changes the diary, but a query only reads it".to_owned()))
         }
     }
 }
 
-/// What there is between two times.
+/// The content of the store between two times.
 ///
 /// # Errors
 /// The store's.
-pub fn holdings(reader: &Reader, dir: &Path, since: Option<Time>, until: Option<Time>) -> Result<Holdings, Error> {
+pub fn holdings(
+    reader: &Reader,
+    dir: &Path,
+    since: Option<Time>,
+    until: Option<Time>,
+) -> Result<Holdings, AnswerError> {
     let (since, until) = window(since, until)?;
     let totals = reader.totals(since, until)?;
     Ok(Holdings {
@@ -150,17 +156,23 @@ pub fn holdings(reader: &Reader, dir: &Path, since: Option<Time>, until: Option<
     })
 }
 
-/// The ledger as it was between two times. Without a beginning it covers what a live one covers, up
-/// to the last observation.
-fn ledger(reader: &Reader, since: Option<Time>, until: Option<Time>, context: &Context<'_>) -> Result<Ledger, Error> {
-    let live = ledger::Settings::live();
+/// The ledger of the rows between two times. Without a beginning it covers the window of a live one, up to
+/// the last observation.
+fn ledger(
+    reader: &Reader,
+    since: Option<Time>,
+    until: Option<Time>,
+    context: &Context<'_>,
+) -> Result<Ledger, AnswerError> {
+    let live = ledger::LedgerSettings::live();
     let (from, until) = window(since, until)?;
     let from = match (since, live.window) {
         (None, Some(window)) => reader.totals(from, until)?.span.map_or(from, |(_, last)| last.min(until) - window),
         _ => from,
     };
-    // What was asked for stays, however old it is.
-    let mut ledger = Ledger::new(ledger::Settings { window: None, public: context.names.public().to_vec(), ..live });
+    // Without a window, so that old rows are not pruned.
+    let mut ledger =
+        Ledger::new(ledger::LedgerSettings { window: None, public: context.names.public().to_vec(), ..live });
     reader.replay(from, until, &mut |observation| {
         ledger.observe(&observation);
         context.read.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -168,15 +180,11 @@ fn ledger(reader: &Reader, since: Option<Time>, until: Option<Time>, context: &C
     Ok(ledger)
 }
 
-fn window(since: Option<Time>, until: Option<Time>) -> Result<(Time, Time), Error> {
-    match (since, until) {
-        (Some(since), Some(until)) if since > until => {
-            Err(Error::Other(format!("--since {since} is after --until {until}: exchange them")))
-        }
-        _ => Ok((since.unwrap_or(Time(i64::MIN)), until.unwrap_or(Time(i64::MAX)))),
-    }
+fn window(since: Option<Time>, until: Option<Time>) -> Result<(Time, Time), AnswerError> {
+    when::in_order(since, until).map_err(AnswerError::Other)?;
+    Ok((since.unwrap_or(Time(i64::MIN)), until.unwrap_or(Time(i64::MAX))))
 }
 
-fn value(answer: &impl Serialize) -> Result<Value, Error> {
-    serde_json::to_value(answer).map_err(|error| Error::Other(format!("cannot write the answer: {error}")))
+fn value(answer: &impl Serialize) -> Result<Value, AnswerError> {
+    serde_json::to_value(answer).map_err(|error| AnswerError::Other(format!("cannot write the answer: {error}")))
 }

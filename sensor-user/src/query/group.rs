@@ -4,24 +4,24 @@ use std::collections::HashMap;
 
 use ipnet::Ipv6Net;
 use serde_json::{Map, Value, json};
-use tattler_core::filter::{Field, Row, Type, field};
+use tattler_core::filter::{Field, FilterRow, Type, field};
 use tattler_core::time::Time;
 
-use super::record::Record;
+use super::record::QueryRecord;
 use super::{Kept, Rows, Subject};
 use crate::store::ReplayError;
 
-/// Columns to count by.
+/// The most columns to count by.
 const MOST_COLUMNS: usize = 8;
-/// Groups at a time: outsiders decide how many sources there are.
+/// The most groups: outsiders control the number of sources.
 const MOST_GROUPS: usize = 200_000;
 
 /// The columns to count by.
-pub(super) struct By {
+pub(super) struct GroupBy {
     columns: Vec<(String, Part)>,
 }
 
-/// What of a field makes a group.
+/// The part of a field that forms groups.
 #[derive(Clone, Copy)]
 enum Part {
     Prefix(Field, u8),
@@ -30,10 +30,10 @@ enum Part {
     Whole(Field),
 }
 
-/// Units of time to count by, in microseconds, all of UTC.
+/// Units of time to count by, in microseconds; in UTC.
 const UNITS: [(&str, i64); 3] = [("minute", 60_000_000), ("hour", 3_600_000_000), ("day", 86_400_000_000)];
 
-/// A value of a column, in the order of tables.
+/// A value of a column. Tables sort by the derived order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Key {
     Unknown,
@@ -45,25 +45,25 @@ pub(super) enum Key {
     Time(Time),
 }
 
-impl By {
-    pub(super) fn parse(text: &str, subject: Subject) -> Result<By, String> {
+impl GroupBy {
+    pub(super) fn parse(text: &str, subject: Subject) -> Result<GroupBy, String> {
         let columns: Vec<&str> = text.split(',').map(str::trim).collect();
         if columns.len() > MOST_COLUMNS {
             return Err(format!("--by takes {MOST_COLUMNS} columns at most"));
         }
         let read = |&column: &&str| Ok::<_, String>((column.to_lowercase(), Part::parse(column, subject)?));
-        Ok(By { columns: columns.iter().map(read).collect::<Result<_, _>>()? })
+        Ok(GroupBy { columns: columns.iter().map(read).collect::<Result<_, _>>()? })
     }
 
     pub(super) fn columns(&self) -> impl Iterator<Item = String> {
         self.columns.iter().map(|(name, _)| name.clone())
     }
 
-    pub(super) fn key(&self, record: &Record<'_>) -> Vec<Key> {
+    pub(super) fn key(&self, record: &QueryRecord<'_>) -> Vec<Key> {
         self.columns.iter().map(|(_, part)| part.key(record)).collect()
     }
 
-    /// A row that begins with the values of a key.
+    /// A row with the values of a key.
     pub(super) fn json(&self, key: Vec<Key>) -> Map<String, Value> {
         self.columns().zip(key.into_iter().map(Key::json)).collect()
     }
@@ -93,7 +93,7 @@ impl Part {
         }
     }
 
-    fn key(self, record: &Record<'_>) -> Key {
+    fn key(self, record: &QueryRecord<'_>) -> Key {
         let or_unknown = |key: Option<Key>| key.unwrap_or(Key::Unknown);
         match self {
             Part::Prefix(field, length) => or_unknown(
@@ -132,18 +132,18 @@ impl Key {
     }
 }
 
-/// Groups of something, as many as there is room for.
-pub(super) struct Groups<T> {
+/// Groups by key, bounded in number.
+pub(super) struct BoundedGroups<T> {
     pub(super) groups: HashMap<Vec<Key>, T>,
     left_out: u64,
 }
 
-impl<T> Groups<T> {
+impl<T> BoundedGroups<T> {
     pub(super) fn new() -> Self {
-        Groups { groups: HashMap::new(), left_out: 0 }
+        BoundedGroups { groups: HashMap::new(), left_out: 0 }
     }
 
-    /// The group of a key; `None` if there is no room for one more.
+    /// The group of a key; `None` if it would exceed the bound.
     pub(super) fn group(&mut self, key: Vec<Key>, new: impl FnOnce() -> T) -> Option<&mut T> {
         if self.groups.len() >= MOST_GROUPS && !self.groups.contains_key(&key) {
             self.left_out += 1;
@@ -165,8 +165,8 @@ struct Counted {
     last: Time,
 }
 
-pub(super) fn counted(rows: &Rows<'_>, by: &By, limit: usize) -> Result<Kept, ReplayError> {
-    let mut groups = Groups::new();
+pub(super) fn counted(rows: &Rows<'_>, by: &GroupBy, limit: usize) -> Result<Kept, ReplayError> {
+    let mut groups = BoundedGroups::new();
     let mut notes = rows.each(&mut |record| {
         let new = || Counted { count: 0, rows: 0, first: record.first, last: record.last };
         if let Some(group) = groups.group(by.key(&record), new) {

@@ -5,12 +5,12 @@ use std::collections::BinaryHeap;
 
 use tattler_core::time::Time;
 
-use super::record::Record;
+use super::record::QueryRecord;
 use super::{Kept, Rows};
 use crate::store::ReplayError;
 
-/// Of rows with equal times the one that was handed out first comes first.
-struct Timed<'n>((Time, Reverse<u64>), Record<'n>);
+/// A row with its sort key. Of equal times the row read first comes first.
+struct Timed<'n>((Time, Reverse<u64>), QueryRecord<'n>);
 
 pub(super) fn latest(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError> {
     let mut heap: BinaryHeap<Reverse<Timed<'_>>> = BinaryHeap::new();
@@ -27,10 +27,10 @@ pub(super) fn latest(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError>
         }
     })?;
     let subject = rows.plan.subject;
-    // The order of `Reverse` is the latest first.
+    // `Reverse` sorts the latest first.
     let kept = heap.into_sorted_vec();
     Ok(Kept {
-        columns: Record::columns(subject).iter().map(|&column| column.to_owned()).collect(),
+        columns: QueryRecord::columns(subject).iter().map(|&column| column.to_owned()).collect(),
         more: seen - kept.len() as u64,
         rows: kept.into_iter().map(|Reverse(Timed(_, record))| record.json(subject)).collect(),
         notes,

@@ -1,4 +1,4 @@
-//! Our addresses: since when, how often, and who asked for them.
+//! Locals: their times, contacts and probes.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
@@ -8,22 +8,22 @@ use std::sync::atomic::Ordering::Relaxed;
 use tattler_core::time::Time;
 
 use super::Context;
-use super::record::Record;
+use super::record::QueryRecord;
 use crate::store::{Reader, ReplayError};
 
-/// Locals at a time.
+/// The most locals.
 const MOST_LOCALS: usize = 200_000;
 
-/// Hands out each local that had a contact between `since` and `until`; says what was left out.
-/// Targets without a contact are what scanners made up, and are not listed.
+/// Calls `give` for each local with a contact between `since` and `until`; returns notes on omissions.
+/// Targets without a contact are not listed: most are guesses of scanners.
 pub(super) fn each<'n>(
     reader: &Reader,
     since: Time,
     until: Time,
     context: &Context<'n>,
-    give: &mut dyn FnMut(Record<'n>),
+    give: &mut dyn FnMut(QueryRecord<'n>),
 ) -> Result<Vec<String>, ReplayError> {
-    let mut locals: HashMap<Ipv6Addr, Record<'n>> = HashMap::new();
+    let mut locals: HashMap<Ipv6Addr, QueryRecord<'n>> = HashMap::new();
     let mut left_out = 0u64;
     reader.contacts(since, until, &mut |contact| {
         context.read.fetch_add(1, Relaxed);
@@ -34,7 +34,7 @@ pub(super) fn each<'n>(
         let (first, last) = (contact.ts, contact.last);
         let local = locals
             .entry(contact.local)
-            .or_insert_with(|| Record::of_local(contact.local, first, last, None, context.names));
+            .or_insert_with(|| QueryRecord::of_local(contact.local, first, last, None, context.names));
         if contact.device.is_some() && (local.device.is_none() || last >= local.last) {
             local.device_name = contact.device.as_deref().and_then(|id| context.names.device(id));
             local.device = contact.device;
@@ -52,7 +52,7 @@ pub(super) fn each<'n>(
         }
         ControlFlow::Continue(())
     })?;
-    let mut locals: Vec<Record<'n>> = locals.into_values().collect();
+    let mut locals: Vec<QueryRecord<'n>> = locals.into_values().collect();
     locals.sort_unstable_by_key(|local| local.local);
     locals.into_iter().for_each(give);
     let note = format!("{left_out} contacts of locals beyond the first {MOST_LOCALS} are left out; give --since");

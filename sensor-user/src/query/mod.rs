@@ -1,15 +1,14 @@
-//! What is asked of the store: `probes`, `contacts`, `locals`, `scanners`.
+//! Queries of the store: `probes`, `contacts`, `locals`, `scanners`.
 //!
-//! The rows are streamed past the filter; what is kept of them has a bound, and what did not fit is
-//! said in the answer. The sensor runs this for whoever asks through the socket, the command itself
-//! for whoever may read the database.
+//! Rows are streamed through the filter. The result is bounded, and the answer notes omissions. The sensor
+//! runs queries that come through the socket; with `--state` the command runs them itself.
 //!
 //! # Layout
-//! - this file: a question, its answer
+//! - this file: from question to answer
 //! - [`record`]: a row, for the filter and for JSON
-//! - `latest`, `group`, `begin`, `scanners`, `locals`: what is kept
-//! - [`from_store`]: every question that the store alone answers
-//! - [`table`], [`csv`]: an answer for people and for spreadsheets
+//! - `latest`, `group`, `begin`, `scanners`, `locals`: the kinds of result
+//! - [`from_store`]: all requests that the store alone can answer
+//! - [`table`], [`csv`]: the output formats
 
 mod begin;
 pub mod csv;
@@ -32,32 +31,33 @@ use serde_json::{Map, Value};
 use tattler_core::filter::{self, Field, Filter, FilterError};
 use tattler_core::names::Names;
 use tattler_core::time::Time;
+use tattler_core::when;
 use thiserror::Error;
 
-use self::group::By;
-use self::record::Record;
+use self::group::GroupBy;
+use self::record::QueryRecord;
 use crate::contract::{RowsAnswer, RowsQuestion};
 use crate::store::{Reader, ReplayError};
 
-/// Rows in an answer unless told otherwise.
+/// Rows in an answer by default.
 pub const USUAL: u64 = 50;
-/// Rows of an answer through the socket, which the sensor holds in memory.
+/// The most rows of an answer through the socket, which the sensor holds in memory.
 pub const MOST_THROUGH_SOCKET: u64 = 10_000;
-/// Rows of an answer that the command itself takes from the store.
+/// The most rows of an answer that the command reads itself.
 pub const MOST: u64 = 100_000;
-/// Parts of a question of one kind.
+/// The most `--except` of a question.
 const MOST_EXCEPTIONS: usize = 100;
 
-/// What is asked about.
+/// The subject of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// Unsolicited packets.
     Probes,
-    /// Exchanges that ours began.
+    /// Exchanges that locals began.
     Contacts,
     /// Our addresses.
     Locals,
-    /// Campaigns that probes belong to.
+    /// Campaigns.
     Scanners,
 }
 
@@ -73,7 +73,7 @@ impl Subject {
         }
     }
 
-    /// What a filter may ask about: of scanners it asks about their probes.
+    /// The fields that a filter may use. For scanners they are those of their probes.
     #[must_use]
     pub const fn fields(self) -> &'static [Field] {
         use Field::*;
@@ -104,57 +104,53 @@ impl Subject {
     }
 }
 
-/// What an answer is made with.
+/// Data needed to answer.
 pub struct Context<'a> {
     /// Names of devices and prefixes.
     pub names: &'a Names,
     /// The wall clock.
     pub now: Time,
-    /// Rows of an answer, whatever the limit.
+    /// The most rows, whatever the limit.
     pub most: u64,
-    /// Counts the rows that were read, for who watches.
+    /// Counts the rows read, to show progress.
     pub read: &'a AtomicU64,
 }
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
-pub enum Error {
-    /// A filter.
+pub enum QueryError {
+    /// A filter is invalid.
     #[error(transparent)]
     Filter(#[from] FilterError),
-    /// A question that makes no sense.
+    /// The question contradicts itself.
     #[error("{0}")]
     Usage(String),
-    /// The store.
+    /// The store can't be read.
     #[error(transparent)]
     Read(#[from] ReplayError),
 }
 
-/// A question that makes sense.
-pub struct Plan {
+/// A validated question.
+pub struct QueryPlan {
     subject: Subject,
     since: Option<Time>,
     until: Option<Time>,
     filter: Option<Filter>,
     except: Vec<Filter>,
-    by: Option<By>,
+    by: Option<GroupBy>,
     first_seen: bool,
     publish: bool,
     limit: u64,
 }
 
-impl Plan {
-    /// Reads a question.
+impl QueryPlan {
+    /// Validates a question before anything is read.
     ///
     /// # Errors
-    /// What is wrong with it, before anything is read.
-    pub fn new(subject: Subject, question: &RowsQuestion, now: Time) -> Result<Plan, Error> {
-        let usage = |line: &str| Err(Error::Usage(line.to_owned()));
-        if let (Some(since), Some(until)) = (question.since, question.until)
-            && since > until
-        {
-            return Err(Error::Usage(format!("--since {since} is after --until {until}: exchange them")));
-        }
+    /// The fault of the question.
+    pub fn new(subject: Subject, question: &RowsQuestion, now: Time) -> Result<QueryPlan, QueryError> {
+        let usage = |line: &str| Err(QueryError::Usage(line.to_owned()));
+        when::in_order(question.since, question.until).map_err(QueryError::Usage)?;
         if question.first_seen && subject != Subject::Contacts {
             return usage("--first-seen is for contacts");
         }
@@ -170,13 +166,13 @@ impl Plan {
         let read = |text: &String| filter::parse(text, subject.fields(), now);
         let default = question.first_seen.then_some("remote");
         let by = question.by.as_deref().or(default);
-        Ok(Plan {
+        Ok(QueryPlan {
             subject,
             since: question.since,
             until: question.until,
             filter: question.filter.as_ref().map(read).transpose()?,
             except: question.except.iter().map(read).collect::<Result<_, _>>()?,
-            by: by.map(|by| By::parse(by, subject).map_err(Error::Usage)).transpose()?,
+            by: by.map(|by| GroupBy::parse(by, subject).map_err(QueryError::Usage)).transpose()?,
             first_seen: question.first_seen,
             publish: question.publish,
             limit: question.limit.unwrap_or(USUAL),
@@ -186,8 +182,8 @@ impl Plan {
     /// Answers it from the store.
     ///
     /// # Errors
-    /// The store's.
-    pub fn answer(&self, reader: &Reader, context: &Context<'_>) -> Result<RowsAnswer, Error> {
+    /// Errors of the store.
+    pub fn answer(&self, reader: &Reader, context: &Context<'_>) -> Result<RowsAnswer, QueryError> {
         let limit = match self.limit {
             0 => context.most,
             limit => limit.min(context.most),
@@ -219,13 +215,13 @@ impl Plan {
         self.until.unwrap_or(Time(i64::MAX))
     }
 
-    fn passes(&self, record: &Record<'_>) -> bool {
+    fn passes(&self, record: &QueryRecord<'_>) -> bool {
         self.filter.as_ref().is_none_or(|filter| filter.passes(record))
             && !self.except.iter().any(|filter| filter.passes(record))
     }
 }
 
-/// What a query kept.
+/// The result of a query.
 struct Kept {
     columns: Vec<String>,
     rows: Vec<Map<String, Value>>,
@@ -233,17 +229,17 @@ struct Kept {
     notes: Vec<String>,
 }
 
-/// The records that a question is about.
+/// The rows of a query.
 struct Rows<'a> {
-    plan: &'a Plan,
+    plan: &'a QueryPlan,
     reader: &'a Reader,
     context: &'a Context<'a>,
     exposed: HashSet<Ipv6Addr>,
 }
 
 impl<'a> Rows<'a> {
-    /// Hands out each record that passes; says what was left out.
-    fn each(&self, give: &mut dyn FnMut(Record<'a>)) -> Result<Vec<String>, ReplayError> {
+    /// Calls `give` for each record that passes; returns notes on omissions.
+    fn each(&self, give: &mut dyn FnMut(QueryRecord<'a>)) -> Result<Vec<String>, ReplayError> {
         self.each_between(self.plan.from(), self.plan.to(), give)
     }
 
@@ -251,10 +247,10 @@ impl<'a> Rows<'a> {
         &self,
         since: Time,
         until: Time,
-        give: &mut dyn FnMut(Record<'a>),
+        give: &mut dyn FnMut(QueryRecord<'a>),
     ) -> Result<Vec<String>, ReplayError> {
         let names = self.context.names;
-        let mut pass = |mut record: Record<'a>| {
+        let mut pass = |mut record: QueryRecord<'a>| {
             self.context.read.fetch_add(1, Relaxed);
             record.exposed = self.exposed.contains(&record.local);
             if self.plan.passes(&record) {
@@ -264,10 +260,10 @@ impl<'a> Rows<'a> {
         };
         match self.plan.subject {
             Subject::Probes | Subject::Scanners => {
-                self.reader.probes(since, until, &mut |probe| pass(Record::of_probe(probe, names)))?;
+                self.reader.probes(since, until, &mut |probe| pass(QueryRecord::of_probe(probe, names)))?;
             }
             Subject::Contacts => {
-                self.reader.contacts(since, until, &mut |contact| pass(Record::of_contact(contact, names)))?;
+                self.reader.contacts(since, until, &mut |contact| pass(QueryRecord::of_contact(contact, names)))?;
             }
             Subject::Locals => {
                 return locals::each(self.reader, since, until, self.context, &mut |record| {

@@ -1,10 +1,10 @@
-//! A row of a query: what a filter looks at, and what becomes of it in JSON.
+//! A row of a query, for the filter and for JSON.
 
 use std::net::Ipv6Addr;
 
 use sensor_common::{IidClass, Kind, Proto};
 use serde_json::{Map, Value, json};
-use tattler_core::filter::{Field, Row};
+use tattler_core::filter::{Field, FilterRow};
 use tattler_core::names::Names;
 use tattler_core::observation::{Contact, Probe};
 use tattler_core::time::Time;
@@ -13,7 +13,7 @@ use super::Subject;
 
 /// A probe, a contact or a local.
 #[derive(Clone, Debug)]
-pub struct Record<'n> {
+pub struct QueryRecord<'n> {
     pub(super) first: Time,
     pub(super) last: Time,
     pub(super) local: Ipv6Addr,
@@ -34,15 +34,15 @@ pub struct Record<'n> {
     pub(super) contacted_source: bool,
     pub(super) exposed: bool,
     pub(super) public: bool,
-    /// Of a local: contacts and probes.
+    /// Number of contacts and probes of a local.
     pub(super) contacts: u64,
     pub(super) probes: u64,
 }
 
-impl<'n> Record<'n> {
-    /// A local of which nothing else is known yet.
+impl<'n> QueryRecord<'n> {
+    /// A local with all other fields unknown.
     pub(super) fn of_local(local: Ipv6Addr, first: Time, last: Time, device: Option<String>, names: &'n Names) -> Self {
-        Record {
+        QueryRecord {
             first,
             last,
             local,
@@ -68,7 +68,7 @@ impl<'n> Record<'n> {
     }
 
     pub(super) fn of_contact(contact: Contact, names: &'n Names) -> Self {
-        Record {
+        QueryRecord {
             remote: Some(contact.remote),
             proto: Some(contact.proto),
             port: (contact.proto != Proto::Icmpv6).then_some(contact.port),
@@ -76,13 +76,13 @@ impl<'n> Record<'n> {
             count: contact.count.into(),
             name: contact.name,
             label: names.label(contact.remote),
-            ..Record::of_local(contact.local, contact.ts, contact.last, contact.device, names)
+            ..QueryRecord::of_local(contact.local, contact.ts, contact.last, contact.device, names)
         }
     }
 
     pub(super) fn of_probe(probe: Probe, names: &'n Names) -> Self {
         let proto = probe.kind.proto();
-        Record {
+        QueryRecord {
             remote: Some(probe.source),
             kind: Some(probe.kind),
             proto: Some(proto),
@@ -93,7 +93,7 @@ impl<'n> Record<'n> {
             label: names.label(probe.source),
             answered: probe.answered,
             contacted_source: probe.contacted_source,
-            ..Record::of_local(probe.target, probe.ts, probe.ts, probe.device, names)
+            ..QueryRecord::of_local(probe.target, probe.ts, probe.ts, probe.device, names)
         }
     }
 
@@ -101,7 +101,7 @@ impl<'n> Record<'n> {
         IidClass::of(&self.local.octets()).as_str()
     }
 
-    /// The row in JSON, with its keys in the order of the columns.
+    /// The columns of a subject, in order.
     pub(super) fn columns(subject: Subject) -> &'static [&'static str] {
         match subject {
             Subject::Probes | Subject::Scanners => &[
@@ -156,7 +156,7 @@ impl<'n> Record<'n> {
     }
 
     pub(super) fn json(&self, subject: Subject) -> Map<String, Value> {
-        Record::columns(subject).iter().map(|&column| (column.to_owned(), self.value(column))).collect()
+        QueryRecord::columns(subject).iter().map(|&column| (column.to_owned(), self.value(column))).collect()
     }
 
     fn value(&self, column: &str) -> Value {
@@ -188,7 +188,7 @@ impl<'n> Record<'n> {
     }
 }
 
-impl Row for Record<'_> {
+impl FilterRow for QueryRecord<'_> {
     fn address(&self, field: Field) -> Option<Ipv6Addr> {
         match field {
             Field::Local => Some(self.local),

@@ -1,4 +1,4 @@
-//! Who probes: campaigns, or sources in a form that may be published.
+//! Scanners: campaigns, or sources in a form that may be published.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::Ipv6Addr;
@@ -9,31 +9,31 @@ use ipnet::Ipv6Net;
 use serde_json::json;
 use tattler_core::campaign::hosters::customer;
 use tattler_core::campaign::{Campaigns, catalogue};
-use tattler_core::ledger::{Ledger, Settings};
+use tattler_core::ledger::{Ledger, LedgerSettings};
 use tattler_core::time::Time;
 use tattler_core::view::frame::Frame;
 use tattler_core::words::plural;
 
-use super::record::Record;
+use super::record::QueryRecord;
 use super::{Kept, Rows};
 use crate::store::ReplayError;
 
-/// Scanners at a time: outsiders decide how many there are.
+/// The most scanners: outsiders control their number.
 const MOST_SCANNERS: usize = 100_000;
-/// Sources and targets told apart, over all scanners.
+/// The most distinct sources and targets, over all scanners.
 const MOST_ADDRESSES: usize = 2_000_000;
-/// Ports told of one scanner.
+/// The most ports of one scanner.
 const MOST_PORTS: usize = 1_000;
 
-/// Contacts and probes that campaigns are made from: more would cost the sensor too much memory.
+/// The most contacts and probes from which campaigns are made: more would take too much memory.
 const MOST_ROWS: usize = 500_000;
 
-/// What is counted together.
+/// The key by which probes are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Of {
-    /// A position in the list of campaigns.
+    /// A campaign, by its position in the list.
     Campaign(u32),
-    /// Of a source that is in no campaign: what it sent is no probe by the ledger's rules, or too old.
+    /// The prefix of a source in no campaign: its packets are no probes by the ledger's rules, or too old.
     Prefix(Ipv6Net),
     Source(Ipv6Addr),
 }
@@ -51,8 +51,8 @@ struct Scanner {
 }
 
 impl Scanner {
-    /// From the first probe that is seen of it.
-    fn new(probe: &Record<'_>) -> Scanner {
+    /// A scanner with its first probe not yet counted.
+    fn new(probe: &QueryRecord<'_>) -> Scanner {
         Scanner {
             label: probe.label.map(str::to_owned),
             probes: 0,
@@ -67,8 +67,8 @@ impl Scanner {
     }
 }
 
-/// Scanners with the probes that pass, those with the most first. Who is one scanner is judged by all
-/// probes of the time, so that a filter does not tear a scanner apart.
+/// Scanners with the probes that pass the filter, those with the most first. Campaigns are made from all
+/// probes of the window, so that a filter does not split a scanner.
 pub(super) fn scanners(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError> {
     let (list, mut notes) = campaigns(rows)?;
     let mut campaign_of: HashMap<Ipv6Addr, u32> = HashMap::new();
@@ -115,9 +115,8 @@ pub(super) fn scanners(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayErro
     Ok(Kept { columns: columns.map(str::to_owned).to_vec(), more, rows, notes })
 }
 
-/// Sources by number of attempts, in a form that may be published: nothing of ours is in it, neither
-/// addresses nor names. Sources that one of ours contacted are left out, since they would tell where
-/// we were, and may be peers that do nobody harm.
+/// Sources by number of attempts, in a form that may be published: without our addresses and names.
+/// Sources that a local contacted are left out: they would reveal our contacts, and may be harmless peers.
 pub(super) fn sources(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError> {
     let mut contacted: HashSet<Ipv6Addr> = HashSet::new();
     let mut left_out: HashSet<Ipv6Addr> = HashSet::new();
@@ -125,14 +124,14 @@ pub(super) fn sources(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError
         contacted.insert(contact.remote);
         ControlFlow::Continue(())
     })?;
-    let mut of = |probe: &Record<'_>, source| {
+    let mut of = |probe: &QueryRecord<'_>, source| {
         let is_known = probe.contacted_source || contacted.contains(&source);
         if is_known && left_out.len() < MOST_ADDRESSES {
             left_out.insert(source);
         }
         (!is_known).then_some(Of::Source(source))
     };
-    // Who measures paths, or is a scanner that says so, is not to be taken for another.
+    // Labels mark sources that measure paths, and known operators.
     let (list, mut notes) = campaigns(rows)?;
     let mut campaign_of: HashMap<Ipv6Addr, &Known> = HashMap::new();
     for campaign in &list {
@@ -164,7 +163,7 @@ pub(super) fn sources(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError
     Ok(Kept { columns: columns.map(str::to_owned).to_vec(), more, rows, notes })
 }
 
-/// What of a campaign a row shows.
+/// The fields of a campaign that rows show.
 struct Known {
     id: String,
     what: String,
@@ -174,13 +173,13 @@ struct Known {
     sources: Vec<Ipv6Addr>,
 }
 
-/// The campaigns of the time that is asked about, from all probes in it.
+/// The campaigns of the window, from all its probes.
 fn campaigns(rows: &Rows<'_>) -> Result<(Vec<Known>, Vec<String>), ReplayError> {
-    let mut ledger = Ledger::new(Settings {
+    let mut ledger = Ledger::new(LedgerSettings {
         public: rows.context.names.public().to_vec(),
         max_contacts: MOST_ROWS,
         max_probes: MOST_ROWS,
-        ..Settings::default()
+        ..LedgerSettings::default()
     });
     rows.reader.replay(rows.plan.from(), rows.plan.to(), &mut |observation| {
         rows.context.read.fetch_add(1, Relaxed);
@@ -189,10 +188,10 @@ fn campaigns(rows: &Rows<'_>) -> Result<(Vec<Known>, Vec<String>), ReplayError> 
     let campaigns = Campaigns::new(&Frame::new(&ledger));
     let mut notes = Vec::new();
     if ledger.counts().evicted_probes > 0 {
-        notes.push(format!("{MOST_ROWS} probes are put into campaigns, the others are by themselves; give --since"));
+        notes.push(format!("{MOST_ROWS} probes are grouped into campaigns, the others by prefix; give --since"));
     }
     if campaigns.lumped > 0 {
-        notes.push(format!("{} small campaigns are put together as one", campaigns.lumped));
+        notes.push(format!("{} small campaigns are merged into one", campaigns.lumped));
     }
     let known = campaigns.list.into_iter().map(|campaign| Known {
         operator: campaign.operator_named(),
@@ -205,14 +204,14 @@ fn campaigns(rows: &Rows<'_>) -> Result<(Vec<Known>, Vec<String>), ReplayError> 
     Ok((known.collect(), notes))
 }
 
-/// What is counted together, how many more there are, and what was left out.
+/// Scanners, how many more there are, and notes on omissions.
 type Counted = (Vec<(Of, Scanner)>, u64, Vec<String>);
 
-/// Counts the probes that pass under what `of` makes of them; those with the most first.
+/// Counts the probes that pass, by the key that `of` returns; those with the most first.
 fn count(
     rows: &Rows<'_>,
     limit: usize,
-    of: &mut dyn FnMut(&Record<'_>, Ipv6Addr) -> Option<Of>,
+    of: &mut dyn FnMut(&QueryRecord<'_>, Ipv6Addr) -> Option<Of>,
 ) -> Result<Counted, ReplayError> {
     let mut scanners: HashMap<Of, Scanner> = HashMap::new();
     let (mut left_out, mut addresses) = (0u64, 0);
@@ -236,7 +235,7 @@ fn count(
     })?;
     if left_out > 0 {
         notes.push(format!(
-            "{left_out} probes are left out, of those that had the fewest when there were {MOST_SCANNERS}; give --since"
+            "{left_out} probes are left out, of the scanners with the fewest beyond {MOST_SCANNERS}; give --since"
         ));
     }
     if addresses >= MOST_ADDRESSES {
@@ -250,8 +249,8 @@ fn count(
     Ok((scanners, more, notes))
 }
 
-/// Drops the half with the fewest probes: whoever sweeps from a new prefix each time must not push
-/// out those that come back. Says how many probes went.
+/// Drops the half with the fewest probes, so that a sweep from ever new prefixes does not evict scanners
+/// that return. Returns the number of probes dropped.
 fn make_room(scanners: &mut HashMap<Of, Scanner>, addresses: &mut usize) -> u64 {
     let mut counts: Vec<u64> = scanners.values().map(|scanner| scanner.probes).collect();
     let half = counts.len() / 2;
@@ -274,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_with_the_fewest_probes_make_room() {
+    fn scanners_with_the_fewest_probes_are_dropped() {
         let scanner = |probes| Scanner {
             label: None,
             probes,

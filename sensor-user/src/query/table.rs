@@ -8,20 +8,19 @@ use crate::contract::RowsAnswer;
 
 type Row = Map<String, Value>;
 
-/// A column of a table: its name, and what a row puts into it.
+/// A column of a table.
 struct Column {
     name: String,
-    /// Columns with the highest leave first where the terminal is narrow; 0 stays.
+    /// If the terminal is narrow, columns with the highest value are dropped first; 0 is never dropped.
     spare: u8,
     right: bool,
     cell: Box<dyn Fn(&Row) -> String>,
 }
 
-/// Ports in a table.
+/// The most ports shown in a row.
 const PORTS: usize = 4;
 
-/// The table; `width` in columns of the terminal, `None` where there is none and lines may be as
-/// long as they like.
+/// The table, fitted to `width` columns; `None`: lines of any length.
 #[must_use]
 pub fn table(answer: &RowsAnswer, width: Option<u16>) -> String {
     if answer.rows.is_empty() {
@@ -30,7 +29,7 @@ pub fn table(answer: &RowsAnswer, width: Option<u16>) -> String {
     let mut columns = columns(answer);
     let mut cells: Vec<Vec<String>> =
         columns.iter().map(|column| answer.rows.iter().map(|row| clean(&(column.cell)(row))).collect()).collect();
-    // What no row fills has no column.
+    // Drop columns that are empty in all rows.
     let mut keep = cells.iter().map(|cells| cells.iter().any(|cell| !cell.is_empty()));
     columns.retain(|_| keep.next().unwrap_or(true));
     cells.retain(|cells| cells.iter().any(|cell| !cell.is_empty()));
@@ -60,7 +59,7 @@ pub fn table(answer: &RowsAnswer, width: Option<u16>) -> String {
     text
 }
 
-/// Lets columns go until the rest fits, or nothing can be spared.
+/// Drops columns until the rest fits or no column can be spared.
 fn fit(columns: &mut Vec<Column>, cells: &mut Vec<Vec<String>>, width: usize) {
     let length = |text: &str| text.chars().count();
     loop {
@@ -74,7 +73,7 @@ fn fit(columns: &mut Vec<Column>, cells: &mut Vec<Vec<String>>, width: usize) {
                 columns.remove(i);
                 cells.remove(i);
             }
-            // An address stays in one piece, and its name goes below.
+            // An address stays on one line, with its name below.
             _ if total > width => {
                 for cell in cells.iter_mut().flatten() {
                     *cell = cell.replacen(" (", "\n(", 1);
@@ -91,31 +90,8 @@ fn columns(answer: &RowsAnswer) -> Vec<Column> {
     let is_begun = answer.rows.first().is_some_and(|row| row.contains_key("began"));
     let subject = answer.schema.split(['.', '/']).nth(1).unwrap_or_default();
     match subject {
-        _ if is_begun => {
-            let mut columns = vec![time("first")];
-            let named = ["name", "label", "local", "device", "device_name", "proto", "port", "last", "count"];
-            let keys = answer.columns.iter().filter(|key| *key != "first" && !named.contains(&key.as_str()));
-            columns.extend(keys.map(|key| plain(key)));
-            columns.push(column("name", 1, name));
-            columns.push(column("first by", 0, who("local")));
-            columns.push(column("service", 0, service("proto")));
-            columns.push(spared(time("last"), 2));
-            columns.push(number("count"));
-            columns
-        }
-        // Counts by columns.
-        _ if has("rows") => answer
-            .columns
-            .iter()
-            .map(|key| match key.as_str() {
-                "count" | "rows" => number(key),
-                "first" => spared(time(key), 1),
-                "last" => spared(time(key), 2),
-                key if key.ends_with("/day") => cut(key, "2026-09-01".len()),
-                key if key.ends_with("/hour") || key.ends_with("/minute") => cut(key, "2026-09-01 12:00".len()),
-                key => plain(key),
-            })
-            .collect(),
+        _ if is_begun => begun_columns(answer),
+        _ if has("rows") => answer.columns.iter().map(|key| counted_column(key)).collect(),
         "probes" => vec![
             time("ts"),
             column("source", 0, who_named("source", "label")),
@@ -168,7 +144,36 @@ fn columns(answer: &RowsAnswer) -> Vec<Column> {
     }
 }
 
-/// The prefix of a scanner, with the user's name for it or else its operator.
+/// The columns of `--first-seen`.
+fn begun_columns(answer: &RowsAnswer) -> Vec<Column> {
+    const NAMED: [&str; 10] =
+        ["first", "name", "label", "local", "device", "device_name", "proto", "port", "last", "count"];
+    let keys = answer.columns.iter().filter(|key| !NAMED.contains(&key.as_str()));
+    let mut columns = vec![time("first")];
+    columns.extend(keys.map(|key| plain(key)));
+    columns.extend([
+        column("name", 1, name),
+        column("first by", 0, who("local")),
+        column("service", 0, service("proto")),
+        spared(time("last"), 2),
+        number("count"),
+    ]);
+    columns
+}
+
+/// A column of `--by`.
+fn counted_column(key: &str) -> Column {
+    match key {
+        "count" | "rows" => number(key),
+        "first" => spared(time(key), 1),
+        "last" => spared(time(key), 2),
+        key if key.ends_with("/day") => cut(key, "2026-09-01".len()),
+        key if key.ends_with("/hour") || key.ends_with("/minute") => cut(key, "2026-09-01 12:00".len()),
+        key => plain(key),
+    }
+}
+
+/// The prefix of a scanner with its label, or else its operator.
 fn who_scans(row: &Row) -> String {
     let label = text(row, "label");
     addressed(row, "prefix", &if label.is_empty() { text(row, "operator") } else { label })
@@ -177,8 +182,8 @@ fn who_scans(row: &Row) -> String {
 /// `sweep: echo, syn 22 80`
 fn labelled_kinds_and_ports(row: &Row) -> String {
     let labels = row.get("labels").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let told = ["path-probe", "sweep", "slow-and-spread-out", "remainder"];
-    let labels: Vec<String> = labels.iter().map(cell).filter(|l| told.contains(&l.as_str())).collect();
+    let shown = ["path-probe", "sweep", "slow-and-spread-out", "remainder"];
+    let labels: Vec<String> = labels.iter().map(cell).filter(|l| shown.contains(&l.as_str())).collect();
     let colon = if labels.is_empty() { "" } else { ": " };
     labels.join(", ").replace('-', " ") + colon + &kinds_and_ports(row)
 }
@@ -210,13 +215,13 @@ fn number(key: &str) -> Column {
     Column { right: true, ..plain(key) }
 }
 
-/// A time to the second: a table is read, not computed with.
+/// A time, to the second.
 fn time(key: &str) -> Column {
     let of = key.to_owned();
     column(key, 0, move |row| seconds(&text(row, &of)))
 }
 
-/// A time, to the unit that was counted by.
+/// A time, to the unit of `--by`.
 fn cut(key: &str, length: usize) -> Column {
     let of = key.to_owned();
     column(key, 0, move |row| seconds(&text(row, &of)).chars().take(length).collect())
@@ -230,7 +235,7 @@ fn text(row: &Row, key: &str) -> String {
     row.get(key).map_or_else(String::new, cell)
 }
 
-/// An address and whose it is.
+/// An address with a name.
 fn addressed(row: &Row, key: &str, name: &str) -> String {
     let address = text(row, key);
     if name.is_empty() { address } else { format!("{address} ({name})") }
@@ -247,7 +252,7 @@ fn who_named(key: &'static str, name: &'static str) -> impl Fn(&Row) -> String {
     move |row| addressed(row, key, &text(row, name))
 }
 
-/// The name of a remote, or the label of its prefix.
+/// The name of a remote, or else the label of its prefix.
 fn name(row: &Row) -> String {
     let name = text(row, "name");
     if name.is_empty() { text(row, "label") } else { name }
@@ -265,13 +270,13 @@ fn notes(row: &Row) -> String {
         ("exposed", "exposed"),
         ("public", "public"),
     ];
-    // A local that answered this one is exposed, which goes without saying.
+    // Rows with `answered` don't show `exposed`: every local that answered is exposed.
     let is =
         |key: &str| row.get(key) == Some(&Value::Bool(true)) && !(key == "exposed" && row.contains_key("answered"));
     flags.iter().filter(|(key, _)| is(key)).map(|(_, word)| *word).collect::<Vec<_>>().join(", ")
 }
 
-/// The first contacts of what began, and what else happened then: if there is but one row.
+/// The first contacts of a group and the contacts around them, shown below a table with a single row.
 fn beginning(row: &Row) -> String {
     let mut text = String::new();
     for (key, title) in
@@ -294,7 +299,7 @@ fn beginning(row: &Row) -> String {
     text
 }
 
-/// Names come from strangers' packets: nothing in them may steer a terminal.
+/// Escapes control characters: names come from packets of strangers.
 fn clean(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }

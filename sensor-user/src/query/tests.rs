@@ -1,4 +1,4 @@
-//! Questions to a small store, and what comes back.
+//! Queries of a small store.
 
 use serde_json::json;
 use tattler_core::when;
@@ -9,7 +9,7 @@ use super::*;
 use crate::contract::{RowsAnswer, RowsQuestion};
 use crate::store::Store;
 
-/// A store of these lines of JSON.
+/// A store with these lines of JSON.
 fn store(lines: &[Value]) -> (TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
@@ -54,7 +54,7 @@ fn ask_with(dir: &TempDir, subject: Subject, question: &RowsQuestion, most: u64)
     let (names, read) = (names(), AtomicU64::new(0));
     let context = Context { names: &names, now: Time(0), most, read: &read };
     let reader = Reader::open(dir.path()).unwrap();
-    Plan::new(subject, question, Time(0)).unwrap().answer(&reader, &context).unwrap()
+    QueryPlan::new(subject, question, Time(0)).unwrap().answer(&reader, &context).unwrap()
 }
 
 fn ask(dir: &TempDir, subject: Subject, question: &RowsQuestion) -> RowsAnswer {
@@ -75,20 +75,20 @@ fn column(answer: &RowsAnswer, key: &str) -> Vec<Value> {
 }
 
 #[test]
-fn probes_come_the_latest_first_and_the_limit_says_how_many_more() {
+fn the_latest_probes_come_first_and_the_rest_is_counted() {
     let (dir, _store) = household();
     let question = RowsQuestion { limit: Some(2), ..RowsQuestion::default() };
     let answer = ask(&dir, Subject::Probes, &question);
     assert_eq!(answer.schema, "tattler.probes/1");
     assert_eq!(column(&answer, "source"), [json!("3fff:6::1"), json!("3fff:1::1")]);
     assert_eq!(answer.more, 3);
-    // Without a limit of its own the answer has one all the same.
+    // Without a limit in the question there still is one.
     let answer = ask_with(&dir, Subject::Probes, &RowsQuestion { limit: Some(0), ..RowsQuestion::default() }, 4);
     assert_eq!((answer.rows.len(), answer.more), (4, 1));
 }
 
 #[test]
-fn a_filter_an_exception_and_a_window_leave_rows_out() {
+fn filters_exceptions_and_windows_leave_rows_out() {
     let (dir, _store) = household();
     let sources = |question: &RowsQuestion| column(&ask(&dir, Subject::Probes, question), "source").len();
     assert_eq!(sources(&filter("port 22")), 3);
@@ -103,7 +103,7 @@ fn a_filter_an_exception_and_a_window_leave_rows_out() {
 }
 
 #[test]
-fn a_probe_is_marked_with_what_came_to_be_known_of_it() {
+fn a_probe_is_marked_as_answered_or_contacted() {
     let (dir, mut store) = household();
     store
         .append(&[tattler_core::observation::Observation::Answer(tattler_core::observation::Answer {
@@ -123,7 +123,7 @@ fn a_probe_is_marked_with_what_came_to_be_known_of_it() {
 }
 
 #[test]
-fn names_are_shown_and_can_be_asked_for() {
+fn names_are_shown_and_can_be_filtered_by() {
     let (dir, _store) = household();
     let answer = ask(&dir, Subject::Contacts, &filter("device printer and name \"a *\""));
     assert_eq!(column(&answer, "label"), [json!("a site"), json!("a site")]);
@@ -152,13 +152,13 @@ fn counts_go_by_any_columns() {
         ("", "there is no column"),
     ] {
         let question = RowsQuestion { by: Some(by.into()), ..RowsQuestion::default() };
-        let error = Plan::new(Subject::Probes, &question, Time(0)).err().unwrap().to_string();
+        let error = QueryPlan::new(Subject::Probes, &question, Time(0)).err().unwrap().to_string();
         assert!(error.contains(says), "{error}");
     }
 }
 
 #[test]
-fn what_began_is_told_with_its_first_contacts_and_what_was_around() {
+fn first_seen_lists_first_contacts_and_those_around_them() {
     let (dir, _store) = household();
     let question = RowsQuestion { first_seen: true, ..RowsQuestion::default() };
     let answer = ask(&dir, Subject::Contacts, &question);
@@ -177,7 +177,7 @@ fn what_began_is_told_with_its_first_contacts_and_what_was_around() {
     let text = table::table(&narrow, None);
     assert!(text.contains("The first contacts:") && text.contains("also contacted:\n2026-09-02 09:59:30"), "{text}");
 
-    // Since when counts, not whether it was seen since.
+    // The first contact must be in the window.
     let since = RowsQuestion { since: at("2026-09-02T12:00:00Z"), ..question };
     assert_eq!(column(&ask(&dir, Subject::Contacts, &since), "remote"), [json!("3fff:2::1")]);
 }
@@ -192,7 +192,7 @@ fn scanners_are_campaigns_with_the_probes_that_pass() {
     assert_eq!(row["ports"], json!([22, 80]));
     assert_eq!((&row["id"], &row["what"]), (&json!("c1"), &json!("syn 22 80 from 3fff:5::/64")));
 
-    // A filter narrows what is counted, and not who is one scanner.
+    // A filter does not split a scanner.
     let ports = ask(&dir, Subject::Scanners, &filter("port 80"));
     assert_eq!((column(&ports, "id"), column(&ports, "what")), (vec![json!("c1")], vec![row["what"].clone()]));
     assert_eq!((column(&ports, "probes"), column(&ports, "sources")), (vec![json!(1)], vec![json!(1)]));
@@ -221,7 +221,7 @@ fn a_scanner_in_many_networks_is_one_row() {
 }
 
 #[test]
-fn what_may_be_published_holds_nothing_of_ours() {
+fn published_sources_contain_nothing_of_ours() {
     let (dir, _store) = household();
     let answer = ask(&dir, Subject::Scanners, &RowsQuestion { publish: true, ..RowsQuestion::default() });
     assert_eq!(answer.schema, "tattler.sources/1");
@@ -240,7 +240,7 @@ fn what_may_be_published_holds_nothing_of_ours() {
 }
 
 #[test]
-fn who_measures_paths_is_not_published_as_a_scanner() {
+fn published_path_probers_are_labelled() {
     let hop = |n: u64, source: &str| {
         let mut line = probe(&format!("03T11:00:{n:02}"), source, &"abcdef"[n as usize..=n as usize], 0);
         (line["kind"], line["hop_limit"]) = (json!("echo"), json!(3 + n));
@@ -257,7 +257,7 @@ fn who_measures_paths_is_not_published_as_a_scanner() {
 }
 
 #[test]
-fn locals_are_those_that_contacted_somebody() {
+fn only_locals_with_a_contact_are_listed() {
     let (dir, _store) = household();
     let answer = ask(&dir, Subject::Locals, &RowsQuestion::default());
     assert_eq!(column(&answer, "local"), [json!("2001:db8::b"), json!("2001:db8::a")]);
@@ -266,7 +266,7 @@ fn locals_are_those_that_contacted_somebody() {
 }
 
 #[test]
-fn a_narrow_terminal_takes_a_narrow_table() {
+fn a_table_fits_a_narrow_terminal() {
     let (dir, _store) = household();
     let answer = ask(&dir, Subject::Contacts, &RowsQuestion::default());
     let widest = |width| table::table(&answer, Some(width)).lines().map(|line| line.chars().count()).max().unwrap();
@@ -279,7 +279,7 @@ fn a_narrow_terminal_takes_a_narrow_table() {
 }
 
 #[test]
-fn a_name_from_a_packet_does_not_steer_the_terminal() {
+fn control_characters_in_names_are_escaped() {
     let mut line = contact("01T10:00:00", "a", "3fff:8::1", 443);
     line["name"] = json!("\u{1b}[2Jgone\n");
     let (dir, _store) = store(&[line]);
@@ -288,7 +288,7 @@ fn a_name_from_a_packet_does_not_steer_the_terminal() {
 }
 
 #[test]
-fn csv_has_a_line_for_each_row_and_lists_in_one_cell() {
+fn csv_has_a_line_for_each_row_with_lists_in_one_cell() {
     let (dir, _store) = household();
     let mut out = Vec::new();
     csv::write(&ask(&dir, Subject::Scanners, &filter("port 22, 80")), &mut out).unwrap();
@@ -305,23 +305,24 @@ fn csv_has_a_line_for_each_row_and_lists_in_one_cell() {
 }
 
 #[test]
-fn a_question_that_makes_no_sense_is_told_before_anything_is_read() {
-    let told = |subject, question: &RowsQuestion| Plan::new(subject, question, Time(0)).err().unwrap().to_string();
+fn a_contradictory_question_is_refused_before_reading() {
+    let refused =
+        |subject, question: &RowsQuestion| QueryPlan::new(subject, question, Time(0)).err().unwrap().to_string();
     let backwards = RowsQuestion { since: at("2026-09-02"), until: at("2026-09-01"), ..RowsQuestion::default() };
-    assert!(told(Subject::Probes, &backwards).contains("exchange them"));
+    assert!(refused(Subject::Probes, &backwards).contains("swap them"));
     let first = RowsQuestion { first_seen: true, ..RowsQuestion::default() };
-    assert!(told(Subject::Probes, &first).contains("is for contacts"));
+    assert!(refused(Subject::Probes, &first).contains("is for contacts"));
     let publish = RowsQuestion { publish: true, ..RowsQuestion::default() };
-    assert!(told(Subject::Probes, &publish).contains("is for scanners"));
-    assert!(told(Subject::Locals, &filter("kind syn")).contains("there is no field `kind` here"));
+    assert!(refused(Subject::Probes, &publish).contains("is for scanners"));
+    assert!(refused(Subject::Locals, &filter("kind syn")).contains("there is no field `kind` here"));
     assert!(
-        told(Subject::Contacts, &RowsQuestion { except: vec!["port x".into()], ..RowsQuestion::default() })
+        refused(Subject::Contacts, &RowsQuestion { except: vec!["port x".into()], ..RowsQuestion::default() })
             .contains("column 6")
     );
 }
 
 #[test]
-fn a_question_goes_through_the_socket_as_it_is() {
+fn a_question_survives_the_socket_unchanged() {
     let question = RowsQuestion { by: Some("port".into()), since: at("2026-09-01"), ..filter("port 22") };
     let request = crate::contract::Request::Probes(question);
     let line = serde_json::to_string(&request).unwrap();

@@ -1,4 +1,4 @@
-//! The side of the commands. Blocking and without tokio, so that a query starts at once.
+//! The client for commands: blocking and without tokio, so that a query starts at once.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -13,51 +13,51 @@ use thiserror::Error;
 use super::Response;
 use crate::contract::Request;
 
-/// Attribution over a full window may take its time.
+/// Attribution over a full window may take long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A database of a gigabyte is written anew.
+/// Forgetting rewrites a database of up to a gigabyte.
 const LONG_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub enum AskError {
-    /// No sensor there.
+    /// No sensor listens there.
     #[error("cannot reach the sensor at {}: {}; is `tattler run` running? name its socket with --socket, or the directory of one that does not run with --state DIR", path.display(), reason(source))]
     Unreachable {
         /// The socket.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A sensor, but not for us.
+    /// The user may not use the socket.
     #[error("cannot reach the sensor at {}: permission denied; ask as root or as a member of the group tattler", path.display())]
     Forbidden {
         /// The socket.
         path: PathBuf,
     },
-    /// The sensor went away, or is stuck.
+    /// The sensor closed the connection or does not answer.
     #[error("the sensor at {} did not answer: {}", path.display(), reason(source))]
     Silent {
         /// The socket.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// Something else listens there, or another version.
-    #[error("what listens at {} does not answer as a sensor of this version does: {source}", path.display())]
+    /// Another program or another version listens there.
+    #[error("the program that listens at {} does not answer as a sensor of this version: {source}", path.display())]
     Strange {
         /// The socket.
         path: PathBuf,
-        /// What is wrong with the answer.
+        /// The error in the answer.
         source: serde_json::Error,
     },
-    /// The sensor's own word.
+    /// The sensor refused the request.
     #[error("{0}")]
     Refused(String),
 }
 
-/// Asks the sensor that listens at `path`.
+/// Sends a request to the sensor at `path` and returns its answer.
 pub fn ask(path: &Path, request: &Request) -> Result<Value, AskError> {
     let stream = UnixStream::connect(path).map_err(|source| match source.kind() {
         io::ErrorKind::PermissionDenied => AskError::Forbidden { path: path.to_owned() },

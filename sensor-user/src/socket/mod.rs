@@ -1,19 +1,19 @@
-//! The query socket: how `tattler status` and the others ask a running sensor.
+//! The query socket, through which commands ask a running sensor.
 //!
-//! A connection carries one question and one answer, a line of JSON each:
+//! A connection carries one request and one response, each a line of JSON:
 //!
 //! ```text
 //! {"query":"suspects","top":20}
 //! {"ok":…}  or  {"error":"one line"}
 //! ```
 //!
-//! Who may ask is a matter of the socket's owner, group and mode; the database stays the owner's
-//! alone, and only the sensor's own user and root may have it forget.
+//! Owner, group and mode of the socket decide who may send requests. The database is readable by its owner
+//! alone, and only root and the sensor's user may delete rows.
 //!
 //! # Layout
-//! - [`bind`]: the socket file, who may use it, what a dead sensor left behind
-//! - [`server`]: the sensor's side
-//! - [`client`]: the side of the commands; blocking, without tokio
+//! - [`bind`]: the socket file
+//! - [`server`]: the server in the sensor
+//! - [`client`]: the client for commands; blocking, without tokio
 
 mod bind;
 mod client;
@@ -23,15 +23,12 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use bind::{BindError, Listener};
 pub(crate) use bind::{GROUP, group_id};
+pub use bind::{Listener, SocketBindError};
 pub use client::{AskError, ask};
 pub use server::{Handler, serve};
 
-/// Where the sensor listens unless told otherwise.
-pub const DEFAULT_PATH: &str = "/run/tattler/tattler.sock";
-
-/// An answer as it goes over the wire.
+/// A response on the wire.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Response {

@@ -1,66 +1,49 @@
-//! The sensor's side: bounded in connections, in bytes and in time.
+//! The server in the sensor, bounded in connections, bytes and time.
 
 use std::future::Future;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::{Listener, Response};
+use crate::accept::{self, Accept};
 use crate::contract::Request;
 
-/// What the sensor does with a question; an error is one line. Runs on a thread where it may wait
-/// for a lock and compute.
+/// Answers a request; an error is one line. Runs on a thread where it may block.
 pub type Handler = Arc<dyn Fn(Request) -> Result<Value, String> + Send + Sync>;
 
-/// Questions at a time; the next ones wait in the kernel's backlog.
+/// The most requests at a time; further ones wait in the kernel's backlog.
 pub(super) const MOST: u32 = 16;
-/// Bytes of a question.
+/// The longest request, in bytes.
 pub(super) const LONGEST: u64 = 64 * 1024;
-/// For the question to come in whole.
+/// The time limit for a request to arrive.
 const ASKING: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
-/// For the answer to be taken whole.
+/// The time limit for a response to be read.
 const TAKING: Duration = Duration::from_secs(30);
-/// For answers under way when the sensor stops.
-const ENDING: Duration = Duration::from_secs(2);
 
-/// Answers until `shutdown` is done, then removes the socket.
-pub async fn serve(listener: Listener, handler: Handler, shutdown: impl Future<Output = ()> + Send) {
-    let permits = Arc::new(Semaphore::new(MOST as usize));
-    let mut shutdown = pin!(shutdown);
-    loop {
-        let accepted = async {
-            let permit = Arc::clone(&permits).acquire_owned().await.ok();
-            (listener.listener.accept().await, permit)
-        };
-        let (accepted, permit) = tokio::select! {
-            () = &mut shutdown => break,
-            accepted = accepted => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let handler = Arc::clone(&handler);
-                tokio::spawn(async move {
-                    // Who left before the answer does not want it.
-                    let _ = converse(stream, handler).await;
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                // Out of file descriptors, most likely; it passes, or the log tells.
-                tracing::warn!("cannot accept a query: {error}");
-                sleep(Duration::from_secs(1)).await;
-            }
-        }
+impl Accept for Listener {
+    type Stream = UnixStream;
+
+    async fn accept(&self) -> io::Result<UnixStream> {
+        Ok(self.listener.accept().await?.0)
     }
-    drop(listener);
-    let _ = timeout(ENDING, permits.acquire_many(MOST)).await; // Those that take longer are cut off.
+}
+
+/// Answers requests until `shutdown` is done, then removes the socket.
+pub async fn serve(listener: Listener, handler: Handler, shutdown: impl Future<Output = ()> + Send) {
+    accept::serve(listener, MOST, shutdown, |stream| {
+        let handler = Arc::clone(&handler);
+        async move {
+            // A client that has closed the connection is no error.
+            let _ = converse(stream, handler).await;
+        }
+    })
+    .await;
 }
 
 async fn converse(mut stream: UnixStream, handler: Handler) -> io::Result<()> {
@@ -70,7 +53,7 @@ async fn converse(mut stream: UnixStream, handler: Handler) -> io::Result<()> {
         }
         Ok(Ok(request)) => answer(request, handler).await,
         Ok(Err(refusal)) => Response::Error(refusal),
-        Err(_) => Response::Error(format!("no whole question within {} seconds", ASKING.as_secs())),
+        Err(_) => Response::Error(format!("no whole request within {} seconds", ASKING.as_secs())),
     };
     let mut line = serde_json::to_vec(&response)?;
     line.push(b'\n');
@@ -82,20 +65,20 @@ async fn converse(mut stream: UnixStream, handler: Handler) -> io::Result<()> {
 }
 
 fn is_owner(stream: &UnixStream) -> bool {
-    // SAFETY: takes nothing, changes nothing and can't fail.
+    // SAFETY: geteuid takes no arguments and always succeeds.
     let own = unsafe { libc::geteuid() };
     stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == own)
 }
 
-/// One line, or one line on why it is no question.
+/// Reads a request; an error is one line.
 async fn question(stream: &mut UnixStream) -> Result<Request, String> {
     let mut line = Vec::new();
     let mut reader = BufReader::new(stream.take(LONGEST + 1));
-    reader.read_until(b'\n', &mut line).await.map_err(|error| format!("cannot read the question: {error}"))?;
+    reader.read_until(b'\n', &mut line).await.map_err(|error| format!("cannot read the request: {error}"))?;
     if line.len() as u64 > LONGEST {
-        return Err(format!("the question is longer than {LONGEST} bytes"));
+        return Err(format!("the request is longer than {LONGEST} bytes"));
     }
-    serde_json::from_slice(&line).map_err(|error| format!("not a question that this sensor knows: {error}"))
+    serde_json::from_slice(&line).map_err(|error| format!("not a request that this sensor knows: {error}"))
 }
 
 async fn answer(request: Request, handler: Handler) -> Response {

@@ -1,4 +1,4 @@
-//! Real sockets in a directory of their own.
+//! Tests with real sockets in a temporary directory.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::contract::Request;
 
-/// A server in a directory of its own, on a runtime of its own: the client blocks.
+/// A server with its own directory and runtime, because the client blocks.
 struct Sensor {
     dir: tempfile::TempDir,
     runtime: Runtime,
@@ -42,10 +42,10 @@ impl Sensor {
         self.dir.path().join("run/tattler.sock")
     }
 
-    /// Sends bytes as they are and reads all that comes.
+    /// Sends bytes and reads the whole response.
     fn raw(&self, bytes: &[u8]) -> Value {
         let mut stream = UnixStream::connect(self.path()).unwrap();
-        // The sensor may hang up before it has read all.
+        // The sensor may close the connection before it has read everything.
         let _ = stream.write_all(bytes);
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer);
@@ -63,14 +63,14 @@ fn echo(request: Request) -> Result<Value, String> {
     Ok(serde_json::to_value(request).unwrap())
 }
 
-fn bind(path: &Path) -> Result<(), BindError> {
+fn bind(path: &Path) -> Result<(), SocketBindError> {
     let runtime = Runtime::new().unwrap();
     let _guard = runtime.enter();
     Listener::bind(path).map(drop)
 }
 
 #[test]
-fn questions_are_asked_and_answered_as_documented() {
+fn requests_and_responses_are_as_documented() {
     let sensor = Sensor::start(echo);
     for (request, line) in [
         (Request::Status { since: None, until: None }, json!({"query": "status"})),
@@ -87,7 +87,7 @@ fn questions_are_asked_and_answered_as_documented() {
 }
 
 #[test]
-fn the_sensors_own_refusal_reaches_the_client_as_it_is() {
+fn a_refusal_reaches_the_client_unchanged() {
     let sensor = Sensor::start(|_| Err("2a05::53 never met a local".into()));
     let error =
         ask(&sensor.path(), &Request::Explain { remote: "2a05::53".into(), since: None, until: None }).unwrap_err();
@@ -95,7 +95,7 @@ fn the_sensors_own_refusal_reaches_the_client_as_it_is() {
 }
 
 #[test]
-fn a_handler_that_panics_costs_one_answer_only() {
+fn a_panic_in_the_handler_costs_one_answer() {
     let sensor = Sensor::start(|request| match request {
         Request::Status { .. } => Ok(json!(1)),
         _ => panic!("as a bug would"),
@@ -106,21 +106,21 @@ fn a_handler_that_panics_costs_one_answer_only() {
 }
 
 #[test]
-fn what_is_no_question_is_refused_in_one_line() {
+fn an_invalid_request_is_refused_in_one_line() {
     let sensor = Sensor::start(echo);
     let huge = vec![b'x'; 1 << 20];
     let deep = [b"{\"query\":\"suspects\",\"top\":".to_vec(), vec![b'['; 60_000], b"\n".to_vec()].concat();
     for (bytes, said) in [
-        (&b"\n"[..], "not a question"),
-        (b"hello\n", "not a question"),
-        (b"\x00\xff\xfe\x80\n", "not a question"),
+        (&b"\n"[..], "not a request"),
+        (b"hello\n", "not a request"),
+        (b"\x00\xff\xfe\x80\n", "not a request"),
         (b"{\"query\":\"reboot\"}\n", "unknown variant `reboot`"),
         (b"{\"query\":\"suspects\",\"bottom\":1}\n", "unknown field `bottom`"),
         (b"{\"query\":\"status\",\"top\":1}\n", "unknown field `top`"),
         (b"{\"query\":\"suspects\",\"top\":-1}\n", "invalid value"),
         (&deep, "recursion limit"),
         (&huge, "longer than 65536 bytes"),
-        (b"{\"query\":\"status\"", "no whole question within"),
+        (b"{\"query\":\"status\"", "no whole request within"),
     ] {
         let answer = sensor.raw(bytes);
         let error = answer["error"].as_str().unwrap();
@@ -130,7 +130,7 @@ fn what_is_no_question_is_refused_in_one_line() {
 }
 
 #[test]
-fn a_question_without_its_newline_is_answered_when_the_asker_is_done() {
+fn a_request_may_end_without_a_newline() {
     let sensor = Sensor::start(echo);
     let mut stream = UnixStream::connect(sensor.path()).unwrap();
     stream.write_all(b"{\"query\":\"status\"}").unwrap();
@@ -165,7 +165,7 @@ fn two_clients_are_answered_at_the_same_time() {
 }
 
 #[test]
-fn those_who_connect_and_say_nothing_are_sent_away_and_others_get_their_turn() {
+fn idle_clients_do_not_block_others() {
     let sensor = Sensor::start(echo);
     let idle: Vec<_> = (0..2 * server::MOST).map(|_| UnixStream::connect(sensor.path()).unwrap()).collect();
     assert!(ask(&sensor.path(), &Request::Status { since: None, until: None }).is_ok());
@@ -182,7 +182,7 @@ fn an_answer_may_be_large() {
 }
 
 #[test]
-fn the_socket_is_for_owner_and_group_and_goes_with_the_sensor() {
+fn the_socket_has_its_mode_and_is_removed_at_the_end() {
     let mut sensor = Sensor::start(echo);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&sensor.path()), 0o660);
@@ -212,7 +212,7 @@ fn a_live_socket_is_refused_and_a_dead_one_is_replaced() {
 }
 
 #[test]
-fn a_file_in_the_way_is_left_alone_and_named() {
+fn an_existing_file_is_reported_and_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tattler.sock");
     fs::write(&path, "precious").unwrap();
@@ -226,7 +226,7 @@ fn a_file_in_the_way_is_left_alone_and_named() {
 }
 
 #[test]
-fn a_client_without_a_sensor_says_what_to_do() {
+fn the_error_without_a_sensor_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tattler.sock");
     let said = |path: &Path| ask(path, &Request::Status { since: None, until: None }).unwrap_err().to_string();
@@ -248,7 +248,7 @@ fn a_client_without_a_sensor_says_what_to_do() {
         }
     });
     assert!(said(&path).ends_with("did not answer: it hung up"));
-    assert!(said(&path).contains("does not answer as a sensor of this version does"));
+    assert!(said(&path).contains("does not answer as a sensor of this version"));
     strange.join().unwrap();
     assert!(said(&path).contains("connection refused; is `tattler run` running?"));
 }

@@ -75,7 +75,7 @@ pub struct Importer<'s> {
 impl Store {
     /// Begins an import.
     pub fn import(&mut self, settings: ImportSettings) -> Result<Importer<'_>, WriteError> {
-        let begin = || {
+        let begin = || -> rusqlite::Result<Importer<'_>> {
             // `unchecked` is sound here: this is the only transaction on this connection.
             let transaction = self.connection.unchecked_transaction()?;
             Ok(Importer {

@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 
 use rusqlite::{Connection, OptionalExtension};
 use sensor_common::{IidClass, Kind};
-use tattler_core::ledger::Settings;
+use tattler_core::ledger::LedgerSettings;
 use tattler_core::ledger::worth::{CurrentDay, Ranking, Target, Worth};
 use tattler_core::observation::Observation;
 use tattler_core::time::Time;
@@ -32,7 +32,7 @@ impl Worths {
         proves: bool,
     ) -> rusqlite::Result<Worth> {
         let proves = proves && IidClass::of(&target.octets()) == IidClass::Random;
-        let class = Target::of(self.used(connection, target)?, at, Settings::default().validity, proves);
+        let class = Target::of(self.used(connection, target)?, at, LedgerSettings::default().validity, proves);
         Ok(self.probes.rank(at, source, target, kind, class))
     }
 

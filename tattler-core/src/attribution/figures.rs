@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::Attribution;
 use super::basis::{Basis, Sent};
 use super::finding::Finding;
@@ -13,7 +15,7 @@ use crate::time::{Span, Time};
 use crate::view::frame::Frame;
 
 /// Locals under test by two questions: did it contact the candidate, did the candidate's campaigns probe it?
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TwoByTwo {
     /// Contacted it, then probed.
     pub contacted_probed: u64,

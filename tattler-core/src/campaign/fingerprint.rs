@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use sensor_common::Kind;
 
 use super::syn_options::SynOptions;
-use crate::ledger::{Ledger, Print, ProbeRow};
+use crate::ledger::{Ledger, PackedTraits, ProbeRow};
 
 /// The marks of a tool for one kind of probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -159,7 +159,8 @@ pub(super) struct Prints {
 impl Prints {
     /// `counts_hops`: the probe varies its hop limit on purpose.
     pub(super) fn add(&mut self, row: &ProbeRow, counts_hops: bool) {
-        let Print { hop_limit, tcp_flags, window, tcp_options, payload_len, payload_hash, flow_label, .. } = row.print;
+        let PackedTraits { hop_limit, tcp_flags, window, tcp_options, payload_len, payload_hash, flow_label, .. } =
+            row.print;
         self.rows += 1;
         self.path_rows += u32::from(counts_hops);
         let hops = hop_limit.filter(|_| !counts_hops).map(initial_hop_limit);

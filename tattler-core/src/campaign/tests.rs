@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use sensor_common::{Kind, Proto};
 
 use super::*;
-use crate::ledger::{Ledger, Settings};
+use crate::ledger::{Ledger, LedgerSettings};
 use crate::observation::{Contact, Observation, Probe, Traits};
 
 /// A local with a random identifier.
@@ -27,7 +27,7 @@ pub(crate) fn echo(ts: i64, source: &str, target: u64, hop_limit: u8) -> Probe {
 }
 
 pub(crate) fn ledger_of(probes: &[Probe]) -> Ledger {
-    let mut ledger = Ledger::new(Settings::default());
+    let mut ledger = Ledger::new(LedgerSettings::default());
     probes.iter().for_each(|probe| ledger.observe(&Observation::Probe(probe.clone())));
     ledger
 }
@@ -278,7 +278,7 @@ fn there_are_never_more_than_128_groupings() {
 
 /// A ledger of sources that each send one probe, each from another prefix and with other traits.
 fn flood(n: u64) -> Ledger {
-    let mut ledger = Ledger::new(Settings::default());
+    let mut ledger = Ledger::new(LedgerSettings::default());
     for i in 0..n {
         let source = Ipv6Addr::from((0x2a00_u128 << 112) | (u128::from(i.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 40));
         let ts = Time::from_seconds(i as i64);

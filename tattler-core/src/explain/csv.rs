@@ -1,14 +1,14 @@
-//! Evidence as CSV: a line of names, then a line for each visit and probe.
+//! Evidence as CSV: a header, then a line for each visit and probe.
 
 use std::io::{self, Write};
 
 use super::Explanation;
 
-/// The visits of an explanation, a line for each probe that followed; one without a probe where none
-/// did.
+/// Writes the visits of an explanation, a line for each probe that followed. A visit that no probe
+/// followed has one line.
 ///
 /// # Errors
-/// Those of the output.
+/// Errors of the output.
 pub fn explanation_csv(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     writer.write_record([

@@ -1,4 +1,4 @@
-//! What the sentences about a remote are made from.
+//! The facts about a remote from which the sentences are made.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv6Addr;
@@ -12,17 +12,17 @@ use crate::ledger::AddrId;
 use crate::report::Candidate;
 use crate::report::findings::Findings;
 
-/// Remotes listed that were contacted by the same locals.
+/// The most remotes listed that the same locals contacted.
 const MAX_TOGETHER: usize = 5;
 
-/// A finding with all that is known of it.
+/// A finding with its figures.
 pub(super) struct Facts<'a> {
     pub(super) findings: &'a Findings<'a>,
     pub(super) finding: &'a Finding,
     pub(super) figures: CandidateFigures,
     /// `None` if it was not contacted before an exact hit.
     pub(super) candidate: Option<Candidate>,
-    /// Locals that are compared.
+    /// Number of locals under test.
     pub(super) tested: u64,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Facts<'a> {
         Facts { findings, finding, figures, candidate, tested }
     }
 
-    /// Locals that contacted it, in time to be evidence.
+    /// Number of locals that contacted it in time to be evidence.
     pub(super) fn contacted(&self) -> u64 {
         self.figures.table.contacted_probed + self.figures.table.contacted_spared
     }
@@ -44,7 +44,7 @@ impl<'a> Facts<'a> {
         self.findings.addresses(&self.figures.members)
     }
 
-    /// The lags by bin, of probes that may come from a leak; nothing if there are none.
+    /// The lags by bin, of probes that may come from a leak; empty without such probes.
     pub(super) fn lags(&self) -> Vec<LagBin> {
         let bins: Vec<usize> = self.figures.lags.iter().filter_map(|&lag| lag::bin(lag)).collect();
         if bins.is_empty() || self.finding.verdict == Verdict::ProbesBack {
@@ -54,8 +54,7 @@ impl<'a> Facts<'a> {
         (0..lag::BINS).map(|bin| LagBin { up_to_seconds: lag::end(bin), locals: count(bin) }).collect()
     }
 
-    /// Remotes that most of the probed visitors had contacted before they were probed, those with most
-    /// of them first.
+    /// Remotes that most probed visitors had contacted before the probe, the most common first.
     pub(super) fn together(&self) -> Vec<Together> {
         let frame = &self.findings.frame;
         let explained = &self.figures.explained_locals;
@@ -79,8 +78,8 @@ impl<'a> Facts<'a> {
         list
     }
 
-    /// The device that most probed addresses are of: how many, of how many, and how many addresses it
-    /// has. `None` unless all their devices are known.
+    /// The device with the most probed addresses: how many, of how many in all, and how many addresses it
+    /// has. `None` unless the devices of all probed addresses are known.
     pub(super) fn most_hit_device(&self) -> Option<(u64, u64, u64)> {
         let device = |local: usize| self.findings.frame.local(local).device;
         let cases = &self.findings.attribution.pooled.list;
@@ -94,8 +93,7 @@ impl<'a> Facts<'a> {
         Some((count, cases.len() as u64, addresses))
     }
 
-    /// The accused one, other than this, that explains most of the same probed visitors: its rank, its
-    /// name and how many.
+    /// The other accused candidate that shares the most probed visitors: its rank, itself and their number.
     pub(super) fn better(&self) -> Option<(usize, Candidate, u64)> {
         let accused = self.findings.attribution.findings.iter().enumerate();
         let others = accused.filter(|(_, f)| f.verdict.accuses() && f.groups != self.finding.groups);

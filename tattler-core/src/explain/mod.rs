@@ -1,5 +1,5 @@
-//! Why a remote stands where it stands: its visitors and the probes that followed, in order of time,
-//! what was counted, what else could explain it, and what would settle it, in words.
+//! The evidence about one remote: its visitors and the probes that followed, the counts, rival
+//! explanations and their weight, and steps that would settle the question, in sentences.
 
 use std::net::Ipv6Addr;
 
@@ -10,6 +10,7 @@ mod csv;
 mod facts;
 pub mod rivals;
 mod says;
+mod settle;
 mod story;
 #[cfg(test)]
 mod tests;
@@ -36,77 +37,64 @@ const Z_95: f64 = 1.959_964;
 /// The evidence for and against a remote.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
-    /// The address or prefix that was asked for.
+    /// The requested address or prefix.
     pub remote: Ipv6Net,
-    /// What its verdict means, in one sentence.
+    /// The meaning of its verdict, in one sentence.
     #[serde(default)]
     pub headline: String,
-    /// How it is reported; null if no temporary local contacted it before an exact hit.
+    /// Its entry in the report; null if no temporary local contacted it before an exact hit.
     pub candidate: Option<Candidate>,
-    /// Its rank and verdict stand in a list of so many candidates.
+    /// The number of candidates in the list that it is ranked in.
     pub candidates: u64,
-    /// The time that was looked at.
+    /// The time covered.
     #[serde(default)]
     pub window: Window,
-    /// Temporary locals: contacted it or not, then probed by its campaigns or not.
-    pub table: Option<Table>,
-    /// The odds ratio of that table; null if everybody contacted it, or nobody.
+    /// The 2x2 table of temporary locals: contacted it or not, then probed by its campaigns or not.
+    pub table: Option<TwoByTwo>,
+    /// The odds ratio of that table; null if all locals contacted it, or none.
     #[serde(default)]
     pub odds: Option<Odds>,
-    /// Different hypotheses that were tested; `score` is corrected for them.
+    /// Number of hypotheses tested; `score` is corrected for them.
     #[serde(default)]
     pub hypotheses: u64,
-    /// What was counted, a sentence each.
+    /// The counts, one sentence each.
     pub says: Vec<String>,
-    /// From the last contact with it to the first probe: visitors that were probed, by lag.
+    /// Probed visitors by lag, from the last contact with it to the first probe.
     #[serde(default)]
     pub lags: Vec<LagBin>,
-    /// What else could explain the evidence, and why that loses or does not.
+    /// Rival explanations, each with its weight and the reason.
     #[serde(default)]
     pub rivals: Vec<Weighed>,
-    /// Other remotes that most of the probed visitors had contacted before the probe.
+    /// Other remotes that most probed visitors had contacted before the probe.
     #[serde(default)]
     pub together: Vec<Together>,
-    /// What would settle the matter.
+    /// Steps that would settle the question.
     #[serde(default)]
     pub settle: Vec<String>,
     /// Locals that contacted it, in order of time.
     pub visits: Vec<Visit>,
-    /// Later visits that are not listed.
+    /// Number of later visits not listed.
     pub visits_left_out: u64,
-    /// The scanners that occur in the visits.
+    /// The scanners in the visits.
     #[serde(default)]
-    pub scanners: Vec<Scanner>,
+    pub scanners: Vec<ScannerLabel>,
     /// Probes that it sent itself, repeats included.
     pub own_probes: u64,
 }
 
-/// The 2x2 table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Table {
-    /// Contacted it, then probed.
-    pub contacted_probed: u64,
-    /// Contacted it, not probed.
-    pub contacted_spared: u64,
-    /// Probed without having contacted it before.
-    pub others_probed: u64,
-    /// Neither.
-    pub others_spared: u64,
-}
-
-/// How many times higher the odds to be probed are for those that contacted it.
+/// The ratio of the odds of being probed, with and without contact.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Odds {
-    /// The odds ratio. With a cell that is 0 each cell counts a half more (Haldane and Anscombe).
+    /// The odds ratio. If a cell is 0, 0.5 is added to each (Haldane-Anscombe correction).
     pub ratio: f64,
-    /// Woolf's interval, of cells that count a half more.
+    /// Woolf's interval, with 0.5 added to each cell.
     pub interval_95: [f64; 2],
     /// A cell was 0.
     pub corrected: bool,
 }
 
 impl Odds {
-    pub(super) fn of(table: &Table) -> Option<Odds> {
+    pub(super) fn of(table: &TwoByTwo) -> Option<Odds> {
         let cells = [table.contacted_probed, table.contacted_spared, table.others_probed, table.others_spared];
         if cells[0] + cells[1] == 0 || cells[2] + cells[3] == 0 {
             return None;
@@ -122,16 +110,16 @@ impl Odds {
     }
 }
 
-/// How many probes came how late.
+/// A bin of the histogram of lags.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LagBin {
-    /// Where the bin ends; it begins where the one before ends, the first at 0.
+    /// The end of the bin; it begins at the end of the previous one, the first at 0.
     pub up_to_seconds: f64,
-    /// Probed visitors with such a lag.
+    /// Probed visitors with a lag in the bin.
     pub locals: u64,
 }
 
-/// A remote that was contacted by the same locals.
+/// A remote contacted by the same locals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Together {
     /// The other remote.
@@ -142,15 +130,15 @@ pub struct Together {
 
 /// A scanner of the report, as `tattler scanners` labels it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Scanner {
+pub struct ScannerLabel {
     /// A campaign of this report.
     pub id: String,
-    /// What it does and from where.
+    /// Its probes and their origin, in words.
     pub label: String,
 }
 
 impl Explanation {
-    /// Gives remote and visitors the names that they have.
+    /// Sets labels and device names from the configured names.
     pub fn name(&mut self, names: &Names) {
         self.candidate.iter_mut().for_each(|candidate| candidate.name(names));
         for visit in &mut self.visits {
@@ -165,7 +153,7 @@ pub fn explain(ledger: &Ledger, remote: impl Into<Ipv6Net>) -> Explanation {
     explain_by(&Findings::new(ledger), remote.into())
 }
 
-/// The same where the findings are at hand.
+/// As [`explain`], from findings.
 pub(crate) fn explain_by(findings: &Findings, remote: Ipv6Net) -> Explanation {
     let (remote, ledger) = (remote.trunc(), findings.frame.ledger);
     let (rank, finding) = find(findings, remote).unzip();
@@ -176,16 +164,11 @@ pub(crate) fn explain_by(findings: &Findings, remote: Ipv6Net) -> Explanation {
     let own = ledger.probes().iter().filter(|row| remote.contains(&ledger.address(row.source)));
     let own_probes = own.map(|row| u64::from(row.count)).sum();
     let span = ledger.span();
-    let table = facts.as_ref().map(|facts| facts.figures.table).map(|t: TwoByTwo| Table {
-        contacted_probed: t.contacted_probed,
-        contacted_spared: t.contacted_spared,
-        others_probed: t.others_probed,
-        others_spared: t.others_spared,
-    });
+    let table = facts.as_ref().map(|facts| facts.figures.table);
     let mut explanation = Explanation {
         remote,
         headline: String::new(),
-        // Contacted, but never before an exact hit: figures, but no candidate.
+        // A remote that was contacted but never before an exact hit has figures but is no candidate.
         candidate: facts.as_ref().and_then(|facts| facts.candidate.clone()),
         candidates: findings.attribution.findings.len() as u64,
         window: Window { from: span.map(|span| span.0), to: span.map(|span| span.1) },
@@ -206,26 +189,26 @@ pub(crate) fn explain_by(findings: &Findings, remote: Ipv6Net) -> Explanation {
     explanation.headline = says::headline(&explanation);
     explanation.says = says::counted(&explanation, within);
     explanation.says.extend(ledger.counts().caveat());
-    explanation.settle = says::settle(&explanation);
+    explanation.settle = settle::settle(&explanation);
     explanation
 }
 
-/// The campaigns that sent any of the probes listed.
-fn scanners(findings: &Findings, visits: &[Visit]) -> Vec<Scanner> {
+/// The campaigns of the listed probes.
+fn scanners(findings: &Findings, visits: &[Visit]) -> Vec<ScannerLabel> {
     let occur: std::collections::HashSet<&str> =
         visits.iter().flat_map(|visit| &visit.probes).map(|probe| probe.campaign.as_str()).collect();
     let list = findings.campaigns.list.iter().filter(|campaign| occur.contains(campaign.id.as_str()));
-    list.map(|campaign| Scanner { id: campaign.id.clone(), label: campaign.label.clone() }).collect()
+    list.map(|campaign| ScannerLabel { id: campaign.id.clone(), label: campaign.label.clone() }).collect()
 }
 
-/// The finding that holds the remote, with its position if it is listed.
+/// The finding that contains the remote, with its position if it is ranked.
 fn find(findings: &Findings, remote: Ipv6Net) -> Option<(Option<usize>, Finding)> {
     let groups = &findings.attribution.groups;
     let ledger = findings.frame.ledger;
     let inside = |group: usize| groups.members(group).iter().all(|&member| remote.contains(&ledger.address(member)));
     let holds = |group: usize| groups.list[group].net.contains(&remote) || inside(group);
     let listed = &findings.attribution.findings;
-    // A listed candidate may be wider than what was asked for, or narrower.
+    // The candidate may be wider or narrower than the request.
     if let Some(at) = listed.iter().position(|finding| finding.groups.iter().any(|&group| holds(group))) {
         return Some((Some(at), listed[at].clone()));
     }

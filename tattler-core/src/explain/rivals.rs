@@ -1,4 +1,4 @@
-//! What else could explain the probes, and why that loses or does not: each with its reason.
+//! Rival explanations of the probes, each with its weight and the reason.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::attribution::{Rival, Verdict};
 use crate::report::Candidate;
 use crate::words::{duration, p_value, percent, plural, remote_name, times, were};
 
-/// How a rival explanation stands.
+/// The weight of a rival explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Weight {
@@ -19,16 +19,16 @@ pub enum Weight {
     Likelier,
     /// The data allow it.
     Open,
-    /// What would tell is not known.
+    /// The data needed to decide are missing.
     Unknown,
-    /// It would take more than is seen.
+    /// It needs more than was observed.
     Unlikely,
     /// The data speak against it.
     RuledOut,
 }
 
 impl Weight {
-    /// As it is said in texts.
+    /// The word in texts.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -46,9 +46,9 @@ impl Weight {
 pub struct Weighed {
     /// chance, another-remote, or a name of [`Rival`].
     pub rival: String,
-    /// How it stands.
+    /// Its weight.
     pub weight: Weight,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
@@ -61,7 +61,7 @@ impl Weighed {
         Weighed::new(rival.as_str(), weight, why)
     }
 
-    /// What it is, for a sentence.
+    /// Its name within a sentence.
     #[must_use]
     pub fn title(&self) -> &'static str {
         match self.rival.as_str() {
@@ -80,29 +80,29 @@ impl Weighed {
 }
 
 impl Explanation {
-    /// The rivals that stand so.
+    /// The rivals with this weight.
     pub(super) fn rivals_that_are(&self, weight: Weight) -> impl Iterator<Item = &Weighed> {
         self.rivals.iter().filter(move |rival| rival.weight == weight)
     }
 
-    /// Whether a rival is not out.
+    /// Whether a rival is neither unlikely nor ruled out.
     pub(super) fn may_be(&self, rival: Rival) -> bool {
-        let lives = |w: Weight| matches!(w, Weight::Likelier | Weight::Open | Weight::Unknown);
-        self.rivals.iter().any(|weighed| weighed.rival == rival.as_str() && lives(weighed.weight))
+        let is_possible = |w: Weight| matches!(w, Weight::Likelier | Weight::Open | Weight::Unknown);
+        self.rivals.iter().any(|weighed| weighed.rival == rival.as_str() && is_possible(weighed.weight))
     }
 }
 
-/// Weighs the rivals; those that win come first, those that are out last.
+/// Weighs the rivals, the likeliest first.
 pub(super) fn weigh(facts: &Facts) -> Vec<Weighed> {
     let mut all = match facts.finding.verdict {
         _ if facts.candidate.is_none() => Vec::new(),
         Verdict::ProbesBack | Verdict::NotIdentifiable => Vec::new(),
         Verdict::Weak if !is_judged(facts) => {
-            // Too little points to it for the rest to be judged.
+            // Attribution judges the other rivals only if more points to the remote.
             let mut few = vec![chance(facts)];
             few.extend(another_remote(facts));
             let few_open = [few_locals(facts), one_device(facts)].into_iter().filter(|w| w.weight == Weight::Open);
-            // One address is of one device: that says no more than that it is one.
+            // A single address is always of one device.
             few.extend(few_open.filter(|w| probed(facts) > 1 || w.rival != Rival::OneDevice.as_str()));
             few.extend(busy_device(facts));
             few.extend((facts.finding.groups.len() > 1).then(|| one_of_several(facts)));
@@ -122,13 +122,13 @@ pub(super) fn weigh(facts: &Facts) -> Vec<Weighed> {
     all
 }
 
-/// Whether attribution weighed its rivals: it does so if much points to a remote.
+/// Whether attribution weighed its rivals: it does if much points to the remote.
 fn is_judged(facts: &Facts) -> bool {
     let probability = facts.candidate.as_ref().and_then(|candidate| candidate.probability);
     facts.finding.verdict.accuses() || !facts.finding.rivals.is_empty() || probability.is_some_and(|p| p >= 0.1)
 }
 
-/// Whether the comparison suffices to name it, whatever came of that.
+/// Whether the comparison alone suffices for an accusation.
 fn is_named(facts: &Facts) -> bool {
     facts.finding.verdict.accuses() || facts.finding.score >= -ALPHA.log10()
 }
@@ -141,8 +141,8 @@ fn probed(facts: &Facts) -> u64 {
     facts.figures.explained_locals.len() as u64
 }
 
-/// The comparison is held just short of an accusation, since the one with the nearest in time does not
-/// confirm it.
+/// Whether the score is capped just below an accusation, because the comparison with the nearest in time
+/// does not confirm it.
 pub(super) fn is_held(candidate: &Candidate) -> bool {
     let held = -(2.0 * ALPHA).log10();
     candidate.score.is_some_and(|score| (score - held).abs() < 1e-9)
@@ -156,10 +156,10 @@ fn chance(facts: &Facts) -> Weighed {
         Weighed::new("chance", Weight::RuledOut, format!("p {p}, {corrected}."))
     } else if facts.candidate.as_ref().is_some_and(is_held) {
         let why = "compared with only those nearest in time, it does not stand out enough: the days may be the reason, \
-                   and not the remote.";
+        and not the remote.";
         Weighed::new("chance", Weight::Open, why.to_owned())
     } else {
-        let why = format!("among so many remotes some look like this: p {p}, {corrected}; it takes 0.01 to accuse.");
+        let why = format!("among so many remotes some look like this: p {p}, {corrected}; an accusation needs 0.01.");
         Weighed::new("chance", Weight::Open, why)
     }
 }
@@ -184,7 +184,7 @@ fn few_locals(facts: &Facts) -> Weighed {
     let n = probed(facts);
     let addresses = plural(n, "address", "addresses");
     if has(facts, Rival::FewLocals) || n < 3 {
-        let why = format!("only {addresses} {} probed after the contact; it takes 3.", were(n));
+        let why = format!("only {addresses} {} probed after the contact; 3 are needed.", were(n));
         Weighed::of(Rival::FewLocals, Weight::Open, why)
     } else {
         let why = format!("{addresses} {} probed after the contact.", were(n));
@@ -205,7 +205,7 @@ fn one_device(facts: &Facts) -> Weighed {
             Weighed::of(Rival::OneDevice, Weight::Open, why.to_owned())
         }
         Some(n) => {
-            let why = format!("the probed visitors are {n} devices, so it is not one that tells of itself.");
+            let why = format!("the probed visitors are {n} devices, so it is not one device that gives itself away.");
             Weighed::of(Rival::OneDevice, Weight::RuledOut, why)
         }
     }
@@ -223,30 +223,30 @@ fn device_itself(facts: &Facts) -> Option<Weighed> {
     })
 }
 
-/// Of one that was not judged: is it one device that is hit, here and everywhere?
+/// For a remote that was not judged: does one device get most of all hits?
 fn busy_device(facts: &Facts) -> Option<Weighed> {
     let (hits, all_hits, addresses) = facts.most_hit_device()?;
     let (share, fair) = (hits as f64 / all_hits as f64, addresses as f64 / facts.tested as f64);
     (hits >= 3 && share >= 0.5 && share >= 2.0 * fair).then(|| {
         let why = format!(
             "{hits} of all {all_hits} probed addresses are of one device, which has {addresses} of the {} addresses: it \
-             may give itself away, whomever it contacts.",
+            may give itself away, whatever it contacts.",
             facts.tested
         );
         Weighed::of(Rival::DeviceItself, Weight::Likelier, why)
     })
 }
 
-/// Of one that was not judged: is nearly everything probed?
+/// For a remote that was not judged: are most locals probed?
 fn everything_probed(facts: &Facts) -> Option<Weighed> {
     let hits = facts.findings.attribution.pooled.list.len() as u64;
-    // Nobody stands out, by neither way of counting.
+    // No remote stands out by the model or the comparison.
     let stands_out = |finding: &Finding| finding.verdict.accuses() || finding.evidence > 0.0 || finding.score > 0.3;
     let any = facts.findings.attribution.findings.iter().any(stands_out);
     (hits >= 3 && hits * 2 >= facts.tested && !any).then(|| {
         let why = format!(
-            "{hits} of all {} addresses were probed, whomever they had contacted: somebody may see all your traffic or \
-             your look-ups.",
+            "{hits} of all {} addresses were probed, whatever they had contacted: somebody may see all your traffic or \
+            your look-ups.",
             facts.tested
         );
         Weighed::of(Rival::OnPath, Weight::Likelier, why)
@@ -255,14 +255,14 @@ fn everything_probed(facts: &Facts) -> Option<Weighed> {
 
 fn on_path(facts: &Facts) -> Weighed {
     if has(facts, Rival::OnPath) {
-        let why = "the model, once it allows for probes after contacts with anybody, needs it no more: who sees all \
-                   your traffic, or your look-ups, explains them as well.";
+        let why = "the model, once it allows for probes after contacts with anybody, no longer needs it: somebody who \
+        sees all your traffic, or your look-ups, explains them as well.";
         let weight = if is_named(facts) { Weight::Likelier } else { Weight::Open };
         Weighed::of(Rival::OnPath, weight, why.to_owned())
     } else {
         let why = format!(
             "contacts with others are not followed by probes like these: the model, which allows for that, still finds \
-             the probes {} times as likely with it as without. (Who listens close to it can't be told from it.)",
+             the probes {} times as likely with it as without. (A listener close to it can't be told from it.)",
             times(facts.finding.evidence)
         );
         Weighed::of(Rival::OnPath, Weight::RuledOut, why)
@@ -286,7 +286,7 @@ fn timing(facts: &Facts) -> Weighed {
         Weighed::of(Rival::TimingAlone, Weight::Open, why)
     } else {
         let why = format!(
-            "only {n} of {all} addresses ({share}) contacted it: who wants to frame it would have to know which ones did."
+            "only {n} of {all} addresses ({share}) contacted it: to frame it, somebody would have to know which ones did."
         );
         Weighed::of(Rival::TimingAlone, Weight::Unlikely, why)
     }
@@ -294,7 +294,7 @@ fn timing(facts: &Facts) -> Weighed {
 
 fn many_sites(facts: &Facts) -> Weighed {
     if has(facts, Rival::ManySites) {
-        let why = "its address belongs to a content network (CDN) and stands before many sites: which site leaks, or \
+        let why = "its address belongs to a content network (CDN) and serves many sites: which site leaks, or \
                    whether the network does, can't be told.";
         Weighed::of(Rival::ManySites, Weight::Open, why.to_owned())
     } else {

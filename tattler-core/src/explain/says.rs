@@ -1,19 +1,20 @@
-//! The sentences of an explanation: what the verdict means, what was counted, what would settle it.
+//! The sentences of an explanation: the meaning of the verdict, and the counts.
 
 use super::Explanation;
 use super::rivals::{Weight, is_held};
+use crate::attribution::figures::TwoByTwo;
 use crate::attribution::{Rival, Verdict};
 use crate::report::Candidate;
 use crate::time::Span;
-use crate::words::{duration, instant, list, p_value, percent, plural, remote_name, times, were};
+use crate::words::{duration, instant, list, p_value, percent, plural, times, were};
 
-/// What the verdict means.
+/// The meaning of the verdict, in one or two sentences.
 pub(super) fn headline(explanation: &Explanation) -> String {
     let Some(candidate) = &explanation.candidate else { return no_candidate(explanation) };
     let titles = |weight: Weight| -> Vec<String> {
         explanation.rivals_that_are(weight).map(|rival| rival.title().to_owned()).collect()
     };
-    // Of several that can't be told apart, one; a prefix that was asked for is one too.
+    // A requested prefix counts as one remote.
     let is_set = explanation.may_be(Rival::OneOfSeveral) && candidate.members.len() > 1;
     let it = if is_set {
         format!("One of {} remotes that can't be told apart", candidate.members.len())
@@ -23,13 +24,11 @@ pub(super) fn headline(explanation: &Explanation) -> String {
     let them = if is_set { "them" } else { "it" };
     match candidate.verdict {
         Verdict::Confirmed => {
-            "It passes on addresses: one that was used for a contact with it and for nothing else was \
-                               probed."
-                .to_owned()
+            "It passes on addresses: one that was used only for a contact with it was probed.".to_owned()
         }
         Verdict::Strong => format!(
-            "{it} passes on the addresses that contact {them}, or who sees that traffic does: probes follow far more often \
-             than chance brings them, and nothing else was found that explains it."
+            "{it} passes on the addresses that contact {them}, or somebody who sees that traffic does: probes follow far \
+            more often than by chance, and no other explanation was found."
         ),
         Verdict::Suspected => {
             let open = titles(Weight::Open);
@@ -38,13 +37,13 @@ pub(super) fn headline(explanation: &Explanation) -> String {
                 open => format!("still open: {}", list(open)),
             };
             format!(
-                "{it} probably passes on the addresses that contact {them}: probes follow more often than chance brings \
-                 them. That is not certain ({but})."
+                "{it} probably passes on the addresses that contact {them}: probes follow more often than by chance. \
+                That is not certain ({but})."
             )
         }
         Verdict::Weak => match titles(Weight::Likelier).as_slice() {
             [] if candidate.probability.is_some_and(|probability| probability >= 0.5) => {
-                "Not accused: much points to it, but to name somebody takes every test, and one is missing (see chance)."
+                "Not accused: much points to it, but an accusation needs every test, and one is missing (see chance)."
                     .to_owned()
             }
             [] if candidate.evidence.is_some_and(|evidence| evidence > 0.0) => {
@@ -62,7 +61,7 @@ pub(super) fn headline(explanation: &Explanation) -> String {
             let others = explanation.table.map_or(0, |table| table.others_probed + table.others_spared);
             let all = candidate.contacted + others;
             format!(
-                "Can't be told: {} of {} temporary addresses ({}) contacted it, so there is nobody to compare them with.",
+                "Can't be told: {} of {} temporary addresses ({}) contacted it, so there is nothing to compare them with.",
                 candidate.contacted,
                 all,
                 percent(candidate.contacted as f64 / all.max(1) as f64),
@@ -78,7 +77,7 @@ fn no_candidate(explanation: &Explanation) -> String {
     }
     if visitors > 0 {
         return "Can't be told: no temporary address contacted it. Addresses that can be guessed or may be published are \
-                probed without anybody telling."
+        probed without any leak."
             .to_owned();
     }
     match (explanation.window.from, explanation.window.to) {
@@ -91,14 +90,14 @@ fn no_candidate(explanation: &Explanation) -> String {
     }
 }
 
-/// What was counted. `within`: how long before the probe a contact counts.
+/// The counts. `within`: a contact counts if it is at most this long before the probe.
 pub(super) fn counted(explanation: &Explanation, within: Option<Span>) -> Vec<String> {
     let mut says = Vec::new();
-    if explanation.table.is_some() {
-        table(explanation, &mut says);
+    if let Some(counts) = explanation.table {
+        table(explanation, counts, &mut says);
     }
-    if explanation.candidate.is_some() {
-        tests(explanation, within, &mut says);
+    if let Some(candidate) = &explanation.candidate {
+        tests(explanation, candidate, within, &mut says);
     }
     if explanation.own_probes > 0 {
         says.push(format!("It sent {} itself.", plural(explanation.own_probes, "probe", "probes")));
@@ -106,8 +105,8 @@ pub(super) fn counted(explanation: &Explanation, within: Option<Span>) -> Vec<St
     says
 }
 
-fn table(explanation: &Explanation, says: &mut Vec<String>) {
-    let Some(table) = explanation.table else { return };
+/// The 2x2 table and its odds ratio.
+fn table(explanation: &Explanation, table: TwoByTwo, says: &mut Vec<String>) {
     let visited = table.contacted_probed + table.contacted_spared;
     let others = table.others_probed + table.others_spared;
     let share = |n: u64, of: u64| percent(n as f64 / of.max(1) as f64);
@@ -135,7 +134,7 @@ fn table(explanation: &Explanation, says: &mut Vec<String>) {
         && table.contacted_probed > 0
     {
         let [low, high] = odds.interval_95.map(|x| times(x.ln()));
-        let note = if odds.corrected { ", each cell a half more since one is 0" } else { "" };
+        let note = if odds.corrected { ", 0.5 added to each cell because one is 0" } else { "" };
         says.push(format!(
             "The odds to be probed are {} times as high for those that contacted it (95 % interval {low} to {high}{note}).",
             times(odds.ratio.ln()),
@@ -143,8 +142,8 @@ fn table(explanation: &Explanation, says: &mut Vec<String>) {
     }
 }
 
-fn tests(explanation: &Explanation, within: Option<Span>, says: &mut Vec<String>) {
-    let Some(candidate) = &explanation.candidate else { return };
+/// The tests, the size of the effect and the timing.
+fn tests(explanation: &Explanation, candidate: &Candidate, within: Option<Span>, says: &mut Vec<String>) {
     if candidate.verdict == Verdict::ProbesBack {
         says.push("That is about probes of others; its own are apart.".to_owned());
         return;
@@ -156,35 +155,8 @@ fn tests(explanation: &Explanation, within: Option<Span>, says: &mut Vec<String>
             p_value(p)
         ));
     }
-    if let Some(score) = candidate.score {
-        let within =
-            within.map(|w| format!(", counting contacts in the last {}", duration(w.seconds()))).unwrap_or_default();
-        let hypotheses = plural(explanation.hypotheses, "hypothesis tested", "hypotheses tested");
-        let p = p_value(10f64.powf(-score));
-        let held = if is_held(candidate) {
-            ", held there since a second comparison, with the nearest in time alone, does not confirm it"
-        } else {
-            ""
-        };
-        says.push(format!(
-            "Each probed address compared with others that had contacted as many remotes by then{within}, corrected for \
-             {hypotheses}: p {p}{held}. It takes 0.01 or less to accuse."
-        ));
-    }
-    if let Some(evidence) = candidate.evidence {
-        says.push(if evidence > 0.0 {
-            format!(
-                "The model of contacts, lags and background finds the probes {} times as likely if it leaks as if not \
-                 (after a discount for having picked among so many).{}",
-                times(evidence),
-                if candidate.verdict == Verdict::Weak { " To accuse takes the comparison as well." } else { "" },
-            )
-        } else {
-            "The model of contacts, lags and background finds no more for it than the best of so many remotes gets by \
-             chance."
-                .to_owned()
-        });
-    }
+    says.extend(candidate.score.map(|score| comparison(score, explanation, candidate, within)));
+    says.extend(candidate.evidence.map(|evidence| model(evidence, candidate)));
     if let Some(share) = candidate.leak_probability {
         let interval = candidate.leak_interval_95;
         let interval = interval.map(|[low, high]| format!(" (95 % interval {} to {})", percent(low), percent(high)));
@@ -210,10 +182,43 @@ fn tests(explanation: &Explanation, within: Option<Span>, says: &mut Vec<String>
         ));
     }
     says.push(format!(
-        "The count of 2015 (addresses that had contacted it before anybody probed them) is {}. It puts first whom \
-         everybody contacts, and is shown for comparison only.",
+        "The count of 2015 (addresses that had contacted it before anybody probed them) is {}. It ranks remotes that \
+         all contact first, and is shown for comparison only.",
         candidate.distinct_count,
     ));
+}
+
+/// The matched comparison.
+fn comparison(score: f64, explanation: &Explanation, candidate: &Candidate, within: Option<Span>) -> String {
+    let within =
+        within.map(|w| format!(", counting contacts in the last {}", duration(w.seconds()))).unwrap_or_default();
+    let hypotheses = plural(explanation.hypotheses, "hypothesis tested", "hypotheses tested");
+    let p = p_value(10f64.powf(-score));
+    let held = if is_held(candidate) {
+        ", held there since a second comparison, with the nearest in time alone, does not confirm it"
+    } else {
+        ""
+    };
+    format!(
+        "Each probed address compared with others that had contacted as many remotes by then{within}, corrected for \
+         {hypotheses}: p {p}{held}. An accusation needs 0.01 or less."
+    )
+}
+
+/// The likelihood ratio of the model.
+fn model(evidence: f64, candidate: &Candidate) -> String {
+    if evidence > 0.0 {
+        format!(
+            "The model of contacts, lags and background finds the probes {} times as likely if it leaks as if not \
+             (after a discount for having picked among so many).{}",
+            times(evidence),
+            if candidate.verdict == Verdict::Weak { " An accusation needs the comparison as well." } else { "" },
+        )
+    } else {
+        "The model of contacts, lags and background finds no more for it than the best of so many remotes gets by \
+         chance."
+            .to_owned()
+    }
 }
 
 fn by(explanation: &Explanation) -> String {
@@ -222,82 +227,4 @@ fn by(explanation: &Explanation) -> String {
         Some(few) if few.len() <= 4 => format!(" by {}", list(few)),
         Some(many) => format!(" by {} scanners", many.len()),
     }
-}
-
-/// What would settle it: steps that somebody can take.
-pub(super) fn settle(explanation: &Explanation) -> Vec<String> {
-    let mut steps = Vec::new();
-    let verdict = explanation.candidate.as_ref().map(|candidate| candidate.verdict);
-    match verdict {
-        None | Some(Verdict::Confirmed) => return steps,
-        Some(Verdict::NotIdentifiable) => {
-            steps.push(
-                "Keep one device, or each second address, away from it for some days (a firewall rule will do): then \
-                 there is somebody to compare with."
-                    .to_owned(),
-            );
-            steps.push(
-                "An address used for a contact with it and for nothing else would prove it if it is probed.".to_owned(),
-            );
-            return steps;
-        }
-        Some(Verdict::ProbesBack) => {
-            steps.push(
-                "Look at the ports that it probes: a service that checks its clients tries the same few, once, just after \
-                 the contact."
-                    .to_owned(),
-            );
-            steps.push(
-                "An address used for a contact with it and for nothing else: probes from other networks would be a leak."
-                    .to_owned(),
-            );
-            return steps;
-        }
-        Some(Verdict::Strong | Verdict::Suspected | Verdict::Weak) => {}
-    }
-    let members = explanation.candidate.as_ref().map_or(1, |candidate| candidate.members.len());
-    steps.push(if explanation.may_be(Rival::OneOfSeveral) && members > 1 {
-        format!("Contact each of the {members} from an address of its own, used for nothing else: the one whose address is probed leaks.")
-    } else {
-        "An address used for a contact with it and for nothing else would prove it if it is probed.".to_owned()
-    });
-    if explanation.may_be(Rival::OnPath) {
-        steps.push(
-            "The same with a remote that you trust: if that address is probed too, somebody listens on the path. Another \
-             resolver, over TLS, or another uplink for some days tells which."
-                .to_owned(),
-        );
-    }
-    let points = |candidate: &Candidate| candidate.evidence.is_some_and(|evidence| evidence > 0.0);
-    let points = verdict != Some(Verdict::Weak) || explanation.candidate.as_ref().is_some_and(points);
-    if points && !explanation.together.is_empty() {
-        let probed = explanation.candidate.as_ref().map_or(0, |candidate| candidate.explained_locals);
-        let others: Vec<String> =
-            explanation.together.iter().map(|other| format!("{} ({})", other.remote, other.locals)).collect();
-        steps.push(format!(
-            "Contact it without what most of its {probed} probed visitors had contacted as well: {}.",
-            list(&others),
-        ));
-    }
-    if explanation.may_be(Rival::OneDevice) || explanation.may_be(Rival::DeviceItself) {
-        steps.push(match explanation.candidate.as_ref().and_then(|candidate| candidate.devices) {
-            Some(_) => "A contact with it from another device, with other software.".to_owned(),
-            None => "Watch on the router, where the sensor learns which device has which address.".to_owned(),
-        });
-    }
-    if explanation.may_be(Rival::ManySites) {
-        let remote = remote_name(explanation.remote);
-        steps.push(format!(
-            "See which sites were meant: `tattler contacts remote {remote}` shows names seen in DNS and TLS."
-        ));
-    }
-    let by_chance = explanation.rivals_that_are(Weight::Open).any(|rival| rival.rival == "chance");
-    if by_chance || explanation.may_be(Rival::FewLocals) {
-        steps.push(
-            "More days: a device makes a new temporary address about once a day, and each that contacts it and is probed, \
-             or is not, counts."
-                .to_owned(),
-        );
-    }
-    steps
 }

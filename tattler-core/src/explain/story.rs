@@ -1,23 +1,24 @@
-//! An explanation as text, to be read from top to bottom: the verdict, what was counted, what else
-//! could explain it, what would settle it, the contacts and the probes.
+//! An explanation as text: the verdict, the counts, rival explanations, steps that would settle it, and
+//! the contacts with the probes that followed.
 
 use super::Explanation;
 use super::LagBin;
 use super::visits::{Followed, Visit};
 use crate::attribution::Verdict;
-use crate::report::table::{WIDTH, finish, labelled, plain_table};
+use crate::report::layout::{WIDTH, finish, plain_table};
+use crate::report::table::labelled;
 use crate::words::{duration, instant, percent, plural, remote_name};
 
-/// Visits shown; the other formats have a thousand.
+/// The most visits shown; the other formats have a thousand.
 const VISITS: usize = 15;
-/// Probes shown for each visit.
+/// The most probes shown for each visit.
 const PROBES: usize = 3;
-/// Scanners named.
+/// The most scanners listed.
 const SCANNERS: usize = 8;
-/// An eighth to a whole.
+/// Bars from one to eight eighths.
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// An explanation, to be read from top to bottom.
+/// An explanation as text.
 #[must_use]
 pub fn explanation_text(explanation: &Explanation) -> String {
     let name = remote_name(explanation.remote);
@@ -26,7 +27,7 @@ pub fn explanation_text(explanation: &Explanation) -> String {
             let name = labelled(name, c);
             let rank = format!("{}, rank {} of {}", c.verdict.as_str(), c.rank, explanation.candidates);
             match c.probability {
-                // To accuse takes more tests than the model alone.
+                // An accusation needs more tests than the model.
                 Some(probability) => {
                     let by = if c.verdict.accuses() { "" } else { " by the model alone" };
                     format!("{name}: {rank}, leaks with probability {}{by}\n", percent(probability))
@@ -63,7 +64,7 @@ pub fn explanation_text(explanation: &Explanation) -> String {
     text + &timeline(explanation)
 }
 
-/// Probed visitors by lag: the higher the bar, the more of them.
+/// Probed visitors by lag, as bars.
 fn histogram(lags: &[LagBin]) -> String {
     let most = lags.iter().map(|bin| bin.locals).max().unwrap_or(0);
     if most == 0 {
@@ -92,23 +93,23 @@ fn timeline(explanation: &Explanation) -> String {
     let back = explanation.candidate.as_ref().is_some_and(|candidate| candidate.verdict == Verdict::ProbesBack);
     let is_own = |probe: &Followed| explanation.remote.contains(&probe.source);
     let speaks = |probe: &Followed| if back { is_own(probe) } else { probe.counts };
-    // If there are probes that speak against it, they are the story; if not, all are.
+    // Show only the probes that speak against it; without any, show all.
     let any_speaks = visits.iter().flat_map(|visit| &visit.probes).any(speaks);
-    let is_told = |probe: &Followed| !any_speaks || speaks(probe);
-    let (probed, rest): (Vec<_>, Vec<_>) = visits.iter().partition(|visit| visit.probes.iter().any(is_told));
-    let (aside, spared): (Vec<_>, Vec<_>) = rest.into_iter().partition(|visit| !visit.probes.is_empty());
+    let is_shown = |probe: &Followed| !any_speaks || speaks(probe);
+    let (probed, rest): (Vec<_>, Vec<_>) = visits.iter().partition(|visit| visit.probes.iter().any(is_shown));
+    let (others, spared): (Vec<_>, Vec<_>) = rest.into_iter().partition(|visit| !visit.probes.is_empty());
     let mut text = String::new();
     if !probed.is_empty() {
         let whose = if back && any_speaks { "its own probes" } else { "probes" };
         text +=
             &format!("\nFirst contacts with it that {whose} followed (UTC); below each how much later they came:\n");
     }
-    probed.iter().take(VISITS).for_each(|visit| text += &followed(visit, &is_told, explanation.candidate.is_some()));
+    probed.iter().take(VISITS).for_each(|visit| text += &followed(visit, &is_shown, explanation.candidate.is_some()));
     if probed.len() > VISITS {
         let more = plural((probed.len() - VISITS) as u64, "more such contact", "more such contacts");
         text += &format!("and {more}; --format json or csv lists them\n");
     }
-    let shown = probed.iter().take(VISITS).flat_map(|visit| visit.probes.iter().filter(|p| is_told(p)).take(PROBES));
+    let shown = probed.iter().take(VISITS).flat_map(|visit| visit.probes.iter().filter(|p| is_shown(p)).take(PROBES));
     let shown: std::collections::HashSet<&str> = shown.map(|probe| probe.campaign.as_str()).collect();
     let scanners = explanation.scanners.iter().filter(|scanner| shown.contains(scanner.id.as_str()));
     if !shown.is_empty() {
@@ -121,11 +122,11 @@ fn timeline(explanation: &Explanation) -> String {
     if rest > 0 {
         text += &format!("and {}\n", plural(rest as u64, "more scanner", "more scanners"));
     }
-    if !aside.is_empty() || !spared.is_empty() {
+    if !others.is_empty() || !spared.is_empty() {
         text.push('\n');
     }
-    if !aside.is_empty() {
-        let n = plural(aside.len() as u64, "address contacted it and was", "addresses contacted it and were");
+    if !others.is_empty() {
+        let n = plural(others.len() as u64, "address contacted it and was", "addresses contacted it and were");
         let what = if back { "of others" } else { "that don't speak against it" };
         text += &format!("{n} followed only by probes {what}.\n");
     }
@@ -145,14 +146,14 @@ fn timeline(explanation: &Explanation) -> String {
     text
 }
 
-fn followed(visit: &Visit, is_told: &dyn Fn(&Followed) -> bool, is_candidate: bool) -> String {
+fn followed(visit: &Visit, is_shown: &dyn Fn(&Followed) -> bool, is_candidate: bool) -> String {
     let class = if visit.class == "temporary" { String::new() } else { format!(", {} address", visit.class) };
     let device = visit.device_name.as_deref().or(visit.device.as_deref());
     let device = device.map(|name| format!(" ({name})")).unwrap_or_default();
     let service = service(&visit.proto, visit.port);
     let mut text = format!("{}  {}{device}, {service}{class}\n", instant(visit.ts), visit.local);
-    let told: Vec<&Followed> = visit.probes.iter().filter(|probe| is_told(probe)).take(PROBES).collect();
-    for probe in &told {
+    let shown: Vec<&Followed> = visit.probes.iter().filter(|probe| is_shown(probe)).take(PROBES).collect();
+    for probe in &shown {
         text += &format!(
             "{:>19}  {} from {}, {}{}\n",
             format!("+{}", duration(probe.lag_seconds)),
@@ -162,9 +163,9 @@ fn followed(visit: &Visit, is_told: &dyn Fn(&Followed) -> bool, is_candidate: bo
             note(probe, is_candidate),
         );
     }
-    // Others that came are not the story, and not left out of it silently either.
-    let like_these = visit.probes.iter().filter(|probe| is_told(probe)).count();
-    let more = (like_these - told.len()) as u64;
+    // Other probes are only counted.
+    let like_these = visit.probes.iter().filter(|probe| is_shown(probe)).count();
+    let more = (like_these - shown.len()) as u64;
     let others = (visit.probes.len() - like_these) as u64 + visit.probes_left_out;
     let mut rest = Vec::new();
     if more > 0 {
@@ -199,7 +200,7 @@ fn indent(block: &str) -> String {
     block.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 
-/// Breaks a sentence into lines: `first` begins the first, `other` the others.
+/// Breaks a sentence into lines. The first line begins with `first`, the others with `other`.
 fn wrap(sentence: &str, first: &str, other: &str) -> String {
     let mut text = first.to_owned();
     let mut column = first.chars().count();

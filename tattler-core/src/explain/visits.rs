@@ -1,4 +1,4 @@
-//! The locals that contacted a remote and the probes that they got afterwards, in order of time.
+//! The locals that contacted a remote, with the probes that followed, in order of time.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
@@ -12,9 +12,9 @@ use crate::time::Time;
 use crate::view::evidence::Evidence;
 use crate::view::frame::LocalClass;
 
-/// Visits listed; all of them count.
+/// The most visits listed; all of them count.
 const MAX_VISITS: usize = 1_000;
-/// Probes listed for each visit.
+/// The most probes listed for each visit.
 const MAX_PROBES: usize = 20;
 
 /// A local that contacted the remote.
@@ -27,7 +27,7 @@ pub struct Visit {
     /// Its device, where known.
     #[serde(default)]
     pub device: Option<String>,
-    /// The device's name by the configuration.
+    /// The device's name from the configuration.
     #[serde(default)]
     pub device_name: Option<String>,
     /// temporary, stable, eui64, guessable or public. Only temporary ones are evidence.
@@ -36,9 +36,9 @@ pub struct Visit {
     pub proto: String,
     /// The remote's port.
     pub port: u16,
-    /// The probes that the local got afterwards, in order of time.
+    /// Later probes of the local, in order of time.
     pub probes: Vec<Followed>,
-    /// Later ones that are not listed.
+    /// Number of later probes not listed.
     pub probes_left_out: u64,
 }
 
@@ -49,30 +49,30 @@ pub struct Followed {
     pub ts: Time,
     /// Seconds since the contact.
     pub lag_seconds: f64,
-    /// Who sent it.
+    /// The sender.
     pub source: Ipv6Addr,
     /// echo, syn, udp or tcp-other.
     pub kind: String,
     /// The target's port.
     pub port: u16,
-    /// It and its repeats.
+    /// Number of probes, repeats included.
     pub count: u32,
     /// The scanner.
     pub campaign: String,
-    /// What it proves by its target: exact-hit, expired, stable, eui64, guessable, public.
+    /// The class of evidence, by its target: exact-hit, expired, stable, eui64, guessable, public.
     pub evidence: String,
-    /// The local had contacted its source, so that it proves no leak.
+    /// The local had contacted its source, so it proves no leak.
     pub contacted_source: bool,
-    /// It counts hops, so that it is no evidence, whatever its target.
+    /// It belongs to a traceroute, so it is no evidence.
     #[serde(default)]
     pub path_probe: bool,
-    /// It is one of the probes that speak against the remote. Others are shown since they came.
+    /// It speaks against the remote. Other probes are listed for completeness.
     #[serde(default)]
     pub counts: bool,
 }
 
-/// The visits of a remote, the earliest first, and how many more there are. `against`: the campaigns,
-/// positions in the list, whose probes speak against it.
+/// The visits of a remote, the earliest first, and the number of visits not listed. `against`: positions
+/// of the campaigns whose probes speak against it.
 pub(super) fn visits(findings: &Findings, remote: Ipv6Net, against: &[usize]) -> (Vec<Visit>, u64) {
     let (frame, ledger) = (&findings.frame, findings.frame.ledger);
     let mut first: HashMap<AddrId, usize> = HashMap::new();

@@ -1,8 +1,8 @@
-//! What a filter may ask about, and what each field's values are.
+//! The fields of filters and the types of their values.
 
 use sensor_common::{IidClass, Kind, Proto};
 
-/// A field of a row. Its first name is the one that is printed.
+/// A field of a row. Its first name is the printed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Field {
     /// The address inside: `local`, or `target` of a probe.
@@ -17,9 +17,9 @@ pub enum Field {
     SourcePort,
     /// Exchanges of a contact, repeats of a probe.
     Count,
-    /// As it arrived.
+    /// Hop limit on arrival.
     HopLimit,
-    /// What a probe is made of.
+    /// The kind of a probe.
     Kind,
     /// TCP, UDP or ICMPv6.
     Proto,
@@ -29,30 +29,30 @@ pub enum Field {
     Device,
     /// The remote's name as seen in DNS or TLS, or the label of its prefix.
     Name,
-    /// When it was first seen; of a probe when it came.
+    /// When it was first seen; the time of a probe.
     First,
-    /// When it was last seen; of a probe when it came.
+    /// When it was last seen; the time of a probe.
     Last,
-    /// From first to last.
+    /// The span from first to last.
     Lasted,
     /// The target answered.
     Answered,
     /// The target had contacted the source before.
     ContactedSource,
-    /// The local answered a probe, at whatever time.
+    /// The local answered any probe.
     Exposed,
     /// The local is meant to be reached.
     Public,
 }
 
-/// What the values of a field are.
+/// The type of a field's values.
 #[derive(Clone, Copy, Debug)]
 pub enum Type {
     /// Addresses and prefixes.
     Address,
-    /// Whole numbers up to a greatest.
+    /// Whole numbers up to a maximum.
     Number(u64),
-    /// One of a closed set.
+    /// A word of a closed set.
     Word(fn(&str) -> Option<&'static str>, &'static str),
     /// Free text; `*` stands for anything.
     Text,
@@ -90,7 +90,7 @@ impl Field {
         Field::Public,
     ];
 
-    /// Its names; the first one is printed.
+    /// Its names; the first is printed.
     #[must_use]
     pub const fn names(self) -> &'static [&'static str] {
         match self {
@@ -122,13 +122,13 @@ impl Field {
         self.names()[0]
     }
 
-    /// The field with a name, in whatever case.
+    /// The field with a name, ignoring case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Field> {
         Field::ALL.into_iter().find(|field| field.names().iter().any(|known| known.eq_ignore_ascii_case(name)))
     }
 
-    /// What its values are.
+    /// The type of its values.
     #[must_use]
     pub fn kind(self) -> Type {
         match self {
@@ -150,7 +150,7 @@ impl Field {
     }
 }
 
-/// The names of fields, as an error lists them: `local (target), remote (source), port`.
+/// The names of fields for an error: `local (target), remote (source), port`.
 pub fn list(fields: &[Field]) -> String {
     let names = |field: &Field| match field.names() {
         [name, other, ..] => format!("{name} ({other})"),

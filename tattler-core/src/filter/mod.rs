@@ -1,4 +1,4 @@
-//! The language that all queries filter with:
+//! The filter language of all queries:
 //!
 //! ```text
 //! remote in 2a00::/32 and port 22 and not device "printer"
@@ -6,9 +6,9 @@
 //!
 //! # Layout
 //! - this file: a filter, and whether a row passes
-//! - [`field`]: what may be asked about
-//! - `token`, `parse`: from text, with the position of an error
-//! - `print`: back to text, which parses to the same filter
+//! - [`field`]: fields and their types
+//! - `token`, `parse`: text to filter, with the position of an error
+//! - `print`: filter to text that parses to the same filter
 
 pub mod field;
 mod parse;
@@ -27,23 +27,23 @@ pub use self::field::{Field, Type};
 pub use self::parse::{MAX_DEPTH, MAX_LENGTH, parse};
 use crate::time::{Span, Time};
 
-/// A filter, typed: whoever holds one can't ask a port for a prefix.
+/// A typed filter: a port can't be tested against a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Filter {
-    /// All of them; two or more.
+    /// All must pass; two or more.
     And(Vec<Filter>),
-    /// Any of them; two or more.
+    /// One must pass; two or more.
     Or(Vec<Filter>),
-    /// Not this.
+    /// The inner filter must not pass.
     Not(Box<Filter>),
-    /// One field.
-    Test(Field, Test),
+    /// The test of one field.
+    Test(Field, FieldTest),
 }
 
-/// What is asked of a field. A list passes if one of its values does. A value that a row doesn't
-/// know passes no test, and so passes its negation.
+/// The test of a field. A list passes if one of its values does. A value that a row doesn't have passes
+/// no test, and so passes every negated test.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Test {
+pub enum FieldTest {
     /// The flag is set.
     Set,
     /// An address in one of these.
@@ -52,7 +52,7 @@ pub enum Test {
     Numbers(Vec<RangeInclusive<u64>>),
     /// One of these words.
     Words(Vec<&'static str>),
-    /// A text as one of these, where `*` stands for anything; case makes no difference.
+    /// A text that matches one of these patterns, where `*` stands for anything; ignores case.
     Texts(Vec<String>),
     /// A point in time in this range.
     Times(RangeInclusive<Time>),
@@ -60,26 +60,26 @@ pub enum Test {
     Spans(RangeInclusive<Span>),
 }
 
-/// What a filter looks at. `None`: the row doesn't know, or has no such field.
-pub trait Row {
+/// A row that a filter can test. `None`: the value is unknown, or the row has no such field.
+pub trait FilterRow {
     /// An address.
     fn address(&self, field: Field) -> Option<Ipv6Addr>;
     /// A number.
     fn number(&self, field: Field) -> Option<u64>;
     /// A word of a closed set.
     fn word(&self, field: Field) -> Option<&'static str>;
-    /// A text, and another one that goes as well: an identifier and a name.
+    /// A text and an alternative: an identifier and a name.
     fn texts(&self, field: Field) -> [Option<&str>; 2];
     /// A point in time.
     fn time(&self, field: Field) -> Option<Time>;
-    /// A flag; unknown is not set.
+    /// A flag; unknown counts as not set.
     fn flag(&self, field: Field) -> bool;
 }
 
 impl Filter {
     /// Whether a row passes.
     #[must_use]
-    pub fn passes(&self, row: &impl Row) -> bool {
+    pub fn passes(&self, row: &impl FilterRow) -> bool {
         match self {
             Filter::And(all) => all.iter().all(|filter| filter.passes(row)),
             Filter::Or(any) => any.iter().any(|filter| filter.passes(row)),
@@ -89,18 +89,22 @@ impl Filter {
     }
 }
 
-impl Test {
-    fn passes(&self, field: Field, row: &impl Row) -> bool {
+impl FieldTest {
+    fn passes(&self, field: Field, row: &impl FilterRow) -> bool {
         match self {
-            Test::Set => row.flag(field),
-            Test::In(nets) => row.address(field).is_some_and(|address| nets.iter().any(|net| net.contains(&address))),
-            Test::Numbers(ranges) => row.number(field).is_some_and(|n| ranges.iter().any(|range| range.contains(&n))),
-            Test::Words(words) => row.word(field).is_some_and(|word| words.contains(&word)),
-            Test::Texts(patterns) => {
+            FieldTest::Set => row.flag(field),
+            FieldTest::In(nets) => {
+                row.address(field).is_some_and(|address| nets.iter().any(|net| net.contains(&address)))
+            }
+            FieldTest::Numbers(ranges) => {
+                row.number(field).is_some_and(|n| ranges.iter().any(|range| range.contains(&n)))
+            }
+            FieldTest::Words(words) => row.word(field).is_some_and(|word| words.contains(&word)),
+            FieldTest::Texts(patterns) => {
                 row.texts(field).into_iter().flatten().any(|text| patterns.iter().any(|pattern| is_like(text, pattern)))
             }
-            Test::Times(range) => row.time(field).is_some_and(|time| range.contains(&time)),
-            Test::Spans(range) => {
+            FieldTest::Times(range) => row.time(field).is_some_and(|time| range.contains(&time)),
+            FieldTest::Spans(range) => {
                 let times = row.time(Field::First).zip(row.time(Field::Last));
                 times.is_some_and(|(first, last)| range.contains(&(last - first)))
             }
@@ -108,8 +112,8 @@ impl Test {
     }
 }
 
-/// Whether a text is as a pattern says. Goes back to the latest `*` only, so that no pattern takes
-/// longer than the product of both lengths.
+/// Whether a text matches a pattern. Backtracks to the latest `*` only, so the time is bounded by the
+/// product of both lengths.
 fn is_like(text: &str, pattern: &str) -> bool {
     let same = |a: char, b: char| a == b || a.to_lowercase().eq(b.to_lowercase());
     let (mut text, mut pattern) = (text.chars(), pattern.chars());
@@ -137,19 +141,19 @@ fn is_like(text: &str, pattern: &str) -> bool {
     }
 }
 
-/// Why a text is no filter.
+/// An error in the text of a filter.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("the filter is wrong at column {}: {message}", self.column())]
 pub struct FilterError {
-    /// The filter.
+    /// The text of the filter.
     pub text: String,
-    /// Where in it, in bytes; at its end if something is missing.
+    /// The offset of the error in bytes; the end if something is missing.
     pub at: usize,
-    /// What is wrong there, and what is expected.
+    /// The error, and what is expected.
     pub message: String,
 }
 
-/// Characters shown on either side of the place.
+/// Characters shown on either side of the error.
 const SHOWN: usize = 60;
 
 impl FilterError {
@@ -159,7 +163,7 @@ impl FilterError {
         self.text.get(..self.at).map_or(0, |before| before.chars().count()) + 1
     }
 
-    /// The filter around the place and a caret below it: two lines for a terminal.
+    /// The text around the error and a caret below it: two lines for a terminal.
     #[must_use]
     pub fn caret(&self) -> [String; 2] {
         let at = self.column() - 1;

@@ -1,4 +1,4 @@
-//! From text to filter, by recursive descent:
+//! Text to filter, by recursive descent:
 //!
 //! ```text
 //! or    = and { "or" and }
@@ -14,19 +14,19 @@ use ipnet::Ipv6Net;
 
 use super::field::{self, Field, Type};
 use super::token::{Token, tokens};
-use super::{Filter, FilterError, Test};
+use super::{FieldTest, Filter, FilterError};
 use crate::time::{Span, Time};
 use crate::when;
 
-/// Parentheses and `not` inside each other.
+/// The deepest nesting of parentheses and `not`.
 pub const MAX_DEPTH: usize = 64;
-/// Bytes of a filter.
+/// The longest filter, in bytes.
 pub const MAX_LENGTH: usize = 16 * 1024;
 
 /// Reads a filter over `fields`; times such as `2h` go back from `now`.
 ///
 /// # Errors
-/// What is wrong, and where.
+/// The error and its position.
 pub fn parse(text: &str, fields: &[Field], now: Time) -> Result<Filter, FilterError> {
     if text.len() > MAX_LENGTH {
         let message = format!("it is longer than {MAX_LENGTH} bytes");
@@ -92,7 +92,7 @@ impl Parser<'_> {
     fn test(&mut self) -> Parsed<Filter> {
         let field = self.field()?;
         if let Type::Flag = field.kind() {
-            return Ok(Filter::Test(field, Test::Set));
+            return Ok(Filter::Test(field, FieldTest::Set));
         }
         let mut negated = self.take_word("not");
         let test = if self.take_word("between") {
@@ -131,7 +131,7 @@ impl Parser<'_> {
     }
 
     /// `port < 1024`
-    fn compare(&mut self, field: Field, sign: &str, sign_at: usize) -> Parsed<Test> {
+    fn compare(&mut self, field: Field, sign: &str, sign_at: usize) -> Parsed<FieldTest> {
         let value_at = self.next;
         let empty = |parser: &mut Self| {
             parser.next = value_at;
@@ -147,14 +147,14 @@ impl Parser<'_> {
                     _ => Some(value..=most),
                 };
                 match range {
-                    Some(range) => Ok(Test::Numbers(vec![range])),
+                    Some(range) => Ok(FieldTest::Numbers(vec![range])),
                     None => empty(self),
                 }
             }
             Type::Time => {
                 let Time(value) = self.time()?;
                 let range = bounds(sign, value, i64::MIN);
-                Ok(Test::Times(Time(*range.start())..=Time(*range.end())))
+                Ok(FieldTest::Times(Time(*range.start())..=Time(*range.end())))
             }
             Type::Span => {
                 let Span(value) = self.span()?;
@@ -162,7 +162,7 @@ impl Parser<'_> {
                     return empty(self);
                 }
                 let range = bounds(sign, value, 0);
-                Ok(Test::Spans(Span(*range.start())..=Span(*range.end())))
+                Ok(FieldTest::Spans(Span(*range.start())..=Span(*range.end())))
             }
             _ => {
                 self.next = sign_at;
@@ -171,23 +171,23 @@ impl Parser<'_> {
         }
     }
 
-    fn between(&mut self, field: Field) -> Parsed<Test> {
+    fn between(&mut self, field: Field) -> Parsed<FieldTest> {
         let begin = self.next;
         let test = match field.kind() {
             Type::Number(most) => {
                 let from = self.number(field, most)?;
                 self.expect_and()?;
-                Test::Numbers(vec![from..=self.number(field, most)?])
+                FieldTest::Numbers(vec![from..=self.number(field, most)?])
             }
             Type::Time => {
                 let from = self.time()?;
                 self.expect_and()?;
-                Test::Times(from..=self.time()?)
+                FieldTest::Times(from..=self.time()?)
             }
             Type::Span => {
                 let from = self.span()?;
                 self.expect_and()?;
-                Test::Spans(from..=self.span()?)
+                FieldTest::Spans(from..=self.span()?)
             }
             _ => {
                 self.next = begin - 1;
@@ -195,14 +195,14 @@ impl Parser<'_> {
             }
         };
         let is_empty = match &test {
-            Test::Numbers(ranges) => ranges[0].is_empty(),
-            Test::Times(range) => range.is_empty(),
-            Test::Spans(range) => range.is_empty(),
+            FieldTest::Numbers(ranges) => ranges[0].is_empty(),
+            FieldTest::Times(range) => range.is_empty(),
+            FieldTest::Spans(range) => range.is_empty(),
             _ => false,
         };
         if is_empty {
             self.next = begin;
-            return self.fail("nothing is between these: exchange them");
+            return self.fail("nothing is between these: swap them");
         }
         Ok(test)
     }
@@ -211,20 +211,20 @@ impl Parser<'_> {
         if self.take_word("and") { Ok(()) } else { self.fail(format!("expected `and`, not {}", self.found())) }
     }
 
-    /// The values of a list, with or without parentheses.
-    fn list(&mut self, field: Field) -> Parsed<Test> {
+    /// A list of values, with or without parentheses.
+    fn list(&mut self, field: Field) -> Parsed<FieldTest> {
         let open = self.take(&Token::Open);
         let test = match field.kind() {
-            Type::Address => Test::In(self.values(Self::net)?),
-            Type::Number(most) => Test::Numbers(self.values(|parser| parser.range(field, most))?),
+            Type::Address => FieldTest::In(self.values(Self::net)?),
+            Type::Number(most) => FieldTest::Numbers(self.values(|parser| parser.range(field, most))?),
             Type::Word(read, wanted) => {
-                Test::Words(self.values(|parser| parser.value(read, &format!("expected {wanted}")))?)
+                FieldTest::Words(self.values(|parser| parser.value(read, &format!("expected {wanted}")))?)
             }
-            Type::Text => Test::Texts(self.values(Self::any_text)?),
+            Type::Text => FieldTest::Texts(self.values(Self::any_text)?),
             Type::Time | Type::Span => {
                 return self.fail(format!("{} wants <, <=, >, >= or `between`, then a value", field.as_str()));
             }
-            Type::Flag => Test::Set,
+            Type::Flag => FieldTest::Set,
         };
         if open && !self.take(&Token::Close) {
             return self.fail(format!("expected `,` or `)`, not {}", self.found()));
@@ -262,7 +262,7 @@ impl Parser<'_> {
         self.value(|word| whole(word, most), &numbers(field, most))
     }
 
-    /// A time; the date and the time of day may be quoted together, and `ago` may follow.
+    /// A time. Date and time of day may be quoted together; `ago` may follow.
     fn time(&mut self) -> Parsed<Time> {
         let now = self.now;
         let wanted = "expected a time as 2026-09-01, 2026-09-01T12:00:00Z, 2h or 3d";
@@ -295,7 +295,7 @@ impl Parser<'_> {
         self.value(|word| Some(word.to_owned()), "expected a text")
     }
 
-    /// A word that is a value; keywords are values in quotes only.
+    /// A word as a value; a keyword is a value only in quotes.
     fn value<T>(&mut self, read: impl FnOnce(&str) -> Option<T>, wanted: &str) -> Parsed<T> {
         let value = match self.peek() {
             Some(Token::Word(word)) if !is_keyword(word) => read(word),
@@ -326,7 +326,7 @@ impl Parser<'_> {
         is
     }
 
-    /// The next token as a message shows it: a stranger's text, shortened.
+    /// The next token for a message, shortened.
     fn found(&self) -> String {
         let shorten = |text: &str| match text.char_indices().nth(40) {
             Some((at, _)) => format!("{}…", &text[..at]),

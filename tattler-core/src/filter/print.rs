@@ -1,9 +1,9 @@
-//! A filter as text, which parses to the same filter.
+//! A filter as text that parses to the same filter.
 
 use std::fmt::{self, Display, Formatter, Write};
 use std::ops::RangeInclusive;
 
-use super::{Filter, Test};
+use super::{FieldTest, Filter};
 use crate::time::Time;
 use crate::when;
 
@@ -43,20 +43,20 @@ fn join(f: &mut Formatter<'_>, filters: &[Filter], word: &str) -> fmt::Result {
     Ok(())
 }
 
-impl Display for Test {
+impl Display for FieldTest {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Test::Set => Ok(()),
-            Test::In(nets) => {
+            FieldTest::Set => Ok(()),
+            FieldTest::In(nets) => {
                 f.write_str(" in")?;
                 list(f, nets, |f, net| match net.prefix_len() {
                     128 => net.addr().fmt(f),
                     _ => net.fmt(f),
                 })
             }
-            Test::Numbers(ranges) => list(f, ranges, number),
-            Test::Words(words) => list(f, words, |f, word| f.write_str(word)),
-            Test::Texts(texts) => list(f, texts, |f, text| {
+            FieldTest::Numbers(ranges) => list(f, ranges, number),
+            FieldTest::Words(words) => list(f, words, |f, word| f.write_str(word)),
+            FieldTest::Texts(texts) => list(f, texts, |f, text| {
                 f.write_char('"')?;
                 for char in text.chars() {
                     if matches!(char, '"' | '\\') {
@@ -66,8 +66,8 @@ impl Display for Test {
                 }
                 f.write_char('"')
             }),
-            Test::Times(range) => between(f, range, i64::MIN, i64::MAX, |time| time.0, |time| micros(*time)),
-            Test::Spans(range) => between(f, range, 0, i64::MAX, |span| span.0, |span| when::write_span(*span)),
+            FieldTest::Times(range) => between(f, range, i64::MIN, i64::MAX, |time| time.0, |time| micros(*time)),
+            FieldTest::Spans(range) => between(f, range, 0, i64::MAX, |span| span.0, |span| when::write_span(*span)),
         }
     }
 }

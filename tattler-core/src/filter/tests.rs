@@ -1,4 +1,4 @@
-//! What is printed is read as the same, no text panics, and errors tell their place.
+//! A printed filter reads back the same, no text panics, and errors have the right position.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -12,10 +12,10 @@ fn read(text: &str) -> Result<Filter, FilterError> {
     parse(text, &Field::ALL, NOW)
 }
 
-/// A row with everything known.
+/// A row with values for most fields.
 struct Probe;
 
-impl Row for Probe {
+impl FilterRow for Probe {
     fn address(&self, field: Field) -> Option<Ipv6Addr> {
         match field {
             Field::Remote => "2a00:1::5".parse().ok(),
@@ -58,7 +58,7 @@ impl Row for Probe {
 }
 
 #[test]
-fn a_row_passes_what_is_true_of_it() {
+fn a_row_passes_the_filters_that_are_true_of_it() {
     for (text, passes) in [
         ("remote in 2a00::/32 and port 22 and not device \"scanner\"", false),
         ("remote in 2a00::/16 and port 22 and not device \"scanner\"", true),
@@ -89,7 +89,7 @@ fn a_row_passes_what_is_true_of_it() {
         ("last < 1h ago and first > 9d ago", true),
         ("lasted >= 2h and lasted < 121m", true),
         ("NOT port 80 AND Kind syn", true),
-        // Unknown is no value: it passes no test, and so the negation.
+        // An unknown value passes no test, so it passes the negation.
         ("hop_limit < 60", false),
         ("hop_limit != 60", true),
     ] {
@@ -99,7 +99,7 @@ fn a_row_passes_what_is_true_of_it() {
 }
 
 #[test]
-fn an_error_says_what_is_wrong_and_where() {
+fn an_error_names_the_fault_and_its_column() {
     for (text, column, message) in [
         ("", 1, "expected a field, not the end: there are local"),
         ("port", 5, "expected a number from 0 to 65535 for port, or a range as 1-9, not the end"),
@@ -121,7 +121,7 @@ fn an_error_says_what_is_wrong_and_where() {
         ("first 2026-09-01", 7, "first wants <, <=, >, >= or `between`"),
         ("first > yesterday", 9, "expected a time as 2026-09-01"),
         ("port 22 and", 12, "expected a field, not the end"),
-        ("port between 5 and 3", 14, "exchange them"),
+        ("port between 5 and 3", 14, "swap them"),
         ("näme x and port y", 1, "there is no field `näme`"),
         ("name ä and port y", 17, "not `y`"),
     ] {
@@ -133,7 +133,7 @@ fn an_error_says_what_is_wrong_and_where() {
 }
 
 #[test]
-fn the_caret_stands_below_the_place() {
+fn the_caret_stands_below_the_error() {
     let error = read("name ä and port y").unwrap_err();
     assert_eq!(error.caret(), ["name ä and port y".to_owned(), " ".repeat(16) + "^"]);
     let long = "port 22 and port x".to_owned() + &" and port 22".repeat(100);
@@ -145,13 +145,13 @@ fn the_caret_stands_below_the_place() {
 }
 
 #[test]
-fn a_field_that_the_query_has_not_is_refused() {
+fn a_field_that_the_query_lacks_is_refused() {
     let error = parse("kind syn", &[Field::Port, Field::Proto], NOW).unwrap_err();
     assert!(error.message.contains("there is no field `kind` here: there are port, proto"), "{error}");
 }
 
 #[test]
-fn nesting_and_length_have_a_bound() {
+fn nesting_and_length_are_bounded() {
     for (deep, ok) in [(MAX_DEPTH - 1, true), (MAX_DEPTH, false), (8_000, false)] {
         let text = "(".repeat(deep) + "answered" + &")".repeat(deep);
         assert_eq!(read(&text).is_ok(), ok, "{deep} parentheses");
@@ -162,29 +162,29 @@ fn nesting_and_length_have_a_bound() {
 }
 
 #[test]
-fn a_pattern_of_many_stars_takes_no_time() {
+fn a_pattern_with_many_stars_is_fast() {
     let text = "a".repeat(5_000);
     assert!(!is_like(&text, &("*a".repeat(2_000) + "b")));
     assert!(is_like(&text, "*a*a*a"));
     assert!(is_like("", "*") && is_like("", "") && !is_like("", "a") && !is_like("a", ""));
 }
 
-fn nets() -> impl Strategy<Value = Test> {
+fn nets() -> impl Strategy<Value = FieldTest> {
     let net = (any::<u128>(), 0u8..=128)
         .prop_map(|(bits, length)| Ipv6Net::new(Ipv6Addr::from(bits), length).unwrap().trunc());
-    vec(net, 1..4).prop_map(Test::In)
+    vec(net, 1..4).prop_map(FieldTest::In)
 }
 
-fn numbers(most: u64) -> impl Strategy<Value = Test> {
+fn numbers(most: u64) -> impl Strategy<Value = FieldTest> {
     let range = (0..=most, 0..=most).prop_map(|(a, b)| a.min(b)..=a.max(b));
-    vec(range, 1..4).prop_map(Test::Numbers)
+    vec(range, 1..4).prop_map(FieldTest::Numbers)
 }
 
-fn words(words: &'static [&'static str]) -> impl Strategy<Value = Test> {
-    vec(proptest::sample::select(words), 1..3).prop_map(Test::Words)
+fn words(words: &'static [&'static str]) -> impl Strategy<Value = FieldTest> {
+    vec(proptest::sample::select(words), 1..3).prop_map(FieldTest::Words)
 }
 
-/// Ranges of microseconds, open at one end or at none.
+/// Ranges of microseconds, at most one end open.
 fn micros(least: i64) -> impl Strategy<Value = (i64, i64)> {
     let value = 0i64..4_000_000_000_000_000;
     (value.clone(), value, 0..3).prop_map(move |(a, b, open)| match open {
@@ -196,9 +196,9 @@ fn micros(least: i64) -> impl Strategy<Value = (i64, i64)> {
 
 fn test() -> impl Strategy<Value = Filter> {
     let flag = proptest::sample::select(vec![Field::Answered, Field::ContactedSource, Field::Exposed, Field::Public]);
-    let on = |field: Field, test: BoxedStrategy<Test>| test.prop_map(move |test| Filter::Test(field, test));
+    let on = |field: Field, test: BoxedStrategy<FieldTest>| test.prop_map(move |test| Filter::Test(field, test));
     prop_oneof![
-        flag.prop_map(|field| Filter::Test(field, Test::Set)),
+        flag.prop_map(|field| Filter::Test(field, FieldTest::Set)),
         on(Field::Remote, nets().boxed()),
         on(Field::Local, nets().boxed()),
         on(Field::Port, numbers(65_535).boxed()),
@@ -206,10 +206,10 @@ fn test() -> impl Strategy<Value = Filter> {
         on(Field::Count, numbers(u64::MAX).boxed()),
         on(Field::Kind, words(&["echo", "syn", "udp", "tcp-other"]).boxed()),
         on(Field::Iid, words(&["random", "low-byte"]).boxed()),
-        on(Field::Device, vec(any::<String>(), 1..3).prop_map(Test::Texts).boxed()),
-        on(Field::Name, vec("[ -~]{0,8}", 1..3).prop_map(Test::Texts).boxed()),
-        on(Field::First, micros(i64::MIN).prop_map(|(a, b)| Test::Times(Time(a)..=Time(b))).boxed()),
-        on(Field::Lasted, micros(0).prop_map(|(a, b)| Test::Spans(Span(a)..=Span(b))).boxed()),
+        on(Field::Device, vec(any::<String>(), 1..3).prop_map(FieldTest::Texts).boxed()),
+        on(Field::Name, vec("[ -~]{0,8}", 1..3).prop_map(FieldTest::Texts).boxed()),
+        on(Field::First, micros(i64::MIN).prop_map(|(a, b)| FieldTest::Times(Time(a)..=Time(b))).boxed()),
+        on(Field::Lasted, micros(0).prop_map(|(a, b)| FieldTest::Spans(Span(a)..=Span(b))).boxed()),
     ]
 }
 
@@ -225,7 +225,7 @@ fn filter() -> impl Strategy<Value = Filter> {
 
 proptest! {
     #[test]
-    fn a_filter_that_is_printed_is_read_as_the_same(filter in filter()) {
+    fn a_printed_filter_reads_back_the_same(filter in filter()) {
         let text = filter.to_string();
         if text.len() <= MAX_LENGTH {
             prop_assert_eq!(read(&text), Ok(filter), "{}", text);

@@ -1,12 +1,12 @@
-//! Words, quoted texts and signs, each with its place.
+//! Tokens: words, quoted texts and signs, each with its position.
 
 use super::FilterError;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
-    /// Anything without space or sign: a name, an address, a number, a time.
+    /// Text without spaces and signs: a name, an address, a number, a time.
     Word(String),
-    /// In quotes.
+    /// A quoted text.
     Text(String),
     Open,
     Close,
@@ -15,11 +15,11 @@ pub(super) enum Token {
     Sign(&'static str),
 }
 
-/// Longer ones first.
+/// Longer signs first.
 const SIGNS: [(&str, &str); 7] =
     [("!=", "!="), ("==", "="), ("<=", "<="), (">=", ">="), ("=", "="), ("<", "<"), (">", ">")];
 
-/// Splits a text; each token with the byte where it begins.
+/// Splits a text into tokens, each with the byte at which it begins.
 pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, FilterError> {
     let mut tokens = Vec::new();
     let mut at = 0;
@@ -54,7 +54,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, FilterError> {
                     Token::Sign(means)
                 } else {
                     let ends = |c: char| c.is_whitespace() || "(),=<>\"'".contains(c);
-                    // The first character is none of them, or it would not be here.
+                    // The first character ends no word, or an earlier arm would have matched.
                     let length = rest.char_indices().skip(1).find(|&(_, c)| ends(c)).map_or(rest.len(), |(i, _)| i);
                     // `port!=22`
                     let length = rest[..length]
@@ -71,8 +71,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, FilterError> {
     Ok(tokens)
 }
 
-/// The content of a quoted text, and its length with the quotes. A backslash takes the next
-/// character as it is.
+/// The content of a quoted text, and its length with the quotes. A backslash escapes the next character.
 fn quoted(text: &str, quote: char) -> Option<(String, usize)> {
     let mut content = String::new();
     let mut chars = text.char_indices().skip(1);

@@ -1,4 +1,4 @@
-//! What can change while the ledger lives.
+//! Settings that can change while the ledger is in use.
 
 use ipnet::Ipv6Net;
 
@@ -6,7 +6,7 @@ use super::Ledger;
 use crate::time::{Span, Time};
 
 impl Ledger {
-    /// Sets which locals are meant to be reached, those that are there included.
+    /// Sets which locals are meant to be reached, including existing ones.
     pub fn set_public(&mut self, public: Vec<Ipv6Net>) {
         self.revision.all += 1;
         let addresses = &self.addresses;
@@ -17,8 +17,8 @@ impl Ledger {
         self.settings.public = public;
     }
 
-    /// Sets how far back it looks. What a shorter window leaves out is forgotten; what a longer one
-    /// takes in comes with the next start.
+    /// Sets the window. A shorter one takes effect now; the rows that a longer one adds are loaded at
+    /// the next start.
     pub fn set_window(&mut self, window: Span, now: Time) {
         self.revision.all += 1;
         self.settings.window = Some(window);
@@ -28,7 +28,7 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Settings;
+    use super::super::LedgerSettings;
     use super::*;
     use crate::observation::{Contact, Observation};
 
@@ -39,8 +39,8 @@ mod tests {
     }
 
     #[test]
-    fn public_locals_and_the_window_follow_a_change() {
-        let mut ledger = Ledger::new(Settings::live());
+    fn a_change_of_public_or_window_applies_to_existing_rows() {
+        let mut ledger = Ledger::new(LedgerSettings::live());
         let day = 86_400;
         ledger.observe(&contact(0, "2001:db8::1"));
         ledger.observe(&contact(10 * day, "2001:db8::2"));

@@ -1,28 +1,28 @@
-//! A copy of the ledger that is brought up to date at the cost of what changed, for those who think
-//! long about it while the ledger goes on.
+//! A copy of the ledger that is updated at the cost of the changes alone. Long computations use the
+//! copy while the ledger takes new observations.
 
-use super::{Ledger, Settings};
+use super::{Ledger, LedgerSettings};
 
-/// Bounds of rows that are remembered as changed: beyond, all are copied.
+/// Up to this many rows, or this share of them, are remembered as changed; beyond that all are copied.
 const LEAST: usize = 4_096;
 const SHARE: usize = 8;
 
-/// How far the ledger is. Any change makes another one.
+/// The state of the ledger, as counters: any change raises one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Revision {
     /// Changes of any kind.
     pub all: u64,
-    /// New probes of locals in use that nobody guesses: what suspects are made of. All else moves
+    /// New probes of locals in use that can't be guessed: only these make suspects. Other changes move
     /// denominators.
     pub evidence: u64,
-    /// Times that the user had something forgotten, or that rows were dropped by age.
+    /// How often rows were removed at the user's request or by age.
     pub forgotten: u64,
 }
 
-/// Rows that changed since the copy was brought up to date; new ones are at the end and need no note.
+/// Rows that changed since the last update of the copy. New rows are at the end and need no note.
 pub(super) enum Changed {
     Rows(Vec<u32>),
-    /// Too many, or they moved; and before there is a copy.
+    /// Too many changed, rows moved, or there is no copy yet.
     All,
 }
 
@@ -41,21 +41,21 @@ impl Changed {
 }
 
 impl Ledger {
-    /// How far it is.
+    /// The current revision.
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.revision
     }
 
-    /// An empty one to [`Ledger::follow`] another with. It takes as much memory as that does.
+    /// An empty ledger that can [`Ledger::follow`] another one. It then takes as much memory.
     #[must_use]
     pub fn copy() -> Ledger {
-        Ledger::new(Settings::default())
+        Ledger::new(LedgerSettings::default())
     }
 
-    /// Becomes a copy of `other` in all that it says of locals, contacts and probes; what only
-    /// observing needs is left out. Costs what changed since the last time; of several copies, which
-    /// is allowed and slow, all of it.
+    /// Becomes a copy of `other`: locals, contacts and probes, without the state that only observing
+    /// needs. Costs as much as has changed since the last call. Several copies of one ledger are
+    /// allowed, but then each call copies everything.
     pub fn follow(&mut self, other: &mut Ledger) {
         let is_mine = self.followed != 0 && self.followed == other.followed && self.numbering == other.numbering;
         other.followed += 1;

@@ -1,4 +1,4 @@
-//! Forgetting: what the store deletes, the window deletes too.
+//! Forgetting: rows that the store deletes are deleted here too.
 
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
@@ -7,14 +7,14 @@ use super::Ledger;
 use crate::forget::Forget;
 
 impl Ledger {
-    /// Whether a local belongs to a device that is known as `id`.
+    /// Whether a local belongs to the device with the identifier `id`.
     #[must_use]
     pub fn knows_device(&self, id: &str) -> bool {
         let device = self.devices.find(id);
         device.is_some() && self.locals.rows().iter().any(|row| row.device == device)
     }
 
-    /// The locals of the device that is known as `id`.
+    /// The locals of the device with the identifier `id`.
     #[must_use]
     pub fn locals_of(&self, id: &str) -> HashSet<Ipv6Addr> {
         let device = self.devices.find(id);
@@ -22,8 +22,8 @@ impl Ledger {
         of_device.map(|row| self.addresses.get(row.address)).collect()
     }
 
-    /// Forgets what is asked for, as the store does: rows that are meant, and of a contact that went
-    /// on after the time all but its last. Says how many rows left.
+    /// Deletes the matching rows, as the store does. A contact that continued after `before` keeps only
+    /// its last time. Returns the number of rows removed.
     pub fn forget(&mut self, forget: &Forget) -> usize {
         if forget.is_nothing() {
             return 0;
@@ -47,7 +47,7 @@ impl Ledger {
             if !forget.means(addresses.get(row.target), addresses.get(row.source), &locals) {
                 return true;
             }
-            // A row stands for many probes, of which only first and last are known.
+            // A row stands for many probes, but only the first and last times are known.
             if !before(row.last) && before(row.first) {
                 (row.first, row.count) = (row.last, 1);
             }
@@ -62,7 +62,7 @@ impl Ledger {
             }
             row.used = row.used.filter(|&(_, last)| !before(last));
             row.used = row.used.map(|(first, last)| if before(first) { (last, last) } else { (first, last) });
-            !before(row.told)
+            !before(row.latest)
         });
         self.compact();
         contacts + probes + gone

@@ -1,18 +1,18 @@
-//! Addresses and strings as numbers: rows stay small, and arrays replace look-ups.
+//! Addresses and strings as numbers, so that rows stay small and arrays replace look-ups.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
 
 use super::rows::AddrId;
 
-/// Addresses by number and back.
+/// Numbers of addresses, both ways.
 #[derive(Default)]
-pub(super) struct Addresses {
+pub(super) struct AddressNumbers {
     numbers: HashMap<Ipv6Addr, AddrId>,
     addresses: Vec<Ipv6Addr>,
 }
 
-impl Addresses {
+impl AddressNumbers {
     pub(super) fn len(&self) -> usize {
         self.addresses.len()
     }
@@ -25,8 +25,8 @@ impl Addresses {
         self.numbers.get(&address).copied()
     }
 
-    /// Becomes a copy of another one. `knows`: it is one already, of what that was before it grew.
-    pub(super) fn follow(&mut self, other: &Addresses, knows: bool) {
+    /// Becomes a copy of `other`. `knows`: it already is a copy of an earlier, smaller state of it.
+    pub(super) fn follow(&mut self, other: &AddressNumbers, knows: bool) {
         if knows {
             let known = self.addresses.len();
             other.addresses[known..].iter().for_each(|&address| _ = self.number(address));
@@ -36,7 +36,7 @@ impl Addresses {
         }
     }
 
-    /// The number of `address`, a new one if need be. The rows' bounds are its bound.
+    /// The number of `address`; assigns one if it has none. Bounded by the bounds of the rows.
     pub(super) fn number(&mut self, address: Ipv6Addr) -> AddrId {
         *self.numbers.entry(address).or_insert_with(|| {
             self.addresses.push(address);
@@ -45,30 +45,29 @@ impl Addresses {
     }
 }
 
-/// Different strings kept.
+/// The most distinct strings kept.
 const MAX_STRINGS: usize = 65_536;
-/// Bytes of a string kept.
+/// The longest string kept, in bytes.
 const MAX_BYTES: usize = 256;
 
-/// Strings by number. They come from outside: a longer or later one than the bounds allow is not
-/// known.
+/// Numbers of strings. Outsiders choose the strings: one beyond the bounds gets no number.
 #[derive(Default)]
 pub(super) struct Strings {
     numbers: HashMap<Box<str>, u32>,
 }
 
 impl Strings {
-    /// The string with a number. A search: names are shown to people, a few at a time.
+    /// The string with a number, by linear search: only a few names are shown at a time.
     pub(super) fn get(&self, number: u32) -> Option<&str> {
         self.numbers.iter().find(|&(_, &n)| n == number).map(|(text, _)| &**text)
     }
 
-    /// All of them, in no order.
+    /// All strings, unordered.
     pub(super) fn all(&self) -> impl Iterator<Item = (u32, &str)> {
         self.numbers.iter().map(|(text, &number)| (number, &**text))
     }
 
-    /// All of them, each at the place of its number.
+    /// All strings, indexed by their number.
     pub(super) fn by_number(&self) -> Vec<&str> {
         let mut all = vec![""; self.numbers.len()];
         for (number, text) in self.all() {
@@ -77,12 +76,12 @@ impl Strings {
         all
     }
 
-    /// The number of a string that has one.
+    /// The number of a string, if it has one.
     pub(super) fn find(&self, text: &str) -> Option<u32> {
         self.numbers.get(text).copied()
     }
 
-    /// Becomes a copy of another one. `knows`: it is one already, of what that was before it grew.
+    /// Becomes a copy of `other`. `knows`: it already is a copy of an earlier, smaller state of it.
     pub(super) fn follow(&mut self, other: &Strings, knows: bool) {
         let known = self.numbers.len();
         if !knows {

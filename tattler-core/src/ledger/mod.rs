@@ -1,20 +1,20 @@
 //! The in-memory index of the window: locals, contacts, probes.
 //!
-//! No I/O and no clock: time comes with the observations. What it keeps does not depend on the
-//! order of arrival, but for the UDP rule, which looks back. Everything has a bound; what had to
-//! leave is counted.
+//! No I/O and no clock: time comes with the observations. The content does not depend on the order
+//! of arrival, except for the UDP rule, which looks back. Everything has a bound; evictions are
+//! counted.
 //!
 //! # Layout
-//! - `settings`: bounds, and what is counted
-//! - [`rows`]: what is kept
-//! - `table`: how rows are found and how they leave
-//! - `room`: what leaves when it is full; [`worth`]: how much a probe is worth then
-//! - `recent`: UDP that went out just now
-//! - `forget`: what the user wants to be gone
-//! - `follow`: a copy, brought up to date by what changed
-//! - `replace`: a ledger that was rebuilt takes the place of another
+//! - `settings`: bounds and counters
+//! - [`rows`]: the rows
+//! - `table`: rows with an index, and their removal
+//! - `room`: eviction when the ledger is full; [`worth`]: the rank of probes then
+//! - `recent`: outgoing UDP of the last minutes
+//! - `forget`: deletion at the user's request
+//! - `follow`: a copy that is updated by the changes alone
+//! - `replace`: a rebuilt ledger takes the place of the current one
 //! - `intern`: addresses and strings as numbers
-//! - `home`: what is told of locals by others than packets
+//! - `home`: facts about locals that come from the network configuration and not from packets
 
 mod configure;
 mod follow;
@@ -37,59 +37,59 @@ use std::net::Ipv6Addr;
 use sensor_common::{IidClass, Kind, Proto};
 
 pub use self::follow::Revision;
-use self::intern::{Addresses, Strings};
+use self::intern::{AddressNumbers, Strings};
 use self::recent::Recent;
 use self::rows::ProbeKey;
-pub use self::rows::{AddrId, ContactRow, Hops, Local, Print, ProbeRow};
-pub use self::settings::{Counts, Settings};
-use self::table::Table;
+pub use self::rows::{AddrId, ContactRow, Hops, Local, PackedTraits, ProbeRow};
+pub use self::settings::{LedgerCounts, LedgerSettings};
+use self::table::KeyedTable;
 use crate::observation::{Answer, Contact, Observation, Probe, Traits};
 use crate::time::Time;
 
-/// Answers that came before their probe, remembered until it comes.
+/// Answers that arrived before their probe, kept until it arrives.
 const MAX_EARLY_ANSWERS: usize = 4_096;
 
-/// The index. See the module.
+/// The index; see the module documentation.
 pub struct Ledger {
-    settings: Settings,
-    addresses: Addresses,
+    settings: LedgerSettings,
+    addresses: AddressNumbers,
     devices: Strings,
     strings: Strings,
-    locals: Table<Local>,
-    contacts: Table<ContactRow>,
-    probes: Table<ProbeRow>,
+    locals: KeyedTable<Local>,
+    contacts: KeyedTable<ContactRow>,
+    probes: KeyedTable<ProbeRow>,
     recent: Recent,
     early_answers: HashSet<ProbeKey>,
-    counts: Counts,
+    counts: LedgerCounts,
     revision: Revision,
-    /// Changes whenever numbers of addresses are given out anew.
+    /// Changes whenever addresses are renumbered.
     numbering: u64,
-    /// How often a copy was made or brought up to date.
+    /// How often a copy was made or updated.
     followed: u64,
 }
 
 impl Ledger {
-    /// An empty one. Bounds below 1 count as 1.
+    /// An empty ledger. Bounds below 1 count as 1.
     #[must_use]
-    pub fn new(settings: Settings) -> Ledger {
+    pub fn new(settings: LedgerSettings) -> Ledger {
         Ledger {
             settings,
-            addresses: Addresses::default(),
+            addresses: AddressNumbers::default(),
             devices: Strings::default(),
             strings: Strings::default(),
-            locals: Table::default(),
-            contacts: Table::default(),
-            probes: Table::default(),
+            locals: KeyedTable::default(),
+            contacts: KeyedTable::default(),
+            probes: KeyedTable::default(),
             recent: Recent::default(),
             early_answers: HashSet::new(),
-            counts: Counts::default(),
+            counts: LedgerCounts::default(),
             revision: Revision::default(),
             numbering: 0,
             followed: 0,
         }
     }
 
-    /// Takes an observation in. `local` and `target` are taken as ours.
+    /// Adds an observation. `local` and `target` are taken as ours.
     pub fn observe(&mut self, observation: &Observation) {
         self.revision.all += 1;
         match observation {
@@ -109,14 +109,14 @@ impl Ledger {
         self.mark(address, false, at);
     }
 
-    /// Forgets what is older than the window. Without a window nothing is.
+    /// Removes rows older than the window, if there is one.
     pub fn prune(&mut self, now: Time) {
         let Some(window) = self.settings.window else { return };
         let from = now - window;
         let before = self.contacts.rows().len() + self.probes.rows().len() + self.locals.rows().len();
         self.contacts.retain(|row| row.last >= from);
         self.probes.retain(|row| row.last >= from);
-        self.locals.retain(|local| local.told >= from);
+        self.locals.retain(|local| local.latest >= from);
         self.compact();
         let after = self.contacts.rows().len() + self.probes.rows().len() + self.locals.rows().len();
         if after < before {
@@ -125,19 +125,19 @@ impl Ledger {
         }
     }
 
-    /// What it goes by.
+    /// The settings.
     #[must_use]
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &LedgerSettings {
         &self.settings
     }
 
-    /// What came in and what had to leave.
+    /// Counts of observations and evictions.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> LedgerCounts {
         self.counts
     }
 
-    /// How many numbers of addresses are in use: each is below this.
+    /// The number of addresses; each [`AddrId`] is below it.
     #[must_use]
     pub fn addresses(&self) -> usize {
         self.addresses.len()
@@ -161,42 +161,42 @@ impl Ledger {
         self.locals.get(id)
     }
 
-    /// All locals, in no order.
+    /// All locals, unordered.
     #[must_use]
     pub fn locals(&self) -> &[Local] {
         self.locals.rows()
     }
 
-    /// How many locals were seen in use. The others are known from netlink or from answers.
+    /// The number of locals seen in use. The others are known from netlink or from answers.
     #[must_use]
     pub fn locals_in_use(&self) -> usize {
         self.locals().iter().filter(|local| local.used.is_some()).count()
     }
 
-    /// All contacts, in no order.
+    /// All contacts, unordered.
     #[must_use]
     pub fn contacts(&self) -> &[ContactRow] {
         self.contacts.rows()
     }
 
-    /// All probes, in no order.
+    /// All probes, unordered.
     #[must_use]
     pub fn probes(&self) -> &[ProbeRow] {
         self.probes.rows()
     }
 
-    /// The probes of a source for a target with one kind and port.
+    /// The row of a source's probes of a target with one kind and port.
     #[must_use]
     pub fn probe_of(&self, source: AddrId, target: AddrId, kind: Kind, port: u16) -> Option<&ProbeRow> {
         self.probes.get((source, target, kind, port))
     }
 
-    /// The strings that [`Print`]s refer to, with their numbers.
+    /// The strings that [`PackedTraits`] refer to, with their numbers.
     pub fn texts(&self) -> impl Iterator<Item = (u32, &str)> {
         self.strings.all()
     }
 
-    /// The first and the last time of anything kept.
+    /// The first and the last time of all contacts and probes.
     #[must_use]
     pub fn span(&self) -> Option<(Time, Time)> {
         let contacts = self.contacts().iter().map(|row| (row.first, row.last));
@@ -213,10 +213,10 @@ impl Ledger {
         let device = contact.device.as_deref().and_then(|name| self.devices.number(name));
         if let Some(row) = self.locals.get_mut(local) {
             row.used = Some(row.used.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
-            // The smallest of contradictory numbers would depend on the order of arrival; names
-            // that change are rare, and the last word is as good as any.
+            // The last device wins. Contradictions are rare, and any other choice would depend on the
+            // order of arrival too.
             row.device = device.or(row.device);
-            // Whatever netlink said: it is in use.
+            // In use again, even if netlink reported it gone.
             row.ended = row.ended.filter(|&ended| last < ended);
         }
         if contact.proto == Proto::Udp {
@@ -245,7 +245,7 @@ impl Ledger {
         self.room_for_probe();
         let answered = probe.answered || self.answered_early(probe);
         if answered {
-            // First, since it may make room and give out new numbers.
+            // Before the numbers below are taken: this may evict rows and renumber addresses.
             self.expose(probe.target, probe.ts);
         }
         let source = self.addresses.number(probe.source);
@@ -284,7 +284,7 @@ impl Ledger {
         }
     }
 
-    /// A local in use that nobody guesses.
+    /// A local in use whose address can't be guessed.
     fn may_be_leaked(&self, target: AddrId) -> bool {
         self.locals.get(target).is_some_and(|local| {
             let unguessable = local.temporary.unwrap_or(local.iid == IidClass::Random);
@@ -304,7 +304,7 @@ impl Ledger {
         ids.is_some_and(|(source, target)| self.early_answers.remove(&(source, target, probe.kind, probe.port)))
     }
 
-    /// An answer to what was no probe (UDP while the sensor settled) exposes nobody.
+    /// An answer to a packet that was no probe (UDP while the sensor settled) exposes nobody.
     fn answer(&mut self, answer: &Answer) {
         self.counts.answers += 1;
         if self.early_answers.len() >= MAX_EARLY_ANSWERS && self.addresses.find(answer.source).is_none() {
@@ -335,17 +335,17 @@ impl Ledger {
         }
     }
 
-    /// The number of a local's row, which is made if it is not there.
+    /// The number of a local's address; its row is created if missing.
     fn local_row(&mut self, address: Ipv6Addr, at: Time) -> AddrId {
         if self.addresses.find(address).and_then(|id| self.locals.get(id)).is_none()
             && self.locals.rows().len() >= self.settings.max_locals.max(1)
         {
-            self.counts.evicted_locals += self.locals.evict(|local| (local.used.is_some(), local.told)) as u64;
+            self.counts.evicted_locals += self.locals.evict(|local| (local.used.is_some(), local.latest)) as u64;
             self.compact();
         }
         let id = self.addresses.number(address);
         if let Some(row) = self.locals.get_mut(id) {
-            row.told = row.told.max(at);
+            row.latest = row.latest.max(at);
         } else {
             self.locals.insert(Local {
                 address: id,
@@ -356,14 +356,14 @@ impl Ledger {
                 exposed: false,
                 ended: None,
                 device: None,
-                told: at,
+                latest: at,
             });
         }
         id
     }
 
-    fn print(&mut self, traits: &Traits) -> Print {
-        Print {
+    fn print(&mut self, traits: &Traits) -> PackedTraits {
+        PackedTraits {
             hop_limit: traits.hop_limit,
             tcp_flags: traits.tcp_flags,
             source_port: traits.source_port,

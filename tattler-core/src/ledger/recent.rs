@@ -1,15 +1,15 @@
-//! The UDP rule, applied again: a packet to a port that just sent, or from a remote that was just
-//! spoken to, is no probe, even if the kernel forgot.
+//! The UDP rule, applied again: a packet to a port that sent recently, or from a remote that was
+//! contacted recently, is no probe, even if the kernel has evicted that state.
 
 use std::collections::HashMap;
 
 use super::rows::AddrId;
 use crate::time::{Span, Time};
 
-/// How long UDP that went out explains UDP that comes in. Like the kernel's rule: five minutes, and
-/// one more because ports and pairs are told once a minute.
+/// How long outgoing UDP explains incoming UDP: five minutes as in the kernel's rule, and one more
+/// because ports and pairs are reported once a minute.
 const MEMORY: Span = Span::from_seconds(360);
-/// Ports and pairs remembered; 64 bytes each.
+/// The most ports and pairs remembered; 64 bytes each.
 const MAX: usize = 262_144;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,8 +18,8 @@ enum Key {
     Pair(AddrId, AddrId),
 }
 
-/// When locals sent UDP from which port and to whom. Addresses are numbers, so it is emptied when
-/// numbers change.
+/// The times at which locals sent UDP, by port and by remote. Addresses are numbers, so it is cleared
+/// whenever addresses are renumbered: at each pruning, too.
 #[derive(Default)]
 pub(super) struct Recent {
     sent: HashMap<Key, (Time, Time)>,
@@ -27,7 +27,7 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// UDP went out between `first` and `last`.
+    /// Records outgoing UDP between `first` and `last`.
     pub(super) fn sent(&mut self, local: AddrId, port: Option<u16>, remote: AddrId, first: Time, last: Time) {
         self.latest = self.latest.max(last);
         if self.sent.len() + 2 > MAX {
@@ -44,8 +44,8 @@ impl Recent {
         }
     }
 
-    /// Whether UDP that came in at `at` follows UDP that went out before. No number: a remote that was
-    /// never seen.
+    /// Whether UDP that arrived at `at` follows recent outgoing UDP. `remote` is `None` for a remote
+    /// that was never seen.
     pub(super) fn explains(&self, local: AddrId, port: u16, remote: Option<AddrId>, at: Time) -> bool {
         let pair = remote.map(|remote| Key::Pair(local, remote));
         [Some(Key::Port(local, port)), pair]
@@ -63,8 +63,8 @@ impl Recent {
         let horizon = self.latest - MEMORY;
         self.sent.retain(|_, span| span.1 > horizon);
         if self.sent.len() > MAX / 2 {
-            // All of them within minutes: the rule is a second line, and what it forgets the
-            // kernel's own tables still know.
+            // All entries are minutes old. Dropping them is safe: the kernel's own tables still apply
+            // the rule.
             self.sent.clear();
         }
     }

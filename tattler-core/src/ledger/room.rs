@@ -1,8 +1,8 @@
-//! What leaves when the ledger is full, and new numbers for what stays.
+//! Eviction when the ledger is full, and renumbering of the remaining rows.
 
-use super::intern::{Addresses, Strings};
+use super::intern::{AddressNumbers, Strings};
 use super::worth::{Ranking, Target, Worth};
-use super::{Ledger, Settings};
+use super::{Ledger, LedgerSettings};
 
 impl Ledger {
     pub(super) fn room_for_contact(&mut self) {
@@ -12,7 +12,7 @@ impl Ledger {
         }
     }
 
-    /// Outsiders decide how many probes there are: a flood must not push the evidence out.
+    /// Outsiders control the number of probes: a flood must not evict evidence.
     pub(super) fn room_for_probe(&mut self) {
         if self.probes.rows().len() >= self.settings.max_probes.max(1) {
             let worths = self.worths();
@@ -47,7 +47,7 @@ impl Ledger {
 
     /// Addresses without a row (of probes that were none, of answers) are dropped at this number.
     fn address_bound(&self) -> usize {
-        let Settings { max_locals, max_contacts, max_probes, .. } = self.settings;
+        let LedgerSettings { max_locals, max_contacts, max_probes, .. } = self.settings;
         max_locals.saturating_add(max_contacts).saturating_add(max_probes.saturating_mul(2)).saturating_add(65_536)
     }
 
@@ -65,7 +65,7 @@ impl Ledger {
     /// that are never given up would some day leave no room for others.
     pub(super) fn compact(&mut self) {
         let old = std::mem::take(&mut self.addresses);
-        let mut new = Addresses::default();
+        let mut new = AddressNumbers::default();
         let (old_devices, mut devices) = (std::mem::take(&mut self.devices), Strings::default());
         let names = old_devices.by_number();
         self.locals.rebuild(|row| {

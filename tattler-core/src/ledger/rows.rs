@@ -1,36 +1,36 @@
-//! What the ledger keeps: one compact row for each local, contact and probe.
+//! Rows of the ledger: one compact row for each local, contact and probe.
 
 use sensor_common::{IidClass, Kind, Proto};
 
-use super::table::Row;
+use super::table::Keyed;
 use crate::time::Time;
 
-/// An address, by the number that the ledger gave it. Numbers are dense, and valid until the ledger
-/// is pruned or makes room.
+/// The ledger's number for an address. Numbers are dense, and valid until the ledger is pruned or
+/// evicts rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddrId(pub u32);
 
 /// An address in a home prefix.
 #[derive(Clone, Debug)]
 pub struct Local {
-    /// Which.
+    /// The address.
     pub address: AddrId,
     /// First and last contact; `None` if it was never seen in use.
     pub used: Option<(Time, Time)>,
-    /// What its interface identifier looks like.
+    /// The class of its interface identifier.
     pub iid: IidClass,
-    /// What the operating system says: temporary (RFC 8981) or not; `None` if nobody asked it.
+    /// Whether it is temporary (RFC 8981) according to the operating system; `None` if unknown.
     pub temporary: Option<bool>,
-    /// Meant to be reached, by the configuration.
+    /// Meant to be reached, according to the configuration.
     pub public: bool,
     /// Answered a probe.
     pub exposed: bool,
-    /// When it ceased to be home, if it did: probes since then are no news of it.
+    /// When it stopped being home, if it did: later probes are no evidence.
     pub ended: Option<Time>,
-    /// The device that it belongs to, where known: a number of the ledger's.
+    /// Its device, where known: a number of the ledger.
     pub device: Option<u32>,
-    /// The latest time at which anything was told of it.
-    pub told: Time,
+    /// The latest time of any information about it.
+    pub latest: Time,
 }
 
 /// A local's contacts with a remote over one protocol and port.
@@ -44,7 +44,7 @@ pub struct ContactRow {
     pub first: Time,
     /// Last exchange.
     pub last: Time,
-    /// Exchanges begun, as far as they were counted.
+    /// Exchanges begun, as far as counted.
     pub count: u32,
     /// The remote's port.
     pub port: u16,
@@ -55,60 +55,59 @@ pub struct ContactRow {
 /// A source's probes of a target with one kind and port.
 #[derive(Clone, Debug)]
 pub struct ProbeRow {
-    /// Who sent them.
+    /// The sender.
     pub source: AddrId,
-    /// Who got them.
+    /// The receiver.
     pub target: AddrId,
     /// First probe.
     pub first: Time,
     /// Last probe.
     pub last: Time,
-    /// Probes.
+    /// Number of probes.
     pub count: u32,
     /// The target's port, 0 for echo requests.
     pub port: u16,
-    /// What they were made of.
+    /// The kind of packet.
     pub kind: Kind,
-    /// The observer knew of an earlier contact of the target with the source. What the ledger knows
-    /// itself is looked up when needed, whatever the order of arrival.
+    /// The observer knew of an earlier contact of the target with the source. Contacts in the ledger
+    /// are looked up when needed, so the order of arrival does not matter.
     pub contacted_source: bool,
     /// The target answered.
     pub answered: bool,
-    /// The hop limits that probes arrived with.
+    /// The hop limits on arrival.
     pub hops: Hops,
-    /// What the first probe looked like.
-    pub print: Print,
+    /// Header fields of the first probe.
+    pub print: PackedTraits,
 }
 
 impl ProbeRow {
-    /// Four hop limits in a row: echo requests that count the hops to the target, a traceroute by
-    /// ping.
+    /// Echo requests with four consecutive hop limits: a traceroute by ping.
     #[must_use]
     pub fn is_path_probe(&self) -> bool {
         self.kind == Kind::Echo && self.hops.ascend()
     }
 }
 
-/// A set of hop limits below 128. Those of probes that count hops are low: whoever begins at 128 has
-/// no path so long. In two words, since one of 128 bits would align the row by 16.
+/// A set of hop limits below 128. A traceroute arrives with low ones: no path is long enough to bring
+/// a higher one down. Two words, because a `u128` would align the row to 16 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hops([u64; 2]);
 
 impl Hops {
-    /// Adds one.
+    /// Adds a hop limit.
     pub fn insert(&mut self, hop_limit: u8) {
         if let Some(word) = self.0.get_mut(usize::from(hop_limit / 64)) {
             *word |= 1 << (hop_limit % 64);
         }
     }
 
-    /// Adds another's.
+    /// Adds all of another set.
     pub fn union(&mut self, other: Hops) {
         self.0[0] |= other.0[0];
         self.0[1] |= other.0[1];
     }
 
-    /// Four in a row.
+    /// Whether four consecutive hop limits are in the set.
     #[must_use]
     pub fn ascend(self) -> bool {
         let h = u128::from(self.0[0]) | u128::from(self.0[1]) << 64;
@@ -116,10 +115,10 @@ impl Hops {
     }
 }
 
-/// The traits of a probe in compact form; strings are numbers of the ledger's.
+/// [`Traits`](crate::observation::Traits) of a probe in compact form; strings are numbers of the ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Print {
-    /// Hop limit as it arrived.
+pub struct PackedTraits {
+    /// Hop limit on arrival.
     pub hop_limit: Option<u8>,
     /// TCP flags.
     pub tcp_flags: Option<u8>,
@@ -129,7 +128,7 @@ pub struct Print {
     pub icmp_id: Option<u16>,
     /// ICMPv6 echo sequence number.
     pub icmp_seq: Option<u16>,
-    /// Bytes behind the upper-layer header.
+    /// Bytes after the upper-layer header.
     pub payload_len: Option<u16>,
     /// TCP window.
     pub window: Option<u16>,
@@ -146,21 +145,21 @@ pub(super) type ContactKey = (AddrId, AddrId, Proto, u16);
 /// (source, target, kind, port)
 pub(super) type ProbeKey = (AddrId, AddrId, Kind, u16);
 
-impl Row for Local {
+impl Keyed for Local {
     type Key = AddrId;
     fn key(&self) -> AddrId {
         self.address
     }
 }
 
-impl Row for ContactRow {
+impl Keyed for ContactRow {
     type Key = ContactKey;
     fn key(&self) -> ContactKey {
         (self.local, self.remote, self.proto, self.port)
     }
 }
 
-impl Row for ProbeRow {
+impl Keyed for ProbeRow {
     type Key = ProbeKey;
     fn key(&self) -> ProbeKey {
         (self.source, self.target, self.kind, self.port)

@@ -6,7 +6,7 @@ use crate::time::Span;
 
 /// What the ledger goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct LedgerSettings {
     /// Locals in these prefixes are meant to be reached: probes of them are no evidence.
     pub public: Vec<Ipv6Net>,
     /// How long a temporary address stays valid after its last use. 7 days, as Linux has it.
@@ -21,9 +21,9 @@ pub struct Settings {
     pub max_probes: usize,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
+impl Default for LedgerSettings {
+    fn default() -> LedgerSettings {
+        LedgerSettings {
             public: Vec::new(),
             validity: Span::from_days(7),
             window: None,
@@ -34,17 +34,17 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl LedgerSettings {
     /// For a running sensor: a window of 30 days.
     #[must_use]
-    pub fn live() -> Settings {
-        Settings { window: Some(Span::from_days(30)), max_contacts: 2_000_000, ..Settings::default() }
+    pub fn live() -> LedgerSettings {
+        LedgerSettings { window: Some(Span::from_days(30)), max_contacts: 2_000_000, ..LedgerSettings::default() }
     }
 }
 
 /// What came in and what had to leave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct LedgerCounts {
     /// Contacts observed.
     pub contacts: u64,
     /// Probes observed.
@@ -65,11 +65,11 @@ pub struct Counts {
     pub evicted_evidence: u64,
 }
 
-impl Counts {
+impl LedgerCounts {
     /// In one sentence, that rows left which verdicts go by.
     #[must_use]
     pub fn caveat(&self) -> Option<String> {
-        let Counts { evicted_contacts: contacts, evicted_evidence: evidence, .. } = *self;
+        let LedgerCounts { evicted_contacts: contacts, evicted_evidence: evidence, .. } = *self;
         (contacts > 0 || evidence > 0).then(|| {
             format!(
                 "Memory for the window is full: {contacts} contacts and {evidence} probes that are evidence were \

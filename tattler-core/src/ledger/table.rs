@@ -1,31 +1,31 @@
-//! Rows with a key, and the two ways in which they leave: by a rule, and to make room.
+//! Rows with a key, and the two ways to remove them: by a rule, and by eviction.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use super::follow::Changed;
 
-/// A row that can be found by a part of itself.
-pub(super) trait Row {
+/// A row that contains its key.
+pub(super) trait Keyed {
     type Key: Copy + Eq + Hash;
     fn key(&self) -> Self::Key;
 }
 
-/// Rows in the order of their arrival and an index over them. Keys are hashed with a secret, since
-/// outsiders choose the addresses in them.
-pub(super) struct Table<R: Row> {
+/// Rows in order of arrival with an index. Keys are hashed with a secret, because outsiders choose the
+/// addresses in them.
+pub(super) struct KeyedTable<R: Keyed> {
     rows: Vec<R>,
     index: HashMap<R::Key, u32>,
     changed: Changed,
 }
 
-impl<R: Row> Default for Table<R> {
+impl<R: Keyed> Default for KeyedTable<R> {
     fn default() -> Self {
-        Table { rows: Vec::new(), index: HashMap::new(), changed: Changed::All }
+        KeyedTable { rows: Vec::new(), index: HashMap::new(), changed: Changed::All }
     }
 }
 
-impl<R: Row> Table<R> {
+impl<R: Keyed> KeyedTable<R> {
     pub(super) fn rows(&self) -> &[R] {
         &self.rows
     }
@@ -40,13 +40,13 @@ impl<R: Row> Table<R> {
         Some(&mut self.rows[at as usize])
     }
 
-    /// Changes rows where they are; keys must stay.
+    /// Changes rows in place; keys must not change.
     pub(super) fn change(&mut self, change: impl FnMut(&mut R)) {
         self.changed = Changed::All;
         self.rows.iter_mut().for_each(change);
     }
 
-    /// Adds a row whose key is not there yet.
+    /// Adds a row whose key must be new.
     pub(super) fn insert(&mut self, row: R) -> &mut R {
         let at = self.rows.len();
         self.index.insert(row.key(), at as u32);
@@ -54,10 +54,10 @@ impl<R: Row> Table<R> {
         &mut self.rows[at]
     }
 
-    /// Keeps the rows that `keep` wants; it may change them, but not their keys. Returns how many left.
+    /// Keeps the rows for which `keep` returns true; it may change them, but not their keys. Returns how
+    /// many were removed.
     ///
-    /// The index is mended and not made anew: nothing is hashed, which is what costs with a million
-    /// rows.
+    /// The index is corrected in place and not rebuilt: hashing is the main cost with a million rows.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&mut R) -> bool) -> usize {
         const GONE: u32 = u32::MAX;
         self.changed = Changed::All;
@@ -77,7 +77,8 @@ impl<R: Row> Table<R> {
         before - self.rows.len()
     }
 
-    /// Keeps the rows that `keep` wants; it may change them, keys included. Returns how many left.
+    /// Keeps the rows for which `keep` returns true; it may change them including their keys. Returns how
+    /// many were removed.
     pub(super) fn rebuild(&mut self, keep: impl FnMut(&mut R) -> bool) -> usize {
         let before = self.rows.len();
         self.changed = Changed::All;
@@ -87,9 +88,8 @@ impl<R: Row> Table<R> {
         before - self.rows.len()
     }
 
-    /// Becomes a copy of another one. `knows`: it is one already, of what that was before its latest
-    /// changes.
-    pub(super) fn follow(&mut self, other: &mut Table<R>, knows: bool)
+    /// Becomes a copy of `other`. `knows`: it already is a copy of the state before the latest changes.
+    pub(super) fn follow(&mut self, other: &mut KeyedTable<R>, knows: bool)
     where
         R: Clone,
     {
@@ -108,9 +108,9 @@ impl<R: Row> Table<R> {
         }
     }
 
-    /// Removes the sixteenth of the rows (at least one) whose `rank` is lowest, so that the cost of
-    /// making room is spread over the many rows that then fit. Each row is ranked once, in order of
-    /// arrival. Returns how many left.
+    /// Removes the sixteenth of the rows (at least one) with the lowest `rank`. That spreads the cost
+    /// over the many rows that then fit. Each row is ranked once, in order of arrival. Returns how many
+    /// were removed.
     pub(super) fn evict<K: Ord + Copy>(&mut self, rank: impl FnMut(&R) -> K) -> usize {
         let quota = (self.rows.len() / 16).max(1).min(self.rows.len());
         if quota == 0 {
@@ -135,7 +135,7 @@ impl<R: Row> Table<R> {
 mod tests {
     use super::*;
 
-    impl Row for (u32, u32) {
+    impl Keyed for (u32, u32) {
         type Key = u32;
         fn key(&self) -> u32 {
             self.0
@@ -143,15 +143,15 @@ mod tests {
     }
 
     #[test]
-    fn making_room_takes_a_sixteenth_of_the_lowest_rank_and_leaves_the_index_right() {
-        let mut table = Table::default();
+    fn eviction_removes_the_lowest_sixteenth_of_the_rows() {
+        let mut table = KeyedTable::default();
         for i in 0..32 {
             table.insert((i, 100 - i));
         }
         assert_eq!(table.evict(|row| row.1), 2);
         assert!(table.get(31).is_none() && table.get(30).is_none());
         assert_eq!(table.get(29), Some(&(29, 71)));
-        assert_eq!(table.evict(|_| 0), 1, "ties leave one by one, never all together");
-        assert_eq!(Table::<(u32, u32)>::default().evict(|row| row.1), 0);
+        assert_eq!(table.evict(|_| 0), 1, "of equal ranks only as many as needed");
+        assert_eq!(KeyedTable::<(u32, u32)>::default().evict(|row| row.1), 0);
     }
 }

@@ -23,13 +23,13 @@ const SITE: &str = "2a05::80";
 const SCANNER: &str = "2a0d:5600::29";
 
 fn ledger(observations: &[Observation]) -> Ledger {
-    let mut ledger = Ledger::new(Settings::default());
+    let mut ledger = Ledger::new(LedgerSettings::default());
     observations.iter().for_each(|o| ledger.observe(o));
     ledger
 }
 
 #[test]
-fn the_same_first_contact_told_twice_and_late_is_one_row() {
+fn one_contact_reported_several_times_is_one_row() {
     let at = |ts| Observation::Contact(contact(ts, LOCAL, SITE, Proto::Tcp, 443));
     let ledger = ledger(&[at(50), at(10), at(90)]);
     let [row] = ledger.contacts() else { panic!("one row") };
@@ -62,7 +62,7 @@ fn udp_probes_while_the_sensor_settles_are_no_evidence() {
 }
 
 #[test]
-fn an_answer_marks_the_probe_and_exposes_the_local_even_if_it_comes_first() {
+fn an_answer_before_its_probe_exposes_the_local() {
     let asked = Observation::Probe(probe(5, SCANNER, LOCAL, Kind::Echo, 0));
     let (source, target) = (addr(SCANNER), addr(LOCAL));
     let answered = Observation::Answer(Answer { ts: Time::from_seconds(5), source, target, kind: Kind::Echo, port: 0 });
@@ -84,8 +84,9 @@ fn echo_requests_that_count_hops_are_a_path_probe() {
 }
 
 #[test]
-fn when_full_the_oldest_leave_and_sweeps_before_evidence() {
-    let mut ledger = Ledger::new(Settings { max_locals: 4, max_contacts: 8, max_probes: 4, ..Settings::default() });
+fn a_full_ledger_evicts_the_oldest_and_sweeps_before_evidence() {
+    let mut ledger =
+        Ledger::new(LedgerSettings { max_locals: 4, max_contacts: 8, max_probes: 4, ..LedgerSettings::default() });
     for i in 0..40 {
         let local = format!("2001:db8::{:x}:1:2:3", 0x1000 + i / 4);
         ledger.observe(&Observation::Contact(contact(i, &local, &format!("2a05::{i:x}"), Proto::Tcp, 443)));
@@ -105,22 +106,22 @@ fn when_full_the_oldest_leave_and_sweeps_before_evidence() {
 
 #[test]
 fn a_flood_at_one_used_address_leaves_the_older_evidence() {
-    let mut ledger = Ledger::new(Settings { max_probes: 100, ..Settings::default() });
-    let told = "2001:db8::1234:5678:9abc:def1";
+    let mut ledger = Ledger::new(LedgerSettings { max_probes: 100, ..LedgerSettings::default() });
+    let used = "2001:db8::1234:5678:9abc:def1";
     ledger.observe(&Observation::Contact(contact(0, LOCAL, SITE, Proto::Tcp, 443)));
-    ledger.observe(&Observation::Contact(contact(0, told, SITE, Proto::Tcp, 443)));
+    ledger.observe(&Observation::Contact(contact(0, used, SITE, Proto::Tcp, 443)));
     ledger.observe(&Observation::Probe(probe(1, SCANNER, LOCAL, Kind::Echo, 0)));
     for i in 2..2_000 {
         let source = format!("2a0e:1:2:{i:x}::1");
-        ledger.observe(&Observation::Probe(probe(i, &source, told, Kind::Syn, i as u16)));
+        ledger.observe(&Observation::Probe(probe(i, &source, used, Kind::Syn, i as u16)));
     }
     assert!(ledger.counts().evicted_probes > 1_000 && ledger.probes().len() <= 100);
     assert!(ledger.probes().iter().any(|row| ledger.address(row.target) == addr(LOCAL)), "the oldest row of all");
 }
 
 #[test]
-fn pruning_forgets_what_is_older_than_the_window_and_nothing_else() {
-    let mut ledger = Ledger::new(Settings::live());
+fn pruning_removes_only_rows_older_than_the_window() {
+    let mut ledger = Ledger::new(LedgerSettings::live());
     let day = 86_400;
     ledger.observe(&Observation::Contact(contact(0, LOCAL, SITE, Proto::Tcp, 443)));
     ledger.observe(&Observation::Contact(contact(20 * day, LOCAL, "2a05::81", Proto::Tcp, 443)));
@@ -133,8 +134,9 @@ fn pruning_forgets_what_is_older_than_the_window_and_nothing_else() {
 }
 
 #[test]
-fn a_telephone_that_has_another_name_every_hour_for_years_leaves_room_for_others() {
-    let mut ledger = Ledger::new(Settings { window: Some(Span::from_seconds(10 * 3_600)), ..Settings::live() });
+fn names_of_devices_no_longer_seen_make_room_for_others() {
+    let mut ledger =
+        Ledger::new(LedgerSettings { window: Some(Span::from_seconds(10 * 3_600)), ..LedgerSettings::live() });
     // More than there is room for at once.
     for hour in 0..700 {
         for n in 0..100 {
@@ -155,8 +157,8 @@ fn a_telephone_that_has_another_name_every_hour_for_years_leaves_room_for_others
 }
 
 #[test]
-fn what_is_told_of_an_address_before_its_first_packet_stays_for_the_window() {
-    let mut ledger = Ledger::new(Settings::live());
+fn facts_about_an_unused_address_stay_for_the_window() {
+    let mut ledger = Ledger::new(LedgerSettings::live());
     let day = 86_400;
     ledger.mark_stable(addr(LOCAL), Time::from_seconds(40 * day));
     ledger.prune(Time::from_seconds(40 * day));
@@ -166,7 +168,7 @@ fn what_is_told_of_an_address_before_its_first_packet_stays_for_the_window() {
 }
 
 #[test]
-fn a_device_a_prefix_or_a_time_is_forgotten_and_the_rest_is_found_as_before() {
+fn forgetting_a_device_a_prefix_or_a_time_keeps_the_rest() {
     const OTHER: &str = "2001:db8::1:2:3:4";
     let of = |device: &str, contact| Observation::Contact(Contact { device: Some(device.into()), ..contact });
     let all = [
@@ -234,12 +236,12 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn nothing_that_is_observed_panics_and_bounds_hold(
+    fn no_observation_panics_and_bounds_hold(
         observations in prop::collection::vec(any_observation(), 0..200),
         window in prop::option::of(0..1_000i64),
     ) {
-        let mut ledger = Ledger::new(Settings {
-            max_locals: 3, max_contacts: 5, max_probes: 5, window: window.map(Span::from_seconds), ..Settings::default()
+        let mut ledger = Ledger::new(LedgerSettings {
+            max_locals: 3, max_contacts: 5, max_probes: 5, window: window.map(Span::from_seconds), ..LedgerSettings::default()
         });
         for (i, observation) in observations.iter().enumerate() {
             ledger.observe(observation);

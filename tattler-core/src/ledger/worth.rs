@@ -1,7 +1,7 @@
-//! The worth of a probe when room is short. The ledger and the store use the same ranking.
+//! The rank of a probe for eviction. Ledger and store use the same rules.
 //!
-//! Outsiders decide how many probes there are, so probes must not displace evidence. Probes of unused addresses are
-//! dropped first, then repeats and probes that prove nothing, and evidence of a leak last.
+//! Outsiders control the number of probes, so a flood must not evict evidence: probes of unused addresses are
+//! evicted first, then repeats and probes that prove nothing, and evidence of a leak last.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
@@ -10,39 +10,39 @@ use sensor_common::Kind;
 
 use crate::time::{Span, Time};
 
-/// Rows of evidence for one target on one day. Real scanners cause a few; in a flood from random sources, not every row
-/// may count as evidence.
+/// The most rows of evidence for one target and one day. Real scanners cause a few; the bound keeps a flood
+/// from random sources from ranking as evidence.
 const MOST_OF_A_TARGET: usize = 64;
-/// Targets with evidence on one day, as many as the ledger has locals.
+/// The most targets with evidence on one day: the ledger's bound of locals.
 const MOST_TARGETS: usize = 200_000;
-/// An address in use for longer than the validity of temporary addresses and a day is not temporary.
+/// An address in use for longer than its validity and a day is not temporary.
 const STABLE_AFTER: Span = Span::from_days(1);
 const DAY: i64 = Span::from_days(1).0;
 
-/// The worth of a probe, in the order of deletion.
+/// The rank of a probe. The lowest is evicted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Worth {
-    /// Its target was not seen in use.
+    /// Its target had not been seen in use.
     Sweep,
-    /// It proves nothing, or nothing new.
+    /// It proves nothing, or nothing beyond another row.
     Repeat,
-    /// The first of its day, source network and kind that hit an unguessable address.
+    /// The first of its day, source network and kind that hit an address that can't be guessed.
     Evidence,
 }
 
-/// The state of a target when it was probed.
+/// The class of a target, which decides what probes of it prove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// It was not seen in use.
+    /// It had not been seen in use.
     Unused,
-    /// Outsiders may have guessed it, found it published, or known it for long.
+    /// Its address may have been guessed, found published, or known for long.
     Known,
-    /// It is in use, and a probe means that somebody passed it on.
+    /// In use, and a probe means that its address was passed on.
     Unguessable,
 }
 
 impl Target {
-    /// The state of a target for a probe at `at`, by the times of the first and the last contact of the target.
+    /// The class of a target for a probe at `at`, by the target's first and last contact.
     #[must_use]
     pub fn of(used: Option<(Time, Time)>, at: Time, validity: Span, unguessable: bool) -> Target {
         let Some((first, last)) = used.filter(|&(first, _)| first <= at) else { return Target::Unused };
@@ -51,13 +51,13 @@ impl Target {
     }
 }
 
-/// The current day of observations that come roughly in order of time.
+/// The current day of observations that arrive roughly in order of time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CurrentDay(i64);
 
 impl CurrentDay {
-    /// Whether a new day begins at `at`. Late observations of yesterday count as today's. If the clock was set back
-    /// further, a new day begins.
+    /// Whether another day begins with `at`. Late observations of yesterday count as today; a time further
+    /// back (the clock was set) begins another day.
     pub fn begins(&mut self, at: Time) -> bool {
         let day = at.0.div_euclid(DAY);
         let begins = day > self.0 || day < self.0 - 1;
@@ -72,7 +72,7 @@ impl CurrentDay {
 #[derive(Default)]
 pub struct Ranking {
     day: CurrentDay,
-    /// The source networks and kinds of today's evidence, for each target.
+    /// The source networks and kinds of today, for each target.
     seen: HashMap<Ipv6Addr, Vec<u64>>,
 }
 
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(rank(4, 2, 1, Kind::Syn), Worth::Evidence);
         assert_eq!(rank(86_399, 1, 1, Kind::Syn), Worth::Repeat);
         assert_eq!(rank(86_400, 1, 1, Kind::Syn), Worth::Evidence, "the next day");
-        assert_eq!(rank(86_399, 1, 1, Kind::Syn), Worth::Repeat, "a late one begins no day");
+        assert_eq!(rank(86_399, 1, 1, Kind::Syn), Worth::Repeat, "a latecomer begins no day");
     }
 
     #[test]

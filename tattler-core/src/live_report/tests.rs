@@ -7,27 +7,27 @@ use super::*;
 use crate::attribution::tests::simulate::{BASE, Family, network};
 use crate::explain::explain;
 use crate::forget::Forget;
-use crate::ledger::Settings;
+use crate::ledger::LedgerSettings;
 use crate::ledger::tests::any_observation;
 use crate::observation::{Contact, Observation, Probe};
 use crate::report::report;
 use crate::report::tests::january_2016;
 use crate::time::Span;
 
-const ALL: Options = Options { top: 0 };
+const ALL: ReportOptions = ReportOptions { top: 0 };
 
 fn in_order(mut observations: Vec<Observation>) -> Vec<Observation> {
     observations.sort_by_key(Observation::ts);
     observations
 }
 
-/// Brings it up to date and says what it says.
+/// Updates the copy and returns its report.
 fn now(live: &mut LiveReport, ledger: &mut Ledger) -> Report {
     live.follow(ledger, Time(0));
     live.report(&ALL)
 }
 
-/// What makes a ledger let go of rows or change them from outside.
+/// Removes or changes rows by other means than observations.
 fn disturb(ledger: &mut Ledger, how: u8, observation: &Observation) {
     let at = observation.ts();
     let address = match observation {
@@ -40,7 +40,7 @@ fn disturb(ledger: &mut Ledger, how: u8, observation: &Observation) {
         0 => ledger.prune(at),
         1 => _ = ledger.forget(&Forget { prefix: Some(prefix), ..Forget::default() }),
         2 => _ = ledger.forget(&Forget { before: Some(at), ..Forget::default() }),
-        3 => ledger.home_ended(prefix, at),
+        3 => ledger.home_is(|other| !prefix.contains(&other), at),
         4 => ledger.home_is(|other| other != address, at),
         5 => ledger.belongs_to(address, ["phone", "laptop", "printer"][usize::from(address.octets()[15] % 3)]),
         6 => ledger.mark_temporary(address, at),
@@ -53,7 +53,7 @@ fn disturb(ledger: &mut Ledger, how: u8, observation: &Observation) {
 
 proptest! {
     #[test]
-    fn whatever_comes_and_whatever_leaves_it_says_what_a_fresh_report_says(
+    fn a_live_report_always_equals_a_fresh_one(
         observations in prop::collection::vec((any_observation(), 0..40u8), 0..150),
         every in 1..20usize,
         bounds in prop_oneof![Just((3, 5, 5)), Just((100, 1_000, 1_000))],
@@ -62,7 +62,7 @@ proptest! {
         let (max_locals, max_contacts, max_probes) = bounds;
         let window = window.map(Span::from_seconds);
         let mut ledger =
-            Ledger::new(Settings { max_locals, max_contacts, max_probes, window, ..Settings::default() });
+            Ledger::new(LedgerSettings { max_locals, max_contacts, max_probes, window, ..LedgerSettings::default() });
         let mut live = LiveReport::default();
         for (i, (observation, how)) in observations.iter().enumerate() {
             ledger.observe(observation);
@@ -76,17 +76,17 @@ proptest! {
 }
 
 #[test]
-fn of_networks_with_harvesters_it_says_what_a_fresh_report_says_as_they_grow() {
+fn a_live_report_on_a_growing_network_equals_a_fresh_one() {
     let two = Family { harvesters: &[(0.4, 0), (0.2, 1)], scanners: 3, third_parties: 2, ..BASE };
     for (seed, every) in [(1, 97), (2, 211), (3, 400)] {
         let observations = in_order(network(&two, seed).0);
-        let mut ledger = Ledger::new(Settings::live());
+        let mut ledger = Ledger::new(LedgerSettings::live());
         let mut live = LiveReport::default();
         for (i, observation) in observations.iter().enumerate() {
             ledger.observe(observation);
             if i % every == 0 {
                 assert_eq!(now(&mut live, &mut ledger), report(&ledger, &ALL), "after {i}");
-                // What is told by others than packets: nothing else has changed then.
+                // A change that is no observation, alone.
                 disturb(&mut ledger, [3, 5, 5, 5, 7, 6][i / every % 6], &observations[i / 2]);
                 assert_eq!(now(&mut live, &mut ledger), report(&ledger, &ALL), "told after {i}");
             }
@@ -103,8 +103,9 @@ fn of_networks_with_harvesters_it_says_what_a_fresh_report_says_as_they_grow() {
 }
 
 #[test]
-fn two_copies_of_one_ledger_do_not_take_from_each_other() {
-    let (mut ledger, mut a, mut b) = (Ledger::new(Settings::live()), LiveReport::default(), LiveReport::default());
+fn two_copies_of_one_ledger_do_not_disturb_each_other() {
+    let (mut ledger, mut a, mut b) =
+        (Ledger::new(LedgerSettings::live()), LiveReport::default(), LiveReport::default());
     for (i, observation) in january_2016().iter().enumerate() {
         ledger.observe(observation);
         let live = if i % 3 == 0 { &mut a } else { &mut b };
@@ -113,9 +114,9 @@ fn two_copies_of_one_ledger_do_not_take_from_each_other() {
     assert_eq!(now(&mut a, &mut ledger), now(&mut b, &mut ledger));
 }
 
-/// A ledger of two harvesters, and what is kept of it.
+/// A ledger with two harvesters, and its live report.
 fn known() -> (Ledger, LiveReport) {
-    let mut ledger = Ledger::new(Settings::live());
+    let mut ledger = Ledger::new(LedgerSettings::live());
     let two = Family { harvesters: &[(0.4, 0), (0.2, 1)], scanners: 2, ..BASE };
     in_order(network(&two, 1).0).iter().for_each(|observation| ledger.observe(observation));
     let mut live = LiveReport::default();
@@ -123,7 +124,7 @@ fn known() -> (Ledger, LiveReport) {
     (ledger, live)
 }
 
-/// The local that was seen in use last, of those that were not probed; and the time after all.
+/// The unprobed local that was used last, and the last time in the ledger.
 fn somebody(ledger: &Ledger) -> (Ipv6Addr, Time) {
     let spared = |local: &&crate::ledger::Local| ledger.probes().iter().all(|row| row.target != local.address);
     let local = ledger.locals().iter().filter(spared).max_by_key(|local| local.used).unwrap();
@@ -150,7 +151,7 @@ fn refresh(ledger: &Ledger) -> Observation {
 }
 
 #[test]
-fn an_update_compares_anew_only_what_an_event_can_change() {
+fn an_update_compares_only_what_the_event_can_change() {
     let (mut ledger, mut live) = known();
     let mut after = |event: Option<Observation>| {
         event.iter().for_each(|event| ledger.observe(event));
@@ -168,7 +169,7 @@ fn an_update_compares_anew_only_what_an_event_can_change() {
     let stable = "2001:db8:0:1::1".parse().unwrap();
     let at = contact.ts();
     let server = Observation::Contact(Contact::new(at, stable, "2a05::1".parse().unwrap(), Proto::Tcp, 443));
-    // It is the last to be used, so the others keep their numbers; but there is one more.
+    // It is used last, so the other locals keep their numbers; but there is one more.
     after(Some(server.clone()));
     let Observation::Contact(server) = server else { unreachable!() };
     let another = Observation::Contact(Contact { remote: "2a05::2".parse().unwrap(), ..server });
@@ -185,7 +186,7 @@ fn ledger_of(ledger: &Ledger) -> (Observation, Observation, Observation) {
 }
 
 #[test]
-fn it_knows_what_it_misses() {
+fn stale_says_how_the_copy_differs() {
     let (mut ledger, mut live) = known();
     let stale = |live: &LiveReport, ledger: &Ledger| live.stale(ledger.revision());
     assert_eq!(stale(&LiveReport::default(), &ledger), Stale::Evidence, "nothing is known yet");
@@ -207,7 +208,7 @@ fn it_knows_what_it_misses() {
 }
 
 #[test]
-fn figures_count_what_the_report_lists_less_what_is_acknowledged() {
+fn the_overview_leaves_acknowledged_candidates_out() {
     let (ledger, mut live) = known();
     let report = report(&ledger, &ALL);
     let count = |figures: &Overview| -> Vec<u64> { figures.by_verdict.iter().map(|row| row.1).collect() };
@@ -222,7 +223,7 @@ fn figures_count_what_the_report_lists_less_what_is_acknowledged() {
     assert_eq!(count(&acked).iter().sum::<u64>() + 1, count(&figures).iter().sum::<u64>());
 }
 
-/// A thousand and a half locals, or three hundred, of forty contacts each.
+/// Locals with forty contacts each.
 fn sized(locals: usize) -> Family {
     let harvesters = &[(0.25, 0), (0.1, 1), (0.05, 2)];
     Family { locals, visits: 60, sites: 2_000, harvesters, background: 0.15, scanners: 3, ..BASE }
@@ -237,7 +238,7 @@ fn time_of_an_update() {
     };
     for locals in [300, 1_500] {
         let observations = in_order(network(&sized(locals), 1).0);
-        let mut ledger = Ledger::new(Settings::live());
+        let mut ledger = Ledger::new(LedgerSettings::live());
         let mut observe_all = || {
             let start = Instant::now();
             observations.iter().for_each(|observation| ledger.observe(observation));
@@ -261,7 +262,7 @@ fn time_of_an_update() {
         );
         let fresh = (0..9).map(|_| {
             let start = Instant::now();
-            assert!(report(&ledger, &Options::default()).locals > 0);
+            assert!(report(&ledger, &ReportOptions::default()).locals > 0);
             start.elapsed()
         });
         println!("  a fresh report, all of it with the lock held: {:?}", median(fresh.collect()));
@@ -282,7 +283,7 @@ fn time_of_an_update() {
                 live.update();
                 worked.push(start.elapsed());
                 let start = Instant::now();
-                live.report(&Options::default());
+                live.report(&ReportOptions::default());
                 answered.push(start.elapsed());
                 compared += live.cost().1.compared - before;
             }
@@ -299,7 +300,7 @@ fn time_of_an_update() {
 #[test]
 #[ignore = "prints times; meant for --release"]
 fn time_of_a_copy_at_the_bounds() {
-    let settings = Settings::live();
+    let settings = LedgerSettings::live();
     let (contacts, probes) = (settings.max_contacts as u128 - 1, settings.max_probes as u128 - 1);
     let mut ledger = Ledger::new(settings);
     let local = |n: u128| Ipv6Addr::from((0x2001_0db8 << 96) | (0xe014_9aff_5e49_0101 + (n << 32)));

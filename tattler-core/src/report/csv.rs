@@ -1,66 +1,40 @@
-//! Suspects as CSV: a line of names, then a line for each. Lists are joined by spaces.
+//! Suspects as CSV: a header, then a line for each. Lists are joined by spaces.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::Report;
+use super::{Candidate, Report};
 
-/// The candidates of a report.
-///
-/// # Errors
-/// Those of the output.
-pub fn suspects_csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    #[derive(Serialize)]
-    struct Line {
-        rank: u64,
-        verdict: &'static str,
-        members: String,
-        prefix: String,
-        score: Option<f64>,
-        probability: Option<f64>,
-        leak_probability: Option<f64>,
-        leak_low_95: Option<f64>,
-        leak_high_95: Option<f64>,
-        explained_probes: u64,
-        explained_locals: u64,
-        devices: Option<u64>,
-        contacted: u64,
-        contacted_probed: u64,
-        fisher_p: Option<f64>,
-        distinct_count: u64,
-        median_lag_seconds: Option<f64>,
-        campaigns: String,
-        label: Option<String>,
-        evidence: Option<f64>,
-        rivals: String,
-    }
-    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(out);
-    writer.write_record([
-        "rank",
-        "verdict",
-        "members",
-        "prefix",
-        "score",
-        "probability",
-        "leak_probability",
-        "leak_low_95",
-        "leak_high_95",
-        "explained_probes",
-        "explained_locals",
-        "devices",
-        "contacted",
-        "contacted_probed",
-        "fisher_p",
-        "distinct_count",
-        "median_lag_seconds",
-        "campaigns",
-        "label",
-        "evidence",
-        "rivals",
-    ])?;
-    for c in &report.candidates {
-        writer.serialize(Line {
+/// A line. Its fields are the columns.
+#[derive(Default, Serialize)]
+struct Line<'r> {
+    rank: u64,
+    verdict: &'static str,
+    members: String,
+    prefix: String,
+    score: Option<f64>,
+    probability: Option<f64>,
+    leak_probability: Option<f64>,
+    leak_low_95: Option<f64>,
+    leak_high_95: Option<f64>,
+    explained_probes: u64,
+    explained_locals: u64,
+    devices: Option<u64>,
+    contacted: u64,
+    contacted_probed: u64,
+    fisher_p: Option<f64>,
+    distinct_count: u64,
+    median_lag_seconds: Option<f64>,
+    campaigns: String,
+    label: Option<&'r str>,
+    evidence: Option<f64>,
+    rivals: String,
+}
+
+impl<'r> Line<'r> {
+    fn new(c: &'r Candidate) -> Line<'r> {
+        Line {
             rank: c.rank,
             verdict: c.verdict.as_str(),
             members: c.members.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
@@ -79,10 +53,26 @@ pub fn suspects_csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             distinct_count: c.distinct_count,
             median_lag_seconds: c.median_lag_seconds,
             campaigns: c.campaigns.join(" "),
-            label: c.label.clone(),
+            label: c.label.as_deref(),
             evidence: c.evidence,
             rivals: c.rivals.iter().map(|rival| rival.as_str()).collect::<Vec<_>>().join(" "),
-        })?;
+        }
     }
+}
+
+/// Writes the candidates of a report.
+///
+/// # Errors
+/// Errors of the output.
+pub fn suspects_csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    if report.candidates.is_empty() {
+        // csv writes the header with the first line, so write a line and keep the header.
+        let mut header = csv::Writer::from_writer(Vec::new());
+        header.serialize(Line::default())?;
+        let header = header.into_inner().map_err(|error| error.into_error())?;
+        return out.write_all(header.split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default());
+    }
+    let mut writer = csv::Writer::from_writer(out);
+    report.candidates.iter().try_for_each(|candidate| writer.serialize(Line::new(candidate)))?;
     writer.flush()
 }

@@ -1,4 +1,4 @@
-//! Locals that answered a probe: the hosts behind the router that are open.
+//! Locals that answered a probe: hosts behind the router that are reachable.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv6Addr;
@@ -10,40 +10,41 @@ use crate::ledger::{AddrId, Ledger, ProbeRow};
 use crate::observation::Answer;
 use crate::time::Time;
 
-/// A local that answered probes of one kind and port. Public locals are left out: they are meant to.
+/// A local that answered probes of one kind and port. Public locals are left out: they are meant to
+/// answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exposed {
-    /// Who answered.
+    /// The local that answered.
     pub local: Ipv6Addr,
-    /// The device that it belongs to, where known.
+    /// Its device, where known.
     pub device: Option<String>,
     /// The kind of the probe: echo, syn, udp.
     pub kind: String,
     /// The local's port, 0 for echo requests.
     pub port: u16,
-    /// What it sent: echo-reply, syn-ack, udp.
+    /// The answer: echo-reply, syn-ack, udp.
     pub answer: String,
-    /// The source of the latest probe that was answered.
+    /// The source of the latest answered probe.
     pub source: Ipv6Addr,
-    /// The first probe of those that it answered.
+    /// The first answered probe.
     pub first: Time,
-    /// The last one.
+    /// The last answered probe.
     pub last: Time,
-    /// Different sources that it answered.
+    /// Distinct sources of answered probes.
     pub sources: u64,
-    /// A port of the local is open to whoever knows the address. An echo reply opens none, and who
-    /// answers only remotes that it had contacted itself (active FTP, a server that checks its
-    /// client) may have asked for it.
+    /// The port is open to strangers. Not set for echo replies, nor if the local answered only remotes
+    /// that it had contacted itself: it may have asked for the probe (active FTP, a server that checks
+    /// its clients).
     pub open: bool,
 }
 
 impl Exposed {
-    /// It answered echo requests.
+    /// Whether it answered echo requests.
     fn is_ping(&self) -> bool {
         self.kind == Kind::Echo.as_str()
     }
 
-    /// What a person calls it: `tcp/22`, `udp/53`, `ping`.
+    /// The service in short form: `tcp/22`, `udp/53`, `ping`.
     #[must_use]
     pub fn service(&self) -> String {
         match self.kind.as_str() {
@@ -54,7 +55,7 @@ impl Exposed {
     }
 }
 
-/// The exposed, those seen last first.
+/// All exposed locals, the latest answer first.
 #[must_use]
 pub fn exposed(ledger: &Ledger) -> Vec<Exposed> {
     let is_public = |id| ledger.local(id).is_some_and(|local| local.public);
@@ -96,8 +97,8 @@ pub fn exposed(ledger: &Ledger) -> Vec<Exposed> {
     found
 }
 
-/// Whether an answer shows a port that is open to strangers: its probe is known, its local is not
-/// public, and had not contacted the source before. Looks at every contact.
+/// Whether an answer shows a port open to strangers: its probe is known, its local is not public and had
+/// not contacted the source before. Scans all contacts.
 #[must_use]
 pub fn shows_open_port(ledger: &Ledger, answer: &Answer) -> bool {
     let ids = ledger.id(answer.source).zip(ledger.id(answer.target));
@@ -110,7 +111,7 @@ pub fn shows_open_port(ledger: &Ledger, answer: &Answer) -> bool {
     !is_public && !contacted()
 }
 
-/// Different locals with an open port.
+/// The number of locals with an open port.
 #[must_use]
 pub fn open_locals(exposed: &[Exposed]) -> u64 {
     let mut locals: Vec<Ipv6Addr> = exposed.iter().filter(|exposed| exposed.open).map(|e| e.local).collect();
@@ -119,7 +120,7 @@ pub fn open_locals(exposed: &[Exposed]) -> u64 {
     locals.len() as u64
 }
 
-/// Takes out the answers to pings and puts open ports first; how many locals answered pings.
+/// Removes the answers to pings and sorts open ports first. Returns how many locals answered pings.
 #[must_use]
 pub fn split_pings(exposed: &mut Vec<Exposed>) -> u64 {
     // A local has one entry for all pings.
@@ -130,7 +131,7 @@ pub fn split_pings(exposed: &mut Vec<Exposed>) -> u64 {
     pings
 }
 
-/// When the targets of `rows` first contacted their sources.
+/// The first contact of each target in `rows` with its source.
 fn contacts_of(ledger: &Ledger, rows: &[&ProbeRow]) -> HashMap<(AddrId, AddrId), Time> {
     let mut pairs: HashMap<(AddrId, AddrId), Time> =
         rows.iter().map(|row| ((row.target, row.source), Time(i64::MAX))).collect();
@@ -155,7 +156,7 @@ mod tests {
     use sensor_common::Proto;
 
     use super::*;
-    use crate::ledger::Settings;
+    use crate::ledger::LedgerSettings;
     use crate::observation::{Contact, Observation, Probe};
 
     const LOCAL: &str = "2001:db8::e014:9aff:5e49:ecb3";
@@ -177,14 +178,16 @@ mod tests {
     }
 
     fn seen(observations: &[Observation]) -> Ledger {
-        let mut ledger =
-            Ledger::new(Settings { public: vec![format!("{SERVER}/128").parse().unwrap()], ..Settings::default() });
+        let mut ledger = Ledger::new(LedgerSettings {
+            public: vec![format!("{SERVER}/128").parse().unwrap()],
+            ..LedgerSettings::default()
+        });
         observations.iter().for_each(|observation| ledger.observe(observation));
         ledger
     }
 
     #[test]
-    fn an_open_port_is_told_with_its_answer_and_the_latest_source() {
+    fn an_open_port_is_listed_with_its_answer_and_latest_source() {
         let mut all = vec![contacted(0, "2a05::80")];
         all.extend(probed(5, STRANGER, LOCAL, Kind::Syn, 22));
         all.extend(probed(9, "2a0d:5600::30", LOCAL, Kind::Syn, 22));
@@ -197,21 +200,21 @@ mod tests {
     }
 
     #[test]
-    fn silence_exposes_nobody_and_public_locals_are_left_out() {
+    fn unanswered_probes_and_public_locals_are_not_listed() {
         let [asked, _] = probed(5, STRANGER, LOCAL, Kind::Syn, 22);
         let [probe, answer] = probed(6, STRANGER, SERVER, Kind::Syn, 443);
         assert_eq!(exposed(&seen(&[asked, probe, answer])), []);
     }
 
     #[test]
-    fn an_echo_reply_is_noted_and_opens_nothing() {
+    fn an_echo_reply_is_listed_but_opens_no_port() {
         let found = exposed(&seen(&probed(5, STRANGER, LOCAL, Kind::Echo, 0)));
         assert_eq!((found[0].service().as_str(), found[0].open), ("ping", false));
         assert_eq!(open_locals(&found), 0);
     }
 
     #[test]
-    fn open_ports_come_first_and_pings_are_a_number() {
+    fn open_ports_come_first_and_pings_are_counted() {
         let mut all = vec![contacted(0, "2a05::21")];
         all.extend(probed(5, STRANGER, LOCAL, Kind::Syn, 22));
         all.extend(probed(7, "2a05::21", LOCAL, Kind::Syn, 40_001));
@@ -227,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn who_answers_only_whom_it_had_contacted_is_noted_until_a_stranger_comes() {
+    fn a_port_is_open_only_if_a_stranger_got_an_answer() {
         let mut all = vec![contacted(0, "2a05::21")];
         all.extend(probed(5, "2a05::21", LOCAL, Kind::Syn, 40_001));
         assert!(!exposed(&seen(&all))[0].open);
@@ -236,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_udp_that_was_no_probe_exposes_nobody() {
+    fn an_answer_to_udp_that_is_no_probe_exposes_nobody() {
         let [Observation::Probe(probe), answer] = probed(5, STRANGER, LOCAL, Kind::Udp, 6881) else { panic!() };
         let ledger = seen(&[Observation::Probe(Probe { settling: true, ..probe }), answer]);
         assert_eq!(exposed(&ledger), []);

@@ -1,4 +1,4 @@
-//! Everything that a report or an explanation is made from.
+//! The results of attribution from which reports and explanations are made.
 
 use std::net::Ipv6Addr;
 
@@ -15,7 +15,7 @@ use crate::ledger::{AddrId, Ledger};
 use crate::time::Span;
 use crate::view::frame::Frame;
 
-/// See the module.
+/// Everything computed from a ledger.
 pub(crate) struct Findings<'l> {
     pub(crate) frame: Frame<'l>,
     pub(crate) campaigns: Campaigns,
@@ -45,7 +45,7 @@ impl<'l> Findings<'l> {
         ids.iter().map(|&id| self.frame.ledger.address(id)).collect()
     }
 
-    /// The remotes of a finding, in order of address.
+    /// The remotes of a finding, sorted.
     pub(crate) fn members(&self, finding: &Finding) -> Vec<Ipv6Addr> {
         let groups = finding.groups.iter().flat_map(|&group| self.attribution.groups.members(group));
         let mut members: Vec<Ipv6Addr> = groups.map(|&member| self.frame.ledger.address(member)).collect();
@@ -53,7 +53,7 @@ impl<'l> Findings<'l> {
         members
     }
 
-    /// The prefix that is accused of a finding with these members.
+    /// The accused prefix of a finding with these members.
     pub(crate) fn prefix_of(&self, finding: &Finding, members: &[Ipv6Addr]) -> Ipv6Net {
         match common_prefix(members) {
             common if finding.groups.len() > 1 && common.prefix_len() >= 48 => common,
@@ -68,7 +68,7 @@ impl<'l> Findings<'l> {
         let contacted = table.contacted_probed + table.contacted_spared;
         let accused = finding.verdict.accuses() && contacted > 0;
         let leak = finding.leak.filter(|_| accused);
-        // Adding 0 turns -0, which reads oddly, into 0.
+        // Adding 0 turns -0 into 0.
         let finite = |x: f64| x.is_finite().then_some(x + 0.0);
         Candidate {
             rank: rank as u64 + 1,
@@ -97,7 +97,7 @@ impl<'l> Findings<'l> {
     }
 }
 
-/// The longest prefix that holds all of them.
+/// The longest prefix that contains all of them.
 fn common_prefix(members: &[Ipv6Addr]) -> Ipv6Net {
     let bits = members.iter().map(|&member| u128::from(member));
     let differ = bits.clone().zip(bits.skip(1)).fold(0, |acc, (a, b)| acc | (a ^ b));

@@ -1,4 +1,4 @@
-//! What attribution found, as the JSON contract `tattler.report/1`, as an explanation, as tables.
+//! The result of attribution, as the JSON contract `tattler.report/1`, as CSV and as tables.
 
 use std::net::Ipv6Addr;
 
@@ -18,6 +18,7 @@ use crate::time::Time;
 pub mod csv;
 pub mod exposed;
 pub(crate) mod findings;
+pub(crate) mod layout;
 pub mod table;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -26,22 +27,22 @@ pub use csv::suspects_csv;
 pub use exposed::{Exposed, exposed, open_locals, shows_open_port, split_pings};
 pub use table::{all_suspects_table, suspects_table};
 
-/// The name of the contract.
+/// The name of the JSON contract.
 pub const SCHEMA: &str = "tattler.report/1";
-/// Campaigns listed, those with the most exact hits first to stay; and sources, prefixes and ports
-/// of each. Outsiders decide how many there are.
+/// The most campaigns listed, those with the most exact hits, and the most sources, prefixes and ports of
+/// each. Outsiders control their number.
 const MAX_LISTED: usize = 1_000;
 
-/// What to report.
+/// Options of a report.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Candidates listed at most; 0: all.
+pub struct ReportOptions {
+    /// The most candidates listed; 0: all.
     pub top: usize,
 }
 
-impl Default for Options {
-    fn default() -> Options {
-        Options { top: 20 }
+impl Default for ReportOptions {
+    fn default() -> ReportOptions {
+        ReportOptions { top: 20 }
     }
 }
 
@@ -50,7 +51,7 @@ impl Default for Options {
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: String,
-    /// The time that it covers.
+    /// The time it covers.
     pub window: Window,
     /// Locals seen in use.
     pub locals: u64,
@@ -58,11 +59,11 @@ pub struct Report {
     pub probed_locals: u64,
     /// Probes, repeats included.
     pub probes: u64,
-    /// The share of exact hits that no accused one explains; null without exact hits.
+    /// The share of exact hits that no accused remote explains; null without exact hits.
     pub unexplained_share: Option<f64>,
     /// The scanners, in order of their first probe.
     pub campaigns: Vec<CampaignReport>,
-    /// Who may have told them, in rank order.
+    /// Remotes that may have leaked addresses, in rank order.
     pub candidates: Vec<Candidate>,
     /// Why verdicts may be too weak, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -81,27 +82,27 @@ pub struct Window {
 /// A scanner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CampaignReport {
-    /// `c1` is the one seen first: a number of this report, another one may give it to somebody else.
+    /// `c1` is the campaign seen first. Numbers are valid within one report.
     pub id: String,
-    /// What it does and from where.
+    /// Its probes and their origin, in words.
     pub label: String,
     /// Its sources, the first thousand.
     pub sources: Vec<Ipv6Addr>,
-    /// Their prefixes.
+    /// The prefixes of its sources.
     pub prefixes: Vec<Ipv6Net>,
-    /// What its probes are made of: echo, syn, udp, tcp-other.
+    /// Kinds of its probes: echo, syn, udp, tcp-other.
     pub kinds: Vec<String>,
-    /// Ports that it tries, the first thousand.
+    /// Probed ports, the first thousand.
     pub ports: Vec<u16>,
     /// Its probes, repeats included.
     pub probes: u64,
-    /// Different targets.
+    /// Number of distinct targets.
     pub targets: u64,
     /// Its first probe.
     pub first: Time,
     /// Its last probe.
     pub last: Time,
-    /// Whose it is, by the catalogue of known operators; null if that is not known.
+    /// Its operator according to the catalogue; null if unknown.
     #[serde(default)]
     pub operator: Option<String>,
     /// one-off, periodic, returning, steady.
@@ -117,57 +118,57 @@ pub struct CampaignReport {
 pub struct Candidate {
     /// From 1.
     pub rank: u64,
-    /// What is said of it.
+    /// The verdict.
     pub verdict: Verdict,
     /// The remotes.
     pub members: Vec<Ipv6Addr>,
-    /// The prefix accused. Of members that can't be told apart the /48 or longer that holds them all;
-    /// if none does, the first one's, lest somebody block half of the internet.
+    /// The accused prefix. For members that can't be told apart: the common prefix if it is /48 or
+    /// longer, else the first member's. A shorter one would make a firewall block too much.
     pub prefix: Ipv6Net,
-    /// Decimal logarithm of 1 / p, where p is that of the matched comparison after correction for
-    /// everything tested. From 2 on it names; below 0 chance does it easily. Held at 1.7 where a
-    /// comparison with only the nearest in time does not confirm.
+    /// Decimal logarithm of 1 / p, with p from the matched comparison, corrected for all hypotheses
+    /// tested. An accusation needs 2; below 0 chance explains it easily. Capped at 1.7 if a comparison
+    /// with only the nearest in time does not confirm it.
     pub score: Option<f64>,
-    /// The probability that it leaks at all; null where the data can't tell.
+    /// The probability that it leaks at all; null if the data can't tell.
     pub probability: Option<f64>,
     /// For the accused: the probability that one contact with it leads to a probe.
     pub leak_probability: Option<f64>,
-    /// Its interval: Clopper and Pearson's, widened by what the model can't tell.
+    /// Its interval: Clopper-Pearson, widened by the model's uncertainty.
     pub leak_interval_95: Option<[f64; 2]>,
-    /// Probes of its campaigns that hit its visitors within the window that is the evidence.
+    /// Probes of its campaigns that hit its visitors within the time window of the evidence.
     pub explained_probes: u64,
-    /// The visitors that they hit.
+    /// Visitors hit by these probes.
     pub explained_locals: u64,
-    /// Devices of those; null where unknown.
+    /// Devices of these visitors; null if unknown.
     pub devices: Option<u64>,
     /// Temporary locals that contacted it, in time to be evidence.
     pub contacted: u64,
-    /// Those of them that its campaigns then probed.
+    /// Those of them probed afterwards by its campaigns.
     pub contacted_probed: u64,
-    /// Fisher's p of the 2x2 table, uncorrected, for readers who know it.
+    /// Fisher's p of the 2x2 table, uncorrected; for comparison.
     pub fisher_p: Option<f64>,
     /// The count of 2015: probed locals that had contacted it before.
     pub distinct_count: u64,
-    /// Seconds from the last new contact with it to the first probe, the median.
+    /// Median of the seconds from the last new contact with it to the first probe.
     pub median_lag_seconds: Option<f64>,
-    /// Campaigns that it explains, or, if it is not accused, that hit its visitors.
+    /// Campaigns that it explains; if it is not accused, campaigns that hit its visitors.
     pub campaigns: Vec<String>,
-    /// How much better the model explains the probes with it than without: natural logarithm of the
-    /// ratio of likelihoods, less what the best of so many remotes gets by chance.
+    /// Natural logarithm of the likelihood ratio of the model with and without its leak, less the value
+    /// that the best of so many remotes reaches by chance.
     #[serde(default)]
     pub evidence: Option<f64>,
-    /// What else could be behind the evidence: few-locals, one-device, device-itself, on-path,
+    /// Other explanations that are not ruled out: few-locals, one-device, device-itself, on-path,
     /// timing-alone, many-sites, one-of-several.
     #[serde(default)]
     pub rivals: Vec<Rival>,
-    /// The operator by the catalogue, if it is accused as one: its members are in several prefixes then,
-    /// of which `prefix` is the first one's.
+    /// The operator according to the catalogue, if the accusation is against an operator: then the
+    /// members are in several prefixes, and `prefix` is that of the first.
     #[serde(default)]
     pub operator: Option<String>,
-    /// The owner's name for its prefix; null if there is none, or if its members have different ones.
+    /// The user's label for its prefix; null if there is none or the members have different ones.
     #[serde(default)]
     pub label: Option<String>,
-    /// The user has seen it and does not want to see it every day; null otherwise, and offline.
+    /// The user's acknowledgement; null if there is none, and offline.
     #[serde(default)]
     pub acked: Option<Acked>,
 }
@@ -182,7 +183,7 @@ impl Report {
 }
 
 impl Candidate {
-    /// Gives it the name that its prefix has.
+    /// Sets its label from the configured names.
     pub fn name(&mut self, names: &Names) {
         let label = self.members.first().and_then(|&member| names.label(member));
         let is_common = self.members.iter().all(|&member| names.label(member) == label);
@@ -190,14 +191,14 @@ impl Candidate {
     }
 }
 
-/// Reports what the ledger says.
+/// Computes the report of a ledger.
 #[must_use]
-pub fn report(ledger: &Ledger, options: &Options) -> Report {
+pub fn report(ledger: &Ledger, options: &ReportOptions) -> Report {
     report_of(&Findings::new(ledger), options)
 }
 
-/// The same where the findings are at hand.
-pub(crate) fn report_of(findings: &Findings, options: &Options) -> Report {
+/// As [`report`], from findings.
+pub(crate) fn report_of(findings: &Findings, options: &ReportOptions) -> Report {
     let ledger = findings.frame.ledger;
     let (exact, open) = unexplained(&findings.frame, &findings.attribution, &findings.basis);
     let span = ledger.span();
@@ -217,8 +218,8 @@ pub(crate) fn report_of(findings: &Findings, options: &Options) -> Report {
     }
 }
 
-/// The candidates that are listed. Those that probe back come last, and would never be seen in a
-/// short list: up to a quarter of it is theirs, unless the accused need it.
+/// The listed candidates. Remotes that probe back rank last and would never show in a short list, so up to
+/// a quarter of it is reserved for them, unless the accused need the room.
 fn top(findings: &[Finding], top: usize) -> impl Iterator<Item = &Finding> {
     let leaks = findings.partition_point(|finding| finding.verdict != Verdict::ProbesBack);
     let accused = findings.iter().filter(|finding| finding.verdict.accuses()).count();
@@ -229,7 +230,7 @@ fn top(findings: &[Finding], top: usize) -> impl Iterator<Item = &Finding> {
 
 pub(crate) fn listed(campaigns: &Campaigns) -> impl Iterator<Item = &Campaign> {
     let mut order: Vec<usize> = (0..campaigns.list.len()).collect();
-    // Of equals, and there may be thousands that sent one probe each, the first to come.
+    // Of equals (thousands may have sent one probe each) the first seen stay.
     order.sort_by_key(|&i| std::cmp::Reverse((campaigns.list[i].exact_targets, campaigns.list[i].probes)));
     order.truncate(MAX_LISTED);
     order.sort_unstable();

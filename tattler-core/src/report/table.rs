@@ -1,17 +1,17 @@
-//! Tables for people: a hundred columns, no colour, no borders.
+//! The suspects as a table for people.
 
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::ColumnConstraint;
 
+use super::layout::{finish, plain_table};
 use super::{Candidate, Report};
 use crate::attribution::{Rival, Verdict};
 use crate::words::{duration, p_value, percent, plural};
 
-pub(crate) const WIDTH: u16 = 100;
-/// Members of a candidate shown in a table.
+/// The most members of a candidate shown.
 const MEMBERS: usize = 4;
 
-/// The suspects: the accused first, then who is ranked without being accused, then who probes back.
-/// Acknowledged ones are counted and not shown.
+/// The suspects: first the accused, then ranked remotes that are not accused, then those that probe back.
+/// Acknowledged ones are only counted.
 #[must_use]
 pub fn suspects_table(report: &Report) -> String {
     let mut text = sections(report, &|candidate| candidate.acked.is_none());
@@ -22,7 +22,7 @@ pub fn suspects_table(report: &Report) -> String {
     text
 }
 
-/// As [`suspects_table`], with the acknowledged ones among the others.
+/// As [`suspects_table`], including acknowledged ones.
 #[must_use]
 pub fn all_suspects_table(report: &Report) -> String {
     sections(report, &|_| true)
@@ -46,7 +46,7 @@ fn sections(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
     text
 }
 
-/// Something points to it, by either way of counting.
+/// Whether the model or the comparison points to it.
 fn stands_out(candidate: &Candidate) -> bool {
     let counted = candidate.evidence.is_some_and(|evidence| evidence > 0.0) || candidate.score.is_some_and(|s| s > 0.3);
     counted && candidate.probability.is_none_or(|probability| probability >= 0.1)
@@ -82,26 +82,7 @@ fn headline(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
     text
 }
 
-pub(crate) fn plain_table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
-    table.set_header(header);
-    table
-}
-
-pub(crate) fn finish(mut table: Table, right: &[usize]) -> String {
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    for &index in right {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
-}
-
-/// How likely chance does it stands where the probability that it leaks is not known.
+/// One section. If no probability of a leak is known, the column shows the p of chance instead.
 fn candidates(rows: &[&Candidate], has_probability: bool) -> String {
     let leaks = rows.iter().any(|candidate| candidate.leak_probability.is_some());
     let dash = || "-".to_owned();
@@ -123,7 +104,7 @@ fn candidates(rows: &[&Candidate], has_probability: bool) -> String {
         row.extend([candidate.median_lag_seconds.map_or_else(dash, duration), few(&candidate.campaigns)]);
         table.add_row(row);
     }
-    // Addresses are not broken: the rest makes room.
+    // Addresses are not broken; the other columns shrink.
     for column in [1, 2] {
         if let Some(column) = table.column_mut(column) {
             column.set_constraint(ColumnConstraint::ContentWidth);
@@ -132,13 +113,13 @@ fn candidates(rows: &[&Candidate], has_probability: bool) -> String {
     finish(table, if leaks { &[0, 3, 4, 5, 6] } else { &[0, 3, 4, 5] })
 }
 
-/// The verdict, below it what stands against it, in a few words.
+/// The verdict, and below it the most important rival explanation in short form.
 fn verdict(candidate: &Candidate) -> String {
     let mut text = candidate.verdict.as_str().replace("not-identifiable", "can't tell");
     if candidate.acked.is_some() {
         text += " (acknowledged)";
     }
-    // The one that weighs most; `explain` has all.
+    // Only the first of this order; `explain` lists all.
     let hint = |rival: Rival| match rival {
         Rival::OnPath => "(path?)",
         Rival::DeviceItself => "(its device?)",
@@ -164,7 +145,7 @@ fn verdict(candidate: &Candidate) -> String {
     text
 }
 
-/// The address, the prefix, or the remotes that can't be told apart, a line each.
+/// The address, the prefix, or one line for each remote that can't be told apart.
 fn who(candidate: &Candidate) -> String {
     let members = candidate.members.as_slice();
     let inside = members.iter().all(|member| candidate.prefix.contains(member));

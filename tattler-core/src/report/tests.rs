@@ -4,7 +4,7 @@ use sensor_common::{Kind, Proto};
 use super::*;
 use crate::ack::Ack;
 use crate::explain::{explain, explanation_text};
-use crate::ledger::Settings;
+use crate::ledger::LedgerSettings;
 use crate::ledger::tests::any_observation;
 use crate::observation::{Contact, Observation, Probe, Traits};
 
@@ -31,8 +31,8 @@ pub(crate) const SITE: &str = "2a06::80";
 pub(crate) const RARE: &str = "2a07:1234:5678:9abc:def0:1234:5678:9abc";
 pub(crate) const SCANNER: &str = "2a0d:5600::29";
 
-/// January 2016: an NTP server is asked, and a scanner from elsewhere comes seconds later. Everybody
-/// visits the site, some locals the rare one.
+/// January 2016: locals query an NTP server, and a scanner from elsewhere follows seconds later. All
+/// locals visit the site, some the rare one.
 pub(crate) fn january_2016() -> Vec<Observation> {
     let mut all = Vec::new();
     for n in 0..24u64 {
@@ -51,14 +51,14 @@ pub(crate) fn january_2016() -> Vec<Observation> {
 }
 
 pub(crate) fn ledger(observations: &[Observation]) -> Ledger {
-    let mut ledger = Ledger::new(Settings::default());
+    let mut ledger = Ledger::new(LedgerSettings::default());
     observations.iter().for_each(|o| ledger.observe(o));
     ledger
 }
 
 #[test]
-fn the_ntp_server_of_january_2016_is_the_one_accused() {
-    let report = report(&ledger(&january_2016()), &Options::default());
+fn the_ntp_server_of_january_2016_is_accused() {
+    let report = report(&ledger(&january_2016()), &ReportOptions::default());
     let first = &report.candidates[0];
     assert_eq!((first.verdict, first.members.as_slice()), (Verdict::Strong, &[addr(POOL)][..]), "{report:#?}");
     assert_eq!((first.contacted, first.contacted_probed, first.explained_probes), (8, 8, 8));
@@ -73,7 +73,7 @@ fn the_ntp_server_of_january_2016_is_the_one_accused() {
 
 #[test]
 fn a_report_is_the_contract_and_reads_back_the_same() {
-    let report = report(&ledger(&january_2016()), &Options::default());
+    let report = report(&ledger(&january_2016()), &ReportOptions::default());
     let text = serde_json::to_string(&report).unwrap();
     let keys =
         ["schema", "window", "locals", "probed_locals", "probes", "unexplained_share", "campaigns", "candidates"];
@@ -87,12 +87,12 @@ fn a_report_is_the_contract_and_reads_back_the_same() {
 }
 
 #[test]
-fn a_remote_that_probes_its_visitors_is_listed_and_not_accused() {
+fn a_remote_that_probes_its_visitors_is_listed_but_not_accused() {
     let mut all = january_2016();
     for n in (0..24).filter(|n| n % 4 == 1) {
         all.push(probe(n * 100 + 4, RARE, local(n as u64)));
     }
-    let report = report(&ledger(&all), &Options::default());
+    let report = report(&ledger(&all), &ReportOptions::default());
     assert_eq!(report.candidates[0].members, [addr(POOL)]);
     let back = report.candidates.last().unwrap();
     assert_eq!((back.verdict, back.members.as_slice()), (Verdict::ProbesBack, &[addr(RARE)][..]));
@@ -110,16 +110,16 @@ fn guessable_public_and_expired_targets_accuse_nobody() {
         all.extend([contact(n, local(n as u64), POOL), probe(n + 8 * day, SCANNER, local(n as u64))]);
         all.push(contact(n, local(100 + n as u64), SITE));
     }
-    let settings = Settings { public: vec!["2001:db8:0:1::/64".parse().unwrap()], ..Settings::default() };
+    let settings = LedgerSettings { public: vec!["2001:db8:0:1::/64".parse().unwrap()], ..LedgerSettings::default() };
     let mut ledger = Ledger::new(settings);
     all.iter().for_each(|o| ledger.observe(o));
-    let report = report(&ledger, &Options::default());
+    let report = report(&ledger, &ReportOptions::default());
     assert_eq!((report.probed_locals, report.candidates.len(), report.unexplained_share), (0, 0, None));
     assert!(suspects_table(&report).contains("nothing to explain"));
 }
 
 #[test]
-fn an_acknowledged_suspect_is_counted_and_not_shown_until_its_time_is_over() {
+fn an_acknowledged_suspect_is_only_counted_until_it_expires() {
     let now = Time::from_seconds(100_000);
     let ack = |remote: &str, until| Ack {
         remote: remote.parse().unwrap(),
@@ -128,7 +128,7 @@ fn an_acknowledged_suspect_is_counted_and_not_shown_until_its_time_is_over() {
         note: Some("our own monitor".into()),
     };
     let marked = |acks: &[Ack]| {
-        let mut report = report(&ledger(&january_2016()), &Options::default());
+        let mut report = report(&ledger(&january_2016()), &ReportOptions::default());
         report.mark_acked(acks, now);
         report
     };
@@ -142,29 +142,29 @@ fn an_acknowledged_suspect_is_counted_and_not_shown_until_its_time_is_over() {
     let json = serde_json::to_string(&acked).unwrap();
     assert!(json.contains(r#""acked":{"until":null,"note":"our own monitor","at":"1970-01-02T01:00:00.000Z"}}"#));
     assert!(json.contains(r#""acked":null}"#));
-    // A part of a candidate is not the candidate, and a time that is over is over.
+    // An acknowledgement of only some members, or an expired one, does not apply.
     for other in [ack("2a05::124/128", None), ack("2a05::/32", Some(now))] {
         assert!(suspects_table(&marked(&[other])).contains(POOL));
     }
 }
 
 #[test]
-fn a_candidate_is_shown_with_the_name_of_its_prefix() {
+fn a_candidate_is_shown_with_the_label_of_its_prefix() {
     let mut names = crate::names::Names::default();
     names.label_prefix("2a05::/32".parse().unwrap(), "a pool");
-    let mut report = report(&ledger(&january_2016()), &Options::default());
+    let mut report = report(&ledger(&january_2016()), &ReportOptions::default());
     report.candidates.iter_mut().for_each(|candidate| candidate.name(&names));
     assert!(suspects_table(&report).contains("2a05::123 (a pool)"), "{}", suspects_table(&report));
     assert_eq!(report.candidates.iter().filter(|candidate| candidate.label.is_some()).count(), 1);
 }
 
 #[test]
-fn what_netlink_says_of_an_address_beats_what_it_looks_like() {
+fn netlink_overrides_the_class_of_an_address() {
     let mut stable = ledger(&january_2016());
     (0..24).for_each(|n| stable.mark_stable(local(n), Time(0)));
-    assert_eq!(report(&stable, &Options::default()).probed_locals, 0);
+    assert_eq!(report(&stable, &ReportOptions::default()).probed_locals, 0);
     (0..24).for_each(|n| stable.mark_temporary(local(n), Time(0)));
-    assert_eq!(report(&stable, &Options::default()).probed_locals, 8);
+    assert_eq!(report(&stable, &ReportOptions::default()).probed_locals, 8);
 }
 
 #[test]
@@ -179,13 +179,13 @@ fn a_path_probe_is_a_campaign_and_no_evidence() {
             all.push(Observation::Probe(Probe { kind: Kind::Echo, port: 0, traits, ..echo }));
         }
     }
-    let report = report(&ledger(&all), &Options::default());
+    let report = report(&ledger(&all), &ReportOptions::default());
     assert!(report.campaigns.iter().any(|c| c.label == "path probe: echo from 2a0e::/64"), "{:?}", report.campaigns);
     assert_eq!((report.probed_locals, report.candidates[0].members.as_slice()), (8, &[addr(POOL)][..]));
 }
 
 #[test]
-fn an_operator_with_servers_in_many_places_is_accused_as_one() {
+fn an_operator_with_servers_in_many_prefixes_is_accused_as_one() {
     let mut all = january_2016();
     for (n, observation) in all.iter_mut().enumerate() {
         if let Observation::Contact(contact) = observation
@@ -196,7 +196,7 @@ fn an_operator_with_servers_in_many_places_is_accused_as_one() {
             contact.remote = Ipv6Addr::from(u128::from(addr(prefix)) | (contact.ts.0 as u128 / 300_000_000));
         }
     }
-    let report = report(&ledger(&all), &Options::default());
+    let report = report(&ledger(&all), &ReportOptions::default());
     let first = &report.candidates[0];
     assert_eq!((first.operator.as_deref(), first.members.len()), (Some("Censys"), 8), "{first:?}");
     assert!(first.verdict.accuses(), "{first:?}");
@@ -212,7 +212,7 @@ fn a_harvester_that_changes_its_address_is_accused_as_a_prefix() {
             contact.remote = Ipv6Addr::from(u128::from(addr("2a05::")) | (contact.ts.0 as u128 / 300_000_000));
         }
     }
-    let report = report(&ledger(&all), &Options::default());
+    let report = report(&ledger(&all), &ReportOptions::default());
     assert_eq!(report.candidates[0].prefix.to_string(), "2a05::/64");
     assert_eq!((report.candidates[0].verdict, report.candidates[0].members.len()), (Verdict::Strong, 8));
 }
@@ -223,7 +223,7 @@ fn remotes_that_nothing_tells_apart_are_one_candidate() {
     for n in (0..24).step_by(3) {
         all.push(contact(n * 100 + 5, local(n as u64), "2a09::1"));
     }
-    let report = report(&ledger(&all), &Options::default());
+    let report = report(&ledger(&all), &ReportOptions::default());
     assert_eq!(report.candidates[0].members, [addr(POOL), addr("2a09::1")]);
     assert!(!report.candidates[1].verdict.accuses());
 }
@@ -234,7 +234,7 @@ fn empty_and_single_ledgers_give_a_valid_report() {
         vec![contact(0, local(0), POOL), probe(1, SCANNER, local(0))]
     }] {
         let ledger = ledger(&observations);
-        let report = report(&ledger, &Options { top: 0 });
+        let report = report(&ledger, &ReportOptions { top: 0 });
         assert!(report.candidates.iter().all(|c| !c.verdict.accuses()));
         assert!(suspects_table(&report).starts_with(&report.locals.to_string()));
         assert!(serde_json::from_str::<Report>(&serde_json::to_string(&report).unwrap()).is_ok());
@@ -244,16 +244,16 @@ fn empty_and_single_ledgers_give_a_valid_report() {
 }
 
 #[test]
-fn the_list_is_bounded_and_leaves_room_for_those_that_probe_back() {
+fn a_short_list_leaves_room_for_remotes_that_probe_back() {
     let mut all = january_2016();
     all.push(probe(104, RARE, local(1)));
     let ledger = ledger(&all);
-    let short = report(&ledger, &Options { top: 4 });
+    let short = report(&ledger, &ReportOptions { top: 4 });
     assert_eq!(short.candidates.len(), 4);
     assert_eq!(short.candidates[3].verdict, Verdict::ProbesBack);
     assert_eq!(short.candidates.iter().map(|c| c.rank).collect::<Vec<_>>(), [1, 2, 3, 4]);
-    assert!(report(&ledger, &Options { top: 0 }).candidates.len() > 4);
-    assert_eq!(report(&ledger, &Options { top: 1 }).candidates[0].verdict, Verdict::Strong);
+    assert!(report(&ledger, &ReportOptions { top: 0 }).candidates.len() > 4);
+    assert_eq!(report(&ledger, &ReportOptions { top: 1 }).candidates[0].verdict, Verdict::Strong);
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn tables_fit_a_hundred_columns_with_the_longest_addresses() {
         }
     }
     let ledger = ledger(&all);
-    let report = report(&ledger, &Options::default());
+    let report = report(&ledger, &ReportOptions::default());
     let suspect = report.candidates[0].members[0];
     for text in [suspects_table(&report), explanation_text(&explain(&ledger, suspect))] {
         assert!(text.contains(&suspect.to_string()), "addresses are not broken:\n{text}");
@@ -275,7 +275,7 @@ fn tables_fit_a_hundred_columns_with_the_longest_addresses() {
 }
 
 #[test]
-fn an_explanation_tells_contact_and_probe_in_order_of_time() {
+fn an_explanation_lists_contacts_and_probes_in_order_of_time() {
     let ledger = ledger(&january_2016());
     let explanation = explain(&ledger, addr(POOL));
     assert_eq!(explanation.visits.len(), 8);
@@ -297,11 +297,11 @@ fn an_explanation_tells_contact_and_probe_in_order_of_time() {
 
 proptest! {
     #[test]
-    fn whatever_was_observed_gives_a_report_and_an_explanation(
+    fn any_observations_give_a_report_and_explanations(
         observations in prop::collection::vec(any_observation(), 0..150),
     ) {
         let ledger = ledger(&observations);
-        let report = report(&ledger, &Options { top: 0 });
+        let report = report(&ledger, &ReportOptions { top: 0 });
         for candidate in &report.candidates {
             prop_assert!(candidate.contacted_probed <= candidate.contacted);
             let remote = candidate.members[0];
@@ -313,7 +313,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_input_makes_no_difference_among_equal_times(
+    fn the_order_of_equal_times_makes_no_difference(
         mut observations in prop::collection::vec(any_observation(), 0..100), seed in any::<u64>(),
     ) {
         observations.sort_by_key(Observation::ts);
@@ -324,7 +324,7 @@ proptest! {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (o.ts(), state >> 32)
         });
-        let options = Options { top: 0 };
+        let options = ReportOptions { top: 0 };
         prop_assert_eq!(report(&ledger(&observations), &options), report(&ledger(&shuffled), &options));
     }
 }

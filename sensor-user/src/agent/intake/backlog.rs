@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
-use tattler_core::home::{self, Home};
+use tattler_core::home::{self, HomePrefix};
 use tattler_core::ledger::Ledger;
 use tattler_core::observation::Observation;
 use tattler_core::time::{Span, Time};
@@ -26,7 +26,7 @@ pub struct Backlog {
 /// A change of the ledger.
 pub enum Due {
     /// The home prefixes from this time on.
-    Home(Vec<Home>, Time),
+    Home(Vec<HomePrefix>, Time),
     /// The addresses of this machine at this time, and whether they are temporary.
     Own(Vec<(Ipv6Addr, bool)>, Time),
     /// Public prefixes and window, by new settings.

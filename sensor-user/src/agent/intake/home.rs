@@ -4,16 +4,16 @@ use std::collections::HashSet;
 use std::net::Ipv6Addr;
 
 use sensor_common::rules::is_global;
-use tattler_core::home::{self, Device, Home, Network, News, Prefixes};
+use tattler_core::home::{self, HomePrefix, HomeSettings, NetworkDevice, NetworkState, News};
 
 /// Prefixes and addresses taken as home at once in a burst of changes; the rest waits until it has settled.
 const MOST_ARRIVALS: u32 = 16;
 
 /// Home prefixes, the addresses of this machine, and the devices behind it.
 pub struct HomeNetwork {
-    told: Prefixes,
+    told: HomeSettings,
     /// `None` until the network was read.
-    prefixes: Option<Vec<Home>>,
+    prefixes: Option<Vec<HomePrefix>>,
     own: Vec<(Ipv6Addr, bool)>,
     inside: HashSet<u32>,
     /// Since the network was read as a whole.
@@ -22,22 +22,22 @@ pub struct HomeNetwork {
 
 impl HomeNetwork {
     /// Knows nothing yet but what the user says.
-    pub fn new(told: Prefixes) -> HomeNetwork {
+    pub fn new(told: HomeSettings) -> HomeNetwork {
         HomeNetwork { told, prefixes: None, own: Vec::new(), inside: HashSet::new(), arrivals: 0 }
     }
 
     /// Takes over what the user says now; it counts when the network is read next.
-    pub fn set_told(&mut self, told: Prefixes) {
+    pub fn set_told(&mut self, told: HomeSettings) {
         self.told = told;
     }
 
     /// The prefixes that the kernel programs have; `None` before they got any.
-    pub fn prefixes(&self) -> Option<&[Home]> {
+    pub fn prefixes(&self) -> Option<&[HomePrefix]> {
         self.prefixes.as_deref()
     }
 
     /// The kernel programs have these prefixes now.
-    pub fn set_prefixes(&mut self, prefixes: Vec<Home>) {
+    pub fn set_prefixes(&mut self, prefixes: Vec<HomePrefix>) {
         self.prefixes = Some(prefixes);
     }
 
@@ -47,7 +47,7 @@ impl HomeNetwork {
     }
 
     /// Takes the whole network in. Returns the home prefixes that it makes.
-    pub fn read(&mut self, network: &Network, uplinks: &[Device]) -> Vec<Home> {
+    pub fn read(&mut self, network: &NetworkState, uplinks: &[NetworkDevice]) -> Vec<HomePrefix> {
         // A device that was inside while it had a network stays inside when that is taken away.
         self.inside.extend(home::inside(network, uplinks));
         let leads_out = network.default_uplinks();
@@ -64,7 +64,7 @@ impl HomeNetwork {
     /// The home prefixes after one piece of news, if it changes them. A prefix or address that arrives inside is
     /// home at once, so that its first packets are not missed while the rest of the change settles; reading the
     /// whole corrects any mistake. Nothing is removed here: it may come back.
-    pub fn arrived(&mut self, news: News) -> Option<Vec<Home>> {
+    pub fn arrived(&mut self, news: News) -> Option<Vec<HomePrefix>> {
         let home = self.prefixes.as_ref().filter(|_| self.arrivals < MOST_ARRIVALS)?;
         let mut new = home::arrived(news, &self.inside, &self.told);
         new.retain(|new| home.iter().all(|home| home.prefix != new.prefix));

@@ -1,7 +1,7 @@
 //! What the loop needs of the kernel programs. In tests the same loop runs on made-up events, without a kernel.
 
 use sensor_common::wire::{BootTime, Event};
-use tattler_core::home::{Device, Home};
+use tattler_core::home::{HomePrefix, NetworkDevice};
 
 use crate::datapath::{AttachError, Attachment, Counters, Datapath, Drained, MapError, Mode};
 use crate::mark::Mark;
@@ -14,8 +14,8 @@ pub trait Programs {
     fn is_waiting(&self) -> bool;
     fn mark(&self, since: BootTime) -> Mark;
     fn counters(&self) -> Result<Counters, MapError>;
-    fn set_home(&mut self, home: &[Home]) -> Result<(), MapError>;
-    fn attach(&mut self, device: &Device, asked: Option<Mode>) -> Result<Attachment, AttachError>;
+    fn set_home(&mut self, home: &[HomePrefix]) -> Result<(), MapError>;
+    fn attach(&mut self, device: &NetworkDevice, asked: Option<Mode>) -> Result<Attachment, AttachError>;
     fn detach(&mut self, index: u32);
     fn remove_leftovers(&mut self, mark: Option<Mark>) -> Option<u64>;
 }
@@ -45,11 +45,11 @@ impl Programs for Datapath {
         Datapath::counters(self)
     }
 
-    fn set_home(&mut self, home: &[Home]) -> Result<(), MapError> {
+    fn set_home(&mut self, home: &[HomePrefix]) -> Result<(), MapError> {
         Datapath::set_home(self, home)
     }
 
-    fn attach(&mut self, device: &Device, asked: Option<Mode>) -> Result<Attachment, AttachError> {
+    fn attach(&mut self, device: &NetworkDevice, asked: Option<Mode>) -> Result<Attachment, AttachError> {
         Datapath::attach(self, device, asked)
     }
 

@@ -8,10 +8,10 @@ use proptest::prelude::*;
 use sensor_common::wire::{BootTime, Event, What};
 use sensor_common::{Kind, Proto};
 use tattler_core::event::observation;
-use tattler_core::ledger::{Ledger, Settings};
+use tattler_core::ledger::{Ledger, LedgerSettings};
 use tattler_core::live_report::LiveReport;
 use tattler_core::observation::Observation;
-use tattler_core::report::{Options, report};
+use tattler_core::report::{ReportOptions, report};
 use tattler_core::time::{Span, Time};
 
 use crate::agent::clock::{ClockReading, EventClock, PAUSE};
@@ -101,7 +101,7 @@ impl<'d> Sensor<'d> {
         let (sender, receiver) = channel();
         let dir = self.dir.to_owned();
         self.writer().then(move |_| sender.send(Reader::open(&dir).unwrap()).unwrap());
-        let mut ledger = Ledger::new(Settings::default());
+        let mut ledger = Ledger::new(LedgerSettings::default());
         let reader = receiver.recv().unwrap();
         reader.replay(Time(i64::MIN), Time(i64::MAX), &mut |observation| ledger.observe(&observation)).unwrap();
         ledger
@@ -231,19 +231,19 @@ proptest! {
             }
         }
         machine.right(&mut sensor);
-        let mut expected = Ledger::new(Settings::default());
+        let mut expected = Ledger::new(LedgerSettings::default());
         reference.replay(Time(i64::MIN), &mut |observation| expected.observe(&observation)).unwrap();
         drop(reference);
 
         // The running sensor's copy, after the rebuilt ledger has replaced the old one.
-        let mut ledger = Ledger::new(Settings::default());
+        let mut ledger = Ledger::new(LedgerSettings::default());
         let mut findings = LiveReport::default();
         findings.follow(&mut ledger, Time(0));
         let mut new = sensor.ledger();
         new.replace(&ledger, Span(0));
         findings.follow(&mut new, Time(0));
-        let wanted = report(&expected, &Options::default());
-        prop_assert_eq!(&findings.report(&Options::default()), &wanted);
+        let wanted = report(&expected, &ReportOptions::default());
+        prop_assert_eq!(&findings.report(&ReportOptions::default()), &wanted);
         sensor.stop();
         prop_assert_eq!(replayed(astray.path()), replayed(right.path()));
     }
@@ -274,7 +274,7 @@ fn time_of_a_step() {
     let start = Instant::now();
     let rows = store.append_after(Span::from_days(2_000), &[], None).unwrap();
     println!("{rows} rows moved in {:?}", start.elapsed());
-    let (start, mut ledger) = (Instant::now(), Ledger::new(Settings::default()));
+    let (start, mut ledger) = (Instant::now(), Ledger::new(LedgerSettings::default()));
     store.replay(Time(i64::MIN), &mut |observation| ledger.observe(&observation)).unwrap();
     println!("the ledger rebuilt in {:?}", start.elapsed());
     let start = Instant::now();

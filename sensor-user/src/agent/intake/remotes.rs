@@ -7,12 +7,12 @@
 use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
-use tattler_core::home::{Home, is_home};
+use tattler_core::home::{HomePrefix, is_home};
 use tattler_core::observation::Observation;
 
 /// Whether an observation is of an exchange between home and a remote that counts.
 #[must_use]
-pub fn counts(observation: &Observation, home: &[Home], nat64: &[Ipv6Net]) -> bool {
+pub fn counts(observation: &Observation, home: &[HomePrefix], nat64: &[Ipv6Net]) -> bool {
     let remote = match observation {
         Observation::Contact(contact) => contact.remote,
         Observation::Probe(probe) => probe.source,
@@ -43,8 +43,8 @@ mod tests {
     #[test]
     fn hosts_behind_nat64_and_addresses_of_home_are_no_remotes() {
         let home = [
-            Home { prefix: "2001:db8:1::/48".parse().unwrap(), ours: true },
-            Home { prefix: "2001:db8:1:ffff::/64".parse().unwrap(), ours: false },
+            HomePrefix { prefix: "2001:db8:1::/48".parse().unwrap(), ours: true },
+            HomePrefix { prefix: "2001:db8:1:ffff::/64".parse().unwrap(), ours: false },
         ];
         let nat64 = ["2a0a:64::/96".parse().unwrap()];
         let counts = |source| super::counts(&from(source), &home, &nat64);

@@ -85,7 +85,11 @@ pub fn rebuild(settings: &SensorSettings, now: Time, replay: Replay<'_>) -> Resu
 
 fn empty(settings: &SensorSettings) -> Ledger {
     let SensorSettings { public, window, .. } = settings;
-    Ledger::new(ledger::Settings { public: public.clone(), window: Some(*window), ..ledger::Settings::live() })
+    Ledger::new(ledger::LedgerSettings {
+        public: public.clone(),
+        window: Some(*window),
+        ..ledger::LedgerSettings::live()
+    })
 }
 
 fn fill(ledger: &mut Ledger, settings: &SensorSettings, now: Time, replay: Replay<'_>) -> Result<(), ReplayError> {

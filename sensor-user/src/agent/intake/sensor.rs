@@ -8,7 +8,7 @@ use std::sync::{Arc, MutexGuard};
 
 use anyhow::Result;
 use sensor_common::wire::Event;
-use tattler_core::home::{Home, Network, News};
+use tattler_core::home::{HomePrefix, NetworkState, News};
 use tattler_core::ledger::Ledger;
 use tattler_core::time::Time;
 use tokio::time::Instant;
@@ -30,9 +30,9 @@ use crate::agent::serve::edits;
 use crate::agent::settings::{Reload, SensorSettings};
 use crate::agent::state::Shared;
 use crate::datapath::{AttachError, Datapath};
+use crate::device_names;
 use crate::netlink::Neighbour;
 use crate::store::{DeviceKey, Writer};
-use crate::told;
 
 /// Events taken out of the ring in one turn, so that a flood leaves time for everything else.
 pub const BATCH: usize = 4_096;
@@ -92,7 +92,7 @@ impl<P: Programs> Sensor<P> {
     ///
     /// # Errors
     /// The programs can't be loaded, or another tattler watches an uplink. All else may still come.
-    pub fn start(&mut self, network: &Network) -> Result<()> {
+    pub fn start(&mut self, network: &NetworkState) -> Result<()> {
         let failed = self.follow_network(network);
         let is_final = |error: &AttachError| {
             matches!(error, AttachError::Load(_) | AttachError::Busy { pins: Some(_), .. } | AttachError::Twice(_))
@@ -236,7 +236,7 @@ impl<P: Programs> Sensor<P> {
 
     /// Gives programs and ledger the home prefixes as they are now, and attaches to uplinks that are due. Returns
     /// what failed and was not logged before.
-    pub fn follow_network(&mut self, network: &Network) -> Vec<AttachError> {
+    pub fn follow_network(&mut self, network: &NetworkState) -> Vec<AttachError> {
         for index in self.uplinks.follow(network, Instant::now()) {
             self.intake.programs.detach(index);
         }
@@ -258,7 +258,7 @@ impl<P: Programs> Sensor<P> {
         outcome.failed
     }
 
-    fn set_home(&mut self, home: Vec<Home>) {
+    fn set_home(&mut self, home: Vec<HomePrefix>) {
         if self.home.prefixes() == Some(&home) {
             return;
         }
@@ -318,8 +318,8 @@ impl<P: Programs> Sensor<P> {
             warn!("{key} has changed, which takes effect at the next start");
         }
         let SensorSettings { excluded_devices, keep_mac, names, public, .. } = &self.settings;
-        self.shared.set_names(told::names(names, public, Some(&self.key)));
-        self.settings.exclusions.devices = told::excluded_devices(excluded_devices, &self.key, *keep_mac);
+        self.shared.set_names(device_names::names(names, public, Some(&self.key)));
+        self.settings.exclusions.devices = device_names::excluded_devices(excluded_devices, &self.key, *keep_mac);
         self.devices.exclude(&self.settings.exclusions.devices);
         if changed.now.is_empty() {
             let what = if changed.at_restart.is_empty() { "nothing" } else { "nothing else" };

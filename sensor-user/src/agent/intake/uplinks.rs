@@ -8,7 +8,7 @@
 use std::fmt::Display;
 
 use anyhow::{Result, bail};
-use tattler_core::home::{Device, Network};
+use tattler_core::home::{NetworkDevice, NetworkState};
 use tokio::time::{Duration, Instant};
 use tracing::{info, warn};
 
@@ -38,7 +38,7 @@ struct Uplink {
     /// The name to wait for.
     name: String,
     /// The device that has the name, or had it last.
-    device: Option<Device>,
+    device: Option<NetworkDevice>,
     sight: Sight,
     up: bool,
     /// How it is or was attached last.
@@ -84,7 +84,7 @@ impl Uplink {
     }
 
     /// The device, if it is there.
-    fn present(&self) -> Option<&Device> {
+    fn present(&self) -> Option<&NetworkDevice> {
         self.device.as_ref().filter(|_| !self.is_absent())
     }
 
@@ -100,7 +100,7 @@ impl Uplink {
         self.sight = Sight::Absent { since };
     }
 
-    fn appear(&mut self, device: &Device, network: &Network, now: Instant) {
+    fn appear(&mut self, device: &NetworkDevice, network: &NetworkState, now: Instant) {
         let since = match self.sight {
             Sight::Absent { since } => since,
             _ => None,
@@ -144,7 +144,7 @@ impl Uplinks {
     }
 
     /// The devices, including those that are gone.
-    pub fn devices(&self) -> Vec<Device> {
+    pub fn devices(&self) -> Vec<NetworkDevice> {
         self.list.iter().filter_map(|uplink| uplink.device.clone()).collect()
     }
 
@@ -187,7 +187,7 @@ impl Uplinks {
 
     /// Compares with the network as it is now. Returns the devices that have to be detached; those that appeared
     /// are due in [`Uplinks::attach`].
-    pub fn follow(&mut self, network: &Network, now: Instant) -> Vec<u32> {
+    pub fn follow(&mut self, network: &NetworkState, now: Instant) -> Vec<u32> {
         let mut detach = self.look_at_known(network, now);
         detach.extend(self.look_for_names(network, now));
         if self.by_route {
@@ -200,7 +200,7 @@ impl Uplinks {
     }
 
     /// At the start: a wrong name looks like an interface that comes later.
-    fn warn_of_missing(&self, network: &Network) {
+    fn warn_of_missing(&self, network: &NetworkState) {
         let names = network.devices.iter().map(|device| device.name.as_str()).filter(|&name| name != "lo");
         let there: Vec<&str> = names.take(LISTED).collect();
         for uplink in self.list.iter().filter(|uplink| uplink.is_absent()) {
@@ -215,7 +215,7 @@ impl Uplinks {
         }
     }
 
-    fn look_at_known(&mut self, network: &Network, now: Instant) -> Vec<u32> {
+    fn look_at_known(&mut self, network: &NetworkState, now: Instant) -> Vec<u32> {
         let there = |index: u32| network.devices.iter().find(|device| device.index == index);
         let mut detach: Vec<u32> = self.list.iter().filter_map(|uplink| Some(uplink.present()?.index)).collect();
         detach.retain(|&index| there(index).is_none());
@@ -243,7 +243,7 @@ impl Uplinks {
     }
 
     /// A device that has the name of an uplink is that uplink, unless it is another uplink that was renamed.
-    fn look_for_names(&mut self, network: &Network, now: Instant) -> Vec<u32> {
+    fn look_for_names(&mut self, network: &NetworkState, now: Instant) -> Vec<u32> {
         let mut detach = Vec::new();
         for at in 0..self.list.len() {
             let Some(device) = network.device(&self.list[at].name) else { continue };
@@ -263,7 +263,7 @@ impl Uplinks {
     }
 
     /// A device of a default route is an uplink. One that is gone is not waited for when there is another.
-    fn look_for_routes(&mut self, network: &Network, now: Instant) {
+    fn look_for_routes(&mut self, network: &NetworkState, now: Instant) {
         for device in network.default_uplinks() {
             if self.list.iter().any(|uplink| uplink.is(device.index)) {
                 continue;
@@ -289,7 +289,7 @@ impl Uplinks {
     pub fn attach<E: Display>(
         &mut self,
         now: Instant,
-        mut attach: impl FnMut(&Device) -> Result<Attachment, E>,
+        mut attach: impl FnMut(&NetworkDevice) -> Result<Attachment, E>,
     ) -> Attached<E> {
         let mut outcome = Attached { attached: 0, adopted: 0, failed: Vec::new() };
         for uplink in &mut self.list {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::{Fuse, FusedFuture};
 use futures_util::{FutureExt, Stream, StreamExt};
-use tattler_core::home::{Network, News};
+use tattler_core::home::{NetworkState, News};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
@@ -28,7 +28,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// Runs until `shutdown`. `read_network` and `read_neighbours` list the kernel's tables, and may take long.
 pub async fn watch<P: Programs>(
     sensor: &mut Sensor<P>,
-    read_network: impl AsyncFn() -> Result<Network, NetlinkError>,
+    read_network: impl AsyncFn() -> Result<NetworkState, NetlinkError>,
     read_neighbours: impl AsyncFn() -> Result<Vec<Neighbour>, NetlinkError>,
     mut changes: impl Stream<Item = News> + Unpin,
     mut neighbours: impl Stream<Item = NeighbourNews> + Unpin,

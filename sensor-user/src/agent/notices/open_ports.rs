@@ -78,7 +78,7 @@ impl OpenPorts {
 
 #[cfg(test)]
 mod tests {
-    use tattler_core::ledger::Settings;
+    use tattler_core::ledger::LedgerSettings;
     use tattler_core::observation::{Observation, Probe};
     use tattler_core::time::Time;
 
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn an_open_port_is_logged_once_even_across_a_restart_and_a_ping_never() {
-        let mut ledger = Ledger::new(Settings::default());
+        let mut ledger = Ledger::new(LedgerSettings::default());
         let mut open = OpenPorts::new(&ledger);
         let ping = answer(&mut ledger, Kind::Echo, 0);
         assert_eq!(open.first_sight(&ledger, &ping), None);
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_host_that_answers_at_every_port_does_not_fill_the_log() {
-        let mut ledger = Ledger::new(Settings::default());
+        let mut ledger = Ledger::new(LedgerSettings::default());
         let mut open = OpenPorts::new(&ledger);
         let mut warnings = |open: &mut OpenPorts, ports: std::ops::Range<u16>| {
             let warned = ports.filter(|&port| {

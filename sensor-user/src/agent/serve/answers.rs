@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tattler_core::ack::Ack;
 use tattler_core::remote;
-use tattler_core::report::Options;
+use tattler_core::report::ReportOptions;
 
 use super::edits;
 use super::status::{SensorStatus, status};
@@ -29,7 +29,7 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
             value(&SensorStatus { locals: held.locals, contacts: held.contacts, probes: held.probes, ..status(shared) })
         }
         Request::Suspects { top, since: None, until: None } => {
-            let options = Options { top: top.unwrap_or(Options::default().top) };
+            let options = ReportOptions { top: top.unwrap_or(ReportOptions::default().top) };
             let mut report = suspects::now(shared).report(&options);
             report.mark_acked(&shared.acks(), clock::wall());
             let names = shared.names();
@@ -60,7 +60,7 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
 }
 
 /// Reads from the store. Damage that is found makes the writer set the database aside.
-fn from_disk<T>(shared: &Shared, read: impl FnOnce() -> Result<T, from_store::Error>) -> Result<T, String> {
+fn from_disk<T>(shared: &Shared, read: impl FnOnce() -> Result<T, from_store::AnswerError>) -> Result<T, String> {
     let before = shared.store.damaged();
     read().map_err(|error| {
         if let (Some(why), Some(diary)) = (error.corruption(), &shared.diary) {
@@ -92,7 +92,7 @@ mod tests {
         // By the wall clock they would be too old one day.
         let settings = crate::store::StoreSettings { clock: || Time(0), ..crate::store::StoreSettings::default() };
         let writer = crate::store::Writer::start(store, settings).unwrap();
-        let ledger = tattler_core::ledger::Ledger::new(tattler_core::ledger::Settings::live());
+        let ledger = tattler_core::ledger::Ledger::new(tattler_core::ledger::LedgerSettings::live());
         (Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger, None), writer)
     }
 

@@ -9,8 +9,8 @@ use tattler_core::words::remote_name;
 
 use crate::agent::state::Shared;
 use crate::agent::suspects;
+use crate::device_names;
 use crate::store::{Store, WriteError};
-use crate::told;
 
 /// Deletes from store, ledger and kernel tables.
 ///
@@ -23,7 +23,7 @@ pub fn forget(shared: &Shared, what: &Forget) -> Result<Forgotten, String> {
     let (what, names) = (what.clone(), shared.names());
     let in_window = what.device.as_deref().is_some_and(|device| shared.ledger().knows_device(device));
     let (meant, forgotten, acks) = with_store(shared, move |store| {
-        let meant = told::meant(&what, &names, store, in_window).map_err(|error| error.to_string())?;
+        let meant = device_names::resolve(&what, &names, store, in_window).map_err(|error| error.to_string())?;
         let forgotten = store.forget_all(&meant).map_err(|error| failed(store, &error));
         Ok::<_, String>((meant, forgotten, store.acks().ok()))
     })??;
@@ -115,7 +115,7 @@ mod tests {
 
     use sensor_common::Proto;
     use serde_json::{Value, json};
-    use tattler_core::ledger::{Ledger, Settings};
+    use tattler_core::ledger::{Ledger, LedgerSettings};
     use tattler_core::observation::{Contact, Observation};
     use tattler_core::time::Time;
 
@@ -143,7 +143,7 @@ mod tests {
         let settings = store::StoreSettings { latency: std::time::Duration::from_secs(3_600), ..store::StoreSettings::default() };
         let settings = store::StoreSettings { clock: || Time(0), ..settings };
         let writer = Writer::start(store, settings).unwrap();
-        let mut ledger = Ledger::new(Settings::default());
+        let mut ledger = Ledger::new(LedgerSettings::default());
         observations.iter().for_each(|o| ledger.observe(o));
         writer.send(observations.to_vec());
         (Arc::new(Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger, None)), writer)
@@ -219,7 +219,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (sender, receiver) = channel();
         let writer = Writer::start(Store::open(dir.path()).unwrap(), store::StoreSettings::default()).unwrap();
-        let mut ledger = Ledger::new(Settings::default());
+        let mut ledger = Ledger::new(LedgerSettings::default());
         ledger.observe(&contact("2001:db8::1:2:3:4", "2a05::1", 10));
         let shared = Shared::new(Time(0), dir.path().to_owned(), &writer, Vec::new(), ledger, Some(sender));
         let local = "2001:db8::1:2:3:4".parse().unwrap();

@@ -4,13 +4,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::agent::state::{Shared, UplinkChange};
 use crate::agent::suspects;
-use crate::metrics::{self, Ledger, Ring, Snapshot, Store, Uplink};
+use crate::metrics::{self, LedgerMetrics, MetricsSnapshot, RingMetrics, StoreMetrics, UplinkMetrics};
 
 /// The page for Prometheus.
-///
-/// # Errors
-/// One line.
-pub fn metrics(shared: &Shared) -> Result<String, String> {
+pub fn metrics(shared: &Shared) -> String {
     let suspects = suspects::shown(shared);
     let (locals, contacts, probes, revision, counts) = {
         let ledger = shared.ledger();
@@ -20,12 +17,12 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
     let age = suspects.age(revision).seconds();
     let figures = suspects.figures;
     let view = shared.view().clone();
-    let snapshot = Snapshot {
+    let snapshot = MetricsSnapshot {
         version: env!("CARGO_PKG_VERSION"),
         start: shared.started(),
         clock_steps: shared.clock_steps(),
         kernel: view.counters.all(),
-        ring: Ring {
+        ring: RingMetrics {
             drained: view.drained,
             invalid: view.invalid,
             set_aside: view.set_aside,
@@ -37,7 +34,7 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
             .uplinks
             .attached
             .iter()
-            .map(|u| Uplink {
+            .map(|u| UplinkMetrics {
                 interface: u.device.name.clone(),
                 mode: u.mode.as_str(),
                 up: view.uplinks.up.contains(&u.device.index),
@@ -47,7 +44,7 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
             .map(|change| (change.as_str(), view.uplinks.changes[change as usize]))
             .to_vec(),
         home_prefixes: view.home.iter().filter(|home| home.ours).count() as u64,
-        ledger: Ledger {
+        ledger: LedgerMetrics {
             locals,
             contacts,
             probes,
@@ -62,7 +59,7 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
         exposed_locals: figures.exposed_locals,
         suspects: figures.by_verdict.iter().map(|&(verdict, n)| (verdict.as_str(), n)).collect(),
         suspects_age: age as u64,
-        store: Store {
+        store: StoreMetrics {
             written: shared.store.written(),
             lost: shared.store.lost(),
             queued: shared.store.queued(),
@@ -76,7 +73,7 @@ pub fn metrics(shared: &Shared) -> Result<String, String> {
             damaged: shared.store.damaged(),
         },
     };
-    metrics::encode(&snapshot).map_err(|error| format!("cannot write the metrics: {error}"))
+    metrics::encode(&snapshot)
 }
 
 /// Whether the sensor watches all uplinks and stores what it sees.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tattler_core::home::Home;
+use tattler_core::home::HomePrefix;
 use tattler_core::time::Time;
 
 use crate::datapath::{Attachment, Counters};
@@ -13,7 +13,7 @@ pub struct SensorView {
     /// The uplinks.
     pub uplinks: UplinkView,
     /// The home prefixes.
-    pub home: Vec<Home>,
+    pub home: Vec<HomePrefix>,
     /// The programs' counters.
     pub counters: Counters,
     /// Events taken out of the ring.

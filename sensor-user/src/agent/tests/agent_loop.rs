@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::stream;
 use sensor_common::wire::{BootTime, Event, What};
 use sensor_common::{Kind, Proto};
-use tattler_core::home::{Address, Device, Network, News, Route};
+use tattler_core::home::{InterfaceAddress, NetworkDevice, NetworkState, News, Route};
 use tattler_core::ledger::Ledger;
 use tattler_core::time::{Span, Time};
 use tokio::sync::mpsc;
@@ -29,11 +29,11 @@ fn store_settings() -> store::StoreSettings {
 }
 
 /// A network with an uplink that has the default route, while it is there.
-fn network(has_uplink: bool) -> Network {
-    let device = |name: &str, index| Device { name: name.into(), index, kind: 1 };
-    let mut network = Network { devices: vec![device("lan0", 3)], up: vec![2, 3], ..Network::default() };
+fn network(has_uplink: bool) -> NetworkState {
+    let device = |name: &str, index| NetworkDevice { name: name.into(), index, kind: 1 };
+    let mut network = NetworkState { devices: vec![device("lan0", 3)], up: vec![2, 3], ..NetworkState::default() };
     let address = "2001:db8:42:1::1".parse().unwrap();
-    network.addresses.push(Address { device: 3, address, prefix_len: 64, temporary: false });
+    network.addresses.push(InterfaceAddress { device: 3, address, prefix_len: 64, temporary: false });
     if has_uplink {
         network.devices.push(device("wan0", 2));
         network.routes.push(Route { prefix: "::/0".parse().unwrap(), device: 2, refuses: false });

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use sensor_common::wire::{BootTime, Event};
 use tattler_core::exclusions::Exclusions;
-use tattler_core::home::{Device, Home};
+use tattler_core::home::{HomePrefix, NetworkDevice};
 use tattler_core::time::{Span, Time};
 
 use super::allocator;
@@ -59,11 +59,11 @@ impl Programs for FakePrograms {
         Ok(Counters::default())
     }
 
-    fn set_home(&mut self, _: &[Home]) -> Result<(), MapError> {
+    fn set_home(&mut self, _: &[HomePrefix]) -> Result<(), MapError> {
         Ok(())
     }
 
-    fn attach(&mut self, device: &Device, _: Option<Mode>) -> Result<Attachment, AttachError> {
+    fn attach(&mut self, device: &NetworkDevice, _: Option<Mode>) -> Result<Attachment, AttachError> {
         Ok(Attachment { device: device.clone(), mode: Mode::Native, not_native: None, adopted: false })
     }
 
@@ -89,7 +89,7 @@ fn settings(dir: &Path, store: store::StoreSettings) -> SensorSettings {
         store,
         exclusions: Exclusions::default(),
         excluded_devices: Vec::new(),
-        names: config::Names::default(),
+        names: config::NamesSection::default(),
         window: Span::from_days(30),
         sizes: Sizes::default(),
         attach: None,

@@ -1,4 +1,4 @@
-//! `tattler ack`: suspects that the user has seen.
+//! `tattler ack`: acknowledges suspects.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -15,22 +15,22 @@ use crate::contract::Request;
 use crate::socket;
 use crate::store::{StoreSettings, Store};
 
-/// Acknowledge a suspect: it is no longer shown every day, and nothing about it is deleted.
+/// Acknowledge a suspect: it is no longer shown every day. Nothing about it is deleted.
 ///
-/// The running sensor is told, or, with --state, the directory of one that does not run.
+/// Asks the running sensor, or, with --state, writes to the directory of one that does not run.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler ack 2a05:d014::53 --until 2026-12-31 --note 'our own monitor'")]
 pub(in crate::cli) struct Arguments {
     /// An address or a prefix.
     #[arg(value_parser = tattler_core::remote::parse, required_unless_present_any = ["list", "undo"])]
     remote: Option<Ipv6Net>,
-    /// When it is to be shown again [default: never]
+    /// When to show it again [default: never]
     #[arg(long, value_name = "TIME", value_parser = arguments::time, requires = "remote")]
     until: Option<Time>,
-    /// Why, for yourself
+    /// Your reason
     #[arg(long, value_name = "TEXT", requires = "remote")]
     note: Option<String>,
-    /// Show what is acknowledged
+    /// List all acknowledgements
     #[arg(long, conflicts_with_all = ["remote", "undo", "until", "note"])]
     list: bool,
     /// Show it again
@@ -108,7 +108,7 @@ fn list(acks: &[Ack], format: Plain) -> anyhow::Result<String> {
     }
     let line = |ack: &Ack| {
         let until = ack.until.map_or_else(|| "for good".to_owned(), |until| format!("until {until}"));
-        // A note may hold anything, and a line is a line.
+        // A note may contain control characters, even line breaks.
         let note: String =
             ack.note.iter().flat_map(|note| note.chars()).map(|c| if c.is_control() { ' ' } else { c }).collect();
         format!("{:<43}  {}  {until:<30}  {note}", remote_name(ack.remote), ack.at).trim_end().to_owned() + "\n"

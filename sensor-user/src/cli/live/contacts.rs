@@ -1,4 +1,4 @@
-//! `tattler contacts`: whom ours began to talk with.
+//! `tattler contacts`: exchanges that our addresses began.
 
 use std::process::ExitCode;
 
@@ -12,10 +12,10 @@ use crate::query::Subject;
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     rows: rows::Arguments,
-    /// Count by columns, as remote/48,port; addresses by length, times by minute, hour or day.
+    /// Count by columns, such as remote/48,port: addresses by prefix length, times by minute, hour or day.
     #[arg(long, value_name = "COLUMNS")]
     by: Option<String>,
-    /// When each remote, or each of --by, was first contacted; with --since only what began since.
+    /// The first contact with each remote, or each group of --by; with --since only first contacts since then.
     #[arg(long)]
     first_seen: bool,
 }

@@ -1,4 +1,4 @@
-//! `tattler detach`: cleans up after a crash.
+//! `tattler detach`: removes the leftovers of a crashed sensor.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -11,26 +11,26 @@ use crate::datapath::{self, Leftovers, PinError};
 use crate::netlink::Netlink;
 use crate::store::{self, OpenError};
 
-/// Remove what a sensor that crashed left attached or pinned.
+/// Remove programs and maps that a crashed sensor left attached or pinned.
 ///
-/// A sensor that is stopped detaches by itself. One that is killed leaves programs and maps pinned, and one
-/// that runs with --keep does so whenever it stops: for its next start. The diary is not touched.
+/// A sensor that is stopped detaches by itself. One that is killed leaves programs and maps pinned for its
+/// next start; so does one with --keep whenever it stops. The diary is not touched.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler detach")]
 pub(in crate::cli) struct Arguments {
     /// The state directory of the sensor, which must not run
     #[arg(long, value_name = "DIR", default_value_os_t = crate::config::default_sensor().state)]
     state: PathBuf,
-    /// Where it pins [default: below /sys/fs/bpf/tattler, by the state directory]
+    /// The directory of its pins [default: below /sys/fs/bpf/tattler, by the state directory]
     #[arg(long, value_name = "DIR")]
     pins: Option<PathBuf>,
-    /// Even if a sensor runs: it may see nothing any more
+    /// Detach even if a sensor runs, which may then see no packets
     #[arg(long)]
     force: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    // Held to the end, so that none starts meanwhile.
+    // Held to the end, so that no sensor starts meanwhile.
     let _lock = match store::hold(&arguments.state) {
         Ok(lock) => lock,
         Err(OpenError::InUse { .. }) if arguments.force => None,
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let network = runtime.block_on(async { Netlink::connect()?.network().await })?;
     let pins = arguments.pins.clone().unwrap_or_else(|| datapath::pins_of(&arguments.state));
     let devices: Vec<String> = network.devices.into_iter().map(|device| device.name).collect();
-    // A container's sensor may have a diary elsewhere by the same path, and pins here.
+    // A sensor in a container may have another directory by the same path, and pins here.
     let _pins = match datapath::lock_pins(&pins) {
         Err(PinError::InUse(_)) if !arguments.force => {
             bail!("{} is in use; stop the sensor first, or detach with --force", pins.display())

@@ -1,4 +1,4 @@
-//! `tattler doctor`: what keeps the sensor from seeing all, and what to do.
+//! `tattler doctor`: finds what keeps the sensor from seeing all packets, with advice.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -13,16 +13,16 @@ use crate::cli::complain;
 use crate::config;
 use crate::doctor::{self, Check, Level};
 
-/// Look at kernel, drivers, offloads, IPv6, permissions, clock and disk, and say what to do.
+/// Check kernel, drivers, offloads, IPv6, permissions, clock and disk, with advice.
 ///
 /// Changes nothing, attaches nothing and sends nothing off this machine.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler doctor --interface wan0")]
 pub(in crate::cli) struct Arguments {
-    /// The uplink to look at; may be given again [default: as `tattler run`]
+    /// The uplink to check; may be given again [default: as `tattler run`]
     #[arg(long, value_name = "IF")]
     interface: Vec<String>,
-    /// The configuration [default: /etc/tattler/tattler.toml, if it is there]
+    /// The configuration [default: /etc/tattler/tattler.toml, if it exists]
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
     /// A table for people, JSON for programs.
@@ -60,7 +60,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(if sick { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// A line for each check; what to do stands below it.
+/// A line for each check, with the advice below it.
 fn table(checks: &[Check]) -> String {
     let mut text = String::new();
     for Check { name, level, found, advice } in checks {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use ipnet::Ipv6Net;
 use tattler_core::explain::{Explanation, explanation_csv, explanation_text};
 
-use super::query::{self, Print};
+use super::query::{self, Printer};
 use crate::contract::Request;
 
 /// The evidence about one remote, in order of time.
@@ -22,6 +22,6 @@ pub(in crate::cli) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let query::Arguments { since, until, .. } = arguments.query;
     let request = Request::Explain { remote: arguments.remote.to_string(), since, until };
-    let print = Print::<Explanation> { table: explanation_text, csv: explanation_csv, notes: |_| Vec::new() };
+    let print = Printer::<Explanation> { table: explanation_text, csv: explanation_csv, notes: |_| Vec::new() };
     arguments.query.ask(&request, &print)
 }

@@ -9,27 +9,27 @@ use std::process::ExitCode;
 
 use tattler_core::time::Time;
 
-use crate::cli::{Usage, arguments, cannot_write};
+use crate::cli::{arguments, cannot_write, in_order};
 use crate::store::{Export, Reader};
 
 /// Write contacts and probes as JSON Lines, while the sensor runs or not.
 ///
-/// Needs the owner of the state directory, or root. What is written is as private as the diary.
+/// Run it as the owner of the state directory or as root. The output is as private as the diary.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  tattler export --since 2026-11-01 | tattler analyze -\n  \
                         tattler export --all -o backup.jsonl")]
 pub(in crate::cli) struct Arguments {
-    /// A backup for `tattler import`: answers, acknowledgements and the secret key of the devices'
-    /// names too
+    /// Write a backup for `tattler import`: also answers, acknowledgements and the secret key of device
+    /// identifiers
     #[arg(long)]
     all: bool,
-    /// Leave out what ended earlier: RFC 3339, or a date in UTC
+    /// Leave out rows that ended earlier: RFC 3339, or a date in UTC
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     since: Option<Time>,
-    /// Leave out what began later
+    /// Leave out rows that began later
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     until: Option<Time>,
-    /// A file that is there once it is whole, and is its owner's alone [default: standard output]
+    /// A file, created only when complete and readable by its owner alone [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The state directory
@@ -38,11 +38,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    if let (Some(since), Some(until)) = (arguments.since, arguments.until)
-        && since > until
-    {
-        return Err(Usage(format!("--since {since} is after --until {until}: exchange them")).into());
-    }
+    in_order(arguments.since, arguments.until)?;
     let export = Export { all: arguments.all, since: arguments.since, until: arguments.until };
     let reader = Reader::open(&arguments.state)?;
     match arguments.output.as_deref() {
@@ -55,7 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes a file beside its place, and moves it there when it is whole.
+/// Writes a draft next to the file, and renames it when it is complete.
 fn whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(OsStr::new(&format!(".{}", std::process::id())));
@@ -68,7 +64,7 @@ fn whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) 
         fs::rename(&draft, path).map_err(|error| cannot_write(path, &error))
     });
     if made.is_err() {
-        let _ = fs::remove_file(&draft); // It may not be there; the error to tell is the first.
+        let _ = fs::remove_file(&draft); // It may not exist; the first error counts.
     }
     made
 }

@@ -1,4 +1,4 @@
-//! `tattler forget`: away for good.
+//! `tattler forget`: deletes for good.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -12,15 +12,15 @@ use tattler_core::words::plural;
 use super::query;
 use crate::cli::{Usage, arguments, complain};
 use crate::contract::Request;
+use crate::device_names;
 use crate::socket;
 use crate::store::Store;
-use crate::told;
 
 /// Delete a device, an address, a prefix or a time from the diary, for good.
 ///
-/// The running sensor is told, and forgets too; or, with --state, the directory of one that does not
-/// run. The rows leave the bytes of the files as well, which takes as much room again for a moment.
-/// Exports that you made are yours to delete.
+/// Asks the running sensor, which forgets it too, or, with --state, changes the directory of one that does
+/// not run. The bytes are removed from the files as well, which needs as much free space for a moment.
+/// Exports that you made are not changed.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  tattler forget printer\n  tattler forget dev-7f3a91c2\n  tattler forget 2001:db8:1:2::/64\n  \
@@ -30,7 +30,7 @@ pub(in crate::cli) struct Arguments {
     /// A device by name, identifier or MAC address; or an address or a prefix, inside or outside
     #[arg(value_name = "DEVICE|PREFIX")]
     what: Option<String>,
-    /// Only what was before; of a contact that went on, its last time stays
+    /// Only rows before this time; a contact that continued keeps its last time
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     before: Option<Time>,
     /// The running sensor's socket
@@ -39,7 +39,7 @@ pub(in crate::cli) struct Arguments {
     /// The state directory of a sensor that does not run
     #[arg(long, value_name = "DIR", conflicts_with = "socket")]
     state: Option<PathBuf>,
-    /// Whose names count with --state [default: /etc/tattler/tattler.toml, if it is there]
+    /// The configuration with the names for --state [default: /etc/tattler/tattler.toml, if it exists]
     #[arg(long, value_name = "PATH", requires = "state")]
     config: Option<PathBuf>,
 }
@@ -49,8 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let forget = Forget { before: arguments.before, ..named };
     if forget.is_nothing() {
         return Err(Usage(
-            "nothing named that could be forgotten: name a device, an address, a prefix, or a time with --before"
-                .into(),
+            "nothing to forget was named: name a device, an address, a prefix, or a time with --before".into(),
         )
         .into());
     }
@@ -59,24 +58,24 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         // Only a device has a name.
         let names = if forget.device.is_some() {
             let config = query::configured(arguments.config.as_deref())?;
-            told::names(&config.names, &config.home.public, Some(&store.device_key()?))
+            device_names::names(&config.names, &config.home.public, Some(&store.device_key()?))
         } else {
             Names::default()
         };
-        let meant = told::meant(&forget, &names, &mut store, false)?;
+        let meant = device_names::resolve(&forget, &names, &mut store, false)?;
         store.forget_all(&meant)?
     } else {
         serde_json::from_value(socket::ask(&arguments.socket, &Request::Forget { what: forget })?)?
     };
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", said(&forgotten))?;
+    writeln!(out, "{}", summary(&forgotten))?;
     if forgotten == Forgotten::default() {
-        complain("nothing of that is in the diary; `tattler locals` shows addresses and devices");
+        complain("the diary has none of that; `tattler locals` shows addresses and devices");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn said(forgotten: &Forgotten) -> String {
+fn summary(forgotten: &Forgotten) -> String {
     let Forgotten { contacts, clipped, probes, answers, acks, damaged_files } = *forgotten;
     let mut text = format!(
         "forgotten: {}, {}, {}, {}",
@@ -87,13 +86,13 @@ fn said(forgotten: &Forgotten) -> String {
     );
     match clipped {
         0 => {}
-        1 => text += "; 1 contact that went on keeps its last time alone",
-        _ => text += &format!("; {clipped} contacts that went on keep their last time alone"),
+        1 => text += "; 1 contact that continued keeps only its last time",
+        _ => text += &format!("; {clipped} contacts that continued keep only their last time"),
     }
     match damaged_files {
         0 => {}
-        1 => text += "; 1 damaged database that had been set aside, whatever it held",
-        _ => text += &format!("; {damaged_files} damaged databases that had been set aside, whatever they held"),
+        1 => text += "; 1 damaged database that had been set aside, with all its rows",
+        _ => text += &format!("; {damaged_files} damaged databases that had been set aside, with all their rows"),
     }
     text
 }
@@ -103,10 +102,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_is_one_and_none_and_two_are_many() {
+    fn one_row_is_singular_and_none_or_two_are_plural() {
         let forgotten = Forgotten { contacts: 1, clipped: 1, probes: 0, answers: 2, acks: 1, damaged_files: 0 };
-        let text = "forgotten: 1 contact, 0 probes, 2 answers, 1 acknowledgement; 1 contact that went on keeps its \
-                    last time alone";
-        assert_eq!(said(&forgotten), text);
+        let text = "forgotten: 1 contact, 0 probes, 2 answers, 1 acknowledgement; 1 contact that continued keeps \
+        only its last time";
+        assert_eq!(summary(&forgotten), text);
     }
 }

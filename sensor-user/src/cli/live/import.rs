@@ -1,4 +1,4 @@
-//! `tattler import`: files into the diary.
+//! `tattler import`: reads files into the diary.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -17,21 +17,21 @@ use crate::cli::{complain, reading};
 use crate::config::{self, Config};
 use crate::store::{self, DeviceKey, ImportSettings, Imported, Importer, Store};
 
-/// Take files into the diary.
+/// Import files into the diary.
 ///
-/// What is there already is there once. An import that fails or is interrupted is repeated, and goes on
-/// where it was; a file that has grown is taken from where it ended. What is older than the
-/// retention is left out; `tattler analyze` takes all. No sensor may be running on the directory.
+/// Observations that are in the diary already are merged. Repeat an import that failed or was interrupted:
+/// it continues where it stopped. A file that has grown is read from its former end. Observations older
+/// than the retention are left out; `tattler analyze` uses all. No sensor may be running on the directory.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler import backup.jsonl")]
 pub(in crate::cli) struct Arguments {
-    /// Whatever `tattler analyze` reads; `-` for standard input
+    /// Any file that `tattler analyze` reads; `-` for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<OsString>,
     #[command(flatten)]
     reading: reading::Arguments,
-    /// Take files from their beginning, whatever an earlier import took of them: with another --home,
-    /// or after `forget`
+    /// Read files from their beginning, even if they were imported before: with another --home, or after
+    /// `forget`
     #[arg(long)]
     again: bool,
     /// The state directory
@@ -43,10 +43,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let inputs: Vec<Input> = arguments.files.iter().map(|file| Input::from_argument(file)).collect();
     let mut options = arguments.reading.options();
     let began = Instant::now();
-    // What is never recorded must not come in by this way either.
+    // Exclusions apply to imports too.
     let Config { exclude, store: kept, privacy, .. } = config::load(None)?.config;
 
-    // One that is missing is told before anything of the others is taken.
+    // A missing file is an error before any other is imported.
     for input in inputs.iter().filter(|input| input.is_rereadable()) {
         input.open()?;
     }
@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if !arguments.again {
         options.known = store.positions()?;
     }
-    // A key is made only where it is needed: what is restored brings its own.
+    // A key is created only if needed: a restored backup brings its own.
     let devices = if exclude.devices.is_empty() {
         Vec::new()
     } else {
@@ -79,11 +79,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         _ => anyhow!("{error}; {kept} observations are imported: repeat the import to go on from there"),
     })?;
     let mut out = io::stdout().lock();
-    writeln!(out, "{}{}", said(&imported), known(&summary))?;
+    writeln!(out, "{}{}", result(&imported), known(&summary))?;
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Into the store; a failure to write ends the reading.
+/// Writes to the store; a failure to write ends the reading.
 struct Taking<'s> {
     importer: Importer<'s>,
     whole: bool,
@@ -95,7 +95,7 @@ impl Sink for Taking<'_> {
     }
 
     fn report(&mut self, fault: Fault) {
-        reading::tell(fault);
+        reading::report(fault);
         self.whole = false;
     }
 
@@ -104,7 +104,9 @@ impl Sink for Taking<'_> {
             BackupEntry::Ack(ack) => self.importer.acknowledge(&ack),
             BackupEntry::DeviceKey(key) => {
                 if !self.importer.adopt_key(&DeviceKey::from_bytes(key)) {
-                    complain("devices have names by another key here: those of the files will not meet them");
+                    complain(
+                        "the diary has another key for device identifiers: devices in the files will not match its own",
+                    );
                     self.whole = false;
                 }
             }
@@ -127,11 +129,11 @@ impl Sink for Taking<'_> {
 fn known(summary: &ReadSummary) -> String {
     match summary.known {
         0 => String::new(),
-        known => format!("; {known} lines or frames were imported before (--again takes them anew)"),
+        known => format!("; {known} lines or frames were imported before (--again reads them again)"),
     }
 }
 
-fn said(imported: &Imported) -> String {
+fn result(imported: &Imported) -> String {
     let Imported { observations, new, merged, old, future, excluded, acks } = *imported;
     let mut text = format!("{observations} observations: {new} new rows, {merged} merged");
     for (count, what) in

@@ -6,13 +6,13 @@ use super::rows;
 use crate::contract::RowsQuestion;
 use crate::query::Subject;
 
-/// Our addresses that contacted anybody, the latest used first.
+/// Our addresses that contacted a remote, the latest used first.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler locals --since 7d exposed")]
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     rows: rows::Arguments,
-    /// Count by columns, as remote/48,port; addresses by length, times by minute, hour or day.
+    /// Count by columns, such as remote/48,port: addresses by prefix length, times by minute, hour or day.
     #[arg(long, value_name = "COLUMNS")]
     by: Option<String>,
 }

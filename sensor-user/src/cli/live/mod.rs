@@ -1,4 +1,4 @@
-//! The commands of the live sensor: to run it, to ask it or its store, and to change what it keeps.
+//! The commands of the live sensor: run it, query it or its store, and change its data.
 
 use std::process::ExitCode;
 
@@ -61,7 +61,7 @@ impl Command {
     }
 }
 
-/// How a result is printed that is no table of rows.
+/// The format of a result that has no CSV form.
 #[derive(Clone, Copy, Default, clap::ValueEnum)]
 enum Plain {
     /// A table for people.

@@ -1,4 +1,4 @@
-//! `tattler probes`: who knocked, where, and when.
+//! `tattler probes`: unsolicited packets.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use crate::query::Subject;
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     rows: rows::Arguments,
-    /// Count by columns, as remote/48,port; addresses by length, times by minute, hour or day.
+    /// Count by columns, such as remote/48,port: addresses by prefix length, times by minute, hour or day.
     #[arg(long, value_name = "COLUMNS")]
     by: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What is shown while a query takes long: a line on the terminal that goes away, nothing in a pipe.
+//! Progress of a long query: a line on the terminal, nothing in a pipe.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use std::time::{Duration, Instant};
 
 use crate::cli::terminal;
 
-/// What takes less is not worth a line.
+/// Shorter queries show no line.
 const LONG: Duration = Duration::from_millis(700);
 const STEP: Duration = Duration::from_millis(250);
 
-/// Shown until it is dropped.
-pub(super) struct Progress {
+/// A progress line that is shown until this is dropped.
+pub(super) struct QueryProgress {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Progress {
-    /// Says what is done, since when, and how many rows were read, if any are counted.
-    pub(super) fn start(what: String, rows: Arc<AtomicU64>) -> Progress {
+impl QueryProgress {
+    /// Shows what is being done, for how long, and the number of rows read, if any are counted.
+    pub(super) fn start(what: String, rows: Arc<AtomicU64>) -> QueryProgress {
         if !io::stderr().is_terminal() {
-            return Progress { stop: None, thread: None };
+            return QueryProgress { stop: None, thread: None };
         }
         let (stop, stopped) = channel();
         let show = move || {
@@ -42,13 +42,13 @@ impl Progress {
                 terminal::wipe();
             }
         };
-        // Without a thread there is no line, and the query goes on.
+        // If no thread can be started, there is no line.
         let thread = thread::Builder::new().name("progress".into()).spawn(show).ok();
-        Progress { stop: Some(stop), thread }
+        QueryProgress { stop: Some(stop), thread }
     }
 }
 
-impl Drop for Progress {
+impl Drop for QueryProgress {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {

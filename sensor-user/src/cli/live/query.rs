@@ -1,4 +1,4 @@
-//! What all queries share: whom they ask, for which time, and how the answer is printed.
+//! Common to all queries: the sensor or directory asked, the window, and the output format.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tattler_core::time::Time;
 
-use super::progress::Progress;
-use crate::cli::{Format, Usage, arguments, complain};
+use super::progress::QueryProgress;
+use crate::cli::{Format, arguments, complain, in_order};
 use crate::config::{self, Config};
 use crate::contract::Request;
 use crate::query::from_store;
@@ -25,16 +25,16 @@ pub(in crate::cli) struct Arguments {
     /// The running sensor's socket.
     #[arg(long, value_name = "PATH", default_value_os_t = crate::config::default_sensor().socket)]
     socket: PathBuf,
-    /// Read a state directory instead of asking a sensor; takes its owner or root.
+    /// Read a state directory instead of asking a sensor; run it as its owner or as root.
     #[arg(long, value_name = "DIR", conflicts_with = "socket")]
     pub(super) state: Option<PathBuf>,
-    /// Whose names are shown with --state [default: /etc/tattler/tattler.toml, if it is there]
+    /// The configuration with the names for --state [default: /etc/tattler/tattler.toml, if it exists]
     #[arg(long, value_name = "PATH", requires = "state")]
     config: Option<PathBuf>,
-    /// Nothing earlier: RFC 3339, a date in UTC, or back from now as 2h or 3d.
+    /// Ignore earlier rows: RFC 3339, a date in UTC, or a span before now such as 2h or 3d.
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     pub(super) since: Option<Time>,
-    /// Nothing later.
+    /// Ignore later rows.
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     pub(super) until: Option<Time>,
     /// A table for people, JSON for programs, CSV for spreadsheets.
@@ -42,31 +42,31 @@ pub(in crate::cli) struct Arguments {
     format: Format,
 }
 
-/// How an answer is written in each format but JSON, which is as it is.
-pub(super) struct Print<T: 'static> {
+/// Writes an answer in each format except JSON, which is printed unchanged.
+pub(super) struct Printer<T: 'static> {
     pub(super) table: fn(&T) -> String,
     pub(super) csv: fn(&T, &mut dyn Write) -> io::Result<()>,
-    /// What the other formats have no place for, a line each.
+    /// Notes that the other formats have no place for, a line each.
     pub(super) notes: fn(&T) -> Vec<String>,
 }
 
 impl Arguments {
-    /// Asks, and prints the answer.
-    pub(super) fn ask<T: DeserializeOwned + Serialize>(&self, request: &Request, print: &Print<T>) -> Result<ExitCode> {
-        if let (Some(since), Some(until)) = (self.since, self.until)
-            && since > until
-        {
-            return Err(Usage(format!("--since {since} is after --until {until}: exchange them")).into());
-        }
+    /// Sends the request and prints the answer.
+    pub(super) fn ask<T: DeserializeOwned + Serialize>(
+        &self,
+        request: &Request,
+        print: &Printer<T>,
+    ) -> Result<ExitCode> {
+        in_order(self.since, self.until)?;
         let rows = Arc::new(AtomicU64::new(0));
         let answer = match &self.state {
             Some(dir) => {
                 let config = configured(self.config.as_deref())?;
-                let _progress = Progress::start(format!("reading {}", dir.display()), rows.clone());
+                let _progress = QueryProgress::start(format!("reading {}", dir.display()), rows.clone());
                 from_store::ask(dir, request, &config, arguments::now(), &rows)?
             }
             None => {
-                let _progress = Progress::start("waiting for the sensor".to_owned(), rows);
+                let _progress = QueryProgress::start("waiting for the sensor".to_owned(), rows);
                 socket::ask(&self.socket, request)?
             }
         };
@@ -90,19 +90,19 @@ impl Arguments {
     }
 }
 
-/// The configuration for its names. Without the usual one there is an answer all the same.
+/// The configuration, for its names. A faulty default file is only a warning.
 pub(super) fn configured(named: Option<&Path>) -> Result<Config, config::Problems> {
     match config::load(named) {
         Ok(loaded) => Ok(loaded.config),
         Err(problems) if named.is_some() => Err(problems),
         Err(problems) => {
-            complain(format_args!("the names of the configuration are left out: {problems}"));
+            complain(format_args!("names are not shown, the configuration has a problem: {problems}"));
             Ok(Config::default())
         }
     }
 }
 
-/// The terminal's width, if output goes to one.
+/// The terminal's width, if standard output is one.
 pub(super) fn width() -> Option<u16> {
     if !io::stdout().is_terminal() {
         return None;

@@ -1,30 +1,30 @@
-//! What `probes`, `contacts`, `locals` and `scanners` share: filters, counts and limits.
+//! Common to `probes`, `contacts`, `locals` and `scanners`: filters, counts and limits.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::query::{self, Print, width};
+use super::query::{self, Printer, width};
 use crate::cli::{Usage, arguments};
 use crate::contract::Request;
 use crate::contract::{RowsAnswer, RowsQuestion};
-use crate::query::{self as queries, Plan, Subject};
+use crate::query::{self as queries, QueryPlan, Subject};
 
 /// Which rows, and how many.
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Arguments {
-    /// Only what passes, as port 22 and not device "printer"; an unknown field is told with all that
-    /// there are.
+    /// Only rows that pass, such as port 22 and not device "printer". The error for an unknown field lists
+    /// all fields.
     #[arg(value_name = "FILTER")]
     words: Vec<String>,
     /// The same, as one argument.
     #[arg(long, value_name = "FILTER", conflicts_with = "words")]
     filter: Option<String>,
-    /// Without what passes: the known good; may be given more than once.
+    /// Without rows that pass, such as known good ones; may be given again.
     #[arg(long, value_name = "FILTER")]
     except: Vec<String>,
-    /// The longest list of rows; 0 for as many as an answer takes.
+    /// The most rows; 0 for as many as an answer can hold.
     #[arg(long, value_name = "N", value_parser = crate::cli::whole::<u64>, default_value_t = queries::USUAL)]
     limit: u64,
     #[command(flatten)]
@@ -32,7 +32,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 impl Arguments {
-    /// Asks about `subject`; `own` is what that query alone has.
+    /// Sends the query; `own` has the options of this query alone.
     pub(super) fn ask(&self, subject: Subject, own: RowsQuestion) -> Result<ExitCode> {
         let words = (!self.words.is_empty()).then(|| self.words.join(" "));
         let question = RowsQuestion {
@@ -43,12 +43,12 @@ impl Arguments {
             limit: Some(self.limit),
             ..own
         };
-        // What is wrong with the question needs no sensor to be told.
-        match Plan::new(subject, &question, arguments::now()) {
+        // Reports a faulty question even without a sensor.
+        match QueryPlan::new(subject, &question, arguments::now()) {
             Ok(_) => {}
-            Err(queries::Error::Usage(line)) => return Err(Usage(line).into()),
-            Err(queries::Error::Filter(error)) => return Err(error.into()),
-            Err(error @ queries::Error::Read(_)) => return Err(error.into()),
+            Err(queries::QueryError::Usage(line)) => return Err(Usage(line).into()),
+            Err(queries::QueryError::Filter(error)) => return Err(error.into()),
+            Err(error @ queries::QueryError::Read(_)) => return Err(error.into()),
         }
         let request = match subject {
             Subject::Probes => Request::Probes(question),
@@ -56,7 +56,7 @@ impl Arguments {
             Subject::Locals => Request::Locals(question),
             Subject::Scanners => Request::Scanners(question),
         };
-        self.query.ask(&request, &Print { table, csv: queries::csv::write, notes })
+        self.query.ask(&request, &Printer { table, csv: queries::csv::write, notes })
     }
 }
 
@@ -71,7 +71,7 @@ fn notes(answer: &RowsAnswer) -> Vec<String> {
     let more = match answer.more {
         0 => None,
         more if answer.rows.len() as u64 >= queries::MOST_THROUGH_SOCKET => {
-            Some(format!("{more} more than an answer takes: narrow it with a filter, --since or --until"))
+            Some(format!("{more} more than an answer can hold: narrow it with a filter, --since or --until"))
         }
         more => Some(format!("{more} more: raise --limit")),
     };

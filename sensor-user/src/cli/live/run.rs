@@ -17,10 +17,10 @@ use crate::config::{self, Attach, Config};
 use crate::datapath::{Mode, Sizes};
 use crate::store;
 
-/// Watch the uplink and remember who contacted whom, and who probed.
+/// Watch the uplink and record contacts and probes.
 ///
-/// Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. Waits for an uplink that is not there yet. Stops at SIGINT
-/// or SIGTERM, and leaves nothing attached unless --keep is given. SIGHUP makes it read the configuration again.
+/// Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. Waits for an uplink that is not there yet. SIGINT or SIGTERM stops it; without --keep it
+/// then leaves nothing attached. SIGHUP makes it read the configuration again.
 #[derive(Args)]
 #[command(after_help = "Example: tattler run --interface wan0")]
 pub(in crate::cli) struct Arguments {
@@ -28,15 +28,15 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "IF")]
     interface: Vec<String>,
 
-    /// A prefix that is ours; may be given again [default: what netlink tells]
+    /// A prefix that is ours; may be given again [default: from netlink]
     #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     home: Vec<Ipv6Net>,
 
-    /// A prefix that is ours as well, such as the outside of NPTv6; may be given again
+    /// Another prefix that is ours, such as the outside of NPTv6; may be given again
     #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     add_home: Vec<Ipv6Net>,
 
-    /// A prefix that is not ours, with all inside; may be given again
+    /// A prefix that is not ours, including all inside; may be given again
     #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     exclude: Vec<Ipv6Net>,
 
@@ -44,33 +44,33 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "PREFIX", value_parser = tattler_core::remote::parse)]
     public: Vec<Ipv6Net>,
 
-    /// A NAT64 prefix of this network; may be given again [the well-known ones need not be]
+    /// A NAT64 prefix of this network besides the well-known ones; may be given again
     #[arg(long, value_name = "PREFIX", value_parser = tattler_core::remote::parse)]
     nat64: Vec<Ipv6Net>,
 
-    /// The directory for what is remembered [default: /var/lib/tattler]
+    /// The directory of the diary [default: /var/lib/tattler]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 
-    /// The socket that queries reach the sensor by [default: /run/tattler/tattler.sock]
+    /// The socket for queries [default: /run/tattler/tattler.sock]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
 
-    /// Where metrics and health are served; '' for nowhere [default: [::1]:9646]
+    /// The address that serves metrics and health; '' for none [default: [::1]:9646]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_listen)]
     listen: Option<Listen>,
 
-    /// How ingress is attached: native (XDP in the driver), generic (XDP in the stack) or tc [default: auto,
-    /// the first of them that the kernel takes]
+    /// How to attach the ingress program: native (XDP in the driver), generic (XDP in the stack) or tc
+    /// [default: auto, the first of them that the kernel accepts]
     #[arg(long, value_name = "MODE", value_parser = crate::config::attach)]
     attach: Option<Attach>,
 
-    /// Leave programs and maps in the kernel when the sensor stops, for its next start: nothing that
-    /// fits the ring is lost meanwhile
+    /// Leave programs and maps in the kernel when the sensor stops. Its next start then finds the events
+    /// that the ring could hold
     #[arg(long)]
     keep: bool,
 
-    /// The configuration, with conf.d beside it [default: /etc/tattler/tattler.toml, if it is there]
+    /// The configuration, with conf.d in the same directory [default: /etc/tattler/tattler.toml, if it exists]
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
 }
@@ -92,7 +92,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    // One thread: the ring is drained in turns, and what blocks has threads of its own.
+    // One thread drains the ring; blocking work has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -116,14 +116,14 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         });
         agent::run(settings, reloads, shutdown).await
     });
-    // A question that waits for a disk that does not answer must not keep the sensor from ending.
+    // A query that hangs on the disk must not delay the end of the sensor.
     runtime.shutdown_background();
     outcome?;
     Ok(ExitCode::SUCCESS)
 }
 
 impl Arguments {
-    /// What the files say, and over it what the flags say. Read anew each time.
+    /// Reads the files, and overrides them with the flags.
     fn settings(&self) -> Result<SensorSettings, config::Problems> {
         let Config { sensor, home, store, exclude, names, privacy, kernel } =
             config::load(self.config.as_deref())?.config;
@@ -163,7 +163,7 @@ impl Arguments {
     }
 }
 
-/// One line for each thing worth saying; RUST_LOG asks for more or less.
+/// Logs to standard error; RUST_LOG sets the level.
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::builder()
         .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())

@@ -1,4 +1,4 @@
-//! `tattler scanners`: who probes.
+//! `tattler scanners`: the sources of probes.
 
 use std::process::ExitCode;
 
@@ -12,8 +12,8 @@ use crate::query::Subject;
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     rows: rows::Arguments,
-    /// Sources by number of attempts instead, without anything of yours: neither your addresses nor
-    /// names, nor sources that yours had contacted.
+    /// List sources by number of attempts in a form that may be published: without your addresses and
+    /// names, and without sources that your addresses had contacted.
     #[arg(long)]
     publish: bool,
 }

@@ -1,6 +1,6 @@
-//! `tattler status`: what the sensor watches, keeps and loses.
+//! `tattler status`: the state of the sensor.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::io;
 use std::process::ExitCode;
 
@@ -8,13 +8,13 @@ use serde::Serialize;
 use serde_json::Value;
 use tattler_core::words::plural;
 
-use super::query::{self, Print};
+use super::query::{self, Printer};
 use crate::agent::SensorStatus;
 use crate::contract::Request;
 use crate::query::csv::cell;
 use crate::query::from_store::Holdings;
 
-/// What the running sensor watches, keeps and loses.
+/// The state of the running sensor: uplinks, home, events, losses and the store.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler status --format json")]
 pub(in crate::cli) struct Arguments {
@@ -26,13 +26,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let query::Arguments { since, until, .. } = arguments.query;
     let request = Request::Status { since, until };
     if arguments.query.state.is_some() {
-        let print = Print::<Holdings> { table: holdings, csv: pairs, notes: |_| Vec::new() };
+        let print = Printer::<Holdings> { table: holdings, csv: pairs, notes: |_| Vec::new() };
         return arguments.query.ask(&request, &print);
     }
-    arguments.query.ask(&request, &Print::<SensorStatus> { table, csv: pairs, notes: |_| Vec::new() })
+    arguments.query.ask(&request, &Printer::<SensorStatus> { table, csv: pairs, notes: |_| Vec::new() })
 }
 
-/// What a store holds, for people.
+/// The content of a store, for people.
 fn holdings(holdings: &Holdings) -> String {
     let mut text = format!("store       {}, {} kB\n", holdings.state, holdings.store_bytes / 1_000);
     text += &match (holdings.from, holdings.to) {
@@ -42,13 +42,13 @@ fn holdings(holdings: &Holdings) -> String {
     text + &format!("window      {}\n", window([holdings.locals, holdings.contacts, holdings.probes]))
 }
 
-/// What is there to judge by.
+/// The size of the window.
 fn window([locals, contacts, probes]: [u64; 3]) -> String {
     let (locals, contacts) = (plural(locals, "local", "locals"), plural(contacts, "contact", "contacts"));
     format!("{locals}, {contacts}, {}", plural(probes, "probe", "probes"))
 }
 
-/// Any status as names and values: `events.0.matched`.
+/// Any status as pairs of name and value: `events.0.matched`.
 fn pairs(status: &impl Serialize, out: &mut dyn io::Write) -> io::Result<()> {
     fn each(name: &str, value: &Value, give: &mut dyn FnMut(&str, &str) -> io::Result<()>) -> io::Result<()> {
         let below = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
@@ -67,113 +67,121 @@ fn pairs(status: &impl Serialize, out: &mut dyn io::Write) -> io::Result<()> {
     writer.flush()
 }
 
-/// The status for people: a line for each thing, zeros of give-ups left out.
+/// Lines with a name and a value.
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn line(&mut self, name: &str, value: impl Display) {
+        let _ = writeln!(self.0, "{name:<10}  {value}");
+    }
+}
+
+/// The status for people. Zeros are left out where they are the rule.
 fn table(status: &SensorStatus) -> String {
-    let mut text = String::new();
-    let mut line = |name: &str, value: String| {
-        let _ = writeln!(text, "{name:<10}  {value}");
-    };
-    line("sensor", format!("tattler {}, running since {}", status.version, status.started));
-    if status.clock_steps > 0 {
-        let times = plural(status.clock_steps, "time", "times");
-        line("clock", format!("set {times}; observations of this boot were redated"));
-    }
-    if status.clock_doubted {
-        line("clock", "far ahead of the time known before; for a day nothing is deleted by it".to_owned());
-    }
-    for uplink in &status.uplinks {
-        let down = if uplink.up { "" } else { ", down" };
-        let how = if uplink.mode == "tc" { "TC".to_owned() } else { format!("XDP {}", uplink.mode) };
-        line("uplink", format!("{}, {how}{down}", uplink.interface));
-    }
-    for why in &status.unwatched {
-        line("unwatched", why.clone());
-    }
-    if status.home.is_empty() {
-        line("home", "nothing yet: no packet counts; set it with --home".to_owned());
-    }
-    for prefix in &status.home {
-        line("home", prefix.to_string());
-    }
-    line("window", window([status.locals, status.contacts, status.probes]));
+    let mut lines = Lines::default();
+    lines.line("sensor", format!("tattler {}, running since {}", status.version, status.started));
+    clock(status, &mut lines);
+    network(status, &mut lines);
+    lines.line("window", window([status.locals, status.contacts, status.probes]));
     let evicted = [status.evicted_locals, status.evicted_contacts, status.evicted_probes];
     if evicted != [0; 3] {
         let of_these = format!("{} of these probes are evidence", status.evicted_evidence);
-        line("window", format!("full: {} dropped to make room; {of_these}", window(evicted)));
+        lines.line("window", format!("full: {} dropped to make room; {of_these}", window(evicted)));
     }
     if let Some(as_of) = status.suspects_as_of {
         let age = status.suspects_age_seconds.unwrap_or_default();
-        let behind = if age > 0.0 { format!(", {age:.0} s behind what came in") } else { String::new() };
-        line("suspects", format!("worked out {as_of}{behind}"));
+        let behind = if age > 0.0 { format!(", {age:.0} s behind the latest observation") } else { String::new() };
+        lines.line("suspects", format!("as of {as_of}{behind}"));
     }
+    exposed(status, &mut lines);
+    events(status, &mut lines);
+    store(status, &mut lines);
+    lines.0
+}
+
+fn clock(status: &SensorStatus, lines: &mut Lines) {
+    if status.clock_steps > 0 {
+        let times = plural(status.clock_steps, "time", "times");
+        lines.line("clock", format!("set {times}; observations of this boot were redated"));
+    }
+    if status.clock_doubted {
+        lines.line("clock", "far ahead of the last known time; nothing is deleted by age for a day");
+    }
+}
+
+fn network(status: &SensorStatus, lines: &mut Lines) {
+    for uplink in &status.uplinks {
+        let down = if uplink.up { "" } else { ", down" };
+        let how = if uplink.mode == "tc" { "TC".to_owned() } else { format!("XDP {}", uplink.mode) };
+        lines.line("uplink", format!("{}, {how}{down}", uplink.interface));
+    }
+    for why in &status.unwatched {
+        lines.line("unwatched", why);
+    }
+    if status.home.is_empty() {
+        lines.line("home", "nothing yet: no packet counts; set it with --home");
+    }
+    status.home.iter().for_each(|prefix| lines.line("home", prefix));
+}
+
+fn exposed(status: &SensorStatus, lines: &mut Lines) {
+    let locals = |n| plural(n, "local", "locals");
     if status.exposed_locals > 0 {
-        line(
-            "exposed",
-            format!("{} with a port that is open to strangers", plural(status.exposed_locals, "local", "locals")),
-        );
+        lines.line("exposed", format!("{} with a port that is open to strangers", locals(status.exposed_locals)));
     }
     if status.answered_pings > 0 {
-        line(
-            "exposed",
-            format!("{} answered pings, which opens no port", plural(status.answered_pings, "local", "locals")),
-        );
+        lines.line("exposed", format!("{} answered pings, which opens no port", locals(status.answered_pings)));
     }
     for exposed in &status.exposed {
         let device = exposed.device.as_ref().map(|device| format!(" ({device})")).unwrap_or_default();
         let (local, service) = (exposed.local, exposed.service());
         let (answer, source, last) = (&exposed.answer, exposed.source, exposed.last);
         let note = if exposed.open { "" } else { ", which it had contacted" };
-        line("exposed", format!("{local}{device} {service}: sent {answer} to {source}{note} at {last}"));
+        lines.line("exposed", format!("{local}{device} {service}: sent {answer} to {source}{note} at {last}"));
     }
+}
+
+fn events(status: &SensorStatus, lines: &mut Lines) {
     for events in &status.events {
         let fates = format!("{} recorded, {} held back, {} lost", events.recorded, events.held_back, events.lost);
-        line(&format!("{}s", events.what), format!("{} matched = {fates}", events.matched));
+        lines.line(&format!("{}s", events.what), format!("{} matched = {fates}", events.matched));
     }
     for gave_up in &status.gave_up {
-        line("gave up", format!("{} packets at {}: {}", gave_up.packets, gave_up.direction, gave_up.reason));
+        lines.line("gave up", format!("{} packets at {}: {}", gave_up.packets, gave_up.direction, gave_up.reason));
     }
     if status.invalid > 0 {
-        line("ring", format!("{} records that none of our programs writes", status.invalid));
+        lines.line("ring", format!("{} invalid records", status.invalid));
     }
     if status.set_aside > 0 {
-        line("set aside", format!("{} events dropped: the remote is behind NAT64, or home", status.set_aside));
+        lines.line("set aside", format!("{} events whose remote is behind NAT64, or home", status.set_aside));
     }
     if status.lost_between > 0 {
-        line("restart", format!("{} events of an earlier run of the sensor are lost", status.lost_between));
+        lines.line("restart", format!("{} events lost between two runs of the sensor", status.lost_between));
     }
-    line(
-        "store",
-        format!(
-            "{}, {} kB, {} stored, {} lost",
-            status.state,
-            status.store_bytes / 1_000,
-            status.stored,
-            status.store_lost
-        ),
-    );
+}
+
+fn store(status: &SensorStatus, lines: &mut Lines) {
+    let (kb, stored, lost) = (status.store_bytes / 1_000, status.stored, status.store_lost);
+    lines.line("store", format!("{}, {kb} kB, {stored} stored, {lost} lost", status.state));
     if status.store_crowded_out > 0 {
-        line("store", format!("{} rows deleted to make room, those that prove least first", status.store_crowded_out));
+        lines.line(
+            "store",
+            format!("{} rows deleted to make room, those that prove least first", status.store_crowded_out),
+        );
     }
     if status.store_capped > 0 {
-        line(
-            "store",
-            format!("{} probes and answers that prove nothing not written: too many on one day", status.store_capped),
-        );
+        let what = "probes and answers that prove nothing not written: too many on one day";
+        lines.line("store", format!("{} {what}", status.store_capped));
     }
     if status.excluded > 0 {
-        line("excluded", format!("{} observations, not recorded", status.excluded));
+        lines.line("excluded", format!("{} observations, not recorded", status.excluded));
     }
     if let Some(failure) = &status.store_failure {
-        line("store", format!("can't write: {failure}; {} observations wait", status.store_queued));
+        lines.line("store", format!("can't write: {failure}; {} observations wait", status.store_queued));
     }
     if let Some(file) = &status.store_damaged_file {
-        line(
-            "store",
-            format!(
-                "{} damaged and set aside, the last as {file}",
-                plural(status.store_damaged, "database", "databases")
-            ),
-        );
+        let damaged = plural(status.store_damaged, "database", "databases");
+        lines.line("store", format!("{damaged} damaged and set aside, the last as {file}"));
     }
-    text
 }

@@ -1,15 +1,15 @@
-//! `tattler suspects`: who leaks.
+//! `tattler suspects`: remotes that leak.
 
 use std::process::ExitCode;
 
 use tattler_core::report::{Report, all_suspects_table, suspects_csv, suspects_table};
 
-use super::query::{self, Print};
+use super::query::{self, Printer};
 use crate::contract::Request;
 
-/// Who told the scanners, as the running sensor sees it.
+/// Remotes that told the scanners, as the running sensor sees it.
 ///
-/// With --since or --until out of what the store holds of that time.
+/// With --since or --until from the store.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler suspects --top 5")]
 pub(in crate::cli) struct Arguments {
@@ -18,7 +18,7 @@ pub(in crate::cli) struct Arguments {
     /// The longest list of candidates; 0 for all.
     #[arg(long, value_name = "N", value_parser = crate::cli::whole::<usize>, default_value_t = 20)]
     top: usize,
-    /// Show acknowledged ones too; JSON always has them, with `acked`.
+    /// Show acknowledged ones too; JSON always includes them, with `acked`.
     #[arg(long)]
     all: bool,
 }
@@ -27,5 +27,5 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let query::Arguments { since, until, .. } = arguments.query;
     let request = Request::Suspects { top: Some(arguments.top), since, until };
     let table = if arguments.all { all_suspects_table } else { suspects_table };
-    arguments.query.ask(&request, &Print::<Report> { table, csv: suspects_csv, notes: |_| Vec::new() })
+    arguments.query.ask(&request, &Printer::<Report> { table, csv: suspects_csv, notes: |_| Vec::new() })
 }

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use sensor_common::{Kind, Proto};
 
-use crate::ledger::{Ledger, Settings};
+use crate::ledger::{Ledger, LedgerSettings};
 use crate::observation::{Contact, Observation, Probe};
 use crate::time::Time;
 use crate::view::evidence::Evidence;
@@ -33,7 +33,7 @@ fn probe(at: i64, source: &str, target: &str) -> Observation {
 
 fn seen(observations: &[Observation]) -> Ledger {
     let public = vec!["2001:db8:1::80/128".parse().unwrap(), "2001:db8:1:80::/64".parse().unwrap()];
-    let mut ledger = Ledger::new(Settings { public, ..Settings::default() });
+    let mut ledger = Ledger::new(LedgerSettings { public, ..LedgerSettings::default() });
     observations.iter().for_each(|observation| ledger.observe(observation));
     ledger
 }
@@ -127,7 +127,8 @@ fn a_prefix_that_went_away_ends_the_exposure_of_its_locals_only() {
     let used = [contact(0, TEMPORARY, SITE), contact(0, other, SITE)];
     let mut ledger = seen(&used);
     ledger.observe(&probe(10, SCANNER, TEMPORARY));
-    ledger.home_ended("2001:db8:1::/48".parse().unwrap(), Time::from_seconds(20));
+    let gone: ipnet::Ipv6Net = "2001:db8:1::/48".parse().unwrap();
+    ledger.home_is(|address| !gone.contains(&address), Time::from_seconds(20));
     assert_eq!(evidence(&ledger, TEMPORARY), Evidence::Exact, "history stays");
     let late = |ledger: &mut Ledger, target| {
         ledger.observe(&probe(30, "2a0d:5600::30", target));

@@ -11,7 +11,7 @@ use crate::attribution::Verdict;
 use crate::explain::{explain, explanation_text};
 use crate::ledger::Ledger;
 use crate::observation::{Contact, Observation, Probe};
-use crate::report::{Candidate, Options, Report, report, suspects_table};
+use crate::report::{Candidate, Report, ReportOptions, report, suspects_table};
 use crate::time::{Span, Time};
 
 const DAY: i64 = 86_400;
@@ -65,7 +65,7 @@ pub fn accused(report: &Report) -> Vec<Ipv6Addr> {
 
 /// Makes the report, checks every number, and makes every text.
 fn sound(ledger: &Ledger) -> Report {
-    let all = report(ledger, &Options { top: 0 });
+    let all = report(ledger, &ReportOptions { top: 0 });
     check(&all).unwrap();
     assert!(suspects_table(&all).lines().count() >= 1);
     for candidate in all.candidates.iter().take(5) {

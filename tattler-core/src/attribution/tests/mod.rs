@@ -11,18 +11,18 @@ use std::net::Ipv6Addr;
 use std::time::Instant;
 
 use self::simulate::{BASE, Family, network};
-use crate::ledger::{Ledger, Settings};
+use crate::ledger::{Ledger, LedgerSettings};
 use crate::observation::Observation;
-use crate::report::{Candidate, Options, Report, report};
+use crate::report::{Candidate, Report, ReportOptions, report};
 
 fn ledger_of(observations: &[Observation]) -> Ledger {
-    let mut ledger = Ledger::new(Settings::default());
+    let mut ledger = Ledger::new(LedgerSettings::default());
     observations.iter().for_each(|o| ledger.observe(o));
     ledger
 }
 
 fn report_of(observations: &[Observation]) -> Report {
-    report(&ledger_of(observations), &Options { top: 0 })
+    report(&ledger_of(observations), &ReportOptions { top: 0 })
 }
 
 /// The rank of each true harvester. A set of more than three that contains it is a miss, which ranks behind all
@@ -250,12 +250,12 @@ const LARGE: Family = Family {
 fn time_of_a_report() {
     for family in [LARGE, Family { harvesters: &[(0.25, 0), (0.1, 0), (0.05, 0)], scanners: 1, ..LARGE }] {
         let (observations, truth) = network(&family, 1);
-        let mut ledger = Ledger::new(Settings::default());
+        let mut ledger = Ledger::new(LedgerSettings::default());
         let start = Instant::now();
         observations.iter().for_each(|o| ledger.observe(o));
         let observed = start.elapsed();
         let start = Instant::now();
-        let report = report(&ledger, &Options::default());
+        let report = report(&ledger, &ReportOptions::default());
         println!(
             "{} contacts, {} probed: observe {:?} an observation, report {:?}; ranks {:?}",
             ledger.contacts().len(),

@@ -10,7 +10,7 @@ use super::super::groups::Groups;
 use super::super::hazard::Hazard;
 use super::super::risk::{CountedContacts, Exposure, Risk};
 use crate::campaign::Campaigns;
-use crate::ledger::{Ledger, Settings};
+use crate::ledger::{Ledger, LedgerSettings};
 use crate::observation::{Contact, Observation, Probe};
 use crate::time::Time;
 use crate::view::frame::Frame;
@@ -40,7 +40,7 @@ struct Said {
 }
 
 fn fit(observations: &[Observation], counted: CountedContacts, remotes: &[&str]) -> (f64, Vec<Said>) {
-    let mut ledger = Ledger::new(Settings::default());
+    let mut ledger = Ledger::new(LedgerSettings::default());
     observations.iter().for_each(|observation| ledger.observe(observation));
     let frame = Frame::new(&ledger);
     let tested = under_test(&frame);
@@ -101,7 +101,7 @@ fn a_harvester_that_takes_samples_is_found_if_every_contact_counts() {
 #[test]
 fn a_device_that_is_hit_more_often_has_a_larger_factor() {
     let observe = |hit: &dyn Fn(u64) -> bool| {
-        let mut ledger = Ledger::new(Settings::default());
+        let mut ledger = Ledger::new(LedgerSettings::default());
         for n in 0..60u64 {
             let device = Some(format!("device {}", n % 3));
             ledger.observe(&Observation::Contact(Contact { device, ..contact(n as i64, n, SITE) }));

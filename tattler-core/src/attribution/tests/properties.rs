@@ -13,7 +13,7 @@ use crate::attribution::Verdict;
 use crate::explain::{explain, explanation_text};
 use crate::ledger::tests::any_observation;
 use crate::observation::{Contact, Observation, Probe};
-use crate::report::{Candidate, Options, Report, report, suspects_table};
+use crate::report::{Candidate, Report, ReportOptions, report, suspects_table};
 use crate::time::{Span, Time};
 
 /// A small home. A failing case prints its kind and seed.
@@ -263,9 +263,10 @@ proptest! {
             let address = |n: u64| Ipv6Addr::from((0x2001_0db8u128 << 96) | u128::from(0x1234_5678_9abc_def0 + n));
             ledger.mark_temporary(address(2), Time(i64::MAX));
             ledger.mark_stable(address(3), Time(i64::MIN));
-            ledger.home_ended("2001:db8::/127".parse().unwrap(), Time(0));
+            let gone: ipnet::Ipv6Net = "2001:db8::/127".parse().unwrap();
+            ledger.home_is(|address| !gone.contains(&address), Time(0));
         }
-        check(&report(&ledger, &Options { top: 0 }))?;
+        check(&report(&ledger, &ReportOptions { top: 0 }))?;
         for n in 0..6u64 {
             let iid = if n < 2 { n } else { 0x1234_5678_9abc_def0 + n };
             let remote = Ipv6Addr::from((0x2001_0db8u128 << 96) | u128::from(iid));

@@ -2,9 +2,9 @@
 
 use super::super::{Rival, Verdict};
 use super::model::{contact, probe};
-use crate::ledger::{Ledger, Settings};
+use crate::ledger::{Ledger, LedgerSettings};
 use crate::observation::{Contact, Observation};
-use crate::report::{Candidate, Options, report};
+use crate::report::{Candidate, ReportOptions, report};
 
 const HARVESTER: &str = "2a05::123";
 const SITE: &str = "2a06::80";
@@ -12,7 +12,7 @@ const SITE: &str = "2a06::80";
 /// Forty addresses on so many devices. Those that `visits` selects contact the harvester, and those that `leaks`
 /// selects are then probed.
 fn home(devices: u64, visits: &dyn Fn(u64) -> bool, leaks: &dyn Fn(u64) -> bool) -> Vec<Candidate> {
-    let mut ledger = Ledger::new(Settings::default());
+    let mut ledger = Ledger::new(LedgerSettings::default());
     for n in 0..40u64 {
         let at = n as i64 * 3_600;
         let own = |contact: Contact| {
@@ -34,7 +34,7 @@ fn home(devices: u64, visits: &dyn Fn(u64) -> bool, leaks: &dyn Fn(u64) -> bool)
             ledger.observe(&probe(at + 905, n));
         }
     }
-    report(&ledger, &Options { top: 0 }).candidates
+    report(&ledger, &ReportOptions { top: 0 }).candidates
 }
 
 fn harvester(candidates: &[Candidate]) -> &Candidate {

@@ -7,9 +7,9 @@ use super::hostile::{HARVESTER, START, accused, contact, home, local, of, probe,
 use super::properties::check;
 use super::simulate::Random;
 use crate::attribution::Verdict;
-use crate::ledger::{Ledger, Settings};
+use crate::ledger::{Ledger, LedgerSettings};
 use crate::observation::Observation;
-use crate::report::{Options, Report, report};
+use crate::report::{Report, ReportOptions, report};
 use crate::time::Time;
 
 /// The longest time for a report. It takes some seconds in a release build on an idle core, and ten to twenty times as
@@ -20,13 +20,13 @@ fn seconds(at: i64) -> Time {
     Time::from_seconds(START + at)
 }
 
-fn timed(name: &str, all: impl Iterator<Item = Observation>, settings: Settings) -> Report {
+fn timed(name: &str, all: impl Iterator<Item = Observation>, settings: LedgerSettings) -> Report {
     let mut ledger = Ledger::new(settings);
     let start = Instant::now();
     all.for_each(|o| ledger.observe(&o));
     let observed = start.elapsed();
     let start = Instant::now();
-    let report = report(&ledger, &Options { top: 0 });
+    let report = report(&ledger, &ReportOptions { top: 0 });
     let took = start.elapsed();
     println!(
         "{name}: {} locals, {} contacts, {} probes, {} campaigns listed; observe {observed:?}, report {took:?}, peak {}",
@@ -56,7 +56,7 @@ fn ten_thousand_campaigns_take_seconds_and_accuse_nobody() {
             local(target as u64),
         ));
     }
-    let report = timed("10,000 campaigns", all.into_iter(), Settings::default());
+    let report = timed("10,000 campaigns", all.into_iter(), LedgerSettings::default());
     assert_eq!((report.campaigns.len(), accused(&report).len()), (1_000, 0), "the bound of the list");
 }
 
@@ -66,7 +66,7 @@ fn a_local_with_a_hundred_thousand_remotes_takes_seconds() {
         (0..100_000u64).map(|n| contact(Time(START * 1_000_000 + n as i64 * 1_000), local(5_000), remote(1_000 + n)));
     let others = home(Time::from_seconds).into_iter();
     let hit = [probe(seconds(50_000), source(0), local(5_000))];
-    let report = timed("100,000 remotes", wide.chain(others).chain(hit), Settings::default());
+    let report = timed("100,000 remotes", wide.chain(others).chain(hit), LedgerSettings::default());
     assert_eq!(accused(&report), [remote(HARVESTER)], "only the harvester");
 }
 
@@ -78,7 +78,7 @@ fn a_remote_that_a_hundred_thousand_locals_contact_takes_seconds() {
         let hit = (n % 100 == 0).then(|| probe(seconds(at + 1_000), source(n % 3), local(n)));
         own.into_iter().chain(hit)
     });
-    let report = timed("100,000 locals", all, Settings::default());
+    let report = timed("100,000 locals", all, LedgerSettings::default());
     assert_eq!((report.locals, report.probed_locals), (100_000, 1_000));
     assert_eq!(of(&report, remote(1)).map(|c| c.verdict), Some(Verdict::NotIdentifiable));
 }
@@ -100,7 +100,7 @@ fn a_hundred_thousand_candidates() {
             all.push(probe(seconds(n as i64 * 2_000 + 40_000 + random.below(40_000) as i64), source(n % 5), local(n)));
         }
     }
-    timed("100,000 candidates", all.into_iter(), Settings::default());
+    timed("100,000 candidates", all.into_iter(), LedgerSettings::default());
 }
 
 /// A hundred scanners that each probe every local.
@@ -118,7 +118,7 @@ fn a_hundred_scanners_that_know_everybody() {
         );
         all.extend((0..100).map(|s| probe(seconds(at + 20_000 + random.below(60_000) as i64), source(s), local(n))));
     }
-    timed("100 scanners of 1,500 locals", all.into_iter(), Settings::default());
+    timed("100 scanners of 1,500 locals", all.into_iter(), LedgerSettings::default());
 }
 
 /// A hundred scanners that three harvesters feed.
@@ -137,7 +137,7 @@ fn a_hundred_scanners_of_one_feed() {
             all.extend((0..100).map(|s| probe(seconds(met + 30 + s as i64), source(s), local(n))));
         }
     }
-    let report = timed("100 scanners of one feed", all.into_iter(), Settings::default());
+    let report = timed("100 scanners of one feed", all.into_iter(), LedgerSettings::default());
     let mut accused = accused(&report);
     accused.sort_unstable();
     assert_eq!(accused, [0, 1, 2].map(|n| remote(HARVESTER + 5_000 + n)), "each by the rounds of many scanners");
@@ -150,7 +150,7 @@ fn a_local_with_a_hundred_thousand_remotes_and_as_many_probes() {
     let wide = (0..100_000u64).map(|n| contact(Time(START * 1_000_000 + n as i64), local(5_000), remote(1_000 + n)));
     let probes = (0..100_000u64).map(|n| probe(seconds(50_000 + n as i64 / 10), source(n), local(5_000)));
     let all = wide.chain(home(Time::from_seconds)).chain(probes);
-    timed("100,000 remotes and probes", all, Settings::default());
+    timed("100,000 remotes and probes", all, LedgerSettings::default());
 }
 
 /// Very many locals, all probed.
@@ -168,7 +168,7 @@ fn a_hundred_thousand_probed_locals() {
         );
         all.push(probe(seconds(at + 20_000 + random.below(60_000) as i64), source(n % 3), local(n)));
     }
-    timed("100,000 probed locals", all.into_iter(), Settings::default());
+    timed("100,000 probed locals", all.into_iter(), LedgerSettings::default());
 }
 
 /// A million forged sources.
@@ -184,8 +184,12 @@ fn a_million_forged_sources() {
             local(random.below(36) as u64),
         )
     });
-    timed("a million sources, one /32 each", home(Time::from_seconds).into_iter().chain(flood), Settings::default());
-    timed("a million sources", home(Time::from_seconds).into_iter().chain(spread), Settings::default());
+    timed(
+        "a million sources, one /32 each",
+        home(Time::from_seconds).into_iter().chain(flood),
+        LedgerSettings::default(),
+    );
+    timed("a million sources", home(Time::from_seconds).into_iter().chain(spread), LedgerSettings::default());
 }
 
 fn million() -> impl Iterator<Item = Observation> {
@@ -202,14 +206,15 @@ fn million() -> impl Iterator<Item = Observation> {
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
 fn a_million_locals_within_the_bounds_of_the_ledger() {
-    let report = timed("a million locals, 200,000 kept", million(), Settings::default());
+    let report = timed("a million locals, 200,000 kept", million(), LedgerSettings::default());
     assert!(report.locals <= 200_000);
 }
 
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
 fn a_million_locals() {
-    let report = timed("a million locals", million(), Settings { max_locals: 2_000_000, ..Settings::default() });
+    let report =
+        timed("a million locals", million(), LedgerSettings { max_locals: 2_000_000, ..LedgerSettings::default() });
     assert_eq!((report.locals, report.probed_locals), (1_000_000, 10_000));
 }
 

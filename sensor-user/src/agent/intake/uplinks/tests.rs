@@ -3,23 +3,23 @@ use tattler_core::home::Route;
 use super::*;
 use crate::datapath::Mode;
 
-fn device(name: &str, index: u32) -> Device {
-    Device { name: name.into(), index, kind: 1 }
+fn device(name: &str, index: u32) -> NetworkDevice {
+    NetworkDevice { name: name.into(), index, kind: 1 }
 }
 
-fn attached(device: &Device) -> Result<Attachment, String> {
+fn attached(device: &NetworkDevice) -> Result<Attachment, String> {
     Ok(Attachment { device: device.clone(), mode: Mode::Native, not_native: None, adopted: false })
 }
 
-fn network(devices: &[(&str, u32)]) -> Network {
-    Network {
+fn network(devices: &[(&str, u32)]) -> NetworkState {
+    NetworkState {
         devices: devices.iter().map(|&(name, index)| device(name, index)).collect(),
         up: devices.iter().map(|&(_, index)| index).collect(),
-        ..Network::default()
+        ..NetworkState::default()
     }
 }
 
-fn led_out_by(mut network: Network, indices: &[u32]) -> Network {
+fn led_out_by(mut network: NetworkState, indices: &[u32]) -> NetworkState {
     let route = |&device| Route { prefix: "::/0".parse().unwrap(), device, refuses: false };
     network.routes = indices.iter().map(route).collect();
     network
@@ -180,7 +180,7 @@ fn down_and_up_are_counted_and_nothing_is_detached() {
     let now = Instant::now();
     let mut uplinks = uplinks(&[("wan0", 2)], false);
     let up = network(&[("wan0", 2)]);
-    let down = Network { up: Vec::new(), ..up.clone() };
+    let down = NetworkState { up: Vec::new(), ..up.clone() };
     assert!(uplinks.follow(&down, now).is_empty());
     assert!(uplinks.view().up.is_empty());
     assert!(uplinks.follow(&up, now).is_empty());

@@ -12,7 +12,7 @@ use accuracy::network::random::Random;
 use ipnet::Ipv6Net;
 use sensor_common::wire::{BootTime, Event, What};
 use sensor_common::{Kind, Proto};
-use tattler_core::home::{Address, Device, Network, Route};
+use tattler_core::home::{InterfaceAddress, NetworkDevice, NetworkState, Route};
 
 use crate::netlink::Neighbour;
 
@@ -61,7 +61,7 @@ pub struct Day {
     /// Who becomes a neighbour, and when; in order.
     pub neighbours: Vec<(BootTime, Neighbour)>,
     /// As it is from midnight on.
-    pub network: Network,
+    pub network: NetworkState,
 }
 
 impl SimulatedHome {
@@ -239,14 +239,14 @@ fn router(day: u64) -> Ipv6Addr {
     with(lan(day), 1)
 }
 
-fn network(day: u64) -> Network {
-    let device = |name: &str, index| Device { name: name.to_owned(), index, kind: 1 };
+fn network(day: u64) -> NetworkState {
+    let device = |name: &str, index| NetworkDevice { name: name.to_owned(), index, kind: 1 };
     let route = |prefix, device, refuses| Route { prefix, device, refuses };
     let delegated = Ipv6Net::new_assert(delegated(day), 56);
-    Network {
+    NetworkState {
         devices: vec![device("wan0", WAN), device("lan0", LAN)],
         up: vec![WAN, LAN],
-        addresses: vec![Address { device: LAN, address: router(day), prefix_len: 64, temporary: false }],
+        addresses: vec![InterfaceAddress { device: LAN, address: router(day), prefix_len: 64, temporary: false }],
         routes: vec![route(Ipv6Net::default(), WAN, false), route(delegated, 0, true)],
     }
 }
