@@ -147,8 +147,7 @@ impl Pins {
         self.links(&[]).find(|name| name.index == index && name.way == way)
     }
 
-    /// Detaches and removes all links except these. Links of other network namespaces are removed without their names
-    /// being used.
+    /// Detaches and removes all links except these. Those of other network namespaces are only removed.
     pub(super) fn keep_only(&self, kept: &[&Path]) {
         self.links(kept).for_each(|left| Held::remove(self, &left));
         let others = paths(&self.directory.join("links")).into_iter().filter(|path| !kept.contains(&path.as_path()));

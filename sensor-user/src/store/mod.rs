@@ -65,7 +65,7 @@ pub const RETENTION: Span = Span::from_days(38);
 /// The default limit of the database in bytes: 1 GiB.
 pub const MOST_BYTES: u64 = 1 << 30;
 /// The rows of probes and answers that are written on one day. Evidence of leaks is written beyond it. In 38 days they
-/// use half of [`MOST_BYTES`], however many packets outsiders send.
+/// use about half of [`MOST_BYTES`], however many packets outsiders send.
 pub const UNPROVEN_A_DAY: u64 = 100_000;
 
 /// The database of one state directory, and the exclusive right to it.
