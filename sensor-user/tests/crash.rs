@@ -1,5 +1,5 @@
-//! Crashes of the store: a process that is killed at any moment, and logs that are cut or changed at any byte. Every row
-//! that was reported as written is there once.
+//! Crashes of the store: a process that is killed at any moment, and logs that are cut or changed at any byte. Every
+//! row that was reported as written is there once.
 #![cfg(feature = "live")]
 
 use std::fs;
@@ -20,8 +20,8 @@ use tattler_core::observation::{Contact, Observation, Probe};
 use tattler_core::time::Time;
 use tempfile::TempDir;
 
-/// The n-th observation, a contact or a probe. The probes hit an unused address, so the oldest of them are deleted first
-/// to make room.
+/// The n-th observation, a contact or a probe. The probes hit an unused address, so the oldest of them are deleted
+/// first to make room.
 fn observation(n: i64) -> Observation {
     let (ts, local) = (Time(n), "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap());
     // In no order, like real addresses.
@@ -82,7 +82,7 @@ fn works_until_it_is_killed() {
             loop {
                 let (ack, what) = (ack.clone(), what.clone());
                 // Rewrites the whole database.
-                let _ = handle.with(move |store| store.acknowledge(&ack).and_then(|()| store.forget(&what)).is_ok());
+                let _ = handle.with(move |store| store.acknowledge(&ack).and_then(|()| store.forget(&[what])).is_ok());
             }
         });
     }

@@ -20,8 +20,8 @@ pub struct Adopted {
 }
 
 impl Datapath {
-    /// Continues after the mark that an earlier run left in the store, if the mark belongs to this ring. `None` if there
-    /// is no ring of an earlier run.
+    /// Continues after the mark that an earlier run left in the store, if the mark belongs to this ring. `None` if
+    /// there is no ring of an earlier run.
     pub fn resume(&mut self, mark: Option<Mark>) -> Option<Adopted> {
         if !self.adopted {
             return None;

@@ -174,8 +174,8 @@ impl Attacher<'_> {
         held.map(|held| (held, mode))
     }
 
-    /// Attaches the first program that the kernel accepts. Until the deadline, a busy hook may still be the one that was
-    /// just released.
+    /// Attaches the first program that the kernel accepts. Until the deadline, a busy hook may still be the one that
+    /// was just released.
     fn attach_ingress(&mut self, link: Link, asked: Option<Mode>, deadline: Instant) -> Result<Ingress, AttachError> {
         let mut reason = None;
         let mut failed = None;
@@ -233,7 +233,8 @@ impl Attacher<'_> {
                 Err(error @ TcError::NetlinkError(_)) if errno(&error) == Some(libc::EEXIST) => {}
                 Err(error) => return Err(attach_error(name, device, error.into())),
             }
-            // Removes a filter of a sensor that was killed before it could pin it, unless another sensor uses the device.
+            // Removes a filter of a sensor that was killed before it could pin it, unless another sensor uses the
+            // device.
             if pins::of_device(device.index).is_none_or(|found| self.pins.is_some_and(|pins| pins.is_at(&found))) {
                 let _ = qdisc_detach_program(&device.name, way, name);
             }

@@ -95,8 +95,8 @@ impl Attacher<'_> {
         self.pins?.find(self.device.index, way)
     }
 
-    /// Takes over the link of an earlier run: replaces its XDP program with the one of this run, atomically. If that fails,
-    /// logs the reason and removes the link.
+    /// Takes over the link of an earlier run: replaces its XDP program with the one of this run, atomically. If that
+    /// fails, logs the reason and removes the link.
     pub(super) fn adopt_xdp(&mut self, program: &'static str) -> Option<Held> {
         let found = self.find("in")?;
         let path = self.pins?.link(&found);

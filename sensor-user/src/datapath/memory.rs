@@ -70,7 +70,8 @@ impl Datapath {
         Ok(Box::new(move |is_meant| {
             let failed = MapError::of(name);
             let mut meant = Vec::new();
-            // If the current key is evicted meanwhile, the kernel starts again from the first one. So the loop has a bound.
+            // If the current key is evicted meanwhile, the kernel starts again from the first one. So the loop has a
+            // bound.
             for (number, key) in map.keys().take(size * 2).enumerate() {
                 let key = key.map_err(failed)?;
                 pause(number);

@@ -59,8 +59,8 @@ pub struct Pins {
     directory: PathBuf,
     maps: PathBuf,
     namespace: u64,
-    /// Locked, because two sensors that drain one ring would each get a part of the events. The lock of the store is not
-    /// enough: two containers may have stores with the same path and share this file system.
+    /// Locked, because two sensors that drain one ring would each get a part of the events. The lock of the store is
+    /// not enough: two containers may have stores with the same path and share this file system.
     _lock: File,
 }
 
@@ -138,7 +138,8 @@ impl Pins {
     /// The links of this network namespace that are not in `kept`.
     fn links(&self, kept: &[&Path]) -> impl Iterator<Item = PinnedName> {
         let ours = format!("{}-", self.namespace);
-        let others = paths(&self.directory.join("links")).into_iter().filter(move |path| !kept.contains(&path.as_path()));
+        let others =
+            paths(&self.directory.join("links")).into_iter().filter(move |path| !kept.contains(&path.as_path()));
         others.filter_map(move |path| parse(path.file_name()?.to_str()?.strip_prefix(&ours)?))
     }
 
@@ -154,8 +155,8 @@ impl Pins {
         others.for_each(|path| _ = fs::remove_file(path));
     }
 
-    /// Removes the maps of other layouts. Returns the events that waited in their rings, beyond the mark if it belongs to
-    /// one of them.
+    /// Removes the maps of other layouts. Returns the events that waited in their rings, beyond the mark if it belongs
+    /// to one of them.
     pub(super) fn remove_other_layouts(&self, mark: Option<Mark>) -> Option<u64> {
         let mut events = None;
         let is_maps = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"maps-"));

@@ -211,8 +211,8 @@ mod tests {
     const SIZE: usize = 8_192;
     const RECORD: usize = HEADER + Event::SIZE;
 
-    /// A full ring in a file that begins at a position. All bits of the events are ones: if one is taken for a header, its
-    /// record looks busy.
+    /// A full ring in a file that begins at a position. All bits of the events are ones: if one is taken for a header,
+    /// its record looks busy.
     fn full_ring(from: u64, word: Word) -> (File, EventRing) {
         let mut file = tempfile::tempfile().unwrap();
         let count = SIZE / RECORD;

@@ -11,10 +11,10 @@ use tattler_core::time::{Span, Time};
 use super::{Store, WriteError};
 
 /// A clock that differs by no more than this is believed at once.
-pub const OFF: Span = Span::from_days(1);
+const OFF: Span = Span::from_days(1);
 /// Any other clock is believed after this time, running or suspended. Restarts do not reset it, because a machine may
 /// run for an hour a day.
-pub const STANDS: Span = Span::from_days(1);
+const STANDS: Span = Span::from_days(1);
 
 /// The believed time, and any doubt about the wall clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

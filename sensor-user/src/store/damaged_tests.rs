@@ -136,7 +136,7 @@ fn three_damaged_databases_are_kept_until_retention_or_forget() {
     fs::write(dir.path().join("tattler.db.damaged-mine"), "x").unwrap();
     store.replace_damaged(&"whatever", NOW).unwrap();
     let what = Forget { prefix: Some("2001:db8::/32".parse().unwrap()), ..Forget::default() };
-    assert_eq!(store.forget(&what).unwrap().damaged_files, 1);
+    assert_eq!(store.forget(&[what]).unwrap().damaged_files, 1);
     let names = names(dir.path());
     assert_eq!(names.iter().filter(|name| name.contains("damaged")).collect::<Vec<_>>(), ["tattler.db.damaged-mine"]);
 }

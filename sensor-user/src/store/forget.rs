@@ -13,18 +13,13 @@ use super::{Store, WriteError, open};
 const TRACES: &str = "traces";
 
 impl Store {
-    /// Deletes the matching rows and rewrites the database, so that the files of the state directory contain no byte of
-    /// them. If no row matches and no traces of an earlier deletion are left, nothing is written.
+    /// Deletes the matching rows in one transaction and rewrites the database, so that the files of the state directory
+    /// contain no byte of them. If no row matches and no traces of an earlier deletion are left, nothing is written.
     ///
     /// # Errors
     /// [`WriteError::Traces`]: the rows are deleted, and bytes of them stay in the files until [`Store::wipe_traces`]
     /// succeeds, which a [`Writer`](super::Writer) tries again. Any other error: nothing has changed.
-    pub fn forget(&mut self, forget: &Forget) -> Result<Forgotten, WriteError> {
-        self.forget_all(std::slice::from_ref(forget))
-    }
-
-    /// [`Store::forget`] for several: in one transaction, and the database is rewritten once.
-    pub fn forget_all(&mut self, all: &[Forget]) -> Result<Forgotten, WriteError> {
+    pub fn forget(&mut self, all: &[Forget]) -> Result<Forgotten, WriteError> {
         let all: Vec<&Forget> = all.iter().filter(|forget| !forget.is_nothing()).collect();
         if all.is_empty() {
             return Ok(Forgotten::default());

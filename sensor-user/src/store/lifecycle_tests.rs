@@ -121,7 +121,7 @@ fn no_byte_of_a_forgotten_device_is_left_in_the_directory() {
     let there = needles.map(|needle| !found(dir.path(), needle).is_empty());
     assert_eq!(there, [true, false, true, true], "all can be found before");
 
-    let forgotten = store.forget(&device("phone")).unwrap();
+    let forgotten = store.forget(&[device("phone")]).unwrap();
     assert_eq!(forgotten, Forgotten { contacts: 1_361, probes: 1_360, answers: 1_360, ..Forgotten::default() });
     for needle in needles {
         assert_eq!(found(dir.path(), needle), [""; 0], "{needle:?}");
@@ -149,7 +149,7 @@ fn rows_deleted_earlier_without_overwriting_are_wiped_too() {
     drop(store);
     assert!(!found(dir.path(), &bytes(PHONE)).is_empty());
     let mut store = Store::open(dir.path()).unwrap();
-    assert_eq!(store.forget(&device("phone")).unwrap(), Forgotten::default());
+    assert_eq!(store.forget(&[device("phone")]).unwrap(), Forgotten::default());
     assert_eq!(found(dir.path(), &bytes(PHONE)), [""; 0]);
 }
 
@@ -169,7 +169,7 @@ fn only_the_remote_prefix_or_time_is_forgotten() {
     let before = |what: Forget| {
         let (dir, mut store) = new_store();
         household(&mut store);
-        let forgotten = store.forget(&what).unwrap();
+        let forgotten = store.forget(&[what]).unwrap();
         let (times, gone) = (times(&dir), found(dir.path(), &bytes(SITE)).is_empty());
         (forgotten, times[0], times.len(), gone)
     };
@@ -199,7 +199,7 @@ fn forgetting_nothing_writes_nothing() {
     let files = || open::files(&dir.path().join("tattler.db")).map(|file| fs::read(file).unwrap_or_default());
     let before = files();
     let nobody = Forget { prefix: Some("3fff::/32".parse().unwrap()), ..Forget::default() };
-    assert_eq!(store.forget_all(&[nobody, device("nobody")]).unwrap(), Forgotten::default());
+    assert_eq!(store.forget(&[nobody, device("nobody")]).unwrap(), Forgotten::default());
     let after = files();
     assert!(before[..2] == after[..2], "the database and its log");
 }
@@ -212,7 +212,7 @@ fn traces_kept_by_an_export_are_reported_and_wiped_after_it() {
     let writer = Writer::start(store, quick()).unwrap();
     let reader = connection(dir.path());
     reader.execute_batch("BEGIN; SELECT count(*) FROM contacts").unwrap();
-    let outcome = writer.handle().unwrap().with(|store| store.forget(&device("phone"))).unwrap();
+    let outcome = writer.handle().unwrap().with(|store| store.forget(&[device("phone")])).unwrap();
     let error = outcome.unwrap_err();
     assert!(matches!(error, WriteError::Traces { .. }), "{error}");
     assert!(error.to_string().starts_with("deleted, but traces are left in /"), "{error}");

@@ -134,12 +134,6 @@ pub enum WriteError {
 }
 
 impl WriteError {
-    /// Whether the database is damaged.
-    #[must_use]
-    pub fn is_damage(&self) -> bool {
-        matches!(self, WriteError::Damaged { .. })
-    }
-
     fn new(path: &Path, source: rusqlite::Error) -> WriteError {
         let path = path.to_owned();
         match source.sqlite_error_code() {

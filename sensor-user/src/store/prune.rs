@@ -19,8 +19,8 @@ const STATEMENTS: [&str; 3] = [
 const VACUUM_PAGES: u32 = 1_000;
 
 impl Store {
-    /// Deletes contacts last seen, and probes and answers seen, before a time: at most `rows` of each table, so that the
-    /// writer can continue with its queue. Returns the number of rows, 0 if nothing is left to delete.
+    /// Deletes contacts last seen, and probes and answers seen, before a time: at most `rows` of each table, so that
+    /// the writer can continue with its queue. Returns the number of rows, 0 if nothing is left to delete.
     pub fn prune_some(&mut self, before: Time, rows: u32) -> Result<u64, WriteError> {
         let deleted = prune(&self.connection, before, rows).and_then(|deleted| {
             give_back(&self.connection)?;

@@ -20,7 +20,8 @@ use super::{DeviceKey, OpenError, Store, acks, key, open, schema};
 
 /// The longest wait for a checkpoint or a change of the schema.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Answers kept in memory to mark probes. A local has to answer for each, so outsiders alone do not decide their number.
+/// Answers kept in memory to mark probes. A local has to answer for each, so outsiders alone do not decide their
+/// number.
 const MAX_ANSWERS: usize = 1_000_000;
 /// How long after a probe its answer is looked for. Hosts answer within seconds.
 const ANSWERED_WITHIN: Span = Span::from_seconds(600);

@@ -21,8 +21,8 @@ use super::{Store, WriteError, prune, replay};
 const STEPS: [(Table, Worth); 3] =
     [(Table::Probes, Worth::Sweep), (Table::Probes, Worth::Repeat), (Table::Answers, Worth::Repeat)];
 
-/// The bytes of a row of contacts, probes and answers, divided by the share of the table in sixteenths. The shares are a
-/// half, three eighths and an eighth.
+/// The bytes of a row of contacts, probes and answers, divided by the share of the table in sixteenths. The shares are
+/// a half, three eighths and an eighth.
 const SHARES: [u64; 3] = [240 / 8, 150 / 6, 80 / 2];
 
 const OLDEST_CONTACTS: &str = "DELETE FROM contacts WHERE (local, remote, proto, port) IN
@@ -60,9 +60,9 @@ struct Left {
 }
 
 impl Store {
-    /// If the rows use more than `most` bytes, deletes rows until a sixteenth of that is free, so that the next rows fit.
-    /// One call handles `rows` rows, so that the writer can continue with its queue. Returns the number of deleted rows,
-    /// `None` if nothing is left to do.
+    /// If the rows use more than `most` bytes, deletes rows until a sixteenth of that is free, so that the next rows
+    /// fit. One call handles `rows` rows, so that the writer can continue with its queue. Returns the number of deleted
+    /// rows, `None` if nothing is left to do.
     pub fn shrink_some(&mut self, most: u64, rows: u32) -> Result<Option<u64>, WriteError> {
         let used = self.used()?;
         let mut shrinking = match self.shrinking.take() {

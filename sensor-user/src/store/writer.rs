@@ -101,8 +101,8 @@ impl StoreHandle {
         receiver.recv().map_err(|_| ended())?
     }
 
-    /// Reports damage that a reader found, so that the database is set aside. `before` is [`StoreCounters::damaged`] when
-    /// the reader was opened: if it has changed, the database was replaced already.
+    /// Reports damage that a reader found, so that the database is set aside. `before` is [`StoreCounters::damaged`]
+    /// when the reader was opened: if it has changed, the database was replaced already.
     pub fn found_damage(&self, before: u64, why: String) {
         // If the thread has ended, the next start finds the damage.
         let _ = self.0.send(Message::Damaged(before, why));
@@ -182,8 +182,8 @@ impl Writer {
         taken
     }
 
-    /// Moves the dates of this boot's rows, and of the observations sent before, by `step`. Observations sent later must
-    /// have the new dates. If the store can't be written now, the next write does it. Never waits.
+    /// Moves the dates of this boot's rows, and of the observations sent before, by `step`. Observations sent later
+    /// must have the new dates. If the store can't be written now, the next write does it. Never waits.
     pub fn redate(&self, step: Span) {
         let _ = self.sender.as_ref().map(|sender| sender.send(Message::Redate(step)));
     }
@@ -198,8 +198,8 @@ impl Writer {
         let _ = self.sender.as_ref().map(|sender| sender.send(Message::Keep(settings)));
     }
 
-    /// Writes what is queued, ends the thread and closes the store. If the disk does not answer in time, the rest of the
-    /// queue is lost.
+    /// Writes what is queued, ends the thread and closes the store. If the disk does not answer in time, the rest of
+    /// the queue is lost.
     #[must_use]
     pub fn finish(mut self) -> WriterSummary {
         self.join();
