@@ -17,7 +17,7 @@ use rtnetlink::{Handle, RouteMessageBuilder, new_connection};
 pub use changes::{NeighbourNews, changes, neighbour_changes};
 pub use links::LinkDetails;
 pub use neighbours::Neighbour;
-use tattler_core::home::{InterfaceAddress, NetworkDevice, NetworkState, Route};
+use tattler_core::home::{InterfaceAddress, NetworkState, Route};
 
 /// An error of netlink.
 #[derive(Debug, thiserror::Error)]
