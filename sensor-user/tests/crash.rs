@@ -1,5 +1,5 @@
-//! What a crash leaves of the diary: a process that is killed at any moment, and files that were cut or
-//! changed at any byte. What was said to be written is there, whole, and nothing is there twice.
+//! Crashes of the store: a process that is killed at any moment, and logs that are cut or changed at any byte. Every
+//! row that was reported as written is there once.
 #![cfg(feature = "live")]
 
 use std::fs;
@@ -13,33 +13,32 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use sensor_common::{Kind, Proto};
-use sensor_user::store::{Settings, Store, Writer};
+use sensor_user::store::{Store, StoreSettings, Writer};
 use tattler_core::ack::Ack;
 use tattler_core::forget::Forget;
 use tattler_core::observation::{Contact, Observation, Probe};
 use tattler_core::time::Time;
 use tempfile::TempDir;
 
-/// The n-th observation: a contact or a probe, of which there is one each. The probes hit an address that nobody
-/// uses: of what is too much, they leave first and the oldest first.
+/// The n-th observation, a contact or a probe. The probes hit an unused address, so the oldest of them are deleted
+/// first to make room.
 fn observation(n: i64) -> Observation {
     let (ts, local) = (Time(n), "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap());
-    // In no order, as addresses are.
+    // In no order, like real addresses.
     let remote = Ipv6Addr::from_bits(0x2a00 << 112 | u128::from((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
     if n % 2 == 0 {
         let target = "2001:db8::5d2c:71ff:fe02:99a1".parse().unwrap();
         return Observation::Probe(Probe::new(ts, remote, target, Kind::Syn, 22));
     }
-    let (proto, port, local_port, count, name, device) = (Proto::Tcp, 443, None, 1, None, None);
-    Observation::Contact(Contact { ts, last: ts, local, remote, proto, port, local_port, count, name, device })
+    Observation::Contact(Contact::new(ts, local, remote, Proto::Tcp, 443))
 }
 
-/// A child that is being made holds what its parent has open, locks included, until it runs its program.
+/// Between fork and exec, a child holds all open files of its parent, including locks.
 static FORKS: Mutex<()> = Mutex::new(());
 
-/// The other half of the tests below. Prints `at N` when all before the N-th is written.
+/// The process that is killed. Prints `at N` when all observations before the N-th are written.
 #[test]
-#[ignore = "a half of the tests of this file, which run it and kill it"]
+#[ignore = "the tests of this file run it and kill it"]
 fn works_until_it_is_killed() {
     let Ok(mode) = std::env::var("TATTLER_TEST_MODE") else { return };
     let dir = std::path::PathBuf::from(std::env::var_os("TATTLER_TEST_DIR").unwrap());
@@ -52,25 +51,25 @@ fn works_until_it_is_killed() {
         say(from);
     }
     let mut store = Store::open(&dir).unwrap();
-    if mode == "anew" {
+    if mode == "replace" {
         for n in from.. {
             store.append(&[observation(n)]).unwrap();
             say(n + 1);
-            store.begin_anew(&"a test", Time(n * 1_000_000)).unwrap();
+            store.replace_damaged(&"a test", Time(n * 1_000_000)).unwrap();
             store.tidy(Time(n * 1_000_000), sensor_user::store::RETENTION, 1 << 30).unwrap();
         }
     }
-    let settings = Settings { latency: Duration::from_millis(1), clock: || Time(0), ..Settings::default() };
-    let settings = Settings { unproven_a_day: u64::MAX, ..settings };
+    let settings = StoreSettings { latency: Duration::from_millis(1), clock: || Time(0), ..StoreSettings::default() };
+    let settings = StoreSettings { unproven_a_day: u64::MAX, ..settings };
     let most_bytes = if mode == "prune" { 3_500_000 } else { u64::MAX };
-    let writer = Writer::start(store, Settings { most_bytes, ..settings }).unwrap();
+    let writer = Writer::start(store, StoreSettings { most_bytes, ..settings }).unwrap();
     let (counters, handle) = (writer.counters(), writer.handle().unwrap());
     if mode == "checkpoint" {
         let path = dir.join("tattler.db");
         thread::spawn(move || {
             let other = Connection::open(path).unwrap();
             loop {
-                // Busy now and then, which does not matter.
+                // It may be busy.
                 let _ = other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
             }
         });
@@ -83,7 +82,7 @@ fn works_until_it_is_killed() {
             loop {
                 let (ack, what) = (ack.clone(), what.clone());
                 // Rewrites the whole database.
-                let _ = handle.with(move |store| store.acknowledge(&ack).and_then(|()| store.forget(&what)).is_ok());
+                let _ = handle.with(move |store| store.acknowledge(&ack).and_then(|()| store.forget(&[what])).is_ok());
             }
         });
     }
@@ -98,7 +97,7 @@ fn works_until_it_is_killed() {
     }
 }
 
-/// Runs it, kills it after so many microseconds, and says what was said to be written.
+/// Runs the process and kills it after some microseconds. Returns the last N that it reported.
 fn killed(mode: &str, dir: &Path, from: i64, after: u64) -> i64 {
     let (said, mut command) = (tempfile::tempfile().unwrap(), Command::new(std::env::current_exe().unwrap()));
     command
@@ -111,20 +110,19 @@ fn killed(mode: &str, dir: &Path, from: i64, after: u64) -> i64 {
     let mut child = command.spawn().unwrap();
     drop(one_at_a_time);
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut told = lines.filter_map(|line| line.strip_prefix("at ")?.parse::<i64>().ok());
-    let first = told.next().unwrap_or_else(|| {
+    let mut reported = lines.filter_map(|line| line.strip_prefix("at ")?.parse::<i64>().ok());
+    let first = reported.next().unwrap_or_else(|| {
         let mut text = String::new();
         (&said).rewind().and_then(|()| (&said).read_to_string(&mut text)).unwrap();
-        panic!("{mode}: it has not begun: {text}");
+        panic!("{mode}: it did not start: {text}");
     });
     thread::sleep(Duration::from_micros(after));
-    // The pipe holds what it says meanwhile.
     child.kill().unwrap();
     child.wait().unwrap();
-    told.last().unwrap_or(first)
+    reported.last().unwrap_or(first)
 }
 
-/// A random number below; always the same ones.
+/// Random numbers, the same in each run.
 struct Random(u64);
 
 impl Random {
@@ -134,7 +132,7 @@ impl Random {
     }
 }
 
-/// Numbers of the observations in a table, each once and counted once.
+/// The numbers of the observations in a table. Asserts that each was counted once.
 fn numbers(database: &Connection, sql: &str) -> Vec<i64> {
     let mut statement = database.prepare(sql).unwrap();
     let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap();
@@ -146,7 +144,7 @@ fn numbers(database: &Connection, sql: &str) -> Vec<i64> {
     .collect()
 }
 
-/// Opens what a crash left, and looks whether it is whole. The numbers of its contacts and probes.
+/// Opens the store after a crash and checks its integrity. Returns the numbers of its contacts and probes.
 fn opened(dir: &Path) -> [Vec<i64>; 2] {
     let one_at_a_time = FORKS.lock();
     drop(Store::open(dir).unwrap());
@@ -160,13 +158,13 @@ fn opened(dir: &Path) -> [Vec<i64>; 2] {
     ]
 }
 
-/// Kills it so often, and says how many rows were found at the end.
+/// Kills the process `times` times. Returns the number of rows at the end.
 fn kills(mode: &str, times: u32, longest: u64) -> usize {
     let dir = TempDir::new().unwrap();
     let mut random = Random(times.into());
     let (mut from, mut rows, mut unfinished) = (0, 0, 0);
     if mode == "prune" {
-        // More than there may be, and more than one slice of the pruning takes.
+        // More than the limit, and more than one step of the pruning deletes.
         from = 45_000;
         let _one_at_a_time = FORKS.lock();
         Store::open(dir.path()).unwrap().append(&(0..from).map(observation).collect::<Vec<_>>()).unwrap();
@@ -177,59 +175,58 @@ fn kills(mode: &str, times: u32, longest: u64) -> usize {
         unfinished += u32::from(log > 0);
         let tables = opened(dir.path());
         for table in &tables {
-            // Of each kind every second number; the oldest may be gone where there are too many.
+            // Every second number is of one type. The oldest may be deleted.
             assert!(table.windows(2).all(|two| two[1] == two[0] + 2), "{mode} {time}: a gap in {table:?}");
         }
         let (last, first) = (
             tables.iter().filter_map(|table| table.last()).max().map_or(0, |last| last + 1),
             tables.iter().filter_map(|table| table.first()).min().copied().unwrap_or(0),
         );
-        assert!(last >= written, "{mode} {time}: {written} were said to be written, {last} are there");
+        assert!(last >= written, "{mode} {time}: {written} reported as written, {last} found");
         assert!(mode == "prune" || first == 0, "{mode} {time}: the first is {first}");
-        // A transaction is there or not.
         assert_eq!((last - from) % 150, 0, "{mode} {time}: half of a batch");
         from = last;
         rows = tables.iter().map(Vec::len).sum();
     }
-    assert!(unfinished > 0, "it was never killed at work");
+    assert!(unfinished > 0, "it was never killed while it worked");
     println!("{mode}: killed {times} times, {unfinished} with a log to be read; {rows} rows of {from}");
     rows
 }
 
 #[test]
-fn a_process_that_is_killed_while_it_writes_has_written_what_it_said_and_nothing_twice() {
+fn a_kill_while_writing_loses_and_doubles_nothing() {
     assert!(kills("write", 15, 60_000) > 1_000);
 }
 
 #[test]
-fn a_process_that_is_killed_while_the_log_is_taken_over_has_written_what_it_said() {
+fn a_kill_while_the_log_is_checkpointed_loses_nothing() {
     assert!(kills("checkpoint", 15, 60_000) > 1_000);
 }
 
 #[test]
-fn a_process_that_is_killed_while_it_prunes_has_written_what_it_said_and_lost_the_oldest_alone() {
+fn a_kill_while_pruning_loses_only_the_oldest_rows() {
     let rows = kills("prune", 15, 120_000);
     assert!((10_000..44_000).contains(&rows), "{rows}");
 }
 
 #[test]
-fn a_process_that_is_killed_while_the_database_is_written_anew_has_written_what_it_said() {
+fn a_kill_while_the_database_is_rewritten_loses_nothing() {
     assert!(kills("forget", 12, 80_000) > 500);
 }
 
 #[test]
-fn a_process_that_is_killed_while_it_sets_databases_aside_leaves_one_that_opens() {
+fn a_kill_while_a_database_is_set_aside_leaves_one_that_opens() {
     let dir = TempDir::new().unwrap();
     let mut random = Random(7);
     let mut from = 0;
     for _ in 0..12 {
-        let written = killed("anew", dir.path(), from, random.below(60_000));
+        let written = killed("replace", dir.path(), from, random.below(60_000));
         let tables = opened(dir.path());
-        // One of each life since the last that got so far as to set it aside.
+        // One row of each run since the last replacement.
         assert!(tables.concat().iter().all(|&n| n <= written), "{tables:?}");
         from = written + 1;
     }
-    // What was killed before it had tidied up is tidied up by the next one.
+    // The next start deletes old databases that a killed process did not.
     Store::open(dir.path()).unwrap().tidy(Time(0), sensor_user::store::RETENTION, 1 << 30).unwrap();
     let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let asides: std::collections::BTreeSet<_> =
@@ -238,7 +235,7 @@ fn a_process_that_is_killed_while_it_sets_databases_aside_leaves_one_that_opens(
 }
 
 #[test]
-fn a_process_that_is_killed_while_it_migrates_is_of_one_version_or_the_other_and_has_all_rows() {
+fn a_kill_while_migrating_leaves_one_version_with_all_rows() {
     const ROWS: i64 = 20_000;
     let origin = TempDir::new().unwrap();
     let old = origin.path().join("tattler.db");
@@ -268,11 +265,11 @@ fn a_process_that_is_killed_while_it_migrates_is_of_one_version_or_the_other_and
         assert_eq!(probes as i64, ROWS);
     }
     println!("killed so often at each version: {versions:?}");
-    // Neither all after it nor anything in between.
+    // Some were killed before the migration, and none in between.
     assert!(versions[1] > 0 && versions.iter().filter(|&&times| times > 0).count() <= 2, "{versions:?}");
 }
 
-/// A database with a log of so many transactions, and the length of the log after each.
+/// A database with a log of some transactions, and the length of the log after each.
 fn log_of(transactions: i64, dir: &Path) -> (Vec<u8>, Vec<u8>, Vec<u64>) {
     let mut store = Store::open(dir).unwrap();
     let log = dir.join("tattler.db-wal");
@@ -285,7 +282,7 @@ fn log_of(transactions: i64, dir: &Path) -> (Vec<u8>, Vec<u8>, Vec<u64>) {
 }
 
 #[test]
-fn a_log_that_is_cut_or_damaged_at_any_byte_holds_the_transactions_before_it_whole() {
+fn a_damaged_log_holds_the_transactions_before_the_damage() {
     let dir = TempDir::new().unwrap();
     let (database, log, ends) = log_of(40, dir.path());
     let opens_with = |log: &[u8], transactions: usize, what: &str| {

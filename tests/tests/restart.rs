@@ -447,7 +447,7 @@ fn a_life_that_ended_between_store_and_ring_is_followed_by_one_that_takes_nothin
     first.drain(4, |event| observations.extend(observation(&event, 0, booted)));
     assert_eq!(observations.len(), 4);
     let mark = first.mark(7);
-    let writer = Writer::start(Store::open(home.state()).unwrap(), store::Settings::default()).unwrap();
+    let writer = Writer::start(Store::open(home.state()).unwrap(), store::StoreSettings::default()).unwrap();
     assert!(writer.send_up_to(observations, mark));
     assert_eq!(writer.finish().written, 4);
     drop(first);

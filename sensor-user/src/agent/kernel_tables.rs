@@ -18,7 +18,7 @@ use tattler_core::time::Time;
 use tracing::warn;
 
 use super::clock;
-use crate::datapath::{Entry, Memory};
+use crate::datapath::{FlowEntry, Memory};
 use crate::system_clock::span;
 
 /// Requests that may wait for their second turn; each one has rewritten the database.
@@ -35,8 +35,8 @@ pub struct Erase {
 
 impl Erase {
     /// Whether an entry is to be removed now.
-    fn means(&self, entry: Entry, now: BootTime, booted: Time) -> bool {
-        let Entry { local, remote, last } = entry;
+    fn means(&self, entry: FlowEntry, now: BootTime, booted: Time) -> bool {
+        let FlowEntry { local, remote, last } = entry;
         let seen = booted + span(last);
         last <= self.at
             && now.saturating_sub(last) >= QUIET
@@ -104,7 +104,7 @@ mod tests {
             ["2001:db8::1", "2001:db8::2", "2a05::1"].map(|text| text.parse::<Ipv6Addr>().unwrap());
         let second = |seconds: u64| seconds * 1_000_000_000;
         let of = |forget| Erase { what: vec![(forget, HashSet::from([local]))], at: second(1_000) };
-        let entry = |local, remote, seconds| Entry { local, remote, last: second(seconds) };
+        let entry = |local, remote, seconds| FlowEntry { local, remote, last: second(seconds) };
         let goes = |erase: &Erase, entry, seconds| erase.means(entry, second(seconds), Time(0));
 
         let site = of(Forget::parse("2a05::/32"));

@@ -35,7 +35,7 @@ pub struct SensorSettings {
     /// Where HTTP listens, if anywhere.
     pub listen: Option<SocketAddr>,
     /// How long the diary is kept, and how large it may be.
-    pub store: store::Settings,
+    pub store: store::StoreSettings,
     /// Never recorded; the devices among them come from `excluded_devices`.
     pub exclusions: Exclusions,
     /// Devices that are never recorded, as the configuration names them.

@@ -1,4 +1,4 @@
-//! Makes the state of the programs older, for tests: the kernel's clock can't be set.
+//! Makes the state of the programs older, for tests: the kernel's boot time can't be set.
 
 use aya::maps::HashMap;
 use aya::{Ebpf, Pod};
@@ -14,13 +14,13 @@ impl Datapath {
     }
 }
 
-/// The same for an object that was loaded without a [`Datapath`].
+/// [`Datapath::age`] for an object that was loaded without a [`Datapath`].
 ///
 /// # Panics
-/// When a map can't be read or written.
+/// A map can't be read or written.
 #[doc(hidden)]
 pub fn age(ebpf: &mut Ebpf, nanos: u64) {
-    // Times come first in every value: two in most, one in the others.
+    // Every value begins with its times: two in most tables, one in the others.
     age_map::<[u8; 40], [u64; 2], 2>(ebpf, names::FLOWS, nanos);
     age_map::<[u8; 40], [u64; 2], 2>(ebpf, names::INBOUND, nanos);
     age_map::<[u8; 20], [u64; 1], 1>(ebpf, names::PORTS, nanos);

@@ -1,11 +1,10 @@
-//! The programs' counters, summed over CPUs.
+//! The counters of the programs, summed over CPUs.
 
 use sensor_common::GiveUp;
 use sensor_common::counters::{self, Direction, Fate};
 use sensor_common::names;
 use sensor_common::wire::What;
 
-use super::error::one_line;
 use super::{Datapath, MapError};
 
 /// All counters at one moment.
@@ -25,13 +24,13 @@ impl From<[u64; counters::COUNTERS as usize]> for Counters {
 }
 
 impl Counters {
-    /// All, by the indices of [`counters`].
+    /// All counters, by the indices of [`counters`].
     #[must_use]
     pub const fn all(&self) -> [u64; counters::COUNTERS as usize] {
         self.0
     }
 
-    /// What became of contacts, probes or answers.
+    /// The number of contacts, probes or answers with a fate.
     #[must_use]
     pub fn fate(&self, what: What, fate: Fate) -> u64 {
         self.0.get(counters::fate(what, fate) as usize).copied().unwrap_or(0)
@@ -49,13 +48,11 @@ impl Datapath {
     /// Reads all counters.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// The kernel refuses.
     pub fn counters(&self) -> Result<Counters, MapError> {
         let mut all = Counters::default();
         for (sum, index) in all.0.iter_mut().zip(0..) {
-            let cpus = self.counters.get(&index, 0);
-            let cpus = cpus.map_err(|error| MapError { map: names::COUNTERS, reason: one_line(&error) })?;
-            *sum = cpus.iter().sum();
+            *sum = self.counters.get(&index, 0).map_err(MapError::of(names::COUNTERS))?.iter().sum();
         }
         Ok(all)
     }

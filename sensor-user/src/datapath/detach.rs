@@ -1,8 +1,7 @@
-//! What a sensor that crashed left behind.
+//! Removes what a crashed sensor left behind.
 //!
-//! Links that are held open go with their process. What stays: filters on a clsact qdisc, which kernels
-//! before 6.6 have in place of links, and whatever is pinned. The qdisc itself is left: it may have been
-//! there before, and does nothing.
+//! The kernel removes links when their process ends. Pinned objects stay, and so do filters on a clsact qdisc, which
+//! kernels before 6.6 have instead of links. The qdisc itself is left, because it may have been there before.
 
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -19,10 +18,10 @@ use super::attach::LETS_GO_WITHIN;
 use super::error::{errno, one_line};
 use super::pins::is_on_bpf;
 
-/// Where a sensor pins what it leaves to its next life.
+/// The directory of pins.
 pub const PINS: &str = "/sys/fs/bpf/tattler";
 
-/// Our TC programs, and where they can be.
+/// Our TC programs and their directions.
 const CLASSIFIERS: [(TcAttachType, &str); 4] = [
     (TcAttachType::Ingress, names::INGRESS_TC),
     (TcAttachType::Ingress, names::INGRESS_TC_RAW),
@@ -30,19 +29,19 @@ const CLASSIFIERS: [(TcAttachType, &str); 4] = [
     (TcAttachType::Egress, names::EGRESS_RAW),
 ];
 
-/// Directories are looked into so deep; ours are not deeper.
+/// The depth of our directories below [`PINS`].
 const DEEPEST: u32 = 4;
 
-/// What became of it: a line for each thing.
+/// The result, a line for each object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leftovers {
-    /// Is gone now.
+    /// Removed objects.
     pub removed: Vec<String>,
-    /// Is there still, and why.
+    /// Objects that are left, and why.
     pub stays: Vec<String>,
 }
 
-/// Removes what is left attached to these devices, and what is pinned below a directory.
+/// Removes programs that are left attached to these devices, and pins below a directory.
 #[must_use]
 pub fn remove_leftovers(devices: &[String], pins: &Path) -> Leftovers {
     let mut found = Leftovers::default();
@@ -51,7 +50,7 @@ pub fn remove_leftovers(devices: &[String], pins: &Path) -> Leftovers {
             match qdisc_detach_program(device, way, name) {
                 Ok(()) => found.removed.push(format!("detached {name} from {device}")),
                 Err(TcError::IoError(error)) if error.kind() == io::ErrorKind::NotFound => {}
-                // It has gone since the list was made.
+                // The device was deleted meanwhile.
                 Err(error) if errno(&error) == Some(libc::ENODEV) => {}
                 Err(error) => {
                     found.stays.push(format!("cannot look for {name} at {device}: {}; run as root", one_line(&error)));
@@ -59,7 +58,7 @@ pub fn remove_leftovers(devices: &[String], pins: &Path) -> Leftovers {
             }
         }
     }
-    // A mistyped name must not cost anybody a directory, not even an empty one.
+    // With a mistyped path, not even an empty directory may be removed.
     if pins.exists() && !is_on_bpf(pins) {
         let line =
             format!("{} is on no BPF file system, so it has no pins; name their directory with --pins", pins.display());
@@ -68,7 +67,7 @@ pub fn remove_leftovers(devices: &[String], pins: &Path) -> Leftovers {
         unpin(pins, 0, &mut found);
     }
     let mut still = held(devices);
-    // The kernel lets go of a link a moment after its pin is gone.
+    // The kernel detaches a link a moment after its pin is removed.
     let deadline = Instant::now() + LETS_GO_WITHIN;
     while !found.removed.is_empty() && !still.is_empty() && Instant::now() < deadline {
         sleep(Duration::from_millis(20));
@@ -78,7 +77,7 @@ pub fn remove_leftovers(devices: &[String], pins: &Path) -> Leftovers {
     found
 }
 
-/// Removes the objects in a directory and then the directory. What is no object of BPF stays.
+/// Removes the BPF objects in a directory, and then the directory. Other files stay.
 fn unpin(directory: &Path, depth: u32, found: &mut Leftovers) {
     let refused = |path: &Path, error: &io::Error| {
         let way_out = match error.kind() {
@@ -101,7 +100,7 @@ fn unpin(directory: &Path, depth: u32, found: &mut Leftovers) {
             unpin(&path, depth + 1, found);
             continue;
         }
-        // Opens whatever is pinned there, link, map or program; and nothing else.
+        // Opens any pinned object, link, map or program, and nothing else.
         let removed = match PinnedLink::from_pin(&path) {
             Ok(_) => fs::remove_file(&path),
             Err(LinkError::SyscallError(error)) => Err(error.io_error),
@@ -119,7 +118,7 @@ fn unpin(directory: &Path, depth: u32, found: &mut Leftovers) {
     }
 }
 
-/// Tells what a process that runs holds attached. Kernels without tcx can't be asked.
+/// Our programs that a running process keeps attached. Kernels without tcx can't list them.
 fn held(devices: &[String]) -> Vec<String> {
     let mut held = Vec::new();
     for device in devices {

@@ -1,4 +1,4 @@
-//! What can fail between user space and the kernel programs.
+//! The errors of loading, attaching and maps.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,27 +12,22 @@ use thiserror::Error;
 /// The programs or maps could not be loaded.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    /// Older than what the programs need.
+    /// The kernel lacks features.
     #[error("this kernel is older than 5.10, the oldest that tattler runs on; update it")]
     OldKernel,
     /// Neither root nor the capabilities.
     #[error("no permission to load the kernel programs; run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]
     Permission,
-    /// The kernel does not tell its version.
+    /// The version of the kernel is unknown.
     #[error("cannot read the version of this kernel: {0}")]
     Version(String),
     /// The kernel refused a program or a map.
     #[error("cannot load the kernel programs: {0}")]
     Refused(String),
-    /// The embedded object lacks a part, or has one of another kind.
-    #[error("the embedded kernel programs have no {kind} {name}; this is a fault of the build")]
-    Missing {
-        /// Program, map, ring.
-        kind: &'static str,
-        /// Its name.
-        name: String,
-    },
-    /// The memory of the ring can't be shared.
+    /// The embedded object does not contain a program or map, or it has another type.
+    #[error("the embedded kernel programs have no {0}; this is a fault of the build")]
+    Missing(String),
+    /// The ring can't be mapped.
     #[error("cannot map the ring of events: {}", reason(.0))]
     Ring(#[source] io::Error),
     /// A map can't be read.
@@ -54,24 +49,21 @@ pub enum AttachError {
         /// ARPHRD_* of linux/if_arp.h.
         kind: u16,
     },
-    /// XDP is taken.
+    /// Another XDP program is attached.
     #[error("cannot attach {program} to {name}: another XDP program is attached there; {}", way_out(name, pins.as_deref()))]
     Busy {
         /// The program.
         program: &'static str,
         /// The device.
         name: String,
-        /// Where it is pinned, if it is another tattler's.
+        /// The directory of its pins, if it belongs to another tattler.
         pins: Option<PathBuf>,
     },
-    /// The mode that was asked for is none of this device type's.
+    /// Devices of this type do not support the mode.
     #[error(
-        "packets of {name} begin with the IP header, which no driver's XDP sees; leave --attach out, or choose generic or tc"
+        "packets of {0} begin with the IP header, which no driver's XDP sees; leave --attach out, or choose generic or tc"
     )]
-    NoSuchMode {
-        /// The device.
-        name: String,
-    },
+    NoSuchMode(String),
     /// Attached already.
     #[error("{0} is watched already; name each interface once")]
     Twice(String),
@@ -85,12 +77,12 @@ pub enum AttachError {
         program: &'static str,
         /// The device.
         name: String,
-        /// What the kernel said.
+        /// The error of the kernel.
         reason: String,
     },
 }
 
-/// A program that is held by a link, as ours are, can't be taken off by `ip`.
+/// `ip` can't detach a program that is attached by a link, like ours.
 fn way_out(device: &str, pins: Option<&Path>) -> String {
     match pins {
         Some(pins) => {
@@ -108,28 +100,40 @@ pub struct MapError {
     pub(super) reason: String,
 }
 
+impl MapError {
+    /// For `map_err`: an error about a map.
+    pub(super) fn of<E: std::error::Error + 'static>(map: &'static str) -> impl Fn(E) -> MapError + Copy {
+        move |error| MapError { map, reason: one_line(&error) }
+    }
+}
+
+impl LoadError {
+    fn new(error: &(dyn std::error::Error + 'static)) -> LoadError {
+        let no_permission = errno(error) == Some(libc::EPERM);
+        if no_permission { LoadError::Permission } else { LoadError::Refused(one_line(error)) }
+    }
+}
+
 impl From<EbpfError> for LoadError {
     fn from(error: EbpfError) -> Self {
-        let no_permission = errno(&error) == Some(libc::EPERM);
-        if no_permission { LoadError::Permission } else { LoadError::Refused(one_line(&error)) }
+        LoadError::new(&error)
     }
 }
 
 impl From<ProgramError> for LoadError {
     fn from(error: ProgramError) -> Self {
-        let no_permission = errno(&error) == Some(libc::EPERM);
-        if no_permission { LoadError::Permission } else { LoadError::Refused(one_line(&error)) }
+        LoadError::new(&error)
     }
 }
 
 impl From<AyaMapError> for LoadError {
     fn from(error: AyaMapError) -> Self {
-        LoadError::Refused(one_line(&error))
+        LoadError::new(&error)
     }
 }
 
 pub(super) fn missing(kind: &'static str, name: &str) -> LoadError {
-    LoadError::Missing { kind, name: name.to_owned() }
+    LoadError::Missing(format!("{kind} {name}"))
 }
 
 /// The error number at the root of an error, if the kernel gave one.
@@ -144,7 +148,7 @@ pub(super) fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     None
 }
 
-/// An error and its causes in one line; a verifier's log is cut to its last word.
+/// An error and its causes in one line. A verifier's log is shortened to its conclusion.
 pub(super) fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut source = Some(error);
@@ -152,7 +156,7 @@ pub(super) fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
         let text = error.to_string();
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let first = lines.next().unwrap_or_default().to_owned();
-        // Its number says nothing to people.
+        // People do not need the number.
         let first = first.split(" (os error ").next().unwrap_or_default().to_owned();
         let part = match lines.rfind(|line| !line.starts_with("processed") && !line.starts_with("verification time")) {
             Some(last) => format!("{first} {last}"),

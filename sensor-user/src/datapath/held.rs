@@ -1,9 +1,9 @@
-//! What holds a program at a device, and survives this process if it is pinned.
+//! Holds an attached program. It stays attached after the process ends if it is pinned.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use aya::Ebpf;
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::tc::{SchedClassifierLink, TcHandle};
 use aya::programs::xdp::XdpLink;
@@ -13,26 +13,25 @@ use rustix::net::{AddressFamily, SocketType, socket};
 use tattler_core::home::NetworkDevice;
 
 use super::AttachError;
-use super::attach::{classifier, load, xdp};
+use super::attach::{Attacher, classifier, load, xdp};
 use super::error::one_line;
 use super::pins::{PinnedName, Pins};
-use crate::netlink::filters;
+use crate::netlink::generic::filter_program;
 
-/// What holds a program at a device. To be let go by [`Held::let_go`]; a link is let go as well when
-/// it is dropped, unless it is pinned.
+/// An attached program. [`Held::let_go`] detaches it. Dropping it detaches a link, unless it is pinned.
 pub(super) struct Held {
     by: By,
     pin: Option<PathBuf>,
 }
 
 enum By {
-    /// The kernel holds it while a descriptor or a pin is there.
+    /// Attached while there is a descriptor or a pin.
     Link(#[expect(dead_code, reason = "held, not read")] FdLink),
-    /// On a clsact qdisc, in kernels before 6.6: stays until it is removed. The pin is the program's.
+    /// A filter on a clsact qdisc, in kernels before 6.6. Stays until it is removed. The program is pinned.
     Filter { link: SchedClassifierLink, device: u32, place: Place, program: u32 },
 }
 
-/// Where a filter is. Another tool may put its own filter in the place of one that was removed.
+/// The place of a filter. If our filter was removed, another tool may have put its own there.
 #[derive(Clone, Copy)]
 struct Place {
     way: TcAttachType,
@@ -40,130 +39,132 @@ struct Place {
     handle: TcHandle,
 }
 
-impl Held {
-    /// Holds an XDP program that was attached, and pins it.
-    pub(super) fn xdp(
-        link: XdpLink,
-        program: &'static str,
-        mode: &str,
-        device: &NetworkDevice,
-        pins: Option<&Pins>,
-    ) -> Result<Held, AttachError> {
-        // aya goes by netlink where the kernel has no links, which none since 5.9 is without.
-        let link = FdLink::try_from(link).map_err(|error| failed(program, device, &error))?;
-        Held::link(link, program, "in", mode, device, pins)
+impl Attacher<'_> {
+    /// Holds an attached XDP program and pins it.
+    pub(super) fn hold_xdp(&self, link: XdpLink, program: &'static str, mode: &str) -> Result<Held, AttachError> {
+        // Always a link: aya uses netlink only on kernels before 5.9.
+        let link = FdLink::try_from(link).map_err(|error| failed(program, self.device, &error))?;
+        self.hold_link(link, program, "in", mode)
     }
 
-    /// The same for a TC program.
-    pub(super) fn classifier(
-        ebpf: &mut Ebpf,
+    /// Holds an attached TC program and pins it.
+    pub(super) fn hold_classifier(
+        &mut self,
         link: SchedClassifierLink,
         program: &'static str,
         way: TcAttachType,
-        device: &NetworkDevice,
-        pins: Option<&Pins>,
     ) -> Result<Held, AttachError> {
+        let device = self.device;
         let (Ok(priority), Ok(handle)) = (link.priority(), link.handle()) else {
             let link = FdLink::try_from(link).map_err(|error| failed(program, device, &error))?;
-            return Held::link(link, program, word(way), "tcx", device, pins);
+            return self.hold_link(link, program, word(way), "tcx");
         };
         let place = Place { way, priority, handle };
         let mode = format!("clsact-{priority}-{:08x}", u32::from(handle));
-        let id = classifier(ebpf, program)?.info().map_err(|error| failed(program, device, &error))?.id();
-        let pin = pins.map(|pins| pins.link(&name(program, word(way), &mode, device)));
+        let pin = self.path(program, word(way), &mode);
+        let classifier = classifier(self.ebpf, program)?;
+        let id = classifier.info().map_err(|error| failed(program, device, &error))?.id();
         if let Some(pin) = &pin {
-            // At once in place of the one before: a filter without its pin would never be found again.
+            // Replaces an earlier pin atomically: a filter without a pin would never be found again.
             let new = pin.with_file_name("new");
             let _ = fs::remove_file(&new);
-            classifier(ebpf, program)?.pin(&new).map_err(|error| failed(program, device, &error))?;
+            classifier.pin(&new).map_err(|error| failed(program, device, &error))?;
             fs::rename(&new, pin).map_err(|error| failed(program, device, &error))?;
         }
         Ok(Held { by: By::Filter { link, device: device.index, place, program: id }, pin })
     }
 
-    fn link(
-        link: FdLink,
-        program: &'static str,
-        way: &str,
-        mode: &str,
-        device: &NetworkDevice,
-        pins: Option<&Pins>,
-    ) -> Result<Held, AttachError> {
-        let Some(pin) = pins.map(|pins| pins.link(&name(program, way, mode, device))) else {
-            return Ok(Held { by: By::Link(link), pin: None });
+    fn hold_link(&self, link: FdLink, program: &'static str, way: &str, mode: &str) -> Result<Held, AttachError> {
+        let pin = self.path(program, way, mode);
+        let link = match pin.as_ref().filter(|pin| !pin.exists()) {
+            Some(pin) => link.pin(pin).map_err(|error| failed(program, self.device, &error))?.into(),
+            None => link,
         };
-        let link = if pin.exists() { link } else { link.pin(&pin).map_err(|e| failed(program, device, &e))?.into() };
-        Ok(Held { by: By::Link(link), pin: Some(pin) })
+        Ok(Held { by: By::Link(link), pin })
     }
 
-    /// Takes over the XDP program that an earlier run left at a device: puts the one of this run into
-    /// its link, at once. If that fails, the log says why and what is there is removed.
-    pub(super) fn adopt_xdp(
-        ebpf: &mut Ebpf,
-        pins: &Pins,
-        device: &NetworkDevice,
-        program: &'static str,
-    ) -> Option<Held> {
-        let (found, path) = find(pins, device, "in")?;
+    /// Where a link is to be pinned.
+    fn path(&self, program: &str, way: &str, mode: &str) -> Option<PathBuf> {
+        let index = self.device.index;
+        let name = PinnedName { index, way: way.into(), program: program.into(), mode: mode.into() };
+        self.pins.map(|pins| pins.link(&name))
+    }
+
+    /// What an earlier run pinned for ingress or egress.
+    pub(super) fn find(&self, way: &str) -> Option<PinnedName> {
+        self.pins?.find(self.device.index, way)
+    }
+
+    /// Takes over the link of an earlier run: replaces its XDP program with the one of this run, atomically. If that
+    /// fails, logs the reason and removes the link.
+    pub(super) fn adopt_xdp(&mut self, program: &'static str) -> Option<Held> {
+        let found = self.find("in")?;
+        let path = self.pins?.link(&found);
+        let device = self.device;
         let mut adopt = || {
-            load(ebpf, program)?;
-            let error = |error: &(dyn std::error::Error + 'static)| failed(program, device, error);
+            let error = |error: &(dyn Error + 'static)| failed(program, device, error);
+            load(self.ebpf, program)?;
             let link = FdLink::from(PinnedLink::from_pin(&path).map_err(|e| error(&e))?);
-            let xdp = xdp(ebpf, program)?;
+            let xdp = xdp(self.ebpf, program)?;
             let link = XdpLink::try_from(link).map_err(|e| error(&e))?;
             let id = xdp.attach_to_link(link).map_err(|e| error(&e))?;
             let link = xdp.take_link(id).map_err(|e| error(&e))?;
-            Held::xdp(link, program, &found.mode, device, Some(pins))
+            self.hold_xdp(link, program, &found.mode)
         };
         let adopted = adopt();
-        or_remove(pins, &found, adopted)
+        self.or_remove(&found, adopted)
     }
 
-    /// The same of a TC program, of either way.
-    pub(super) fn adopt_classifier(
-        ebpf: &mut Ebpf,
-        pins: &Pins,
-        device: &NetworkDevice,
-        way: TcAttachType,
-        program: &'static str,
-    ) -> Option<Held> {
-        let (found, path) = find(pins, device, word(way))?;
+    /// [`Attacher::adopt_xdp`] for a TC program at ingress or egress.
+    pub(super) fn adopt_classifier(&mut self, way: TcAttachType, program: &'static str) -> Option<Held> {
+        let found = self.find(word(way))?;
+        let path = self.pins?.link(&found);
+        let device = self.device;
         let mut adopt = || {
-            let error = |error: &(dyn std::error::Error + 'static)| failed(program, device, error);
+            let error = |error: &(dyn Error + 'static)| failed(program, device, error);
             if found.program != program {
-                return Err(refused(program, device, format!("{} is there", found.program)));
+                return Err(refused(program, device, format!("{} is attached", found.program)));
             }
-            load(ebpf, program)?;
+            load(self.ebpf, program)?;
             let link = match Place::of(&found) {
                 Some(place) if place.holds(device.index, pinned(&path).map_err(|e| error(&e))?) => {
                     place.link(&device.name).map_err(|e| error(&e))?
                 }
-                Some(_) => {
-                    return Err(refused(program, device, "its filter is gone, or another's is there".to_owned()));
-                }
+                Some(_) => return Err(refused(program, device, "its filter was removed or replaced".to_owned())),
                 None => {
                     let link = FdLink::from(PinnedLink::from_pin(&path).map_err(|e| error(&e))?);
                     link.try_into().map_err(|e| error(&e))?
                 }
             };
-            let classifier = classifier(ebpf, program)?;
+            let classifier = classifier(self.ebpf, program)?;
             let id = classifier.attach_to_link(link).map_err(|e| error(&e))?;
             let link = classifier.take_link(id).map_err(|e| error(&e))?;
-            Held::classifier(ebpf, link, program, way, device, Some(pins))
+            self.hold_classifier(link, program, way)
         };
         let adopted = adopt();
-        or_remove(pins, &found, adopted)
+        self.or_remove(&found, adopted)
     }
 
-    /// Detaches what an earlier run left and this one has no use for, and removes its pin. A link goes
-    /// with its pin, a filter stays until it is removed.
+    /// Removes a link that can't be adopted, for example because its device was deleted. It would block the new one.
+    fn or_remove(&self, found: &PinnedName, adopted: Result<Held, AttachError>) -> Option<Held> {
+        if let Err(error) = &adopted {
+            tracing::warn!("cannot take over a program that an earlier run left attached: {error}; attaching it again");
+            Held::remove(self.pins?, found);
+        }
+        adopted.ok()
+    }
+}
+
+impl Held {
+    /// Detaches a program of an earlier run and removes its pin. A link is detached with its pin, a filter has to be
+    /// removed.
     pub(super) fn remove(pins: &Pins, left: &PinnedName) {
         let path = pins.link(left);
         if let Some(place) = Place::of(left)
             && let Some(device) = device_name(left.index)
             && pinned(&path).is_ok_and(|program| place.holds(left.index, program))
         {
-            // Its drop removes it.
+            // Dropping the link removes the filter.
             drop(place.link(&device));
         }
         let _ = fs::remove_file(path);
@@ -174,7 +175,7 @@ impl Held {
         self.pin.as_deref()
     }
 
-    /// Detaches, unless it is to be left to the next run and can be.
+    /// Detaches the program. With `leave`, a pinned one stays for the next run.
     pub(super) fn let_go(self, leave: bool) {
         let leave = leave && self.pin.is_some();
         if let Some(pin) = self.pin.filter(|_| !leave) {
@@ -183,14 +184,14 @@ impl Held {
         if let By::Filter { link, device, place, program } = self.by
             && (leave || !place.holds(device, program))
         {
-            // Its drop would remove whatever filter is there.
+            // Dropping the link would remove the filter, even one of another tool.
             std::mem::forget(link);
         }
     }
 }
 
 impl Place {
-    /// As the name of a pin has it.
+    /// From the name of a pin.
     fn of(found: &PinnedName) -> Option<Place> {
         let (priority, handle) = found.mode.strip_prefix("clsact-")?.split_once('-')?;
         let handle = TcHandle::from(u32::from_str_radix(handle, 16).ok()?);
@@ -198,10 +199,10 @@ impl Place {
         Some(Place { way, priority: priority.parse().ok()?, handle })
     }
 
-    /// Whether the filter there runs this program.
+    /// Whether the filter at this place runs this program.
     fn holds(self, device: u32, program: u32) -> bool {
         let ingress = matches!(self.way, TcAttachType::Ingress);
-        filters::program(device, ingress, self.priority, self.handle.into()).is_ok_and(|id| id == Some(program))
+        filter_program(device, ingress, self.priority, self.handle.into()).is_ok_and(|id| id == Some(program))
     }
 
     fn link(self, device: &str) -> io::Result<SchedClassifierLink> {
@@ -209,29 +210,14 @@ impl Place {
     }
 }
 
-/// The kernel's number for a program that is pinned.
+/// The kernel's id of a pinned program.
 fn pinned(path: &Path) -> Result<u32, ProgramError> {
     Ok(SchedClassifier::from_pin(path)?.info()?.id())
 }
 
-/// As names of pins have it.
+/// The word in names of pins.
 const fn word(way: TcAttachType) -> &'static str {
     if matches!(way, TcAttachType::Ingress) { "in" } else { "out" }
-}
-
-fn find(pins: &Pins, device: &NetworkDevice, way: &str) -> Option<(PinnedName, PathBuf)> {
-    let found = pins.find(device.index, way)?;
-    let path = pins.link(&found);
-    Some((found, path))
-}
-
-/// A link whose device is gone holds nothing, and is in the way.
-fn or_remove(pins: &Pins, found: &PinnedName, adopted: Result<Held, AttachError>) -> Option<Held> {
-    if let Err(error) = &adopted {
-        tracing::warn!("what an earlier run left attached cannot be taken over: {error}; it is attached again");
-        Held::remove(pins, found);
-    }
-    adopted.ok()
 }
 
 fn device_name(index: u32) -> Option<String> {
@@ -239,11 +225,7 @@ fn device_name(index: u32) -> Option<String> {
     index_to_name(&socket, index).ok()
 }
 
-fn name(program: &str, way: &str, mode: &str, device: &NetworkDevice) -> PinnedName {
-    PinnedName { index: device.index, way: way.into(), program: program.into(), mode: mode.into() }
-}
-
-fn failed(program: &'static str, device: &NetworkDevice, error: &(dyn std::error::Error + 'static)) -> AttachError {
+fn failed(program: &'static str, device: &NetworkDevice, error: &(dyn Error + 'static)) -> AttachError {
     refused(program, device, one_line(error))
 }
 

@@ -1,4 +1,4 @@
-//! Telling the programs what is home, and what of it is in use.
+//! Writes the home prefixes and the locals in use to the maps of the programs.
 
 use std::cell::RefCell;
 use std::net::Ipv6Addr;
@@ -11,67 +11,65 @@ use sensor_common::parse::Address;
 use sensor_common::wire::BootTime;
 use tattler_core::home::HomePrefix;
 
-use super::error::one_line;
 use super::{Datapath, MapError};
 
 impl Datapath {
-    /// Makes `wanted` the home prefixes: writes what is new, removes what is gone.
+    /// Makes `wanted` the home prefixes: adds new ones, removes others.
     ///
     /// # Errors
-    /// When the kernel refuses; what was written stays.
+    /// The kernel refuses. What was written stays.
     pub fn set_home(&mut self, wanted: &[HomePrefix]) -> Result<(), MapError> {
-        let refused = |error: aya::maps::MapError| MapError { map: names::HOME, reason: one_line(&error) };
+        let refused = MapError::of(names::HOME);
         let map = RefCell::new(&mut self.home);
         let remove = |home: &HomePrefix| match map.borrow_mut().remove(&key(home)) {
             Ok(()) | Err(aya::maps::MapError::KeyNotFound) => Ok(()),
             Err(error) => Err(refused(error)),
         };
         let insert = |home: &HomePrefix| map.borrow_mut().insert(&key(home), u8::from(home.ours), 0).map_err(refused);
-        bring(&mut self.told_home, wanted, remove, insert)
+        bring(&mut self.written_home, wanted, remove, insert)
     }
 }
 
-/// Makes what was told into what is wanted. `told` says what the map holds whatever fails.
+/// Makes `written` and the map equal to `wanted`. After an error, `written` is still what the map contains.
 fn bring<E>(
-    told: &mut Vec<HomePrefix>,
+    written: &mut Vec<HomePrefix>,
     wanted: &[HomePrefix],
     mut remove: impl FnMut(&HomePrefix) -> Result<(), E>,
     mut insert: impl FnMut(&HomePrefix) -> Result<(), E>,
 ) -> Result<(), E> {
-    // A prefix that stays with another verdict is written again below.
-    while let Some(at) = told.iter().position(|home| !wanted.contains(home)) {
-        remove(&told[at])?;
-        told.remove(at);
+    // A prefix that changes only `ours` is written again below.
+    while let Some(at) = written.iter().position(|home| !wanted.contains(home)) {
+        remove(&written[at])?;
+        written.remove(at);
     }
     for home in wanted {
-        if !told.contains(home) {
+        if !written.contains(home) {
             insert(home)?;
-            told.push(*home);
+            written.push(*home);
         }
     }
     Ok(())
 }
 
 impl Datapath {
-    /// Reads what an earlier life told the programs.
+    /// Reads the prefixes that an earlier run wrote.
     pub(super) fn read_home(&mut self) -> Result<(), MapError> {
-        let refused = |error: aya::maps::MapError| MapError { map: names::HOME, reason: one_line(&error) };
         for entry in self.home.iter() {
-            let (key, ours) = entry.map_err(refused)?;
+            let (key, ours) = entry.map_err(MapError::of(names::HOME))?;
             let length = key.prefix_len().try_into().unwrap_or(u8::MAX);
             if let Ok(prefix) = Ipv6Net::new(key.data().into(), length) {
-                self.told_home.push(HomePrefix { prefix, ours: ours == 1 });
+                self.written_home.push(HomePrefix { prefix, ours: ours == 1 });
             }
         }
         Ok(())
     }
 
-    /// Tells the programs which locals are in use, by what was remembered from before.
+    /// Tells the programs which locals are in use, from the store.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// The kernel refuses.
     pub fn set_in_use(&mut self, locals: impl Iterator<Item = Ipv6Addr>) -> Result<(), MapError> {
-        let failed = |error: aya::maps::MapError| MapError { map: names::LOCALS, reason: one_line(&error) };
+        let failed = MapError::of(names::LOCALS);
         let Some(map) = self.ebpf.map_mut(names::LOCALS) else { return Ok(()) };
         let mut map: HashMap<_, Address, BootTime> = HashMap::try_from(map).map_err(failed)?;
         for local in locals {
@@ -92,10 +90,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_that_went_before_an_error_is_written_again_when_it_comes_back() {
+    fn a_prefix_removed_before_an_error_is_written_again_later() {
         let home = |n: u8| HomePrefix { prefix: format!("2001:db8:{n}::/48").parse().unwrap(), ours: true };
         let (one, two, three) = (home(1), home(2), home(3));
-        let mut told = vec![one, two, three];
+        let mut written = vec![one, two, three];
         let map = RefCell::new(HashSet::from([one, two, three]));
         let refuse = |home: &HomePrefix| {
             if *home == two {
@@ -108,9 +106,9 @@ mod tests {
             map.borrow_mut().insert(*home);
             Ok(())
         };
-        bring(&mut told, &[], refuse, insert).unwrap_err();
+        bring(&mut written, &[], refuse, insert).unwrap_err();
         let all = [one, two, three];
-        bring(&mut told, &all, |_| Ok::<_, ()>(()), insert).unwrap();
+        bring(&mut written, &all, |_| Ok::<_, ()>(()), insert).unwrap();
         assert_eq!(*map.borrow(), HashSet::from(all));
     }
 }

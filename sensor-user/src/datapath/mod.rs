@@ -1,13 +1,12 @@
-//! The kernel programs, seen from user space: load, attach, tell what is home, drain, count.
+//! The kernel programs in user space: loads and attaches them, writes the home prefixes, drains the ring, reads the
+//! counters.
 //!
-//! The only place that names aya. Links, maps and ring are reached by name and handed out by verbs,
-//! so that a next life of the sensor can adopt them without its callers knowing.
+//! Only this module uses aya. Maps and links can be pinned, and the next run of the sensor can adopt them.
 
 mod adopt;
 #[cfg(feature = "test-helpers")]
 pub mod age;
 mod attach;
-mod check;
 mod counters;
 mod detach;
 mod error;
@@ -22,7 +21,7 @@ use aya::maps::{LpmTrie, Map, MapData, PerCpuArray};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfLoader};
 use error::{missing, one_line};
-use ring::Ring;
+use ring::EventRing;
 use sensor_common::names;
 use sensor_common::parse::Address;
 use tattler_core::home::HomePrefix;
@@ -30,26 +29,25 @@ use tattler_core::home::HomePrefix;
 use crate::mark;
 
 pub use adopt::Adopted;
-pub use attach::{Attachment, Mode};
-pub use check::check;
+pub use attach::{Attachment, Mode, check};
 pub use counters::Counters;
 pub use detach::{Leftovers, PINS, remove_leftovers};
 pub use error::{AttachError, LoadError, MapError};
-pub use memory::{Entry, Memory};
+pub use memory::{FlowEntry, Memory};
 pub use pins::{PinError, Pins, directory as pins_of, lock as lock_pins};
 pub use ring::Drained;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sensor.bpf.o"));
 
-/// The oldest kernel with all that the programs need: ring buffer, XDP links, boot time.
+/// The oldest kernel with everything the programs need: ring buffer, XDP links, boot time.
 const OLDEST: KernelVersion = KernelVersion::new(5, 10, 0);
 
-/// How large the maps are.
+/// The sizes of the maps.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     /// The ring, in bytes; a power of two and a multiple of the page size.
     pub ring_bytes: u32,
-    /// Entries of each map that grows with traffic.
+    /// The number of entries of each map that grows with traffic.
     pub entries: u32,
 }
 
@@ -59,30 +57,29 @@ impl Default for Sizes {
     }
 }
 
-/// The loaded programs and their maps. Dropping it detaches everything, unless it is to be left to the
-/// next life.
+/// The loaded programs and their maps. Dropping it detaches everything, unless it stays for the next run.
 pub struct Datapath {
     ebpf: Ebpf,
-    ring: Ring,
-    /// Open for as long as programs may be loaded, which name maps by their descriptors.
+    ring: EventRing,
+    /// Open while programs may be loaded, because they refer to maps by descriptor.
     events: MapData,
     boot: u128,
     counters: PerCpuArray<MapData, u64>,
     home: LpmTrie<MapData, Address, u8>,
-    told_home: Vec<HomePrefix>,
-    attachments: Vec<attach::Attached>,
+    written_home: Vec<HomePrefix>,
+    attachments: Vec<attach::AttachedPrograms>,
     pins: Option<Pins>,
     leave: bool,
     adopted: bool,
-    begun: bool,
+    started: bool,
 }
 
 impl Datapath {
-    /// Creates the maps, or takes over those that an earlier life left. Programs are loaded when a
-    /// device needs them. With `leave`, what is pinned stays in the end.
+    /// Creates the maps, or takes over the pinned maps of an earlier run. Programs are loaded when a device needs them.
+    /// With `leave`, pins are left when it is dropped.
     ///
     /// # Errors
-    /// An old kernel, no permission, or what the kernel said.
+    /// The kernel is too old, refuses, or the process has no permission.
     pub fn load(sizes: Sizes, pins: Option<Pins>, leave: bool) -> Result<Datapath, LoadError> {
         let kernel = KernelVersion::current().map_err(|e| LoadError::Version(one_line(&e)))?;
         if kernel < OLDEST {
@@ -107,17 +104,17 @@ impl Datapath {
             return Err(missing("ring", names::EVENTS));
         };
         let mut datapath = Datapath {
-            ring: Ring::open(&ring)?,
+            ring: EventRing::open(&ring)?,
             events: ring,
             boot: mark::boot(),
             counters: PerCpuArray::try_from(map(&mut ebpf, names::COUNTERS)?)?,
             home: LpmTrie::try_from(map(&mut ebpf, names::HOME)?)?,
-            told_home: Vec::new(),
+            written_home: Vec::new(),
             attachments: Vec::new(),
             pins,
             leave,
             adopted,
-            begun: false,
+            started: false,
             ebpf,
         };
         if adopted {
@@ -129,9 +126,9 @@ impl Datapath {
 
 impl Drop for Datapath {
     fn drop(&mut self) {
-        // A start that fails leaves what it adopted to the next one, and nothing else.
-        let (is_pinned, begun, leave) = (self.pins.is_some(), self.begun, self.leave);
-        let leaves = |adopted| is_pinned && if begun { leave } else { adopted };
+        // A failed start leaves what it adopted to the next one, and nothing else.
+        let (is_pinned, started, leave) = (self.pins.is_some(), self.started, self.leave);
+        let leaves = |adopted| is_pinned && if started { leave } else { adopted };
         for attached in self.attachments.drain(..) {
             attached.ingress.let_go(leaves(attached.adopted.0));
             attached.egress.let_go(leaves(attached.adopted.1));
@@ -147,7 +144,7 @@ fn map(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
     ebpf.take_map(name).ok_or_else(|| missing("map", name))
 }
 
-/// The object as it is embedded, for tests that run its programs on crafted packets.
+/// The embedded object, for tests that run its programs on crafted packets.
 #[doc(hidden)]
 #[must_use]
 pub fn object() -> &'static [u8] {

@@ -1,12 +1,12 @@
-//! Pages that a map shares with the kernel: the few unsafe lines that reading a ring takes.
+//! Pages of a map that are shared with the kernel. The unsafe code for reading a ring is here.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::{fs, io};
 
-/// An unsigned long of the kernel, which a position is. A 64-bit kernel may run 32-bit programs: one that wrote
-/// only half of a position would stop the ring after 4 GiB.
+/// The size of a position, an unsigned long of the kernel. A 64-bit kernel may run a 32-bit sensor. If it wrote only
+/// half of a position, the ring would stop after 4 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {
     Bits32,
@@ -14,10 +14,10 @@ pub(super) enum Word {
 }
 
 impl Word {
-    /// That of the running kernel.
+    /// The size in the running kernel.
     pub(super) fn of_kernel() -> Word {
         let is_64 = usize::BITS == 64
-            // The machine's name is another one under setarch; newer kernels tell the bits.
+            // setarch changes the machine's name. Newer kernels have this file.
             || match fs::read_to_string("/sys/kernel/address_bits") {
                 Ok(bits) => bits.trim() == "64",
                 Err(_) => {
@@ -57,7 +57,7 @@ impl Pages {
         self.length
     }
 
-    /// The position at the start of the pages, which is at `near` or less than 2^31 bytes beyond it.
+    /// The position at the start of the pages. It is at `near` or less than 2^31 bytes beyond it.
     pub(super) fn position(&self, word: Word, near: u64) -> u64 {
         match word {
             Word::Bits64 => self.long().load(Ordering::Acquire),
@@ -86,14 +86,14 @@ impl Pages {
         unsafe { self.at.cast().as_ref() }
     }
 
-    /// The 32-bit number at a place that is a multiple of 8.
+    /// The 32-bit number at an offset that is a multiple of 8.
     pub(super) fn word(&self, at: usize) -> Option<&AtomicU32> {
         let fits = at.is_multiple_of(8) && at.checked_add(4)? <= self.length;
         // SAFETY: it lies within the pages and is aligned, since pages are.
         fits.then(|| unsafe { self.at.byte_add(at).cast().as_ref() })
     }
 
-    /// Bytes that the kernel does not change until their room is given back.
+    /// Bytes of a record, which the kernel does not change until they are released.
     pub(super) fn bytes(&self, at: usize, length: usize) -> Option<&[u8]> {
         let fits = at.checked_add(length)? <= self.length;
         // SAFETY: they lie within the pages; the record was submitted, which the kernel does not take back.

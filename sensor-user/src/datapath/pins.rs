@@ -1,16 +1,15 @@
-//! Where a sensor pins what it leaves to its next life: maps, ring and links.
+//! Pins maps, ring and links for the next run of the sensor.
 //!
-//! Below /sys/fs/bpf/tattler, each state directory has a directory of its own: its ring belongs to its
-//! diary, and whoever has the diary's lock has the pins.
+//! Below /sys/fs/bpf/tattler, each state directory has its own directory, because a ring belongs to one store.
 //!
 //! ```text
 //! tattler-ffe9c90b/                                   for /var/lib/tattler
-//! tattler-ffe9c90b/maps-8c41e0f2a55d7b90/EVENTS       by layout: another version's are left alone
+//! tattler-ffe9c90b/maps-8c41e0f2a55d7b90/EVENTS       by layout, so that versions do not mix
 //! tattler-ffe9c90b/links/4026531840-2-in-tattler_xdp-native
 //! ```
 //!
-//! A link's name tells all that the kernel does not tell of it: the network namespace, the device's
-//! index, the program and the mode.
+//! The kernel does not store these facts about a link, so its name has them: the network namespace, the index of the
+//! device, the program and the mode.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
@@ -24,23 +23,24 @@ use tattler_files::reason;
 use thiserror::Error;
 
 use super::adopt::RECORD;
-use super::ring::Ring;
+use super::held::Held;
+use super::ring::EventRing;
 use super::{PINS, Sizes};
 use crate::mark::Mark;
 
-/// What statfs says of a BPF file system (linux/magic.h).
+/// The type of a BPF file system in statfs (linux/magic.h).
 const BPF_FS_MAGIC: u32 = 0xcafe_4a11;
 
-/// Why nothing can be pinned.
+/// Why pinning is not possible.
 #[derive(Debug, Error)]
 pub enum PinError {
-    /// Nothing is mounted there, or something else.
+    /// No BPF file system is mounted there.
     #[error("{} is no BPF file system; `mount -t bpf -o mode=0700 bpf /sys/fs/bpf` makes one", .0.display())]
     NoFileSystem(PathBuf),
-    /// Another sensor has the pins.
+    /// Another sensor uses the pins.
     #[error("the pins in {} are in use by another tattler; stop it", .0.display())]
     InUse(PathBuf),
-    /// Someone else could put other maps and links in place of ours.
+    /// Other users could replace maps and links.
     #[error("others can write to {}; remove it, or mount the BPF file system with -o mode=0700", .0.display())]
     Shared(PathBuf),
     /// Anything else.
@@ -48,7 +48,7 @@ pub enum PinError {
     Directory {
         /// The directory.
         directory: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
@@ -59,15 +59,15 @@ pub struct Pins {
     directory: PathBuf,
     maps: PathBuf,
     namespace: u64,
-    /// Locked: two that drain one ring would each have a part. The diary's lock does not do, since two containers
-    /// may each have a diary by the same path, and share this file system.
+    /// Locked, because two sensors that drain one ring would each get a part of the events. The lock of the store is
+    /// not enough: two containers may have stores with the same path and share this file system.
     _lock: File,
 }
 
-/// A link, or what stands for one, as its name tells.
+/// The facts in the name of a pinned link or program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PinnedName {
-    /// The device.
+    /// The index of the device.
     pub(super) index: u32,
     /// `in` or `out`.
     pub(super) way: String,
@@ -78,10 +78,10 @@ pub(super) struct PinnedName {
 }
 
 impl Pins {
-    /// The pins of the sensor with a state directory, for maps of these sizes. Makes their directories.
+    /// Opens the pins for a state directory and for maps of these sizes. Creates their directories.
     ///
     /// # Errors
-    /// When there is no BPF file system, or no permission.
+    /// There is no BPF file system, or no permission.
     pub fn open(state: &Path, sizes: Sizes) -> Result<Pins, PinError> {
         let directory = directory(state);
         let root = Path::new(PINS).parent().unwrap_or(Path::new("/"));
@@ -116,13 +116,13 @@ impl Pins {
         self.maps.join(name)
     }
 
-    /// Whether an earlier life left its maps.
+    /// Whether an earlier run left its maps.
     pub(super) fn has_maps(&self) -> bool {
         names::MAPS.iter().all(|name| self.map(name).exists())
     }
 
-    /// Removes maps of which some are missing: a life that ended while it pinned them, or removed them,
-    /// left the rest, with a ring that was drained and prefixes that nobody would know to be told.
+    /// Removes the maps if some are missing: a sensor was killed while it pinned or removed them, so the rest is of no
+    /// use.
     pub(super) fn remove_partial(&self) {
         if !self.has_maps() {
             names::MAPS.iter().for_each(|name| _ = fs::remove_file(self.map(name)));
@@ -135,42 +135,34 @@ impl Pins {
         self.directory.join("links").join(format!("{}-{index}-{way}-{program}-{mode}", self.namespace))
     }
 
-    /// What is pinned for a device's ingress or egress.
+    /// The links of this network namespace that are not in `kept`.
+    fn links(&self, kept: &[&Path]) -> impl Iterator<Item = PinnedName> {
+        let ours = format!("{}-", self.namespace);
+        let others =
+            paths(&self.directory.join("links")).into_iter().filter(move |path| !kept.contains(&path.as_path()));
+        others.filter_map(move |path| parse(path.file_name()?.to_str()?.strip_prefix(&ours)?))
+    }
+
+    /// The link of a device's ingress or egress.
     pub(super) fn find(&self, index: u32, way: &str) -> Option<PinnedName> {
-        let entries = fs::read_dir(self.directory.join("links")).ok()?.filter_map(Result::ok);
-        let ours = format!("{}-", self.namespace);
-        let mut names = entries.filter_map(|entry| parse(entry.file_name().to_str()?.strip_prefix(&ours)?));
-        names.find(|name| name.index == index && name.way == way)
+        self.links(&[]).find(|name| name.index == index && name.way == way)
     }
 
-    /// What is pinned for devices of this network namespace, beside these.
-    pub(super) fn all_but(&self, kept: &[&Path]) -> Vec<PinnedName> {
-        let entries = fs::read_dir(self.directory.join("links")).into_iter().flatten().filter_map(Result::ok);
-        let ours = format!("{}-", self.namespace);
-        let others = entries.filter(|entry| !kept.contains(&entry.path().as_path()));
-        others.filter_map(|entry| parse(entry.file_name().to_str()?.strip_prefix(&ours)?)).collect()
-    }
-
-    /// Removes the links that are left beside these: those of other network namespaces.
+    /// Detaches and removes all links except these. Those of other network namespaces are only removed.
     pub(super) fn keep_only(&self, kept: &[&Path]) {
-        for entry in fs::read_dir(self.directory.join("links")).into_iter().flatten().filter_map(Result::ok) {
-            if !kept.contains(&entry.path().as_path()) {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
+        self.links(kept).for_each(|left| Held::remove(self, &left));
+        let others = paths(&self.directory.join("links")).into_iter().filter(|path| !kept.contains(&path.as_path()));
+        others.for_each(|path| _ = fs::remove_file(path));
     }
 
-    /// Removes the maps of other layouts; returns the events that waited in their rings, beyond the mark if
-    /// that is of one of them.
+    /// Removes the maps of other layouts. Returns the events that waited in their rings, beyond the mark if it belongs
+    /// to one of them.
     pub(super) fn remove_other_layouts(&self, mark: Option<Mark>) -> Option<u64> {
         let mut events = None;
-        for entry in fs::read_dir(&self.directory).into_iter().flatten().filter_map(Result::ok) {
-            let is_maps = entry.file_name().to_str().is_some_and(|name| name.starts_with("maps-"));
-            if !is_maps || entry.path() == self.maps {
-                continue;
-            }
-            *events.get_or_insert(0) += waiting(&entry.path(), mark).unwrap_or(0);
-            let _ = fs::remove_dir_all(entry.path());
+        let is_maps = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"maps-"));
+        for maps in paths(&self.directory).into_iter().filter(|path| is_maps(path) && *path != self.maps) {
+            *events.get_or_insert(0) += waiting(&maps, mark).unwrap_or(0);
+            let _ = fs::remove_dir_all(maps);
         }
         events
     }
@@ -178,25 +170,27 @@ impl Pins {
     /// Removes all pins.
     pub(super) fn remove(&self) {
         let _ = fs::remove_dir_all(&self.directory);
-        // Unless another sensor has pins there.
+        // Fails if another sensor has pins there.
         let _ = fs::remove_dir(PINS);
     }
 }
 
-/// The pins of the tattler whose programs are at the ingress of a device, if there are any.
-pub(super) fn of_device(index: u32) -> Option<PathBuf> {
-    let begins = format!("{}-{index}-in-", namespace().ok()?);
-    let is_there = |directory: &PathBuf| {
-        let links = fs::read_dir(directory.join("links")).into_iter().flatten().filter_map(Result::ok);
-        links.into_iter().any(|link| link.file_name().to_str().is_some_and(|name| name.starts_with(&begins)))
-    };
-    fs::read_dir(PINS).ok()?.filter_map(|entry| entry.ok().map(|entry| entry.path())).find(is_there)
+/// The paths in a directory, none if it can't be read.
+fn paths(directory: &Path) -> Vec<PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
-/// Keeps every sensor from the pins in a directory, as long as the file is held.
+/// The pins of the tattler whose programs are at the ingress of a device, if there are any.
+pub(super) fn of_device(index: u32) -> Option<PathBuf> {
+    let begin = format!("{}-{index}-in-", namespace().ok()?);
+    let is_link = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_bytes().starts_with(begin.as_bytes()));
+    paths(Path::new(PINS)).into_iter().find(|directory| paths(&directory.join("links")).iter().any(is_link))
+}
+
+/// Prevents sensors from using the pins in a directory while the returned file is open.
 ///
 /// # Errors
-/// When one has them.
+/// A sensor uses them.
 pub fn lock(directory: &Path) -> Result<File, PinError> {
     let failed = |source| PinError::Directory { directory: directory.to_owned(), source };
     let file = File::open(directory).map_err(failed)?;
@@ -207,34 +201,33 @@ pub fn lock(directory: &Path) -> Result<File, PinError> {
     }
 }
 
-/// The number of this thread's network namespace: a process may have threads in several.
+/// The inode of this thread's network namespace. The threads of a process may be in several.
 fn namespace() -> io::Result<u64> {
     fs::metadata("/proc/thread-self/ns/net").map(|metadata| metadata.ino())
 }
 
-/// Events that wait in a ring of another layout. Those that were taken out and not written are as long as ours,
-/// for all that can be known.
+/// Events that wait in a ring of another layout. The size of events that were read and not stored is unknown; ours is
+/// assumed.
 fn waiting(maps: &Path, mark: Option<Mark>) -> Option<u64> {
     let map = MapData::from_pin(maps.join(names::EVENTS)).ok()?;
-    let mut ring = Ring::open(&map).ok()?;
+    let mut ring = EventRing::open(&map).ok()?;
     let mark = mark.filter(|mark| map.info().is_ok_and(|info| info.id() == mark.ring));
     let unwritten = mark.map_or(0, |mark| ring.skip_to(mark.position)) / RECORD;
     Some(unwritten + ring.count())
 }
 
-/// The directory of the pins that belong to a state directory. The name is for people, the number
-/// keeps apart what has the same name.
+/// The directory of the pins for a state directory. The hash distinguishes state directories with the same name.
 #[must_use]
 pub fn directory(state: &Path) -> PathBuf {
     let state = state.canonicalize().unwrap_or_else(|_| state.to_owned());
     let name = state.file_name().unwrap_or_default().to_string_lossy();
-    // The file system takes no dots.
+    // The BPF file system does not allow dots.
     let name: String = name.chars().take(64).map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     let hash = blake3::hash(state.as_os_str().as_bytes()).to_hex();
     Path::new(PINS).join(format!("{name}-{}", &hash[..8]))
 }
 
-/// A name without its namespace.
+/// Parses a name without the namespace.
 fn parse(name: &str) -> Option<PinnedName> {
     let mut parts = name.splitn(4, '-');
     let index = parts.next()?.parse().ok()?;
@@ -244,7 +237,7 @@ fn parse(name: &str) -> Option<PinnedName> {
 
 /// Whether a path is on a BPF file system.
 pub(super) fn is_on_bpf(path: &Path) -> bool {
-    // Its type has 32 bits or 64, and a sign or none, by machine.
+    // The size and the sign of `f_type` depend on the machine.
     rustix::fs::statfs(path).is_ok_and(|found| found.f_type as u32 == BPF_FS_MAGIC)
 }
 
@@ -253,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_links_name_tells_what_it_is() {
+    fn the_name_of_a_link_has_its_facts() {
         let name =
             |mode: &str| PinnedName { index: 7, way: "out".into(), program: names::EGRESS.into(), mode: mode.into() };
         let pins = Pins {
@@ -273,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn of_maps_that_are_not_all_there_none_is_taken_over() {
+    fn maps_are_removed_if_one_is_missing() {
         let dir = tempfile::tempdir().unwrap();
         let pins = Pins {
             directory: dir.path().into(),
@@ -291,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn state_directories_with_the_same_name_have_pins_of_their_own() {
+    fn state_directories_with_the_same_name_have_different_pins() {
         let one = directory(Path::new("/nowhere/one/state"));
         let two = directory(Path::new("/nowhere/two/state"));
         assert_ne!(one, two);

@@ -1,10 +1,10 @@
-//! Draining the ring.
+//! Drains the ring.
 //!
-//! Reading and giving room back are two steps here: what was read stays in the ring until it is in
-//! the store, so that a sensor that is killed meanwhile finds it again in its next life. aya's reader
-//! gives the room back with each record, hence one of our own. The layout of the mapped pages is that
-//! of kernel/bpf/ringbuf.c and libbpf's ringbuf.c: a page with the consumer's position, a page with the
-//! producer's, and the records twice over, so that none is cut at the end.
+//! Reading and releasing are two steps: events stay in the ring until they are stored, so that they are still there if
+//! the sensor is killed meanwhile. aya's reader releases each record when it is read, so this is a reader of our own.
+//! The layout of the mapped pages is in kernel/bpf/ringbuf.c and libbpf's ringbuf.c: a page with the consumer's
+//! position, a page with the producer's position, and the records, mapped twice so that a record at the end is
+//! contiguous.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::Acquire;
@@ -15,25 +15,24 @@ use sensor_common::wire::Event;
 use super::pages::{Pages, Word};
 use super::{Datapath, LoadError};
 
-/// Before each record: its length with two flags, and where its page is, which is the kernel's concern.
+/// The size of the header before each record: its length with two flags, and a page number for the kernel.
 const HEADER: usize = 8;
-/// Reserved by a program and not yet submitted (BPF_RINGBUF_BUSY_BIT).
+/// Reserved and not submitted yet (BPF_RINGBUF_BUSY_BIT).
 const BUSY: u32 = 1 << 31;
-/// Given up by a program (BPF_RINGBUF_DISCARD_BIT).
+/// Discarded by a program (BPF_RINGBUF_DISCARD_BIT).
 const DISCARDED: u32 = 1 << 30;
 
-/// What one turn took out of the ring.
+/// The result of one [`Datapath::drain`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
-    /// Events handed on.
+    /// Events.
     pub events: usize,
-    /// Records of a length that no event has.
+    /// Records with a length that no event has.
     pub invalid: usize,
 }
 
 impl Datapath {
-    /// Hands on up to `most` events, oldest first, and returns how many there were. Their room is
-    /// given back by [`release`](Datapath::release).
+    /// Yields up to `most` events, oldest first. [`release`](Datapath::release) frees their room.
     pub fn drain(&mut self, most: usize, mut take: impl FnMut(Event)) -> Drained {
         let mut drained = Drained::default();
         while drained.events + drained.invalid < most {
@@ -46,63 +45,63 @@ impl Datapath {
                 None => drained.invalid += 1,
             }
         }
-        // However late the store is, half of the ring takes what comes.
+        // Half of the ring stays free for new events, even if the store is late.
         self.ring.release_beyond(self.ring.size / 2);
         drained
     }
 
-    /// Whether something in the ring waits to be read.
+    /// Whether there are unread events.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.ring.waiting() > 0
     }
 
-    /// How far the ring was read: bytes since it was made.
+    /// The bytes read since the ring was created.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.ring.read
     }
 
-    /// Gives back the room of what was read up to a position.
+    /// Frees the room of the events before a position.
     pub fn release(&mut self, position: u64) {
         self.ring.release(position);
     }
 }
 
-/// The ring of events, mapped. One process at a time may read it.
-pub(super) struct Ring {
+/// The mapped ring of events. Only one process at a time may read it.
+pub(super) struct EventRing {
     consumer: Pages,
     producer: Pages,
     word: Word,
-    /// Bytes of records; a power of two.
+    /// The size of the records in bytes; a power of two.
     size: usize,
-    /// Where the next record begins.
+    /// The position of the next record.
     read: u64,
-    /// Up to where room was given back; what the kernel goes by.
+    /// The position up to which room is free for the kernel.
     released: u64,
 }
 
-impl Ring {
-    /// Maps a ring. It is read on from where room was given back, which is where another life stopped.
-    pub(super) fn open(map: &MapData) -> Result<Ring, LoadError> {
+impl EventRing {
+    /// Maps a ring. Reading continues at the released position, where an earlier run stopped.
+    pub(super) fn open(map: &MapData) -> Result<EventRing, LoadError> {
         let size = map.info()?.max_entries() as usize;
         let page = rustix::param::page_size();
         let (fd, write) = (map.fd().as_fd(), libc::PROT_READ | libc::PROT_WRITE);
         let consumer = Pages::map(fd, 0, page, write).map_err(LoadError::Ring)?;
         let producer = Pages::map(fd, page, page + 2 * size, libc::PROT_READ).map_err(LoadError::Ring)?;
-        Ok(Ring::over(consumer, producer, size, Word::of_kernel()))
+        Ok(EventRing::over(consumer, producer, size, Word::of_kernel()))
     }
 
-    fn over(consumer: Pages, producer: Pages, size: usize, word: Word) -> Ring {
+    fn over(consumer: Pages, producer: Pages, size: usize, word: Word) -> EventRing {
         let released = consumer.position(word, 0);
-        Ring { consumer, producer, word, size, read: released, released }
+        EventRing { consumer, producer, word, size, read: released, released }
     }
 
-    /// The next record. `None` if there is none, or if it is being written.
+    /// The next record. `None` if there is none or it is not submitted yet.
     fn next(&mut self) -> Option<&[u8]> {
         loop {
             let waiting = self.waiting();
-            // The kernel never writes further ahead than the ring is large.
+            // The kernel is never further ahead than the size of the ring.
             if waiting == 0 || waiting > self.size as u64 {
                 return None;
             }
@@ -119,12 +118,12 @@ impl Ring {
         }
     }
 
-    /// Reads on from `position`, up to which an earlier life brought everything to the store. Returns
-    /// the bytes that it gave back to the kernel and never brought so far.
+    /// Continues at `position`, up to which an earlier run stored everything. Returns the bytes that it had released
+    /// without storing them.
     pub(super) fn skip_to(&mut self, position: u64) -> u64 {
         let ahead = position.wrapping_sub(self.read);
         if ahead <= self.waiting() {
-            // By its records: a mark that is not at one is none.
+            // Goes from record to record. A position between two of them is not a mark of this ring.
             let start = self.read;
             while self.read.wrapping_sub(start) < ahead && self.next().is_some() {}
             if self.read == position {
@@ -135,11 +134,11 @@ impl Ring {
             return 0;
         }
         let behind = self.read.wrapping_sub(position);
-        // Else it is of another ring.
+        // A position further away belongs to another ring.
         if behind < ahead { behind } else { 0 }
     }
 
-    /// Reads all that waits, and says how many records that were.
+    /// Reads all records and returns their number.
     pub(super) fn count(&mut self) -> u64 {
         let mut records = 0;
         while self.next().is_some() {
@@ -148,21 +147,21 @@ impl Ring {
         records
     }
 
-    /// Bytes that wait to be read.
+    /// Unread bytes.
     pub(super) fn waiting(&self) -> u64 {
         self.producer.position(self.word, self.read).wrapping_sub(self.read)
     }
 
     fn release(&mut self, position: u64) {
-        // Not back, and not beyond what was read.
+        // Never back, and never beyond the read position.
         if position.wrapping_sub(self.released) <= self.read.wrapping_sub(self.released) {
             self.released = position;
             self.consumer.set_position(self.word, position);
         }
     }
 
-    /// Leaves at most so many bytes between what is read and what is released. Gives back whole
-    /// records: a next life begins to read there.
+    /// Releases records until at most `most` bytes are read and not released. Only whole records, because the next run
+    /// begins to read there.
     fn release_beyond(&mut self, most: usize) {
         let mut position = self.released;
         while self.read.wrapping_sub(position) > most as u64 {
@@ -172,19 +171,19 @@ impl Ring {
         self.release(position);
     }
 
-    /// Where the record at a position is: behind the page of the producer's position.
+    /// The offset of the record at a position, after the page with the producer's position.
     fn at(&self, position: u64) -> usize {
         self.producer.length() - 2 * self.size + (position as usize & (self.size - 1))
     }
 }
 
-/// The length of a record that was submitted or discarded, and that with its header, up to the next.
+/// The length of a record, and its length with header and padding.
 const fn length(head: u32) -> (usize, usize) {
     let length = (head & !(BUSY | DISCARDED)) as usize;
     (length, (HEADER + length).next_multiple_of(8))
 }
 
-/// Prints what the programs log; built in for work on them only.
+/// Prints the log of the programs, in builds for debugging.
 #[cfg(feature = "debug-log")]
 pub(super) fn forward_log(ebpf: &mut aya::Ebpf) {
     match aya_log::EbpfLogger::init(ebpf) {
@@ -207,15 +206,14 @@ mod tests {
 
     use super::*;
 
-    /// Of the machine with the largest ones.
+    /// The largest page size of any machine.
     const PAGE: usize = 1 << 16;
     const SIZE: usize = 8_192;
     const RECORD: usize = HEADER + Event::SIZE;
 
-    /// A ring in a file, read up to a position at which it begins, with as many records of an event's
-    /// length as fit it, of nothing but ones: a header looked for in them is that of a record that is being
-    /// written.
-    fn full_ring(from: u64, word: Word) -> (File, Ring) {
+    /// A full ring in a file that begins at a position. All bits of the events are ones: if one is taken for a header,
+    /// its record looks busy.
+    fn full_ring(from: u64, word: Word) -> (File, EventRing) {
         let mut file = tempfile::tempfile().unwrap();
         let count = SIZE / RECORD;
         let position = |at: u64| match word {
@@ -236,14 +234,14 @@ mod tests {
         (file, ring)
     }
 
-    fn open(file: &File, word: Word) -> Ring {
+    fn open(file: &File, word: Word) -> EventRing {
         let consumer = Pages::map(file.as_fd(), 0, PAGE, libc::PROT_READ | libc::PROT_WRITE).unwrap();
         let producer = Pages::map(file.as_fd(), PAGE, PAGE + 2 * SIZE, libc::PROT_READ).unwrap();
-        Ring::over(consumer, producer, SIZE, word)
+        EventRing::over(consumer, producer, SIZE, word)
     }
 
     #[test]
-    fn a_life_that_could_not_wait_for_the_store_leaves_whole_records_to_the_next() {
+    fn only_whole_records_are_released_when_the_store_is_late() {
         let (file, mut ring) = full_ring(0, Word::Bits64);
         let all = ring.count() as usize * RECORD;
         assert_ne!(SIZE / 2 % RECORD, 0, "half of the ring is no multiple of a record");
@@ -252,7 +250,7 @@ mod tests {
         let mut next = open(&file, Word::Bits64);
         let left = next.waiting() as usize;
         assert!(0 < left && left <= SIZE / 2, "{left} bytes");
-        // Nothing of it is in the store, by the mark.
+        // By the mark, no record is stored.
         assert_eq!(next.skip_to(0) as usize, all - left);
         let mut events = 0;
         while let Some(record) = next.next() {
@@ -263,16 +261,16 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_goes_on_beyond_4_gib_of_events() {
+    fn a_ring_continues_beyond_4_gib_of_events() {
         let whole = SIZE as u64;
         for word in [Word::Bits32, Word::Bits64] {
-            // The ring is at its start again at each multiple of its size.
+            // A multiple of the size, so the records begin at the start of the ring.
             let from = (1 << 32) - whole;
             let (file, mut ring) = full_ring(from, word);
             let records = ring.count();
             assert_eq!(records as usize, SIZE / RECORD);
             ring.release(ring.read);
-            // The kernel wrote on, beyond 32 bits.
+            // The kernel wrote beyond 32 bits.
             let read = ring.read;
             ring.read = (1 << 32) + whole;
             ring.released = read;
@@ -284,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_of_32_bits_is_found_where_it_wraps() {
+    fn a_position_of_32_bits_may_wrap_around() {
         let (_file, ring) = full_ring((1 << 32) - 8, Word::Bits32);
         assert_eq!(ring.waiting() as usize, SIZE / RECORD * RECORD);
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Check;
 use crate::datapath;
 
-/// The oldest that the programs run on, and the one since which others can't end the chain at egress.
+/// The oldest supported version, and the first in which other programs can't end the chain at egress before ours.
 const OLDEST: (u32, u32) = (5, 10);
 const TCX: (u32, u32) = (6, 6);
 
@@ -18,36 +18,30 @@ const CAP_BPF: u32 = 39;
 
 pub(super) fn checks() -> Vec<Check> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let mut checks = vec![version(read("/proc/sys/kernel/osrelease").trim())];
-    checks.push(match read("/proc/sys/net/core/bpf_jit_enable").trim() {
-        "0" => Check::note(
-            "bpf jit",
-            "off: each packet costs several times as much",
-            "set net.core.bpf_jit_enable=1 with sysctl",
-        ),
-        // A kernel that was built without an interpreter has no switch.
+    let jit = match read("/proc/sys/net/core/bpf_jit_enable").trim() {
+        "0" => {
+            let advice = "set net.core.bpf_jit_enable=1 with sysctl";
+            Check::note("bpf jit", "off: each packet costs several times as much", advice)
+        }
+        // The file does not exist if the kernel was built without an interpreter.
         _ => Check::ok("bpf jit", "on"),
-    });
-    checks.push(if Path::new("/sys/kernel/btf/vmlinux").exists() {
+    };
+    let btf = if Path::new("/sys/kernel/btf/vmlinux").exists() {
         Check::ok("btf", "there")
     } else {
-        Check::note(
-            "btf",
-            "the kernel has none",
-            "nothing: tattler needs none; other tools show programs better with it",
-        )
-    });
-    checks.push(bpffs(&read("/proc/mounts")));
-    checks.push(capabilities(&read("/proc/self/status")));
-    checks.push(match datapath::check() {
+        let advice = "nothing: tattler needs none; other tools show programs better with it";
+        Check::note("btf", "the kernel has none", advice)
+    };
+    let programs = match datapath::check() {
         Ok(()) => Check::ok("programs", "the kernel takes them (loaded, not attached)"),
         Err(error) => Check::problem(
             "programs",
             error.to_string(),
             "run as root on Linux 5.10 or later with CONFIG_BPF_SYSCALL, CONFIG_NET_CLS_BPF and CONFIG_NET_SCH_INGRESS",
         ),
-    });
-    checks
+    };
+    let version = version(read("/proc/sys/kernel/osrelease").trim());
+    vec![version, jit, btf, bpffs(&read("/proc/mounts")), capabilities(&read("/proc/self/status")), programs]
 }
 
 fn version(release: &str) -> Check {
@@ -57,11 +51,8 @@ fn version(release: &str) -> Check {
     if version < OLDEST {
         Check::problem("kernel", found, "update to Linux 5.10 or later, which have the ring buffer")
     } else if version < TCX {
-        Check::note(
-            "kernel",
-            format!("{found}: egress is a filter of the clsact qdisc"),
-            "see that no other program at egress ends the chain; from Linux 6.6 on tattler has its own place",
-        )
+        let advice = "see that no other program at egress ends the chain; from Linux 6.6 on tattler has its own place";
+        Check::note("kernel", format!("{found}: egress is a filter of the clsact qdisc"), advice)
     } else {
         Check::ok("kernel", found)
     }
@@ -72,22 +63,19 @@ fn bpffs(mounts: &str) -> Check {
     if mounts.lines().any(mounted) {
         Check::ok("bpffs", "mounted at /sys/fs/bpf")
     } else {
-        Check::note(
-            "bpffs",
-            "not mounted at /sys/fs/bpf",
-            "run `mount -t bpf -o mode=0700 bpf /sys/fs/bpf`; systemd does it at boot",
-        )
+        let advice = "run `mount -t bpf -o mode=0700 bpf /sys/fs/bpf`; systemd does it at boot";
+        Check::note("bpffs", "not mounted at /sys/fs/bpf", advice)
     }
 }
 
 fn capabilities(status: &str) -> Check {
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let Some(effective) = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()) else {
-        return Check::note("permissions", "/proc/self/status does not tell", "mount /proc, or run as root");
+        return Check::note("permissions", "/proc/self/status does not show them", "mount /proc, or run as root");
     };
     let has = |capability: u32| effective & (1 << capability) != 0;
     let wanted = [("CAP_BPF", CAP_BPF), ("CAP_NET_ADMIN", CAP_NET_ADMIN), ("CAP_PERFMON", CAP_PERFMON)];
-    // CAP_SYS_ADMIN stands for the two that were split from it in 5.8.
+    // CAP_SYS_ADMIN includes the two that were split from it in 5.8.
     let covered = |c: u32| has(c) || c != CAP_NET_ADMIN && has(CAP_SYS_ADMIN);
     let missing: Vec<&str> = wanted.iter().filter(|(_, c)| !covered(*c)).map(|(name, _)| *name).collect();
     if missing.is_empty() {
@@ -119,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn bpffs_is_told_from_what_else_is_mounted_there() {
+    fn only_bpffs_counts_as_mounted_there() {
         let sysfs = "sysfs /sys/fs/bpf sysfs rw,relatime 0 0\n";
         assert_eq!(bpffs(sysfs).level, Level::Note);
         assert_eq!(bpffs(&format!("{sysfs}bpf /sys/fs/bpf bpf rw 0 0\n")).level, Level::Ok);

@@ -9,14 +9,16 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use tattler_files::reason;
+
 use super::Check;
 use crate::config::Config;
 use crate::http;
 use crate::socket::{GROUP, group_id};
 
-/// What listens on this machine answers sooner.
+/// A sensor on this machine answers sooner.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Below it the diary of a day may not fit.
+/// The data of a day may need more.
 const LITTLE: u64 = 100 << 20;
 
 pub(super) fn checks(config: &Config) -> Vec<Check> {
@@ -35,49 +37,38 @@ fn clock() -> Check {
     // SAFETY: all zeros is a valid timex; modes 0 asks and sets nothing.
     let mut timex: libc::timex = unsafe { MaybeUninit::zeroed().assume_init() };
     // SAFETY: the kernel writes into `timex`, which outlives the call.
-    let state = unsafe { libc::adjtimex(&raw mut timex) };
-    if state == -1 {
-        return Check::note("clock", "the kernel does not tell whether it is synchronised", "see `timedatectl`");
+    if unsafe { libc::adjtimex(&raw mut timex) } == -1 {
+        return Check::note("clock", "the kernel does not say whether it is synchronised", "see `timedatectl`");
     }
-    if timex.status & libc::STA_UNSYNC != 0 {
-        return Check::note(
-            "clock",
-            "not synchronised: times may not compare with those of others, and an import may not fit",
-            "run an NTP client, such as systemd-timesyncd or chrony",
-        );
+    if timex.status & libc::STA_UNSYNC == 0 {
+        return Check::ok("clock", "synchronised");
     }
-    Check::ok("clock", "synchronised")
+    let found = "not synchronised: times may differ from those of other machines and imports";
+    Check::note("clock", found, "run an NTP client, such as systemd-timesyncd or chrony")
 }
 
 fn state(dir: &Path) -> Check {
     let shown = dir.display();
-    let found = match fs::metadata(dir) {
-        Ok(found) if found.is_dir() => found,
-        Ok(_) => {
-            return Check::problem(
-                "state",
-                format!("{shown} is no directory"),
-                "name another with --state or sensor.state",
-            );
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Check::ok("state", format!("{shown} is not there yet; `tattler run` makes it"));
+    let problem = |found: String, advice: &str| Check::problem("state", found, advice);
+    match fs::metadata(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Check::ok("state", format!("{shown} is not there yet; `tattler run` makes it"))
         }
         Err(error) => {
             let advice = "run as its owner, or name another with --state or sensor.state";
-            return Check::problem("state", format!("{shown}: {}", tattler_files::reason(&error)), advice);
+            problem(format!("{shown}: {}", reason(&error)), advice)
         }
-    };
-    if found.mode() & 0o022 != 0 {
-        Check::problem("state", format!("others can write to {shown}"), format!("run `chmod go-w {shown}`"))
-    } else if found.mode() & 0o055 != 0 {
-        Check::note(
-            "state",
-            format!("others can look into {shown}, though not into the database"),
-            format!("run `chmod 700 {shown}`"),
-        )
-    } else {
-        Check::ok("state", format!("{shown} is its owner's alone"))
+        Ok(found) if !found.is_dir() => {
+            problem(format!("{shown} is no directory"), "name another with --state or sensor.state")
+        }
+        Ok(found) if found.mode() & 0o022 != 0 => {
+            problem(format!("others can write to {shown}"), &format!("run `chmod go-w {shown}`"))
+        }
+        Ok(found) if found.mode() & 0o055 != 0 => {
+            let found = format!("others can look into {shown}, though not into the database");
+            Check::note("state", found, format!("run `chmod 700 {shown}`"))
+        }
+        Ok(_) => Check::ok("state", format!("{shown} is its owner's alone")),
     }
 }
 
@@ -105,31 +96,21 @@ fn free_bytes(dir: &Path) -> Option<u64> {
 
 fn socket(path: &Path) -> Check {
     let shown = path.display();
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Check::ok("socket", format!("no sensor runs at {shown}"))
+    let is_socket = fs::symlink_metadata(path).map(|file| file.file_type().is_socket());
+    match is_socket.and_then(|is_socket| if is_socket { UnixStream::connect(path).map(Some) } else { Ok(None) }) {
+        Ok(Some(_)) => Check::ok("socket", format!("a sensor runs and answers at {shown}")),
+        Ok(None) => {
+            let advice = "remove it, or name another with --socket or sensor.socket";
+            Check::problem("socket", format!("{shown} is no socket"), advice)
         }
-        Err(error) => Check::note(
-            "socket",
-            format!("{shown}: {}", tattler_files::reason(&error)),
-            "run as root or as a member of the group tattler",
-        ),
-        Ok(file) if !file.file_type().is_socket() => Check::problem(
-            "socket",
-            format!("{shown} is no socket"),
-            "remove it, or name another with --socket or sensor.socket",
-        ),
-        Ok(_) => match UnixStream::connect(path) {
-            Ok(_) => Check::ok("socket", format!("a sensor runs and answers at {shown}")),
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                Check::ok("socket", format!("{shown} is what a dead sensor left; `tattler run` replaces it"))
-            }
-            Err(error) => Check::note(
-                "socket",
-                format!("{shown}: {}", tattler_files::reason(&error)),
-                "run as root or as a member of the group tattler",
-            ),
-        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Check::ok("socket", format!("no sensor runs at {shown}")),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+            Check::ok("socket", format!("{shown} is left of a dead sensor; `tattler run` replaces it"))
+        }
+        Err(error) => {
+            let advice = "run as root or as a member of the group tattler";
+            Check::note("socket", format!("{shown}: {}", reason(&error)), advice)
+        }
     }
 }
 
@@ -138,24 +119,26 @@ fn listen(address: Option<SocketAddr>) -> Check {
     let Some(address) = address else {
         return Check::ok("listen", "metrics are served nowhere, by the configuration");
     };
-    // Nobody can connect in that moment and take it for a sensor: nothing is accepted.
+    // This accepts no connection, so nobody can take it for a sensor.
     match TcpListener::bind(address) {
         Ok(_) => Check::ok("listen", format!("{address} is free")),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => match is_sensor(address) {
-            Ok(true) => Check::ok("listen", format!("a sensor serves its metrics at {address}")),
-            Ok(false) | Err(_) => Check::problem("listen", format!("something else listens on {address}"), ELSEWHERE),
-        },
-        Err(error) => Check::problem("listen", format!("{address}: {}", tattler_files::reason(&error)), ELSEWHERE),
+        Err(error) if error.kind() != ErrorKind::AddrInUse => {
+            Check::problem("listen", format!("{address}: {}", reason(&error)), ELSEWHERE)
+        }
+        Err(_) if is_sensor(address).unwrap_or(false) => {
+            Check::ok("listen", format!("a sensor serves its metrics at {address}"))
+        }
+        Err(_) => Check::problem("listen", format!("something else listens on {address}"), ELSEWHERE),
     }
 }
 
-/// Whether what listens there answers as a sensor does.
+/// Whether a sensor answers there.
 fn is_sensor(address: SocketAddr) -> io::Result<bool> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
-    // A stranger could send without end.
+    // Another program could send without end.
     let mut answer = Vec::new();
     stream.take(4_096).read_to_end(&mut answer)?;
     Ok(answer.ends_with(http::ELSEWHERE.as_bytes()))
@@ -167,7 +150,7 @@ fn group() -> Check {
         None => Check::note(
             "group",
             "there is no group tattler, so only the sensor's user can ask it",
-            "run `groupadd --system tattler`, add who may ask, and restart the sensor",
+            "run `groupadd --system tattler`, add users to it, and restart the sensor",
         ),
     }
 }
@@ -180,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_directory_is_judged_by_who_can_get_at_it() {
+    fn a_state_directory_is_judged_by_its_permissions() {
         let dir = tempfile::tempdir().unwrap();
         let level = |mode| {
             fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
@@ -193,14 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_that_the_disk_has_no_room_for_is_told() {
+    fn a_limit_beyond_the_room_on_the_disk_is_a_note() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(disk(dir.path(), u64::MAX).level, Level::Note);
         assert_eq!(disk(&dir.path().join("not/there/yet"), 0).level, Level::Ok);
     }
 
     #[test]
-    fn the_listen_address_is_free_or_a_sensors_or_somebody_elses() {
+    fn the_listen_address_is_free_or_used_by_a_sensor_or_another() {
         assert_eq!(listen(None).level, Level::Ok);
         let stranger = TcpListener::bind("[::1]:0").unwrap();
         let address = stranger.local_addr().unwrap();
@@ -212,7 +195,7 @@ mod tests {
         let check = listen(Some(address));
         assert_eq!((check.level, check.found), (Level::Problem, format!("something else listens on {address}")));
         other.join().unwrap();
-        // An address of the documentation is nobody's.
+        // No machine has an address of the documentation prefix.
         assert_eq!(listen(Some("[2001:db8::1]:9646".parse().unwrap())).level, Level::Problem);
 
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -228,14 +211,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_at_the_sockets_place_is_told_apart() {
+    fn the_socket_may_be_missing_used_stale_or_a_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
         assert!(socket(&path).found.starts_with("no sensor runs"));
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
         assert!(socket(&path).found.starts_with("a sensor runs"));
         drop(listener);
-        assert!(socket(&path).found.contains("a dead sensor left"));
+        assert!(socket(&path).found.contains("left of a dead sensor"));
         fs::remove_file(&path).unwrap();
         fs::write(&path, "").unwrap();
         assert_eq!(socket(&path).level, Level::Problem);

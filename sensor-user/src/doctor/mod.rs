@@ -1,12 +1,7 @@
-//! Looks at a machine, says what keeps the sensor from seeing all, and what to do.
+//! Checks a machine for everything that prevents the sensor from seeing all packets, and says what to do.
 //!
-//! It changes nothing, and sends nothing but a question to what is on the listen address. It loads the kernel programs, since only the verifier knows
-//! whether it takes them, but attaches none.
-//!
-//! # Layout
-//! - [`kernel`]: version, compiler, programs, capabilities
-//! - [`network`]: uplinks, XDP modes, offloads, IPv6, home
-//! - [`machine`]: clock, disk, state directory, socket, listen address
+//! It changes nothing, and sends only a request to the listen address. It loads the kernel programs, because only the
+//! verifier can tell whether it accepts them, and attaches none.
 
 mod kernel;
 mod machine;
@@ -16,20 +11,20 @@ use serde::Serialize;
 
 use crate::config::Config;
 
-/// How a check came out.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// As it should be.
+    /// Nothing to do.
     Ok,
-    /// Works, and could be better or surprise somebody.
+    /// Works, but could be better or surprise users.
     Note,
-    /// Keeps the sensor from working, or from seeing what it should.
+    /// Prevents the sensor from working or from seeing everything.
     Problem,
 }
 
 impl Level {
-    /// The word for it.
+    /// The word in output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,16 +35,16 @@ impl Level {
     }
 }
 
-/// What was looked at, and how it is.
+/// A check and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked at: one or two words.
+    /// What was checked, in one or two words.
     pub name: String,
-    /// How it came out.
+    /// The result.
     pub level: Level,
-    /// How it is, in one line.
+    /// The state, in one line.
     pub found: String,
-    /// What to do, unless it is as it should be.
+    /// What to do, unless the level is ok.
     pub advice: Option<String>,
 }
 
@@ -67,7 +62,7 @@ impl Check {
     }
 }
 
-/// Looks at everything, for a sensor with this configuration.
+/// Runs all checks for a sensor with this configuration.
 pub async fn examine(config: &Config) -> Vec<Check> {
     let mut checks = kernel::checks();
     checks.extend(network::checks(config).await);

@@ -1,7 +1,7 @@
-//! News of the network, as it changes.
+//! Changes of the network.
 //!
-//! Messages that the kernel had to drop (ENOBUFS) and a connection that ended count as news too: what
-//! was missed is read anew.
+//! If the kernel had to drop messages (ENOBUFS) or the connection ended, this counts as a change, too: everything is
+//! read again.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -22,15 +22,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 type Messages = Pin<Box<dyn Stream<Item = NetlinkMessage<RouteNetlinkMessage>> + Send>>;
 
-/// Yields once for each change of devices, IPv6 addresses or IPv6 routes, and where some may have
-/// been missed. Never ends.
+/// Yields an item for each change of devices, IPv6 addresses or IPv6 routes, and when some may have been missed. Never
+/// ends.
 ///
 /// # Errors
-/// When the socket can't be opened.
+/// The socket can't be opened.
 pub fn changes() -> Result<impl Stream<Item = News> + Unpin, NetlinkError> {
     let groups = &[MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr, MulticastGroup::Ipv6Route];
     Ok(Box::pin(lasting(groups)?.map(|message| match message.map(|message| message.payload) {
-        // A port that leaves its bridge is told by a message of the bridge's family.
+        // If a port leaves a bridge, the message has the family of bridges, and the device still exists.
         Some(NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)))
             if link.header.interface_family == AddressFamily::Unspec =>
         {
@@ -47,19 +47,19 @@ pub fn changes() -> Result<impl Stream<Item = News> + Unpin, NetlinkError> {
     })))
 }
 
-/// What is told of neighbours.
+/// A change of the neighbours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NeighbourNews {
-    /// One is known.
+    /// A neighbour is known.
     Known(Neighbour),
-    /// Some may have been missed: read them all.
+    /// Some changes may have been missed: all neighbours have to be read.
     Missed,
 }
 
-/// Yields each IPv6 neighbour that becomes known or another. Never ends.
+/// Yields each IPv6 neighbour that becomes known or changes. Never ends.
 ///
 /// # Errors
-/// When the socket can't be opened.
+/// The socket can't be opened.
 pub fn neighbour_changes() -> Result<impl Stream<Item = NeighbourNews> + Unpin, NetlinkError> {
     let news = lasting(&[MulticastGroup::Neigh])?.filter_map(|message| async move {
         match message.map(|message| message.payload) {
@@ -79,7 +79,7 @@ fn open(groups: &[MulticastGroup]) -> Result<Messages, NetlinkError> {
     Ok(Box::pin(messages.map(|(message, _)| message)))
 }
 
-/// Messages of a connection that is opened again when it ends; `None` each time that it was.
+/// The messages of a connection that is reopened when it ends; `None` each time it was reopened.
 fn lasting(
     groups: &'static [MulticastGroup],
 ) -> Result<impl Stream<Item = Option<NetlinkMessage<RouteNetlinkMessage>>>, NetlinkError> {
@@ -87,7 +87,7 @@ fn lasting(
         if let Some(message) = messages.next().await {
             return Some((Some(message), messages));
         }
-        warn!("the kernel's news of the network ended; asking again");
+        warn!("the connection to the kernel's network events ended; reopening it");
         loop {
             sleep(PAUSE).await;
             match open(groups) {

@@ -1,22 +1,23 @@
-//! More about devices than the sensor needs, for those who look for what is wrong.
+//! Devices and their details.
 
 use futures_util::TryStreamExt;
 use netlink_packet_route::link::{InfoData, LinkAttribute, LinkFlags, LinkInfo};
+use tattler_core::home::NetworkDevice;
 
 use super::{Netlink, NetlinkError, failed};
 
-/// A device.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A device with details for `tattler doctor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkDetails {
-    /// Its name.
-    pub name: String,
-    /// Its index.
-    pub index: u32,
-    /// Switched on and with a carrier.
+    /// The device.
+    pub device: NetworkDevice,
+    /// Whether it is switched on.
+    pub up: bool,
+    /// Whether it is switched on and has a carrier.
     pub running: bool,
     /// `vlan`, `veth`, `sit` and so on; `None` for hardware.
     pub kind: Option<String>,
-    /// The device below it, as of a VLAN.
+    /// The index of the underlying device, for example of a VLAN.
     pub below: Option<u32>,
 }
 
@@ -24,29 +25,28 @@ impl Netlink {
     /// Reads all devices.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// The kernel refuses to list them.
     pub async fn links(&self) -> Result<Vec<LinkDetails>, NetlinkError> {
         let mut found = Vec::new();
         let mut links = self.handle.link().get().execute();
         while let Some(link) = links.try_next().await.map_err(failed("devices"))? {
+            let (index, kind) = (link.header.index, link.header.link_layer_type.into());
             let mut details = LinkDetails {
-                index: link.header.index,
+                device: NetworkDevice { name: String::new(), index, kind },
+                up: link.header.flags.contains(LinkFlags::Up),
                 running: link.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp),
-                ..LinkDetails::default()
+                kind: None,
+                below: None,
             };
             for attribute in link.attributes {
                 match attribute {
-                    LinkAttribute::IfName(name) => details.name = name,
+                    LinkAttribute::IfName(name) => details.device.name = name,
                     LinkAttribute::Link(below) => details.below = Some(below),
-                    LinkAttribute::LinkInfo(infos) => {
-                        for info in infos {
-                            match info {
-                                LinkInfo::Kind(kind) => details.kind = Some(kind.to_string()),
-                                LinkInfo::Data(InfoData::Vlan(_)) => details.kind = Some("vlan".into()),
-                                _ => {}
-                            }
-                        }
-                    }
+                    LinkAttribute::LinkInfo(infos) => infos.into_iter().for_each(|info| match info {
+                        LinkInfo::Kind(kind) => details.kind = Some(kind.to_string()),
+                        LinkInfo::Data(InfoData::Vlan(_)) => details.kind = Some("vlan".into()),
+                        _ => {}
+                    }),
                     _ => {}
                 }
             }

@@ -1,14 +1,8 @@
-//! Devices, addresses, routes and neighbours, as the kernel tells them by netlink.
-//!
-//! - `changes`: news of it
-//! - `neighbours`: MAC addresses
-//! - `generic`, `links`: what drivers and devices tell to those who look for what is wrong
+//! Devices, addresses, routes and neighbours, by netlink.
 
 mod changes;
-pub(crate) mod filters;
 pub mod generic;
 mod links;
-mod message;
 mod neighbours;
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -17,17 +11,15 @@ use futures_util::stream::TryStreamExt;
 use ipnet::Ipv6Net;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkFlags};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType};
 use rtnetlink::{Handle, RouteMessageBuilder, new_connection};
 
 pub use changes::{NeighbourNews, changes, neighbour_changes};
 pub use links::LinkDetails;
 pub use neighbours::Neighbour;
+use tattler_core::home::{InterfaceAddress, NetworkState, Route};
 
-use tattler_core::home::{InterfaceAddress, NetworkDevice, NetworkState, Route};
-
-/// What netlink said went wrong.
+/// An error of netlink.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {what} by netlink: {reason}")]
 pub struct NetlinkError {
@@ -41,38 +33,25 @@ pub struct Netlink {
 }
 
 impl Netlink {
-    /// Connects; must be called within a tokio runtime.
+    /// Connects. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// When the socket can't be opened.
+    /// The socket can't be opened.
     pub fn connect() -> Result<Netlink, NetlinkError> {
         let (connection, handle, _) = new_connection().map_err(failed("anything"))?;
         tokio::spawn(connection);
         Ok(Netlink { handle })
     }
 
-    /// Reads the network.
+    /// Reads devices, addresses and routes.
     ///
     /// # Errors
-    /// When the kernel refuses to list something.
+    /// The kernel refuses to list them.
     pub async fn network(&self) -> Result<NetworkState, NetlinkError> {
         let mut network = NetworkState::default();
-        let mut links = self.handle.link().get().execute();
-        while let Some(link) = links.try_next().await.map_err(failed("devices"))? {
-            let name = link.attributes.iter().find_map(|attribute| match attribute {
-                LinkAttribute::IfName(name) => Some(name.clone()),
-                _ => None,
-            });
-            if link.header.flags.contains(LinkFlags::Up) {
-                network.up.push(link.header.index);
-            }
-            if let Some(name) = name {
-                network.devices.push(NetworkDevice {
-                    name,
-                    index: link.header.index,
-                    kind: link.header.link_layer_type.into(),
-                });
-            }
+        for LinkDetails { device, up, .. } in self.links().await? {
+            network.up.extend(up.then_some(device.index));
+            network.devices.push(device);
         }
         let mut addresses = self.handle.address().get().execute();
         while let Some(message) = addresses.try_next().await.map_err(failed("addresses"))? {
@@ -105,23 +84,23 @@ fn address(message: &AddressMessage) -> Option<InterfaceAddress> {
             _ => {}
         }
     }
-    // One that may be somebody else's is not ours, until the kernel has found that nobody has it.
+    // Until duplicate address detection ends, the address may belong to another host.
     let tentative = flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Optimistic);
     if tentative || flags.contains(AddressFlags::Dadfailed) {
         return None;
     }
-    // Of a point-to-point device the one is ours and the other the peer's, with the prefix.
+    // A point-to-point device has our address and the peer's. The prefix is the peer's.
     let peer = local.is_some() && listed.is_some() && local != listed;
     Some(InterfaceAddress {
         device: message.header.index,
         address: local.or(listed)?,
         prefix_len: if peer { 128 } else { message.header.prefix_len },
-        // The kernel has one number for IFA_F_TEMPORARY and IFA_F_SECONDARY.
+        // IFA_F_TEMPORARY and IFA_F_SECONDARY are the same flag.
         temporary: flags.contains(AddressFlags::Secondary),
     })
 }
 
-/// A route for each of its devices: packets take all of them.
+/// One route for each device of a multipath route.
 fn routes(message: &RouteMessage) -> Vec<Route> {
     let header = &message.header;
     let refuses = matches!(header.kind, RouteType::Unreachable | RouteType::BlackHole | RouteType::Prohibit);
@@ -152,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    fn told(flags: AddressFlags, attributes: &[AddressAttribute]) -> Option<InterfaceAddress> {
+    fn ours_of(flags: AddressFlags, attributes: &[AddressAttribute]) -> Option<InterfaceAddress> {
         let mut message = AddressMessage::default();
         message.header.family = AddressFamily::Inet6;
         message.header.index = 4;
@@ -167,19 +146,19 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_ours_once_nobody_else_can_have_it_and_as_long_as_it_is_valid() {
+    fn an_address_is_ours_after_duplicate_detection_while_valid() {
         let ours = [AddressAttribute::Address(one("2001:db8::5"))];
-        assert_eq!(told(AddressFlags::Tentative, &ours), None);
-        assert_eq!(told(AddressFlags::Dadfailed | AddressFlags::Permanent, &ours), None);
-        assert!(told(AddressFlags::Tentative | AddressFlags::Optimistic, &ours).is_some());
-        let deprecated = told(AddressFlags::Deprecated | AddressFlags::Secondary, &ours).unwrap();
+        assert_eq!(ours_of(AddressFlags::Tentative, &ours), None);
+        assert_eq!(ours_of(AddressFlags::Dadfailed | AddressFlags::Permanent, &ours), None);
+        assert!(ours_of(AddressFlags::Tentative | AddressFlags::Optimistic, &ours).is_some());
+        let deprecated = ours_of(AddressFlags::Deprecated | AddressFlags::Secondary, &ours).unwrap();
         assert!(deprecated.temporary, "a deprecated address is probed for days");
     }
 
     #[test]
-    fn of_a_point_to_point_device_the_local_address_alone_is_ours() {
+    fn of_a_point_to_point_device_only_the_local_address_is_ours() {
         let both = [AddressAttribute::Address(one("2001:db8:9::1")), AddressAttribute::Local(one("2001:db8:8::1"))];
-        let address = told(AddressFlags::Permanent, &both).unwrap();
+        let address = ours_of(AddressFlags::Permanent, &both).unwrap();
         assert_eq!((address.address, address.prefix_len), ("2001:db8:8::1".parse().unwrap(), 128));
     }
 

@@ -1,4 +1,4 @@
-//! Neighbours: which MAC address an IPv6 address has.
+//! Neighbours: the MAC addresses of IPv6 addresses.
 
 use std::net::Ipv6Addr;
 
@@ -15,7 +15,7 @@ pub struct Neighbour {
     pub device: u32,
     /// The address.
     pub address: Ipv6Addr,
-    /// Its MAC address; a randomised one counts as what it is.
+    /// Its MAC address, randomised or not.
     pub mac: [u8; 6],
 }
 
@@ -23,7 +23,7 @@ impl Netlink {
     /// Reads all neighbours whose MAC address is known.
     ///
     /// # Errors
-    /// When the kernel refuses to list them.
+    /// The kernel refuses to list them.
     pub async fn neighbours(&self) -> Result<Vec<Neighbour>, NetlinkError> {
         let mut neighbours = Vec::new();
         let mut messages = self.handle.neighbours().get().set_address_family(AddressFamily::Inet6).execute();
@@ -34,10 +34,9 @@ impl Netlink {
     }
 }
 
-/// The neighbour that a message tells of, if its MAC address is known: one that is being looked for
-/// has none, and one that is gone keeps the one that it had.
+/// The neighbour in a message, if its MAC address is known. It is not known during address resolution.
 pub(super) fn neighbour(message: &NeighbourMessage) -> Option<Neighbour> {
-    // The states are single bits, and a neighbour is in one of them.
+    // A neighbour has exactly one state.
     let searched =
         matches!(message.header.state, NeighbourState::Incomplete | NeighbourState::Failed | NeighbourState::Noarp);
     if message.header.family != AddressFamily::Inet6 || searched {
@@ -52,7 +51,7 @@ pub(super) fn neighbour(message: &NeighbourMessage) -> Option<Neighbour> {
             _ => {}
         }
     }
-    // A group, or none at all, is no device.
+    // Group addresses and zero are not addresses of devices.
     let mac = mac.filter(|mac| mac[0] & 1 == 0 && *mac != [0; 6])?;
     Some(Neighbour { device: message.header.ifindex, address: address?, mac })
 }
@@ -74,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_neighbour_is_known_by_its_mac_address_in_whatever_state_it_was_confirmed() {
+    fn confirmed_neighbours_are_known_in_every_state() {
         let expected = Neighbour { device: 3, address: "2001:db8::5".parse().unwrap(), mac: [2, 0, 0, 0, 0, 9] };
         for state in [NeighbourState::Reachable, NeighbourState::Stale, NeighbourState::Permanent] {
             assert_eq!(neighbour(&message(state, &expected.mac)), Some(expected));
@@ -82,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_looked_for_has_none_and_neither_do_groups_and_tunnels() {
+    fn unresolved_neighbours_groups_and_tunnels_have_no_mac() {
         assert_eq!(neighbour(&message(NeighbourState::Incomplete, &[2, 0, 0, 0, 0, 9])), None);
         assert_eq!(neighbour(&message(NeighbourState::Failed, &[2, 0, 0, 0, 0, 9])), None);
         for mac in [&[0x33, 0x33, 0, 0, 0, 1][..], &[0; 6], &[], &[1, 2, 3, 4]] {

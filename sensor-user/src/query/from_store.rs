@@ -143,16 +143,16 @@ pub fn holdings(
     until: Option<Time>,
 ) -> Result<Holdings, AnswerError> {
     let (since, until) = window(since, until)?;
-    let summary = reader.summary(since, until)?;
+    let totals = reader.totals(since, until)?;
     Ok(Holdings {
         schema: "tattler.store/1".to_owned(),
         state: dir.display().to_string(),
         store_bytes: reader.size(),
-        from: summary.span.map(|span| span.0),
-        to: summary.span.map(|span| span.1),
-        locals: summary.locals,
-        contacts: summary.contacts,
-        probes: summary.probes,
+        from: totals.span.map(|span| span.0),
+        to: totals.span.map(|span| span.1),
+        locals: totals.locals,
+        contacts: totals.contacts,
+        probes: totals.probes,
     })
 }
 
@@ -167,7 +167,7 @@ fn ledger(
     let live = ledger::LedgerSettings::live();
     let (from, until) = window(since, until)?;
     let from = match (since, live.window) {
-        (None, Some(window)) => reader.summary(from, until)?.span.map_or(from, |(_, last)| last.min(until) - window),
+        (None, Some(window)) => reader.totals(from, until)?.span.map_or(from, |(_, last)| last.min(until) - window),
         _ => from,
     };
     // Without a window, so that old rows are not pruned.

@@ -11,14 +11,14 @@ use super::replay::ReplayError;
 use super::{Store, WriteError};
 
 impl Store {
-    /// Acknowledges a remote; what was said of exactly this prefix before is replaced.
+    /// Acknowledges a remote. Replaces an earlier acknowledgement of exactly this prefix.
     pub fn acknowledge(&mut self, ack: &Ack) -> Result<(), WriteError> {
         write(&self.connection, ack).map_err(|error| WriteError::new(&self.path, error))?;
         self.keep_acks();
         Ok(())
     }
 
-    /// Undoes it; whether there was something to undo.
+    /// Removes an acknowledgement. Returns whether there was one.
     pub fn unacknowledge(&mut self, remote: Ipv6Net) -> Result<bool, WriteError> {
         let remote = remote.trunc();
         let deleted = self.connection.execute(
@@ -30,14 +30,14 @@ impl Store {
         Ok(deleted)
     }
 
-    /// Remembers them in case that the file is lost.
+    /// Remembers the acknowledgements in case the database is damaged.
     pub(super) fn keep_acks(&mut self) {
         if let Ok(acks) = read(&self.connection) {
             self.kept.acks = acks;
         }
     }
 
-    /// All of them, in order of address; those that no longer hold too.
+    /// All acknowledgements in order of addresses, including those that have expired.
     pub fn acks(&self) -> Result<Vec<Ack>, ReplayError> {
         read(&self.connection).map_err(|error| ReplayError::new(&self.path, error))
     }

@@ -4,18 +4,17 @@ use rusqlite::{Connection, params};
 use tattler_core::observation::{Answer, Contact, Observation, Probe};
 use tattler_core::time::Span;
 
-use super::{Store, WriteError, boot, marks, worths};
+use super::{Store, WriteError, boot, positions, worths};
 use crate::mark::Mark;
 
 impl Store {
-    /// Writes all of them in one transaction, or none. They belong to the boot that
-    /// [has begun](Store::begin_boot), if one has.
+    /// Writes all observations in one transaction, or none. They belong to the boot set by [`Store::begin_boot`].
     pub fn append(&mut self, observations: &[Observation]) -> Result<(), WriteError> {
         self.append_after(Span(0), observations, None).map(drop)
     }
 
-    /// In one transaction: moves the dates of this boot's rows by `step`, writes observations, which have the new
-    /// dates already, and sets the mark up to which the ring is then in the store. Returns how many rows moved.
+    /// In one transaction: moves the dates of this boot's rows by `step`, writes observations that already have the new
+    /// dates, and sets the mark up to which the ring is stored. Returns the number of rows that moved.
     pub fn append_after(
         &mut self,
         step: Span,
@@ -37,7 +36,7 @@ impl Store {
                 }
             }
             if let Some(mark) = mark {
-                marks::write(&transaction, mark)?;
+                positions::write_mark(&transaction, mark)?;
             }
             transaction.commit().map(|()| rows)
         };
@@ -52,15 +51,15 @@ impl Store {
     }
 }
 
-/// Where observations come from: decides whether a step of the clock moves their dates, and how counts add up.
+/// The origin of observations. Decides whether a step of the clock moves their dates, and how counts add up.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Provenance {
     /// The sensor, in the boot of this number. A step moves their dates. Each event comes once, so counts add up.
     Boot(i64),
     /// The sensor, in a boot that could not be stored: dates are final, counts add up.
     UnknownBoot,
-    /// A file, which may be imported again: dates are final. Counts of contacts add up only if their times are
-    /// apart; otherwise the larger one stays. A sum is then too low at worst.
+    /// A file, which may be imported again: dates are final. Counts of contacts add up only if their times do not
+    /// overlap; otherwise the larger count stays. So a sum may be too low, never too high.
     Import,
 }
 
@@ -83,7 +82,7 @@ pub(super) fn write(connection: &Connection, observation: &Observation, from: Pr
     }
 }
 
-/// For the port, the name and the device of a contact, the latest value that is not null stays.
+/// The latest value of the port, the name and the device that is not null stays.
 const FINAL_CONTACT: &str =
     "INSERT INTO contacts (local, remote, proto, port, old_first, old_last, old_count, local_port, name, device)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
@@ -98,7 +97,7 @@ const FINAL_CONTACT: &str =
         name = iif(excluded.old_last >= last, ifnull(excluded.name, name), ifnull(name, excluded.name)),
         device = iif(excluded.old_last >= last, ifnull(excluded.device, device), ifnull(device, excluded.device))";
 
-/// An observation of this boot is later than those of earlier ones, whatever the dates say.
+/// Observations of this boot are later than those of earlier boots, whatever the dates say.
 const CONTACT_OF_THIS_BOOT: &str =
     "INSERT INTO contacts (local, remote, proto, port, new_first, new_last, new_count, local_port, name, device)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
@@ -134,7 +133,7 @@ fn write_contact(connection: &Connection, contact: &Contact, from: Provenance) -
     Ok(())
 }
 
-/// Of two sightings of a probe, `settling` stays only if both have it, and the traits are those of the first.
+/// If a probe is there already, `settling` stays only if both have it, and the first keeps its traits.
 fn write_probe(connection: &Connection, probe: &Probe, from: Provenance) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO probes (ts, source, target, kind, port, count, contacted_source, answered, settling, hop_limit,

@@ -2,8 +2,8 @@
 //!
 //! Events have boot time. A row has wall-clock time: boot time plus the *origin* of its boot, the wall-clock time at
 //! which boot time was 0. Each boot has one origin, which is kept here. It changes in one transaction with the dates
-//! of all rows of the boot. So within a boot, order and lags are those of boot time, whoever sets the clock and
-//! whenever the sensor dies.
+//! of all rows of the boot. So within a boot, order and lags are always those of boot time, even if the clock is set or
+//! the sensor dies.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tattler_core::time::{Span, Time};
@@ -15,11 +15,11 @@ use super::{Store, WriteError};
 pub struct Boot {
     /// Counts the boots of this store, from 1.
     pub(super) number: i64,
-    /// The wall-clock time at which boot time was 0, by which rows are dated.
+    /// The wall-clock time at which boot time was 0; rows are dated by it.
     pub origin: Time,
 }
 
-/// Later than any row: added to the time of rows that have to make room for each other.
+/// Later than any row. Rows move there first if they could collide with each other.
 const OUT_OF_RANGE: i64 = 1 << 61;
 
 impl Store {
@@ -94,7 +94,7 @@ mod tests {
     use sensor_common::Proto;
     use tattler_core::observation::{Contact, Observation};
 
-    use super::super::tests::probe_at;
+    use super::super::tests::{new_store, probe_at, replayed};
     use super::*;
 
     const YEARS: Span = Span::from_days(20_000);
@@ -109,28 +109,21 @@ mod tests {
     }
 
     fn contacts(store: &Store) -> Vec<(i64, i64, u32)> {
-        let mut all = Vec::new();
-        let mut give = |observation| {
-            if let Observation::Contact(contact) = observation {
-                all.push((contact.ts.0 / 1_000_000, contact.last.0 / 1_000_000, contact.count));
-            }
+        let of_contact = |row| match row {
+            Observation::Contact(c) => Some((c.ts.0 / 1_000_000, c.last.0 / 1_000_000, c.count)),
+            _ => None,
         };
-        store.replay(Time(i64::MIN), &mut give).unwrap();
-        all
+        replayed(store, i64::MIN).into_iter().filter_map(of_contact).collect()
     }
 
     fn probes(store: &Store) -> Vec<i64> {
-        let mut all = Vec::new();
-        store
-            .replay(Time(i64::MIN), &mut |o| all.extend(matches!(o, Observation::Probe(_)).then_some(o.ts().0)))
-            .unwrap();
-        all
+        let is_probe = |row: &&Observation| matches!(row, Observation::Probe(_));
+        replayed(store, i64::MIN).iter().filter(is_probe).map(|probe| probe.ts().0).collect()
     }
 
     #[test]
-    fn a_step_moves_only_the_part_of_a_contact_that_is_of_this_boot() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(dir.path()).unwrap();
+    fn a_step_moves_only_the_part_of_a_contact_of_this_boot() {
+        let (dir, mut store) = new_store();
         let start = YEARS.0 / 1_000_000;
         store.begin_boot("first", Time(0) + YEARS).unwrap();
         store.append(&[contact(start + 1), contact(start + 5)]).unwrap();
@@ -156,8 +149,7 @@ mod tests {
 
     #[test]
     fn a_step_loses_no_row_whose_new_time_another_row_has() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(dir.path()).unwrap();
+        let (_dir, mut store) = new_store();
         store.append(&[probe_at(1_000)]).unwrap();
         store.begin_boot("first", Time(0)).unwrap();
         let all: Vec<Observation> = (0..500).map(probe_at).collect();
@@ -172,8 +164,7 @@ mod tests {
 
     #[test]
     fn rows_of_no_boot_keep_their_dates() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(dir.path()).unwrap();
+        let (_dir, mut store) = new_store();
         store.append(&[contact(1), probe_at(2)]).unwrap();
         store.begin_boot("first", Time(0)).unwrap();
         assert_eq!(redate(&mut store, YEARS), 0);

@@ -1,18 +1,19 @@
-//! Outsiders send as fast as the kernel's budgets let through, for a week: the contacts and the evidence
-//! of the home stay, and the database keeps to its bound.
+//! Outsiders send for a week as fast as the kernel's budgets allow. The contacts and the evidence of the home stay, and
+//! the database does not exceed its limit.
 //!
-//! Compressed: 100 events a second are 8,640,000 a day. A day has a thousandth of that here, and so has
-//! the bound of the database and the rows of a day that prove nothing.
+//! The scale is 1:1,000. 100 events a second are 8,640,000 a day; here a day has 8,640 events, and the limits of the
+//! database and of a day are scaled alike.
 
+use std::collections::HashSet;
 use std::net::Ipv6Addr;
 
-use sensor_common::Kind;
-
-use super::tests::probe_at;
-use super::worths::Cap;
-use super::*;
+use sensor_common::{Kind, Proto};
 use tattler_core::observation::{Contact, Observation, Probe};
 use tattler_core::time::Time;
+
+use super::tests::{new_store, probe_at, replayed};
+use super::worths::Cap;
+use super::*;
 
 const SCALE: u64 = 1_000;
 const EVENTS_A_DAY: u64 = 8_640_000 / SCALE;
@@ -21,7 +22,7 @@ const DAYS: u64 = 7;
 const HOME: u128 = 0x2001_0db8_0001_0002 << 64;
 const SCANNERS: u128 = 0x2a0d_5600 << 96;
 
-/// Numbers that repeat from run to run.
+/// Random numbers, the same in each run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -32,13 +33,13 @@ impl Numbers {
     }
 }
 
-/// A random address of the home: nobody guesses it.
+/// A random address of the home, which nobody can guess.
 fn local(day: u64, n: u64) -> Ipv6Addr {
     Ipv6Addr::from(HOME | u128::from(Numbers(day << 32 | n).next() | 1 << 63))
 }
 
 fn at(day: u64, n: u64) -> Time {
-    Time::from_seconds((day * 86_400) as i64) + tattler_core::time::Span((n * 86_400_000_000 / EVENTS_A_DAY) as i64)
+    Time::from_seconds((day * 86_400) as i64) + Span((n * 86_400_000_000 / EVENTS_A_DAY) as i64)
 }
 
 fn probe(ts: Time, source: u128, target: Ipv6Addr, port: u16, hop_limit: u8) -> Observation {
@@ -47,25 +48,23 @@ fn probe(ts: Time, source: u128, target: Ipv6Addr, port: u16, hop_limit: u8) -> 
     Observation::Probe(Probe { source: Ipv6Addr::from(source), target, kind: Kind::Syn, port, ..probe })
 }
 
-/// Ten addresses a day with four contacts each. Three of them are probed: they were passed on.
+/// Ten addresses a day with four contacts each. Three of them are probed, because a remote passed them on.
 fn household(day: u64) -> Vec<Observation> {
     let mut all = Vec::new();
     for n in 0..10 {
         for remote in 0..4_u128 {
             let remote = Ipv6Addr::from(0x2a05 << 112 | remote);
-            let proto = sensor_common::Proto::Tcp;
-            all.push(Observation::Contact(Contact::new(at(day, 100 + n), local(day, n), remote, proto, 443)));
+            all.push(Observation::Contact(Contact::new(at(day, 100 + n), local(day, n), remote, Proto::Tcp, 443)));
         }
     }
     all.extend((0..3).map(|n| probe(at(day, 20_000 + n), SCANNERS | 7, local(day, n), 22, 50)));
     all
 }
 
-/// Sends a week's flood beside the household, and says what of the household is gone. `capped`: as a sensor
-/// writes; without, as an import does, and making room has to do all.
+/// Sends the flood of a week together with the household, and returns the lost rows of the household. With `capped`,
+/// rows are written as by a sensor; otherwise as by an import, where only making room helps.
 fn week(capped: bool, flood: impl Fn(&mut Numbers, u64) -> (u128, Ipv6Addr, u16, u8)) -> Vec<Observation> {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = Store::open(dir.path()).unwrap();
+    let (_dir, mut store) = new_store();
     store.connection.pragma_update(None, "synchronous", false).unwrap();
     store.cap = capped.then(|| Cap::new(UNPROVEN_A_DAY / SCALE));
     let (mut numbers, mut expected, mut rows) = (Numbers(1), Vec::new(), 0);
@@ -88,17 +87,16 @@ fn week(capped: bool, flood: impl Fn(&mut Numbers, u64) -> (u128, Ipv6Addr, u16,
         }
     }
     let left_out = store.cap.as_ref().map_or(0, |cap| cap.left_out);
-    let mut there = std::collections::HashSet::new();
-    store.replay(Time(i64::MIN), &mut |o| _ = there.insert(format!("{o:?}"))).unwrap();
+    let there: HashSet<String> = replayed(&store, i64::MIN).iter().map(|row| format!("{row:?}")).collect();
     let total = rows + left_out + there.len() as u64;
     assert_eq!(total, expected.len() as u64 + DAYS * EVENTS_A_DAY, "each row is there or counted");
-    assert!(if capped { left_out > 0 } else { rows > 0 }, "the flood is one: {left_out} left out, {rows} deleted");
+    assert!(if capped { left_out > 0 } else { rows > 0 }, "not a flood: {left_out} left out, {rows} deleted");
     expected.retain(|observation| !there.contains(&format!("{observation:?}")));
     expected
 }
 
 #[test]
-fn a_week_of_a_sweep_leaves_contacts_and_evidence() {
+fn a_week_of_sweeps_erases_no_contacts_or_evidence() {
     let sweep = |numbers: &mut Numbers, _| {
         (SCANNERS | 9, Ipv6Addr::from(HOME | u128::from(numbers.next())), numbers.next() as u16, 50)
     };
@@ -106,9 +104,9 @@ fn a_week_of_a_sweep_leaves_contacts_and_evidence() {
     assert_eq!(week(false, sweep), [], "without a cap, by making room alone");
 }
 
-/// Somebody who was told one address a day: random sources of his /48, random ports, hop limits that alternate.
+/// An attacker who learns one address a day: random sources of one /48, random ports, two hop limits.
 #[test]
-fn a_week_of_a_flood_at_a_used_address_leaves_contacts_and_evidence() {
+fn a_week_of_probes_to_a_used_address_erases_none_either() {
     let flood = |numbers: &mut Numbers, day| {
         let source = 0x2a0e_0001_0002 << 80 | u128::from(numbers.next());
         let random = numbers.next();
@@ -118,23 +116,19 @@ fn a_week_of_a_flood_at_a_used_address_leaves_contacts_and_evidence() {
     assert_eq!(week(false, flood), [], "without a cap, by making room alone");
 }
 
-/// A page that makes a home contact remotes without end: contacts have a share too.
+/// A web page that makes a home contact endless remotes. Contacts have a share, too.
 #[test]
-fn a_flood_of_contacts_leaves_evidence() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = Store::open(dir.path()).unwrap();
+fn a_flood_of_contacts_erases_no_evidence() {
+    let (_dir, mut store) = new_store();
     store.append(&household(1)).unwrap();
-    let evidence = |store: &Store| {
-        let mut probes = 0;
-        store.replay(Time(i64::MIN), &mut |o| probes += u64::from(matches!(o, Observation::Probe(_)))).unwrap();
-        probes
-    };
+    let is_probe = |row: &&Observation| matches!(row, Observation::Probe(_));
+    let evidence = |store: &Store| replayed(store, i64::MIN).iter().filter(is_probe).count();
     assert_eq!(evidence(&store), 3);
     let mut deleted = 0;
     for n in 0..10 {
         let contact = |i: u128| {
             let remote = Ipv6Addr::from(0x2a06 << 112 | i);
-            Observation::Contact(Contact::new(at(2, n), local(2, 0), remote, sensor_common::Proto::Tcp, 443))
+            Observation::Contact(Contact::new(at(2, n), local(2, 0), remote, Proto::Tcp, 443))
         };
         store.append(&(0..2_000).map(|i| contact(u128::from(n) << 32 | i)).collect::<Vec<_>>()).unwrap();
         while let Some(rows) = store.shrink_some(1 << 20, 5_000).unwrap() {

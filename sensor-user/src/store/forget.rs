@@ -1,4 +1,4 @@
-//! Forgetting: rows that must leave the bytes of the files too.
+//! Forgetting: deletes rows from the bytes of the files too.
 
 use std::io;
 use std::path::Path;
@@ -9,24 +9,17 @@ use tattler_core::forget::{Forget, Forgotten};
 
 use super::{Store, WriteError, open};
 
-/// In `meta` while deleted rows may have left bytes in the files.
+/// A key in `meta` while the files may contain bytes of deleted rows.
 const TRACES: &str = "traces";
 
 impl Store {
-    /// Deletes what is asked for, and rewrites the database so that no byte of it stays in the files of
-    /// the state directory. If no row matches and nothing is left of an earlier deletion, all rows of
-    /// [`Forgotten`] are 0 and nothing is written.
+    /// Deletes the matching rows in one transaction and rewrites the database, so that the files of the state directory
+    /// contain no byte of them. If no row matches and no traces of an earlier deletion are left, nothing is written.
     ///
     /// # Errors
-    /// [`WriteError::Traces`]: the rows are deleted, and bytes of them stay in the files until
-    /// [`Store::wipe_traces`] succeeds, which the thread of a [`Writer`](super::Writer) sees to. Any other:
-    /// nothing has happened.
-    pub fn forget(&mut self, forget: &Forget) -> Result<Forgotten, WriteError> {
-        self.forget_all(std::slice::from_ref(forget))
-    }
-
-    /// As [`Store::forget`]: all of them in one transaction, and the database is rewritten once.
-    pub fn forget_all(&mut self, all: &[Forget]) -> Result<Forgotten, WriteError> {
+    /// [`WriteError::Traces`]: the rows are deleted, and bytes of them stay in the files until [`Store::wipe_traces`]
+    /// succeeds, which a [`Writer`](super::Writer) tries again. Any other error: nothing has changed.
+    pub fn forget(&mut self, all: &[Forget]) -> Result<Forgotten, WriteError> {
         let all: Vec<&Forget> = all.iter().filter(|forget| !forget.is_nothing()).collect();
         if all.is_empty() {
             return Ok(Forgotten::default());
@@ -41,17 +34,17 @@ impl Store {
         Ok(Forgotten { damaged_files, ..forgotten })
     }
 
-    /// Whether deleted rows may have left bytes in the files.
+    /// Whether the files may contain bytes of deleted rows.
     pub(super) fn has_traces(&self) -> bool {
         let sql = "SELECT EXISTS (SELECT 1 FROM meta WHERE key = ?1)";
-        // A database that can't be read has more to worry about.
+        // An unreadable database is reported elsewhere.
         self.connection.query_row(sql, [TRACES], |row| row.get(0)).unwrap_or(false)
     }
 
-    /// Rewrites the database if deleted rows may have left bytes in it.
+    /// Rewrites the database if it may contain bytes of deleted rows.
     ///
     /// # Errors
-    /// [`WriteError::Traces`], while somebody reads the database or there is no room for its copy.
+    /// [`WriteError::Traces`] while the database is being read, or if there is no room for its copy.
     pub fn wipe_traces(&mut self) -> Result<(), WriteError> {
         if !self.has_traces() {
             return Ok(());
@@ -59,7 +52,7 @@ impl Store {
         self.wipe().map_err(|source| WriteError::Traces { path: self.path.clone(), source })
     }
 
-    /// Whether there is anything of a device that is known as `id`.
+    /// Whether there are rows of the device with the name `id`.
     pub fn knows_device(&self, id: &str) -> Result<bool, WriteError> {
         const SQL: &str = "SELECT EXISTS (SELECT 1 FROM contacts WHERE device = ?1)
                                OR EXISTS (SELECT 1 FROM probes WHERE device = ?1)";
@@ -67,13 +60,12 @@ impl Store {
         known.map_err(|error| WriteError::new(&self.path, error))
     }
 
-    /// Deleted rows are overwritten where they were; but copies stay where SQLite moved rows between
-    /// pages, and in the log. So all pages are replaced by those of a fresh copy, and the log is emptied.
+    /// SQLite overwrites deleted rows, but not the copies it left when it moved rows between pages, nor the log. So all
+    /// pages are replaced by those of a new copy, and the log is emptied.
     ///
-    /// `VACUUM` does the same by a temporary file, which may be on another disk, or as large as the
-    /// database in memory.
+    /// `VACUUM` would use a temporary file, possibly on another disk, or memory of the size of the database.
     fn wipe(&mut self) -> rusqlite::Result<()> {
-        // A reader would keep the log: then spare the disk the copy.
+        // Fails while somebody reads the log, before the expensive copy is made.
         empty_log(&self.connection)?;
         let copy = open::next(&self.path);
         let io = |error: io::Error| rusqlite::Error::ToSqlConversionFailure(Box::new(error));
@@ -96,16 +88,16 @@ impl Store {
     }
 }
 
-/// Moves the log into the database and cuts it to nothing.
+/// Moves the log into the database and truncates it.
 fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
     let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
     if busy == 0 { Ok(()) } else { Err(rusqlite::Error::SqliteFailure(code, Some("an export is reading it".into()))) }
 }
 
-/// Deletes what is meant and notes that traces of it are left.
+/// Deletes the matching rows and notes that traces of them are left.
 fn delete(connection: &mut Connection, all: &[&Forget]) -> rusqlite::Result<Forgotten> {
-    // The addresses of a device: small, and not to be in a file elsewhere.
+    // The temporary table has the addresses of a device, which must not get into another file.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     let mut work = || {
         let transaction = connection.transaction()?;
@@ -125,11 +117,11 @@ fn delete(connection: &mut Connection, all: &[&Forget]) -> rusqlite::Result<Forg
 }
 
 fn within(transaction: &Transaction<'_>, forget: &Forget) -> rusqlite::Result<Forgotten> {
-    // Set down first: what is deleted from one table decides no longer about the next.
-    transaction.execute_batch("CREATE TEMP TABLE gone (local BLOB PRIMARY KEY) STRICT, WITHOUT ROWID")?;
+    // Collected before rows of one table are deleted that select rows of the next.
+    transaction.execute_batch("CREATE TEMP TABLE device_locals (local BLOB PRIMARY KEY) STRICT, WITHOUT ROWID")?;
     if let Some(device) = &forget.device {
         transaction.execute(
-            "INSERT INTO gone SELECT local FROM contacts WHERE device = ?1
+            "INSERT INTO device_locals SELECT local FROM contacts WHERE device = ?1
                         UNION SELECT target FROM probes WHERE device = ?1",
             [device],
         )?;
@@ -140,53 +132,35 @@ fn within(transaction: &Transaction<'_>, forget: &Forget) -> rusqlite::Result<Fo
     };
     let before = forget.before.map_or(i64::MAX, |time| time.0);
     let by_device = forget.device.is_some();
-    let all = forget.before.is_none();
-    let means = |local: &str, remote: &str| {
+    let exchange = |local: &str, remote: &str| {
         format!(
             "({local} BETWEEN ?1 AND ?2 OR {remote} BETWEEN ?1 AND ?2)
-             AND (NOT ?3 OR {local} IN (SELECT local FROM gone))"
+             AND (NOT ?3 OR {local} IN (SELECT local FROM device_locals))"
         )
     };
-    let exchange = means("local", "remote");
-    let contacts = transaction.execute(
-        &format!("DELETE FROM contacts WHERE {exchange} AND (?5 OR last < ?4)"),
-        params![low, high, by_device, before, all],
+    let execute = |sql: &str| transaction.execute(sql, params![low, high, by_device, before]);
+    let of_contacts = exchange("local", "remote");
+    let contacts = execute(&format!("DELETE FROM contacts WHERE {of_contacts} AND last < ?4"))?;
+    // Contacts that continued after that time lose everything before it, including the count. Of the two parts of a
+    // contact, the one with the latest time stays.
+    let of_old = "ifnull(old_last > ifnull(new_last, old_last - 1), false)";
+    let clipped = execute(&format!(
+        "UPDATE contacts SET
+            old_first = iif({of_old}, old_last, NULL), old_last = iif({of_old}, old_last, NULL),
+            old_count = iif({of_old}, min(count, 1), NULL),
+            new_first = iif({of_old}, NULL, new_last), new_last = iif({of_old}, NULL, new_last),
+            new_count = iif({of_old}, NULL, min(count, 1))
+         WHERE {of_contacts} AND first < ?4"
+    ))?;
+    let of_events = exchange("target", "source");
+    let probes = execute(&format!("DELETE FROM probes WHERE {of_events} AND ts < ?4"))?;
+    let answers = execute(&format!("DELETE FROM answers WHERE {of_events} AND ts < ?4"))?;
+    // Acknowledgements are about remotes, not devices.
+    let acks = transaction.execute(
+        "DELETE FROM acks WHERE NOT ?3 AND remote BETWEEN ?1 AND ?2 AND length >= ?5 AND at < ?4",
+        params![low, high, by_device, before, forget.prefix.map_or(0, |prefix| prefix.prefix_len())],
     )?;
-    // It went on after that time: of what is before, not even the count stays.
-    let clipped = if all {
-        0
-    } else {
-        // The part that has the last of it stays.
-        let of_old = "ifnull(old_last > ifnull(new_last, old_last - 1), false)";
-        transaction.execute(
-            &format!(
-                "UPDATE contacts SET
-                    old_first = iif({of_old}, old_last, NULL), old_last = iif({of_old}, old_last, NULL),
-                    old_count = iif({of_old}, min(count, 1), NULL),
-                    new_first = iif({of_old}, NULL, new_last), new_last = iif({of_old}, NULL, new_last),
-                    new_count = iif({of_old}, NULL, min(count, 1))
-                 WHERE {exchange} AND first < ?4"
-            ),
-            params![low, high, by_device, before],
-        )?
-    };
-    let events = |table: &str| {
-        let exchange = means("target", "source");
-        let sql = format!("DELETE FROM {table} WHERE {exchange} AND (?5 OR ts < ?4)");
-        transaction.execute(&sql, params![low, high, by_device, before, all])
-    };
-    let (probes, answers) = (events("probes")?, events("answers")?);
-    // Acknowledgements tell of remotes, not of devices.
-    let acks = if by_device {
-        0
-    } else {
-        let length = forget.prefix.map_or(0, |prefix| prefix.prefix_len());
-        transaction.execute(
-            "DELETE FROM acks WHERE remote BETWEEN ?1 AND ?2 AND length >= ?3 AND (?5 OR at < ?4)",
-            params![low, high, length, before, all],
-        )?
-    };
-    transaction.execute_batch("DROP TABLE gone")?;
+    transaction.execute_batch("DROP TABLE device_locals")?;
     Ok(Forgotten {
         contacts: contacts as u64,
         clipped: clipped as u64,

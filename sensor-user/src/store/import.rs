@@ -1,5 +1,5 @@
-//! In, out of files: in chunks, each with the position in the files that it leads to, and what is there
-//! already is there once.
+//! Imports observations from files, in chunks that are committed with the position reached in the files. Observations
+//! that are in the store already are merged with their rows.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,36 +15,34 @@ use tattler_core::time::{Span, Time};
 use tattler_files::Position;
 
 use super::append::{self, Provenance};
-use super::{Store, WriteError, acks, key, positions};
-use crate::store::DeviceKey;
+use super::{DeviceKey, Store, WriteError, acks, key, positions};
 
-/// Observations that are put in order before they are written: some 20 MB.
+/// Observations that are sorted before they are written: some 20 MB.
 const BATCH: usize = 50_000;
-/// Observations after which an import is made true as far as it is: seconds of work.
+/// Observations after which an import is committed: some seconds of work.
 const CHUNK: u64 = 200_000;
-/// Clocks may differ by so much; what is later than that is a mistake, which no retention would ever
-/// delete.
+/// Clocks may differ by this. Later observations are mistakes, which retention would never delete.
 const FUTURE: Span = Span::from_days(1);
 
-/// What is imported.
+/// What to import.
 #[derive(Clone, Debug)]
 pub struct ImportSettings {
     /// The wall clock.
     pub now: Time,
-    /// What is older is left out.
+    /// Older observations are left out.
     pub retention: Span,
-    /// What is never recorded.
+    /// Excluded observations are left out.
     pub exclusions: Exclusions,
 }
 
-/// What became of the observations of an import.
+/// The result of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// All that were handed in.
+    /// All observations in the files.
     pub observations: u64,
-    /// Rows that the database has now and had not before.
+    /// New rows.
     pub new: u64,
-    /// Observations that went into rows that were there, or into one row with others.
+    /// Observations merged into existing rows, or into one row with others.
     pub merged: u64,
     /// Left out: older than the retention.
     pub old: u64,
@@ -56,55 +54,49 @@ pub struct Imported {
     pub acks: u64,
 }
 
-/// An import under way. What came after the last position that was [`Importer::reached`], and before
-/// [`Importer::finish`] succeeds, has not happened: not after an error, and not if the process is killed.
+/// A running import. After an error, or if the process is killed, the observations after the last position that was
+/// committed by [`Importer::reached`] are not imported.
 pub struct Importer<'s> {
     connection: &'s Connection,
-    /// There is one until a failure.
+    /// `None` after a failure.
     transaction: Option<Transaction<'s>>,
     path: &'s Path,
     settings: ImportSettings,
     batch: Batch,
     counts: Imported,
     rows_before: u64,
-    /// Before.
+    /// Whether rows had device names before the import.
     names_devices: bool,
     failure: Option<rusqlite::Error>,
-    /// Observations that will stay, whatever happens.
+    /// Committed observations.
     kept: u64,
 }
 
 impl Store {
     /// Begins an import.
     pub fn import(&mut self, settings: ImportSettings) -> Result<Importer<'_>, WriteError> {
-        let path = &self.path;
-        // Nobody else has this connection, so no transaction is open on it.
-        let connection = &self.connection;
-        let begun = connection.unchecked_transaction().and_then(|transaction| {
-            let before = (rows(&transaction)?, names_devices(&transaction)?);
-            Ok((transaction, before))
-        });
-        let (transaction, (rows_before, names_devices)) = begun.map_err(|error| WriteError::new(path, error))?;
-        let (batch, counts) = (Batch::default(), Imported::default());
-        let transaction = Some(transaction);
-        let importer = Importer {
-            connection,
-            transaction,
-            path,
-            settings,
-            batch,
-            counts,
-            rows_before,
-            names_devices,
-            failure: None,
-            kept: 0,
+        let begin = || -> rusqlite::Result<Importer<'_>> {
+            // `unchecked` is sound here: this is the only transaction on this connection.
+            let transaction = self.connection.unchecked_transaction()?;
+            Ok(Importer {
+                rows_before: rows(&transaction)?,
+                names_devices: names_devices(&transaction)?,
+                connection: &self.connection,
+                transaction: Some(transaction),
+                path: &self.path,
+                settings,
+                batch: Batch::default(),
+                counts: Imported::default(),
+                failure: None,
+                kept: 0,
+            })
         };
-        Ok(importer)
+        begin().map_err(|error| WriteError::new(&self.path, error))
     }
 }
 
 impl Importer<'_> {
-    /// Takes an observation. A failure to write is told at the end, and by [`Importer::has_failed`].
+    /// Adds an observation. [`Importer::has_failed`] and [`Importer::finish`] report a failure to write.
     pub fn add(&mut self, observation: Observation) {
         self.counts.observations += 1;
         let last = match &observation {
@@ -126,14 +118,14 @@ impl Importer<'_> {
         }
     }
 
-    /// Whether enough was added to make it true, if one knew up to where.
+    /// Whether enough was added for a commit.
     #[must_use]
     pub fn is_due(&self) -> bool {
         self.counts.observations - self.kept >= CHUNK
     }
 
-    /// All that the inputs hold up to these positions was added. When it [is due](Importer::is_due), it is
-    /// made true together with them, so that an import that is interrupted goes on from there.
+    /// To be called when everything up to these positions was added. If a commit [is due](Importer::is_due), commits it
+    /// together with the positions. An interrupted import continues from there.
     pub fn reached(&mut self, positions: &[Position]) {
         if !self.is_due() {
             return;
@@ -151,7 +143,7 @@ impl Importer<'_> {
         }
     }
 
-    /// Notes how far files were read.
+    /// Stores how far files were read.
     pub fn keep(&mut self, positions: &[Position]) {
         let now = self.settings.now;
         self.attempt(|connection| positions::write(connection, positions, now));
@@ -163,13 +155,13 @@ impl Importer<'_> {
         self.failure.is_some()
     }
 
-    /// Observations that are imported, whatever becomes of the rest.
+    /// Observations that are committed.
     #[must_use]
     pub fn kept(&self) -> u64 {
         self.kept
     }
 
-    /// Takes an acknowledgement; of two of the same prefix the later one stays.
+    /// Adds an acknowledgement. Of two with the same prefix, the later one stays.
     pub fn acknowledge(&mut self, ack: &Ack) {
         self.counts.acks += 1;
         let known = self.attempt(acks::read).unwrap_or_default();
@@ -178,8 +170,8 @@ impl Importer<'_> {
         }
     }
 
-    /// Takes the key of another store, so that devices keep their names. `false` if this store has
-    /// named devices by its own, which then stays.
+    /// Uses the key of another store, so that devices keep their names. Returns `false` and keeps the own key if rows
+    /// have names by it.
     pub fn adopt_key(&mut self, other: &DeviceKey) -> bool {
         let names_devices = self.names_devices;
         let adopted = self.attempt(|connection| {
@@ -195,10 +187,10 @@ impl Importer<'_> {
         adopted.unwrap_or(false)
     }
 
-    /// Makes it true.
+    /// Commits the rest.
     ///
     /// # Errors
-    /// What came after the last chunk, which [`Importer::kept`] tells, has not been imported.
+    /// The observations beyond [`Importer::kept`] are not imported.
     pub fn finish(mut self) -> Result<Imported, WriteError> {
         self.write();
         let rows = self.attempt(rows).unwrap_or(0);
@@ -224,7 +216,7 @@ impl Importer<'_> {
         });
     }
 
-    /// After the first failure, nothing more is tried.
+    /// Does nothing after the first failure.
     fn attempt<T>(&mut self, action: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Option<T> {
         if self.failure.is_some() {
             return None;
@@ -244,13 +236,13 @@ fn names_devices(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(sql, [], |row| row.get(0))
 }
 
-/// Observations on their way, merged as the database would merge them.
+/// Observations before they are written, merged as the database would merge them.
 #[derive(Default)]
 struct Batch {
     contacts: HashMap<(Ipv6Addr, Ipv6Addr, Proto, u16), Contact>,
     probes: HashMap<(Time, Ipv6Addr, Ipv6Addr, Kind, u16), Probe>,
     others: Vec<Observation>,
-    /// Since the last write; merged ones count, so that a batch ends.
+    /// Observations added, including merged ones.
     taken: usize,
 }
 
@@ -277,7 +269,7 @@ impl Batch {
         }
     }
 
-    /// In the order of the tables, whose pages are then written one after the other.
+    /// In the order of the tables, so that their pages are written one after the other.
     fn in_order(self) -> Vec<Observation> {
         let mut contacts: Vec<Contact> = self.contacts.into_values().collect();
         contacts.sort_unstable_by_key(|c| (c.local, c.remote, c.proto as u8, c.port));
@@ -289,7 +281,7 @@ impl Batch {
     }
 }
 
-/// As [`Provenance::Import`] says.
+/// Merges as [`Provenance::Import`] describes.
 fn merge(old: &mut Contact, new: Contact) {
     let apart = new.ts > old.last || new.last < old.ts;
     old.count = if apart { old.count.saturating_add(new.count) } else { old.count.max(new.count) };

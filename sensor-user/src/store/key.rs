@@ -1,4 +1,4 @@
-//! Names for devices that do not tell their hardware addresses.
+//! Names of devices that do not reveal their hardware addresses.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -6,19 +6,19 @@ use super::{Store, WriteError};
 
 const NAME: &str = "device-key";
 
-/// The secret of one store, by which hardware addresses become names. Without it nobody can tell
-/// which address a name stands for, or try them all.
+/// The secret of one store that turns hardware addresses into names. Without it, nobody can find the address of a
+/// name, not even by trying all addresses.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeviceKey([u8; 32]);
 
 impl DeviceKey {
-    /// From its bytes, as an export has them.
+    /// From the bytes in an export.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> DeviceKey {
         DeviceKey(bytes)
     }
 
-    /// Its bytes. Whoever has them can find the hardware addresses.
+    /// The secret. With it, hardware addresses can be found by trying all of them.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
@@ -33,14 +33,14 @@ impl DeviceKey {
         format!("dev-{start:08x}")
     }
 
-    /// As [`DeviceKey::id`], or the hardware address itself where the configuration keeps it.
+    /// [`DeviceKey::id`], or the hardware address itself if the configuration keeps it.
     #[must_use]
     pub fn name(&self, mac: [u8; 6], keep_mac: bool) -> String {
         if keep_mac { mac.map(|byte| format!("{byte:02x}")).join(":") } else { self.id(mac) }
     }
 }
 
-/// A secret is not printed.
+/// Does not print the secret.
 impl std::fmt::Debug for DeviceKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("DeviceKey(..)")
@@ -48,7 +48,7 @@ impl std::fmt::Debug for DeviceKey {
 }
 
 impl Store {
-    /// The key of this store, made of the system's randomness when it is first asked for.
+    /// The key of this store. The first call creates it from the system's random numbers.
     pub fn device_key(&mut self) -> Result<DeviceKey, WriteError> {
         let write_error = |error| WriteError::new(&self.path, error);
         if let Some(key) = read(&self.connection).map_err(write_error)? {
@@ -65,7 +65,7 @@ impl Store {
     }
 }
 
-/// The key, if there is one.
+/// Reads the key, if there is one.
 pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<DeviceKey>> {
     let bytes = connection.query_row("SELECT value FROM meta WHERE key = ?1", [NAME], |row| row.get(0)).optional()?;
     Ok(bytes.map(DeviceKey))
@@ -82,12 +82,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_has_one_name_in_a_store_and_another_in_the_next() {
+    fn a_device_keeps_its_name_in_one_store_only() {
         let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let mac = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
         let key = |dir: &tempfile::TempDir| Store::open(dir.path()).unwrap().device_key().unwrap();
         let name = key(&dirs[0]).id(mac);
-        assert_eq!(key(&dirs[0]).id(mac), name, "after a restart too");
+        assert_eq!(key(&dirs[0]).id(mac), name, "also after a restart");
         assert_ne!(key(&dirs[0]).id([0x52, 0x54, 0, 0x12, 0x34, 0x57]), name);
         assert_ne!(key(&dirs[1]).id(mac), name);
         assert!(name.len() == 12 && name.starts_with("dev-"), "{name}");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_is_of_the_key_and_the_address_and_is_not_printed() {
+    fn a_name_is_the_keyed_hash_and_the_key_is_not_printed() {
         // Python: blake3.blake3(bytes(6), key=bytes([7] * 32)).hexdigest(length=4)
         assert_eq!(DeviceKey::from_bytes([7; 32]).id([0; 6]), "dev-de32ab58");
         assert_eq!(format!("{:?}", DeviceKey::from_bytes([7; 32])), "DeviceKey(..)");

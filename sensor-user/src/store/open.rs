@@ -1,4 +1,4 @@
-//! Opening: the directory, its lock, its permissions, the settings of the database.
+//! Opens a state directory: its lock, its permissions, and the settings of the database.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -14,29 +14,26 @@ use super::{Store, is_damage, schema};
 /// Why a state directory can't be used.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// It can't be made, entered or written.
+    /// It can't be created, entered or written.
     #[error("cannot use the state directory {}: {}; run as its owner, or name another with --state", dir.display(), reason(source))]
     Directory {
         /// The state directory.
         dir: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Someone else could put other files in place of ours.
-    #[error("others can write to the state directory {}; run `chmod go-w` on it, or name another with --state", dir.display())]
-    Shared {
-        /// The state directory.
-        dir: PathBuf,
-    },
-    /// Another sensor, or an import, is at work there.
+    /// Other users could replace the files.
+    #[error("others can write to the state directory {}; run `chmod go-w` on it, or name another with --state", .0.display())]
+    Shared(PathBuf),
+    /// Another sensor, or an import, uses it.
     #[error("the state directory {} is in use by another tattler{holder}; stop it, or name another with --state", dir.display())]
     InUse {
         /// The state directory.
         dir: PathBuf,
-        /// Its process, if it said so.
+        /// Its process in brackets, if known.
         holder: String,
     },
-    /// Written by a newer program, whose tables this one would misread.
+    /// A newer program wrote it. This one would misread its tables.
     #[error("{} has schema version {found}, this tattler knows up to {}; upgrade tattler, or name another directory with --state", path.display(), schema::VERSION)]
     Newer {
         /// The database.
@@ -44,87 +41,88 @@ pub enum OpenError {
         /// Its version.
         found: i64,
     },
-    /// There is nothing to read.
-    #[error("there is no database in {}; name the sensor's state directory with --state", dir.display())]
-    Nothing {
-        /// The state directory.
-        dir: PathBuf,
-    },
-    /// Not a database, or not any more.
-    #[error("{} is damaged ({source}); `tattler run` sets it aside and begins a new one, or move it out of the way yourself", path.display())]
+    /// There is no database.
+    #[error("there is no database in {}; name the sensor's state directory with --state", .0.display())]
+    Nothing(PathBuf),
+    /// Not a database, or no longer one.
+    #[error("{} is damaged ({source}); `tattler run` sets it aside and creates a new one, or move it out of the way yourself", path.display())]
     Damaged {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
-    /// A write-ahead log needs memory shared between processes, which network file systems lack.
-    #[error("cannot keep a write-ahead log beside {}; name a directory on a local file system with --state", path.display())]
-    NoLog {
-        /// The database.
-        path: PathBuf,
-    },
+    /// A write-ahead log needs memory shared between processes, which network file systems do not have.
+    #[error("cannot keep a write-ahead log next to {}; name a directory on a local file system with --state", .0.display())]
+    NoLog(PathBuf),
     /// Anything else.
     #[error("cannot open {}: {source}", path.display())]
     Failed {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
 }
 
+impl OpenError {
+    pub(super) fn new(path: &Path, source: rusqlite::Error) -> OpenError {
+        let path = path.to_owned();
+        if is_damage(&source) { OpenError::Damaged { path, source } } else { OpenError::Failed { path, source } }
+    }
+}
+
 impl Store {
-    /// Opens the database in `dir`; makes both if they are not there.
+    /// Opens the database in `dir`. Creates the directory and the database if they are missing.
     ///
-    /// A directory that is made here is the owner's alone. One that exists keeps its mode, because
-    /// it may hold other things; the files in it are the owner's alone in any case.
+    /// Only the owner can access a new directory, and the files in any directory. An existing directory keeps its
+    /// mode, because it may contain other files.
     pub fn open(dir: &Path) -> Result<Store, OpenError> {
         let (path, lock) = prepare(dir)?;
         let connection = connect(&path)?;
         Ok(Store::new(connection, path, lock))
     }
 
-    /// Opens the database in `dir` if there is one: to change what is there needs something there, and
-    /// a mistyped directory should not get a diary of its own.
+    /// Opens the database in `dir` if there is one. Commands that change a database use this, so that a mistyped
+    /// directory does not get a new one.
     pub fn open_existing(dir: &Path) -> Result<Store, OpenError> {
         match fs::symlink_metadata(dir.join("tattler.db")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OpenError::Nothing { dir: dir.to_owned() }),
-            // All else is told by opening it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OpenError::Nothing(dir.to_owned())),
+            // Opening reports any other error.
             _ => Store::open(dir),
         }
     }
 }
 
-/// Makes the directory and an empty database in it if they are not there, and locks it.
+/// Creates the directory and an empty database in it if they are missing, and locks the directory.
 pub(super) fn prepare(dir: &Path) -> Result<(PathBuf, File), OpenError> {
     let directory = |source| OpenError::Directory { dir: dir.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(directory)?;
-    // Without links on the way SQLite can be told to follow none.
+    // SQLite is told to follow no links, so the path must have none.
     let dir = &dir.canonicalize().map_err(directory)?;
     if fs::metadata(dir).map_err(directory)?.mode() & 0o022 != 0 {
-        return Err(OpenError::Shared { dir: dir.clone() });
+        return Err(OpenError::Shared(dir.clone()));
     }
     let lock = lock(dir)?;
     let path = dir.join("tattler.db");
     let next = next(&path);
     if path.exists() {
-        // A life that ended before it could set the old one aside.
+        // A sensor died before it could set the old database aside.
         remove(&next).map_err(directory)?;
     } else if next.exists() {
-        // Or just after.
+        // A sensor died just after that.
         fs::rename(&next, &path).map_err(directory)?;
     }
     make_private(&path).map_err(directory)?;
     Ok((path, lock))
 }
 
-/// Where the database that follows a damaged one is made.
+/// Where the replacement of a damaged database is created.
 pub(super) fn next(path: &Path) -> PathBuf {
     path.with_file_name("tattler.db.next")
 }
 
-/// Removes a database and what is beside it, as far as it is there.
+/// Removes a database and its log, if they exist.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     files(path).iter().try_for_each(|file| match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -132,12 +130,12 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     })
 }
 
-/// Bytes of the database and of what is beside it.
+/// Bytes of the database and its log.
 pub(super) fn size(path: &Path) -> u64 {
     files(path).iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum()
 }
 
-/// The database and what SQLite keeps beside it.
+/// The database, and the log and the index of the log that SQLite keeps next to it.
 pub(super) fn files(path: &Path) -> [PathBuf; 3] {
     ["", "-wal", "-shm"].map(|suffix| {
         let mut name = path.as_os_str().to_owned();
@@ -146,11 +144,11 @@ pub(super) fn files(path: &Path) -> [PathBuf; 3] {
     })
 }
 
-/// Keeps everybody from opening the database of a directory for writing, as long as the file is held;
-/// `None` if there never was one.
+/// Prevents others from opening the database of a directory for writing while the returned file is open. `None` if
+/// there never was a database.
 ///
 /// # Errors
-/// When somebody has it open.
+/// Another process has it open.
 pub fn hold(dir: &Path) -> Result<Option<File>, OpenError> {
     if dir.join("tattler.lock").exists() { lock(dir).map(Some) } else { Ok(None) }
 }
@@ -162,10 +160,9 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
         Ok(()) => {}
         Err(TryLockError::Error(source)) => return Err(directory(source)),
         Err(TryLockError::WouldBlock) => {
-            // Who it is helps; not to know it is no failure of its own.
             let mut pid = String::new();
-            let told = file.take(20).read_to_string(&mut pid).is_ok() && pid.trim().parse::<u32>().is_ok();
-            let holder = if told { format!(" (process {})", pid.trim()) } else { String::new() };
+            let is_known = file.take(20).read_to_string(&mut pid).is_ok() && pid.trim().parse::<u32>().is_ok();
+            let holder = if is_known { format!(" (process {})", pid.trim()) } else { String::new() };
             return Err(OpenError::InUse { dir: dir.to_owned(), holder });
         }
     }
@@ -178,7 +175,7 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
     Ok(file)
 }
 
-/// SQLite gives its log the mode of the database, so the database has to be private first.
+/// Makes a database readable by its owner only. SQLite gives the same mode to the log.
 pub(super) fn make_private(path: &Path) -> io::Result<()> {
     private().open(path)?;
     for file in files(path).iter().filter(|file| file.exists()) {
@@ -194,33 +191,30 @@ fn private() -> OpenOptions {
 }
 
 pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
-    let failed = |source: rusqlite::Error| match path.to_owned() {
-        path if is_damage(&source) => OpenError::Damaged { path, source },
-        path => OpenError::Failed { path, source },
-    };
+    let failed = |source| OpenError::new(path, source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     let found = schema::version(&connection).map_err(failed)?;
     if found > schema::VERSION {
         return Err(OpenError::Newer { path: path.to_owned(), found });
     }
-    // Only a file without tables takes this one; retention by size will want it.
+    // SQLite accepts this only before there are tables. Retention by size needs it.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(failed)?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failed)?;
     if mode != "wal" {
-        return Err(OpenError::NoLog { path: path.to_owned() });
+        return Err(OpenError::NoLog(path.to_owned()));
     }
-    // A dead process loses nothing that was committed; a power cut may lose the last seconds, and
-    // leaves the file whole. FULL would sync the disk at every commit.
+    // If the process dies, all commits are kept. A power cut may lose the last seconds and leaves the file intact.
+    // FULL would sync the disk at every commit.
     connection.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
-    // Contacts lie in order of addresses, and those come in any order: 2 MB, as is usual, would be
-    // read and written over and over. Taken only as far as the file is large.
+    // Contacts are stored in order of addresses and arrive in any order. With the default of 2 MB, pages would be read
+    // and written again and again. SQLite uses no more than the file has.
     connection.pragma_update(None, "cache_size", -(32 << 10)).map_err(failed)?;
     connection.pragma_update(None, "wal_autocheckpoint", 4_000).map_err(failed)?;
-    // What is deleted is overwritten: a diary that forgets does not leave its pages lying about.
+    // Overwrites deleted rows, so that forgotten addresses do not stay in free pages.
     connection.pragma_update(None, "secure_delete", true).map_err(failed)?;
-    // A large batch must not leave a large log behind.
+    // Truncates the log after a large batch.
     connection.pragma_update(None, "journal_size_limit", 16 << 20).map_err(failed)?;
     schema::migrate(&mut connection).map_err(failed)?;
     Ok(connection)

@@ -1,25 +1,30 @@
-//! How far files were imported. They are of this machine's files, so no export has them; and a file whose
-//! position is lost is read again and merged, so that they may go at any time.
+//! How far imported files and the sensor's ring are stored. Exports do not contain this: it is about files and the
+//! kernel of this machine. If the position of a file is lost, the file is read again and its rows are merged.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use tattler_core::time::Time;
 use tattler_files::Position;
 
 use super::Store;
 use super::replay::ReplayError;
+use crate::mark::Mark;
 
-/// Files that are remembered; the latest are.
+/// The number of files whose positions are kept, the latest ones.
 const MOST: u32 = 10_000;
 
 impl Store {
-    /// How far files were imported before.
+    /// How far files have been imported.
     pub fn positions(&self) -> Result<Vec<Position>, ReplayError> {
         read(&self.connection).map_err(|error| ReplayError::new(&self.path, error))
     }
+
+    /// The mark up to which the ring is stored.
+    pub fn mark(&self) -> Result<Option<Mark>, ReplayError> {
+        read_mark(&self.connection).map_err(|error| ReplayError::new(&self.path, error))
+    }
 }
 
-/// Sets positions, also back: who begins a file anew and is interrupted goes on from there. A beginning
-/// is none.
+/// Sets positions. A position may move back, if a file is imported again from its start. Position 0 is not stored.
 pub(super) fn write(connection: &Connection, positions: &[Position], at: Time) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT OR REPLACE INTO positions (head_length, head_hash, items, at) VALUES (?1, ?2, ?3, ?4)",
@@ -37,7 +42,7 @@ pub(super) fn write(connection: &Connection, positions: &[Position], at: Time) -
     Ok(())
 }
 
-/// Forgets what is older than `since`, and what is too much.
+/// Deletes positions that are older than `since`, and the oldest of too many.
 pub(super) fn prune(connection: &Connection, since: Time) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM positions WHERE at < ?1", [since.0])?;
     connection.execute(
@@ -55,4 +60,26 @@ fn read(connection: &Connection) -> rusqlite::Result<Vec<Position>> {
         Ok(Position { head_length: row.get(0)?, head_hash: hash.cast_unsigned(), items: items.cast_unsigned() })
     })?;
     rows.collect()
+}
+
+/// Sets the mark. To be called in the transaction of the observations before the mark.
+pub(super) fn write_mark(connection: &Connection, mark: &Mark) -> rusqlite::Result<()> {
+    let mut statement = connection
+        .prepare_cached("INSERT OR REPLACE INTO mark (only, boot, ring, position, since) VALUES (1, ?1, ?2, ?3, ?4)")?;
+    let (position, since) = (mark.position.cast_signed(), mark.since.cast_signed());
+    statement.execute(params![mark.boot.to_be_bytes(), mark.ring, position, since])?;
+    Ok(())
+}
+
+fn read_mark(connection: &Connection) -> rusqlite::Result<Option<Mark>> {
+    let decode = |row: &Row<'_>| {
+        let (position, since): (i64, i64) = (row.get(2)?, row.get(3)?);
+        Ok(Mark {
+            boot: u128::from_be_bytes(row.get(0)?),
+            ring: row.get(1)?,
+            position: position.cast_unsigned(),
+            since: since.cast_unsigned(),
+        })
+    };
+    connection.query_row("SELECT boot, ring, position, since FROM mark", [], decode).optional()
 }

@@ -1,37 +1,40 @@
-//! Reading for queries: a connection of its own that can't write, beside a sensor that does.
+//! Reading while a sensor writes: queries and exports use a connection of their own that can't write.
 
 use std::collections::HashSet;
+use std::fs;
+use std::io::{self, Write};
 use std::net::Ipv6Addr;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OpenFlags, Row};
 use tattler_core::ack::Ack;
 use tattler_core::observation::{Answer, Contact, Observation, Probe};
 use tattler_core::time::{Span, Time};
+use tattler_files::jsonl::{BackupEntry, to_json_line};
+use thiserror::Error;
 
 use super::replay::{self, ReplayError};
-use super::{DeviceKey, OpenError, Snapshot, acks, key, open};
+use super::{DeviceKey, OpenError, Store, acks, key, open, schema};
 
-/// A checkpoint that ends or a schema that changes takes no longer.
+/// The longest wait for a checkpoint or a change of the schema.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Answers that are remembered to mark probes. They need a probe and a local that answers, so that
-/// outsiders alone don't decide how many there are.
+/// Answers kept in memory to mark probes. A local has to answer for each, so outsiders alone do not decide their
+/// number.
 const MAX_ANSWERS: usize = 1_000_000;
-
 /// How long after a probe its answer is looked for. Hosts answer within seconds.
 const ANSWERED_WITHIN: Span = Span::from_seconds(600);
 
-/// A state directory, read only. Everything that it hands out is of one moment, that of its opening.
+/// The database of a state directory, read only, as it was when the reader was opened.
 pub struct Reader {
     connection: Connection,
     path: PathBuf,
 }
 
-/// How much there is.
+/// How many rows there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct StoreTotals {
     /// Different locals with a contact.
     pub locals: u64,
     /// Contacts: local, remote, protocol and port.
@@ -42,36 +45,78 @@ pub struct Summary {
     pub span: Option<(Time, Time)>,
 }
 
+/// What to export.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Export {
+    /// Also write answers, acknowledgements and the key of the device names, so that the store can be restored.
+    pub all: bool,
+    /// Leaves out observations that ended earlier.
+    pub since: Option<Time>,
+    /// Leaves out observations that began later.
+    pub until: Option<Time>,
+}
+
+/// Why an export is incomplete.
+#[derive(Debug, Error)]
+pub enum ExportError {
+    /// The database can't be read to its end.
+    #[error(transparent)]
+    Read(#[from] ReplayError),
+    /// The lines can't be written.
+    #[error("cannot write the export")]
+    Write(#[source] io::Error),
+}
+
 impl Reader {
-    /// Opens what a sensor keeps in `dir`.
+    /// Opens the database in `dir`; its owner and root may. A database of an older version is migrated first, which
+    /// requires that no sensor uses it.
     pub fn open(dir: &Path) -> Result<Reader, OpenError> {
-        let Snapshot { connection, path } = Snapshot::open(dir)?;
-        let failed = |source| OpenError::Failed { path: path.clone(), source };
+        let directory = |source| OpenError::Directory { dir: dir.to_owned(), source };
+        let dir = &dir.canonicalize().map_err(directory)?;
+        let path = dir.join("tattler.db");
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(OpenError::Nothing(dir.clone())),
+            found => drop(found.map_err(directory)?),
+        }
+        let failed = |source| OpenError::new(&path, source);
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let mut connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
+        let mut found = schema::version(&connection).map_err(failed)?;
+        if found < schema::VERSION {
+            drop(connection);
+            drop(Store::open(dir)?);
+            connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
+            found = schema::version(&connection).map_err(failed)?;
+        }
+        if found > schema::VERSION {
+            return Err(OpenError::Newer { path, found });
+        }
         connection.busy_timeout(PATIENCE).map_err(failed)?;
-        // Many look-ups go to the contacts of one local after the other.
+        // Queries look up the contacts of one local after the other.
         connection.pragma_update(None, "cache_size", -(16 << 10)).map_err(failed)?;
-        // One moment for all that is read.
+        // All reads see the database as it is now.
         connection.execute_batch("BEGIN; SELECT 1 FROM meta LIMIT 1").map_err(failed)?;
         Ok(Reader { connection, path })
     }
 
-    /// The key by which hardware addresses became names, if there is one.
+    /// The key of the device names, if there is one.
     pub fn device_key(&self) -> Result<Option<DeviceKey>, ReplayError> {
-        self.told(key::read(&self.connection))
+        self.checked(key::read(&self.connection))
     }
 
     /// The acknowledged remotes.
     pub fn acks(&self) -> Result<Vec<Ack>, ReplayError> {
-        self.told(acks::read(&self.connection))
+        self.checked(acks::read(&self.connection))
     }
 
-    /// Bytes on disk, the write-ahead log included.
+    /// Bytes on disk, including the write-ahead log.
     #[must_use]
     pub fn size(&self) -> u64 {
         open::size(&self.path)
     }
 
-    /// Hands out contacts that were going on between `since` and `until`, in no order of time.
+    /// Yields the contacts that were going on between `since` and `until`, in no order of time.
     pub fn contacts(
         &self,
         since: Time,
@@ -80,14 +125,11 @@ impl Reader {
     ) -> Result<(), ReplayError> {
         const SQL: &str = "SELECT first, last, local, remote, proto, port, local_port, count, name, device
              FROM contacts WHERE last >= ?1 AND first <= ?2";
-        self.each(SQL, since, until, replay::contact, &mut |observation| match observation {
-            Observation::Contact(contact) => give(contact),
-            _ => ControlFlow::Continue(()),
-        })
+        self.each(SQL, since, until, replay::contact, give)
     }
 
-    /// Hands out probes between `since` and `until`, the latest first. Marks those that were answered in
-    /// that time or soon after, or whose source the target had contacted, as far as that is still known.
+    /// Yields the probes between `since` and `until`, the latest first. Marks probes that were answered in that time or
+    /// soon after, and probes whose source the target had contacted, as far as the database still knows.
     pub fn probes(
         &self,
         since: Time,
@@ -104,12 +146,9 @@ impl Reader {
         self.answers(since, until + ANSWERED_WITHIN, &mut |answer| {
             answered.insert((answer.source, answer.target, answer.kind, answer.port));
         })?;
-        self.each(SQL, since, until, replay::probe, &mut |observation| match observation {
-            Observation::Probe(mut probe) => {
-                probe.answered |= answered.contains(&(probe.source, probe.target, probe.kind, probe.port));
-                give(probe)
-            }
-            _ => ControlFlow::Continue(()),
+        self.each(SQL, since, until, replay::probe, &mut |mut probe| {
+            probe.answered |= answered.contains(&(probe.source, probe.target, probe.kind, probe.port));
+            give(probe)
         })
     }
 
@@ -123,18 +162,18 @@ impl Reader {
             let mut probes = self.connection.prepare("SELECT DISTINCT target FROM probes WHERE answered LIMIT ?1")?;
             let mut rows = probes.query([MAX_ANSWERS as i64])?;
             while let Some(row) = rows.next()? {
-                exposed.insert(Ipv6Addr::from(row.get::<_, [u8; 16]>(0)?));
+                exposed.insert(replay::address(row, 0)?);
             }
             Ok(())
         };
-        self.told(read())?;
+        self.checked(read())?;
         Ok(exposed)
     }
 
-    /// All between `since` and `until` in order of time, as a ledger wants it. Contacts that went on
-    /// later end at `until`.
+    /// Yields all observations between `since` and `until` in order of time, as a ledger needs them. Contacts that
+    /// continued after `until` end there.
     pub fn replay(&self, since: Time, until: Time, give: &mut dyn FnMut(Observation)) -> Result<(), ReplayError> {
-        self.told(replay::read(&self.connection, since, &mut |mut observation| {
+        self.checked(replay::read(&self.connection, since, &mut |mut observation| {
             if observation.ts() > until {
                 return;
             }
@@ -145,8 +184,8 @@ impl Reader {
         }))
     }
 
-    /// How much there is between `since` and `until`.
-    pub fn summary(&self, since: Time, until: Time) -> Result<Summary, ReplayError> {
+    /// Counts what there is between `since` and `until`.
+    pub fn totals(&self, since: Time, until: Time) -> Result<StoreTotals, ReplayError> {
         type Counted = (u64, u64, Option<i64>, Option<i64>);
         let count = |sql: &str| -> rusqlite::Result<Counted> {
             let number = |row: &Row<'_>, column| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)?.max(0) as u64);
@@ -163,31 +202,56 @@ impl Reader {
             let first = [contacts.2, probes.2].into_iter().flatten().min();
             let last = [contacts.3, probes.3].into_iter().flatten().max();
             let span = first.zip(last).map(|(first, last)| (Time(first), Time(last)));
-            Ok(Summary { locals: contacts.0, contacts: contacts.1, probes: probes.1, span })
+            Ok(StoreTotals { locals: contacts.0, contacts: contacts.1, probes: probes.1, span })
         };
-        self.told(read())
+        self.checked(read())
+    }
+
+    /// Writes observations as JSON Lines, sorted by time and, within the same time, always in the same order. Returns
+    /// the number of lines. A sensor can write meanwhile; its log grows until this is done.
+    pub fn export(&self, export: &Export, out: &mut dyn Write) -> Result<u64, ExportError> {
+        let mut lines = 0;
+        let mut written = Ok(());
+        let mut put = |line: Option<String>| {
+            if let (Some(line), Ok(())) = (line, &written) {
+                written = out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n"));
+                lines += 1;
+            }
+        };
+        if export.all {
+            put(self.device_key()?.and_then(|key| BackupEntry::DeviceKey(*key.bytes()).to_json_line()));
+            self.acks()?.into_iter().for_each(|ack| put(BackupEntry::Ack(ack).to_json_line()));
+        }
+        let until = export.until.unwrap_or(Time(i64::MAX));
+        let read = replay::read(&self.connection, export.since.unwrap_or(Time(i64::MIN)), &mut |observation| {
+            let is_exported = export.all || !matches!(observation, Observation::Answer(_));
+            if is_exported && observation.ts() <= until {
+                put(to_json_line(&observation));
+            }
+        });
+        self.checked(read)?;
+        written.and_then(|()| out.flush()).map_err(ExportError::Write)?;
+        Ok(lines)
     }
 
     fn answers(&self, since: Time, until: Time, give: &mut dyn FnMut(Answer)) -> Result<(), ReplayError> {
         const SQL: &str =
             "SELECT ts, source, target, kind, port FROM answers WHERE ts BETWEEN ?1 AND ?2 ORDER BY ts DESC";
         let mut left = MAX_ANSWERS;
-        self.each(SQL, since, until, replay::answer, &mut |observation| {
-            if let Observation::Answer(answer) = observation {
-                give(answer);
-            }
+        self.each(SQL, since, until, replay::answer, &mut |answer| {
+            give(answer);
             left -= 1;
             if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
     }
 
-    fn each(
+    fn each<T>(
         &self,
         sql: &str,
         since: Time,
         until: Time,
-        decode: fn(&Row<'_>) -> rusqlite::Result<Observation>,
-        give: &mut dyn FnMut(Observation) -> ControlFlow<()>,
+        decode: fn(&Row<'_>) -> rusqlite::Result<T>,
+        give: &mut dyn FnMut(T) -> ControlFlow<()>,
     ) -> Result<(), ReplayError> {
         let mut read = || {
             let mut statement = self.connection.prepare_cached(sql)?;
@@ -199,39 +263,37 @@ impl Reader {
             }
             Ok(())
         };
-        self.told(read())
+        self.checked(read())
     }
 
-    fn told<T>(&self, read: rusqlite::Result<T>) -> Result<T, ReplayError> {
+    fn checked<T>(&self, read: rusqlite::Result<T>) -> Result<T, ReplayError> {
         read.map_err(|source| ReplayError::new(&self.path, source))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
-    use super::super::Store;
-    use super::super::tests::{connection, probe_at};
+    use super::super::tests::{connection, new_store, probe_at};
     use super::*;
 
-    #[test]
-    fn a_reader_reads_beside_the_sensor_and_after_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(dir.path()).unwrap();
-        store.append(&[probe_at(1), probe_at(2)]).unwrap();
-        let read = || {
-            let mut seen = Vec::new();
-            let reader = Reader::open(dir.path()).unwrap();
-            let all = (Time(i64::MIN), Time(i64::MAX));
-            reader
-                .probes(all.0, all.1, &mut |probe| {
-                    seen.push(probe.ts.0);
-                    ControlFlow::Continue(())
-                })
-                .unwrap();
-            seen
+    fn probes(reader: &Reader, since: Time, until: Time) -> Vec<Probe> {
+        let mut all = Vec::new();
+        let mut give = |probe| {
+            all.push(probe);
+            ControlFlow::Continue(())
         };
+        reader.probes(since, until, &mut give).unwrap();
+        all
+    }
+
+    #[test]
+    fn a_reader_works_while_the_sensor_runs_and_afterwards() {
+        let (dir, mut store) = new_store();
+        let read = || -> Vec<i64> {
+            let all = probes(&Reader::open(dir.path()).unwrap(), Time(i64::MIN), Time(i64::MAX));
+            all.iter().map(|probe| probe.ts.0).collect()
+        };
+        store.append(&[probe_at(1), probe_at(2)]).unwrap();
         assert_eq!(read(), [2, 1]);
         store.append(&[probe_at(3)]).unwrap();
         assert_eq!(read(), [3, 2, 1]);
@@ -240,35 +302,26 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_read_for_the_window_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(dir.path()).unwrap();
+    fn only_answers_of_the_window_mark_its_probes() {
+        let (dir, mut store) = new_store();
         let at = |seconds: i64| seconds * 1_000_000;
         let Observation::Probe(probe) = probe_at(at(10_000)) else { unreachable!() };
         let Probe { source, target, kind, port, .. } = probe;
-        let marked = |store: &mut Store, ts: i64| {
+        let mut marked = |ts: i64| {
             let answer = Answer { ts: Time(at(ts)), source, target, kind, port };
             store.connection.execute("DELETE FROM answers", []).unwrap();
             store.append(&[probe_at(at(10_000)), Observation::Answer(answer)]).unwrap();
-            let mut answered = None;
-            let mut give = |probe: Probe| {
-                answered = Some(probe.answered);
-                ControlFlow::Continue(())
-            };
-            let reader = Reader::open(dir.path()).unwrap();
-            reader.probes(Time(at(9_000)), Time(at(10_000)), &mut give).unwrap();
-            answered.unwrap()
+            probes(&Reader::open(dir.path()).unwrap(), Time(at(9_000)), Time(at(10_000)))[0].answered
         };
-        assert_eq!([8_999, 10_002, 10_700].map(|ts| marked(&mut store, ts)), [false, true, false]);
+        assert_eq!([8_999, 10_002, 10_700].map(&mut marked), [false, true, false]);
     }
 
     #[test]
     fn a_reader_sees_one_moment_and_cannot_write() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(dir.path()).unwrap();
+        let (dir, mut store) = new_store();
         store.append(&[probe_at(1)]).unwrap();
         let reader = Reader::open(dir.path()).unwrap();
-        let all = |reader: &Reader| reader.summary(Time(i64::MIN), Time(i64::MAX)).unwrap().probes;
+        let all = |reader: &Reader| reader.totals(Time(i64::MIN), Time(i64::MAX)).unwrap().probes;
         assert_eq!(all(&reader), 1);
         store.append(&[probe_at(2)]).unwrap();
         assert_eq!(all(&reader), 1);
@@ -276,15 +329,15 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_with_the_way_out() {
+    fn an_error_to_open_names_the_way_out() {
         let dir = tempfile::tempdir().unwrap();
-        let told = |dir: &Path| Reader::open(dir).err().unwrap().to_string();
-        assert!(told(dir.path()).contains("there is no database in"), "{}", told(dir.path()));
-        assert!(told(&dir.path().join("none")).contains("no such file or directory"));
+        let error = |dir: &Path| Reader::open(dir).err().unwrap().to_string();
+        assert!(error(dir.path()).contains("there is no database in"), "{}", error(dir.path()));
+        assert!(error(&dir.path().join("none")).contains("no such file or directory"));
         drop(Store::open(dir.path()).unwrap());
         connection(dir.path()).pragma_update(None, "user_version", 99).unwrap();
-        assert!(told(dir.path()).contains("upgrade tattler"), "{}", told(dir.path()));
+        assert!(error(dir.path()).contains("upgrade tattler"), "{}", error(dir.path()));
         fs::write(dir.path().join("tattler.db"), b"not a database, but long enough to look at it".repeat(100)).unwrap();
-        assert!(told(dir.path()).contains("is damaged"), "{}", told(dir.path()));
+        assert!(error(dir.path()).contains("is damaged"), "{}", error(dir.path()));
     }
 }

@@ -1,4 +1,4 @@
-//! Out: rows become observations again, in order of time.
+//! Rows become observations again, in order of time.
 
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
@@ -14,35 +14,35 @@ use super::{Store, is_damage};
 /// Why the store could not be read to its end.
 #[derive(Debug, Error)]
 pub enum ReplayError {
-    /// What was handed out before is sound; the rest is lost.
-    #[error("{} is damaged ({source}); `tattler run` sets it aside and begins a new one, or move it out of the way yourself", path.display())]
+    /// The observations read before are sound; the rest is lost.
+    #[error("{} is damaged ({source}); `tattler run` sets it aside and creates a new one, or move it out of the way yourself", path.display())]
     Damaged {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
-    /// Anything else: a disk that fails, for one.
+    /// Anything else, such as a failing disk.
     #[error("cannot read {}: {source}", path.display())]
     Failed {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
 }
 
 impl Store {
-    /// Hands out all that was seen at `since` or later, in order of [`Observation::ts`]. Contacts
-    /// come merged, and begin where they began, be that before `since`. At the same time contacts
-    /// come before probes, and probes before answers, as cause and effect do.
+    /// Yields all observations at `since` or later, in order of [`Observation::ts`]. Contacts are merged, and keep
+    /// their beginning even if it is before `since`. At the same time, contacts come before probes and probes before
+    /// answers, as cause and effect do.
     pub fn replay(&self, since: Time, give: &mut dyn FnMut(Observation)) -> Result<(), ReplayError> {
-        read(&self.connection, since, give).map_err(|source| ReplayError::new(&self.path, source))
+        read(&self.connection, since, give).map_err(|error| ReplayError::new(&self.path, error))
     }
 }
 
 impl ReplayError {
-    /// Whether SQLite found damage. Rows that can't be decoded are none to it.
+    /// Whether SQLite found damage. Rows that can't be decoded do not count: SQLite accepts them.
     #[must_use]
     pub fn is_corruption(&self) -> bool {
         matches!(self, ReplayError::Damaged { source, .. } if is_damage(source))
@@ -50,8 +50,8 @@ impl ReplayError {
 
     pub(super) fn new(path: &Path, source: rusqlite::Error) -> ReplayError {
         let path = path.to_owned();
-        let undecoded = source.sqlite_error_code().is_none();
-        if undecoded || is_damage(&source) {
+        let is_undecodable = source.sqlite_error_code().is_none();
+        if is_undecodable || is_damage(&source) {
             ReplayError::Damaged { path, source }
         } else {
             ReplayError::Failed { path, source }
@@ -59,9 +59,9 @@ impl ReplayError {
     }
 }
 
-/// As [`Store::replay`], over any connection.
+/// [`Store::replay`] over any connection.
 pub(super) fn read(connection: &Connection, since: Time, give: &mut dyn FnMut(Observation)) -> rusqlite::Result<()> {
-    // Named columns are found once for each row; so the decoders below go by position.
+    // The decoders below use positions: names of columns are looked up again for each row.
     let mut contacts = connection.prepare(
         "SELECT first, last, local, remote, proto, port, local_port, count, name, device
          FROM contacts WHERE last >= ?1 ORDER BY first, local, remote, proto, port",
@@ -75,16 +75,16 @@ pub(super) fn read(connection: &Connection, since: Time, give: &mut dyn FnMut(Ob
         "SELECT ts, source, target, kind, port FROM answers WHERE ts >= ?1 ORDER BY ts, source, target, kind, port",
     )?;
 
-    let mut contacts = contacts.query_map([since.0], contact)?;
-    let mut probes = probes.query_map([since.0], probe)?;
-    let mut answers = answers.query_map([since.0], answer)?;
+    let mut contacts = contacts.query_map([since.0], |row| contact(row).map(Observation::Contact))?;
+    let mut probes = probes.query_map([since.0], |row| probe(row).map(Observation::Probe))?;
+    let mut answers = answers.query_map([since.0], |row| answer(row).map(Observation::Answer))?;
     let mut streams: [&mut dyn Iterator<Item = rusqlite::Result<Observation>>; 3] =
         [&mut contacts, &mut probes, &mut answers];
     let mut heads = [const { None }; 3];
     for (head, stream) in heads.iter_mut().zip(&mut streams) {
         *head = stream.next().transpose()?;
     }
-    // Of equals, `min_by_key` takes the first.
+    // `min_by_key` takes the first of equals.
     let earliest = |heads: &[Option<Observation>]| {
         let known = heads.iter().enumerate().filter_map(|(i, head)| Some((i, head.as_ref()?.ts())));
         known.min_by_key(|&(_, ts)| ts).map(|(i, _)| i)
@@ -98,8 +98,8 @@ pub(super) fn read(connection: &Connection, since: Time, give: &mut dyn FnMut(Ob
     Ok(())
 }
 
-pub(super) fn contact(row: &Row<'_>) -> rusqlite::Result<Observation> {
-    Ok(Observation::Contact(Contact {
+pub(super) fn contact(row: &Row<'_>) -> rusqlite::Result<Contact> {
+    Ok(Contact {
         ts: Time(row.get(0)?),
         last: Time(row.get(1)?),
         local: address(row, 2)?,
@@ -110,11 +110,11 @@ pub(super) fn contact(row: &Row<'_>) -> rusqlite::Result<Observation> {
         count: row.get::<_, i64>(7)?.clamp(0, u32::MAX.into()) as u32,
         name: row.get(8)?,
         device: row.get(9)?,
-    }))
+    })
 }
 
-pub(super) fn probe(row: &Row<'_>) -> rusqlite::Result<Observation> {
-    Ok(Observation::Probe(Probe {
+pub(super) fn probe(row: &Row<'_>) -> rusqlite::Result<Probe> {
+    Ok(Probe {
         ts: Time(row.get(0)?),
         source: address(row, 1)?,
         target: address(row, 2)?,
@@ -137,20 +137,20 @@ pub(super) fn probe(row: &Row<'_>) -> rusqlite::Result<Observation> {
         answered: row.get(17)?,
         settling: row.get(18)?,
         device: row.get(19)?,
-    }))
+    })
 }
 
-pub(super) fn answer(row: &Row<'_>) -> rusqlite::Result<Observation> {
-    Ok(Observation::Answer(Answer {
+pub(super) fn answer(row: &Row<'_>) -> rusqlite::Result<Answer> {
+    Ok(Answer {
         ts: Time(row.get(0)?),
         source: address(row, 1)?,
         target: address(row, 2)?,
         kind: value(row, 3, Kind::from_number)?,
         port: row.get(4)?,
-    }))
+    })
 }
 
-fn address(row: &Row<'_>, column: usize) -> rusqlite::Result<Ipv6Addr> {
+pub(super) fn address(row: &Row<'_>, column: usize) -> rusqlite::Result<Ipv6Addr> {
     Ok(Ipv6Addr::from(row.get::<_, [u8; 16]>(column)?))
 }
 

@@ -1,8 +1,8 @@
-//! Making room: when rows take more bytes than they may, those that are worth least leave first.
+//! Makes room: if the database is too large, the rows that are worth least are deleted first.
 //!
-//! Probes of unused addresses leave, then repeats, each the oldest first ([`Worth`]). Contacts and
-//! evidence leave only if that is not enough, and then those of the table that is furthest above its
-//! share, so that no table erases another.
+//! Probes of unused addresses are deleted first, then repeats, each the oldest first ([`Worth`]). If that is not
+//! enough, contacts and evidence follow, from the table that is furthest above its share. So no table can displace
+//! another.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,18 +10,19 @@ use std::net::Ipv6Addr;
 
 use rusqlite::{Connection, params};
 use sensor_common::Kind;
-
-use super::worths::Worths;
-use super::{Store, WriteError, prune};
 use tattler_core::ledger::worth::Worth;
+use tattler_core::observation::Answer;
 use tattler_core::time::Time;
 
-/// What leaves, step by step; what is left then is contacts and evidence.
+use super::worths::Worths;
+use super::{Store, WriteError, prune, replay};
+
+/// The steps. After them, contacts and evidence are left.
 const STEPS: [(Table, Worth); 3] =
     [(Table::Probes, Worth::Sweep), (Table::Probes, Worth::Repeat), (Table::Answers, Worth::Repeat)];
 
-/// What a row of contacts, probes and answers takes in bytes, for each sixteenth of the database that the
-/// table may have: half, three eighths, an eighth.
+/// The bytes of a row of contacts, probes and answers, divided by the share of the table in sixteenths. The shares are
+/// a half, three eighths and an eighth.
 const SHARES: [u64; 3] = [240 / 8, 150 / 6, 80 / 2];
 
 const OLDEST_CONTACTS: &str = "DELETE FROM contacts WHERE (local, remote, proto, port) IN
@@ -40,28 +41,28 @@ enum Table {
 /// The key of an event: time, source, target, kind and port.
 type Key = (i64, Ipv6Addr, Ipv6Addr, Kind, u16);
 
-/// How far making room is.
+/// The state of making room.
 #[derive(Default)]
 pub(super) struct Shrinking {
     step: usize,
-    /// The last row that was looked at.
+    /// The last row that was ranked.
     after: Option<Key>,
     worths: Worths,
     left: Option<Left>,
 }
 
-/// Contacts and evidence.
+/// The rows after the steps: contacts and evidence.
 struct Left {
     /// Contacts, probes, answers.
     counts: [u64; 3],
-    /// Locals by the number of their contacts; among equals, the one that was used longest ago comes first.
+    /// Locals by the number of their contacts; among equals, the least recently used first.
     locals: BinaryHeap<(u64, Reverse<i64>, [u8; 16])>,
 }
 
 impl Store {
-    /// Deletes rows if all of them take more than `most` bytes, until a sixteenth of that is free, so
-    /// that it is not to be done again with the next row. Looks at some `rows`, so that a writer gets on
-    /// with its queue in between. How many it deleted; `None` if nothing is left to do.
+    /// If the rows use more than `most` bytes, deletes rows until a sixteenth of that is free, so that the next rows
+    /// fit. One call handles `rows` rows, so that the writer can continue with its queue. Returns the number of deleted
+    /// rows, `None` if nothing is left to do.
     pub fn shrink_some(&mut self, most: u64, rows: u32) -> Result<Option<u64>, WriteError> {
         let used = self.used()?;
         let mut shrinking = match self.shrinking.take() {
@@ -88,7 +89,7 @@ fn shrink(connection: &mut Connection, shrinking: &mut Shrinking, rows: u32) -> 
 }
 
 impl Shrinking {
-    /// Looks at the next rows of a table, and deletes those that are worth no more than `worth`.
+    /// Ranks the next rows of a table and deletes those that are worth no more than `worth`.
     fn look(&mut self, connection: &Connection, table: Table, worth: Worth, rows: u32) -> rusqlite::Result<u64> {
         let found = next(connection, table, self.after, rows)?;
         self.worths.look_again();
@@ -114,7 +115,7 @@ impl Shrinking {
         Ok(deleted)
     }
 
-    /// Deletes rows of the table that is furthest above its share. `None` if all are empty.
+    /// Deletes the oldest rows of the table that is furthest above its share. `None` if all are empty.
     fn oldest(&mut self, connection: &Connection, rows: u32) -> rusqlite::Result<Option<u64>> {
         let left = match self.left.take() {
             Some(left) => self.left.insert(left),
@@ -129,7 +130,7 @@ impl Shrinking {
             1 => connection.prepare_cached(OLDEST_PROBES)?.execute([rows])? as u64,
             _ => connection.prepare_cached(OLDEST_ANSWERS)?.execute([rows])? as u64,
         };
-        // Other tables may have rows if this one has lost all.
+        // If this table is empty, another one may have rows.
         left.counts[table] = if deleted == 0 { 0 } else { left.counts[table].saturating_sub(deleted) };
         Ok(Some(deleted))
     }
@@ -148,8 +149,8 @@ impl Left {
         Ok(Left { counts: [contacts, probes, answers], locals })
     }
 
-    /// Deletes contacts of the local that has most, the oldest first: a page that makes one device contact
-    /// remotes without end costs the contacts of that device.
+    /// Deletes the oldest contacts of the locals that have most. If a web page makes a device contact endless remotes,
+    /// that device loses contacts.
     fn contacts(&mut self, connection: &Connection, rows: u32) -> rusqlite::Result<u64> {
         let mut delete = connection.prepare_cached(OLDEST_CONTACTS)?;
         let (mut deleted, rows) = (0, u64::from(rows));
@@ -166,7 +167,7 @@ impl Left {
     }
 }
 
-/// The rows that follow, and whether each could be evidence by itself.
+/// The next rows, and whether each could be evidence by its own flags.
 fn next(connection: &Connection, table: Table, after: Option<Key>, rows: u32) -> rusqlite::Result<Vec<(Key, bool)>> {
     let mut statement = connection.prepare_cached(match table {
         Table::Probes => {
@@ -186,10 +187,8 @@ fn next(connection: &Connection, table: Table, after: Option<Key>, rows: u32) ->
             (ts, source, target, kind as u8, port)
         });
     let found = statement.query_map(params![ts, source.octets(), target.octets(), kind, port, rows], |row| {
-        let address = |column| row.get::<_, [u8; 16]>(column).map(Ipv6Addr::from);
-        let kind: u8 = row.get(3)?;
-        let kind = Kind::from_number(kind).ok_or(rusqlite::Error::IntegralValueOutOfRange(3, kind.into()))?;
-        Ok(((row.get(0)?, address(1)?, address(2)?, kind, row.get(4)?), row.get(5)?))
+        let Answer { ts, source, target, kind, port } = replay::answer(row)?;
+        Ok(((ts.0, source, target, kind, port), row.get(5)?))
     })?;
     found.collect()
 }

@@ -1,5 +1,4 @@
-//! What the thread that writes does: batches become transactions, what is old or too much goes, what is
-//! damaged makes way.
+//! The writing thread: batches become transactions, old and excess rows are deleted, a damaged database is replaced.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,38 +8,38 @@ use std::time::{Duration, Instant};
 use tattler_core::observation::Observation;
 use tattler_core::time::{Span, Time};
 
-use super::counters::Counters;
-use super::writer::{Message, Settings};
+use super::counters::{StoreCounters, WORK, WRITE};
+use super::writer::{Message, StoreSettings};
 use super::{Belief, Store, WriteError};
 use crate::mark::Mark;
 
-/// A transaction of so many is not made cheaper by waiting for more.
+/// With this many observations, a larger transaction would not be cheaper.
 const ENOUGH: usize = 10_000;
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
-/// A slice of the pruning; the queue is looked at in between.
+/// Rows deleted at once, before the queue gets its turn.
 const PRUNE_ROWS: u32 = 5_000;
-/// Latencies between two attempts to wipe the traces of forgotten rows: half a minute.
+/// Latencies between two attempts to wipe traces of forgotten rows: half a minute.
 const WIPE_EVERY: u32 = 60;
-/// A disk that damages one database after the other is not given more of them.
-const ANEW_EVERY: Duration = Duration::from_secs(60);
+/// A disk that damages one database after another gets no more new ones within this time.
+const REPLACE_EVERY: Duration = Duration::from_secs(60);
 
-/// What the thread has.
+/// The state of the thread.
 pub(super) struct Task {
     pub(super) store: Store,
-    pub(super) counters: Arc<Counters>,
-    pub(super) settings: Settings,
-    /// Taken from the channel and not yet written; still counted as queued.
+    pub(super) counters: Arc<StoreCounters>,
+    pub(super) settings: StoreSettings,
+    /// Taken from the channel and not written yet. Still counted as queued.
     pub(super) pending: Vec<Observation>,
     /// The next write first moves the dates of this boot's rows by this.
     pub(super) step: Span,
-    /// To be written with them.
+    /// To be written with `pending`.
     pub(super) mark: Option<Mark>,
-    /// As of the latest write.
+    /// Whether the database was too large after the latest write.
     pub(super) too_large: bool,
-    /// When the last database was begun in place of a damaged one.
-    pub(super) anew: Option<Instant>,
+    /// When a damaged database was last replaced.
+    pub(super) replaced_at: Option<Instant>,
     pub(super) belief: Belief,
-    /// When it was looked at, since boot.
+    /// The time since boot when the clock was last read.
     pub(super) looked: Span,
     /// When to wipe traces of forgotten rows, if there are any.
     pub(super) wipe_at: Option<Instant>,
@@ -52,9 +51,9 @@ impl Task {
         self.plan_wipe();
         match self.store.belief() {
             Ok(belief) => self.belief = belief,
-            Err(error) => tracing::warn!("{error}; retention goes by the wall clock"),
+            Err(error) => tracing::warn!("{error}; retention uses the wall clock"),
         }
-        // When what is pending has to be written; looked at only while something is.
+        // When to write. Used only while something is pending.
         let mut write_at = prune_at;
         loop {
             let wake = if self.is_idle() { prune_at } else { write_at.min(prune_at) };
@@ -67,12 +66,12 @@ impl Task {
                 }
                 Ok(Message::Do(work)) => {
                     if self.write() {
-                        self.counters.watch.work();
+                        self.counters.watch.begin(WORK);
                         work(Ok(&mut self.store));
                         self.counters.watch.end();
                         self.plan_wipe();
                         if let Some(why) = self.store.suspicion() {
-                            self.begin_anew(&why);
+                            self.replace_damaged(&why);
                         }
                         self.counters.bytes.store(self.store.size(), Relaxed);
                     } else {
@@ -87,13 +86,13 @@ impl Task {
                     self.pending.extend(batch);
                     self.mark = mark.or(self.mark);
                 }
-                Ok(Message::Keep(Settings { retention, most_bytes, .. })) => {
-                    self.settings = Settings { retention, most_bytes, ..self.settings };
+                Ok(Message::Keep(StoreSettings { retention, most_bytes, .. })) => {
+                    self.settings = StoreSettings { retention, most_bytes, ..self.settings };
                     prune_at = Instant::now();
                 }
                 Ok(Message::Damaged(before, why)) => {
                     if self.counters.damaged() == before {
-                        self.begin_anew(&why);
+                        self.replace_damaged(&why);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -103,7 +102,7 @@ impl Task {
             if (healthy_and_many || Instant::now() >= write_at) && !self.write() {
                 write_at = Instant::now() + self.settings.latency;
             }
-            // Growth does not wait for the hour.
+            // A database that is too large does not wait for the hour.
             if std::mem::take(&mut self.too_large) {
                 prune_at = Instant::now();
             }
@@ -121,27 +120,18 @@ impl Task {
         }
     }
 
-    /// Whether rows take more than they may.
-    fn is_too_large(&self) -> bool {
-        self.store.used().is_ok_and(|used| used > self.settings.most_bytes)
-    }
-
-    /// Whether nothing is to be written.
+    /// Whether there is nothing to write.
     fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.mark.is_none() && self.step == Span(0)
     }
 
-    /// Writes what is due; whether all of it is written.
+    /// Writes everything pending. Returns whether that succeeded.
     fn write(&mut self) -> bool {
         if self.is_idle() {
             return true;
         }
-        // New dates for a whole boot take longer than the rows of a moment.
-        if self.step == Span(0) {
-            self.counters.watch.write();
-        } else {
-            self.counters.watch.work();
-        }
+        // Redating a whole boot takes longer than a write.
+        self.counters.watch.begin(if self.step == Span(0) { WRITE } else { WORK });
         let step = self.step;
         let outcome = self.store.append_after(step, &self.pending, self.mark.as_ref());
         self.counters.watch.end();
@@ -156,7 +146,7 @@ impl Task {
                 if left_out > 0 && left_out == capped {
                     let most = self.settings.unproven_a_day;
                     tracing::warn!(
-                        "{most} probes and answers of today are written: further ones that prove nothing are counted and not written"
+                        "{most} probes and answers were written today: more of them are only counted, unless they are evidence"
                     );
                 }
                 self.pending.clear();
@@ -170,7 +160,7 @@ impl Task {
                 self.counters.queued.fetch_sub(taken, Relaxed);
                 self.counters.written.fetch_add(taken - left_out, Relaxed);
                 self.counters.bytes.store(self.store.size(), Relaxed);
-                self.too_large = self.is_too_large();
+                self.too_large = self.store.used().is_ok_and(|used| used > self.settings.most_bytes);
                 if self.counters.set_failure(None).is_some() {
                     tracing::info!("the store can be written again");
                 }
@@ -179,7 +169,7 @@ impl Task {
             Err(error) => {
                 self.counters.failed_writes.fetch_add(1, Relaxed);
                 if let WriteError::Damaged { source, .. } = &error
-                    && self.begin_anew(source)
+                    && self.replace_damaged(source)
                 {
                     return self.write();
                 }
@@ -189,13 +179,13 @@ impl Task {
         }
     }
 
-    /// A forget that could not be completed is completed later: at the end of an export, for one.
+    /// Plans to complete a forget that could not be completed, for example during an export.
     fn plan_wipe(&mut self) {
         self.wipe_at = self.store.has_traces().then(|| Instant::now() + self.settings.latency * WIPE_EVERY);
     }
 
     fn wipe(&mut self) {
-        self.counters.watch.work();
+        self.counters.watch.begin(WORK);
         let wiped = self.store.wipe_traces();
         self.counters.watch.end();
         match wiped {
@@ -206,21 +196,21 @@ impl Task {
         self.counters.bytes.store(self.store.size(), Relaxed);
     }
 
-    /// Says so: once, and not at every attempt.
+    /// Logs the first of several failures in a row.
     fn fails(&self, error: &dyn std::fmt::Display) {
         if self.counters.set_failure(Some(error.to_string())).is_none() {
             tracing::warn!("{error}; observations are kept in memory while there is room");
         }
     }
 
-    /// Sets the database aside and begins a new one; whether that went well.
-    fn begin_anew(&mut self, why: &dyn std::fmt::Display) -> bool {
-        if self.anew.is_some_and(|at| at.elapsed() < ANEW_EVERY) {
+    /// Sets the database aside and creates a new one. Returns whether that succeeded.
+    fn replace_damaged(&mut self, why: &dyn std::fmt::Display) -> bool {
+        if self.replaced_at.is_some_and(|at| at.elapsed() < REPLACE_EVERY) {
             return false;
         }
-        match self.store.begin_anew(why, (self.settings.clock)()) {
+        match self.store.replace_damaged(why, (self.settings.clock)()) {
             Ok(aside) => {
-                self.anew = Some(Instant::now());
+                self.replaced_at = Some(Instant::now());
                 tracing::warn!("{aside}");
                 self.counters.see_damaged(&self.store);
                 let now = self.now();
@@ -235,13 +225,13 @@ impl Task {
     }
 
     fn tidy(&self, now: Time) {
-        let Settings { retention, most_bytes, .. } = self.settings;
+        let StoreSettings { retention, most_bytes, .. } = self.settings;
         if let Err(error) = self.store.tidy(now, retention, most_bytes) {
-            tracing::warn!("could not delete an old damaged database in {}: {error}", self.store.path().display());
+            tracing::warn!("cannot delete an old damaged database in {}: {error}", self.store.path().display());
         }
     }
 
-    /// The time that retention goes by.
+    /// The time that retention uses.
     fn now(&mut self) -> Time {
         let ran = (self.settings.ran)();
         let passed = Span((ran.0 - self.looked.0).max(0));
@@ -250,38 +240,36 @@ impl Task {
         let now = self.belief.now((self.settings.clock)(), passed);
         if self.belief.doubts() && !before.doubts() {
             tracing::warn!(
-                "the clock is far ahead of {now}, the time known so far: until it has stood for a day, nothing is deleted for its age by it"
+                "the clock is far ahead of {now}, the last believed time: it deletes no old rows until it has run for a day"
             );
         }
         self.counters.believed.store(if self.belief.doubts() { now.0 } else { i64::MAX }, Relaxed);
         if let Err(error) = self.store.believe(self.belief) {
             tracing::warn!("{error}");
         }
-        // Rows of this boot have dates by its origin, which may lag behind a clock that was just set. By the new
-        // time they would look old.
+        // If the clock was just set, rows of this boot still have old dates. By the new time they would look too old.
         self.store.boot.map_or(now, |boot| now.min(boot.origin + ran))
     }
 
-    /// Whether that was all for now.
+    /// Deletes a part of the old and excess rows. Returns whether nothing more is to be deleted.
     fn prune(&mut self) -> bool {
-        // Rows of this boot have yet to get their new dates.
+        // Rows of this boot do not have their new dates yet.
         if self.step != Span(0) {
             return true;
         }
-        self.counters.watch.write();
+        self.counters.watch.begin(WRITE);
         let outcome = self.prune_some();
         self.counters.watch.end();
         match outcome {
             Ok(done) => done,
-            Err(WriteError::Damaged { source, .. }) if self.begin_anew(&source) => true,
+            Err(WriteError::Damaged { source, .. }) if self.replace_damaged(&source) => true,
             Err(error) => {
-                tracing::warn!("could not delete what is too old or too much: {error}");
+                tracing::warn!("cannot delete old or excess rows: {error}");
                 true
             }
         }
     }
 
-    /// Deletes some of what is too old, or else of what is too much. Whether that was all for now.
     fn prune_some(&mut self) -> Result<bool, WriteError> {
         let now = self.now();
         match self.store.prune_some(now - self.settings.retention, PRUNE_ROWS)? {
@@ -296,13 +284,12 @@ impl Task {
         }
     }
 
-    /// Whether that was all for now.
     fn shrink(&mut self) -> Result<bool, WriteError> {
         let most = self.settings.most_bytes;
         let deleted = self.store.shrink_some(most, PRUNE_ROWS)?;
         let rows = deleted.unwrap_or(0);
         if rows > 0 && self.counters.crowded_out.fetch_add(rows, Relaxed) == 0 {
-            tracing::warn!("the store is larger than {most} bytes: rows that prove least are deleted");
+            tracing::warn!("the store is larger than {most} bytes: the rows that prove least are deleted");
         }
         self.counters.bytes.store(self.store.size(), Relaxed);
         Ok(deleted.is_none())

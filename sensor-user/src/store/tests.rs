@@ -1,11 +1,12 @@
-//! What goes in comes out, and who may not use the store is told so in one line.
+//! What is written can be read back, and errors to open a store are one line.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv6Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use proptest::collection::vec;
 use proptest::option::of;
@@ -13,32 +14,58 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 use sensor_common::{Kind, Proto};
 use tattler_core::observation::{Answer, Contact, Observation, Probe, Traits};
-use tattler_core::time::Time;
+use tattler_core::time::{Span, Time};
+use tempfile::TempDir;
 
 use super::*;
+use crate::mark::Mark;
 
 pub(super) fn probe_at(ts: i64) -> Observation {
-    Observation::Probe(Probe {
-        ts: Time(ts),
-        source: "2a0d:5600::29".parse().unwrap(),
-        target: "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap(),
-        kind: Kind::Syn,
-        port: 22,
-        count: 1,
-        traits: Traits { hop_limit: Some(50), ..Traits::default() },
-        contacted_source: false,
-        answered: false,
-        settling: false,
-        device: None,
-    })
+    let (source, target) = ("2a0d:5600::29".parse().unwrap(), "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap());
+    let traits = Traits { hop_limit: Some(50), ..Traits::default() };
+    Observation::Probe(Probe { traits, ..Probe::new(Time(ts), source, target, Kind::Syn, 22) })
 }
 
-/// A second connection, as a person with sqlite3 would have.
+/// A state directory with an empty store.
+pub(super) fn new_store() -> (TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    (dir, store)
+}
+
+pub(super) fn replayed(store: &Store, since: i64) -> Vec<Observation> {
+    let mut all = Vec::new();
+    store.replay(Time(since), &mut |observation| all.push(observation)).unwrap();
+    all
+}
+
+/// The times of all observations in a store, open or closed.
+pub(super) fn times(dir: &TempDir) -> Vec<i64> {
+    let mut times = Vec::new();
+    let reader = Reader::open(dir.path()).unwrap();
+    reader.replay(Time(i64::MIN), Time(i64::MAX), &mut |observation| times.push(observation.ts().0)).unwrap();
+    times
+}
+
+/// Settings of a writer that does not wait, at a time at which no row is too old.
+pub(super) fn quick() -> StoreSettings {
+    StoreSettings { latency: Duration::from_millis(10), clock: || Time(0), ..StoreSettings::default() }
+}
+
+pub(super) fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(20), "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A second connection, like that of a person with sqlite3.
 pub(super) fn connection(dir: &Path) -> Connection {
     Connection::open(dir.join("tattler.db")).unwrap()
 }
 
-/// Overwrites a page in the middle of the file: the one that a table begins with.
+/// Overwrites the first page of a table.
 pub(crate) fn damage(dir: &Path, table: &str) {
     let other = connection(dir);
     other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
@@ -49,13 +76,7 @@ pub(crate) fn damage(dir: &Path, table: &str) {
     std::os::unix::fs::FileExt::write_all_at(&file, &vec![0xa5; size as usize], (root - 1) * size).unwrap();
 }
 
-fn replayed(store: &Store, since: i64) -> Vec<Observation> {
-    let mut all = Vec::new();
-    store.replay(Time(since), &mut |observation| all.push(observation)).unwrap();
-    all
-}
-
-/// Few addresses and ports, so that contacts meet.
+/// Few addresses and ports, so that some contacts are the same.
 fn address() -> impl Strategy<Value = Ipv6Addr> {
     prop_oneof![
         (0u16..3).prop_map(|n| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n)),
@@ -105,8 +126,7 @@ prop_compose! {
     }
 }
 
-/// What should come out: contacts merged, and what was seen at the same time of the same kind; all in
-/// order of time, equal times in order of kind.
+/// The expected rows: the same contacts, probes and answers are merged; in order of time, equal times in order of type.
 fn expected(sent: &[Observation], since: i64) -> Vec<Observation> {
     let mut contacts = BTreeMap::new();
     let mut probes: BTreeMap<_, Probe> = BTreeMap::new();
@@ -163,11 +183,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
-    fn what_is_appended_comes_back_in_order_of_time_with_contacts_merged(
+    fn appended_rows_come_back_merged_and_in_order_of_time(
         sent in vec(prop_oneof![contact(), probe(), answer()], 0..40), at in 0usize..40, since in 0i64..2_000,
     ) {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(dir.path()).unwrap();
+        let (dir, mut store) = new_store();
         let (one, two) = sent.split_at(at.min(sent.len()));
         store.append(one).unwrap();
         store.append(two).unwrap();
@@ -177,13 +196,13 @@ proptest! {
 
         let mut again = Store::open(dir.path()).unwrap();
         prop_assert_eq!(replayed(&again, 0), expected(&sent, 0));
-        again.prune(Time(since)).unwrap();
+        again.prune_some(Time(since), u32::MAX).unwrap();
         prop_assert_eq!(replayed(&again, 0), expected(&sent, since));
     }
 }
 
 #[test]
-fn the_diary_is_its_owners_alone() {
+fn only_the_owner_can_access_the_files() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("state");
     let mut store = Store::open(&dir).unwrap();
@@ -202,7 +221,7 @@ fn the_diary_is_its_owners_alone() {
 }
 
 #[test]
-fn a_directory_that_exists_keeps_its_mode_and_a_database_in_it_is_made_private() {
+fn a_directory_keeps_its_mode_and_the_database_becomes_private() {
     let dir = tempfile::tempdir().unwrap();
     drop(Store::open(dir.path()).unwrap());
     let database = dir.path().join("tattler.db");
@@ -220,69 +239,34 @@ fn refusal(dir: &Path) -> String {
 }
 
 #[test]
-fn a_second_sensor_on_the_same_directory_is_refused_until_the_first_is_gone() {
-    let dir = tempfile::tempdir().unwrap();
-    let first = Store::open(dir.path()).unwrap();
+fn a_second_sensor_is_refused_until_the_first_ends() {
+    let (dir, first) = new_store();
     let path = dir.path().canonicalize().unwrap();
-    assert_eq!(
-        refusal(dir.path()),
-        format!(
-            "the state directory {} is in use by another tattler (process {}); stop it, or name another with --state",
-            path.display(),
-            std::process::id()
-        )
+    let (path, process) = (path.display(), std::process::id());
+    let expected = format!(
+        "the state directory {path} is in use by another tattler (process {process}); stop it, or name another with --state"
     );
+    assert_eq!(refusal(dir.path()), expected);
     drop(first);
     Store::open(dir.path()).unwrap();
 }
 
 #[test]
-fn a_newer_schema_is_refused_and_left_as_it_is() {
-    let dir = tempfile::tempdir().unwrap();
-    drop(Store::open(dir.path()).unwrap());
-    connection(dir.path()).pragma_update(None, "user_version", 7).unwrap();
-    let expected = format!("tattler.db has schema version 7, this tattler knows up to {}", schema::VERSION);
-    assert!(refusal(dir.path()).contains(&expected));
-    assert_eq!(schema::version(&connection(dir.path())).unwrap(), 7);
-}
-
-#[test]
-fn a_directory_that_others_can_write_to_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    assert!(refusal(dir.path()).contains("chmod go-w"));
-}
-
-#[test]
-fn a_directory_that_cannot_be_made_is_named() {
+fn a_directory_that_cannot_be_used_is_refused_with_the_way_out() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
     let state = file.join("state");
-    assert_eq!(
-        refusal(&state),
-        format!(
-            "cannot use the state directory {}: not a directory; run as its owner, or name another with --state",
-            state.display()
-        )
+    let expected = format!(
+        "cannot use the state directory {}: not a directory; run as its owner, or name another with --state",
+        state.display()
     );
+    assert_eq!(refusal(&state), expected);
     // Not even root can write there.
     assert!(refusal(Path::new("/proc/tattler")).starts_with("cannot use the state directory /proc/tattler: "));
-}
-
-#[test]
-fn what_is_no_database_is_called_damaged_and_left_as_it_is() {
-    let dir = tempfile::tempdir().unwrap();
-    let garbage = b"this was never a database, whatever its name says".repeat(100);
-    fs::write(dir.path().join("tattler.db"), &garbage).unwrap();
-    let line = refusal(dir.path());
-    assert!(line.contains("tattler.db is damaged") && line.contains("`tattler run` sets it aside"), "{line}");
-    assert_eq!(fs::read(dir.path().join("tattler.db")).unwrap(), garbage);
-}
-
-#[test]
-fn a_link_in_place_of_the_database_is_not_followed() {
-    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(refusal(dir.path()).contains("chmod go-w"));
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let target = dir.path().join("elsewhere");
     std::os::unix::fs::symlink(&target, dir.path().join("tattler.db")).unwrap();
     assert!(refusal(dir.path()).contains("too many levels of symbolic links"));
@@ -290,9 +274,8 @@ fn a_link_in_place_of_the_database_is_not_followed() {
 }
 
 #[test]
-fn a_row_that_no_sensor_wrote_is_told_and_ends_the_replay() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = Store::open(dir.path()).unwrap();
+fn a_row_that_cannot_be_decoded_ends_the_replay() {
+    let (dir, mut store) = new_store();
     store.append(&[probe_at(1), probe_at(2)]).unwrap();
     connection(dir.path()).execute("UPDATE probes SET kind = 99 WHERE ts = 2", []).unwrap();
     let mut seen = 0;
@@ -302,14 +285,13 @@ fn a_row_that_no_sensor_wrote_is_told_and_ends_the_replay() {
 }
 
 #[test]
-fn a_batch_that_finds_no_room_is_refused_whole_and_taken_once_there_is_some() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = Store::open(dir.path()).unwrap();
+fn a_batch_that_does_not_fit_is_written_once_there_is_room() {
+    let (_dir, mut store) = new_store();
     store.append(&[probe_at(1)]).unwrap();
     store.connection.pragma_update_and_check(None, "max_page_count", 20, |_| Ok(())).unwrap();
     let batch: Vec<_> = (2..10_002).map(probe_at).collect();
     let error = store.append(&batch).unwrap_err();
-    assert!(matches!(error, WriteError::Full { .. }), "{error}");
+    assert!(matches!(error, WriteError::Full(_)), "{error}");
     assert_eq!(replayed(&store, 0), [probe_at(1)]);
     store.connection.pragma_update_and_check(None, "max_page_count", 100_000, |_| Ok(())).unwrap();
     store.append(&batch).unwrap();
@@ -317,53 +299,18 @@ fn a_batch_that_finds_no_room_is_refused_whole_and_taken_once_there_is_some() {
 }
 
 #[test]
-#[ignore = "a measurement: cargo test --release -p sensor-user store_figures -- --ignored --nocapture"]
-fn store_figures() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = Store::open(dir.path()).unwrap();
-    let mut random = 1u64;
-    let mut next = |below: u64| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) % below
-    };
-    let contact = |ts: i64, local: u64, remote: u64| {
-        Observation::Contact(Contact {
-            ts: Time(ts),
-            last: Time(ts),
-            local: Ipv6Addr::from(0x2001_0db8_u128 << 96 | u128::from(local.wrapping_mul(0x9e37_79b9_7f4a_7c15))),
-            remote: Ipv6Addr::from(0x2a00_u128 << 112 | u128::from(remote.wrapping_mul(0xbf58_476d_1ce4_e5b9)) << 32),
-            proto: Proto::Tcp,
-            port: 443,
-            local_port: Some(50_000),
-            count: 1,
-            name: None,
-            device: None,
-        })
-    };
-    let measure = |what: &str, store: &mut Store, all: Vec<Observation>| {
-        let start = Instant::now();
-        for batch in all.chunks(1_000) {
-            store.append(batch).unwrap();
-        }
-        let rate = all.len() as f64 / start.elapsed().as_secs_f64();
-        println!("{what}: {rate:.0}/s, {} MB on disk", store.size() >> 20);
-    };
-    // As it is: fifty locals at a time, which others follow.
-    let contacts: Vec<_> = (0..500_000).map(|i| contact(i, i as u64 / 20_000 * 50 + next(50), next(100_000))).collect();
-    measure("500,000 new contacts", &mut store, contacts.clone());
-    measure("the same again", &mut store, contacts);
-    // The worst: each in a place of its own.
-    let contacts: Vec<_> = (0..500_000).map(|i| contact(i, next(1 << 30), next(100_000))).collect();
-    measure("500,000 new contacts in no order", &mut store, contacts);
-    measure("1,000,000 probes", &mut store, (0..1_000_000).map(probe_at).collect());
-    let start = Instant::now();
-    let mut count = 0;
-    store.replay(Time(0), &mut |_| count += 1).unwrap();
-    println!("replay of {count}: {:.2?}", start.elapsed());
-    let start = Instant::now();
-    let rows = store.prune(Time(500_000)).unwrap();
-    println!("prune of {rows}: {:.2?}", start.elapsed());
-    let start = Instant::now();
-    store.prune_some(Time(500_000), 5_000).unwrap();
-    println!("prune of nothing: {:.2?}", start.elapsed());
+fn the_mark_is_written_with_its_observations_or_not_at_all() {
+    let (dir, mut store) = new_store();
+    assert_eq!(store.mark().unwrap(), None);
+    let mark = Mark { boot: 1 << 100, ring: u32::MAX, position: u64::MAX - 7, since: 9 };
+    store.append_after(Span(0), &[probe_at(1)], Some(&mark)).unwrap();
+    assert_eq!(store.mark().unwrap(), Some(mark));
+    let refuse = "CREATE TRIGGER no BEFORE INSERT ON probes BEGIN SELECT RAISE(FAIL, 'no'); END";
+    store.connection.execute_batch(refuse).unwrap();
+    let later = Mark { position: 1, ..mark };
+    store.append_after(Span(0), &[probe_at(2)], Some(&later)).unwrap_err();
+    assert_eq!(store.mark().unwrap(), Some(mark));
+    store.append_after(Span(0), &[], Some(&later)).unwrap();
+    drop(store);
+    assert_eq!(Store::open(dir.path()).unwrap().mark().unwrap(), Some(later));
 }

@@ -1,31 +1,30 @@
-//! How much rows of probes and answers are worth, by what the contacts in the database say of their
-//! targets: which may be written when there are many, and which leave first when there are too many.
+//! The worth of rows of probes and answers, by the contacts of their targets in the database. It decides which rows are
+//! still written when there are many, and which are deleted first when there are too many.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
 
 use rusqlite::{Connection, OptionalExtension};
 use sensor_common::{IidClass, Kind};
-
 use tattler_core::ledger::LedgerSettings;
-use tattler_core::ledger::worth::{Day, Ranking, Target, Worth};
+use tattler_core::ledger::worth::{CurrentDay, Ranking, Target, Worth};
 use tattler_core::observation::Observation;
-use tattler_core::time::{Span, Time};
+use tattler_core::time::Time;
 
-/// Targets whose use is remembered, so that a flood at one of them costs one look-up.
+/// Targets whose contacts are remembered, so that a flood of probes to one of them costs one look-up.
 const MOST_REMEMBERED: usize = 65_536;
 
-/// Ranks rows in the order of time.
+/// Ranks rows in order of time.
 #[derive(Default)]
 pub(super) struct Worths {
     probes: Ranking,
     answers: Ranking,
-    /// The first and the last contact of targets in use.
+    /// The times of the first and the last contact of targets in use.
     used: HashMap<Ipv6Addr, (Time, Time)>,
 }
 
 impl Worths {
-    /// Of a probe. `proves`: by itself it could be evidence.
+    /// Ranks a probe. `proves`: it could be evidence by its own flags.
     pub(super) fn probe(
         &mut self,
         connection: &Connection,
@@ -33,16 +32,16 @@ impl Worths {
         proves: bool,
     ) -> rusqlite::Result<Worth> {
         let proves = proves && IidClass::of(&target.octets()) == IidClass::Random;
-        let class = Target::of(self.used(connection, target)?, at, validity(), proves);
+        let class = Target::of(self.used(connection, target)?, at, LedgerSettings::default().validity, proves);
         Ok(self.probes.rank(at, source, target, kind, class))
     }
 
-    /// Of an answer. A host that answers is there, whether it was seen in use or not.
+    /// Ranks an answer. A host that answers exists, with contacts or without.
     pub(super) fn answer(&mut self, (at, source, target, kind): (Time, Ipv6Addr, Ipv6Addr, Kind)) -> Worth {
         self.answers.rank(at, source, target, kind, Target::Unguessable)
     }
 
-    /// Looks targets up again: contacts may have come or gone.
+    /// Forgets what it knows of targets: contacts may have been added or deleted.
     pub(super) fn look_again(&mut self) {
         self.used.clear();
     }
@@ -56,7 +55,7 @@ impl Worths {
         )?;
         let used =
             statement.query_row([local.octets()], |row| Ok((Time(row.get(0)?), Time(row.get(1)?)))).optional()?;
-        // A sweep hits each address once: what is unused is not remembered.
+        // A sweep probes each address once, so unused targets are not remembered.
         if let Some(used) = used.filter(|_| self.used.len() < MOST_REMEMBERED) {
             self.used.insert(local, used);
         }
@@ -64,28 +63,24 @@ impl Worths {
     }
 }
 
-fn validity() -> Span {
-    LedgerSettings::default().validity
-}
-
-/// Bounds the rows that prove nothing, day by day.
+/// Limits the rows of a day that prove nothing.
 pub(super) struct Cap {
     most: u64,
     worths: Worths,
-    day: Day,
-    /// Today.
+    day: CurrentDay,
+    /// Rows of today that count towards the limit.
     written: u64,
-    /// Rows that were not written, since the start.
+    /// Rows not written since the start.
     pub(super) left_out: u64,
 }
 
 impl Cap {
     pub(super) fn new(most: u64) -> Cap {
-        Cap { most, worths: Worths::default(), day: Day::default(), written: 0, left_out: 0 }
+        Cap { most, worths: Worths::default(), day: CurrentDay::default(), written: 0, left_out: 0 }
     }
 
-    /// Whether an observation is to be written. Contacts and evidence always are. Half of the day's rows are
-    /// written as they come, so that a usual day costs no look-ups; the other half is no sweep's.
+    /// Whether to write an observation. Contacts and evidence are always written. The first half of the limit is
+    /// written without a look-up, because most days stay below it. The second half is not for sweeps.
     pub(super) fn takes(&mut self, connection: &Connection, observation: &Observation) -> rusqlite::Result<bool> {
         if matches!(observation, Observation::Contact(_)) {
             return Ok(true);
@@ -120,13 +115,13 @@ impl Cap {
         }
     }
 
-    /// A transaction begins: what was known of targets may have changed. Returns what [`Cap::undo`] takes.
+    /// To be called at the begin of a transaction. Returns the argument for [`Cap::undo`].
     pub(super) fn begin(&mut self) -> u64 {
         self.worths.look_again();
         self.left_out
     }
 
-    /// A transaction failed: what was evidence in it still is.
+    /// To be called if the transaction failed: its evidence counts as not seen.
     pub(super) fn undo(&mut self, left_out: u64) {
         self.worths = Worths::default();
         self.left_out = left_out;

@@ -1,5 +1,5 @@
-//! The thread that writes. Who hands observations to it never waits: a disk that stalls costs
-//! counted observations, not a stalled ring.
+//! The queue of the writing thread. Its callers never wait: a stalled disk costs counted observations and does not
+//! stall the ring.
 
 use std::io;
 use std::sync::Arc;
@@ -11,38 +11,37 @@ use std::time::{Duration, Instant};
 use tattler_core::observation::Observation;
 use tattler_core::time::{Span, Time};
 
-use super::counters::Counters;
+use super::counters::StoreCounters;
 use super::task::Task;
 use super::worths::Cap;
 use super::{Belief, Store};
 use crate::mark::Mark;
 use crate::system_clock;
 
-/// How a [`Writer`] works.
+/// The settings of a [`Writer`].
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// How long an observation may wait for others to be written with, and a failed write for the
-    /// next attempt.
+pub struct StoreSettings {
+    /// How long observations are collected for one transaction, and the pause after a failed write.
     pub latency: Duration,
-    /// Observations that may be queued, those in a failed write included; what comes then is lost.
+    /// The size of the queue, including the observations of a failed write. Beyond it, observations are lost.
     pub capacity: u64,
-    /// What is older is deleted, at start and every hour.
+    /// Older rows are deleted, at start and every hour.
     pub retention: Span,
-    /// Bytes that rows may take; beyond, those that are worth least are deleted.
+    /// Bytes that rows may use. Beyond it, the rows that are worth least are deleted.
     pub most_bytes: u64,
-    /// Rows of probes and answers that are written on one day; evidence of leaks beyond.
+    /// Rows of probes and answers that are written on one day. Evidence of leaks is written beyond it.
     pub unproven_a_day: u64,
-    /// How long [`Writer::finish`] waits for a disk that does not answer.
+    /// How long [`Writer::finish`] waits for the disk.
     pub patience: Duration,
-    /// The wall clock, which retention goes by as far as it is believed.
+    /// The wall clock, which retention uses as far as it is [believed](Belief).
     pub clock: fn() -> Time,
-    /// The time since boot, suspend included: how long a clock has stood.
+    /// The time since boot, including suspend.
     pub ran: fn() -> Span,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
+impl Default for StoreSettings {
+    fn default() -> StoreSettings {
+        StoreSettings {
             latency: Duration::from_millis(500),
             capacity: 100_000,
             retention: super::RETENTION,
@@ -55,48 +54,46 @@ impl Default for Settings {
     }
 }
 
-/// What a writer did in its life.
+/// What a writer did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
+pub struct WriterSummary {
     /// Observations in the database.
     pub written: u64,
-    /// Observations that are not.
+    /// Observations that could not be written.
     pub lost: u64,
     /// Why the last write failed, if it did.
     pub failure: Option<String>,
 }
 
-/// What somebody wants done with the store, or to know why it can't be.
+/// Work on the store. It gets an error if the store can't be written.
 type Work = Box<dyn FnOnce(Result<&mut Store, String>) + Send>;
 
-/// What the thread is told.
+/// A message to the writing thread.
 pub(super) enum Message {
     Write(Vec<Observation>, Option<Mark>),
-    /// Once all that was sent before is written, or why it can't be.
+    /// Runs after everything sent before is written, or with the error.
     Do(Work),
-    /// Moves the dates of everything of this boot, in the store and sent before this message.
+    /// Moves the dates of this boot's rows, and of the observations sent before.
     Redate(Span),
-    /// How long what is there is kept, and how large it may be.
-    Keep(Settings),
-    /// Somebody read damage, when there had been so many damaged databases; and what was wrong.
+    /// Changes the retention and the limit in bytes.
+    Keep(StoreSettings),
+    /// A reader found damage: [`StoreCounters::damaged`] when it began to read, and the damage.
     Damaged(u64, String),
     End,
 }
 
-/// A way to the store that others may keep: what they ask for is done between two writes.
+/// Runs work on the store, between two writes of its thread.
 #[derive(Clone)]
-pub struct Handle(Sender<Message>);
+pub struct StoreHandle(Sender<Message>);
 
-impl Handle {
-    /// Lets the thread do something with the store, and waits for it. What was sent before is in the
-    /// store by then.
+impl StoreHandle {
+    /// Runs `action` on the writing thread, after everything sent before is written, and waits for the result.
     ///
     /// # Errors
-    /// One line: what was sent before can't be written, or the thread has ended.
+    /// One line: the store can't be written, or the thread has ended.
     pub fn with<T: Send + 'static>(&self, action: impl FnOnce(&mut Store) -> T + Send + 'static) -> Result<T, String> {
         let (sender, receiver) = channel();
         let work = move |store: Result<&mut Store, String>| {
-            // Who asked may have gone.
             let _ = sender.send(store.map(action));
         };
         let ended = || "the sensor is stopping".to_owned();
@@ -104,29 +101,29 @@ impl Handle {
         receiver.recv().map_err(|_| ended())?
     }
 
-    /// Says that reading found damage, so that the database is set aside; unless that has been done
-    /// since `before`, which is what [`Counters::damaged`] was when the reading began.
+    /// Reports damage that a reader found, so that the database is set aside. `before` is [`StoreCounters::damaged`]
+    /// when the reader was opened: if it has changed, the database was replaced already.
     pub fn found_damage(&self, before: u64, why: String) {
-        // A thread that has ended leaves that to the next start.
+        // If the thread has ended, the next start finds the damage.
         let _ = self.0.send(Message::Damaged(before, why));
     }
 }
 
-/// The handle to the thread. Dropping it writes what is queued, as [`Writer::finish`] does.
+/// The owner of the writing thread. Dropping it writes what is queued, as [`Writer::finish`] does.
 pub struct Writer {
-    /// `None` once it is to end.
+    /// `None` when the thread is to end.
     sender: Option<Sender<Message>>,
     thread: Option<JoinHandle<()>>,
-    counters: Arc<Counters>,
+    counters: Arc<StoreCounters>,
     capacity: u64,
     patience: Duration,
 }
 
 impl Writer {
-    /// Starts the thread, which owns the store from now on.
-    pub fn start(mut store: Store, settings: Settings) -> io::Result<Writer> {
+    /// Starts the thread, which then owns the store.
+    pub fn start(mut store: Store, settings: StoreSettings) -> io::Result<Writer> {
         store.cap = Some(Cap::new(settings.unproven_a_day));
-        let counters = Arc::new(Counters { believed: AtomicI64::new(i64::MAX), ..Counters::default() });
+        let counters = Arc::new(StoreCounters { believed: AtomicI64::new(i64::MAX), ..StoreCounters::default() });
         counters.bytes.store(store.size(), Relaxed);
         counters.see_damaged(&store);
         let (sender, receiver) = channel();
@@ -138,37 +135,37 @@ impl Writer {
             mark: None,
             step: Span(0),
             too_large: false,
-            anew: None,
+            replaced_at: None,
             belief: Belief::default(),
             looked: (settings.ran)(),
             wipe_at: None,
         };
         let thread = thread::Builder::new().name("store".into()).spawn(move || task.run(&receiver))?;
-        let Settings { capacity, patience, .. } = settings;
+        let StoreSettings { capacity, patience, .. } = settings;
         Ok(Writer { sender: Some(sender), thread: Some(thread), counters, capacity, patience })
     }
 
-    /// What became of the observations so far.
+    /// The counters of the thread.
     #[must_use]
-    pub fn counters(&self) -> Arc<Counters> {
+    pub fn counters(&self) -> Arc<StoreCounters> {
         Arc::clone(&self.counters)
     }
 
-    /// A way to the store for others.
+    /// A handle for other threads.
     #[must_use]
-    pub fn handle(&self) -> Option<Handle> {
-        self.sender.clone().map(Handle)
+    pub fn handle(&self) -> Option<StoreHandle> {
+        self.sender.clone().map(StoreHandle)
     }
 
-    /// Queues a batch whole, or counts it as lost if there is no room. Never waits.
+    /// Queues a batch, or counts it as lost if the queue has no room for all of it. Never waits.
     pub fn send(&self, batch: Vec<Observation>) {
         if !batch.is_empty() {
             self.queue(batch, None);
         }
     }
 
-    /// The same, with the mark up to which the ring is handed over by that; the batch may be empty.
-    /// Whether there was room.
+    /// [`Writer::send`] with the mark up to which the ring is read. The batch may be empty. Returns whether there was
+    /// room.
     pub fn send_up_to(&self, batch: Vec<Observation>, mark: Mark) -> bool {
         self.queue(batch, Some(mark))
     }
@@ -185,36 +182,34 @@ impl Writer {
         taken
     }
 
-    /// Moves the dates of everything of this boot by `step`: rows of the store, and observations sent before this
-    /// call. Observations sent later must have the new dates. If the store can't be written, the next write does
-    /// it. Never waits.
+    /// Moves the dates of this boot's rows, and of the observations sent before, by `step`. Observations sent later
+    /// must have the new dates. If the store can't be written now, the next write does it. Never waits.
     pub fn redate(&self, step: Span) {
         let _ = self.sender.as_ref().map(|sender| sender.send(Message::Redate(step)));
     }
 
-    /// Lets the thread do something with the store, once all that was sent before is in it. Never waits.
+    /// Runs `action` on the thread, after everything sent before is written. Never waits.
     pub fn then(&self, action: impl FnOnce(Result<&mut Store, String>) + Send + 'static) {
         let _ = self.sender.as_ref().map(|sender| sender.send(Message::Do(Box::new(action))));
     }
 
-    /// Takes another retention and another bound over, at once. The rest of the settings stays.
-    pub fn keep(&self, settings: Settings) {
-        // A thread that has ended keeps nothing.
+    /// Applies another retention and another limit in bytes at once. The other settings stay.
+    pub fn keep(&self, settings: StoreSettings) {
         let _ = self.sender.as_ref().map(|sender| sender.send(Message::Keep(settings)));
     }
 
-    /// Writes what is queued, ends the thread and closes the store. What a disk that does not answer
-    /// has not taken in time is lost.
+    /// Writes what is queued, ends the thread and closes the store. If the disk does not answer in time, the rest of
+    /// the queue is lost.
     #[must_use]
-    pub fn finish(mut self) -> Summary {
+    pub fn finish(mut self) -> WriterSummary {
         self.join();
-        Summary { written: self.counters.written(), lost: self.counters.lost(), failure: self.counters.failure() }
+        WriterSummary { written: self.counters.written(), lost: self.counters.lost(), failure: self.counters.failure() }
     }
 
     fn join(&mut self) {
-        // Others may hold a handle, so that hanging up is not enough.
+        // Handles keep the channel open, so dropping the sender is not enough.
         if let Some(sender) = self.sender.take() {
-            let _ = sender.send(Message::End); // It fails if the thread died, which is seen below.
+            let _ = sender.send(Message::End); // Fails only if the thread died, which is checked below.
         }
         let Some(thread) = self.thread.take() else { return };
         let deadline = Instant::now() + self.patience;

@@ -1,22 +1,10 @@
 //! The writer and its queue.
 
-use super::super::tests::{connection, probe_at};
+use super::super::tests::{connection, new_store, probe_at, quick, times, wait_until};
 use super::*;
 
-fn quick() -> Settings {
-    Settings { latency: Duration::from_millis(10), clock: || Time(0), ..Settings::default() }
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(20), "waited in vain: {what}");
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
 #[test]
-fn what_is_sent_is_written_soon_and_the_rest_at_the_end() {
+fn observations_are_written_soon_and_the_rest_at_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let writer = Writer::start(Store::open(dir.path()).unwrap(), quick()).unwrap();
     let counters = writer.counters();
@@ -24,16 +12,14 @@ fn what_is_sent_is_written_soon_and_the_rest_at_the_end() {
     wait_until("two written", || counters.written() == 2 && counters.queued() == 0);
     assert!(counters.bytes() > 0);
     writer.send(vec![probe_at(3)]);
-    assert_eq!(writer.finish(), Summary { written: 3, lost: 0, failure: None });
-    let mut times = Vec::new();
-    Store::open(dir.path()).unwrap().replay(Time(0), &mut |o| times.push(o.ts().0)).unwrap();
-    assert_eq!(times, [1, 2, 3]);
+    assert_eq!(writer.finish(), WriterSummary { written: 3, lost: 0, failure: None });
+    assert_eq!(times(&dir), [1, 2, 3]);
 }
 
 #[test]
-fn a_writer_that_is_dropped_has_written_all() {
+fn dropping_the_writer_writes_the_queue() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = Settings { latency: Duration::from_secs(3600), ..quick() };
+    let settings = StoreSettings { latency: Duration::from_secs(3600), ..quick() };
     let writer = Writer::start(Store::open(dir.path()).unwrap(), settings).unwrap();
     writer.send(vec![probe_at(1)]);
     let counters = writer.counters();
@@ -42,16 +28,15 @@ fn a_writer_that_is_dropped_has_written_all() {
 }
 
 #[test]
-fn a_database_that_refuses_costs_counted_observations_and_no_waiting() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+fn a_database_that_refuses_costs_counted_observations() {
+    let (_dir, store) = new_store();
     store.connection.pragma_update(None, "query_only", true).unwrap();
-    let writer = Writer::start(store, Settings { capacity: 5, ..quick() }).unwrap();
+    let writer = Writer::start(store, StoreSettings { capacity: 5, ..quick() }).unwrap();
     let counters = writer.counters();
     for _ in 0..4 {
         writer.send(vec![probe_at(1), probe_at(2)]);
     }
-    // Two batches fit; they are tried again and again.
+    // Two batches fit into the queue.
     wait_until("a failure", || counters.failure().is_some());
     assert_eq!((counters.written(), counters.lost(), counters.queued()), (0, 4, 4));
     let summary = writer.finish();
@@ -61,25 +46,9 @@ fn a_database_that_refuses_costs_counted_observations_and_no_waiting() {
 }
 
 #[test]
-fn a_write_that_failed_is_repeated_until_it_succeeds() {
+fn the_writer_ends_although_the_disk_does_not_answer() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
-    let other = connection(dir.path());
-    store.connection.busy_timeout(Duration::ZERO).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let writer = Writer::start(store, quick()).unwrap();
-    let counters = writer.counters();
-    writer.send(vec![probe_at(1)]);
-    wait_until("a failure", || counters.failure().is_some());
-    other.execute_batch("ROLLBACK").unwrap();
-    wait_until("the write", || counters.written() == 1);
-    assert_eq!(writer.finish(), Summary { written: 1, lost: 0, failure: None });
-}
-
-#[test]
-fn a_disk_that_does_not_answer_does_not_keep_the_writer_from_ending() {
-    let dir = tempfile::tempdir().unwrap();
-    let settings = Settings { patience: Duration::from_millis(100), ..quick() };
+    let settings = StoreSettings { patience: Duration::from_millis(100), ..quick() };
     let writer = Writer::start(Store::open(dir.path()).unwrap(), settings).unwrap();
     let handle = writer.handle().unwrap();
     let (begun, has_begun) = channel();
@@ -100,49 +69,34 @@ fn a_disk_that_does_not_answer_does_not_keep_the_writer_from_ending() {
 }
 
 #[test]
-fn a_shorter_retention_takes_effect_at_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let settings = Settings { clock: || Time(0) + Span::from_days(2), ..quick() };
-    let writer = Writer::start(Store::open(dir.path()).unwrap(), settings).unwrap();
-    let counters = writer.counters();
-    writer.send(vec![probe_at(1)]);
-    wait_until("one written", || counters.written() == 1);
-    assert_eq!(counters.pruned(), 0);
-    writer.keep(Settings { retention: Span::from_days(1), ..settings });
-    wait_until("the pruning", || counters.pruned() == 1);
-}
-
-#[test]
-fn what_is_older_than_the_retention_goes_at_start() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = Store::open(dir.path()).unwrap();
+fn rows_are_pruned_at_start_and_when_the_retention_gets_shorter() {
+    let (dir, mut store) = new_store();
     let day = Span::from_days(1).0;
     let batch: Vec<_> = (0..20_000).map(|i| probe_at(i * day / 10_000)).collect();
     store.append(&batch).unwrap();
-    let settings = Settings { retention: Span::from_days(1), clock: || Time(0) + Span::from_days(2), ..quick() };
+    let settings = StoreSettings { retention: Span::from_days(1), clock: || Time(0) + Span::from_days(2), ..quick() };
     let writer = Writer::start(store, settings).unwrap();
     let counters = writer.counters();
     wait_until("the pruning", || counters.pruned() == 10_000);
+    writer.keep(StoreSettings { retention: Span(day / 2), ..settings });
+    wait_until("more pruning", || counters.pruned() == 15_000);
     drop(writer);
-    let mut left = 0;
-    Store::open(dir.path()).unwrap().replay(Time(0), &mut |_| left += 1).unwrap();
-    assert_eq!(left, 10_000);
+    assert_eq!(times(&dir).len(), 5_000);
 }
 
 #[test]
-fn a_clock_that_jumps_to_2038_and_back_deletes_nothing_and_who_was_off_for_months_still_prunes() {
+fn a_jump_to_2038_and_back_deletes_nothing_and_months_off_still_do() {
     static WALL: AtomicI64 = AtomicI64::new(0);
     static RAN: AtomicI64 = AtomicI64::new(0);
     let (hour, day) = (Span::from_seconds(3_600).0, Span::from_days(1).0);
     let now = Time::from_seconds(1_790_000_000).0;
     WALL.store(now, Relaxed);
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = Store::open(dir.path()).unwrap();
+    let (dir, mut store) = new_store();
     store.append(&[probe_at(now - 20 * day), probe_at(now - day)]).unwrap();
     drop(store);
-    let settings = Settings { clock: || Time(WALL.load(Relaxed)), ran: || Span(RAN.load(Relaxed)), ..quick() };
+    let settings = StoreSettings { clock: || Time(WALL.load(Relaxed)), ran: || Span(RAN.load(Relaxed)), ..quick() };
     let mut lives = 0;
-    // A life of the sensor, which looks at the clock at each hour of it.
+    // Runs a sensor that looks at the clock every hour.
     let mut live = |wall: i64, hours: i64| {
         lives += 1;
         let mut store = Store::open(dir.path()).unwrap();
@@ -156,21 +110,19 @@ fn a_clock_that_jumps_to_2038_and_back_deletes_nothing_and_who_was_off_for_month
             RAN.fetch_add(hour, Relaxed);
             let looked = Arc::new(AtomicI64::new(0));
             writer.keep(settings);
-            // By then it has pruned.
+            // This runs after the pruning.
             let seen = Arc::clone(&looked);
             writer.then(move |_| seen.store(1, Relaxed));
             wait_until("the pruning", || looked.load(Relaxed) == 1);
             believed.push(counters.believed());
         }
         drop(writer);
-        let mut rows = 0;
-        Store::open(dir.path()).unwrap().replay(Time(i64::MIN), &mut |_| rows += 1).unwrap();
-        (rows, believed.last().copied().flatten().is_some())
+        (times(&dir).len(), believed.last().copied().flatten().is_some())
     };
     assert_eq!(live(now, 2), (2, false));
     assert_eq!(live(now + 12 * 365 * day, 20), (2, true), "2038");
     assert_eq!(live(now + day, 2), (2, false), "and back");
-    // Off for two months, then on for an hour a day: in the end it is believed.
+    // After two months off, with an hour a day on, the clock is believed in the end.
     let after = (0..40).map(|n| live(now + (60 + n) * day, 1)).take_while(|&(rows, _)| rows > 0).count();
     assert!((20..=26).contains(&after), "{after} days");
 }
@@ -178,13 +130,12 @@ fn a_clock_that_jumps_to_2038_and_back_deletes_nothing_and_who_was_off_for_month
 #[test]
 fn rows_that_wait_for_new_dates_are_not_pruned() {
     const NOW: Time = Time::from_seconds(1_790_000_000);
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = Store::open(dir.path()).unwrap();
-    // An earlier boot knew the time. This one began in 1970, and the clock has just been set.
+    let (_dir, mut store) = new_store();
+    // An earlier boot knew the time. This one began in 1970, and the clock was just set.
     store.believe(Belief { believed: Some(NOW), stood: Span(0) }).unwrap();
     store.begin_boot("boot", Time(0)).unwrap();
     store.append(&[probe_at(5_000_000)]).unwrap();
-    let settings = Settings { clock: || NOW + Span::from_seconds(60), ran: || Span::from_seconds(60), ..quick() };
+    let settings = StoreSettings { clock: || NOW + Span::from_seconds(60), ran: || Span::from_seconds(60), ..quick() };
     let writer = Writer::start(store, settings).unwrap();
     let counters = writer.counters();
     let (sender, receiver) = channel();
@@ -196,15 +147,14 @@ fn rows_that_wait_for_new_dates_are_not_pruned() {
 }
 
 #[test]
-fn a_step_that_could_not_be_written_is_written_once_and_before_later_observations() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = Store::open(dir.path()).unwrap();
+fn a_failed_step_is_repeated_once_and_before_later_observations() {
+    let (dir, mut store) = new_store();
     store.begin_boot("boot", Time(0)).unwrap();
     store.append(&[probe_at(1)]).unwrap();
     let other = connection(dir.path());
     store.connection.busy_timeout(Duration::ZERO).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let writer = Writer::start(store, Settings { latency: Duration::from_secs(1), ..quick() }).unwrap();
+    let writer = Writer::start(store, StoreSettings { latency: Duration::from_secs(1), ..quick() }).unwrap();
     let counters = writer.counters();
     writer.send(vec![probe_at(2)]);
     let (sender, receiver) = channel();
@@ -214,9 +164,7 @@ fn a_step_that_could_not_be_written_is_written_once_and_before_later_observation
     writer.send(vec![probe_at(1_003)]);
     other.execute_batch("ROLLBACK").unwrap();
     wait_until("the write", || counters.written() == 2);
-    assert_eq!(writer.finish(), Summary { written: 2, lost: 0, failure: None });
-    let mut times = Vec::new();
-    Store::open(dir.path()).unwrap().replay(Time(0), &mut |probe| times.push(probe.ts().0)).unwrap();
-    assert_eq!(times, [1_001, 1_002, 1_003]);
+    assert_eq!(writer.finish(), WriterSummary { written: 2, lost: 0, failure: None });
+    assert_eq!(times(&dir), [1_001, 1_002, 1_003]);
     assert_eq!(Store::open(dir.path()).unwrap().begin_boot("boot", Time(7)).unwrap().origin, Time(1_000));
 }

@@ -53,9 +53,9 @@ impl Target {
 
 /// The current day of observations that arrive roughly in order of time.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Day(i64);
+pub struct CurrentDay(i64);
 
-impl Day {
+impl CurrentDay {
     /// Whether another day begins with `at`. Late observations of yesterday count as today; a time further
     /// back (the clock was set) begins another day.
     pub fn begins(&mut self, at: Time) -> bool {
@@ -71,9 +71,9 @@ impl Day {
 /// Ranks probes in order of time.
 #[derive(Default)]
 pub struct Ranking {
-    day: Day,
+    day: CurrentDay,
     /// The source networks and kinds of today, for each target.
-    told: HashMap<Ipv6Addr, Vec<u64>>,
+    seen: HashMap<Ipv6Addr, Vec<u64>>,
 }
 
 impl Ranking {
@@ -85,18 +85,18 @@ impl Ranking {
             Target::Unguessable => {}
         }
         if self.day.begins(at) {
-            self.told.clear();
+            self.seen.clear();
         }
         // A scanner has at least a /48.
-        let told = u64::from_be_bytes(source.octets()[..8].try_into().unwrap_or_default()) >> 16 << 16 | kind as u64;
-        if self.told.len() >= MOST_TARGETS && !self.told.contains_key(&address) {
+        let seen = u64::from_be_bytes(source.octets()[..8].try_into().unwrap_or_default()) >> 16 << 16 | kind as u64;
+        if self.seen.len() >= MOST_TARGETS && !self.seen.contains_key(&address) {
             return Worth::Repeat;
         }
-        let list = self.told.entry(address).or_default();
-        if list.len() >= MOST_OF_A_TARGET || list.contains(&told) {
+        let list = self.seen.entry(address).or_default();
+        if list.len() >= MOST_OF_A_TARGET || list.contains(&seen) {
             return Worth::Repeat;
         }
-        list.push(told);
+        list.push(seen);
         Worth::Evidence
     }
 }

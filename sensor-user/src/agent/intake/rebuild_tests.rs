@@ -68,7 +68,7 @@ impl<'d> Sensor<'d> {
         let clock = EventClock::new(boot.origin, clock::look);
         // Retention is not what is tested.
         let (latency, zero) = (Duration::from_secs(3_600), || Time(0));
-        let settings = store::Settings { latency, clock: zero, ..store::Settings::default() };
+        let settings = store::StoreSettings { latency, clock: zero, ..store::StoreSettings::default() };
         Sensor { dir, clock, writer: Writer::start(store, settings).unwrap() }
     }
 

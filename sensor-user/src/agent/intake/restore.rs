@@ -28,7 +28,7 @@ pub struct Restored {
 /// Opens the store and rebuilds the ledger. An error is one line with the way out: the store is in use, of a newer
 /// version, or can't be written.
 pub fn restore(settings: &SensorSettings) -> Result<Restored> {
-    let (mut store, aside) = Store::open_or_begin_anew(&settings.state, clock::wall())?;
+    let (mut store, aside) = Store::open_or_replace(&settings.state, clock::wall())?;
     if let Some(aside) = aside {
         warn!("{aside}");
     }
@@ -43,7 +43,7 @@ pub fn restore(settings: &SensorSettings) -> Result<Restored> {
     // Damage of a table shows when it is read.
     let mut outcome = read(&mut store);
     if let Some(why) = outcome.as_ref().err().and_then(damage) {
-        warn!("{}", store.begin_anew(&why, clock::wall())?);
+        warn!("{}", store.replace_damaged(&why, clock::wall())?);
         outcome = read(&mut store);
     }
     let (key, acks, mark, clock) = outcome?;

@@ -37,7 +37,7 @@ impl Notices {
         &mut self,
         counters: Option<&Counters>,
         drained: u64,
-        store: &store::Counters,
+        store: &store::StoreCounters,
         now: Instant,
     ) -> std::time::Duration {
         let loss = counters.and_then(|counters| self.loss.loss(counters, now));
@@ -60,7 +60,7 @@ struct StoreHealth {
 
 impl StoreHealth {
     /// Logs when the store stops keeping up, and when it recovers.
-    fn look(&mut self, store: &store::Counters) {
+    fn look(&mut self, store: &store::StoreCounters) {
         let stalled = store.stalled();
         match (&stalled, self.stalled) {
             (Some(line), false) => {

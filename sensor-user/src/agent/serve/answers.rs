@@ -60,7 +60,7 @@ pub fn answer(shared: &Shared, request: &Request) -> Result<Value, String> {
 fn from_disk<T>(shared: &Shared, read: impl FnOnce() -> Result<T, from_store::AnswerError>) -> Result<T, String> {
     let before = shared.store.damaged();
     read().map_err(|error| {
-        if let (Some(why), Some(diary)) = (error.corruption(), &shared.diary) {
+        if let (Some(why), Some(diary)) = (error.corruption(), &shared.changes) {
             diary.found_damage(before, why);
         }
         error.to_string()

@@ -22,7 +22,7 @@ pub fn forget(shared: &Shared, what: &Forget) -> Result<Forgotten, String> {
     let in_window = what.device.as_deref().is_some_and(|device| shared.ledger().knows_device(device));
     let (meant, forgotten, acks) = with_store(shared, move |store| {
         let meant = device_names::resolve(&what, &names, store, in_window).map_err(|error| error.to_string())?;
-        let forgotten = store.forget_all(&meant).map_err(|error| failed(store, &error));
+        let forgotten = store.forget(&meant).map_err(|error| failed(store, &error));
         Ok::<_, String>((meant, forgotten, store.acks().ok()))
     })??;
     // In memory too if traces are left on the disk: the rows are deleted then. If the disk keeps the rows, they come
@@ -40,7 +40,7 @@ pub fn forget_addresses(shared: &Shared, addresses: &[Ipv6Addr]) -> Result<(), S
     let single = |&address: &Ipv6Addr| Forget { prefix: Some(address.into()), ..Forget::default() };
     let what: Vec<Forget> = addresses.iter().map(single).collect();
     let all = what.clone();
-    let forgotten = with_store(shared, move |store| store.forget_all(&all).map_err(|error| failed(store, &error)))?;
+    let forgotten = with_store(shared, move |store| store.forget(&all).map_err(|error| failed(store, &error)))?;
     in_memory(shared, &what);
     forgotten.map(drop)
 }
@@ -93,7 +93,7 @@ fn with_store<T: Send + 'static>(
     shared: &Shared,
     action: impl FnOnce(&mut Store) -> T + Send + 'static,
 ) -> Result<T, String> {
-    shared.diary.as_ref().ok_or("the sensor is stopping")?.with(action)
+    shared.changes.as_ref().ok_or("the sensor is stopping")?.with(action)
 }
 
 #[cfg(test)]

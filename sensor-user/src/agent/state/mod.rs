@@ -33,9 +33,9 @@ pub struct Shared {
     /// The state directory.
     pub state: PathBuf,
     /// Counters of the store's thread.
-    pub store: Arc<store::Counters>,
+    pub store: Arc<store::StoreCounters>,
     /// Runs changes on the store's thread.
-    pub diary: Option<store::Handle>,
+    pub changes: Option<store::StoreHandle>,
     eraser: Option<Sender<Option<Erase>>>,
     reading: Mutex<()>,
     live: Mutex<LiveReport>,
@@ -60,7 +60,7 @@ impl Shared {
         Shared {
             state,
             store: writer.counters(),
-            diary: writer.handle(),
+            changes: writer.handle(),
             eraser,
             reading: Mutex::default(),
             live: Mutex::default(),

@@ -30,7 +30,7 @@ const LOCAL: &str = "2001:db8:42:1::5";
 /// A sensor that watches its uplink.
 fn started(dir: &Path, look: fn() -> ClockReading) -> (Sensor<FakePrograms>, Arc<Shared>) {
     let (clock, latency) = (|| ORIGIN, Duration::from_millis(1));
-    let store = store::Settings { clock, latency, ..store::Settings::default() };
+    let store = store::StoreSettings { clock, latency, ..store::StoreSettings::default() };
     let (mut sensor, shared) = sensor(settings(dir, store), ORIGIN, look);
     sensor.start(&network(true)).unwrap();
     (sensor, shared)

@@ -78,7 +78,7 @@ impl KernelPrograms for FakePrograms {
     }
 }
 
-fn settings(dir: &Path, store: store::Settings) -> SensorSettings {
+fn settings(dir: &Path, store: store::StoreSettings) -> SensorSettings {
     let (state, socket, window) = (dir.to_owned(), dir.join("socket"), Span::from_days(30));
     SensorSettings { state, socket, store, window, ..SensorSettings::default() }
 }
@@ -87,7 +87,7 @@ fn settings(dir: &Path, store: store::Settings) -> SensorSettings {
 pub fn shared(dir: &Path, ledger: Ledger, eraser: Option<Sender<Option<Erase>>>) -> (Arc<Shared>, Writer) {
     // By the wall clock, the rows of a test would be too old one day.
     let (latency, clock) = (Duration::from_secs(3_600), || Time(0));
-    let settings = store::Settings { latency, clock, ..store::Settings::default() };
+    let settings = store::StoreSettings { latency, clock, ..store::StoreSettings::default() };
     let writer = Writer::start(Store::open(dir).unwrap(), settings).unwrap();
     (Arc::new(Shared::new(Time(0), dir.to_owned(), &writer, Vec::new(), ledger, eraser)), writer)
 }

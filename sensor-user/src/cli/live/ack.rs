@@ -13,7 +13,7 @@ use super::Plain;
 use crate::cli::{Usage, arguments};
 use crate::contract::Request;
 use crate::socket;
-use crate::store::{Settings, Store};
+use crate::store::{StoreSettings, Store};
 
 /// Acknowledge a suspect: it is no longer shown every day. Nothing about it is deleted.
 ///
@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 fn acknowledge(arguments: &Arguments, remote: Ipv6Net) -> anyhow::Result<()> {
     let (until, note) = (arguments.until, arguments.note.clone());
     if let Some(dir) = &arguments.state {
-        let ack = Ack { remote, at: (Settings::default().clock)(), until, note };
+        let ack = Ack { remote, at: (StoreSettings::default().clock)(), until, note };
         Store::open_existing(dir)?.acknowledge(&ack)?;
     } else {
         socket::ask(&arguments.socket, &Request::Ack { remote, until, note })?;

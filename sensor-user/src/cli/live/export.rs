@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use tattler_core::time::Time;
 
 use crate::cli::{arguments, cannot_write, in_order};
-use crate::store::{Export, Snapshot};
+use crate::store::{Export, Reader};
 
 /// Write contacts and probes as JSON Lines, while the sensor runs or not.
 ///
@@ -40,13 +40,13 @@ pub(in crate::cli) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     in_order(arguments.since, arguments.until)?;
     let export = Export { all: arguments.all, since: arguments.since, until: arguments.until };
-    let snapshot = Snapshot::open(&arguments.state)?;
+    let reader = Reader::open(&arguments.state)?;
     match arguments.output.as_deref() {
         None => {
             let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-            snapshot.export(&export, &mut out)?;
+            reader.export(&export, &mut out)?;
         }
-        Some(path) => whole(path, |out| Ok(snapshot.export(&export, out).map(drop)?))?,
+        Some(path) => whole(path, |out| Ok(reader.export(&export, out).map(drop)?))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Names::default()
         };
         let meant = device_names::resolve(&forget, &names, &mut store, false)?;
-        store.forget_all(&meant)?
+        store.forget(&meant)?
     } else {
         serde_json::from_value(socket::ask(&arguments.socket, &Request::Forget { what: forget })?)?
     };

@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         exclude.devices.iter().map(|device| device.known_as(|mac| key.name(mac, privacy.keep_mac))).collect()
     };
     let settings = ImportSettings {
-        now: (store::Settings::default().clock)(),
+        now: (store::StoreSettings::default().clock)(),
         retention: Span::from_days(kept.retention_days.into()),
         exclusions: Exclusions { devices, remotes: exclude.remotes, ports: exclude.ports },
     };

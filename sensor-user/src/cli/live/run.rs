@@ -141,13 +141,13 @@ impl Arguments {
             state: self.state.clone().unwrap_or(sensor.state),
             socket: self.socket.clone().unwrap_or(sensor.socket),
             listen: self.listen.map_or(sensor.listen, |listen| listen.0),
-            store: store::Settings {
+            store: store::StoreSettings {
                 retention: Span::from_days(store.retention_days.into()),
                 most_bytes: match store.max_size_mib {
                     0 => u64::MAX,
                     mib => u64::from(mib) << 20,
                 },
-                ..store::Settings::default()
+                ..store::StoreSettings::default()
             },
             exclusions: Exclusions { devices: Vec::new(), remotes: exclude.remotes, ports: exclude.ports },
             excluded_devices: exclude.devices,

@@ -55,7 +55,7 @@ fn look() -> ClockReading {
 
 /// The sensor by the clocks of the soak.
 fn sensor(dir: &Path, most_bytes: u64) -> (Sensor<FakePrograms>, Arc<Shared>) {
-    let store = store::Settings { clock: wall, ran, most_bytes, ..store::Settings::default() };
+    let store = store::StoreSettings { clock: wall, ran, most_bytes, ..store::StoreSettings::default() };
     super::sensor(super::settings(dir, store), ORIGIN, look)
 }
 
@@ -99,7 +99,7 @@ fn hour(
     // The store's own hour is one of real time; a reload has it prune at once.
     sensor.prune_store();
     // It takes its time, of which there is an hour.
-    shared.diary.as_ref().unwrap().with(|_| ()).unwrap();
+    shared.changes.as_ref().unwrap().with(|_| ()).unwrap();
 }
 
 fn day(
@@ -140,7 +140,7 @@ fn day(
         figures.devices = ledger.locals().iter().filter_map(|local| local.device).max().map_or(0, u64::from);
     }
     figures.compared = shared.live().cost().1.compared;
-    figures.used = shared.diary.as_ref().unwrap().with(|store| store.used().unwrap()).unwrap();
+    figures.used = shared.changes.as_ref().unwrap().with(|store| store.used().unwrap()).unwrap();
     figures.look(dir);
     figures
 }
