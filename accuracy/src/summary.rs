@@ -1,36 +1,37 @@
-//! What all families say together: the figures that the product is held to.
+//! The figures of all families together, for which Tattler has targets.
+
+use homes::HomeSize;
 
 use crate::families::{Class, Expect, Family};
 use crate::limits::{self, Figure};
 use crate::methods::Method;
-use crate::network::size::Size;
-use crate::rows::{Row, lead};
+use crate::rows::{FigureRow, lead};
 use crate::run::{Score, Scores};
 
-/// All networks of a family at one size.
+/// The homes of a family at one size.
 pub struct Cell {
-    /// Which family.
+    /// The family.
     pub family: Family,
-    /// Which size.
-    pub size: Size,
-    /// What came of it.
+    /// The size.
+    pub size: HomeSize,
+    /// The scores of its homes.
     pub scores: Vec<Scores>,
 }
 
-/// The lines of the summary, and the same as rows of a family called `all`.
-pub struct Summary {
+/// The summary as lines, and as rows of a family called `all`.
+pub struct OverallSummary {
     /// For people.
     pub lines: Vec<String>,
     /// For the JSON file.
-    pub rows: Vec<Row>,
+    pub rows: Vec<FigureRow>,
 }
 
-impl Summary {
-    /// Sums up.
+impl OverallSummary {
+    /// Summarises all cells.
     #[must_use]
-    pub fn new(cells: &[Cell]) -> Summary {
-        let mut summary = Summary { lines: Vec::new(), rows: Vec::new() };
-        for size in Size::ALL {
+    pub fn new(cells: &[Cell]) -> OverallSummary {
+        let mut summary = OverallSummary { lines: Vec::new(), rows: Vec::new() };
+        for size in HomeSize::ALL {
             summary.precision(cells, size, Class::Hours, "average_precision_hours", "lags up to hours");
             summary.precision(cells, size, Class::Hard, "average_precision_hard", "lags of days, 8 % leaks");
         }
@@ -44,10 +45,10 @@ impl Summary {
     fn row(&mut self, size: usize, method: Method, metric: &'static str, figure: Figure) {
         let Figure { value, low, high, n } = figure;
         let (family, method) = ("all".to_owned(), method.as_str());
-        self.rows.push(Row { family, size, method, metric, value, low, high, n });
+        self.rows.push(FigureRow { family, size, method, metric, value, low, high, n });
     }
 
-    fn precision(&mut self, cells: &[Cell], size: Size, class: Class, metric: &'static str, what: &str) {
+    fn precision(&mut self, cells: &[Cell], size: HomeSize, class: Class, metric: &'static str, what: &str) {
         let of = || cells.iter().filter(move |cell| cell.size == size && cell.family.class == class);
         let mut parts = Vec::new();
         for (position, method) in Method::ALL.into_iter().enumerate() {
@@ -68,7 +69,7 @@ impl Summary {
 
     fn clean(&mut self, cells: &[Cell]) {
         for method in Method::ALL {
-            let of = |size: Option<Size>| {
+            let of = |size: Option<HomeSize>| {
                 let cells = cells.iter().filter(|cell| cell.family.clean && size.is_none_or(|size| cell.size == size));
                 let scores = cells.flat_map(|cell| &cell.scores).map(|scores| &scores[method as usize]);
                 scores.fold((0, 0), |(named, all), score| (named + usize::from(score.named > 0), all + 1))
@@ -80,7 +81,7 @@ impl Summary {
                 continue;
             };
             self.row(0, method, "clean_names_anyone", figure);
-            let sizes: Vec<String> = Size::ALL
+            let sizes: Vec<String> = HomeSize::ALL
                 .into_iter()
                 .filter_map(|size| {
                     let (named, all) = of(Some(size));
@@ -91,7 +92,7 @@ impl Summary {
                 .collect();
             let (named, all) = of(None);
             self.lines.push(format!(
-                "clean networks that name anyone, {}: {named} of {all}, upper limit {} ({})",
+                "clean homes that name anyone, {}: {named} of {all}, upper limit {} ({})",
                 method.as_str(),
                 percent(figure.high),
                 sizes.join("; ")
@@ -99,8 +100,7 @@ impl Summary {
         }
     }
 
-    /// To suspect where a leak can't be excluded is no mistake, to be certain is. What can't be decided
-    /// counts for nothing.
+    /// Where a leak can't be excluded, `strong` is a mistake and `suspected` is not. Undecidable families do not count.
     fn discoveries(&mut self, cells: &[Cell]) {
         for method in Method::ALL {
             let sum = |part: fn(&Score) -> usize, expects: &[Expect]| -> usize {
@@ -152,7 +152,7 @@ impl Summary {
                 if let Some(median) = median(&needed) {
                     self.lines.push(format!(
                         "first in {} at {} addresses, {}: after {median} probed addresses (median), after five in \
-                         {in_time} of {} networks",
+                         {in_time} of {} homes",
                         cell.family.name,
                         cell.size.addresses(),
                         method.as_str(),

@@ -1,8 +1,8 @@
-//! The table for people: one part for each family, printed as it is done.
+//! The table for people. The part of each family is printed when it is complete.
 
 use comfy_table::{CellAlignment, ColumnConstraint, Table, Width, presets};
 
-use crate::rows::Row;
+use crate::rows::FigureRow;
 
 const COLUMNS: [(&str, u16); 12] = [
     ("family", 23),
@@ -21,8 +21,8 @@ const COLUMNS: [(&str, u16); 12] = [
 
 /// What the columns mean.
 pub const LEGEND: &str = "\
-AP: average precision. lead: ours minus this method's, * if significant, paired by network. recall: of as many
-first places as there are harvesters. named: networks in which anyone is accused, of all. wrong: wrong accusations
+AP: average precision. lead: ours minus this method's, * if significant, paired by home. recall: of as many
+first places as there are harvesters. named: homes in which anyone is accused, of all. wrong: wrong accusations
 of all; strong: of those called so. first: probed addresses until the harvester is first (21: not within 20).
 Brier: of stated probabilities. holds: 95 % leak intervals that hold the truth.
 ";
@@ -37,19 +37,19 @@ pub fn head() -> String {
 
 /// The part of one family at one size.
 #[must_use]
-pub fn part(rows: &[Row]) -> String {
+pub fn part(rows: &[FigureRow]) -> String {
     let mut table = table();
     let mut methods: Vec<&str> = rows.iter().map(|row| row.method).collect();
     methods.dedup();
     for method in methods {
         let figure = |method: &str, metric: &str| rows.iter().find(|row| row.method == method && row.metric == metric);
         let find = |metric: &str| figure(method, metric);
-        let limits = |row: &Row| format!("{:.3} {:.2}-{:.2}", row.value, row.low, row.high);
-        let plain = |row: &Row| format!("{:.3}", row.value);
-        // A share as what it was made of.
-        let counts = |row: &Row| format!("{}/{}", (row.value * row.n as f64).round(), row.n);
-        let dash = |row: Option<&Row>, show: &dyn Fn(&Row) -> String| row.map_or("-".to_owned(), show);
-        let signed = |row: &Row| {
+        let limits = |row: &FigureRow| format!("{:.3} {:.2}-{:.2}", row.value, row.low, row.high);
+        let plain = |row: &FigureRow| format!("{:.3}", row.value);
+        // A share as two counts.
+        let counts = |row: &FigureRow| format!("{}/{}", (row.value * row.n as f64).round(), row.n);
+        let dash = |row: Option<&FigureRow>, show: &dyn Fn(&FigureRow) -> String| row.map_or("-".to_owned(), show);
+        let signed = |row: &FigureRow| {
             let significant = row.low > 0.0 || row.high < 0.0;
             format!("{:+.3}{}", row.value, if significant { "*" } else { " " })
         };
@@ -83,7 +83,7 @@ fn table() -> Table {
     table
 }
 
-/// Parts are printed one after another, so columns have fixed widths.
+/// The columns have fixed widths, since parts are printed one after another.
 fn text(mut table: Table) -> String {
     for ((position, column), (_, width)) in table.column_iter_mut().enumerate().zip(COLUMNS) {
         column.set_padding((0, 2));

@@ -107,7 +107,7 @@ fn circles(mut uses: Uses) -> Uses {
 
 #[test]
 fn no_modules_of_a_crate_use_each_other() {
-    for package in ["tattler-core", "tattler-files", "sensor-user", "accuracy", "xtask"] {
+    for package in ["tattler-core", "tattler-files", "sensor-user", "homes", "accuracy", "xtask"] {
         let uses = uses(&workspace().join(package).join("src"));
         assert!(uses.len() > 5 && uses.values().any(|used| !used.is_empty()), "{package}: {uses:?}");
         assert_eq!(circles(uses), Uses::new(), "{package} has circles");
@@ -142,7 +142,7 @@ fn tree(package: &str) -> BTreeSet<String> {
 #[test]
 fn the_core_and_the_accuracy_of_attribution_need_no_kernel_database_or_runtime() {
     let edges = ["tokio", "aya", "rusqlite", "libsqlite3-sys", "libc", "rustix", "netlink-sys", "axum", "sensor-user"];
-    for package in ["tattler-core", "tattler-files", "accuracy"] {
+    for package in ["tattler-core", "tattler-files", "homes", "accuracy"] {
         let tree = tree(package);
         let found: Vec<&str> = edges.into_iter().filter(|edge| tree.contains(*edge)).collect();
         assert!(found.is_empty(), "{package} is built with {found:?}");

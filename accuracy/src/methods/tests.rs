@@ -1,4 +1,4 @@
-//! The rival methods, on observations small enough to count by hand.
+//! The methods that ours is compared with, on observations small enough to count by hand.
 
 use sensor_common::Proto;
 use tattler_core::observation::{Contact, Probe};
@@ -22,9 +22,17 @@ fn probe(hours: i64, by: u128, of: u64) -> Observation {
     Observation::Probe(Probe::new(Time::from_seconds(hours * 3_600), remote(by), local(of), Kind::Syn, 22))
 }
 
-fn counts(mut observations: Vec<Observation>) -> Counts {
+fn counts(mut observations: Vec<Observation>) -> RemoteCounts {
     observations.sort_by_key(Observation::ts);
-    Counts::new(&observations)
+    RemoteCounts::new(&observations)
+}
+
+#[test]
+fn fisher_agrees_with_tables_worked_by_hand() {
+    // The lady tasting tea: three of four right.
+    assert!((fisher(3, 1, 1, 3) - 17.0 / 70.0).abs() < 1e-9);
+    assert!((fisher(10, 0, 0, 20) * 30_045_015.0 - 1.0).abs() < 1e-6);
+    assert!((fisher(0, 5, 5, 0) - 1.0).abs() < 1e-9);
 }
 
 #[test]
@@ -36,7 +44,7 @@ fn only_contacts_before_the_first_probe_count() {
 }
 
 #[test]
-fn late_probes_answers_long_lives_guessable_targets_and_path_probes_are_no_evidence() {
+fn what_proves_nothing_is_not_counted() {
     let late = counts(vec![contact(0, 1, 10), probe(7 * 24 + 1, 99, 1)]);
     let answer = counts(vec![contact(0, 1, 10), probe(1, 10, 1)]);
     let stable = counts(vec![contact(0, 1, 10), probe(1, 99, 1), contact(9 * 24, 1, 10)]);

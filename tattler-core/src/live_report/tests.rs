@@ -1,10 +1,11 @@
 use std::time::{Duration, Instant};
 
+use homes::{HomePlan, HomeSize, SimulatedHome};
 use proptest::prelude::*;
 use sensor_common::{Kind, Proto};
 
 use super::*;
-use crate::attribution::tests::simulate::{BASE, Family, network};
+use crate::attribution::tests::{observe, small_home};
 use crate::explain::explain;
 use crate::forget::Forget;
 use crate::ledger::Settings;
@@ -16,9 +17,8 @@ use crate::time::Span;
 
 const ALL: Options = Options { top: 0 };
 
-fn in_order(mut observations: Vec<Observation>) -> Vec<Observation> {
-    observations.sort_by_key(Observation::ts);
-    observations
+fn two_harvesters(seed: u64) -> Vec<Observation> {
+    observe(&SimulatedHome::new(&small_home(12, &[0.4, 0.2]), "live report", seed))
 }
 
 /// Brings it up to date and says what it says.
@@ -77,9 +77,8 @@ proptest! {
 
 #[test]
 fn of_networks_with_harvesters_it_says_what_a_fresh_report_says_as_they_grow() {
-    let two = Family { harvesters: &[(0.4, 0), (0.2, 1)], scanners: 3, third_parties: 2, ..BASE };
     for (seed, every) in [(1, 97), (2, 211), (3, 400)] {
-        let observations = in_order(network(&two, seed).0);
+        let observations = two_harvesters(seed);
         let mut ledger = Ledger::new(Settings::live());
         let mut live = LiveReport::default();
         for (i, observation) in observations.iter().enumerate() {
@@ -116,8 +115,7 @@ fn two_copies_of_one_ledger_do_not_take_from_each_other() {
 /// A ledger of two harvesters, and what is kept of it.
 fn known() -> (Ledger, LiveReport) {
     let mut ledger = Ledger::new(Settings::live());
-    let two = Family { harvesters: &[(0.4, 0), (0.2, 1)], scanners: 2, ..BASE };
-    in_order(network(&two, 1).0).iter().for_each(|observation| ledger.observe(observation));
+    two_harvesters(1).iter().for_each(|observation| ledger.observe(observation));
     let mut live = LiveReport::default();
     now(&mut live, &mut ledger);
     (ledger, live)
@@ -222,12 +220,6 @@ fn figures_count_what_the_report_lists_less_what_is_acknowledged() {
     assert_eq!(count(&acked).iter().sum::<u64>() + 1, count(&figures).iter().sum::<u64>());
 }
 
-/// A thousand and a half locals, or three hundred, of forty contacts each.
-fn sized(locals: usize) -> Family {
-    let harvesters = &[(0.25, 0), (0.1, 1), (0.05, 2)];
-    Family { locals, visits: 60, sites: 2_000, harvesters, background: 0.15, scanners: 3, ..BASE }
-}
-
 #[test]
 #[ignore = "prints times; meant for --release"]
 fn time_of_an_update() {
@@ -235,8 +227,8 @@ fn time_of_an_update() {
         times.sort_unstable();
         times[times.len() / 2]
     };
-    for locals in [300, 1_500] {
-        let observations = in_order(network(&sized(locals), 1).0);
+    for size in [HomeSize::MEDIUM, HomeSize::LARGE] {
+        let observations = observe(&SimulatedHome::new(&HomePlan::base(size), "time", 1));
         let mut ledger = Ledger::new(Settings::live());
         let mut observe_all = || {
             let start = Instant::now();
@@ -256,7 +248,8 @@ fn time_of_an_update() {
         live.follow(&mut ledger, Time(0));
         live.update();
         println!(
-            "{locals} locals, {} contacts: an event {alone:?} alone, {with_copy:?} with a copy",
+            "{} locals, {} contacts: an event {alone:?} alone, {with_copy:?} with a copy",
+            size.addresses(),
             ledger.contacts().len()
         );
         let fresh = (0..9).map(|_| {

@@ -3,9 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use homes::SeededRandom;
+
 use super::hostile::{HARVESTER, START, accused, contact, home, local, of, probe, remote, source};
 use super::properties::check;
-use super::simulate::Random;
 use crate::attribution::Verdict;
 use crate::ledger::{Ledger, Settings};
 use crate::observation::Observation;
@@ -43,7 +44,7 @@ fn timed(name: &str, all: impl Iterator<Item = Observation>, settings: Settings)
 
 #[test]
 fn ten_thousand_campaigns_take_seconds_and_accuse_nobody() {
-    let mut random = Random::new(1);
+    let mut random = SeededRandom::new("worst", 0, 1);
     let mut all = Vec::new();
     for n in 0..2_000u64 {
         all.extend((0..5).map(|k| contact(seconds(n as i64 * 60 + k), local(n), remote(random.below(300) as u64))));
@@ -88,7 +89,7 @@ fn a_remote_that_a_hundred_thousand_locals_contact_takes_seconds() {
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
 fn a_hundred_thousand_candidates() {
-    let mut random = Random::new(1);
+    let mut random = SeededRandom::new("worst", 0, 1);
     let mut all = Vec::new();
     for n in 0..400u64 {
         for _ in 0..1_000 {
@@ -107,7 +108,7 @@ fn a_hundred_thousand_candidates() {
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
 fn a_hundred_scanners_that_know_everybody() {
-    let mut random = Random::new(1);
+    let mut random = SeededRandom::new("worst", 0, 1);
     let mut all = Vec::new();
     for n in 0..1_500u64 {
         let at = n as i64 * 2_000;
@@ -125,7 +126,7 @@ fn a_hundred_scanners_that_know_everybody() {
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
 fn a_hundred_scanners_of_one_feed() {
-    let mut random = Random::new(1);
+    let mut random = SeededRandom::new("worst", 0, 1);
     let mut all = Vec::new();
     for n in 0..1_500u64 {
         let at = n as i64 * 2_000;
@@ -157,7 +158,7 @@ fn a_local_with_a_hundred_thousand_remotes_and_as_many_probes() {
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
 fn a_hundred_thousand_probed_locals() {
-    let mut random = Random::new(1);
+    let mut random = SeededRandom::new("worst", 0, 1);
     let mut all = Vec::new();
     for n in 0..100_000u64 {
         let at = n as i64 * 20;
@@ -175,7 +176,7 @@ fn a_hundred_thousand_probed_locals() {
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
 fn a_million_forged_sources() {
-    let mut random = Random::new(1);
+    let mut random = SeededRandom::new("worst", 0, 1);
     let flood = (0..1_000_000u64).map(|n| probe(seconds(n as i64 / 10), source(n), local(n % 36)));
     let spread = (0..1_000_000u64).map(|_| {
         probe(

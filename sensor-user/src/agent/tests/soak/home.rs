@@ -8,7 +8,7 @@
 
 use std::net::Ipv6Addr;
 
-use accuracy::network::random::Random;
+use homes::SeededRandom;
 use ipnet::Ipv6Net;
 use sensor_common::wire::{BootTime, Event, What};
 use sensor_common::{Kind, Proto};
@@ -47,15 +47,15 @@ const NOISE: usize = 10;
 const NUMBERED_FOR: u64 = 11;
 
 /// See the module.
-pub struct SimulatedHome {
-    random: Random,
+pub struct SoakHome {
+    random: SeededRandom,
     devices: usize,
     /// What is to come, in no order.
     later: Vec<Event>,
 }
 
 /// What happens in a day.
-pub struct Day {
+pub struct DayOfEvents {
     /// In order of time.
     pub events: Vec<Event>,
     /// Who becomes a neighbour, and when; in order.
@@ -64,13 +64,13 @@ pub struct Day {
     pub network: Network,
 }
 
-impl SimulatedHome {
-    pub fn new(devices: usize) -> SimulatedHome {
-        SimulatedHome { random: Random::new("soak", devices, 11), devices, later: Vec::new() }
+impl SoakHome {
+    pub fn new(devices: usize) -> SoakHome {
+        SoakHome { random: SeededRandom::new("soak", devices, 11), devices, later: Vec::new() }
     }
 
     /// The days of boot time one after the other, from 0.
-    pub fn day(&mut self, day: u64) -> Day {
+    pub fn day(&mut self, day: u64) -> DayOfEvents {
         let midnight = day * DAY;
         let mut neighbours = Vec::new();
         for device in 0..self.devices {
@@ -91,7 +91,7 @@ impl SimulatedHome {
         events.retain(|event| delegated.contains(&Ipv6Addr::from(event.local)));
         events.sort_by_key(|event| event.time);
         neighbours.sort_by_key(|&(at, _)| at);
-        Day { events, neighbours, network: network(day) }
+        DayOfEvents { events, neighbours, network: network(day) }
     }
 
     /// What a device does with the address of a day. Returns when it begins.

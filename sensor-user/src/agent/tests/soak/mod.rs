@@ -19,7 +19,7 @@ use tattler_core::live_report::LiveReport;
 use tattler_core::time::{Span, Time};
 
 use self::figures::{Figures, Head, Most, QUESTIONS, allocated, growth, is_compared, median, timed};
-use self::home::{DAY, HARVESTERS, HOUR, SimulatedHome};
+use self::home::{DAY, HARVESTERS, HOUR, SoakHome};
 use super::FakePrograms;
 use crate::agent::clock::ClockReading;
 use crate::agent::intake::Sensor;
@@ -74,7 +74,7 @@ const SUSPECTS: Request = Request::Suspects { top: None, since: None, until: Non
 /// An hour: its events, in turns, and what is due at its end.
 fn hour(
     (sensor, shared): (&mut Sensor<FakePrograms>, &Shared),
-    day: &mut home::Day,
+    day: &mut home::DayOfEvents,
     hour: BootTime,
     figures: &mut Figures,
 ) {
@@ -104,7 +104,7 @@ fn hour(
 
 fn day(
     (sensor, shared): (&mut Sensor<FakePrograms>, &Shared),
-    home: &mut SimulatedHome,
+    home: &mut SoakHome,
     number: u64,
     asked: u64,
     dir: &Path,
@@ -152,7 +152,7 @@ fn soak(devices: usize, asked: (u64, u64), time: Most, most_bytes: u64) {
     let Some(last) = std::env::var(ALONE).ok().map(|days| days.parse::<u64>().unwrap()) else { return };
     let dir = tempfile::tempdir().unwrap();
     let (mut sensor, shared) = sensor(dir.path(), most_bytes);
-    let mut home = SimulatedHome::new(devices);
+    let mut home = SoakHome::new(devices);
     println!("\n{Head}");
     let start = Instant::now();
     let days: Vec<Figures> = (0..last)
