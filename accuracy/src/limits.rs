@@ -1,18 +1,19 @@
 //! Figures with their 95 % limits, two-sided.
 
 use homes::SeededRandom;
+use serde::Serialize;
 use statrs::function::beta::inv_beta_reg;
 
 /// A figure and its confidence limits.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Figure {
     /// The figure.
     pub value: f64,
-    /// The lower limit.
+    /// The lower limit: by Clopper and Pearson for shares, by a seeded bootstrap for means.
     pub low: f64,
     /// The upper limit.
     pub high: f64,
-    /// The number of values that it summarises.
+    /// The number of homes, accusations or intervals.
     pub n: usize,
 }
 

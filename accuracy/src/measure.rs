@@ -4,34 +4,25 @@ use homes::Truth;
 
 use crate::methods::RankedEntry;
 
-/// Whether an entry is right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judged {
-    /// It names this harvester, and no innocent remote.
-    Right(usize),
-    /// It does not.
-    Wrong,
-}
-
-/// Judges all entries of a ranking.
+/// The harvester that each entry of a ranking names; `None` if the entry is wrong.
 #[must_use]
-pub fn judge(entries: &[RankedEntry], truth: &Truth) -> Vec<Judged> {
-    entries.iter().map(|entry| truth.named_by(&entry.members).map_or(Judged::Wrong, Judged::Right)).collect()
+pub fn judge(entries: &[RankedEntry], truth: &Truth) -> Vec<Option<usize>> {
+    entries.iter().map(|entry| truth.named_by(&entry.members)).collect()
 }
 
 /// The ranking as groups of tied entries, the best first: the number of entries, and of those that are the first to
 /// name one of `wanted`. Entries that name a harvester again, or one that can't be found, take no place.
-fn groups(entries: &[RankedEntry], judged: &[Judged], wanted: &[usize]) -> Vec<(usize, usize)> {
+fn groups(entries: &[RankedEntry], judged: &[Option<usize>], wanted: &[usize]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut groups: Vec<(f64, usize, usize)> = Vec::new();
     for (entry, judged) in entries.iter().zip(judged) {
         let right = match *judged {
-            Judged::Wrong => 0,
-            Judged::Right(n) if wanted.contains(&n) && !found.contains(&n) => {
+            None => 0,
+            Some(n) if wanted.contains(&n) && !found.contains(&n) => {
                 found.push(n);
                 1
             }
-            Judged::Right(_) => continue,
+            Some(_) => continue,
         };
         match groups.last_mut() {
             Some((score, all, rights)) if *score == entry.score => (*all, *rights) = (*all + 1, *rights + right),
@@ -45,7 +36,7 @@ fn groups(entries: &[RankedEntry], judged: &[Judged], wanted: &[usize]) -> Vec<(
 /// or 0 if none does; the mean of these. Tied entries are in random order, and this is the exact mean over all orders
 /// (McSherry and Najork 2008). `None`: no harvester can be found.
 #[must_use]
-pub fn average_precision(entries: &[RankedEntry], judged: &[Judged], wanted: &[usize]) -> Option<f64> {
+pub fn average_precision(entries: &[RankedEntry], judged: &[Option<usize>], wanted: &[usize]) -> Option<f64> {
     if wanted.is_empty() {
         return None;
     }
@@ -65,7 +56,7 @@ pub fn average_precision(entries: &[RankedEntry], judged: &[Judged], wanted: &[u
 
 /// The share of the harvesters that can be found that is in as many first places. Ties as above.
 #[must_use]
-pub fn recall_at_true_number(entries: &[RankedEntry], judged: &[Judged], wanted: &[usize]) -> Option<f64> {
+pub fn recall_at_true_number(entries: &[RankedEntry], judged: &[Option<usize>], wanted: &[usize]) -> Option<f64> {
     let mut places = wanted.len() as f64;
     let mut found = 0.0;
     for (all, right) in groups(entries, judged, wanted) {
@@ -79,9 +70,9 @@ pub fn recall_at_true_number(entries: &[RankedEntry], judged: &[Judged], wanted:
 /// The mean square of the stated probability minus the truth, over entries that state one. The truth of an entry that
 /// names a harvester is 1, even if the harvester can't be found.
 #[must_use]
-pub fn brier(entries: &[RankedEntry], judged: &[Judged]) -> Option<f64> {
+pub fn brier(entries: &[RankedEntry], judged: &[Option<usize>]) -> Option<f64> {
     let stated = entries.iter().zip(judged).filter_map(|(entry, judged)| {
-        let truth = f64::from(u8::from(*judged != Judged::Wrong));
+        let truth = f64::from(u8::from(judged.is_some()));
         entry.probability.map(|probability| (probability - truth).powi(2))
     });
     let (sum, n) = stated.fold((0.0, 0.0), |(sum, n), square| (sum + square, n + 1.0));

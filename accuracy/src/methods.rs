@@ -106,7 +106,8 @@ pub struct RemoteCounts {
     remotes: BTreeMap<Ipv6Addr, (u64, u64)>,
     probed: u64,
     spared: u64,
-    firsts: Vec<Time>,
+    /// When addresses were probed for the first time, in order.
+    pub first_probes: Vec<Time>,
 }
 
 impl RemoteCounts {
@@ -144,7 +145,7 @@ impl RemoteCounts {
             match seen.probed_at {
                 Some(at) => {
                     counts.probed += 1;
-                    counts.firsts.push(at);
+                    counts.first_probes.push(at);
                     for (remote, _) in seen.firsts.into_iter().filter(|&(_, first)| first < at) {
                         counts.remotes.entry(remote).or_default().0 += 1;
                     }
@@ -157,20 +158,8 @@ impl RemoteCounts {
                 }
             }
         }
-        counts.firsts.sort_unstable();
+        counts.first_probes.sort_unstable();
         counts
-    }
-
-    /// When addresses were probed for the first time, in order.
-    #[must_use]
-    pub fn first_probes(&self) -> &[Time] {
-        &self.firsts
-    }
-
-    /// Addresses that were probed.
-    #[must_use]
-    pub fn probed(&self) -> u64 {
-        self.probed
     }
 
     /// The ranking of 2015.

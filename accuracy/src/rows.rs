@@ -17,14 +17,9 @@ pub struct FigureRow {
     pub method: &'static str,
     /// The metric; see [`rows`].
     pub metric: &'static str,
-    /// The figure.
-    pub value: f64,
-    /// The lower 95 % limit: by Clopper and Pearson for shares, by a seeded bootstrap for means.
-    pub low: f64,
-    /// The upper limit.
-    pub high: f64,
-    /// The number of homes, accusations or intervals.
-    pub n: usize,
+    /// The figure, with its limits.
+    #[serde(flatten)]
+    pub figure: Figure,
 }
 
 /// All rows of a family at one size. A figure without values has no row.
@@ -44,21 +39,19 @@ pub struct FigureRow {
 #[must_use]
 pub fn rows(family: &str, size: usize, scores: &[Scores]) -> Vec<FigureRow> {
     let mut rows = Vec::new();
-    for (position, method) in Method::ALL.into_iter().enumerate() {
-        let of = || scores.iter().map(move |scores| &scores[position]);
+    for method in Method::ALL {
+        let of = || scores.iter().map(move |scores| &scores[method as usize]);
         let sum = |part: fn(&Score) -> usize| of().map(part).sum::<usize>();
         let all = |part: fn(&Score) -> Option<f64>| of().filter_map(part).collect::<Vec<f64>>();
         let mut add = |metric, figure: Option<Figure>| {
-            rows.extend(figure.map(|Figure { value, low, high, n }| {
-                let (family, method) = (family.to_owned(), method.as_str());
-                FigureRow { family, size, method, metric, value, low, high, n }
-            }));
+            let (family, method) = (family.to_owned(), method.as_str());
+            rows.extend(figure.map(|figure| FigureRow { family, size, method, metric, figure }));
         };
         add("average_precision", limits::mean(&all(|score| score.average_precision)));
         add("recall_at_true_number", limits::mean(&all(|score| score.recall)));
         if method == Method::Ours {
-            add("average_precision_minus_fisher", limits::mean(&lead(scores, 1)));
-            add("average_precision_minus_distinct_count", limits::mean(&lead(scores, 2)));
+            add("average_precision_minus_fisher", limits::mean(&lead(scores, Method::Fisher)));
+            add("average_precision_minus_distinct_count", limits::mean(&lead(scores, Method::DistinctCount)));
         }
         add("names_anyone", limits::share(of().filter(|score| score.named > 0).count(), scores.len()));
         add("false_discovery", limits::share(sum(|score| score.wrong), sum(|score| score.named)));
@@ -75,6 +68,6 @@ pub fn rows(family: &str, size: usize, scores: &[Scores]) -> Vec<FigureRow> {
 
 /// Our average precision minus that of another method, by home.
 #[must_use]
-pub fn lead(scores: &[Scores], other: usize) -> Vec<f64> {
-    scores.iter().filter_map(|s| Some(s[0].average_precision? - s[other].average_precision?)).collect()
+pub fn lead(scores: &[Scores], other: Method) -> Vec<f64> {
+    scores.iter().filter_map(|s| Some(s[0].average_precision? - s[other as usize].average_precision?)).collect()
 }

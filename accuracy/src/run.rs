@@ -10,7 +10,7 @@ use tattler_core::observation::Observation;
 use tattler_core::time::Span;
 
 use crate::families::Family;
-use crate::measure::{Judged, average_precision, brier, judge, recall_at_true_number};
+use crate::measure::{average_precision, brier, judge, recall_at_true_number};
 use crate::methods::{Method, RankedEntry, RemoteCounts, ledger, ours};
 use crate::observe::{observe, time};
 
@@ -35,15 +35,15 @@ pub struct Score {
     pub intervals: usize,
     /// Those of them that contain the truth.
     pub covered: usize,
-    /// The number of probed addresses after which the harvester was first and stayed first; one more than [`REPLAYED`] if
-    /// it never was. `None`: not measured.
+    /// The number of probed addresses after which the harvester was first and stayed first; 21 if it
+    /// never was. `None`: not measured.
     pub needed: Option<usize>,
     /// The number of those that were probed because of the harvester. `None`: not measured, or never first.
     pub needed_leaks: Option<usize>,
 }
 
 /// The number of probed addresses after which a replay ends.
-pub const REPLAYED: usize = 20;
+const REPLAYED: usize = 20;
 
 /// Scores of the methods, in the order of [`Method::ALL`].
 pub type Scores = [Score; 3];
@@ -59,7 +59,7 @@ fn one(family: &Family, size: HomeSize, seed: u64) -> Scores {
         for (score, needed) in scores.iter_mut().zip(needed) {
             score.needed = Some(needed);
             score.needed_leaks = counts
-                .first_probes()
+                .first_probes
                 .get(needed - 1)
                 .filter(|_| needed <= REPLAYED)
                 .map(|&at| home.tips.iter().filter(|tip| tip.by.is_some() && time(tip.at) <= at).count());
@@ -78,12 +78,12 @@ fn score(entries: &[RankedEntry], truth: &Truth) -> Score {
         ..Score::default()
     };
     for (entry, judged) in entries.iter().zip(&judged).filter(|(entry, _)| entry.named) {
-        let wrong = usize::from(*judged == Judged::Wrong);
+        let wrong = usize::from(judged.is_none());
         score.named += 1;
         score.wrong += wrong;
         score.strong += usize::from(entry.strong);
         score.wrong_strong += if entry.strong { wrong } else { 0 };
-        if let Judged::Right(number) = *judged
+        if let Some(number) = *judged
             && let Some([low, high]) = entry.leak_interval
             && let Some(leak) = truth.harvesters[number].leak
             // Some of an operator's servers leak less than all of them.
@@ -104,9 +104,7 @@ fn replay(observations: &[Observation], truth: &Truth, counts: &RemoteCounts) ->
     let mut needed = [1; 3];
     let mut growing = Ledger::new(Settings::default());
     let mut fed = 0;
-    let firsts = counts.first_probes();
-    for n in 1..=REPLAYED {
-        let Some(&at) = firsts.get(n - 1) else { break };
+    for (n, &at) in counts.first_probes.iter().take(REPLAYED).enumerate() {
         let upto = observations.partition_point(|observation| observation.ts() <= at + burst);
         observations[fed..upto].iter().for_each(|observation| growing.observe(observation));
         fed = upto;
@@ -116,7 +114,7 @@ fn replay(observations: &[Observation], truth: &Truth, counts: &RemoteCounts) ->
             let alone = entries.get(1).is_none_or(|second| second.score < entries[0].score);
             let first = entries.first().and_then(|entry| truth.named_by(&entry.members));
             if first.is_none() || !alone {
-                *needed = n + 1;
+                *needed = n + 2;
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use homes::HomeSize;
 
-use crate::families::{Class, Expect, Family};
+use crate::families::{Expect, Family};
 use crate::limits::{self, Figure};
 use crate::methods::Method;
 use crate::rows::{FigureRow, lead};
@@ -32,8 +32,8 @@ impl OverallSummary {
     pub fn new(cells: &[Cell]) -> OverallSummary {
         let mut summary = OverallSummary { lines: Vec::new(), rows: Vec::new() };
         for size in HomeSize::ALL {
-            summary.precision(cells, size, Class::Hours, "average_precision_hours", "lags up to hours");
-            summary.precision(cells, size, Class::Hard, "average_precision_hard", "lags of days, 8 % leaks");
+            summary.precision(cells, size, false, "average_precision_hours", "lags up to hours");
+            summary.precision(cells, size, true, "average_precision_hard", "lags of days, 8 % leaks");
         }
         summary.clean(cells);
         summary.discoveries(cells);
@@ -43,18 +43,19 @@ impl OverallSummary {
     }
 
     fn row(&mut self, size: usize, method: Method, metric: &'static str, figure: Figure) {
-        let Figure { value, low, high, n } = figure;
         let (family, method) = ("all".to_owned(), method.as_str());
-        self.rows.push(FigureRow { family, size, method, metric, value, low, high, n });
+        self.rows.push(FigureRow { family, size, method, metric, figure });
     }
 
-    fn precision(&mut self, cells: &[Cell], size: HomeSize, class: Class, metric: &'static str, what: &str) {
-        let of = || cells.iter().filter(move |cell| cell.size == size && cell.family.class == class);
+    fn precision(&mut self, cells: &[Cell], size: HomeSize, hard: bool, metric: &'static str, what: &str) {
+        let of = || {
+            cells
+                .iter()
+                .filter(move |cell| cell.size == size && cell.family.expect == Expect::Rank && cell.family.hard == hard)
+        };
         let mut parts = Vec::new();
-        for (position, method) in Method::ALL.into_iter().enumerate() {
-            let families: Vec<Vec<f64>> = of()
-                .map(|cell| cell.scores.iter().filter_map(|scores| scores[position].average_precision).collect())
-                .collect();
+        for method in Method::ALL {
+            let families: Vec<Vec<f64>> = of().map(|cell| precisions(cell, method)).collect();
             let families: Vec<&[f64]> = families.iter().map(Vec::as_slice).collect();
             if let Some(figure) = limits::mean_of_means(&families) {
                 parts.push(format!("{} {}", method.as_str(), with_limits(figure)));
@@ -74,23 +75,16 @@ impl OverallSummary {
                 let scores = cells.flat_map(|cell| &cell.scores).map(|scores| &scores[method as usize]);
                 scores.fold((0, 0), |(named, all), score| (named + usize::from(score.named > 0), all + 1))
             };
-            let Some(figure) = ({
-                let (named, all) = of(None);
-                limits::share(named, all)
-            }) else {
-                continue;
-            };
-            self.row(0, method, "clean_names_anyone", figure);
-            let sizes: Vec<String> = HomeSize::ALL
-                .into_iter()
-                .filter_map(|size| {
-                    let (named, all) = of(Some(size));
-                    let figure = limits::share(named, all)?;
-                    self.row(size.addresses(), method, "clean_names_anyone", figure);
-                    Some(format!("{} addresses: {named} of {all}, at most {}", size.addresses(), percent(figure.high)))
-                })
-                .collect();
             let (named, all) = of(None);
+            let Some(figure) = limits::share(named, all) else { continue };
+            self.row(0, method, "clean_names_anyone", figure);
+            let of_size = |size: HomeSize| {
+                let (named, all) = of(Some(size));
+                let figure = limits::share(named, all)?;
+                self.row(size.addresses(), method, "clean_names_anyone", figure);
+                Some(format!("{} addresses: {named} of {all}, at most {}", size.addresses(), percent(figure.high)))
+            };
+            let sizes: Vec<String> = HomeSize::ALL.into_iter().filter_map(of_size).collect();
             self.lines.push(format!(
                 "clean homes that name anyone, {}: {named} of {all}, upper limit {} ({})",
                 method.as_str(),
@@ -146,8 +140,9 @@ impl OverallSummary {
             self.lines.push(format!("Brier score of the stated probabilities: {}", with_limits(figure)));
         }
         for cell in cells.iter().filter(|cell| cell.family.replayed) {
-            for (position, method) in Method::ALL.into_iter().enumerate() {
-                let needed: Vec<usize> = cell.scores.iter().filter_map(|scores| scores[position].needed).collect();
+            for method in Method::ALL {
+                let needed: Vec<usize> =
+                    cell.scores.iter().filter_map(|scores| scores[method as usize].needed).collect();
                 let in_time = needed.iter().filter(|&&needed| needed <= 5).count();
                 if let Some(median) = median(&needed) {
                     self.lines.push(format!(
@@ -168,14 +163,12 @@ impl OverallSummary {
         let mut not_ahead = Vec::new();
         for cell in cells {
             let at = format!("{} at {}", cell.family.name, cell.size.addresses());
-            for (position, method) in [(1, Method::Fisher), (2, Method::DistinctCount)] {
-                let Some(lead) = limits::mean(&lead(&cell.scores, position)) else { continue };
+            for method in [Method::Fisher, Method::DistinctCount] {
+                let Some(lead) = limits::mean(&lead(&cell.scores, method)) else { continue };
                 if lead.high < 0.0 {
                     behind.push(format!("{at} behind {} by {}", method.as_str(), with_limits(lead)));
                 }
-                let theirs: Vec<f64> =
-                    cell.scores.iter().filter_map(|scores| scores[position].average_precision).collect();
-                let below = limits::mean(&theirs).is_some_and(|theirs| theirs.value < 0.95);
+                let below = limits::mean(&precisions(cell, method)).is_some_and(|theirs| theirs.value < 0.95);
                 if method == Method::Fisher && below && lead.low <= 0.0 {
                     not_ahead.push(format!("{at} ({})", with_limits(lead)));
                 }
@@ -188,6 +181,10 @@ impl OverallSummary {
             list(&not_ahead)
         ));
     }
+}
+
+fn precisions(cell: &Cell, method: Method) -> Vec<f64> {
+    cell.scores.iter().filter_map(|scores| scores[method as usize].average_precision).collect()
 }
 
 fn median(values: &[usize]) -> Option<usize> {

@@ -19,17 +19,6 @@ pub enum Expect {
     Undecidable,
 }
 
-/// How hard it is to find the harvesters of a family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Lags up to hours.
-    Hours,
-    /// Lags of days, or few contacts that leak.
-    Hard,
-    /// There is no harvester.
-    None,
-}
-
 /// Homes that have the same plan.
 #[derive(Clone, Copy)]
 pub struct Family {
@@ -39,8 +28,8 @@ pub struct Family {
     pub about: &'static str,
     /// The correct result.
     pub expect: Expect,
-    /// How hard it is.
-    pub class: Class,
+    /// Its harvesters are hard to find: lags of days, or few contacts that leak.
+    pub hard: bool,
     /// No remote leaks, and nothing looks as if one did.
     pub clean: bool,
     /// Also measured: the number of probed addresses after which the harvester ranks first. It needs one harvester
@@ -52,11 +41,11 @@ pub struct Family {
 
 impl Family {
     pub(crate) const fn rank(name: &'static str, about: &'static str, plan: fn(HomeSize) -> HomePlan) -> Family {
-        Family { name, about, expect: Expect::Rank, class: Class::Hours, clean: false, replayed: false, plan }
+        Family { name, about, expect: Expect::Rank, hard: false, clean: false, replayed: false, plan }
     }
 
     const fn hard(self) -> Family {
-        Family { class: Class::Hard, ..self }
+        Family { hard: true, ..self }
     }
 
     const fn replayed(self) -> Family {
@@ -69,7 +58,7 @@ impl Family {
         expect: Expect,
         plan: fn(HomeSize) -> HomePlan,
     ) -> Family {
-        Family { expect, class: Class::None, ..Family::rank(name, about, plan) }
+        Family { expect, ..Family::rank(name, about, plan) }
     }
 
     pub(crate) const fn clean(name: &'static str, about: &'static str, plan: fn(HomeSize) -> HomePlan) -> Family {

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 
 use homes::{DAY, HOUR, HomeSize, Life, MINUTE, SimulatedHome, SimulatedVisit};
 
-use super::{Class, Expect, all, named};
+use super::{Expect, all, named};
 
 /// A home of 300 addresses.
 fn medium(name: &str) -> SimulatedHome {
@@ -57,7 +57,6 @@ fn names_are_unique_and_expectations_fit_the_plans() {
     for family in families {
         let harvesters = (family.plan)(HomeSize::SMALL).harvesters.len();
         assert_eq!(family.expect == Expect::Rank, harvesters > 0, "{}", family.name);
-        assert_eq!(family.class == Class::None, harvesters == 0, "{}", family.name);
         assert!(!family.clean || family.expect == Expect::Nobody, "{}", family.name);
     }
 }
@@ -112,6 +111,9 @@ fn where_all_contact_all_150_sites_are_contacted_by_nearly_every_address() {
 fn popularity_is_as_described() {
     assert!(visitors(&medium("always-fast")) > 0.95);
     assert!(visitors(&large("rarely-visited")) < 0.08);
+    let front = large("cdn-front");
+    near(visitors(&front), 0.4, 0.12);
+    near(front.truth.harvesters[0].leak.unwrap(), 0.24, 0.04);
 }
 
 #[test]
@@ -193,13 +195,6 @@ fn third_parties_come_with_the_harvester_alone_or_with_others_too() {
     for companion in together {
         assert!(contacted_by(&shared, companion).len() > visitors.len() + 30);
     }
-}
-
-#[test]
-fn one_address_before_many_sites_leaks_a_part() {
-    let home = large("cdn-front");
-    near(visitors(&home), 0.4, 0.12);
-    near(home.truth.harvesters[0].leak.unwrap(), 0.24, 0.04);
 }
 
 #[test]

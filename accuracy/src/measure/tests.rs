@@ -92,7 +92,7 @@ fn without_a_harvester_that_can_be_found_there_is_no_precision() {
     truth.harvesters[0].leaked = 1;
     let entries = [entry(1.0, &[1])];
     let judged = judge(&entries, &truth);
-    assert_eq!(judged, [Judged::Right(0)], "naming it is right nevertheless");
+    assert_eq!(judged, [Some(0)], "naming it is right nevertheless");
     assert_eq!(average_precision(&entries, &judged, &truth.identifiable()), None);
     assert_eq!(recall_at_true_number(&entries, &judged, &truth.identifiable()), None);
 }

@@ -38,7 +38,7 @@ fn fisher_agrees_with_tables_worked_by_hand() {
 #[test]
 fn only_contacts_before_the_first_probe_count() {
     let counts = counts(vec![contact(0, 1, 10), probe(1, 99, 1), contact(2, 1, 11), probe(3, 98, 1)]);
-    assert_eq!(counts.probed(), 1);
+    assert_eq!(counts.probed, 1);
     let members: Vec<Ipv6Addr> = counts.distinct_count().into_iter().flat_map(|entry| entry.members).collect();
     assert_eq!(members, [remote(10)]);
 }
@@ -57,7 +57,7 @@ fn what_proves_nothing_is_not_counted() {
     ping.traits.hop_limit = Some(3);
     let path = counts(vec![contact(0, 1, 10), Observation::Probe(ping)]);
     for counts in [late, answer, stable, guessable, path] {
-        assert_eq!(counts.probed(), 0);
+        assert_eq!(counts.probed, 0);
     }
 }
 
