@@ -132,8 +132,8 @@ pub struct Seeds {
     pub jobs: usize,
 }
 
-/// The scores of a family at one size, in the order of seeds. Calls `done` after each home with the number of homes that
-/// are done.
+/// The scores of a family at one size, in the order of seeds. After each home, calls `done` with the number of homes
+/// that are done.
 #[must_use]
 pub fn all(family: &Family, size: HomeSize, seeds: Seeds, done: &(dyn Fn(u64) + Sync)) -> Vec<Scores> {
     let (next, finished) = (AtomicU64::new(0), AtomicU64::new(0));

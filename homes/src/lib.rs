@@ -28,7 +28,7 @@ pub use self::plan::{
     MINUTE, RivalPlan, ScannerPlan, Torrent,
 };
 pub use self::random::SeededRandom;
-pub use self::scans::SimulatedProbe;
+pub use self::tools::SimulatedProbe;
 pub use self::truth::{TrueHarvester, Truth};
 
 use self::home::SimulatedDevice;

@@ -3,14 +3,12 @@
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
 
-use sensor_common::Kind;
-
 use crate::home::{self, Life};
 use crate::internet::SimulatedInternet;
 use crate::leaks::Tip;
 use crate::plan::{DAY, HOUR, HomePlan};
 use crate::random::SeededRandom;
-use crate::tools::{PEER, PROXY_CHECK, SWEEP, tool};
+use crate::tools::{PEER, PROXY_CHECK, SWEEP, SimulatedProbe, tool};
 
 /// The share of targets that a scanner probes again within days.
 const COMES_BACK: f64 = 0.3;
@@ -23,33 +21,6 @@ const CHECKS: (usize, f64) = (6, 0.5);
 const MEASURES: (usize, f64) = (4, 0.3);
 /// The number of the sweeper's networks, which no scanner of a plan has.
 const SWEEPER: usize = 90;
-
-/// A probe as it arrives.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SimulatedProbe {
-    /// When.
-    pub at: f64,
-    /// The scanner's address.
-    pub source: Ipv6Addr,
-    /// The probed address.
-    pub target: Ipv6Addr,
-    /// ICMPv6 echo, TCP SYN or UDP.
-    pub kind: Kind,
-    /// The target's port, 0 for echo requests.
-    pub port: u16,
-    /// The hop limit as it arrived.
-    pub hop_limit: u8,
-    /// The IPv6 flow label.
-    pub flow_label: u32,
-    /// The source's port, except of echo requests.
-    pub source_port: Option<u16>,
-    /// The identifier of an echo request.
-    pub icmp_id: Option<u16>,
-    /// Window and options of TCP.
-    pub tcp: Option<(u16, &'static str)>,
-    /// The length of the payload, and a hash of it.
-    pub payload: (u16, &'static str),
-}
 
 /// The probes of all scanners.
 pub struct Scans {

@@ -7,7 +7,33 @@ use std::net::Ipv6Addr;
 use sensor_common::Kind;
 
 use crate::random::SeededRandom;
-use crate::scans::SimulatedProbe;
+
+/// A probe as it arrives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimulatedProbe {
+    /// When.
+    pub at: f64,
+    /// The scanner's address.
+    pub source: Ipv6Addr,
+    /// The probed address.
+    pub target: Ipv6Addr,
+    /// ICMPv6 echo, TCP SYN or UDP.
+    pub kind: Kind,
+    /// The target's port, 0 for echo requests.
+    pub port: u16,
+    /// The hop limit as it arrived.
+    pub hop_limit: u8,
+    /// The IPv6 flow label.
+    pub flow_label: u32,
+    /// The source's port, except of echo requests.
+    pub source_port: Option<u16>,
+    /// The identifier of an echo request.
+    pub icmp_id: Option<u16>,
+    /// Window and options of TCP.
+    pub tcp: Option<(u16, &'static str)>,
+    /// The length of the payload, and a hash of it.
+    pub payload: (u16, &'static str),
+}
 
 /// The value of a field; `None`: another, random one in each probe.
 type Fill = Option<u32>;

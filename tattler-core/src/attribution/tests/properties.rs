@@ -203,7 +203,7 @@ proptest! {
 
     /// Locals that were never probed also contact remotes that no probed local contacted. They are busier than before,
     /// which shifts the moments at which they are compared, and so the order of candidates that are not accused. But
-    /// no candidate is added, no innocent remote is accused, and where evidence is ample (all but the harvester that leaks
+    /// no candidate is added, no innocent remote is accused, and with ample evidence (all but the harvester that leaks
     /// half of the time among third parties) the harvester stays accused.
     #[test]
     fn remotes_of_unprobed_locals_are_no_candidates(
