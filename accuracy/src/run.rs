@@ -11,7 +11,7 @@ use tattler_core::time::Span;
 
 use crate::families::Family;
 use crate::measure::{average_precision, brier, judge, recall_at_true_number};
-use crate::methods::{Method, RankedEntry, RemoteCounts, ledger, ours};
+use crate::methods::{RankedEntry, RemoteCounts, ledger, ours};
 use crate::observe::{observe, time};
 
 /// The result of one method for one home.
@@ -45,7 +45,7 @@ pub struct Score {
 /// The number of probed addresses after which a replay ends.
 const REPLAYED: usize = 20;
 
-/// Scores of the methods, in the order of [`Method::ALL`].
+/// Scores of the methods, in the order of [`Method::ALL`](crate::methods::Method::ALL).
 pub type Scores = [Score; 3];
 
 fn one(family: &Family, size: HomeSize, seed: u64) -> Scores {

@@ -4,6 +4,7 @@ use homes::{Background, HOUR, HarvesterPlace, HarvesterPlan, HomePlan, Lag, Leak
 
 use super::*;
 use crate::families;
+use crate::methods::Method;
 
 /// Sixty addresses.
 const SIZE: HomeSize = HomeSize { devices: 5, days: 12, sites: 150, networks: 1 };

@@ -8,9 +8,7 @@ mod worst;
 
 use std::time::Instant;
 
-use homes::{
-    Background, HOUR, HarvesterPlace, HarvesterPlan, HomePlan, HomeSize, Lag, LeakPlan, MINUTE, SimulatedHome,
-};
+use homes::{Background, HarvesterPlace, HarvesterPlan, HomePlan, HomeSize, Lag, LeakPlan, MINUTE, SimulatedHome};
 
 use crate::ledger::{Ledger, Settings};
 use crate::observation::{Contact, Observation, Probe};
