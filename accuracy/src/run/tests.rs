@@ -20,9 +20,9 @@ fn plan(size: HomeSize, harvesters: &[HarvesterPlan]) -> HomePlan {
     HomePlan { harvesters: harvesters.to_vec(), ..HomePlan::base(size) }
 }
 
-/// As in the lab: 24 addresses, few remotes, a day in 40 s, and probes by harvesters only.
-fn lab(_: HomeSize) -> HomePlan {
-    let size = HomeSize { devices: 4, days: 6, sites: 12, networks: 1 };
+/// As in the lab: few remotes, and a day in 40 s.
+fn lab(size: HomeSize) -> HomePlan {
+    let size = HomeSize { sites: 12, ..size };
     let harvester = HarvesterPlan { place: HarvesterPlace::Site(0.5), lag: Lag::About(HOUR, 0.7), ..BASE };
     let background = Background { share: 0.0, ..Background::BASE };
     let second = HarvesterPlan { scanner: 1, ..harvester };
