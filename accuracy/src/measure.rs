@@ -1,38 +1,28 @@
-//! What a ranking is worth, given the truth.
+//! The quality of a ranking, given the truth.
 
-use crate::methods::Entry;
-use crate::network::truth::Truth;
+use homes::Truth;
 
-/// What an entry turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judged {
-    /// Names this harvester, and nobody innocent.
-    Right(usize),
-    /// Anything else.
-    Wrong,
-}
+use crate::methods::RankedEntry;
 
-/// Judges all entries of a ranking.
+/// The harvester that each entry of a ranking names; `None` if the entry is wrong.
 #[must_use]
-pub fn judge(entries: &[Entry], truth: &Truth) -> Vec<Judged> {
-    entries.iter().map(|entry| truth.named_by(&entry.members).map_or(Judged::Wrong, Judged::Right)).collect()
+pub fn judge(entries: &[RankedEntry], truth: &Truth) -> Vec<Option<usize>> {
+    entries.iter().map(|entry| truth.named_by(&entry.members)).collect()
 }
 
-/// The ranking as tied groups, best first: (entries, those of them that first name one of `wanted`).
-///
-/// Entries that name a harvester again, or one that nobody could find, are neither right nor wrong
-/// and take no place.
-fn groups(entries: &[Entry], judged: &[Judged], wanted: &[usize]) -> Vec<(usize, usize)> {
+/// The ranking as groups of tied entries, the best first: the number of entries, and of those that are the first to
+/// name one of `wanted`. Entries that name a harvester again, or one that can't be found, take no place.
+fn groups(entries: &[RankedEntry], judged: &[Option<usize>], wanted: &[usize]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut groups: Vec<(f64, usize, usize)> = Vec::new();
     for (entry, judged) in entries.iter().zip(judged) {
         let right = match *judged {
-            Judged::Wrong => 0,
-            Judged::Right(n) if wanted.contains(&n) && !found.contains(&n) => {
+            None => 0,
+            Some(n) if wanted.contains(&n) && !found.contains(&n) => {
                 found.push(n);
                 1
             }
-            Judged::Right(_) => continue,
+            Some(_) => continue,
         };
         match groups.last_mut() {
             Some((score, all, rights)) if *score == entry.score => (*all, *rights) = (*all + 1, *rights + right),
@@ -42,11 +32,11 @@ fn groups(entries: &[Entry], judged: &[Judged], wanted: &[usize]) -> Vec<(usize,
     groups.into_iter().map(|(_, all, right)| (all, right)).collect()
 }
 
-/// Average precision: the mean, over those who could be found, of the share of right entries down to
-/// the one that names them; 0 for those that none names. Ties are in random order, of which this is
-/// the exact mean (McSherry and Najork 2008, equation for tied scores). `None`: nobody to be found.
+/// Average precision: for each harvester that can be found, the share of right entries down to the one that names it,
+/// or 0 if none does; the mean of these. Tied entries are in random order, and this is the exact mean over all orders
+/// (McSherry and Najork 2008). `None`: no harvester can be found.
 #[must_use]
-pub fn average_precision(entries: &[Entry], judged: &[Judged], wanted: &[usize]) -> Option<f64> {
+pub fn average_precision(entries: &[RankedEntry], judged: &[Option<usize>], wanted: &[usize]) -> Option<f64> {
     if wanted.is_empty() {
         return None;
     }
@@ -64,9 +54,9 @@ pub fn average_precision(entries: &[Entry], judged: &[Judged], wanted: &[usize])
     Some(sum / wanted.len() as f64)
 }
 
-/// Of those who could be found, the share that stands in as many first places. Ties as above.
+/// The share of the harvesters that can be found that is in as many first places. Ties as above.
 #[must_use]
-pub fn recall_at_true_number(entries: &[Entry], judged: &[Judged], wanted: &[usize]) -> Option<f64> {
+pub fn recall_at_true_number(entries: &[RankedEntry], judged: &[Option<usize>], wanted: &[usize]) -> Option<f64> {
     let mut places = wanted.len() as f64;
     let mut found = 0.0;
     for (all, right) in groups(entries, judged, wanted) {
@@ -77,12 +67,12 @@ pub fn recall_at_true_number(entries: &[Entry], judged: &[Judged], wanted: &[usi
     (!wanted.is_empty()).then(|| found / wanted.len() as f64)
 }
 
-/// Mean square of the stated probability minus the truth, over entries that state one. Entries that
-/// name a harvester which could not be found count as true: it leaked.
+/// The mean square of the stated probability minus the truth, over entries that state one. The truth of an entry that
+/// names a harvester is 1, even if the harvester can't be found.
 #[must_use]
-pub fn brier(entries: &[Entry], judged: &[Judged]) -> Option<f64> {
+pub fn brier(entries: &[RankedEntry], judged: &[Option<usize>]) -> Option<f64> {
     let stated = entries.iter().zip(judged).filter_map(|(entry, judged)| {
-        let truth = f64::from(u8::from(*judged != Judged::Wrong));
+        let truth = f64::from(u8::from(judged.is_some()));
         entry.probability.map(|probability| (probability - truth).powi(2))
     });
     let (sum, n) = stated.fold((0.0, 0.0), |(sum, n), square| (sum + square, n + 1.0));

@@ -1,41 +1,39 @@
-//! The methods that are compared. Each turns observations into a ranking.
+//! The methods that are compared. Each ranks remotes by observations.
 //!
-//! - distinct count: what the analyst of 2015 did. For each remote the number of probed addresses that
-//!   had contacted it before; it names the first.
-//! - Fisher: one 2x2 table for each remote (probed or not, contacted before or not), one-sided, all
-//!   scanners together, and the procedure of Benjamini and Hochberg at 5 %.
-//! - ours: what `tattler analyze` reports.
+//! - distinct count: the method of 2015. For each remote the number of probed addresses that had contacted it before;
+//!   it names the first.
+//! - Fisher: one 2x2 table for each remote (probed or not, contacted before or not), one-sided, all scanners together,
+//!   and the procedure of Benjamini and Hochberg at 5 %.
+//! - ours: the report of `tattler analyze`.
 //!
-//! The first two get their evidence from the observations and not from the model's code. They get the
-//! benefit of what is not in question: random addresses in use for at most eight days, first probes
-//! within seven days of the last contact, by sources that the target had not contacted, no pings that
-//! arrive with their last hops.
+//! The first two share no code with the model. They use the same evidence as the model does: random addresses in use
+//! for at most eight days; first probes within seven days of the last contact, by sources that the target had not
+//! contacted; no pings that arrive with their last hops.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv6Addr;
 
 use sensor_common::{IidClass, Kind};
+use statrs::function::factorial::ln_factorial;
 use tattler_core::attribution::Verdict;
 use tattler_core::ledger::{Ledger, LedgerSettings};
 use tattler_core::observation::Observation;
-use tattler_core::report::{Report, ReportOptions, report};
+use tattler_core::report::{ReportOptions, report};
 use tattler_core::time::{Span, Time};
-
-use crate::statistics::fisher;
 
 /// The methods, in the order of tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Method {
-    /// Attribution as it is in the product.
+    /// Tattler's attribution.
     Ours,
-    /// Pooled Fisher's exact test with Benjamini and Hochberg's correction.
+    /// Fisher's exact test with Benjamini and Hochberg's correction.
     Fisher,
     /// The count of 2015.
     DistinctCount,
 }
 
 impl Method {
-    /// All of them.
+    /// All methods.
     pub const ALL: [Method; 3] = [Method::Ours, Method::Fisher, Method::DistinctCount];
 
     /// The name in JSON and tables.
@@ -51,40 +49,39 @@ impl Method {
 
 /// A place in a ranking.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Entry {
-    /// The remotes that it means.
+pub struct RankedEntry {
+    /// The remotes.
     pub members: Vec<Ipv6Addr>,
     /// Higher is more suspicious; equal ones are tied.
     pub score: f64,
     /// It is accused.
     pub named: bool,
-    /// It is accused with certainty.
+    /// It is accused, and strongly.
     pub strong: bool,
-    /// The stated probability that it leaks at all.
+    /// The stated probability that it leaks.
     pub probability: Option<f64>,
     /// The stated interval of the probability that a contact leads to a probe.
     pub leak_interval: Option<[f64; 2]>,
 }
 
-/// False discoveries that Fisher's method permits.
+/// The share of false discoveries that Fisher's method permits.
 const FALSE_DISCOVERIES: f64 = 0.05;
-/// What temporary addresses stay valid after their last use.
+/// The time for which temporary addresses stay valid after their last use.
 const VALIDITY: Span = Span::from_days(7);
-/// Pings that arrive with fewer hops left count the path. The others start at 64 or more.
+/// Pings that arrive with a lower hop limit measure the path. Others are sent with 64 or more.
 const PATH_PROBE: u8 = 16;
-/// Random addresses that are in use for longer are not temporary.
+/// Random addresses in use for longer are not temporary.
 const LONGEST_USE: Span = Span::from_days(8);
 
-/// What attribution says of a ledger, as a ranking. Those that probe back are listed there, not ranked.
+/// The ranking by Tattler. Remotes that probe back are listed in a report, but not ranked.
 #[must_use]
-pub fn ours(ledger: &Ledger) -> Vec<Entry> {
-    ranking(report(ledger, &ReportOptions { top: 0 }))
-}
-
-fn ranking(report: Report) -> Vec<Entry> {
-    let ranked = report.candidates.into_iter().filter(|candidate| candidate.verdict != Verdict::ProbesBack);
+pub fn ours(ledger: &Ledger) -> Vec<RankedEntry> {
+    let ranked = report(ledger, &ReportOptions { top: 0 })
+        .candidates
+        .into_iter()
+        .filter(|candidate| candidate.verdict != Verdict::ProbesBack);
     ranked
-        .map(|candidate| Entry {
+        .map(|candidate| RankedEntry {
             score: -(candidate.rank as f64),
             named: candidate.verdict.accuses(),
             strong: matches!(candidate.verdict, Verdict::Strong | Verdict::Confirmed),
@@ -95,7 +92,7 @@ fn ranking(report: Report) -> Vec<Entry> {
         .collect()
 }
 
-/// A ledger that holds these observations.
+/// A ledger of these observations.
 #[must_use]
 pub fn ledger(observations: &[Observation]) -> Ledger {
     let mut ledger = Ledger::new(LedgerSettings::default());
@@ -103,29 +100,20 @@ pub fn ledger(observations: &[Observation]) -> Ledger {
     ledger
 }
 
-/// What one method says of observations in the order of time.
-#[must_use]
-pub fn rank(method: Method, observations: &[Observation]) -> Vec<Entry> {
-    match method {
-        Method::Ours => ours(&ledger(observations)),
-        Method::Fisher => Counts::new(observations).fisher(),
-        Method::DistinctCount => Counts::new(observations).distinct_count(),
-    }
-}
-
-/// For each remote how many addresses contacted it and were probed (then), or were not probed.
+/// The number of addresses that contacted a remote and were probed later, and of those that were not probed.
 #[derive(Clone, Debug, Default)]
-pub struct Counts {
+pub struct RemoteCounts {
     remotes: BTreeMap<Ipv6Addr, (u64, u64)>,
     probed: u64,
     spared: u64,
-    firsts: Vec<Time>,
+    /// When addresses were probed for the first time, in order.
+    pub first_probes: Vec<Time>,
 }
 
-impl Counts {
-    /// Counts, from observations in the order of time.
+impl RemoteCounts {
+    /// Counts observations, which are in the order of time.
     #[must_use]
-    pub fn new(observations: &[Observation]) -> Counts {
+    pub fn new(observations: &[Observation]) -> RemoteCounts {
         let mut locals: HashMap<Ipv6Addr, Seen> = HashMap::new();
         for observation in observations {
             match observation {
@@ -148,7 +136,7 @@ impl Counts {
                 Observation::Answer(_) => {}
             }
         }
-        let mut counts = Counts::default();
+        let mut counts = RemoteCounts::default();
         for (address, seen) in locals {
             let random = IidClass::of(&address.octets()) == IidClass::Random;
             if !random || seen.last - seen.first > LONGEST_USE {
@@ -157,7 +145,7 @@ impl Counts {
             match seen.probed_at {
                 Some(at) => {
                     counts.probed += 1;
-                    counts.firsts.push(at);
+                    counts.first_probes.push(at);
                     for (remote, _) in seen.firsts.into_iter().filter(|&(_, first)| first < at) {
                         counts.remotes.entry(remote).or_default().0 += 1;
                     }
@@ -170,47 +158,36 @@ impl Counts {
                 }
             }
         }
-        counts.firsts.sort_unstable();
+        counts.first_probes.sort_unstable();
         counts
-    }
-
-    /// When addresses were probed for the first time, in order.
-    #[must_use]
-    pub fn first_probes(&self) -> &[Time] {
-        &self.firsts
-    }
-
-    /// Addresses that were probed.
-    #[must_use]
-    pub fn probed(&self) -> u64 {
-        self.probed
     }
 
     /// The ranking of 2015.
     #[must_use]
-    pub fn distinct_count(&self) -> Vec<Entry> {
+    pub fn distinct_count(&self) -> Vec<RankedEntry> {
         let most = self.remotes.values().map(|counts| counts.0).max().unwrap_or(0);
         let counted = self.remotes.iter().filter(|(_, counts)| counts.0 > 0);
-        sorted(counted.map(|(&remote, &(probed, _))| Entry {
+        sorted(counted.map(|(&remote, &(probed, _))| RankedEntry {
             members: vec![remote],
             score: probed as f64,
             named: probed == most && probed >= 2,
-            ..Entry::default()
+            ..RankedEntry::default()
         }))
     }
 
-    /// By Fisher's p, and accused as Benjamini and Hochberg allow.
+    /// The ranking by Fisher's p.
     #[must_use]
-    pub fn fisher(&self) -> Vec<Entry> {
+    pub fn fisher(&self) -> Vec<RankedEntry> {
         let counted = self.remotes.iter().filter(|(_, counts)| counts.0 > 0);
-        let mut entries = sorted(counted.map(|(&remote, &(a, b))| Entry {
+        let mut entries = sorted(counted.map(|(&remote, &(a, b))| RankedEntry {
             members: vec![remote],
-            // Held above zero so that ties are those of the tables.
+            // Above zero, so that only equal tables are tied.
             score: -fisher(a, b, self.probed - a, self.spared - b).max(1e-300).ln(),
-            ..Entry::default()
+            ..RankedEntry::default()
         }));
         let tests = self.remotes.len() as f64;
-        let allowed = |(i, entry): (usize, &Entry)| (-entry.score).exp() <= FALSE_DISCOVERIES * (i + 1) as f64 / tests;
+        let allowed =
+            |(i, entry): (usize, &RankedEntry)| (-entry.score).exp() <= FALSE_DISCOVERIES * (i + 1) as f64 / tests;
         let named = entries.iter().enumerate().rposition(allowed).map_or(0, |last| last + 1);
         entries[..named].iter_mut().for_each(|entry| entry.named = true);
         entries
@@ -231,8 +208,17 @@ impl Seen {
     }
 }
 
-fn sorted(entries: impl Iterator<Item = Entry>) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = entries.collect();
+/// Upper tail of Fisher's exact test: `a` contacted and probed, `b` contacted and not probed, `c` and `d` the same for
+/// addresses that did not contact.
+fn fisher(a: u64, b: u64, c: u64, d: u64) -> f64 {
+    let ln_choose = |n: u64, k: u64| ln_factorial(n) - ln_factorial(k) - ln_factorial(n - k);
+    let all = ln_choose(a + b + c + d, a + c);
+    let chance = |x: u64| (ln_choose(a + b, x) + ln_choose(c + d, a + c - x) - all).exp();
+    (a..=(a + b).min(a + c)).map(chance).sum::<f64>().min(1.0)
+}
+
+fn sorted(entries: impl Iterator<Item = RankedEntry>) -> Vec<RankedEntry> {
+    let mut entries: Vec<RankedEntry> = entries.collect();
     entries.sort_by(|a, b| b.score.total_cmp(&a.score));
     entries
 }

@@ -1,64 +1,57 @@
-//! The result as rows: what the JSON file holds.
+//! The result as rows, as in the JSON file.
 
 use serde::Serialize;
 
 use crate::limits::{self, Figure};
 use crate::methods::Method;
-use crate::run::Scores;
+use crate::run::{Score, Scores};
 
 /// A figure of one family, size and method.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
+pub struct FigureRow {
     /// The family's name.
     pub family: String,
     /// Addresses.
     pub size: usize,
     /// ours, fisher or distinct-count.
     pub method: &'static str,
-    /// What the figure is; see [`rows`].
+    /// The metric; see [`rows`].
     pub metric: &'static str,
-    /// The figure.
-    pub value: f64,
-    /// Its 95 % limits: Clopper and Pearson's for shares, a seeded bootstrap's for means.
-    pub low: f64,
-    /// See `low`.
-    pub high: f64,
-    /// Of how many networks, accusations or intervals it is.
-    pub n: usize,
+    /// The figure, with its limits.
+    #[serde(flatten)]
+    pub figure: Figure,
 }
 
-/// All rows of a family at one size. Figures of nothing have no row.
+/// All rows of a family at one size. A figure without values has no row.
 ///
 /// | metric | |
 /// |---|---|
-/// | average_precision | over networks in which somebody leaked twice |
+/// | average_precision | over homes in which a harvester leaked twice |
 /// | recall_at_true_number | of those, the share in as many first places |
-/// | average_precision_minus_fisher, …_minus_distinct_count | ours minus theirs, paired by network |
-/// | names_anyone | share of networks |
+/// | average_precision_minus_fisher, …_minus_distinct_count | ours minus theirs, paired by home |
+/// | names_anyone | share of homes |
 /// | false_discovery, false_discovery_strong | share of the accusations; of those called strong |
-/// | addresses_needed | probed addresses until the harvester is first and stays so, up to 20 |
+/// | addresses_needed | probed addresses until the harvester is first and stays first, up to 20 |
 /// | leaks_needed | how many of those were probed because of the harvester; where it became first |
-/// | first_after_5 | share of networks in which five were enough |
+/// | first_after_5 | share of homes in which five were enough |
 /// | brier | of the stated probabilities |
 /// | interval_coverage | share of the 95 % leak intervals of true harvesters that hold the truth |
 #[must_use]
-pub fn rows(family: &str, size: usize, scores: &[Scores]) -> Vec<Row> {
+pub fn rows(family: &str, size: usize, scores: &[Scores]) -> Vec<FigureRow> {
     let mut rows = Vec::new();
-    for (position, method) in Method::ALL.into_iter().enumerate() {
-        let of = || scores.iter().map(move |scores| &scores[position]);
-        let sum = |part: fn(&crate::run::Score) -> usize| of().map(part).sum::<usize>();
-        let all = |part: fn(&crate::run::Score) -> Option<f64>| of().filter_map(part).collect::<Vec<f64>>();
+    for method in Method::ALL {
+        let of = || scores.iter().map(move |scores| &scores[method as usize]);
+        let sum = |part: fn(&Score) -> usize| of().map(part).sum::<usize>();
+        let all = |part: fn(&Score) -> Option<f64>| of().filter_map(part).collect::<Vec<f64>>();
         let mut add = |metric, figure: Option<Figure>| {
-            rows.extend(figure.map(|Figure { value, low, high, n }| {
-                let (family, method) = (family.to_owned(), method.as_str());
-                Row { family, size, method, metric, value, low, high, n }
-            }));
+            let (family, method) = (family.to_owned(), method.as_str());
+            rows.extend(figure.map(|figure| FigureRow { family, size, method, metric, figure }));
         };
         add("average_precision", limits::mean(&all(|score| score.average_precision)));
         add("recall_at_true_number", limits::mean(&all(|score| score.recall)));
         if method == Method::Ours {
-            add("average_precision_minus_fisher", limits::mean(&lead(scores, 1)));
-            add("average_precision_minus_distinct_count", limits::mean(&lead(scores, 2)));
+            add("average_precision_minus_fisher", limits::mean(&lead(scores, Method::Fisher)));
+            add("average_precision_minus_distinct_count", limits::mean(&lead(scores, Method::DistinctCount)));
         }
         add("names_anyone", limits::share(of().filter(|score| score.named > 0).count(), scores.len()));
         add("false_discovery", limits::share(sum(|score| score.wrong), sum(|score| score.named)));
@@ -73,8 +66,8 @@ pub fn rows(family: &str, size: usize, scores: &[Scores]) -> Vec<Row> {
     rows
 }
 
-/// Our average precision minus that of the method at `other`, by network.
+/// Our average precision minus that of another method, by home.
 #[must_use]
-pub fn lead(scores: &[Scores], other: usize) -> Vec<f64> {
-    scores.iter().filter_map(|s| Some(s[0].average_precision? - s[other].average_precision?)).collect()
+pub fn lead(scores: &[Scores], other: Method) -> Vec<f64> {
+    scores.iter().filter_map(|s| Some(s[0].average_precision? - s[other as usize].average_precision?)).collect()
 }

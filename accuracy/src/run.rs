@@ -1,73 +1,74 @@
-//! One family at one size: its networks, simulated and judged, on several threads if wanted.
+//! Simulates and measures the homes of a family, on several threads if wanted.
 
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use anyhow::Result;
+use homes::{HomeSize, SimulatedHome, Truth};
 use tattler_core::ledger::{Ledger, LedgerSettings};
+use tattler_core::observation::Observation;
 use tattler_core::time::Span;
 
 use crate::families::Family;
-use crate::measure::{Judged, average_precision, brier, judge, recall_at_true_number};
-use crate::methods::{Counts, Entry, Method, ledger, ours};
-use crate::network::size::Size;
-use crate::network::{Network, time};
+use crate::measure::{average_precision, brier, judge, recall_at_true_number};
+use crate::methods::{RankedEntry, RemoteCounts, ledger, ours};
+use crate::observe::{observe, time};
 
-/// What one method made of one network.
+/// The result of one method for one home.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Score {
-    /// See [`average_precision`]; `None`: nobody to be found.
+    /// See [`average_precision`].
     pub average_precision: Option<f64>,
     /// See [`recall_at_true_number`].
     pub recall: Option<f64>,
-    /// Entries that accuse, and those of them that are wrong.
+    /// Accused entries.
     pub named: usize,
-    /// See `named`.
+    /// Those of them that are wrong.
     pub wrong: usize,
-    /// Entries that accuse with certainty, and those of them that are wrong.
+    /// Strongly accused entries.
     pub strong: usize,
-    /// See `strong`.
+    /// Those of them that are wrong.
     pub wrong_strong: usize,
-    /// Mean square of the stated probability minus the truth, over entries that state one.
+    /// See [`brier`].
     pub brier: Option<f64>,
-    /// Intervals stated for true harvesters, and those of them that hold the truth.
+    /// Intervals stated for true harvesters.
     pub intervals: usize,
-    /// See `intervals`.
+    /// Those of them that contain the truth.
     pub covered: usize,
-    /// After so many probed addresses the harvester was first and stayed so; one more than
-    /// [`REPLAYED`] if it never was. `None`: not measured.
+    /// The number of probed addresses after which the harvester was first and stayed first; 21 if it
+    /// never was. `None`: not measured.
     pub needed: Option<usize>,
-    /// How many of those were probed because of the harvester. `None`: not measured, or never first.
+    /// The number of those that were probed because of the harvester. `None`: not measured, or never first.
     pub needed_leaks: Option<usize>,
 }
 
-/// Probed addresses after which a replay ends.
-pub const REPLAYED: usize = 20;
+/// The number of probed addresses after which a replay ends.
+const REPLAYED: usize = 20;
 
-/// Scores of the methods, in the order of [`Method::ALL`].
+/// Scores of the methods, in the order of [`Method::ALL`](crate::methods::Method::ALL).
 pub type Scores = [Score; 3];
 
-/// Simulates and judges one network.
-pub fn one(family: &Family, size: Size, seed: u64) -> Result<Scores> {
-    let network = Network::new(&(family.plan)(size), family.name, seed)?;
-    let counts = Counts::new(&network.observations);
-    let rankings = [ours(&ledger(&network.observations)), counts.fisher(), counts.distinct_count()];
-    let mut scores = rankings.map(|entries| score(&entries, &network));
-    if family.replayed && !network.truth.identifiable().is_empty() {
-        let needed = replay(&network, &counts);
+fn one(family: &Family, size: HomeSize, seed: u64) -> Scores {
+    let home = SimulatedHome::new(&(family.plan)(size), family.name, seed);
+    let observations = observe(&home);
+    let counts = RemoteCounts::new(&observations);
+    let rankings = [ours(&ledger(&observations)), counts.fisher(), counts.distinct_count()];
+    let mut scores = rankings.map(|entries| score(&entries, &home.truth));
+    if family.replayed && !home.truth.identifiable().is_empty() {
+        let needed = replay(&observations, &home.truth, &counts);
         for (score, needed) in scores.iter_mut().zip(needed) {
             score.needed = Some(needed);
-            score.needed_leaks = counts.first_probes().get(needed - 1).filter(|_| needed <= REPLAYED).map(|&at| {
-                let leaks = network.told.iter().filter(|told| told.by.is_some());
-                leaks.filter(|told| time(told.at) <= at).count()
-            });
+            score.needed_leaks = counts
+                .first_probes
+                .get(needed - 1)
+                .filter(|_| needed <= REPLAYED)
+                .map(|&at| home.tips.iter().filter(|tip| tip.by.is_some() && time(tip.at) <= at).count());
         }
     }
-    Ok(scores)
+    scores
 }
 
-fn score(entries: &[Entry], network: &Network) -> Score {
-    let truth = &network.truth;
+fn score(entries: &[RankedEntry], truth: &Truth) -> Score {
     let judged = judge(entries, truth);
     let wanted = truth.identifiable();
     let mut score = Score {
@@ -77,15 +78,15 @@ fn score(entries: &[Entry], network: &Network) -> Score {
         ..Score::default()
     };
     for (entry, judged) in entries.iter().zip(&judged).filter(|(entry, _)| entry.named) {
-        let wrong = usize::from(*judged == Judged::Wrong);
+        let wrong = usize::from(judged.is_none());
         score.named += 1;
         score.wrong += wrong;
         score.strong += usize::from(entry.strong);
         score.wrong_strong += if entry.strong { wrong } else { 0 };
-        if let Judged::Right(number) = *judged
+        if let Some(number) = *judged
             && let Some([low, high]) = entry.leak_interval
             && let Some(leak) = truth.harvesters[number].leak
-            // Part of an operator's servers leaks less than all of them.
+            // Some of an operator's servers leak less than all of them.
             && truth.harvesters[number].addresses.iter().all(|address| entry.members.contains(address))
         {
             score.intervals += 1;
@@ -95,69 +96,66 @@ fn score(entries: &[Entry], network: &Network) -> Score {
     score
 }
 
-/// Plays the network as far as its n-th probed address, for each n, and looks who is first.
-fn replay(network: &Network, counts: &Counts) -> [usize; 3] {
-    // The rest of a scanner's burst belongs to the probe.
+/// Ranks the observations up to the n-th probed address, for each n. Returns the n after which the harvester is first
+/// and stays first, for each method.
+fn replay(observations: &[Observation], truth: &Truth, counts: &RemoteCounts) -> [usize; 3] {
+    // The other probes of the scanner's burst.
     let burst = Span::from_seconds(10);
     let mut needed = [1; 3];
     let mut growing = Ledger::new(LedgerSettings::default());
     let mut fed = 0;
-    let firsts = counts.first_probes();
-    for n in 1..=REPLAYED {
-        let Some(&at) = firsts.get(n - 1) else { break };
-        let upto = network.observations.partition_point(|observation| observation.ts() <= at + burst);
-        network.observations[fed..upto].iter().for_each(|observation| growing.observe(observation));
+    for (n, &at) in counts.first_probes.iter().take(REPLAYED).enumerate() {
+        let upto = observations.partition_point(|observation| observation.ts() <= at + burst);
+        observations[fed..upto].iter().for_each(|observation| growing.observe(observation));
         fed = upto;
-        let counts = Counts::new(&network.observations[..upto]);
+        let counts = RemoteCounts::new(&observations[..upto]);
         let rankings = [ours(&growing), counts.fisher(), counts.distinct_count()];
         for (needed, entries) in needed.iter_mut().zip(&rankings) {
             let alone = entries.get(1).is_none_or(|second| second.score < entries[0].score);
-            let first = entries.first().and_then(|entry| network.truth.named_by(&entry.members));
+            let first = entries.first().and_then(|entry| truth.named_by(&entry.members));
             if first.is_none() || !alone {
-                *needed = n + 1;
+                *needed = n + 2;
             }
         }
     }
     needed
 }
 
-/// Which networks are run, and how many at the same time.
+/// The seeds of the homes, and the number of threads.
 #[derive(Clone, Copy, Debug)]
 pub struct Seeds {
-    /// The first.
+    /// The first seed.
     pub first: u64,
-    /// How many.
+    /// The number of seeds.
     pub count: u64,
     /// Threads.
     pub jobs: usize,
 }
 
-/// All networks of a family at one size, in the order of seeds. `done` is told after each how many are.
-pub fn all(family: &Family, size: Size, seeds: Seeds, done: &(dyn Fn(u64) + Sync)) -> Result<Vec<Scores>> {
+/// The scores of a family at one size, in the order of seeds. After each home, calls `done` with the number of homes
+/// that are done.
+#[must_use]
+pub fn all(family: &Family, size: HomeSize, seeds: Seeds, done: &(dyn Fn(u64) + Sync)) -> Vec<Scores> {
     let (next, finished) = (AtomicU64::new(0), AtomicU64::new(0));
-    let work = || -> Result<Vec<(u64, Scores)>> {
+    let work = || {
         let mut mine = Vec::new();
         loop {
             let n = next.fetch_add(1, Ordering::Relaxed);
             if n >= seeds.count {
-                return Ok(mine);
+                return mine;
             }
-            mine.push((n, one(family, size, seeds.first + n)?));
+            mine.push((n, one(family, size, seeds.first + n)));
             done(finished.fetch_add(1, Ordering::Relaxed) + 1);
         }
     };
-    let mut scores = Vec::new();
-    thread::scope(|scope| -> Result<()> {
+    let mut scores: Vec<(u64, Scores)> = thread::scope(|scope| {
         let threads: Vec<_> = (0..seeds.jobs.max(1)).map(|_| scope.spawn(work)).collect();
-        for thread in threads {
-            match thread.join() {
-                Ok(mine) => scores.extend(mine?),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        Ok(())
-    })?;
+        let join = |thread: thread::ScopedJoinHandle<'_, _>| thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+        threads.into_iter().flat_map(join).collect()
+    });
     scores.sort_by_key(|(n, _)| *n);
-    debug_assert_eq!(Method::ALL.len(), 3);
-    Ok(scores.into_iter().map(|(_, scores)| scores).collect())
+    scores.into_iter().map(|(_, scores)| scores).collect()
 }
+
+#[cfg(test)]
+mod tests;

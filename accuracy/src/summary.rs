@@ -1,38 +1,39 @@
-//! What all families say together: the figures that the product is held to.
+//! The figures of all families together, for which Tattler has targets.
 
-use crate::families::{Class, Expect, Family};
+use homes::HomeSize;
+
+use crate::families::{Expect, Family};
 use crate::limits::{self, Figure};
 use crate::methods::Method;
-use crate::network::size::Size;
-use crate::rows::{Row, lead};
+use crate::rows::{FigureRow, lead};
 use crate::run::{Score, Scores};
 
-/// All networks of a family at one size.
+/// The homes of a family at one size.
 pub struct Cell {
-    /// Which family.
+    /// The family.
     pub family: Family,
-    /// Which size.
-    pub size: Size,
-    /// What came of it.
+    /// The size.
+    pub size: HomeSize,
+    /// The scores of its homes.
     pub scores: Vec<Scores>,
 }
 
-/// The lines of the summary, and the same as rows of a family called `all`.
-pub struct Summary {
+/// The summary as lines, and as rows of a family called `all`.
+pub struct OverallSummary {
     /// For people.
     pub lines: Vec<String>,
     /// For the JSON file.
-    pub rows: Vec<Row>,
+    pub rows: Vec<FigureRow>,
 }
 
-impl Summary {
-    /// Sums up.
+impl OverallSummary {
+    /// Summarises all cells.
     #[must_use]
-    pub fn new(cells: &[Cell]) -> Summary {
-        let mut summary = Summary { lines: Vec::new(), rows: Vec::new() };
-        for size in Size::ALL {
-            summary.precision(cells, size, Class::Hours, "average_precision_hours", "lags up to hours");
-            summary.precision(cells, size, Class::Hard, "average_precision_hard", "lags of days, 8 % leaks");
+    pub fn new(cells: &[Cell]) -> OverallSummary {
+        let mut summary = OverallSummary { lines: Vec::new(), rows: Vec::new() };
+        for size in HomeSize::ALL {
+            summary.precision(cells, size, false, "average_precision_hours", "lags up to hours");
+            summary.precision(cells, size, true, "average_precision_hard", "lags of days, 8 % leaks");
         }
         summary.clean(cells);
         summary.discoveries(cells);
@@ -42,18 +43,19 @@ impl Summary {
     }
 
     fn row(&mut self, size: usize, method: Method, metric: &'static str, figure: Figure) {
-        let Figure { value, low, high, n } = figure;
         let (family, method) = ("all".to_owned(), method.as_str());
-        self.rows.push(Row { family, size, method, metric, value, low, high, n });
+        self.rows.push(FigureRow { family, size, method, metric, figure });
     }
 
-    fn precision(&mut self, cells: &[Cell], size: Size, class: Class, metric: &'static str, what: &str) {
-        let of = || cells.iter().filter(move |cell| cell.size == size && cell.family.class == class);
+    fn precision(&mut self, cells: &[Cell], size: HomeSize, hard: bool, metric: &'static str, what: &str) {
+        let of = || {
+            cells
+                .iter()
+                .filter(move |cell| cell.size == size && cell.family.expect == Expect::Rank && cell.family.hard == hard)
+        };
         let mut parts = Vec::new();
-        for (position, method) in Method::ALL.into_iter().enumerate() {
-            let families: Vec<Vec<f64>> = of()
-                .map(|cell| cell.scores.iter().filter_map(|scores| scores[position].average_precision).collect())
-                .collect();
+        for method in Method::ALL {
+            let families: Vec<Vec<f64>> = of().map(|cell| precisions(cell, method)).collect();
             let families: Vec<&[f64]> = families.iter().map(Vec::as_slice).collect();
             if let Some(figure) = limits::mean_of_means(&families) {
                 parts.push(format!("{} {}", method.as_str(), with_limits(figure)));
@@ -68,30 +70,23 @@ impl Summary {
 
     fn clean(&mut self, cells: &[Cell]) {
         for method in Method::ALL {
-            let of = |size: Option<Size>| {
+            let of = |size: Option<HomeSize>| {
                 let cells = cells.iter().filter(|cell| cell.family.clean && size.is_none_or(|size| cell.size == size));
                 let scores = cells.flat_map(|cell| &cell.scores).map(|scores| &scores[method as usize]);
                 scores.fold((0, 0), |(named, all), score| (named + usize::from(score.named > 0), all + 1))
             };
-            let Some(figure) = ({
-                let (named, all) = of(None);
-                limits::share(named, all)
-            }) else {
-                continue;
-            };
-            self.row(0, method, "clean_names_anyone", figure);
-            let sizes: Vec<String> = Size::ALL
-                .into_iter()
-                .filter_map(|size| {
-                    let (named, all) = of(Some(size));
-                    let figure = limits::share(named, all)?;
-                    self.row(size.addresses(), method, "clean_names_anyone", figure);
-                    Some(format!("{} addresses: {named} of {all}, at most {}", size.addresses(), percent(figure.high)))
-                })
-                .collect();
             let (named, all) = of(None);
+            let Some(figure) = limits::share(named, all) else { continue };
+            self.row(0, method, "clean_names_anyone", figure);
+            let of_size = |size: HomeSize| {
+                let (named, all) = of(Some(size));
+                let figure = limits::share(named, all)?;
+                self.row(size.addresses(), method, "clean_names_anyone", figure);
+                Some(format!("{} addresses: {named} of {all}, at most {}", size.addresses(), percent(figure.high)))
+            };
+            let sizes: Vec<String> = HomeSize::ALL.into_iter().filter_map(of_size).collect();
             self.lines.push(format!(
-                "clean networks that name anyone, {}: {named} of {all}, upper limit {} ({})",
+                "clean homes that name anyone, {}: {named} of {all}, upper limit {} ({})",
                 method.as_str(),
                 percent(figure.high),
                 sizes.join("; ")
@@ -99,8 +94,7 @@ impl Summary {
         }
     }
 
-    /// To suspect where a leak can't be excluded is no mistake, to be certain is. What can't be decided
-    /// counts for nothing.
+    /// Where a leak can't be excluded, `strong` is a mistake and `suspected` is not. Undecidable families do not count.
     fn discoveries(&mut self, cells: &[Cell]) {
         for method in Method::ALL {
             let sum = |part: fn(&Score) -> usize, expects: &[Expect]| -> usize {
@@ -146,13 +140,14 @@ impl Summary {
             self.lines.push(format!("Brier score of the stated probabilities: {}", with_limits(figure)));
         }
         for cell in cells.iter().filter(|cell| cell.family.replayed) {
-            for (position, method) in Method::ALL.into_iter().enumerate() {
-                let needed: Vec<usize> = cell.scores.iter().filter_map(|scores| scores[position].needed).collect();
+            for method in Method::ALL {
+                let needed: Vec<usize> =
+                    cell.scores.iter().filter_map(|scores| scores[method as usize].needed).collect();
                 let in_time = needed.iter().filter(|&&needed| needed <= 5).count();
                 if let Some(median) = median(&needed) {
                     self.lines.push(format!(
                         "first in {} at {} addresses, {}: after {median} probed addresses (median), after five in \
-                         {in_time} of {} networks",
+                         {in_time} of {} homes",
                         cell.family.name,
                         cell.size.addresses(),
                         method.as_str(),
@@ -168,14 +163,12 @@ impl Summary {
         let mut not_ahead = Vec::new();
         for cell in cells {
             let at = format!("{} at {}", cell.family.name, cell.size.addresses());
-            for (position, method) in [(1, Method::Fisher), (2, Method::DistinctCount)] {
-                let Some(lead) = limits::mean(&lead(&cell.scores, position)) else { continue };
+            for method in [Method::Fisher, Method::DistinctCount] {
+                let Some(lead) = limits::mean(&lead(&cell.scores, method)) else { continue };
                 if lead.high < 0.0 {
                     behind.push(format!("{at} behind {} by {}", method.as_str(), with_limits(lead)));
                 }
-                let theirs: Vec<f64> =
-                    cell.scores.iter().filter_map(|scores| scores[position].average_precision).collect();
-                let below = limits::mean(&theirs).is_some_and(|theirs| theirs.value < 0.95);
+                let below = limits::mean(&precisions(cell, method)).is_some_and(|theirs| theirs.value < 0.95);
                 if method == Method::Fisher && below && lead.low <= 0.0 {
                     not_ahead.push(format!("{at} ({})", with_limits(lead)));
                 }
@@ -188,6 +181,10 @@ impl Summary {
             list(&not_ahead)
         ));
     }
+}
+
+fn precisions(cell: &Cell, method: Method) -> Vec<f64> {
+    cell.scores.iter().filter_map(|scores| scores[method as usize].average_precision).collect()
 }
 
 fn median(values: &[usize]) -> Option<usize> {

@@ -1,8 +1,9 @@
-//! The table for people: one part for each family, printed as it is done.
+//! The table for people. The part of each family is printed when it is complete.
 
 use comfy_table::{CellAlignment, ColumnConstraint, Table, Width, presets};
 
-use crate::rows::Row;
+use crate::limits::Figure;
+use crate::rows::FigureRow;
 
 const COLUMNS: [(&str, u16); 12] = [
     ("family", 23),
@@ -21,8 +22,8 @@ const COLUMNS: [(&str, u16); 12] = [
 
 /// What the columns mean.
 pub const LEGEND: &str = "\
-AP: average precision. lead: ours minus this method's, * if significant, paired by network. recall: of as many
-first places as there are harvesters. named: networks in which anyone is accused, of all. wrong: wrong accusations
+AP: average precision. lead: ours minus this method's, * if significant, paired by home. recall: of as many
+first places as there are harvesters. named: homes in which anyone is accused, of all. wrong: wrong accusations
 of all; strong: of those called so. first: probed addresses until the harvester is first (21: not within 20).
 Brier: of stated probabilities. holds: 95 % leak intervals that hold the truth.
 ";
@@ -37,41 +38,36 @@ pub fn head() -> String {
 
 /// The part of one family at one size.
 #[must_use]
-pub fn part(rows: &[Row]) -> String {
+pub fn part(rows: &[FigureRow]) -> String {
     let mut table = table();
-    let mut methods: Vec<&str> = rows.iter().map(|row| row.method).collect();
+    let plain = |figure: Figure| format!("{:.3}", figure.value);
+    let limits = |figure: Figure| format!("{:.3} {:.2}-{:.2}", figure.value, figure.low, figure.high);
+    // A share as two counts.
+    let counts = |figure: Figure| format!("{}/{}", (figure.value * figure.n as f64).round(), figure.n);
+    let signed = |figure: Figure| {
+        let significant = figure.low > 0.0 || figure.high < 0.0;
+        format!("{:+.3}{}", figure.value, if significant { "*" } else { " " })
+    };
+    let mut methods: Vec<_> = rows.iter().map(|row| (&row.family, row.size, row.method)).collect();
     methods.dedup();
-    for method in methods {
-        let figure = |method: &str, metric: &str| rows.iter().find(|row| row.method == method && row.metric == metric);
-        let find = |metric: &str| figure(method, metric);
-        let limits = |row: &Row| format!("{:.3} {:.2}-{:.2}", row.value, row.low, row.high);
-        let plain = |row: &Row| format!("{:.3}", row.value);
-        // A share as what it was made of.
-        let counts = |row: &Row| format!("{}/{}", (row.value * row.n as f64).round(), row.n);
-        let dash = |row: Option<&Row>, show: &dyn Fn(&Row) -> String| row.map_or("-".to_owned(), show);
-        let signed = |row: &Row| {
-            let significant = row.low > 0.0 || row.high < 0.0;
-            format!("{:+.3}{}", row.value, if significant { "*" } else { " " })
+    for (family, size, method) in methods {
+        let show = |method: &str, metric: &str, show: &dyn Fn(Figure) -> String| {
+            let row = rows.iter().find(|row| row.method == method && row.metric == metric);
+            row.map_or("-".to_owned(), |row| show(row.figure))
         };
-        let lead = match method {
-            "fisher" => figure("ours", "average_precision_minus_fisher"),
-            "distinct-count" => figure("ours", "average_precision_minus_distinct_count"),
-            _ => None,
-        };
-        let first = rows.first();
         table.add_row([
-            dash(first, &|row| row.family.clone()),
-            dash(first, &|row| row.size.to_string()),
+            family.clone(),
+            size.to_string(),
             method.to_owned(),
-            dash(find("average_precision"), &limits),
-            dash(lead, &signed),
-            dash(find("recall_at_true_number"), &plain),
-            dash(find("names_anyone"), &counts),
-            dash(find("false_discovery"), &counts),
-            dash(find("false_discovery_strong"), &counts),
-            dash(find("addresses_needed"), &|row| format!("{:.1}", row.value)),
-            dash(find("brier"), &plain),
-            dash(find("interval_coverage"), &counts),
+            show(method, "average_precision", &limits),
+            show("ours", &format!("average_precision_minus_{}", method.replace('-', "_")), &signed),
+            show(method, "recall_at_true_number", &plain),
+            show(method, "names_anyone", &counts),
+            show(method, "false_discovery", &counts),
+            show(method, "false_discovery_strong", &counts),
+            show(method, "addresses_needed", &|figure| format!("{:.1}", figure.value)),
+            show(method, "brier", &plain),
+            show(method, "interval_coverage", &counts),
         ]);
     }
     text(table)
@@ -83,7 +79,7 @@ fn table() -> Table {
     table
 }
 
-/// Parts are printed one after another, so columns have fixed widths.
+/// The columns have fixed widths, since parts are printed one after another.
 fn text(mut table: Table) -> String {
     for ((position, column), (_, width)) in table.column_iter_mut().enumerate().zip(COLUMNS) {
         column.set_padding((0, 2));

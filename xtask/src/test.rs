@@ -66,7 +66,8 @@ pub fn test(options: &Test) -> Result<()> {
 }
 
 /// The packages whose unit tests must not depend on the date.
-const UNITS: [&str; 6] = ["sensor-common", "tattler-core", "tattler-files", "sensor-user", "accuracy", "xtask"];
+const UNITS: [&str; 7] =
+    ["sensor-common", "tattler-core", "tattler-files", "sensor-user", "homes", "accuracy", "xtask"];
 
 /// A test program that takes longer waits for ever, and is ended.
 const TEST_PROGRAM: Duration = Duration::from_secs(20 * 60);

@@ -1,10 +1,11 @@
-//! Measures, worked by hand.
+//! Measures, calculated by hand.
 
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
+use homes::TrueHarvester;
+
 use super::*;
-use crate::network::truth::TrueHarvester;
 
 fn remote(number: u128) -> Ipv6Addr {
     Ipv6Addr::from(0x2a05u128 << 112 | number)
@@ -22,17 +23,17 @@ fn truth(harvesters: u128) -> Truth {
     Truth { harvesters: (1..=harvesters).map(harvester).collect() }
 }
 
-fn entry(score: f64, members: &[u128]) -> Entry {
-    Entry { score, members: members.iter().map(|&n| remote(n)).collect(), ..Entry::default() }
+fn entry(score: f64, members: &[u128]) -> RankedEntry {
+    RankedEntry { score, members: members.iter().map(|&n| remote(n)).collect(), ..RankedEntry::default() }
 }
 
-fn precision(entries: &[Entry], harvesters: u128) -> f64 {
+fn precision(entries: &[RankedEntry], harvesters: u128) -> f64 {
     let truth = truth(harvesters);
     let judged = judge(entries, &truth);
     average_precision(entries, &judged, &truth.identifiable()).unwrap()
 }
 
-fn recall(entries: &[Entry], harvesters: u128) -> f64 {
+fn recall(entries: &[RankedEntry], harvesters: u128) -> f64 {
     let truth = truth(harvesters);
     recall_at_true_number(entries, &judge(entries, &truth), &truth.identifiable()).unwrap()
 }
@@ -47,7 +48,7 @@ fn a_ranking_without_ties_has_the_textbook_average_precision() {
     let entries = [entry(4.0, &[1]), entry(3.0, &[50]), entry(2.0, &[2]), entry(1.0, &[51])];
     close(precision(&entries, 2), (1.0 + 2.0 / 3.0) / 2.0);
     close(recall(&entries, 2), 0.5);
-    // A third one that is not listed counts as never found.
+    // A third harvester that is not listed counts as never found.
     close(precision(&entries, 3), (1.0 + 2.0 / 3.0) / 3.0);
 }
 
@@ -68,30 +69,30 @@ fn ties_count_as_the_mean_over_their_orders() {
 }
 
 #[test]
-fn a_set_with_an_innocent_is_a_miss_and_one_of_inseparable_companions_is_not() {
+fn a_set_may_hold_inseparable_companions_but_no_innocent() {
     close(precision(&[entry(2.0, &[1, 50]), entry(1.0, &[60])], 1), 0.0);
     close(precision(&[entry(2.0, &[1, 101, 102])], 1), 1.0);
     // The companions alone are innocent.
     close(precision(&[entry(2.0, &[101, 102]), entry(1.0, &[1])], 1), 0.5);
-    // Nor does a set of two harvesters name either.
+    // A set of two harvesters names neither.
     close(precision(&[entry(2.0, &[1, 2])], 2), 0.0);
     close(precision(&[entry(2.0, &[])], 1), 0.0);
 }
 
 #[test]
-fn to_name_a_harvester_again_costs_nothing_and_gains_nothing() {
+fn naming_a_harvester_again_changes_nothing() {
     let entries = [entry(3.0, &[1]), entry(2.0, &[1, 101]), entry(1.0, &[2])];
     close(precision(&entries, 2), 1.0);
     close(recall(&entries, 2), 1.0);
 }
 
 #[test]
-fn a_network_in_which_nobody_can_be_found_has_no_precision() {
+fn without_a_harvester_that_can_be_found_there_is_no_precision() {
     let mut truth = truth(1);
     truth.harvesters[0].leaked = 1;
     let entries = [entry(1.0, &[1])];
     let judged = judge(&entries, &truth);
-    assert_eq!(judged, [Judged::Right(0)], "to name it is right all the same");
+    assert_eq!(judged, [Some(0)], "naming it is right nevertheless");
     assert_eq!(average_precision(&entries, &judged, &truth.identifiable()), None);
     assert_eq!(recall_at_true_number(&entries, &judged, &truth.identifiable()), None);
 }
@@ -99,7 +100,7 @@ fn a_network_in_which_nobody_can_be_found_has_no_precision() {
 #[test]
 fn the_brier_score_is_the_mean_square_over_stated_probabilities() {
     let truth = truth(1);
-    let stated = |probability, members: &[u128]| Entry { probability, ..entry(1.0, members) };
+    let stated = |probability, members: &[u128]| RankedEntry { probability, ..entry(1.0, members) };
     let entries = [stated(Some(0.9), &[1]), stated(Some(0.2), &[50]), stated(None, &[51])];
     close(brier(&entries, &judge(&entries, &truth)).unwrap(), (0.01 + 0.04) / 2.0);
     let silent = [stated(None, &[1])];

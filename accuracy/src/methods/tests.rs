@@ -1,4 +1,4 @@
-//! The rival methods, on observations small enough to count by hand.
+//! The methods that ours is compared with, on observations small enough to count by hand.
 
 use sensor_common::Proto;
 use tattler_core::observation::{Contact, Probe};
@@ -22,21 +22,29 @@ fn probe(hours: i64, by: u128, of: u64) -> Observation {
     Observation::Probe(Probe::new(Time::from_seconds(hours * 3_600), remote(by), local(of), Kind::Syn, 22))
 }
 
-fn counts(mut observations: Vec<Observation>) -> Counts {
+fn counts(mut observations: Vec<Observation>) -> RemoteCounts {
     observations.sort_by_key(Observation::ts);
-    Counts::new(&observations)
+    RemoteCounts::new(&observations)
+}
+
+#[test]
+fn fisher_agrees_with_tables_worked_by_hand() {
+    // The lady tasting tea: three of four right.
+    assert!((fisher(3, 1, 1, 3) - 17.0 / 70.0).abs() < 1e-9);
+    assert!((fisher(10, 0, 0, 20) * 30_045_015.0 - 1.0).abs() < 1e-6);
+    assert!((fisher(0, 5, 5, 0) - 1.0).abs() < 1e-9);
 }
 
 #[test]
 fn only_contacts_before_the_first_probe_count() {
     let counts = counts(vec![contact(0, 1, 10), probe(1, 99, 1), contact(2, 1, 11), probe(3, 98, 1)]);
-    assert_eq!(counts.probed(), 1);
+    assert_eq!(counts.probed, 1);
     let members: Vec<Ipv6Addr> = counts.distinct_count().into_iter().flat_map(|entry| entry.members).collect();
     assert_eq!(members, [remote(10)]);
 }
 
 #[test]
-fn late_probes_answers_long_lives_guessable_targets_and_path_probes_are_no_evidence() {
+fn what_proves_nothing_is_not_counted() {
     let late = counts(vec![contact(0, 1, 10), probe(7 * 24 + 1, 99, 1)]);
     let answer = counts(vec![contact(0, 1, 10), probe(1, 10, 1)]);
     let stable = counts(vec![contact(0, 1, 10), probe(1, 99, 1), contact(9 * 24, 1, 10)]);
@@ -49,7 +57,7 @@ fn late_probes_answers_long_lives_guessable_targets_and_path_probes_are_no_evide
     ping.traits.hop_limit = Some(3);
     let path = counts(vec![contact(0, 1, 10), Observation::Probe(ping)]);
     for counts in [late, answer, stable, guessable, path] {
-        assert_eq!(counts.probed(), 0);
+        assert_eq!(counts.probed, 0);
     }
 }
 

@@ -1,10 +1,11 @@
 use std::time::{Duration, Instant};
 
+use homes::{HomePlan, HomeSize, SimulatedHome};
 use proptest::prelude::*;
 use sensor_common::{Kind, Proto};
 
 use super::*;
-use crate::attribution::tests::simulate::{BASE, Family, network};
+use crate::attribution::tests::{observe, small_home};
 use crate::explain::explain;
 use crate::forget::Forget;
 use crate::ledger::LedgerSettings;
@@ -16,18 +17,17 @@ use crate::time::Span;
 
 const ALL: ReportOptions = ReportOptions { top: 0 };
 
-fn in_order(mut observations: Vec<Observation>) -> Vec<Observation> {
-    observations.sort_by_key(Observation::ts);
-    observations
+fn two_harvesters(seed: u64) -> Vec<Observation> {
+    observe(&SimulatedHome::new(&small_home(12, &[0.4, 0.2]), "live report", seed))
 }
 
-/// Updates the copy and returns its report.
+/// Updates the live report and returns it.
 fn now(live: &mut LiveReport, ledger: &mut Ledger) -> Report {
     live.follow(ledger, Time(0));
     live.report(&ALL)
 }
 
-/// Removes or changes rows by other means than observations.
+/// Removes rows of a ledger, or changes them.
 fn disturb(ledger: &mut Ledger, how: u8, observation: &Observation) {
     let at = observation.ts();
     let address = match observation {
@@ -53,7 +53,7 @@ fn disturb(ledger: &mut Ledger, how: u8, observation: &Observation) {
 
 proptest! {
     #[test]
-    fn a_live_report_always_equals_a_fresh_one(
+    fn it_equals_a_fresh_report_after_any_changes(
         observations in prop::collection::vec((any_observation(), 0..40u8), 0..150),
         every in 1..20usize,
         bounds in prop_oneof![Just((3, 5, 5)), Just((100, 1_000, 1_000))],
@@ -76,19 +76,18 @@ proptest! {
 }
 
 #[test]
-fn a_live_report_on_a_growing_network_equals_a_fresh_one() {
-    let two = Family { harvesters: &[(0.4, 0), (0.2, 1)], scanners: 3, third_parties: 2, ..BASE };
+fn it_equals_a_fresh_report_while_a_home_grows() {
     for (seed, every) in [(1, 97), (2, 211), (3, 400)] {
-        let observations = in_order(network(&two, seed).0);
+        let observations = two_harvesters(seed);
         let mut ledger = Ledger::new(LedgerSettings::live());
         let mut live = LiveReport::default();
         for (i, observation) in observations.iter().enumerate() {
             ledger.observe(observation);
             if i % every == 0 {
                 assert_eq!(now(&mut live, &mut ledger), report(&ledger, &ALL), "after {i}");
-                // A change that is no observation, alone.
+                // Changes that no packet causes.
                 disturb(&mut ledger, [3, 5, 5, 5, 7, 6][i / every % 6], &observations[i / 2]);
-                assert_eq!(now(&mut live, &mut ledger), report(&ledger, &ALL), "told after {i}");
+                assert_eq!(now(&mut live, &mut ledger), report(&ledger, &ALL), "disturbed after {i}");
             }
             if i % (7 * every) == 0 {
                 ledger.prune(observation.ts());
@@ -103,9 +102,8 @@ fn a_live_report_on_a_growing_network_equals_a_fresh_one() {
 }
 
 #[test]
-fn two_copies_of_one_ledger_do_not_disturb_each_other() {
-    let (mut ledger, mut a, mut b) =
-        (Ledger::new(LedgerSettings::live()), LiveReport::default(), LiveReport::default());
+fn two_copies_of_one_ledger_do_not_take_from_each_other() {
+    let (mut ledger, mut a, mut b) = (Ledger::new(LedgerSettings::live()), LiveReport::default(), LiveReport::default());
     for (i, observation) in january_2016().iter().enumerate() {
         ledger.observe(observation);
         let live = if i % 3 == 0 { &mut a } else { &mut b };
@@ -114,17 +112,16 @@ fn two_copies_of_one_ledger_do_not_disturb_each_other() {
     assert_eq!(now(&mut a, &mut ledger), now(&mut b, &mut ledger));
 }
 
-/// A ledger with two harvesters, and its live report.
+/// A ledger of two harvesters, and its live report.
 fn known() -> (Ledger, LiveReport) {
     let mut ledger = Ledger::new(LedgerSettings::live());
-    let two = Family { harvesters: &[(0.4, 0), (0.2, 1)], scanners: 2, ..BASE };
-    in_order(network(&two, 1).0).iter().for_each(|observation| ledger.observe(observation));
+    two_harvesters(1).iter().for_each(|observation| ledger.observe(observation));
     let mut live = LiveReport::default();
     now(&mut live, &mut ledger);
     (ledger, live)
 }
 
-/// The unprobed local that was used last, and the last time in the ledger.
+/// The local that was used last, of those that were not probed; and the time of the last observation.
 fn somebody(ledger: &Ledger) -> (Ipv6Addr, Time) {
     let spared = |local: &&crate::ledger::Local| ledger.probes().iter().all(|row| row.target != local.address);
     let local = ledger.locals().iter().filter(spared).max_by_key(|local| local.used).unwrap();
@@ -151,45 +148,40 @@ fn refresh(ledger: &Ledger) -> Observation {
 }
 
 #[test]
-fn an_update_compares_only_what_the_event_can_change() {
+fn an_update_compares_only_what_an_event_can_change() {
     let (mut ledger, mut live) = known();
+    let (refresh, contact, probe) = (refresh(&ledger), contact(&ledger, "2a05:ffff::1"), probe(&ledger));
     let mut after = |event: Option<Observation>| {
         event.iter().for_each(|event| ledger.observe(event));
         let (updates, before) = live.cost();
         let report = now(&mut live, &mut ledger);
         assert_eq!(report, crate::report::report(&ledger, &ALL));
         let (later, counts) = live.cost();
-        (later - updates, counts.compared - before.compared, counts.reused - before.reused, ledger_of(&ledger))
+        (later - updates, counts.compared - before.compared, counts.reused - before.reused)
     };
-    let (updates, compared, reused, _) = after(None);
-    assert_eq!((updates, compared, reused), (0, 0, 0), "nothing came");
-    let (_, _, _, (refresh, contact, probe)) = after(None);
-    let (updates, compared, reused, _) = after(Some(refresh));
+    assert_eq!(after(None), (0, 0, 0), "nothing came");
+    let (updates, compared, reused) = after(Some(refresh));
     assert!((updates, compared) == (1, 0) && reused > 0, "a repeated exchange: {compared} of {reused}");
     let stable = "2001:db8:0:1::1".parse().unwrap();
     let at = contact.ts();
     let server = Observation::Contact(Contact::new(at, stable, "2a05::1".parse().unwrap(), Proto::Tcp, 443));
-    // It is used last, so the other locals keep their numbers; but there is one more.
+    // It was used last, so the others keep their numbers.
     after(Some(server.clone()));
     let Observation::Contact(server) = server else { unreachable!() };
     let another = Observation::Contact(Contact { remote: "2a05::2".parse().unwrap(), ..server });
-    let (updates, compared, reused, _) = after(Some(another));
+    let (updates, compared, reused) = after(Some(another));
     assert!((updates, compared) == (1, 0) && reused > 0, "a local that is not under test: {compared} of {reused}");
-    let (updates, compared, reused, _) = after(Some(probe));
+    let (updates, compared, reused) = after(Some(probe));
     assert!(updates == 1 && compared > 0 && reused > 0, "a hit is one scanner's: {compared} of {reused}");
-    let (updates, compared, _, _) = after(Some(contact));
+    let (updates, compared, _) = after(Some(contact));
     assert!(updates == 1 && compared > 0, "a new contact may be a control's");
 }
 
-fn ledger_of(ledger: &Ledger) -> (Observation, Observation, Observation) {
-    (refresh(ledger), contact(ledger, "2a05:ffff::1"), probe(ledger))
-}
-
 #[test]
-fn stale_says_how_the_copy_differs() {
+fn it_knows_why_it_is_stale() {
     let (mut ledger, mut live) = known();
     let stale = |live: &LiveReport, ledger: &Ledger| live.stale(ledger.revision());
-    assert_eq!(stale(&LiveReport::default(), &ledger), Stale::Evidence, "nothing is known yet");
+    assert_eq!(stale(&LiveReport::default(), &ledger), Stale::Evidence, "empty");
     assert_eq!(stale(&live, &ledger), Stale::Not);
     ledger.observe(&contact(&ledger, "2a05:ffff::1"));
     assert_eq!(stale(&live, &ledger), Stale::Contacts);
@@ -208,7 +200,7 @@ fn stale_says_how_the_copy_differs() {
 }
 
 #[test]
-fn the_overview_leaves_acknowledged_candidates_out() {
+fn figures_count_the_report_without_acknowledged_rows() {
     let (ledger, mut live) = known();
     let report = report(&ledger, &ALL);
     let count = |figures: &Overview| -> Vec<u64> { figures.by_verdict.iter().map(|row| row.1).collect() };
@@ -223,12 +215,6 @@ fn the_overview_leaves_acknowledged_candidates_out() {
     assert_eq!(count(&acked).iter().sum::<u64>() + 1, count(&figures).iter().sum::<u64>());
 }
 
-/// Locals with forty contacts each.
-fn sized(locals: usize) -> Family {
-    let harvesters = &[(0.25, 0), (0.1, 1), (0.05, 2)];
-    Family { locals, visits: 60, sites: 2_000, harvesters, background: 0.15, scanners: 3, ..BASE }
-}
-
 #[test]
 #[ignore = "prints times; meant for --release"]
 fn time_of_an_update() {
@@ -236,8 +222,8 @@ fn time_of_an_update() {
         times.sort_unstable();
         times[times.len() / 2]
     };
-    for locals in [300, 1_500] {
-        let observations = in_order(network(&sized(locals), 1).0);
+    for size in [HomeSize::MEDIUM, HomeSize::LARGE] {
+        let observations = observe(&SimulatedHome::new(&HomePlan::base(size), "time", 1));
         let mut ledger = Ledger::new(LedgerSettings::live());
         let mut observe_all = || {
             let start = Instant::now();
@@ -257,7 +243,8 @@ fn time_of_an_update() {
         live.follow(&mut ledger, Time(0));
         live.update();
         println!(
-            "{locals} locals, {} contacts: an event {alone:?} alone, {with_copy:?} with a copy",
+            "{} locals, {} contacts: an event {alone:?} alone, {with_copy:?} with a copy",
+            size.addresses(),
             ledger.contacts().len()
         );
         let fresh = (0..9).map(|_| {

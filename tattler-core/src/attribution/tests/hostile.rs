@@ -2,10 +2,10 @@
 
 use std::net::Ipv6Addr;
 
+use homes::SeededRandom;
 use sensor_common::{Kind, Proto};
 
 use super::properties::check;
-use super::simulate::Random;
 use super::{ledger_of, report_of};
 use crate::attribution::Verdict;
 use crate::explain::{explain, explanation_text};
@@ -242,7 +242,7 @@ fn one_local_and_one_remote_accuse_nobody() {
 #[test]
 fn if_all_locals_are_probed_at_random_times_nobody_is_accused() {
     for seed in 1..=20 {
-        let mut random = Random::new(seed);
+        let mut random = SeededRandom::new("hostile", 0, seed);
         let mut all = home(Time::from_seconds);
         all.retain(|o| matches!(o, Observation::Contact(_)));
         for n in 0..36u64 {

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::Ipv6Addr;
 
+use homes::SeededRandom;
 use proptest::prelude::*;
 
 use super::hostile::{START, contact, local, remote};
 use super::ledger_of;
 use super::properties::any_home;
-use super::simulate::Random;
 use crate::attribution::accuse::{self, SUPPORTING};
 use crate::attribution::cases::{Case, Cases};
 use crate::attribution::figures::{self, CandidateFigures, TwoByTwo};
@@ -234,11 +234,11 @@ proptest! {
 
 /// Contacts with remotes in few prefixes, among them some of operators in the catalogue.
 fn near_remotes(key: u64) -> Vec<Observation> {
-    let mut random = Random::new(key);
+    let mut random = SeededRandom::new("oracle", 0, key);
     let runs = |entry: &&CatalogueEntry| entry.usage.is_operator_run() && entry.is_current();
     let mut operators: Vec<&CatalogueEntry> = catalogue::entries().iter().filter(runs).collect();
     operators.truncate(8);
-    let near = |random: &mut Random| {
+    let near = |random: &mut SeededRandom| {
         let net = match random.below(2) {
             0 => u128::from(remote(0)),
             _ => u128::from(operators[random.below(operators.len())].prefix.addr()),

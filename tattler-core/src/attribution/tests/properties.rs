@@ -4,12 +4,13 @@
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
 
+use homes::{Background, HarvesterPlan, HomePlan, LeakPlan, SeededRandom, SimulatedHome};
 use proptest::prelude::*;
 use sensor_common::{IidClass, Kind, Proto};
 
-use super::simulate::{BASE, Family, Random, harvester, network};
-use super::{LAB, ledger_of, report_of};
+use super::{ledger_of, observe, report_of, small_home};
 use crate::attribution::Verdict;
+use crate::campaign::catalogue;
 use crate::explain::{explain, explanation_text};
 use crate::ledger::tests::any_observation;
 use crate::observation::{Contact, Observation, Probe};
@@ -20,24 +21,37 @@ use crate::time::{Span, Time};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Home(usize, u32);
 
-const SMALL: Family = Family { locals: 30, visits: 10, ..BASE };
-/// Different kinds, with and without a harvester.
-const HOMES: [Family; 5] = [
-    SMALL,
-    Family { leak: 0.5, third_parties: 3, ..SMALL },
-    Family { harvesters: &[(0.4, 0), (0.3, 1)], background: 0.2, scanners: 2, ..SMALL },
-    Family { harvesters: &[], background: 0.5, unevenness: 0.9, ..SMALL },
-    LAB,
-];
-
 impl Home {
+    fn simulate(self) -> SimulatedHome {
+        let one = small_home(6, &[0.4]);
+        let background = |share| Background { share, ..Background::BASE };
+        let plan = match self.0 {
+            0 => one,
+            1 => {
+                let third_parties = |harvester: &HarvesterPlan| HarvesterPlan {
+                    leak: LeakPlan::First(0.5),
+                    companions: 3,
+                    companions_elsewhere: 0.07,
+                    ..*harvester
+                };
+                HomePlan { harvesters: one.harvesters.iter().map(third_parties).collect(), ..one }
+            }
+            2 => HomePlan { background: background(0.2), ..small_home(6, &[0.4, 0.3]) },
+            3 => HomePlan { background: background(0.5), unevenness: 0.9, ..small_home(6, &[]) },
+            // As in the lab: a day takes 40 seconds.
+            _ => HomePlan { pace: 40.0 / 86_400.0, ..small_home(6, &[0.5, 0.5]) },
+        };
+        SimulatedHome::new(&plan, "properties", u64::from(self.1))
+    }
+
     pub(super) fn observations(self) -> Vec<Observation> {
-        network(&HOMES[self.0], u64::from(self.1)).0
+        observe(&self.simulate())
     }
 }
 
+/// Different kinds, with and without a harvester.
 pub(super) fn any_home() -> impl Strategy<Value = Home> {
-    (0..HOMES.len(), any::<u32>()).prop_map(|(kind, seed)| Home(kind, seed))
+    (0..5usize, any::<u32>()).prop_map(|(kind, seed)| Home(kind, seed))
 }
 
 /// The values that must not change, as text: all but addresses and counts of packets. They are rounded, since another
@@ -97,8 +111,8 @@ fn rename_local(address: Ipv6Addr, key: u64) -> Ipv6Addr {
         let octets = address.octets();
         IidClass::of(&octets) == IidClass::Random && octets[11..13] != [0xff, 0xfe]
     };
-    let mut random = Random::new(key);
-    let masks = std::iter::repeat_with(|| (random.unit() * u64::MAX as f64) as u64);
+    let mut random = SeededRandom::new("rename", 0, key);
+    let masks = std::iter::repeat_with(|| random.bits());
     let prefix = rename(address, 48, key).segments()[3];
     let with = |mask: u64| {
         let iid = u128::from(address) as u64 ^ mask;
@@ -110,7 +124,7 @@ fn rename_local(address: Ipv6Addr, key: u64) -> Ipv6Addr {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Remotes stay within their /16, where the catalogue knows nobody; locals within their /48.
+    /// Remotes stay within their /16, and locals within their /48. The catalogue must not know a remote.
     #[test]
     fn renamed_addresses_change_nothing_but_the_names(home in any_home(), key in any::<u64>()) {
         let all = home.observations();
@@ -128,6 +142,7 @@ proptest! {
                 Observation::Answer(_) => {}
             }
         }
+        prop_assume!(names.iter().flat_map(|(a, b)| [*a, *b]).all(|address| catalogue::operator(address).is_none()));
         let (before, after) = (report_of(&all), report_of(&renamed));
         prop_assert_eq!(essences(&before, essence, |a| a), essences(&after, essence, |a| names[&a]));
         prop_assert_eq!(before.unexplained_share, after.unexplained_share);
@@ -138,7 +153,7 @@ proptest! {
     #[test]
     fn any_order_of_arrival_gives_the_same_report(home in any_home(), key in any::<u64>()) {
         let all = home.observations();
-        let mut random = Random::new(key);
+        let mut random = SeededRandom::new("properties", 0, key);
         let mut shuffled = all.clone();
         shuffled.sort_by_cached_key(|_| (random.unit() * 1e9) as u64);
         prop_assert_eq!(report_of(&all), report_of(&shuffled));
@@ -157,7 +172,7 @@ proptest! {
             Observation::Answer(answer) => answer.kind != Kind::Udp,
         };
         let all: Vec<Observation> = all.into_iter().filter(is_tcp).collect();
-        let mut random = Random::new(key);
+        let mut random = SeededRandom::new("properties", 0, key);
         let mut shuffled = all.clone();
         shuffled.sort_by_cached_key(|_| (random.unit() * 1e9) as u64);
         prop_assert_eq!(report_of(&all), report_of(&shuffled));
@@ -188,13 +203,14 @@ proptest! {
 
     /// Locals that were never probed also contact remotes that no probed local contacted. They are busier than before,
     /// which shifts the moments at which they are compared, and so the order of candidates that are not accused. But
-    /// no candidate is added, no bystander is accused, and where evidence is ample (all but the harvester that leaks
+    /// no candidate is added, no innocent remote is accused, and with ample evidence (all but the harvester that leaks
     /// half of the time among third parties) the harvester stays accused.
     #[test]
     fn remotes_of_unprobed_locals_are_no_candidates(
         home in any_home(), key in any::<u64>(), number in 1..40usize,
     ) {
-        let all = home.observations();
+        let simulated = home.simulate();
+        let all = observe(&simulated);
         let (before, after) = (report_of(&all), report_of(&elsewhere(&all, key, number)));
         let members = |report: &Report| {
             let mut all: Vec<Ipv6Addr> = report.candidates.iter().flat_map(|c| c.members.clone()).collect();
@@ -203,7 +219,9 @@ proptest! {
         };
         prop_assert_eq!(members(&before), members(&after));
         let (before, after) = (accused(&before), accused(&after));
-        let is_true = |suspect: &Vec<Ipv6Addr>| (0..2).any(|n| suspect.contains(&harvester(n)));
+        let is_true = |suspect: &Vec<Ipv6Addr>| {
+            simulated.truth.harvesters.iter().any(|true_one| suspect.iter().any(|it| true_one.addresses.contains(it)))
+        };
         for suspect in after.iter().filter(|suspect| !before.contains(suspect)) {
             prop_assert!(is_true(suspect), "{suspect:?} was not accused before");
         }
@@ -216,12 +234,13 @@ proptest! {
     #[test]
     fn contacts_of_guessable_locals_change_nothing(home in any_home(), key in any::<u64>(), number in 1..100usize) {
         let all = home.observations();
-        let mut random = Random::new(key);
+        let mut random = SeededRandom::new("properties", 0, key);
+        let contacts: Vec<&Contact> =
+            all.iter().filter_map(|o| if let Observation::Contact(c) = o { Some(c) } else { None }).collect();
         let mut more = all.clone();
         more.extend((0..number).map(|_| {
             let local = Ipv6Addr::from((0x2001_0db8_0000_0001u128 << 64) | (1 + random.below(9) as u128));
-            let Observation::Contact(like) = &all[random.below(all.len() / 2)] else { return all[0].clone() };
-            Observation::Contact(Contact { local, ..like.clone() })
+            Observation::Contact(Contact { local, ..contacts[random.below(contacts.len())].clone() })
         }));
         let (before, after) = (report_of(&all), report_of(&more));
         prop_assert_eq!(before.candidates, after.candidates);
@@ -233,19 +252,20 @@ proptest! {
     fn another_probed_local_never_lowers_its_only_contact(
         seed in any::<u32>(), lag in 1..60i64, when in 0.0..1.0f64,
     ) {
-        let mut all = Home(0, seed).observations();
+        let home = Home(0, seed).simulate();
+        let mut all = observe(&home);
+        let Some(tip) = home.tips.iter().find(|tip| tip.by.is_some()) else { return Ok(()) };
+        let (harvester, target) = (*home.truth.harvesters[0].addresses.first().unwrap(), home.lives[tip.life].address);
+        let source = home.probes.iter().find(|probe| probe.at == tip.at && probe.target == target).unwrap().source;
         let place = |report: &Report| {
-            let suspect = report.candidates.iter().find(|c| c.members.contains(&harvester(0)));
+            let suspect = report.candidates.iter().find(|c| c.members.contains(&harvester));
             suspect.map_or((usize::MAX, false), |c| (c.rank as usize, c.verdict.accuses()))
         };
         let before = place(&report_of(&all));
-        let source = all.iter().find_map(|o| match o { Observation::Probe(p) => Some(p.source), _ => None });
-        let Some(source) = source else { return Ok(()) };
-        let (from, to) = (all.iter().map(|o| o.ts()).min(), all.iter().map(|o| o.ts()).max());
-        let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
+        let (from, to) = (all[0].ts(), all[all.len() - 1].ts());
         let at = from + Span((when * (to - from).0 as f64) as i64);
-        let local: Ipv6Addr = "2001:db8:0:1:e014:9aff:5e49:ecb3".parse().unwrap();
-        all.push(Observation::Contact(Contact::new(at, local, harvester(0), Proto::Tcp, 443)));
+        let local: Ipv6Addr = "2001:db8:1:0:e014:9aff:5e49:ecb3".parse().unwrap();
+        all.push(Observation::Contact(Contact::new(at, local, harvester, Proto::Tcp, 443)));
         let probe = Probe::new(at + Span::from_seconds(lag), source, local, Kind::Syn, 22);
         all.push(Observation::Probe(probe));
         let after = place(&report_of(&all));
@@ -292,7 +312,7 @@ fn accused(report: &Report) -> Vec<Vec<Ipv6Addr>> {
 /// The reports without and with repeats of about half of the observations that `which` selects.
 fn with_repeats(home: Home, key: u64, which: impl Fn(&Observation) -> bool) -> (Report, Report) {
     let all = home.observations();
-    let mut random = Random::new(key);
+    let mut random = SeededRandom::new("properties", 0, key);
     let mut twice = all.clone();
     twice.extend(all.iter().filter(|o| which(o) && random.unit() < 0.5).cloned());
     (report_of(&all), report_of(&twice))
@@ -307,7 +327,7 @@ fn elsewhere(all: &[Observation], key: u64, number: usize) -> Vec<Observation> {
         _ => None,
     };
     let visits: Vec<(Time, Ipv6Addr)> = all.iter().filter_map(spared).collect();
-    let mut random = Random::new(key);
+    let mut random = SeededRandom::new("properties", 0, key);
     let mut more = all.to_vec();
     if !visits.is_empty() {
         more.extend((0..3 * number).map(|_| {

@@ -3,13 +3,14 @@
 
 use std::time::{Duration, Instant};
 
+use homes::SeededRandom;
+
 use super::hostile::{HARVESTER, START, accused, contact, home, local, of, probe, remote, source};
 use super::properties::check;
-use super::simulate::Random;
 use crate::attribution::Verdict;
 use crate::ledger::{Ledger, LedgerSettings};
 use crate::observation::Observation;
-use crate::report::{Report, ReportOptions, report};
+use crate::report::{ReportOptions, Report, report};
 use crate::time::Time;
 
 /// The longest time for a report. It takes some seconds in a release build on an idle core, and ten to twenty times as
@@ -41,20 +42,26 @@ fn timed(name: &str, all: impl Iterator<Item = Observation>, settings: LedgerSet
     report
 }
 
+/// A time within a day after `from`.
+fn within_a_day(random: &mut SeededRandom, from: i64) -> Time {
+    seconds(from + random.below(80_000) as i64)
+}
+
+/// Contacts of a local with random remotes.
+fn contacts(random: &mut SeededRandom, of: u64, from: i64, count: usize, remotes: usize) -> Vec<Observation> {
+    (0..count).map(|_| contact(within_a_day(random, from), local(of), remote(random.below(remotes) as u64))).collect()
+}
+
 #[test]
 fn ten_thousand_campaigns_take_seconds_and_accuse_nobody() {
-    let mut random = Random::new(1);
+    let mut random = SeededRandom::new("worst", 0, 1);
     let mut all = Vec::new();
     for n in 0..2_000u64 {
         all.extend((0..5).map(|k| contact(seconds(n as i64 * 60 + k), local(n), remote(random.below(300) as u64))));
     }
     for n in 0..10_000u64 {
-        let target = random.below(2_000);
-        all.push(probe(
-            seconds(target as i64 * 60 + 10 + random.below(80_000) as i64),
-            source(n),
-            local(target as u64),
-        ));
+        let target = random.below(2_000) as u64;
+        all.push(probe(within_a_day(&mut random, target as i64 * 60 + 10), source(n), local(target)));
     }
     let report = timed("10,000 campaigns", all.into_iter(), LedgerSettings::default());
     assert_eq!((report.campaigns.len(), accused(&report).len()), (1_000, 0), "the bound of the list");
@@ -83,138 +90,89 @@ fn a_remote_that_a_hundred_thousand_locals_contact_takes_seconds() {
     assert_eq!(of(&report, remote(1)).map(|c| c.verdict), Some(Verdict::NotIdentifiable));
 }
 
-/// Remotes next to each other in thousands of /64s and /48s, each contacted by other locals: as many different
-/// candidates as possible.
+/// As many different candidates as possible: remotes next to each other in thousands of /64s and /48s, each contacted
+/// by other locals. Then very many locals, all probed.
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
-fn a_hundred_thousand_candidates() {
-    let mut random = Random::new(1);
+fn a_hundred_thousand_candidates_and_as_many_probed_locals() {
+    let mut random = SeededRandom::new("worst", 0, 1);
     let mut all = Vec::new();
     for n in 0..400u64 {
+        let from = n as i64 * 2_000;
         for _ in 0..1_000 {
             let number = random.below(100_000) as u64;
             let neighbour = std::net::Ipv6Addr::from(u128::from(remote(number / 4 * 2)) + u128::from(number % 4));
-            all.push(contact(seconds(n as i64 * 2_000 + random.below(80_000) as i64), local(n), neighbour));
+            all.push(contact(within_a_day(&mut random, from), local(n), neighbour));
         }
         if n % 2 == 0 {
-            all.push(probe(seconds(n as i64 * 2_000 + 40_000 + random.below(40_000) as i64), source(n % 5), local(n)));
+            all.push(probe(within_a_day(&mut random, from + 40_000), source(n % 5), local(n)));
         }
     }
     timed("100,000 candidates", all.into_iter(), LedgerSettings::default());
+    let all = (0..100_000u64).flat_map(|n| {
+        let mut all = contacts(&mut random, n, n as i64 * 20, 10, 5_000);
+        all.push(probe(within_a_day(&mut random, n as i64 * 20 + 20_000), source(n % 3), local(n)));
+        all
+    });
+    timed("100,000 probed locals", all, LedgerSettings::default());
 }
 
-/// A hundred scanners that each probe every local.
+/// A hundred scanners that each probe every local, and a hundred that three harvesters feed.
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
-fn a_hundred_scanners_that_know_everybody() {
-    let mut random = Random::new(1);
-    let mut all = Vec::new();
+fn a_hundred_scanners_of_1500_locals() {
+    let mut random = SeededRandom::new("worst", 0, 1);
+    let (mut all, mut fed) = (Vec::new(), Vec::new());
     for n in 0..1_500u64 {
-        let at = n as i64 * 2_000;
-        all.extend(
-            (0..40).map(|_| {
-                contact(seconds(at + random.below(80_000) as i64), local(n), remote(random.below(2_000) as u64))
-            }),
-        );
-        all.extend((0..100).map(|s| probe(seconds(at + 20_000 + random.below(60_000) as i64), source(s), local(n))));
-    }
-    timed("100 scanners of 1,500 locals", all.into_iter(), LedgerSettings::default());
-}
-
-/// A hundred scanners that three harvesters feed.
-#[test]
-#[ignore = "meant for --release: prints time and memory"]
-fn a_hundred_scanners_of_one_feed() {
-    let mut random = Random::new(1);
-    let mut all = Vec::new();
-    for n in 0..1_500u64 {
-        let at = n as i64 * 2_000;
-        let mut visit = |remote| contact(seconds(at + random.below(80_000) as i64), local(n), remote);
-        all.extend((0..40).map(|k| visit(remote((n * 31 + k * k * 7 + k) % 2_000))));
+        let from = n as i64 * 2_000;
+        all.extend(contacts(&mut random, n, from, 40, 2_000));
+        all.extend((0..100).map(|s| probe(within_a_day(&mut random, from + 20_000), source(s), local(n))));
+        fed.extend(contacts(&mut random, n, from, 40, 2_000));
         if n % 4 < 3 {
-            let met = at + random.below(80_000) as i64;
-            all.push(contact(seconds(met), local(n), remote(HARVESTER + 5_000 + n % 4)));
-            all.extend((0..100).map(|s| probe(seconds(met + 30 + s as i64), source(s), local(n))));
+            let met = from + random.below(80_000) as i64;
+            fed.push(contact(seconds(met), local(n), remote(HARVESTER + 5_000 + n % 4)));
+            fed.extend((0..100).map(|s| probe(seconds(met + 30 + s as i64), source(s), local(n))));
         }
     }
-    let report = timed("100 scanners of one feed", all.into_iter(), LedgerSettings::default());
-    let mut accused = accused(&report);
+    timed("100 scanners that know every local", all.into_iter(), LedgerSettings::default());
+    let mut accused = accused(&timed("100 scanners of one feed", fed.into_iter(), LedgerSettings::default()));
     accused.sort_unstable();
     assert_eq!(accused, [0, 1, 2].map(|n| remote(HARVESTER + 5_000 + n)), "each by the rounds of many scanners");
 }
 
-/// Very many probes of a local with very many contacts.
+/// Very many probes of a local with very many contacts, and a million forged sources.
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
-fn a_local_with_a_hundred_thousand_remotes_and_as_many_probes() {
+fn a_hundred_thousand_probes_of_a_local_and_a_million_sources() {
+    let home = || home(Time::from_seconds).into_iter();
     let wide = (0..100_000u64).map(|n| contact(Time(START * 1_000_000 + n as i64), local(5_000), remote(1_000 + n)));
     let probes = (0..100_000u64).map(|n| probe(seconds(50_000 + n as i64 / 10), source(n), local(5_000)));
-    let all = wide.chain(home(Time::from_seconds)).chain(probes);
-    timed("100,000 remotes and probes", all, LedgerSettings::default());
-}
-
-/// Very many locals, all probed.
-#[test]
-#[ignore = "meant for --release: prints time and memory"]
-fn a_hundred_thousand_probed_locals() {
-    let mut random = Random::new(1);
-    let mut all = Vec::new();
-    for n in 0..100_000u64 {
-        let at = n as i64 * 20;
-        all.extend(
-            (0..10).map(|_| {
-                contact(seconds(at + random.below(80_000) as i64), local(n), remote(random.below(5_000) as u64))
-            }),
-        );
-        all.push(probe(seconds(at + 20_000 + random.below(60_000) as i64), source(n % 3), local(n)));
-    }
-    timed("100,000 probed locals", all.into_iter(), LedgerSettings::default());
-}
-
-/// A million forged sources.
-#[test]
-#[ignore = "meant for --release: prints time and memory"]
-fn a_million_forged_sources() {
-    let mut random = Random::new(1);
+    timed("100,000 remotes and probes", wide.chain(home()).chain(probes), LedgerSettings::default());
+    let mut random = SeededRandom::new("worst", 0, 1);
     let flood = (0..1_000_000u64).map(|n| probe(seconds(n as i64 / 10), source(n), local(n % 36)));
     let spread = (0..1_000_000u64).map(|_| {
-        probe(
-            seconds(random.below(700_000) as i64),
-            remote(random.below(1 << 40) as u64),
-            local(random.below(36) as u64),
-        )
+        let (at, from) = (random.below(700_000) as i64, remote(random.below(1 << 40) as u64));
+        probe(seconds(at), from, local(random.below(36) as u64))
     });
-    timed(
-        "a million sources, one /32 each",
-        home(Time::from_seconds).into_iter().chain(flood),
-        LedgerSettings::default(),
-    );
-    timed("a million sources", home(Time::from_seconds).into_iter().chain(spread), LedgerSettings::default());
+    timed("a million sources, one /32 each", home().chain(flood), LedgerSettings::default());
+    timed("a million sources", home().chain(spread), LedgerSettings::default());
 }
 
-fn million() -> impl Iterator<Item = Observation> {
-    (0..1_000_000u64).flat_map(|n| {
-        let at = n as i64;
-        let own = (0..5u64)
-            .map(move |k| contact(seconds(at + 600 * k as i64), local(n), remote((n * 7 + k * k * 31) % 3_000)));
-        let hit = (n % 100 == 0).then(|| probe(seconds(at + 4_000), source(n % 3), local(n)));
-        own.chain(hit)
-    })
-}
-
-/// More locals than the ledger keeps: it evicts those used longest ago, and counts them.
-#[test]
-#[ignore = "meant for --release: prints time and memory"]
-fn a_million_locals_within_the_bounds_of_the_ledger() {
-    let report = timed("a million locals, 200,000 kept", million(), LedgerSettings::default());
-    assert!(report.locals <= 200_000);
-}
-
+/// More locals than the ledger keeps: it evicts those used longest ago. And as many in a larger ledger.
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
 fn a_million_locals() {
-    let report =
-        timed("a million locals", million(), LedgerSettings { max_locals: 2_000_000, ..LedgerSettings::default() });
+    let million = || {
+        (0..1_000_000u64).flat_map(|n| {
+            let at = n as i64;
+            let own = (0..5u64)
+                .map(move |k| contact(seconds(at + 600 * k as i64), local(n), remote((n * 7 + k * k * 31) % 3_000)));
+            let hit = (n % 100 == 0).then(|| probe(seconds(at + 4_000), source(n % 3), local(n)));
+            own.chain(hit)
+        })
+    };
+    assert!(timed("a million locals, 200,000 kept", million(), LedgerSettings::default()).locals <= 200_000);
+    let report = timed("a million locals", million(), LedgerSettings { max_locals: 2_000_000, ..LedgerSettings::default() });
     assert_eq!((report.locals, report.probed_locals), (1_000_000, 10_000));
 }
 

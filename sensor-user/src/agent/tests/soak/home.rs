@@ -1,14 +1,14 @@
-//! A home as the kernel programs see it, a day at a time: events as they leave the ring, the neighbours
-//! that become known, the network as netlink tells it.
+//! A home as the kernel programs see it, a day at a time: events in the ring, new neighbours, the network as netlink
+//! reports it.
 //!
-//! Each device has a temporary address for each day (RFC 8981); one in ten has another MAC address every
-//! day too, as telephones do. It goes on with what it always visits, finds remotes that nobody has seen
-//! before, and now and then meets a harvester. Those who learn of an address so probe it some hours
-//! later; others sweep the prefix, where nobody is. Every eleven days the provider gives another prefix.
+//! Each device has another temporary address every day (RFC 8981), and one in ten has another MAC address every day, as
+//! telephones have. It contacts the remotes that it always contacts, new ones, and sometimes a harvester, whose scanner
+//! probes the address some hours later. Others sweep the prefix. Every eleven days the provider delegates another
+//! prefix. The homes of the crate `homes` have no sweeps of this size, no answers and no MAC addresses.
 
 use std::net::Ipv6Addr;
 
-use accuracy::network::random::Random;
+use homes::SeededRandom;
 use ipnet::Ipv6Net;
 use sensor_common::wire::{BootTime, Event, What};
 use sensor_common::{Kind, Proto};
@@ -20,57 +20,57 @@ pub const SECOND: BootTime = 1_000_000_000;
 pub const HOUR: BootTime = 3_600 * SECOND;
 pub const DAY: BootTime = 24 * HOUR;
 
-/// What leads out, and what the devices are at.
+/// The interfaces to the provider and to the devices.
 const WAN: u32 = 2;
 const LAN: u32 = 3;
-/// Remotes that each device always visits, out of so many.
+/// The number of remotes that each device always visits, and of all such remotes.
 const ALWAYS: usize = 20;
 const ALWAYS_OF: usize = 60;
-/// New remotes of a device in a day, at least and at most.
+/// The smallest and the largest number of new remotes of a device in a day.
 const NEW: (usize, usize) = (30, 60);
-/// Those that others visit as well come out of so many; one in three nobody will visit again.
+/// Two in three of them are among this number of sites. The others are visited once.
 const SITES: usize = 20_000;
-/// Who passes addresses on: one that half of the devices visit in a day, and one that a third does.
+/// Half of the devices visit the first harvester on a day, and a third the second.
 pub const HARVESTERS: [Ipv6Addr; 2] =
     [Ipv6Addr::new(0x2a05, 0, 0, 1, 0, 0, 0, 0x53), Ipv6Addr::new(0x2a05, 0, 0, 2, 0, 0, 0, 0x80)];
-/// Share of the addresses that one learns of and that are probed.
+/// The share of a harvester's visitors that is probed.
 const LEAKS: f64 = 0.6;
-/// The mean time until then.
+/// The mean time until then, in hours.
 const LAG: f64 = 8.0;
 /// Sweeps a day.
 const SWEEPS: usize = 4;
-/// Unused addresses that one finds and the programs' budgets let through, for each device.
+/// Unused addresses that a sweep hits within the budgets of the kernel programs, for each device.
 const SWEPT: usize = 38;
-/// Strangers' probes of well-known addresses in a day, for each device.
+/// Probes of the router in a day, for each device.
 const NOISE: usize = 10;
 /// Days with one prefix.
 const NUMBERED_FOR: u64 = 11;
 
 /// See the module.
-pub struct SimulatedHome {
-    random: Random,
+pub struct SoakHome {
+    random: SeededRandom,
     devices: usize,
-    /// What is to come, in no order.
+    /// Events of this and later days, in no order.
     later: Vec<Event>,
 }
 
-/// What happens in a day.
-pub struct Day {
+/// The events of a day.
+pub struct DayOfEvents {
     /// In order of time.
     pub events: Vec<Event>,
-    /// Who becomes a neighbour, and when; in order.
+    /// New neighbours, in order of time.
     pub neighbours: Vec<(BootTime, Neighbour)>,
-    /// As it is from midnight on.
+    /// The network from midnight on.
     pub network: NetworkState,
 }
 
-impl SimulatedHome {
-    pub fn new(devices: usize) -> SimulatedHome {
-        SimulatedHome { random: Random::new("soak", devices, 11), devices, later: Vec::new() }
+impl SoakHome {
+    pub fn new(devices: usize) -> SoakHome {
+        SoakHome { random: SeededRandom::new("soak", devices, 11), devices, later: Vec::new() }
     }
 
-    /// The days of boot time one after the other, from 0.
-    pub fn day(&mut self, day: u64) -> Day {
+    /// To be called for each day in turn, from day 0 of boot time on.
+    pub fn day(&mut self, day: u64) -> DayOfEvents {
         let midnight = day * DAY;
         let mut neighbours = Vec::new();
         for device in 0..self.devices {
@@ -78,7 +78,7 @@ impl SimulatedHome {
             let since = self.device_day(device, local, midnight);
             let mac_of = if device.is_multiple_of(10) { day } else { 0 };
             let mac = [2, 0, (mac_of >> 8) as u8, mac_of as u8, 0, device as u8];
-            // It answers the router's first packet for it.
+            // The device answers the router's neighbour solicitation.
             neighbours.push((since + SECOND, Neighbour { device: LAN, address: local, mac }));
         }
         (0..SWEEPS).for_each(|sweep| self.sweep(day, sweep));
@@ -86,15 +86,15 @@ impl SimulatedHome {
         let events = std::mem::take(&mut self.later);
         let (mut events, later) = events.into_iter().partition::<Vec<_>, _>(|event| event.time < midnight + DAY);
         self.later = later;
-        // What was delegated before is routed here no more.
+        // Packets to the previous prefix no longer arrive.
         let delegated = Ipv6Net::new_assert(delegated(day), 56);
         events.retain(|event| delegated.contains(&Ipv6Addr::from(event.local)));
         events.sort_by_key(|event| event.time);
         neighbours.sort_by_key(|&(at, _)| at);
-        Day { events, neighbours, network: network(day) }
+        DayOfEvents { events, neighbours, network: network(day) }
     }
 
-    /// What a device does with the address of a day. Returns when it begins.
+    /// The contacts of a device on a day. Returns when they begin.
     fn device_day(&mut self, device: usize, local: Ipv6Addr, midnight: BootTime) -> BootTime {
         let begin = midnight + self.time(HOUR);
         let end = midnight + DAY;
@@ -128,7 +128,7 @@ impl SimulatedHome {
         begin
     }
 
-    /// If a harvester was met, its scanner may come, whatever has become of the address since.
+    /// After a contact with a harvester, its scanner may probe, even if the address is no longer used.
     fn leak(&mut self, meets: bool, harvester: usize, local: Ipv6Addr, at: BootTime) {
         if !meets || self.random.unit() >= LEAKS {
             return;
@@ -147,7 +147,7 @@ impl SimulatedHome {
         }
     }
 
-    /// From a source of its own, or one in each packet.
+    /// A sweep of the prefix, by one source or with another source in each packet.
     fn sweep(&mut self, day: u64, number: usize) {
         let mut at = day * DAY + self.time(20 * HOUR);
         let network = remote(0x2602_0000 + self.random.below(0x1000) as u32, 1);
@@ -222,7 +222,7 @@ fn remote(network: u32, host: u128) -> Ipv6Addr {
     Ipv6Addr::from(u128::from(network) << 96 | host)
 }
 
-/// What the provider delegates.
+/// The prefix that the provider delegates.
 fn delegated(day: u64) -> Ipv6Addr {
     Ipv6Addr::new(0x2001, 0xdb8, (day / NUMBERED_FOR) as u16, 0x4200, 0, 0, 0, 0)
 }

@@ -19,7 +19,7 @@ use tattler_core::live_report::LiveReport;
 use tattler_core::time::{Span, Time};
 
 use self::figures::{Figures, Head, Most, QUESTIONS, allocated, growth, is_compared, median, timed};
-use self::home::{DAY, HARVESTERS, HOUR, SimulatedHome};
+use self::home::{DAY, HARVESTERS, HOUR, SoakHome};
 use super::FakePrograms;
 use crate::agent::clock::ClockReading;
 use crate::agent::intake::Sensor;
@@ -30,15 +30,15 @@ use crate::contract::Request;
 use crate::contract::RowsQuestion;
 use crate::store;
 
-/// Days, unless the variable below says how many.
+/// Days, unless the variable below is set.
 const DAYS: &str = "62";
-/// Set in the process that does nothing else.
+/// Set in the process that runs the soak.
 const ALONE: &str = "TATTLER_SOAK_DAYS";
-/// What one turn of the loop covers.
+/// The time that one turn of the loop covers.
 const TURN: BootTime = HOUR / 6;
 /// The wall clock at boot.
 const ORIGIN: Time = Time::from_seconds(1_790_000_000);
-/// Nanoseconds since boot, by which all goes.
+/// Nanoseconds since boot, for all clocks.
 static BOOT: AtomicU64 = AtomicU64::new(0);
 
 fn wall() -> Time {
@@ -53,7 +53,7 @@ fn look() -> ClockReading {
     ClockReading { boot: BOOT.load(Relaxed), wall: wall(), took: Span(1) }
 }
 
-/// The sensor by the clocks of the soak.
+/// The sensor with the clocks of the soak.
 fn sensor(dir: &Path, most_bytes: u64) -> (Sensor<FakePrograms>, Arc<Shared>) {
     let store = store::StoreSettings { clock: wall, ran, most_bytes, ..store::StoreSettings::default() };
     super::sensor(super::settings(dir, store), ORIGIN, look)
@@ -71,10 +71,10 @@ fn ask(shared: &Shared, request: &Request) -> (Value, Duration) {
 
 const SUSPECTS: Request = Request::Suspects { top: None, since: None, until: None };
 
-/// An hour: its events, in turns, and what is due at its end.
+/// Runs the turns of an hour, and the work at its end.
 fn hour(
     (sensor, shared): (&mut Sensor<FakePrograms>, &Shared),
-    day: &mut home::Day,
+    day: &mut home::DayOfEvents,
     hour: BootTime,
     figures: &mut Figures,
 ) {
@@ -93,18 +93,18 @@ fn hour(
     }
     sensor.next_hour();
     longest(&mut figures.turn, || while sensor.drain() > 0 {});
-    // What the thread beside the loop does within a second.
+    // A thread does this within a second.
     longest(&mut figures.copy, || suspects::forget(shared));
     suspects::shown(shared);
-    // The store's own hour is one of real time; a reload has it prune at once.
+    // The store prunes by the hour of real time, or at once after a reload.
     sensor.prune_store();
-    // It takes its time, of which there is an hour.
+    // Waits for the store.
     shared.changes.as_ref().unwrap().with(|_| ()).unwrap();
 }
 
 fn day(
     (sensor, shared): (&mut Sensor<FakePrograms>, &Shared),
-    home: &mut SimulatedHome,
+    home: &mut SoakHome,
     number: u64,
     asked: u64,
     dir: &Path,
@@ -115,7 +115,7 @@ fn day(
     let mut times = Vec::new();
     for n in 0..24 {
         hour((sensor, shared), &mut day, number * DAY + n * HOUR, &mut figures);
-        // Once in an hour: what was worked out is kept until something comes.
+        // Once an hour, since the answer is kept until the next event.
         if n + asked >= 24 {
             times.push(ask(shared, &SUSPECTS).1);
         }
@@ -145,14 +145,14 @@ fn day(
     figures
 }
 
-/// Two months of a home with so many devices, which is asked so often on the days that are compared, and
-/// on the others. `time`: by how much answers may take longer in the end.
-/// `most_bytes`: what rows may take on disk; at 38 days a small home has 1.9 MB of them.
+/// Two months of a home. `asked`: the number of times that each question is asked on the days that are compared, and on
+/// other days. `time`: how much longer answers may take in the end. `most_bytes`: the space of rows on disk; after 38
+/// days a small home has 1.9 MB of them.
 fn soak(devices: usize, asked: (u64, u64), time: Most, most_bytes: u64) {
     let Some(last) = std::env::var(ALONE).ok().map(|days| days.parse::<u64>().unwrap()) else { return };
     let dir = tempfile::tempdir().unwrap();
     let (mut sensor, shared) = sensor(dir.path(), most_bytes);
-    let mut home = SimulatedHome::new(devices);
+    let mut home = SoakHome::new(devices);
     println!("\n{Head}");
     let start = Instant::now();
     let days: Vec<Figures> = (0..last)
@@ -185,9 +185,9 @@ fn soak(devices: usize, asked: (u64, u64), time: Most, most_bytes: u64) {
         mb(between - allocated())
     );
 
-    // Hashed tables double when it pleases them: of a small home's memory that is a tenth.
+    // Hash tables double at any time: that is a tenth of a small home's memory.
     let memory = Most { share: 0.05, slack: 2.0 };
-    // Rows that are too many go by the thousand.
+    // Surplus rows are deleted by the thousand.
     let file = Most { share: 0.05, slack: 0.3 };
     let rows = Most { share: 0.05, slack: 0.0 };
     let mut grown: Vec<String> = [
@@ -211,7 +211,7 @@ fn soak(devices: usize, asked: (u64, u64), time: Most, most_bytes: u64) {
     assert!(grown.is_empty(), "{grown:#?}");
 }
 
-/// What a process takes is measured in one that does nothing else.
+/// Runs a soak in a process of its own, so that memory can be measured.
 fn alone(name: &str) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", &format!("agent::tests::soak::{name}"), "--ignored", "--nocapture"])
@@ -225,7 +225,7 @@ fn alone(name: &str) {
 #[test]
 #[ignore = "run by two_months_of_a_small_home_let_nothing_grow"]
 fn small() {
-    // Who shares the machine's caches comes and goes: what that makes of these times is up to two fifths.
+    // Other work on the machine changes these times by up to two fifths.
     soak(2, (1, 0), Most { share: 0.5, slack: 10.0 }, store::MOST_BYTES);
 }
 

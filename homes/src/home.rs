@@ -1,79 +1,99 @@
-//! The home: devices, their temporary addresses, and the rhythm of their days.
+//! Devices, their addresses, and their daily rhythms.
 
 use std::net::Ipv6Addr;
 
 use sensor_common::{IidClass, Proto};
 
-use super::plan::{DAY, HOUR, Plan};
-use super::random::Random;
+use crate::plan::{DAY, HOUR, HomePlan};
+use crate::random::SeededRandom;
 
 /// A contact of a local with a remote.
 #[derive(Clone, Copy, Debug)]
-pub struct Visit {
-    /// Seconds from the beginning.
+pub struct SimulatedVisit {
+    /// When.
     pub at: f64,
-    /// With whom.
+    /// The remote.
     pub remote: Ipv6Addr,
-    /// Over what.
+    /// The protocol.
     pub proto: Proto,
     /// The remote's port.
     pub port: u16,
-    /// The harvester that the remote is, a position in the plan.
+    /// The harvester's position in the plan, if the remote is one.
     pub harvester: Option<usize>,
-    /// Made because the address is new: never with the one before.
+    /// Made because the address is new: never from the previous one.
     pub fresh: bool,
 }
 
-/// The time in which a device prefers an address.
+/// The use of an address by a device.
 #[derive(Clone, Debug)]
 pub struct Life {
-    /// Whose.
+    /// The device's number.
     pub device: usize,
-    /// Which.
+    /// The address.
     pub address: Ipv6Addr,
-    /// Preferred from then on.
+    /// When the device begins to prefer it.
     pub from: f64,
-    /// Preferred until then.
+    /// When it no longer prefers it.
     pub until: f64,
-    /// A privacy-extension address; otherwise a stable one by RFC 7217.
+    /// A temporary address (RFC 8981); otherwise a stable one (RFC 7217).
     pub temporary: bool,
-    /// Contacts, in no order. A few come after `until`, of programs that hold on to the address.
-    pub visits: Vec<Visit>,
+    /// Contacts, in no order. A few come after `until`, by programs that still use the address.
+    pub visits: Vec<SimulatedVisit>,
+}
+
+impl Life {
+    /// When it contacted a harvester, in order.
+    #[must_use]
+    pub fn contacts_with(&self, harvester: usize) -> Vec<f64> {
+        let visits = self.visits.iter().filter(|visit| visit.harvester == Some(harvester));
+        let mut contacts: Vec<f64> = visits.map(|visit| visit.at).collect();
+        contacts.sort_by(f64::total_cmp);
+        contacts
+    }
+
+    /// The time of the first contact that a condition holds for.
+    pub(crate) fn first(&self, is: impl Fn(&SimulatedVisit) -> bool) -> Option<f64> {
+        self.visits.iter().filter(|visit| is(visit)).map(|visit| visit.at).reduce(f64::min)
+    }
 }
 
 /// A device and its habits.
-#[derive(Clone, Debug)]
-pub struct Device {
-    /// The home's /64 that it is in.
+pub struct SimulatedDevice {
+    /// The number of its /64.
     pub network: usize,
-    /// When on a day it takes a new address.
+    /// The time of day at which it takes a new address.
     pub changes_at: f64,
-    /// It has one stable address instead.
+    /// It has one stable address, and no temporary ones.
     pub stable: bool,
-    /// How much more than others it visits.
+    /// Its visits, relative to the mean.
     pub busy: f64,
-    /// Hours by which its day is late; `None`: it is always on and has no day.
+    /// Hours by which its day is late. `None`: it is always on.
     pub day: Option<f64>,
-    /// Sites that it visits every day, as their ranks.
+    /// The ranks of sites that it visits every day.
     pub favourites: Vec<usize>,
-    /// How much more than others it is hit by chance: what told of it is on some devices and not on others.
+    /// Its hits by chance, relative to the mean: not every device runs what passes on its addresses.
     pub exposed: f64,
-    /// How much more than others it is drawn to each harvester.
+    /// Its visits of each harvester, relative to the mean.
     pub drawn: Vec<f64>,
 }
 
-/// Visits by hour of the day of people; in any unit.
+/// People's visits by hour of the day, in any unit.
 const PEOPLE: [f64; 24] = [
     0.8, 0.3, 0.15, 0.1, 0.1, 0.2, 0.8, 2.0, 3.0, 3.0, 3.0, 3.0, 3.5, 3.0, 3.0, 3.0, 3.5, 4.5, 6.0, 7.0, 7.5, 7.0, 5.0,
     2.5,
 ];
 
-impl Device {
-    /// A device as a household has them: three of five follow people's days.
-    pub fn new(number: usize, plan: &Plan, random: &mut Random, popular: impl Fn(&mut Random) -> usize) -> Device {
+impl SimulatedDevice {
+    /// Three devices in five follow people's days.
+    pub fn new(
+        number: usize,
+        plan: &HomePlan,
+        random: &mut SeededRandom,
+        popular: impl Fn(&mut SeededRandom) -> usize,
+    ) -> SimulatedDevice {
         let people = number % 5 < 3;
         let in_the_night = 4.0 * HOUR;
-        Device {
+        SimulatedDevice {
             network: number % plan.size.networks,
             // A change of prefix comes with the provider's nightly reconnection.
             changes_at: if plan.prefix_changes { in_the_night + 60.0 * random.unit() } else { DAY * random.unit() },
@@ -86,8 +106,8 @@ impl Device {
         }
     }
 
-    /// A time of the day that begins at `from`, as the device is used.
-    pub fn moment(&self, from: f64, random: &mut Random) -> f64 {
+    /// A time at which the device is used, on the day that begins at `from`.
+    pub fn moment(&self, from: f64, random: &mut SeededRandom) -> f64 {
         let Some(late) = self.day else { return from + DAY * random.unit() };
         let mut left = random.unit() * PEOPLE.iter().sum::<f64>();
         let hour = PEOPLE.iter().position(|weight| {
@@ -99,13 +119,13 @@ impl Device {
     }
 }
 
-/// A random address in /64 `network` of the home; of day `day` if the prefix changes daily.
-pub fn address(network: usize, day: usize, plan: &Plan, random: &mut Random) -> Ipv6Addr {
+/// A random address in a /64 of the home. If the prefix changes daily, in that of the day.
+pub fn address(network: usize, day: usize, plan: &HomePlan, random: &mut SeededRandom) -> Ipv6Addr {
     let site = if plan.prefix_changes { day as u128 + 1 } else { 1 };
     loop {
         let iid = random.bits();
         let address = Ipv6Addr::from(0x2001_0db8u128 << 96 | site << 80 | (network as u128) << 64 | u128::from(iid));
-        // One in thousands has zeros enough to look guessable, or a mark as if made from a MAC.
+        // One in thousands looks guessable for its zeros, or made from a MAC address.
         let looks_made = iid >> 24 & 0xffff == 0xfffe;
         if IidClass::of(&address.octets()) == IidClass::Random && !looks_made {
             return address;
@@ -113,8 +133,8 @@ pub fn address(network: usize, day: usize, plan: &Plan, random: &mut Random) -> 
     }
 }
 
-/// The lives of all devices' addresses, without visits; those of one device follow each other.
-pub fn lives(devices: &[Device], plan: &Plan, random: &mut Random) -> Vec<Life> {
+/// The lives of all addresses, without visits; those of one device are consecutive.
+pub fn lives(devices: &[SimulatedDevice], plan: &HomePlan, random: &mut SeededRandom) -> Vec<Life> {
     let mut lives = Vec::new();
     for (number, device) in devices.iter().enumerate() {
         let days = if device.stable { 1 } else { plan.size.days };

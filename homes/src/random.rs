@@ -1,21 +1,20 @@
-//! Random numbers of the simulator: a seeded PCG and the few draws that everything is made of.
+//! Random numbers: a seeded PCG, and the distributions that the simulation draws from.
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, Exp, LogNormal, Poisson};
 use rand_pcg::Pcg64;
 
 /// A seeded generator. The same name, size and seed give the same stream on every machine.
-pub struct Random(Pcg64);
+pub struct SeededRandom(Pcg64);
 
-impl Random {
-    /// A stream of its own for each family, size and seed (FNV-1a over the name).
-    #[must_use]
-    pub fn new(name: &str, size: usize, seed: u64) -> Random {
+impl SeededRandom {
+    /// Each name, size and seed has a stream of its own (FNV-1a over all three).
+    pub fn new(name: &str, size: usize, seed: u64) -> SeededRandom {
         let mut hash = 0xcbf2_9ce4_8422_2325u64;
         for byte in name.bytes().chain(size.to_le_bytes()).chain(seed.to_le_bytes()) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
-        Random(Pcg64::seed_from_u64(hash))
+        SeededRandom(Pcg64::seed_from_u64(hash))
     }
 
     /// 64 random bits.
@@ -28,12 +27,12 @@ impl Random {
         self.0.random()
     }
 
-    /// From 0 to `n`, without `n`, which is at least 1.
+    /// From 0 to `n`, without `n`. 0 if `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
         self.0.random_range(0..n.max(1))
     }
 
-    /// Whether something with this chance happens.
+    /// True with this probability.
     pub fn chance(&mut self, p: f64) -> bool {
         self.unit() < p
     }
@@ -48,7 +47,7 @@ impl Random {
         self.sample(LogNormal::new(median.max(1e-9).ln(), sigma).ok(), median)
     }
 
-    /// Log-normal with a mean of 1: a factor by which things differ.
+    /// Log-normal with a mean of 1.
     pub fn factor(&mut self, sigma: f64) -> f64 {
         self.lognormal((-sigma * sigma / 2.0).exp(), sigma)
     }
@@ -63,7 +62,7 @@ impl Random {
         distribution.sample(&mut self.0)
     }
 
-    /// Parameters out of range give the fallback: plans are constants, and tests look at the result.
+    /// Parameters out of range give the fallback: plans are constants, and tests check the result.
     fn sample(&mut self, distribution: Option<impl Distribution<f64>>, fallback: f64) -> f64 {
         distribution.map_or(fallback, |distribution| distribution.sample(&mut self.0))
     }

@@ -1,12 +1,12 @@
-//! The world outside: who has which address.
+//! The addresses of remotes.
 //!
-//! Every organisation has a /48, chosen by the run's key so that addresses tell nothing of roles, not
-//! even by their order. Three sites in ten share the /48 of one of ten hosters, each in a /64 of its own.
+//! Every organisation has a /48 that depends on the home's key, so that neither an address nor the order of addresses
+//! shows a role. Three sites in ten share the /48 of one of ten hosters, each in a /64 of its own.
 
 use std::net::Ipv6Addr;
 
-use super::plan::{Addresses, HOUR, Harvester};
-use super::random::Random;
+use crate::plan::{HOUR, HarvesterAddresses, HarvesterPlan};
+use crate::random::SeededRandom;
 
 const HOSTERS: u32 = 100_000;
 const UBIQUITOUS: u32 = 110_000;
@@ -22,18 +22,17 @@ const SWARM: u32 = 1_000_000;
 pub const THIRD_PARTY_POOL: usize = 20;
 
 /// See the module.
-pub struct Internet {
+pub struct SimulatedInternet {
     key: u32,
     fresh: u32,
 }
 
-impl Internet {
-    /// Another distribution of prefixes for each run.
-    pub fn new(random: &mut Random) -> Internet {
-        Internet { key: random.bits() as u32, fresh: 0 }
+impl SimulatedInternet {
+    pub fn new(random: &mut SeededRandom) -> SimulatedInternet {
+        SimulatedInternet { key: random.bits() as u32, fresh: 0 }
     }
 
-    /// The /48 of an organisation: 2aXX:XXXX:XX00. Steps that can be undone, so that no two collide.
+    /// The /48 of an organisation: 2aXX:XXXX:XX00. Each step is invertible, so no two collide.
     fn organisation(&self, number: u32) -> u128 {
         let mut x = number ^ self.key;
         x = (x ^ (x >> 16)).wrapping_mul(0x045d_9f3b);
@@ -46,7 +45,7 @@ impl Internet {
         Ipv6Addr::from(self.organisation(organisation) | u128::from(network) << 64 | u128::from(host))
     }
 
-    /// A site by its number; the most popular is 0.
+    /// A site by its popularity; 0 is the most popular.
     pub fn site(&self, number: usize) -> Ipv6Addr {
         let number = number as u32;
         if number % 10 < 3 {
@@ -61,22 +60,19 @@ impl Internet {
         self.host(number as u32, 2, 0x99)
     }
 
-    /// A site that nearly every address contacts early.
     pub fn ubiquitous(&self, number: usize) -> Ipv6Addr {
         self.host(UBIQUITOUS + number as u32, 1, 0x200)
     }
 
-    /// A site that nearly every address contacts at some time.
     pub fn common(&self, number: usize) -> Ipv6Addr {
         self.host(COMMON + number as u32, 1, 0x80)
     }
 
-    /// A third party of the pool.
     pub fn third_party(&self, number: usize) -> Ipv6Addr {
         self.host(THIRD_PARTIES + number as u32, 1, 0x443a)
     }
 
-    /// A third party that comes with harvester `harvester`.
+    /// A third party that is loaded with a harvester.
     pub fn companion(&self, harvester: usize, number: usize) -> Ipv6Addr {
         self.host(COMPANIONS + (harvester * 100 + number) as u32, 1, 0x443b)
     }
@@ -86,35 +82,34 @@ impl Internet {
         self.host(NTP + number as u32, 1, 0x123)
     }
 
-    /// An address of harvester `number` at `at`; `which` of those that it has at the same time.
-    pub fn harvester(&self, number: usize, plan: &Harvester, at: f64, which: usize) -> Ipv6Addr {
+    /// The address of a harvester at a time; `which` of those that it has at the same time.
+    pub fn harvester(&self, number: usize, plan: &HarvesterPlan, at: f64, which: usize) -> Ipv6Addr {
         let organisation = HARVESTERS + number as u32;
         let moves = |hours: u32| (at / HOUR / f64::from(hours)) as u64 + 1;
         match plan.addresses {
-            Addresses::One => self.host(organisation, 1, 0x80),
-            // The multiplier makes neighbours in time no neighbours in address.
-            Addresses::MovesWithin64(hours) => {
+            HarvesterAddresses::One => self.host(organisation, 1, 0x80),
+            // By the multiplier, consecutive addresses are not neighbours.
+            HarvesterAddresses::MovesWithin64(hours) => {
                 self.host(organisation, 1, moves(hours).wrapping_mul(0x9e37_79b9_7f4a_7c15))
             }
-            Addresses::MovesWithin48(hours) => {
+            HarvesterAddresses::MovesWithin48(hours) => {
                 self.host(organisation, (moves(hours) as u16).wrapping_mul(0x9e3b), 0x80)
             }
-            Addresses::Several(_) => self.host(organisation, which as u16 * 0x101 + 1, 0x123),
+            HarvesterAddresses::Several(_) => self.host(organisation, which as u16 * 0x101 + 1, 0x123),
         }
     }
 
-    /// A source of a scanner in one of its networks. Those of a scanner that uses many are of
-    /// different organisations.
+    /// A source of a scanner in one of its networks, which belong to different organisations.
     pub fn source(&self, place: usize, network: usize, host: u64) -> Ipv6Addr {
         self.host(SCANNERS + (place * 1_000 + network) as u32, 0x5600, host)
     }
 
-    /// A peer of a swarm that is met again.
+    /// A peer that is met more than once.
     pub fn known_peer(&self, number: usize) -> Ipv6Addr {
         self.host(SWARM + number as u32, 1, 0xa1b2_c3d4_e5f6_0718 ^ number as u64)
     }
 
-    /// A peer that nobody has met yet.
+    /// A peer that nobody has met before.
     pub fn new_peer(&mut self) -> Ipv6Addr {
         self.fresh += 1;
         self.known_peer(1_000_000 + self.fresh as usize)

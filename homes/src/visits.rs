@@ -1,36 +1,38 @@
-//! What an address contacts on a day: services early on, sites in sessions, third parties with them,
-//! time servers, peers.
+//! The contacts of an address on a day: services early on, sites in sessions, third parties with them, time servers,
+//! peers.
 
+use std::net::Ipv6Addr;
+
+use rand_distr::Zipf;
 use sensor_common::Proto;
 
-use super::home::{Device, Visit};
-use super::internet::{Internet, THIRD_PARTY_POOL};
-use super::plan::{Addresses, DAY, HOUR, Leak, MINUTE, Place, Plan};
-use super::random::Random;
-use rand_distr::Zipf;
+use crate::home::{SimulatedDevice, SimulatedVisit};
+use crate::internet::{SimulatedInternet, THIRD_PARTY_POOL};
+use crate::plan::{DAY, HOUR, HarvesterAddresses, HarvesterPlace, HomePlan, LeakPlan, MINUTE};
+use crate::random::SeededRandom;
 
-/// Mean seconds until each of the ubiquitous services is contacted: the check for a portal, push
-/// services, telemetry, mail, updates.
+/// Mean seconds until the contact with each ubiquitous service: the check for a captive portal, push services,
+/// telemetry, mail, updates.
 const EARLY: [f64; 6] = [5.0, 15.0, 30.0, MINUTE, 5.0 * MINUTE, 30.0 * MINUTE];
-/// Share of addresses that contact an ubiquitous site, and a common one.
+/// The share of addresses that contact an ubiquitous site, and a common one.
 const NEARLY_ALL: f64 = 0.99;
 /// Sites are visited a few at a time.
 const VISITS_IN_A_SESSION: f64 = 5.0;
-/// How long a session lasts, the mean.
+/// The mean length of a session.
 const SESSION: f64 = 8.0 * MINUTE;
-/// Share of visits that are repeated later in the day.
+/// The share of visits that are repeated later in the day.
 const REPEATED: f64 = 0.25;
-/// Share of visits that lead on to a site that is often visited next.
+/// The share of visits that lead to the neighbour in rank.
 const LEADS_ON: f64 = 0.15;
-/// Share of visits of a harvester's site that come from a popular one, and the first such rank.
+/// The share of visits of a harvester's site that come from a popular one, and the rank of the first such site.
 const REFERRED: f64 = 0.5;
 const REFERRER: usize = 10;
-/// Days for which a site is in fashion.
+/// The time for which a site is popular.
 const ERA: f64 = 4.0 * DAY;
-/// Peers of the swarm that are met again and again.
+/// Peers that are met more than once.
 const KNOWN_PEERS: f64 = 2_000.0;
 
-/// What days are drawn from.
+/// The popularity of sites, third parties and peers.
 pub struct Habits {
     sites: Zipf<f64>,
     third_parties: Zipf<f64>,
@@ -38,57 +40,51 @@ pub struct Habits {
 }
 
 impl Habits {
-    /// For a plan.
-    pub fn new(plan: &Plan) -> anyhow::Result<Habits> {
-        Ok(Habits {
-            sites: Zipf::new(plan.size.sites as f64, 0.95)?,
-            third_parties: Zipf::new(THIRD_PARTY_POOL as f64, 0.8)?,
-            peers: Zipf::new(KNOWN_PEERS, 0.8)?,
-        })
+    pub fn new(plan: &HomePlan) -> Habits {
+        let zipf = |n: f64, exponent| Zipf::new(n.max(1.0), exponent).expect("at least 1, and a positive exponent");
+        Habits {
+            sites: zipf(plan.size.sites as f64, 0.95),
+            third_parties: zipf(THIRD_PARTY_POOL as f64, 0.8),
+            peers: zipf(KNOWN_PEERS, 0.8),
+        }
     }
 
-    /// A site by popularity: 0 is the most popular.
-    pub fn popular(&self, random: &mut Random) -> usize {
+    /// The rank of a site; 0 is the most popular.
+    pub fn popular(&self, random: &mut SeededRandom) -> usize {
         random.draw(&self.sites) as usize - 1
     }
 }
 
 /// A day of one address.
-pub struct Day<'a> {
-    /// What is prescribed.
-    pub plan: &'a Plan,
-    /// What it is drawn from.
-    pub habits: &'a Habits,
-    /// Who is there.
-    pub internet: &'a mut Internet,
-    /// Chance.
-    pub random: &'a mut Random,
-    /// Whose day.
-    pub device: &'a Device,
-    /// When it begins.
-    pub from: f64,
-    /// What was contacted.
-    pub visits: Vec<Visit>,
+pub struct DayOfVisits<'a> {
+    plan: &'a HomePlan,
+    habits: &'a Habits,
+    internet: &'a mut SimulatedInternet,
+    random: &'a mut SeededRandom,
+    device: &'a SimulatedDevice,
+    from: f64,
+    /// In no order.
+    pub visits: Vec<SimulatedVisit>,
     sessions: Vec<f64>,
     /// When a peer-to-peer session began.
     pub swarm_at: Option<f64>,
 }
 
-impl<'a> Day<'a> {
-    /// Lives it.
-    pub fn live(
-        plan: &'a Plan,
+impl<'a> DayOfVisits<'a> {
+    /// The day that begins at `from`.
+    pub fn new(
+        plan: &'a HomePlan,
         habits: &'a Habits,
-        internet: &'a mut Internet,
-        random: &'a mut Random,
-        device: &'a Device,
+        internet: &'a mut SimulatedInternet,
+        random: &'a mut SeededRandom,
+        device: &'a SimulatedDevice,
         from: f64,
-    ) -> Day<'a> {
+    ) -> DayOfVisits<'a> {
         let mean = plan.visits * device.busy * random.factor(plan.unevenness);
         let sessions = 1 + random.poisson((mean + plan.common as f64) / VISITS_IN_A_SESSION);
         let sessions = (0..sessions).map(|_| device.moment(from, random)).collect();
-        let mut day =
-            Day { plan, habits, internet, random, device, from, visits: Vec::new(), sessions, swarm_at: None };
+        let visits = Vec::new();
+        let mut day = DayOfVisits { plan, habits, internet, random, device, from, visits, sessions, swarm_at: None };
         day.early();
         day.common();
         let visits = day.random.poisson(mean);
@@ -105,23 +101,27 @@ impl<'a> Day<'a> {
         session + self.random.exponential(SESSION)
     }
 
-    fn tcp(&mut self, at: f64, remote: std::net::Ipv6Addr) {
-        self.visits.push(Visit { at, remote, proto: Proto::Tcp, port: 443, harvester: None, fresh: false });
+    fn push(&mut self, at: f64, remote: Ipv6Addr, proto: Proto, port: u16, harvester: Option<usize>) {
+        self.visits.push(SimulatedVisit { at, remote, proto, port, harvester, fresh: false });
     }
 
-    /// A contact with a harvester, and with the third parties that come along.
+    fn tcp(&mut self, at: f64, remote: Ipv6Addr) {
+        self.push(at, remote, Proto::Tcp, 443, None);
+    }
+
+    /// A contact with a harvester, and with the third parties that are loaded with it.
     fn harvester(&mut self, number: usize, at: f64, which: usize, proto: Proto, port: u16) {
         let plan = &self.plan.harvesters[number];
         let remote = self.internet.harvester(number, plan, at, which);
-        self.visits.push(Visit { at, remote, proto, port, harvester: Some(number), fresh: false });
+        self.push(at, remote, proto, port, Some(number));
         for companion in 0..plan.companions {
-            // Known within the same page load, so no lag tells them apart.
+            // Within the same page load, so the lags do not tell them apart.
             let at = at + 0.01 + 0.3 * self.random.unit();
             self.tcp(at, self.internet.companion(number, companion));
         }
     }
 
-    fn harvesters(&self) -> impl Iterator<Item = (usize, Place)> + use<'a> {
+    fn harvesters(&self) -> impl Iterator<Item = (usize, HarvesterPlace)> + use<'a> {
         self.plan.harvesters.iter().enumerate().map(|(number, harvester)| (number, harvester.place))
     }
 
@@ -136,7 +136,7 @@ impl<'a> Day<'a> {
             }
         }
         for (number, place) in self.harvesters() {
-            if let Place::Early(mean) = place
+            if let HarvesterPlace::Early(mean) = place
                 && self.random.chance(NEARLY_ALL)
             {
                 let at = awake + self.random.exponential(mean);
@@ -154,7 +154,7 @@ impl<'a> Day<'a> {
             }
         }
         for (number, place) in self.harvesters() {
-            if place == Place::Common && self.random.chance(NEARLY_ALL) {
+            if place == HarvesterPlace::Common && self.random.chance(NEARLY_ALL) {
                 let at = self.in_session();
                 self.harvester(number, at, 0, Proto::Tcp, 443);
             }
@@ -172,14 +172,13 @@ impl<'a> Day<'a> {
             self.site(rank, at);
             if self.random.chance(LEADS_ON) {
                 let at = at + self.random.exponential(MINUTE);
-                // Neighbours in rank lead to each other.
                 self.site(rank ^ 1, at);
             }
         }
     }
 
     fn site(&mut self, rank: usize, at: f64) {
-        // Sites come and go at different times.
+        // Sites change at different times.
         let era = if self.plan.fashion {
             (at / ERA + rank as f64 * 0.37) as usize - (rank as f64 * 0.37) as usize
         } else {
@@ -206,14 +205,14 @@ impl<'a> Day<'a> {
         }
     }
 
-    /// Servers that the pool's DNS happens to give out, asked again after a while.
+    /// Servers that the pool's DNS returns; half are asked a second time.
     fn time_servers(&mut self) {
         let ours: Vec<(usize, usize)> = self
             .harvesters()
-            .filter(|&(_, place)| place == Place::Ntp)
+            .filter(|&(_, place)| place == HarvesterPlace::Ntp)
             .flat_map(|(number, _)| {
                 let servers = match self.plan.harvesters[number].addresses {
-                    Addresses::Several(n) => n,
+                    HarvesterAddresses::Several(n) => n,
                     _ => 1,
                 };
                 (0..servers).map(move |which| (number, which))
@@ -226,17 +225,7 @@ impl<'a> Day<'a> {
             for at in [Some(at), again].into_iter().flatten() {
                 match ours.get(server) {
                     Some(&(number, which)) => self.harvester(number, at, which, Proto::Udp, 123),
-                    None => {
-                        let remote = self.internet.ntp(server);
-                        self.visits.push(Visit {
-                            at,
-                            remote,
-                            proto: Proto::Udp,
-                            port: 123,
-                            harvester: None,
-                            fresh: false,
-                        });
-                    }
+                    None => self.push(at, self.internet.ntp(server), Proto::Udp, 123, None),
                 }
             }
         }
@@ -244,12 +233,12 @@ impl<'a> Day<'a> {
 
     fn harvested_sites(&mut self) {
         for (number, place) in self.harvesters() {
-            let Place::Site(share) = place else { continue };
+            let HarvesterPlace::Site(share) = place else { continue };
             if !self.random.chance((share * self.device.drawn[number]).min(0.95)) {
                 continue;
             }
             let again = match self.plan.harvesters[number].leak {
-                Leak::Kth(..) => 3.0,
+                LeakPlan::Kth(..) => 3.0,
                 _ => REPEATED,
             };
             for _ in 0..=self.random.poisson(again) {
@@ -280,10 +269,10 @@ impl<'a> Day<'a> {
             };
             let proto = if self.random.chance(0.5) { Proto::Tcp } else { Proto::Udp };
             let port = 1_024 + self.random.below(60_000) as u16;
-            self.visits.push(Visit { at, remote, proto, port, harvester: None, fresh: false });
+            self.push(at, remote, proto, port, None);
         }
         for (number, place) in self.harvesters() {
-            if place == Place::Peer && self.random.chance(0.8) {
+            if place == HarvesterPlace::Peer && self.random.chance(0.8) {
                 let at = start + HOUR * self.random.unit();
                 self.harvester(number, at, 0, Proto::Udp, 6_881);
             }

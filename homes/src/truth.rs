@@ -1,43 +1,41 @@
-//! Who it was: what a ranking is judged by.
+//! Who leaked.
 
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
-use super::home::Life;
-use super::internet::Internet;
-use super::leaks::Told;
-use super::plan::{Leak, Plan};
+use crate::home::Life;
+use crate::internet::SimulatedInternet;
+use crate::leaks::Tip;
+use crate::plan::{HomePlan, LeakPlan};
 
-/// Who leaks in a network.
+/// Who leaks in a home.
 #[derive(Clone, Debug, Default)]
 pub struct Truth {
     /// One for each harvester of the plan.
     pub harvesters: Vec<TrueHarvester>,
 }
 
-/// One who leaks.
+/// A harvester.
 #[derive(Clone, Debug)]
 pub struct TrueHarvester {
-    /// Under which it was contacted.
+    /// The addresses under which it was contacted.
     pub addresses: BTreeSet<Ipv6Addr>,
-    /// Remotes that no data could tell from it, since they are always contacted together with it. To
-    /// name them with it is no mistake; to name them without it is.
+    /// Remotes that are always contacted together with it, so that no data distinguish them. It is no mistake to name
+    /// them with it; it is one to name them without it.
     pub companions: BTreeSet<Ipv6Addr>,
     /// Temporary addresses that contacted it.
     pub visitors: usize,
-    /// Those of them that were probed because of that, as far as the sensor saw contact and probe.
+    /// Those of them that were probed because of that, if the sensor saw both the contact and the probe.
     pub leaked: usize,
-    /// The probability with which a visitor is passed on, the mean over visitors; `None` where the
-    /// scanner's own habits decide as well.
+    /// The probability that a visitor is passed on, the mean over visitors; `None` if it depends on the scanner too.
     pub leak: Option<f64>,
 }
 
-/// Fewer leaks than this make nobody identifiable: a single probe may be chance.
-pub const LEAST_LEAKS: usize = 2;
+/// A harvester with fewer leaks can't be identified: a single probe may be chance.
+const LEAST_LEAKS: usize = 2;
 
 impl Truth {
-    /// What happened, as far as it was `seen`.
-    pub fn new(plan: &Plan, internet: &Internet, lives: &[Life], told: &[Told], seen: &dyn Fn(f64) -> bool) -> Truth {
+    pub(crate) fn new(plan: &HomePlan, internet: &SimulatedInternet, lives: &[Life], tips: &[Tip]) -> Truth {
         let harvesters = plan.harvesters.iter().enumerate().map(|(number, harvester)| {
             let visits = || lives.iter().flat_map(|life| &life.visits).filter(|v| v.harvester == Some(number));
             let visitors: Vec<usize> = lives
@@ -48,17 +46,17 @@ impl Truth {
                 .collect();
             let expected: f64 = visitors.iter().map(|&contacts| harvester.leak.probability(contacts)).sum();
             let by_chance_alone = !plan.scanners[harvester.scanner].once_a_day
-                && !matches!(harvester.leak, Leak::Kth(..))
+                && !matches!(harvester.leak, LeakPlan::Kth(..))
                 && !visitors.is_empty();
             let inseparable = if harvester.companions_elsewhere > 0.0 { 0 } else { harvester.companions };
             TrueHarvester {
-                addresses: visits().filter(|visit| seen(visit.at)).map(|visit| visit.remote).collect(),
+                addresses: visits().filter(|visit| plan.sees(visit.at)).map(|visit| visit.remote).collect(),
                 companions: (0..inseparable).map(|n| internet.companion(number, n)).collect(),
                 visitors: visitors.len(),
-                leaked: told
+                leaked: tips
                     .iter()
-                    .filter(|told| told.by == Some(number) && lives[told.life].temporary)
-                    .filter(|told| seen(told.learned) && seen(told.at))
+                    .filter(|tip| tip.by == Some(number) && lives[tip.life].temporary)
+                    .filter(|tip| plan.sees(tip.learned) && plan.sees(tip.at))
                     .count(),
                 leak: by_chance_alone.then(|| expected / visitors.len() as f64),
             }
@@ -66,8 +64,7 @@ impl Truth {
         Truth { harvesters: harvesters.collect() }
     }
 
-    /// The harvester that a set of remotes names, if it names one and nobody innocent. A set larger
-    /// than what the data can't tell apart is a miss.
+    /// The harvester that a set of remotes names, unless the set holds an innocent remote.
     #[must_use]
     pub fn named_by(&self, members: &[Ipv6Addr]) -> Option<usize> {
         self.harvesters.iter().position(|harvester| {
@@ -76,7 +73,7 @@ impl Truth {
         })
     }
 
-    /// Those that could be found: positions of harvesters that leaked often enough.
+    /// The positions of the harvesters that leaked often enough to be found.
     #[must_use]
     pub fn identifiable(&self) -> Vec<usize> {
         (0..self.harvesters.len()).filter(|&n| self.harvesters[n].leaked >= LEAST_LEAKS).collect()
