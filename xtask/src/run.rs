@@ -3,7 +3,6 @@
 use std::env;
 use std::path::PathBuf;
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -65,7 +64,7 @@ pub fn run(options: &Run) -> Result<()> {
     watch(&tattler, &interfaces)
 }
 
-/// A binary that was built before (tests name theirs) is not built again.
+/// TATTLER_BIN names a binary that is already built, as tests do.
 fn binary() -> Result<PathBuf> {
     match env::var_os("TATTLER_BIN") {
         Some(path) => Ok(path.into()),
@@ -76,7 +75,7 @@ fn binary() -> Result<PathBuf> {
 /// Checked before the build, which takes minutes.
 fn require_interface(name: &str) -> Result<()> {
     let is_there = process::output(paths::command("ip")?.args(["link", "show", "dev", name]));
-    is_there.map(drop).map_err(|_| anyhow!("no interface {name} here: `ip link` lists those that are"))
+    is_there.map(drop).map_err(|_| anyhow!("no interface {name} here: `ip link` lists them"))
 }
 
 /// The interfaces of the IPv6 default routes.
@@ -85,14 +84,13 @@ fn uplinks() -> Result<Vec<String>> {
     let found = default_interfaces(&routes.stdout)?;
     if found.is_empty() {
         bail!(
-            "no IPv6 uplink here (no IPv6 default route): \
-             name one with --interface IF, or see it work with `cargo xtask run --lab`"
+            "no IPv6 default route here: name an uplink with --interface IF, or run the lab: `cargo xtask run --lab`"
         );
     }
     Ok(found)
 }
 
-/// Reads `ip -6 -j route show default`; routes that refuse (`unreachable`) are no uplinks.
+/// Reads `ip -6 -j route show default`. Routes that refuse packets (`unreachable`) are no uplinks.
 fn default_interfaces(json: &[u8]) -> Result<Vec<String>> {
     if json.trim_ascii().is_empty() {
         return Ok(Vec::new());
@@ -110,7 +108,7 @@ fn default_interfaces(json: &[u8]) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Runs the sensor until it ends or a signal comes, which is passed on; the sensor then detaches.
+/// Runs the sensor until it ends or a signal comes. The signal is passed on, and the sensor detaches.
 fn watch(tattler: &PathBuf, interfaces: &[String]) -> Result<()> {
     let state = paths::target().join("state");
     let socket = state.join("tattler.sock");
@@ -124,17 +122,11 @@ fn watch(tattler: &PathBuf, interfaces: &[String]) -> Result<()> {
     eprintln!("    {} status --socket {}", tattler.display(), socket.display());
 
     let mut sensor = Daemon::spawn("tattler", &mut command)?;
-    while !signals::stopped() {
-        if let Some(status) = sensor.exited()? {
-            // The sensor's own message on standard error has the reason.
-            if !status.success() {
-                bail!("tattler ended with {status}");
-            }
-            return Ok(());
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    let status = sensor.stop(Duration::from_secs(30))?;
+    let status = match sensor.wait(signals::stopped)? {
+        Some(status) => status,
+        None => sensor.stop(Duration::from_secs(30))?,
+    };
+    // The sensor's own message on standard error has the reason.
     if !status.success() {
         bail!("tattler ended with {status}");
     }
@@ -146,7 +138,7 @@ mod tests {
     use super::default_interfaces;
 
     #[test]
-    fn uplinks_are_those_of_usable_default_routes() {
+    fn uplinks_come_from_usable_default_routes() {
         let json = br#"[{"dst":"default","gateway":"fe80::1","dev":"wan0"},
             {"type":"unreachable","dst":"default","dev":"lo"},
             {"dst":"default","nexthops":[{"gateway":"fe80::2","dev":"wan1"},{"dev":"wan0"}]}]"#;

@@ -1,12 +1,15 @@
-//! Probers: scanners, which get targets from harvesters or hit addresses in use at random, and sweepers, which
-//! get none. They use the tools that real scanners use, a few packets at a time.
+//! Probers: scanners, which get targets from harvesters or hit addresses in use at random, and sweepers, which get no
+//! targets. They use the tools of real scanners, a few packets at a time.
 
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
+use std::ops::Range;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use rand::RngExt;
+use rand::seq::IndexedRandom;
 
 use crate::{process, signals};
 
@@ -37,11 +40,11 @@ pub fn at_random(internet: &Internet) -> [AtRandom; 2] {
     ]
 }
 
-/// Probes addresses in use at random, each once; no remote passed them on.
+/// Probes addresses in use at random, each once. No remote passed them on.
 pub struct AtRandom(Scanner);
 
-/// Time between two probes, in seconds: that of a harvester's scanner, as far as their number goes.
-const AT_RANDOM: (f64, f64) = (1.0, 6.0);
+/// Seconds between two probes, for about as many as a harvester's scanner sends.
+const AT_RANDOM: Range<f64> = 1.0..6.0;
 
 impl Actor for AtRandom {
     fn name(&self) -> String {
@@ -53,13 +56,13 @@ impl Actor for AtRandom {
         let is_over = || world.phase() > Phase::Traffic;
         let mut probed = BTreeSet::new();
         loop {
-            let wait = Duration::from_secs_f64(random.between(AT_RANDOM.0, AT_RANDOM.1));
+            let wait = Duration::from_secs_f64(random.random_range(AT_RANDOM));
             if !signals::sleep_until(Instant::now() + wait, &is_over) {
                 return Ok(());
             }
             let mut visitors = world.visitors();
             visitors.retain(|visitor| !probed.contains(visitor));
-            for target in random.pick(&visitors, 1) {
+            if let Some(&target) = visitors.choose(&mut random) {
                 probed.insert(target);
                 self.0.probe(target, world)?;
                 world.note_probe(self.0.sources[0], target);
@@ -77,19 +80,15 @@ impl Scanner {
         Self { inside, sources, style: Style::ThcAndPorts }
     }
 
-    /// One echo request from one source, a few ports from the other. No answer is no failure.
+    /// One echo request from one source, a few ports from the other. An answer is not needed.
     pub fn probe(&self, target: Ipv6Addr, world: &World) -> Result<()> {
         let [first, second] = self.sources;
         let (echo, ports) = match self.style {
-            Style::PingAndPorts => {
-                (self.ping(first, target)?, nmap(&self.inside, second, &["-sS", "-p22,80,443,8080"], target)?)
-            }
-            Style::ThcAndPorts => {
-                (self.thcping6(first, target)?, nmap(&self.inside, second, &["-sSU", "-pT:23,3389,U:161"], target)?)
-            }
+            Style::PingAndPorts => (self.ping(first, target)?, ["-sS", "-p22,80,443,8080"]),
+            Style::ThcAndPorts => (self.thcping6(first, target)?, ["-sSU", "-pT:23,3389,U:161"]),
         };
-        for mut tool in [echo, ports] {
-            process::run_bounded(&mut tool, TIMEOUT, &|| world.is_over())?;
+        for mut tool in [echo, nmap(&self.inside, second, &ports, target)?] {
+            process::run_bounded(&mut tool, TIMEOUT, || world.is_over())?;
         }
         Ok(())
     }
@@ -161,7 +160,7 @@ impl Actor for Sweeper {
             if !signals::sleep_until(Instant::now() + wait, &is_over) {
                 break;
             }
-            process::run_bounded(&mut self.sweep(round)?, TIMEOUT, &is_over)?;
+            process::run_bounded(&mut self.sweep(round)?, TIMEOUT, is_over)?;
         }
         Ok(())
     }

@@ -14,8 +14,8 @@ pub struct Program {
     pub package: &'static str,
     pub group: Group,
     pub what_for: &'static str,
-    /// Its package would install a service that starts with the machine; chrony's would even replace
-    /// the machine's own time service. So it is unpacked for our use, not installed.
+    /// Unpacked for our use and not installed: its package would start a service with the machine, and
+    /// chrony's would replace the machine's time service.
     pub is_service: bool,
 }
 
@@ -27,8 +27,8 @@ const fn service(name: &'static str, package: &'static str, group: Group, what_f
     Program { name, package, group, what_for, is_service: true }
 }
 
-/// A program is looked for on PATH, so it may come from elsewhere than its package. The tests' PATH
-/// holds these programs and no others: a test that starts one that is not listed fails.
+/// Setup looks on PATH, so a program need not come from its package. The tests' PATH has only these programs: a
+/// test that starts another one fails.
 const PROGRAMS: &[Program] = &[
     program("cc", "gcc", Group::Build, "compiles SQLite"),
     program("c++", "g++", Group::Build, "links bpf-linker to LLVM"),
@@ -94,13 +94,13 @@ const PROGRAMS: &[Program] = &[
     program("apt-config", "apt", Group::Fresh, "reads how the machine reaches its packages"),
 ];
 
-/// Whether setup brings a program of this name.
+/// Whether setup installs a program of this name.
 pub fn is_listed(name: &str) -> bool {
     PROGRAMS.iter().any(|program| program.name == name)
 }
 
-/// Fills a directory with links to the programs that are here, to be the PATH of tests. Tests that look at
-/// dependencies run cargo, which needs the toolchain's rustc.
+/// Fills a directory with links to the installed programs, as the PATH of tests. Tests of dependencies run cargo,
+/// which needs the toolchain's rustc.
 pub fn link_into(dir: &Path) -> Result<()> {
     let found = PROGRAMS.iter().filter_map(|program| Some((program.name, paths::find(program.name)?)));
     for (name, path) in found.chain([("rustc", paths::rustc())]) {
