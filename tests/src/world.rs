@@ -24,7 +24,6 @@ const fn remote(provider: u16, host: u16) -> Ipv6Addr {
 }
 
 /// `host` — `router` — `internet`.
-#[derive(Debug)]
 pub struct World {
     /// Has [`HOST`] on `eth0`.
     pub host: Namespace,
@@ -35,8 +34,7 @@ pub struct World {
 }
 
 impl World {
-    /// Builds it, with everything reachable from everywhere.
-    #[must_use]
+    /// Builds it. All can reach each other.
     pub fn new() -> World {
         let world =
             World { host: Namespace::new("host"), router: Namespace::new("router"), internet: Namespace::new("net") };
@@ -50,8 +48,8 @@ impl World {
         world
     }
 
-    /// Makes the uplink, which must not exist: `name` with these words for `ip link add`, and
-    /// `net0`, with their addresses and routes.
+    /// Makes the uplink, which must not exist: `name`, with these words for `ip link add`, and `net0`, with addresses
+    /// and routes.
     pub fn connect(&self, name: &str, words: &str) {
         let World { router, internet, .. } = self;
         router.ip(&format!("link add {name} {words} type veth peer name net0 netns {}", internet.name()));
@@ -65,7 +63,7 @@ impl World {
         internet.ip(&format!("route add 2001:db8:42::/48 via {UPLINK}"));
     }
 
-    /// Gives the router its address and its route on the uplink, which it loses when that goes down.
+    /// Gives the router its address and route on the uplink, which it loses when the uplink goes down.
     pub fn route(&self, name: &str) {
         self.router.ip(&format!("address replace {UPLINK}/64 dev {name} nodad"));
         self.router.ip("route replace default via 2001:db8:ffff::1");

@@ -20,7 +20,7 @@ fn metric(page: &str, name: &str) -> u64 {
 }
 
 #[test]
-fn of_a_flood_that_meets_a_stopped_reader_all_is_stored_or_counted_as_lost() {
+fn a_flood_past_a_stopped_reader_is_stored_or_counted_as_lost() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let config = state.path().join("small.toml");
     fs::write(&config, "[kernel]\nring_mib = 1\n").unwrap();

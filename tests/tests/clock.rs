@@ -141,7 +141,7 @@ fn says(sensor: &Sensor<'_>, step: f64) {
 }
 
 #[test]
-fn a_clock_that_is_set_by_years_or_an_hour_leaves_order_and_lags_right_while_the_sensor_runs_and_after_it() {
+fn order_and_lags_survive_a_clock_set_by_years_or_an_hour() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let clock = Clock(state.path().join("offset"));
     // No battery: the router believes it is six years ago.

@@ -53,7 +53,7 @@ fn reload(sensor: &Sensor<'_>, until: &str) -> String {
 }
 
 #[test]
-fn files_are_used_flags_win_and_sighup_takes_over_what_can_change() {
+fn flags_win_over_files_and_sighup_reloads_what_can_change() {
     let (world, dir) = (World::new(), Dir::new());
     dir.write("[sensor]\ninterfaces = [\"nosuch0\"]\nlisten = \"\"\n[home]\nadd = [\"2001:db8:77::/48\"]\n");
     let sensor = dir.start(&world.router, &["--interface", "wan0"]);
@@ -97,7 +97,7 @@ fn files_are_used_flags_win_and_sighup_takes_over_what_can_change() {
 }
 
 #[test]
-fn what_is_excluded_while_the_sensor_runs_is_recorded_no_more() {
+fn exclusions_apply_while_the_sensor_runs() {
     let (world, dir) = (World::new(), Dir::new());
     dir.write("");
     let sensor = dir.start(&world.router, &["--interface", "wan0"]);
@@ -158,7 +158,7 @@ fn what_is_excluded_while_the_sensor_runs_is_recorded_no_more() {
 }
 
 #[test]
-fn a_problem_in_the_configuration_keeps_the_sensor_from_starting_and_every_one_is_a_line() {
+fn every_problem_of_the_configuration_is_a_line_at_the_start() {
     let (world, dir) = (World::new(), Dir::new());
     dir.write("[sensr]\n[store]\nretention_days = 0\n");
     let mut run = Command::new(tattler());
@@ -191,7 +191,7 @@ fn check<'a>(checks: &'a [[String; 4]], name: &str) -> [&'a str; 3] {
 }
 
 #[test]
-fn the_doctor_finds_nothing_wrong_with_a_router_and_changes_nothing() {
+fn the_doctor_finds_a_router_well_and_changes_nothing() {
     let (world, dir) = (World::new(), Dir::new());
     dir.write(&format!("[sensor]\nstate = \"{}\"\n", dir.0.path().join("state").display()));
     let before = (world.router.ip("address"), world.router.attached("wan0"));
@@ -252,7 +252,7 @@ fn the_doctor_names_what_is_missing_with_the_way_out() {
 }
 
 #[test]
-fn the_doctor_tells_a_sensor_that_runs() {
+fn the_doctor_sees_a_running_sensor() {
     let (world, dir) = (World::new(), Dir::new());
     let socket = dir.0.path().join("tattler.sock");
     dir.write(&format!("[sensor]\nstate = \"{}\"\nsocket = \"{}\"\n", dir.0.path().display(), socket.display()));

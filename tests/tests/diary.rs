@@ -55,7 +55,7 @@ fn pinned_pairs(state: &Path, remote: Ipv6Addr) -> usize {
 }
 
 #[test]
-fn tables_that_are_left_to_the_next_life_have_forgotten() {
+fn tables_left_to_the_next_run_have_forgotten() {
     let (world, state) = (World::new(), TempDir::new().expect("make a state directory"));
     let _pins = Pins::of(state.path());
     let World { host, router, internet } = &world;
@@ -74,7 +74,7 @@ fn tables_that_are_left_to_the_next_life_have_forgotten() {
 
 #[test]
 #[ignore = "takes five minutes, and no other sensor may run"]
-fn the_kernels_tables_of_a_running_sensor_forget_when_the_rules_need_them_no_more() {
+fn kernel_tables_forget_once_the_rules_no_longer_need_them() {
     let (world, state) = (World::new(), TempDir::new().expect("make a state directory"));
     let World { host, router, internet } = &world;
     let sensor = Sensor::start(router, state.path(), &["--interface", "wan0"]);
@@ -93,7 +93,7 @@ fn the_kernels_tables_of_a_running_sensor_forget_when_the_rules_need_them_no_mor
 }
 
 #[test]
-fn a_running_sensor_forgets_on_disk_and_in_the_window_and_goes_on() {
+fn a_running_sensor_forgets_on_disk_and_in_memory() {
     let (world, state) = (World::new(), TempDir::new().expect("make a state directory"));
     let World { host, router, internet } = &world;
     let sensor = Sensor::start(router, state.path(), &["--interface", "wan0"]);

@@ -63,7 +63,7 @@ const CONTACT: u8 = What::Contact as u8;
 const ANSWER: u8 = What::Answer as u8;
 
 #[test]
-fn every_program_loads_and_bears_the_name_that_user_space_knows() {
+fn every_program_loads_and_has_its_name_in_user_space() {
     let mut ebpf = EbpfLoader::new().load(sensor_user::datapath::object()).expect("load the object, as root");
     let mut found: Vec<String> = Vec::new();
     for (name, program) in ebpf.programs_mut() {
@@ -123,7 +123,7 @@ fn a_syn_from_outside_is_a_probe_with_its_traits() {
 }
 
 #[test]
-fn what_is_not_for_a_home_prefix_or_is_excluded_makes_no_event() {
+fn packets_outside_home_or_excluded_make_no_event() {
     let mut kernel = kernel();
     assert_eq!(kernel.ingress(&syn(REMOTE, "2001:db8:2::1", 22)), []);
     assert_eq!(kernel.ingress(&syn(REMOTE, "2001:db8:1:ffff::1", 22)), []);
@@ -203,7 +203,7 @@ fn a_path_probe_shows_each_of_its_hop_limits() {
 }
 
 #[test]
-fn a_sweep_of_unused_targets_is_held_back_and_counted_while_a_local_in_use_is_told() {
+fn a_sweep_of_unused_targets_is_held_back_but_a_used_one_is_not() {
     let mut kernel = kernel();
     kernel.egress(&syn(LOCAL, REMOTE, 443));
     let sweep = |i: u32| syn("2a05:d014::99", &format!("2001:db8:1::1:{:x}:{:x}", i >> 16, i & 0xffff), 22);
@@ -222,7 +222,7 @@ fn a_sweep_of_unused_targets_is_held_back_and_counted_while_a_local_in_use_is_to
 }
 
 #[test]
-fn with_a_full_ring_the_sums_agree_and_nothing_is_lost_unseen() {
+fn with_a_full_ring_every_probe_is_counted() {
     let mut kernel = kernel();
     kernel.egress(&syn(LOCAL, REMOTE, 443));
     // Nobody drains: 4 MiB hold some 52,000 records of 80 bytes with their headers.
@@ -279,7 +279,7 @@ fn a_contact_that_the_kernel_forgot_is_told_again() {
 }
 
 #[test]
-fn a_simultaneous_open_is_neither_a_contact_nor_an_answer_and_its_syn_ack_is_one() {
+fn only_the_syn_ack_of_a_simultaneous_open_is_an_answer() {
     let mut kernel = kernel();
     let (theirs, ours) = ((REMOTE, 5_000), (LOCAL, 6_000));
     let tcp = |from: (&str, u16), to: (&str, u16)| {
@@ -299,7 +299,7 @@ fn a_simultaneous_open_is_neither_a_contact_nor_an_answer_and_its_syn_ack_is_one
 }
 
 #[test]
-fn an_answer_to_a_probe_over_the_budget_is_no_contact_with_whoever_it_claims_to_be_from() {
+fn an_answer_to_a_probe_over_the_budget_is_no_contact() {
     let mut kernel = kernel();
     let probe = |i: u32| udp(REMOTE, 53, &format!("2001:db8:1::2:{:x}:{:x}", i >> 16, i & 0xffff), 53);
     let over = (0..30_000).find(|&i| kernel.ingress(&probe(i)).is_empty()).expect("the budget ends");

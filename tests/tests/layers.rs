@@ -140,7 +140,7 @@ fn tree(package: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_core_and_the_accuracy_of_attribution_need_no_kernel_database_or_runtime() {
+fn core_files_and_accuracy_need_no_kernel_database_or_runtime() {
     let edges = ["tokio", "aya", "rusqlite", "libsqlite3-sys", "libc", "rustix", "netlink-sys", "axum", "sensor-user"];
     for package in ["tattler-core", "tattler-files", "accuracy"] {
         let tree = tree(package);

@@ -90,7 +90,7 @@ fn pinned_programs_go_with_their_pins() {
 }
 
 #[test]
-fn filters_of_kernels_without_tcx_go_and_those_of_others_stay() {
+fn detach_removes_our_filters_and_keeps_those_of_others() {
     let (world, state, pins) = (World::new(), TempDir::new().unwrap(), Pins::new("filters"));
     let mut ebpf = load();
     world.router.inside(|| {
@@ -117,7 +117,7 @@ fn filters_of_kernels_without_tcx_go_and_those_of_others_stay() {
 }
 
 #[test]
-fn while_a_sensor_runs_nothing_is_detached_unless_forced_and_what_it_holds_is_told() {
+fn nothing_of_a_running_sensor_is_detached() {
     let (world, state, pins) = (World::new(), TempDir::new().unwrap(), Pins::new("running"));
     let sensor = Sensor::start(&world.router, state.path(), &["--interface", "wan0"]);
     let both = ("xdp".to_owned(), vec![names::EGRESS.to_owned()]);
@@ -131,7 +131,7 @@ fn while_a_sensor_runs_nothing_is_detached_unless_forced_and_what_it_holds_is_to
 }
 
 #[test]
-fn what_is_on_no_bpf_file_system_stays_and_is_one_line() {
+fn detach_touches_nothing_outside_a_bpf_file_system() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let dear = state.path().join("dear");
     let empty = state.path().join("empty");

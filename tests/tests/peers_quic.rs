@@ -136,7 +136,7 @@ fn migrate_at_home(world: &World, quic: &Quic) -> (Endpoint, Connection) {
 }
 
 #[test]
-fn a_client_at_home_that_migrates_makes_no_probes_of_its_servers_packets() {
+fn packets_to_a_migrating_quic_client_at_home_are_no_probes() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     world.host.ip(&format!("address add {LATER}/64 dev eth0 nodad"));
     let sensor = Sensor::start(&world.router, state.path(), &["--interface", "wan0"]);
@@ -156,7 +156,7 @@ fn a_client_at_home_that_migrates_makes_no_probes_of_its_servers_packets() {
 }
 
 #[test]
-fn the_port_that_a_client_left_is_nobodys_after_five_minutes() {
+fn a_port_that_a_quic_client_left_is_unused_after_five_minutes() {
     let world = World::new();
     let mut watcher = Watcher::new(&world.router, "wan0");
     let quic = Quic::serve(udp(&world.internet, SITE, 443));
@@ -172,7 +172,7 @@ fn the_port_that_a_client_left_is_nobodys_after_five_minutes() {
 }
 
 #[test]
-fn a_visitor_that_migrates_is_a_probe_when_it_first_comes_and_none_afterwards() {
+fn a_migrating_quic_visitor_is_a_probe_once() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let sensor = Sensor::start(&world.router, state.path(), &["--interface", "wan0"]);
     let quic = Quic::serve(udp(&world.host, HOST, 4_433));

@@ -139,7 +139,7 @@ fn mistaken(world: &World, directory: &Path, home: &Keys) -> Tunnel {
 }
 
 #[test]
-fn a_road_warrior_is_a_probe_when_it_first_comes_and_none_when_it_roams() {
+fn a_roaming_wireguard_peer_is_a_probe_once() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let road = traveller(&world);
     let sensor = Sensor::start(&world.router, state.path(), &["--interface", "wan0"]);
@@ -174,7 +174,7 @@ fn a_road_warrior_is_a_probe_when_it_first_comes_and_none_when_it_roams() {
 }
 
 #[test]
-fn a_server_that_moves_stays_no_probe_to_the_client_at_home() {
+fn a_wireguard_server_that_moves_is_no_probe_to_its_client() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let road = traveller(&world);
     let sensor = Sensor::start(&world.router, state.path(), &["--interface", "wan0"]);

@@ -114,7 +114,7 @@ fn change(router: &Namespace, words: &str) -> (Instant, Instant) {
 }
 
 #[test]
-fn renumbering_under_traffic_counts_each_packet_for_the_prefix_that_was_home_and_keeps_the_history() {
+fn renumbering_under_traffic_counts_each_packet_for_its_prefix() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let World { host, router, internet } = &world;
     // The provider routes both, all the time; what is home is for the router to say.

@@ -90,7 +90,7 @@ fn kill_loop(kills: u32, per_second: u32) -> (u16, Vec<String>) {
 }
 
 #[test]
-fn a_sensor_that_is_killed_over_and_over_has_every_event_once() {
+fn a_sensor_killed_over_and_over_has_every_event_once() {
     let (last, complaints) = kill_loop(25, 1_000);
     assert!(last > 5_000, "{last} numbers");
     assert!(complaints.is_empty(), "{} complaints: {:?}", complaints.len(), &complaints[..complaints.len().min(20)]);
@@ -98,14 +98,14 @@ fn a_sensor_that_is_killed_over_and_over_has_every_event_once() {
 
 #[test]
 #[ignore = "a measurement of four minutes"]
-fn two_hundred_lives_have_every_event_once() {
+fn two_hundred_runs_have_every_event_once() {
     let (last, complaints) = kill_loop(200, 300);
     assert!(last > 30_000, "{last} numbers");
     assert!(complaints.is_empty(), "{} complaints: {:?}", complaints.len(), &complaints[..complaints.len().min(20)]);
 }
 
 #[test]
-fn with_keep_the_programs_stay_and_what_happens_meanwhile_is_found_by_the_next_life() {
+fn with_keep_the_next_run_finds_what_happened_meanwhile() {
     let home = Home::new();
     let World { host, router, internet } = &home.world;
     let sensor = home.start(&KEEP);
@@ -130,7 +130,7 @@ fn with_keep_the_programs_stay_and_what_happens_meanwhile_is_found_by_the_next_l
 }
 
 #[test]
-fn every_way_to_attach_is_taken_over_and_leaves_nothing_in_the_end() {
+fn every_way_to_attach_is_adopted_and_removed() {
     for mode in ["native", "generic", "tc"] {
         let home = Home::new();
         let arguments = [&WAN[..], &["--attach", mode]].concat();
@@ -150,7 +150,7 @@ fn every_way_to_attach_is_taken_over_and_leaves_nothing_in_the_end() {
 }
 
 #[test]
-fn another_way_to_attach_is_begun_afresh() {
+fn another_way_to_attach_starts_fresh() {
     let home = Home::new();
     home.start(&[&KEEP[..], &["--attach", "generic"]].concat()).stop();
     assert_eq!(home.world.router.attached("wan0").0, "xdpgeneric");
@@ -183,7 +183,7 @@ fn leave_filter(home: &Home, device: &str, way: TcAttachType, name: &str) {
 }
 
 #[test]
-fn filters_that_a_life_on_a_kernel_without_tcx_left_go_when_they_are_of_no_use() {
+fn leftover_filters_of_a_kernel_without_tcx_are_removed() {
     let home = Home::new();
     let router = &home.world.router;
     leave_filter(&home, "wan0", TcAttachType::Ingress, "tattler_tci");
@@ -199,7 +199,7 @@ fn filters_that_a_life_on_a_kernel_without_tcx_left_go_when_they_are_of_no_use()
 }
 
 #[test]
-fn a_filter_that_another_tool_put_in_the_place_of_ours_stays() {
+fn a_filter_that_another_tool_put_in_place_of_ours_stays() {
     let home = Home::new();
     let router = &home.world.router;
     let filters = |device| succeed(&mut router.tool("tc", &["filter", "show", "dev", device, "egress"]));
@@ -227,7 +227,7 @@ fn a_filter_that_another_tool_put_in_the_place_of_ours_stays() {
 }
 
 #[test]
-fn a_start_that_adopted_knows_the_ports_in_use_and_counts_udp_probes_at_once() {
+fn an_adopting_run_knows_the_ports_in_use() {
     let home = Home::new();
     let World { host, internet, .. } = &home.world;
     let mut sensor = home.start(&WAN);
@@ -246,7 +246,7 @@ fn a_start_that_adopted_knows_the_ports_in_use_and_counts_udp_probes_at_once() {
 }
 
 #[test]
-fn other_map_sizes_start_afresh_and_say_what_that_costs() {
+fn other_map_sizes_start_fresh_and_the_log_has_the_cost() {
     let home = Home::new();
     let World { router, internet, .. } = &home.world;
     home.start(&KEEP).stop();
@@ -269,7 +269,7 @@ fn other_map_sizes_start_afresh_and_say_what_that_costs() {
 }
 
 #[test]
-fn an_uplink_that_was_made_again_while_no_sensor_ran_is_attached_afresh() {
+fn an_uplink_recreated_while_no_sensor_ran_is_attached_again() {
     let home = Home::new();
     let World { router, internet, .. } = &home.world;
     home.start(&KEEP).stop();
@@ -301,7 +301,7 @@ fn fails_at_the_second_uplink(home: &Home, arguments: &[&str]) {
 }
 
 #[test]
-fn a_start_that_fails_leaves_what_it_found_to_the_next_one() {
+fn a_failed_start_leaves_what_it_found_to_the_next_one() {
     let home = Home::new();
     let World { router, internet, .. } = &home.world;
     let mut sensor = home.start(&WAN);
@@ -316,14 +316,14 @@ fn a_start_that_fails_leaves_what_it_found_to_the_next_one() {
 }
 
 #[test]
-fn a_first_start_that_fails_leaves_nothing_even_with_keep() {
+fn a_failed_first_start_leaves_nothing_even_with_keep() {
     let home = Home::new();
     fails_at_the_second_uplink(&home, &["--keep"]);
     assert!(nothing(&home.world.router) && !exists(home.pins()));
 }
 
 #[test]
-fn pins_that_somebody_holds_are_not_adopted() {
+fn pins_that_another_process_holds_are_not_adopted() {
     let home = Home::new();
     home.start(&KEEP).stop();
     let held = datapath::lock_pins(home.pins()).unwrap();
@@ -341,7 +341,7 @@ fn pins_that_somebody_holds_are_not_adopted() {
 }
 
 #[test]
-fn a_second_sensor_is_refused_and_the_first_sees_on() {
+fn a_second_sensor_is_refused_and_the_first_still_sees() {
     let home = Home::new();
     let World { router, internet, .. } = &home.world;
     let sensor = home.start(&WAN);
@@ -364,7 +364,7 @@ fn a_second_sensor_is_refused_and_the_first_sees_on() {
 }
 
 #[test]
-fn without_a_bpf_file_system_the_sensor_goes_on_and_says_so() {
+fn without_a_bpf_file_system_the_sensor_runs_and_warns() {
     let home = Home::new();
     let World { router, internet, .. } = &home.world;
     let run = tests::sensor::command(router, home.state(), &WAN);
@@ -385,7 +385,7 @@ fn without_a_bpf_file_system_the_sensor_goes_on_and_says_so() {
 }
 
 #[test]
-fn what_is_in_the_store_already_is_not_taken_out_of_the_ring_again() {
+fn stored_events_are_not_taken_out_of_the_ring_again() {
     let home = Home::new();
     let World { router, internet, .. } = &home.world;
     let uplink = tests::watcher::network(router).device("wan0").expect("the uplink").clone();
@@ -424,7 +424,7 @@ fn what_is_in_the_store_already_is_not_taken_out_of_the_ring_again() {
 }
 
 #[test]
-fn a_life_that_ended_between_store_and_ring_is_followed_by_one_that_takes_nothing_twice() {
+fn a_run_that_ended_between_store_and_ring_stores_nothing_twice() {
     let home = Home::new();
     let World { router, internet, .. } = &home.world;
     let uplink = tests::watcher::network(router).device("wan0").expect("the uplink").clone();

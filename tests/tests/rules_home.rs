@@ -45,7 +45,7 @@ fn shout(namespace: &Namespace, from: Ipv6Addr, to: Ipv6Addr) {
 }
 
 #[test]
-fn containers_on_a_routed_network_are_home_and_what_lies_beside_it_is_not() {
+fn containers_on_a_routed_network_are_home() {
     let world = World::new();
     let World { router, internet, .. } = &world;
     // As Docker has it: a bridge with a /80, and a namespace for each container.
@@ -71,7 +71,7 @@ fn containers_on_a_routed_network_are_home_and_what_lies_beside_it_is_not() {
 }
 
 #[test]
-fn delegated_and_vpn_networks_are_home_and_neighbours_on_the_uplink_are_not() {
+fn delegated_and_vpn_networks_are_home_uplink_neighbours_not() {
     let world = World::new();
     let World { router, internet, .. } = &world;
     router.ip("route add unreachable 2001:db8:42:40::/58");
@@ -103,7 +103,7 @@ fn delegated_and_vpn_networks_are_home_and_neighbours_on_the_uplink_are_not() {
 }
 
 #[test]
-fn a_provider_that_changes_the_prefix_ends_the_exposure_of_the_old_locals() {
+fn a_new_prefix_ends_the_exposure_of_the_old_locals() {
     let world = World::new();
     let World { host, router, internet } = &world;
     let (renewed, gateway) = (address("2001:db8:43:1:e014:9aff:5e49:ecb3"), address("2001:db8:43:1::1"));
@@ -173,7 +173,7 @@ fn the_running_sensor_follows_prefixes_that_come_and_go() {
 }
 
 #[test]
-fn remotes_behind_the_networks_own_nat64_are_set_aside_and_counted() {
+fn remotes_behind_our_nat64_are_left_out_and_counted() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let World { host, router, internet } = &world;
     let translated = address("3fff:64::c000:207");
@@ -202,7 +202,7 @@ fn remotes_behind_the_networks_own_nat64_are_set_aside_and_counted() {
 }
 
 #[test]
-fn what_the_user_says_of_home_is_added_and_excluded() {
+fn the_user_adds_and_excludes_home_prefixes() {
     let world = World::new();
     let World { router, internet, .. } = &world;
     let told = Prefixes {
@@ -227,7 +227,7 @@ fn devices(state: &Path) -> BTreeMap<Ipv6Addr, Option<String>> {
 }
 
 #[test]
-fn the_addresses_of_a_host_are_one_device_even_if_it_becomes_known_after_the_first_contact() {
+fn the_addresses_of_a_host_are_one_device_even_if_learned_late() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let World { host, router, internet } = &world;
     let printer = Namespace::new("printer");
@@ -262,7 +262,7 @@ fn the_addresses_of_a_host_are_one_device_even_if_it_becomes_known_after_the_fir
 }
 
 #[test]
-fn an_excluded_device_leaves_no_trace_though_its_first_contact_came_before_it_was_known() {
+fn an_excluded_device_leaves_no_trace_even_if_learned_late() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let World { host, router, internet } = &world;
     let shown = host.ip("-o link show dev eth0");
@@ -318,7 +318,7 @@ fn an_excluded_device_leaves_no_trace_though_its_first_contact_came_before_it_wa
 }
 
 #[test]
-fn news_of_the_network_that_the_kernel_dropped_leads_to_a_new_look_and_later_news_still_come() {
+fn dropped_netlink_messages_lead_to_a_new_listing() {
     let world = Namespace::new("news");
     world.ip("link add lan0 type bridge");
     world.ip("link set lan0 up");

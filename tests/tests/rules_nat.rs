@@ -64,7 +64,7 @@ fn behind_nat66_the_routers_own_address_contacts_and_is_probed() {
 }
 
 #[test]
-fn behind_nptv6_the_translated_prefix_is_home_by_its_route_or_by_the_users_word() {
+fn behind_nptv6_a_route_or_the_user_makes_the_prefix_home() {
     let world = translated(
         "table ip6 nat {
             chain out { type nat hook postrouting priority srcnat; oifname wan0 snat ip6 prefix to ip6 saddr map { fd00:42:1::/64 : 2001:db8:42:9::/64 }; }

@@ -26,7 +26,7 @@ fn watched() -> (World, Watcher) {
 }
 
 #[test]
-fn a_server_that_calls_its_visitor_back_probes_back_and_exposes_nobody() {
+fn a_server_that_connects_back_is_no_leak_and_exposes_nobody() {
     let (world, mut watcher) = watched();
     // Active FTP (RFC 959): the client listens, and the server's data connection comes from port 20.
     let _control = listen(&world.internet, SITE, 21);
@@ -66,7 +66,7 @@ fn a_server_that_calls_its_visitor_back_probes_back_and_exposes_nobody() {
 }
 
 #[test]
-fn a_public_web_server_is_answered_for_and_is_neither_evidence_nor_exposed() {
+fn a_public_server_is_neither_evidence_nor_exposed() {
     let world = World::new();
     let public: Ipv6Net = format!("{HOST}/128").parse().unwrap();
     let mut watcher = Watcher::told(&world.router, "wan0", &Prefixes::default(), &[public]);
@@ -88,7 +88,7 @@ fn a_public_web_server_is_answered_for_and_is_neither_evidence_nor_exposed() {
 }
 
 #[test]
-fn packets_of_a_connection_are_nothing_whoever_began_it_and_its_syn_is_what_counts() {
+fn of_a_connection_only_the_syn_counts() {
     let (world, mut watcher) = watched();
     let site = listen(&world.internet, SITE, 80);
     let mut ours = dial(&world.host, (HOST, 0), (SITE, 80)).unwrap();
@@ -108,7 +108,7 @@ fn packets_of_a_connection_are_nothing_whoever_began_it_and_its_syn_is_what_coun
 }
 
 #[test]
-fn a_host_that_answers_a_stranger_is_told_to_the_owner_once() {
+fn a_host_that_answers_a_stranger_is_reported_once() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let sensor = Sensor::start(&world.router, state.path(), &["--interface", "wan0"]);
     // A ping is answered, which is noted and worth no warning.

@@ -20,7 +20,7 @@ fn watched() -> (World, Watcher) {
 }
 
 #[test]
-fn strangers_at_a_torrents_port_are_peers_until_it_has_been_silent_for_five_minutes() {
+fn strangers_at_a_port_in_use_are_peers_for_five_minutes() {
     let (world, mut watcher) = watched();
     let (torrent, tracker) = (udp(&world.host, HOST, 6_881), udp(&world.internet, POOL, 6_969));
     say(&torrent, &tracker);
@@ -46,7 +46,7 @@ fn strangers_at_a_torrents_port_are_peers_until_it_has_been_silent_for_five_minu
 }
 
 #[test]
-fn an_answer_to_a_udp_probe_is_told_once_and_makes_the_two_peers() {
+fn an_answer_to_a_udp_probe_counts_once_and_makes_peers() {
     let (world, mut watcher) = watched();
     let (service, scanner) = (udp(&world.host, HOST, 53), udp(&world.internet, SCANNER, 40_000));
     for _ in 0..3 {
@@ -67,7 +67,7 @@ fn an_answer_to_a_udp_probe_is_told_once_and_makes_the_two_peers() {
 }
 
 #[test]
-fn a_quic_server_that_moves_and_a_client_that_migrates_are_no_probes() {
+fn quic_that_moves_or_migrates_is_no_probe() {
     let (world, mut watcher) = watched();
     let (client, server) = (udp(&world.host, HOST, 50_001), udp(&world.internet, SITE, 443));
     say(&client, &server);
@@ -126,7 +126,7 @@ fn a_vpn_peer_that_roams_is_no_probe_while_the_tunnel_lives() {
 }
 
 #[test]
-fn a_resolver_that_answers_is_no_probe_and_one_that_is_minutes_late_is_no_evidence() {
+fn a_resolver_is_no_probe_and_a_late_one_no_evidence() {
     let (world, mut watcher) = watched();
     let (stub, resolver) = (udp(&world.host, HOST, 40_053), udp(&world.internet, POOL, 53));
     say(&stub, &resolver);
@@ -145,7 +145,7 @@ fn a_resolver_that_answers_is_no_probe_and_one_that_is_minutes_late_is_no_eviden
 }
 
 #[test]
-fn errors_that_come_back_from_a_traceroute_are_nothing() {
+fn errors_returned_to_a_traceroute_do_not_count() {
     let (world, mut watcher) = watched();
     world.internet.set("ipv6/conf/all/forwarding", "1");
     world.internet.ip("route add 3fff:e::/32 dev net0");
@@ -168,7 +168,7 @@ fn errors_that_come_back_from_a_traceroute_are_nothing() {
 }
 
 #[test]
-fn an_echo_reply_is_nothing_and_an_echo_request_is_a_contact_or_a_probe() {
+fn an_echo_request_counts_and_a_reply_does_not() {
     let (world, mut watcher) = watched();
     ping(&world.host, HOST, SITE);
     assert_eq!((watcher.contacts(), watcher.probes()), (vec![(HOST, SITE, Proto::Icmpv6, 0)], vec![]));
@@ -181,7 +181,7 @@ fn an_echo_reply_is_nothing_and_an_echo_request_is_a_contact_or_a_probe() {
 }
 
 #[test]
-fn what_the_programs_remember_of_a_remote_can_be_taken_away_and_the_rest_stays() {
+fn the_programs_forget_a_remote_and_keep_the_rest() {
     let (world, mut watcher) = watched();
     let [ours, other] = [(HOST, 40_000), (HOST, 40_001)].map(|(local, port)| udp(&world.host, local, port));
     let (site, pool) = (udp(&world.internet, SITE, 443), udp(&world.internet, POOL, 123));

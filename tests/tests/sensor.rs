@@ -32,7 +32,7 @@ fn directory() -> TempDir {
 }
 
 #[test]
-fn a_contact_and_then_a_probe_are_seen_from_the_wire_to_the_store() {
+fn contacts_and_probes_go_from_the_wire_to_the_store() {
     let (world, state) = (World::new(), directory());
     let World { host, router, internet } = &world;
     let sensor = Sensor::start(router, state.path(), &WAN0);
@@ -89,7 +89,7 @@ fn a_contact_and_then_a_probe_are_seen_from_the_wire_to_the_store() {
 }
 
 #[test]
-fn suspects_are_worked_out_without_being_asked_for_and_shown_with_their_age() {
+fn suspects_are_computed_unasked_and_shown_with_their_age() {
     let (world, state) = (World::new(), directory());
     let World { host, router, internet } = &world;
     let sensor = Sensor::start(router, state.path(), &WAN0);
@@ -112,7 +112,7 @@ fn suspects_are_worked_out_without_being_asked_for_and_shown_with_their_age() {
 }
 
 #[test]
-fn answers_and_peers_at_ports_in_use_are_no_probes_and_our_answers_are_no_contacts() {
+fn answers_are_no_probes_and_our_answers_no_contacts() {
     let (world, state) = (World::new(), directory());
     let World { host, router, internet } = &world;
     let sensor = Sensor::start(router, state.path(), &WAN0);
@@ -146,7 +146,7 @@ fn answers_and_peers_at_ports_in_use_are_no_probes_and_our_answers_are_no_contac
 }
 
 #[test]
-fn what_only_passes_by_or_stays_inside_is_neither_contact_nor_probe() {
+fn local_and_foreign_traffic_is_neither_contact_nor_probe() {
     let (world, state) = (World::new(), directory());
     let World { host, router, internet } = &world;
     // Link-local and unique local addresses never count, even where both ends are there.
@@ -230,7 +230,7 @@ fn home_prefixes_follow_changes_within_a_second() {
 }
 
 #[test]
-fn a_delegated_prefix_is_home_where_it_is_not_in_use_too() {
+fn an_unused_part_of_a_delegated_prefix_is_home() {
     let (world, state) = (World::new(), directory());
     let World { router, internet, .. } = &world;
     router.ip("route add unreachable 2001:db8:42::/48");
@@ -303,7 +303,7 @@ fn radvd(namespace: &Namespace, directory: &Path) -> io::Result<Daemon> {
 }
 
 #[test]
-fn on_an_uplink_with_neighbours_this_machines_addresses_alone_are_home() {
+fn on_a_shared_uplink_only_our_own_addresses_are_home() {
     let state = directory();
     let (host, isp) = (Namespace::new("host"), Namespace::new("isp"));
     host.set("ipv6/conf/default/use_tempaddr", "2");

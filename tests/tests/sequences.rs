@@ -100,7 +100,7 @@ fn equal<T: PartialEq + Debug>(kernel: T, capture: T, at: &dyn Debug) {
 }
 
 #[test]
-fn kernel_and_capture_make_the_same_events_of_the_same_sequences() {
+fn kernel_and_capture_make_the_same_events_of_a_sequence() {
     // State can't become older than the machine.
     let uptime = std::fs::read_to_string("/proc/uptime").expect("the uptime");
     let uptime: f64 = uptime.split(' ').next().and_then(|seconds| seconds.parse().ok()).expect("a number");

@@ -71,7 +71,7 @@ impl Service {
 }
 
 #[test]
-fn the_unit_restarts_what_is_killed_or_stuck_and_nothing_is_lost_meanwhile() {
+fn the_unit_restarts_a_killed_or_stuck_sensor_without_loss() {
     let service = Service::new();
     let Service { manager, world, state, .. } = &service;
     // Returns when the sensor has said that it is ready.

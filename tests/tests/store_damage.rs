@@ -101,7 +101,7 @@ fn a_file_that_is_no_database_is_set_aside_at_the_start() {
 }
 
 #[test]
-fn a_damaged_page_is_found_when_the_ledger_is_rebuilt_and_devices_keep_their_names() {
+fn a_damaged_page_is_found_at_the_start_and_device_names_stay() {
     for table in ["probes", "contacts", "meta"] {
         let (world, dir) = (World::new(), TempDir::new().unwrap());
         let state = dir.path();
@@ -145,7 +145,7 @@ fn a_damaged_page_is_found_when_the_ledger_is_rebuilt_and_devices_keep_their_nam
 }
 
 #[test]
-fn damage_that_a_query_finds_is_set_aside_while_the_sensor_runs_and_memory_stays() {
+fn damage_that_a_query_finds_is_set_aside_and_memory_stays() {
     let (world, dir) = (World::new(), TempDir::new().unwrap());
     let state = dir.path();
     let sensor = Sensor::start(&world.router, state, &WAN0);

@@ -126,7 +126,7 @@ fn has_recovered(sensor: &Sensor<'_>, times: usize) {
 }
 
 #[test]
-fn a_full_disk_costs_nothing_while_there_is_room_in_memory_and_is_written_to_again_by_itself() {
+fn a_full_disk_loses_nothing_while_memory_has_room() {
     let disk = Disk::memory("4m");
     let world = World::new();
     let sensor = Sensor::start(&world.router, &disk.state(), &WAN0);
@@ -144,7 +144,7 @@ fn a_full_disk_costs_nothing_while_there_is_room_in_memory_and_is_written_to_aga
 }
 
 #[test]
-fn a_disk_that_refuses_is_written_to_again_by_itself_and_one_that_failed_ends_nothing() {
+fn a_disk_that_refuses_or_fails_does_not_end_the_sensor() {
     let disk = Disk::ext4(24 << 20);
     let world = World::new();
     let sensor = Sensor::start(&world.router, &disk.state(), &WAN0);
@@ -176,7 +176,7 @@ fn a_disk_that_refuses_is_written_to_again_by_itself_and_one_that_failed_ends_no
 }
 
 #[test]
-fn a_state_directory_on_a_read_only_disk_is_told_in_one_line() {
+fn a_read_only_state_directory_is_reported_in_one_line() {
     let disk = Disk::memory("1m");
     let world = World::new();
     disk.read_only();
@@ -187,7 +187,7 @@ fn a_state_directory_on_a_read_only_disk_is_told_in_one_line() {
 }
 
 #[test]
-fn a_disk_that_stalls_costs_counted_events_and_never_a_stalled_ring() {
+fn a_disk_that_stalls_loses_counted_events_and_no_ring() {
     let disk = Disk::ext4(64 << 20);
     let world = World::new();
     let sensor = Sensor::start(&world.router, &disk.state(), &WAN0);
@@ -236,7 +236,7 @@ fn a_disk_that_stalls_costs_counted_events_and_never_a_stalled_ring() {
 }
 
 #[test]
-fn a_sensor_ends_though_its_disk_does_not_answer() {
+fn a_sensor_stops_though_its_disk_does_not_answer() {
     let disk = Disk::ext4(24 << 20);
     let world = World::new();
     // The socket is elsewhere, as it is where it is not named: to remove it takes a disk that answers.

@@ -59,7 +59,7 @@ impl Quiet {
 }
 
 #[test]
-fn every_captured_frame_crosses_the_uplink_byte_for_byte_in_every_mode() {
+fn every_captured_frame_crosses_unchanged_in_every_mode() {
     let mut frames: Vec<_> =
         captured().into_iter().chain(crafted()).filter(|sample| sample.link == Link::Ethernet).collect();
     frames.retain(|sample| sample.bytes.len() > SHORTEST);
@@ -94,7 +94,7 @@ fn every_captured_frame_crosses_the_uplink_byte_for_byte_in_every_mode() {
 }
 
 #[test]
-fn every_program_lets_every_mutated_frame_go_on_as_it_is() {
+fn every_program_passes_every_mutated_frame_unchanged() {
     let mut ebpf = EbpfLoader::new().load(sensor_user::datapath::object()).expect("load the object, as root");
     let mut home: LpmTrie<_, [u8; 16], u8> = ebpf.map_mut(names::HOME).unwrap().try_into().unwrap();
     // All is ours, or nothing of it is: half of the addresses.
@@ -174,7 +174,7 @@ impl Others {
 }
 
 #[test]
-fn programs_before_and_behind_ours_see_what_they_saw_without_us() {
+fn programs_before_and_after_ours_see_the_same_packets() {
     let quiet = Quiet::new();
     let frames: Vec<Vec<u8>> =
         crafted().into_iter().filter(|sample| sample.link == Link::Ethernet).map(|sample| sample.bytes).collect();

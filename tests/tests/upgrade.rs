@@ -35,7 +35,7 @@ fn an_upgrade_to_the_same_layout_loses_nothing() {
 }
 
 #[test]
-fn an_upgrade_to_another_layout_starts_afresh_counts_what_waited_and_keeps_the_diary() {
+fn an_upgrade_to_another_layout_counts_what_waited() {
     let state = TempDir::new().unwrap();
     let (world, pins) = (World::new(), Pins::of(state.path()));
     let sensor = start(&world, &other_tattler(), state.path());

@@ -49,7 +49,7 @@ fn after_sigint_and_sigterm_nothing_is_left_attached() {
 }
 
 #[test]
-fn a_sensor_that_is_killed_leaves_its_programs_and_a_next_one_that_is_stopped_leaves_nothing() {
+fn a_killed_sensor_leaves_its_programs_to_the_next_one() {
     let (world, state) = (World::new(), directory());
     let _pins = Pins::of(state.path());
     let mut killed = Sensor::start(&world.router, state.path(), &WAN0);
@@ -97,7 +97,7 @@ impl Others {
 }
 
 #[test]
-fn where_xdp_is_asked_for_another_xdp_program_stays_and_the_uplink_is_waited_for() {
+fn another_xdp_program_stays_and_the_sensor_waits() {
     let (world, state) = (World::new(), directory());
     let mut other = Others::load();
     other.attach_xdp(&world.router, "wan0");
@@ -130,7 +130,7 @@ fn waits(sensor: &Sensor<'_>, words: &[&str]) {
 }
 
 #[test]
-fn a_named_uplink_that_is_not_there_at_the_start_is_watched_once_it_comes_and_stops_no_other() {
+fn a_named_uplink_may_appear_after_the_start() {
     let (world, state) = (World::new(), directory());
     let World { host, router, internet } = &world;
     router.link("wan1", internet, "net1");
@@ -155,7 +155,7 @@ fn a_named_uplink_that_is_not_there_at_the_start_is_watched_once_it_comes_and_st
 }
 
 #[test]
-fn without_a_default_route_at_the_start_the_sensor_waits_for_one() {
+fn the_sensor_waits_for_a_default_route() {
     let (world, state) = (World::new(), directory());
     world.router.ip("link delete wan0");
     let sensor = Sensor::start(&world.router, state.path(), &[]);
@@ -169,7 +169,7 @@ fn without_a_default_route_at_the_start_the_sensor_waits_for_one() {
 }
 
 #[test]
-fn other_programs_at_egress_run_as_if_ours_were_not_there() {
+fn other_programs_at_egress_still_run() {
     let (world, state) = (World::new(), directory());
     let (mut before, mut after) = (Others::load(), Others::load());
     before.attach_egress(&world.router, "wan0");
@@ -228,7 +228,7 @@ fn a_program_that_ends_the_chain_at_egress_hides_no_contacts() {
 }
 
 #[test]
-fn large_packets_are_seen_in_the_driver_with_an_mtu_of_9000() {
+fn large_packets_are_seen_with_an_mtu_of_9000() {
     let (world, state) = (World::new(), directory());
     for (namespace, device) in
         [(&world.host, "eth0"), (&world.router, "lan0"), (&world.router, "wan0"), (&world.internet, "net0")]
@@ -379,7 +379,7 @@ fn odd_frames(from: Ipv6Addr, to: Ipv6Addr) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn what_goes_in_comes_out_byte_for_byte() {
+fn odd_frames_pass_byte_for_byte() {
     let (world, state) = (World::new(), directory());
     let (inside, outside) = (Wire::open(&world.router, "wan0"), Wire::open(&world.internet, "net0"));
     let send = |from: &Wire, to: &Wire, frames: &[Vec<u8>]| {
@@ -404,7 +404,7 @@ fn what_goes_in_comes_out_byte_for_byte() {
 }
 
 #[test]
-fn metrics_are_as_prometheus_wants_them_and_hold_no_addresses() {
+fn promtool_accepts_the_metrics_and_they_have_no_addresses() {
     let (world, state) = (World::new(), directory());
     let sensor = Sensor::start(&world.router, state.path(), &WAN0);
     ping(&world.host, HOST, SITE);
@@ -434,7 +434,7 @@ fn listening(namespace: &Namespace) -> usize {
 }
 
 #[test]
-fn an_empty_listen_opens_no_port_and_the_usual_one_is_on_loopback() {
+fn the_http_port_is_on_loopback_or_not_open() {
     let (world, state) = (World::new(), directory());
     let quiet = Sensor::start(&world.router, state.path(), &["--interface", "wan0", "--listen", ""]);
     assert_eq!(listening(&world.router), 0);
@@ -451,7 +451,7 @@ fn an_empty_listen_opens_no_port_and_the_usual_one_is_on_loopback() {
 }
 
 #[test]
-fn an_uplink_that_is_there_no_more_is_told_and_the_sensor_runs_on() {
+fn a_deleted_uplink_is_reported_and_the_sensor_runs() {
     let (world, state) = (World::new(), directory());
     let World { host, router, internet } = &world;
     router.link("wan1", internet, "net1");
@@ -517,7 +517,7 @@ fn is_healthy(sensor: &Sensor<'_>) {
 }
 
 #[test]
-fn an_uplink_that_is_deleted_and_made_again_is_watched_again_within_five_seconds() {
+fn a_recreated_uplink_is_watched_again_within_five_seconds() {
     let (world, state) = (World::new(), directory());
     let sensor = Sensor::start(&world.router, state.path(), &WAN0);
     ping(&world.host, HOST, SITE);
@@ -547,7 +547,7 @@ fn an_uplink_that_is_deleted_and_made_again_is_watched_again_within_five_seconds
 }
 
 #[test]
-fn an_uplink_that_comes_back_at_once_under_the_same_index_is_watched_again() {
+fn a_recreated_uplink_with_the_same_index_is_watched_again() {
     let (world, state) = (World::new(), directory());
     world.router.ip("link delete wan0");
     world.connect("wan0", "index 77");
@@ -561,7 +561,7 @@ fn an_uplink_that_comes_back_at_once_under_the_same_index_is_watched_again() {
 }
 
 #[test]
-fn an_uplink_by_the_default_route_is_found_again_under_another_name() {
+fn an_uplink_of_the_default_route_may_change_its_name() {
     let (world, state) = (World::new(), directory());
     let sensor = Sensor::start(&world.router, state.path(), &[]);
     world.router.ip("link delete wan0");
@@ -576,7 +576,7 @@ fn an_uplink_by_the_default_route_is_found_again_under_another_name() {
 }
 
 #[test]
-fn a_renamed_uplink_is_watched_on_and_shown_under_its_new_name() {
+fn a_renamed_uplink_is_shown_under_its_new_name() {
     let (world, state) = (World::new(), directory());
     let sensor = Sensor::start(&world.router, state.path(), &WAN0);
     for words in ["link set wan0 down", "link set wan0 name isp0", "link set isp0 up"] {
@@ -600,7 +600,7 @@ fn a_renamed_uplink_is_watched_on_and_shown_under_its_new_name() {
 }
 
 #[test]
-fn an_uplink_that_is_down_for_a_while_is_watched_all_the_time() {
+fn an_uplink_stays_attached_while_it_is_down() {
     let (world, state) = (World::new(), directory());
     let sensor = Sensor::start(&world.router, state.path(), &[]);
     world.router.ip("link set wan0 down");
@@ -623,7 +623,7 @@ fn an_uplink_that_is_down_for_a_while_is_watched_all_the_time() {
 }
 
 #[test]
-fn an_uplink_whose_mtu_becomes_9000_is_watched_on_and_one_that_comes_back_so_as_well() {
+fn an_uplink_stays_watched_when_its_mtu_becomes_9000() {
     let (world, state) = (World::new(), directory());
     let World { host, router, internet } = &world;
     let large = || {
@@ -648,7 +648,7 @@ fn an_uplink_whose_mtu_becomes_9000_is_watched_on_and_one_that_comes_back_so_as_
 }
 
 #[test]
-fn of_two_uplinks_the_one_that_can_not_be_watched_again_does_not_stop_the_other() {
+fn an_uplink_that_can_not_be_attached_does_not_stop_the_other() {
     let (world, state) = (World::new(), directory());
     let World { host, router, internet } = &world;
     router.link("wan1", internet, "net1");
@@ -681,7 +681,7 @@ fn of_two_uplinks_the_one_that_can_not_be_watched_again_does_not_stop_the_other(
 }
 
 #[test]
-fn an_uplink_that_comes_back_without_a_link_layer_is_watched_as_what_it_is() {
+fn an_uplink_may_come_back_without_a_link_layer() {
     let (world, state) = (World::new(), directory());
     let sensor = Sensor::start(&world.router, state.path(), &WAN0);
     world.router.ip("link delete wan0");
