@@ -20,6 +20,9 @@ use crate::programs::{Bounded, end_within, succeed, tattler};
 /// The default address of its metrics; each namespace has its own.
 pub const LISTEN: &str = "[::1]:9646";
 
+/// The arguments of a sensor on the router's uplink.
+pub const WAN0: [&str; 2] = ["--interface", "wan0"];
+
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running sensor. Dropping it kills it and removes its pins. A sensor that has ended leaves them to the next
