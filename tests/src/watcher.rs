@@ -19,6 +19,7 @@ use tattler_core::view::evidence::Evidence;
 use tattler_core::view::frame::Frame;
 
 use crate::namespace::Namespace;
+use crate::world::World;
 
 /// On a veth the programs see a packet before `send` returns, unless a kernel thread delivers it.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -43,6 +44,13 @@ pub fn network(namespace: &Namespace) -> Network {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async { Netlink::connect().expect("netlink").network().await.expect("the network") })
     })
+}
+
+/// A world whose uplink is watched.
+pub fn watched() -> (World, Watcher) {
+    let world = World::new();
+    let watcher = Watcher::new(&world.router, "wan0");
+    (world, watcher)
 }
 
 impl Watcher {

@@ -6,6 +6,8 @@ use crate::namespace::Namespace;
 
 /// A host behind the router, by an address that looks temporary.
 pub const HOST: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x42, 1, 0xe014, 0x9aff, 0x5e49, 0xecb3);
+/// Another temporary address of the host.
+pub const LATER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x42, 1, 0x7c21, 0x13ff, 0xfe0a, 0x9e55);
 /// The router on the LAN.
 pub const ROUTER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x42, 1, 0, 0, 0, 1);
 /// The router on its uplink.
