@@ -23,18 +23,8 @@ pub struct Run {
     /// Run in network namespaces: a home, an internet, harvesters and scanners
     #[arg(long)]
     lab: bool,
-    /// Replay once, print the report as JSON, clean up
-    #[arg(long, requires = "lab")]
-    once: bool,
-    /// No leaks in the lab: traffic, sweepers and scanners that hit addresses at random
-    #[arg(long, requires = "lab")]
-    clean: bool,
-    /// Choose the lab's visits by this number [default: from the clock]
-    #[arg(long, requires = "lab")]
-    seed: Option<u64>,
-    /// With --once: write the sensor's metrics here at the end of the replay
-    #[arg(long, value_name = "FILE", requires = "once")]
-    metrics: Option<PathBuf>,
+    #[command(flatten)]
+    replay: Replay,
 }
 
 pub fn run(options: &Run) -> Result<()> {
@@ -44,13 +34,7 @@ pub fn run(options: &Run) -> Result<()> {
         setup::setup(&[Group::Build, Group::Run, Group::Lab])?;
         let tattler = binary()?;
         signals::catch()?;
-        return lab::run(&Replay {
-            tattler,
-            once: options.once,
-            clean: options.clean,
-            seed: options.seed.unwrap_or_else(lab::seed_from_clock),
-            metrics: options.metrics.clone(),
-        });
+        return lab::run(&options.replay, &tattler);
     }
 
     setup::setup(&[Group::Build, Group::Run])?;

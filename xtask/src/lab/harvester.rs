@@ -6,7 +6,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::Ipv6Addr;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,35 +27,22 @@ const POLL: Duration = Duration::from_millis(500);
 
 pub struct Harvester {
     address: Ipv6Addr,
-    record: Record,
+    /// Reads the server's record of visitors.
+    visitors: Box<dyn Fn() -> Result<Vec<Ipv6Addr>> + Send>,
     scanner: Scanner,
-}
-
-/// A server's record of its visitors.
-enum Record {
-    /// chronyd's list of clients
-    Chrony { socket: PathBuf },
-    /// nginx's access log, an address a line
-    Log { path: PathBuf },
 }
 
 /// A server of the NTP pool, as in January 2016.
 pub fn time_server(internet: &Internet, dir: &Path) -> Harvester {
     let address = plan::harvesting_server();
-    Harvester {
-        address,
-        record: Record::Chrony { socket: internet::control_socket(dir, address) },
-        scanner: Scanner::by_ping_and_ports(internet.part("scanner1").inside(), plan::server_scanner()),
-    }
+    let socket = internet::control_socket(dir, address);
+    Harvester { address, visitors: Box::new(move || clients(&socket)), scanner: Scanner::of_server(internet) }
 }
 
 /// A web site.
 pub fn web_site(internet: &Internet, dir: &Path) -> Harvester {
-    Harvester {
-        address: plan::harvesting_site(),
-        record: Record::Log { path: internet::access_log(dir, "site") },
-        scanner: Scanner::by_thc_and_ports(internet.part("scanner2").inside(), plan::site_scanner()),
-    }
+    let (address, log) = (plan::harvesting_site(), internet::access_log(dir, "site"));
+    Harvester { address, visitors: Box::new(move || logged_visitors(&log)), scanner: Scanner::of_site(internet) }
 }
 
 impl Actor for Harvester {
@@ -70,7 +57,7 @@ impl Actor for Harvester {
         let mut quiet_polls = 0;
         while !world.is_over() {
             let is_quiet = !world.has_visitors();
-            for visitor in self.record.visitors()? {
+            for visitor in (self.visitors)()? {
                 if known.insert(visitor) {
                     let wait = Duration::from_secs_f64(random.random_range(DELAY));
                     queue.push_back((Instant::now() + wait, visitor));
@@ -89,15 +76,6 @@ impl Actor for Harvester {
             thread::sleep(POLL);
         }
         Ok(())
-    }
-}
-
-impl Record {
-    fn visitors(&self) -> Result<Vec<Ipv6Addr>> {
-        match self {
-            Self::Chrony { socket } => clients(socket),
-            Self::Log { path } => logged_visitors(path),
-        }
     }
 }
 

@@ -22,11 +22,12 @@ mod view;
 mod visits;
 mod world;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
 use tempfile::TempDir;
 
 use crate::signals;
@@ -36,13 +37,20 @@ use sensor::Sensor;
 use world::{Phase, World};
 
 /// The options of a replay.
+#[derive(Args)]
 pub struct Replay {
-    pub tattler: PathBuf,
-    pub once: bool,
-    /// No server leaks, and scanners hit addresses in use at random.
-    pub clean: bool,
-    pub seed: u64,
-    pub metrics: Option<PathBuf>,
+    /// Replay once, print the report as JSON, clean up
+    #[arg(long, requires = "lab")]
+    once: bool,
+    /// No leaks in the lab: traffic, sweepers and scanners that hit addresses at random
+    #[arg(long, requires = "lab")]
+    clean: bool,
+    /// Choose the lab's visits by this number [default: from the clock]
+    #[arg(long, requires = "lab")]
+    seed: Option<u64>,
+    /// With --once: write the sensor's metrics here at the end of the replay
+    #[arg(long, value_name = "FILE", requires = "once")]
+    metrics: Option<PathBuf>,
 }
 
 /// How long hosts take new addresses when the replay is run once. Each of five hosts takes one every seven seconds,
@@ -53,13 +61,9 @@ const TRAFFIC: Duration = Duration::from_secs(90);
 /// Each visit is logged and probed within this time. Otherwise the lab is stuck.
 const WIND_DOWN: Duration = Duration::from_secs(40);
 
-pub fn seed_from_clock() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
-}
-
-pub fn run(replay: &Replay) -> Result<()> {
+pub fn run(replay: &Replay, tattler: &Path) -> Result<()> {
     leftovers::clean();
-    let mut lab = Lab::start(replay)?;
+    let mut lab = Lab::start(replay, tattler)?;
     if replay.once { lab.replay_once(replay) } else { lab.show_until_stopped() }
 }
 
@@ -73,16 +77,18 @@ struct Lab {
 }
 
 impl Lab {
-    fn start(replay: &Replay) -> Result<Self> {
-        eprintln!("lab: seed {} (repeat these choices with --seed {0})", replay.seed);
+    fn start(replay: &Replay, tattler: &Path) -> Result<Self> {
+        let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let seed = replay.seed.unwrap_or_else(clock);
+        eprintln!("lab: seed {seed} (repeat these choices with --seed {seed})");
         let dir =
             tempfile::Builder::new().prefix(&leftovers::prefix()).tempdir().context("make the lab's directory")?;
         let leaky = if replay.clean { &[][..] } else { &plan::harvesters()[..] };
-        let world = World::new(replay.seed, leaky);
+        let world = World::new(seed, leaky);
         let internet = Internet::start(dir.path())?;
         let home = Home::start(dir.path(), &internet.core)?;
         // The sensor first, so that it sees every address from the first packet on.
-        let sensor = Sensor::start(&replay.tattler, &home.router, dir.path(), replay.once)?;
+        let sensor = Sensor::start(tattler, &home.router, dir.path(), replay.once)?;
         let mut actors = Actors { world, threads: Vec::new() };
         for (number, host) in home.hosts.iter().enumerate() {
             actors.add(visits::Host::new(number, host, dir.path()));

@@ -24,20 +24,15 @@ const TIMEOUT: Duration = Duration::from_secs(8);
 pub struct Scanner {
     inside: Inside,
     sources: [Ipv6Addr; 2],
-    style: Style,
-}
-
-enum Style {
-    PingAndPorts,
-    ThcAndPorts,
+    /// The tool for echo requests.
+    echo: &'static str,
+    /// The kind of nmap's scan, and its ports.
+    ports: [&'static str; 2],
 }
 
 /// The scanners of a lab without harvesters.
 pub fn at_random(internet: &Internet) -> [AtRandom; 2] {
-    [
-        AtRandom(Scanner::by_ping_and_ports(internet.part("scanner1").inside(), plan::server_scanner())),
-        AtRandom(Scanner::by_thc_and_ports(internet.part("scanner2").inside(), plan::site_scanner())),
-    ]
+    [AtRandom(Scanner::of_server(internet)), AtRandom(Scanner::of_site(internet))]
 }
 
 /// Probes addresses in use at random, each once. No remote passed them on.
@@ -72,45 +67,38 @@ impl Actor for AtRandom {
 }
 
 impl Scanner {
-    pub fn by_ping_and_ports(inside: Inside, sources: [Ipv6Addr; 2]) -> Self {
-        Self { inside, sources, style: Style::PingAndPorts }
+    /// The scanner that gets targets from the time server.
+    pub fn of_server(internet: &Internet) -> Self {
+        let (inside, sources) = (internet.part("scanner1").inside(), plan::server_scanner());
+        Self { inside, sources, echo: "ping", ports: ["-sS", "-p22,80,443,8080"] }
     }
 
-    pub fn by_thc_and_ports(inside: Inside, sources: [Ipv6Addr; 2]) -> Self {
-        Self { inside, sources, style: Style::ThcAndPorts }
+    /// The scanner that gets targets from the site.
+    pub fn of_site(internet: &Internet) -> Self {
+        let (inside, sources) = (internet.part("scanner2").inside(), plan::site_scanner());
+        Self { inside, sources, echo: "atk6-thcping6", ports: ["-sSU", "-pT:23,3389,U:161"] }
     }
 
     /// One echo request from one source, a few ports from the other. An answer is not needed.
     pub fn probe(&self, target: Ipv6Addr, world: &World) -> Result<()> {
-        let [first, second] = self.sources;
-        let (echo, ports) = match self.style {
-            Style::PingAndPorts => (self.ping(first, target)?, ["-sS", "-p22,80,443,8080"]),
-            Style::ThcAndPorts => (self.thcping6(first, target)?, ["-sSU", "-pT:23,3389,U:161"]),
+        let [source, other] = self.sources.map(|source| source.to_string());
+        let mut echo = self.inside.command(self.echo)?;
+        match self.echo {
+            "ping" => echo.args(["-6", "-n", "-c", "1", "-W", "1", "-I"]),
+            _ => echo.arg(INTERFACE),
         };
-        for mut tool in [echo, nmap(&self.inside, second, &ports, target)?] {
+        echo.args([source, target.to_string()]);
+        for mut tool in [echo, nmap(&self.inside, &other, &self.ports, target)?] {
             process::run_bounded(&mut tool, TIMEOUT, || world.is_over())?;
         }
         Ok(())
     }
-
-    fn ping(&self, source: Ipv6Addr, target: Ipv6Addr) -> Result<Command> {
-        let mut ping = self.inside.command("ping")?;
-        ping.args(["-6", "-n", "-c", "1", "-W", "1", "-I", &source.to_string(), &target.to_string()]);
-        Ok(ping)
-    }
-
-    fn thcping6(&self, source: Ipv6Addr, target: Ipv6Addr) -> Result<Command> {
-        let mut thcping6 = self.inside.command("atk6-thcping6")?;
-        thcping6.args([INTERFACE, &source.to_string(), &target.to_string()]);
-        Ok(thcping6)
-    }
 }
 
-fn nmap(inside: &Inside, source: Ipv6Addr, what: &[&str], target: impl ToString) -> Result<Command> {
+fn nmap(inside: &Inside, source: &str, what: &[&str], target: impl ToString) -> Result<Command> {
     let mut nmap = inside.command("nmap")?;
     nmap.args(["-6", "-n", "-Pn", "--max-retries", "1", "--host-timeout", "4s"]);
-    nmap.args(["-e", INTERFACE, "-S", &source.to_string()]);
-    nmap.args(what).arg(target.to_string());
+    nmap.args(["-e", INTERFACE, "-S", source]).args(what).arg(target.to_string());
     Ok(nmap)
 }
 
@@ -142,7 +130,7 @@ impl Sweeper {
         } else {
             let neighbour = network.trim_end_matches('1');
             let range = format!("{neighbour}{:x}::/124", 1 + round % 4);
-            nmap(&self.inside, self.source, &["-sS", "-p22"], range)
+            nmap(&self.inside, &self.source.to_string(), &["-sS", "-p22"], range)
         }
     }
 }

@@ -23,9 +23,9 @@ pub fn is_here() -> bool {
     release.lines().any(|line| line == "ID=debian") && paths::find("apt-get").is_some()
 }
 
-pub fn install(missing: &[&Program], needs_compiler: bool) -> Result<()> {
+pub fn install(missing: &[Program], needs_compiler: bool) -> Result<()> {
     run(apt_get()?.arg("update"))?;
-    let (services, tools): (Vec<&Program>, Vec<&Program>) = missing.iter().partition(|program| program.is_service);
+    let (services, tools): (Vec<Program>, Vec<Program>) = missing.iter().partition(|program| program.is_service);
     let mut packages = programs::packages(&tools);
     if needs_compiler {
         packages.extend(COMPILER.map(str::to_owned));
@@ -57,7 +57,7 @@ fn apt_get() -> Result<Command> {
 }
 
 /// Unpacks a service's programs, and installs only the libraries among its dependencies.
-fn unpack(package: &str, services: &[&Program]) -> Result<()> {
+fn unpack(package: &str, services: &[Program]) -> Result<()> {
     eprintln!("unpacking {package} into {}", paths::tools().display());
     let dir = tempfile::tempdir().context("make a temporary directory")?;
     // apt's own user can't write to a directory of root's.

@@ -87,7 +87,7 @@ pub fn setup(groups: &[Group]) -> Result<()> {
 }
 
 /// Prints the commands for systems that setup does not change.
-fn advise(programs: &[&programs::Program], needs_compiler: bool, needs_linker: bool, compiler: Option<&Compiler>) {
+fn advise(programs: &[programs::Program], needs_compiler: bool, needs_linker: bool, compiler: Option<&Compiler>) {
     if debian::is_here() {
         eprintln!("as root:\n    sudo env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask setup");
         return;
