@@ -140,8 +140,11 @@ impl Watcher {
         let Some(id) = self.ledger.id(source) else { return Vec::new() };
         let frame = Frame::new(&self.ledger);
         let rows = self.ledger.probes().iter().filter(|row| row.source == id);
-        let evidence = |row| (row.kind, row.port, Evidence::of(&frame, row), frame.is_answer_to_contact(row));
-        in_order(rows.map(|row| (row.first, evidence(row))))
+        let probes = rows.map(|row| {
+            let evidence = (row.kind, row.port, Evidence::of(&frame, row), frame.is_answer_to_contact(row));
+            (row.first, evidence)
+        });
+        in_order(probes)
     }
 
     /// The ledger's current time.
