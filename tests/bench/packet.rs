@@ -1,21 +1,22 @@
-//! What one packet costs, in nanoseconds: the real programs on crafted packets, a million times
-//! each (BPF_PROG_TEST_RUN). `idle` is what an IPv4 packet costs, which the programs leave at once:
-//! nearly all of that is the test run itself. The rest is ours. What has to be new each time is run once, so
-//! that the look at the clock before and after counts too, with cold caches.
+//! The cost of a packet in nanoseconds: the real programs on crafted packets, a million times each
+//! (BPF_PROG_TEST_RUN). `idle` is the cost of an IPv4 packet, which the programs ignore: nearly all of it is the test
+//! run itself. `ours` is the rest. Packets that must be new each time run once, so that reading the clock before and
+//! after counts too, with cold caches.
 
 use std::net::Ipv6Addr;
 
-use aya::maps::{LpmTrie, lpm_trie::Key};
-use aya::programs::{Program, TestRun, TestRunOptions};
-use aya::{Ebpf, EbpfLoader};
+use aya::Ebpf;
+use aya::programs::TestRunOptions;
 use etherparse::PacketBuilder;
 use sensor_common::names;
+use tests::frames::written as frame;
+use tests::kernel;
 
 const LOCAL: &str = "2001:db8:1::e014:9aff:5e49:ecb3";
 const REMOTE: &str = "2a05:d014::53";
 const RUNS: u32 = 1_000_000;
 const ROUNDS: usize = 5;
-/// More than a table holds, and than a budget lets through.
+/// More than a table holds and a budget allows.
 const SOURCES: u32 = 200_000;
 
 fn address(text: &str) -> [u8; 16] {
@@ -23,27 +24,16 @@ fn address(text: &str) -> [u8; 16] {
 }
 
 fn load() -> Ebpf {
-    let mut ebpf = EbpfLoader::new().load(sensor_user::datapath::object()).expect("load the object, as root");
+    let mut ebpf = kernel::object_for(address("2001:db8:1::"), 48);
     for name in [names::INGRESS, names::EGRESS, names::CLASSIFY] {
-        match ebpf.program_mut(name).expect(name) {
-            Program::Xdp(program) => program.load().expect(name),
-            Program::SchedClassifier(program) => program.load().expect(name),
-            _ => panic!("{name} is neither XDP nor TC"),
-        }
+        kernel::load(ebpf.program_mut(name).expect(name)).expect(name);
     }
-    let mut home: LpmTrie<_, [u8; 16], u8> = ebpf.map_mut(names::HOME).expect("home").try_into().expect("a trie");
-    home.insert(&Key::new(48, address("2001:db8:1::")), 1, 0).expect("insert");
     ebpf
 }
 
 fn once(ebpf: &Ebpf, name: &str, frame: &[u8], repeat: u32) -> u64 {
     let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::new() };
-    let result = match ebpf.program(name).expect(name) {
-        Program::Xdp(program) => program.test_run(options),
-        Program::SchedClassifier(program) => program.test_run(options),
-        _ => panic!("{name} is neither XDP nor TC"),
-    };
-    result.expect("test run").duration.as_nanos() as u64
+    kernel::test_run(ebpf.program(name).expect(name), options).expect("test run").duration.as_nanos() as u64
 }
 
 /// The median of packets that differ in their source, each run once.
@@ -66,12 +56,6 @@ fn ethernet(from: &str, to: &str) -> etherparse::PacketBuilderStep<etherparse::I
     PacketBuilder::ethernet2([2; 6], [4; 6]).ipv6(address(from), address(to), 57)
 }
 
-fn frame(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut frame = Vec::new();
-    write(&mut frame);
-    frame
-}
-
 fn main() {
     let v4 = frame(|f| {
         let b = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4([192, 0, 2, 1], [192, 0, 2, 2], 64);
@@ -88,7 +72,7 @@ fn main() {
     let echo = frame(|f| ethernet(REMOTE, LOCAL).icmpv6_echo_request(7, 3).write(f, &[0; 56]).expect("write"));
 
     let ours = (udp(LOCAL, REMOTE, (5_000, 123)), udp(REMOTE, LOCAL, (123, 5_000)));
-    /// What the packet is, the program, a packet to send out before, and the packet.
+    /// Title, program, a packet to send out first, and the packet.
     type Case<'a> = (&'a str, &'a str, Option<&'a [u8]>, Vec<u8>);
     let cases: [Case; 12] = [
         ("in: IPv4", names::INGRESS, None, v4.clone()),
@@ -120,7 +104,7 @@ fn main() {
         println!("{title:<44} {best:>8} {base:>8} {:>8}", best.saturating_sub(base));
     }
 
-    // A sweep over a local that was not seen in use: over its budget, and each packet of another source.
+    // A sweep over a local that is not in use: over the budget, each packet from another source.
     println!("\n{:<44} {:>8} {:>8} {:>8}", "each run once, median", "median", "idle", "ours");
     for (title, frame) in [
         ("in: SYN probe, held back", tcp("2a05:d014::97", LOCAL, syn)),

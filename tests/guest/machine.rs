@@ -18,12 +18,10 @@ const MOUNTS: &[(&str, &str)] = &[
 ];
 
 /// Mounts file systems and inserts modules.
-///
-/// # Panics
-/// When a file system or a module is refused: the kernel then ends, and the guest with it.
+/// Panics when the kernel refuses one: the guest then ends.
 pub fn set_up() {
     for (at, kind) in MOUNTS {
-        // /sys/fs/bpf and the like are there by themselves and can't be made.
+        // Fails for directories like /sys/fs/bpf, which exist already.
         let _ = fs::create_dir_all(at);
         mount(at, kind).unwrap_or_else(|error| panic!("mount {kind} at {at}: {error}"));
     }
@@ -32,13 +30,13 @@ pub fn set_up() {
     unsafe {
         std::env::set_var("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         std::env::set_var("TATTLER_BIN", "/bin/tattler");
-        // Every instruction is emulated, and others use the machine below.
+        // The machine is emulated, and the host is busy.
         std::env::set_var("TATTLER_PATIENCE", "4");
     }
     let mut modules: Vec<PathBuf> = fs::read_dir("/modules")
         .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
         .unwrap_or_default();
-    // Their names begin with a number: each comes after those that it needs.
+    // Their names begin with a number: each comes after its dependencies.
     modules.sort();
     for module in &modules {
         insert(module).unwrap_or_else(|error| panic!("insert {}: {error}", module.display()));
@@ -83,5 +81,5 @@ pub fn turn_off() -> ! {
         libc::sync();
         libc::reboot(libc::RB_AUTOBOOT);
     }
-    unreachable!("the machine starts anew")
+    unreachable!("the machine reboots")
 }

@@ -1,13 +1,8 @@
-//! The first process of a guest with another kernel: sets it up, runs the checks that the kernel's
-//! command line names, says how they went, and turns the guest off. Started by `cargo xtask vm`.
+//! The first process of a guest with another kernel, which `cargo xtask vm` starts. It sets the guest up, runs the
+//! checks that the kernel's command line names, and turns the guest off.
 //!
-//! One line for each check on the console: `guest: NAME ok|failed MILLISECONDS WHAT`. What a check
-//! that failed has to say comes before its line.
-//!
-//! # Layout
-//! - [`machine`]: file systems, modules, and the end
-//! - [`wire`]: traffic through a home's uplink, and what the sensor must have made of it
-//! - [`programs`], [`test_run`], [`veth`], [`restart`], [`vlan`], [`sit`], [`pppoe`]: the checks
+//! Each check is a line on the console: `guest: NAME ok|failed MILLISECONDS MESSAGE`. The panic message of a failed
+//! check comes before its line.
 
 mod machine;
 mod pppoe;
@@ -15,7 +10,6 @@ mod programs;
 mod restart;
 mod sit;
 mod test_run;
-mod veth;
 mod vlan;
 mod wire;
 
@@ -23,16 +17,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 use std::{env, process};
 
-/// What a check has to say of its success, in a few words.
-type Said = String;
-type Check = fn() -> Said;
+/// Returns a message of a few words.
+type Check = fn() -> String;
 
 /// The checks by name; a panic is a failure, as in tests.
 const CHECKS: &[(&str, Check)] = &[
     ("programs", programs::load),
     ("parser", test_run::parser),
     ("rules", test_run::rules),
-    ("veth", veth::probe_is_seen),
+    ("veth", wire::veth),
     ("restart", restart::killed_and_adopted),
     ("vlan", vlan::tagged_uplink),
     ("trunk", vlan::tagged_frames_on_the_parent),

@@ -1,18 +1,16 @@
-//! An uplink by PPPoE, as DSL and many fibre providers want it: the kernel's own device, set up by
-//! pppd on both sides, with a server on the wire.
+//! An uplink by PPPoE, as DSL and many fibre providers require: the kernel's device, which pppd sets up on both sides.
 
 use std::fs;
 
 use tests::daemon::Daemon;
 use tests::namespace::Namespace;
 use tests::programs::{Bounded, succeed, tool};
-use tests::sensor::Sensor;
 use tests::within;
 use tests::world::World;
 
 use crate::wire;
 
-/// Patience for discovery and negotiation, in an emulated machine.
+/// Seconds for discovery and negotiation in an emulated machine.
 const CONNECTS_WITHIN: u64 = 30;
 
 /// A world whose router has dialled; the session ends with the guard.
@@ -23,13 +21,13 @@ fn world() -> (World, Daemon) {
     fs::create_dir_all("/var/run").expect("make /var/run");
     fs::write("/etc/ppp/options", "noauth\nnoccp\n+ipv6\n").expect("write the options of pppd");
     fs::write("/etc/ppp/pppoe-server-options", "noauth\n").expect("write the options of the server");
-    // It goes to the background, and stays to the guest's end.
+    // It runs in the background until the guest ends.
     succeed(&mut world.internet.tool("pppoe-server", &["-I", "net0", "-L", "192.0.2.1", "-R", "192.0.2.2"]));
     let session = dial(&world);
     (world, session)
 }
 
-/// Dials, and leads out by `ppp0` when it is up on both sides.
+/// Dials, and makes `ppp0` the uplink when it is up on both sides.
 fn dial(world: &World) -> Daemon {
     let log = wire::state().join("pppd.log");
     let mut pppd = tool("pppd");
@@ -54,23 +52,16 @@ fn is_there(namespace: &Namespace) -> bool {
     shown.status.success()
 }
 
-fn index(namespace: &Namespace) -> u64 {
-    let shown: serde_json::Value = serde_json::from_str(&namespace.ip("-j link show dev ppp0")).expect("JSON");
-    shown[0]["ifindex"].as_u64().expect("an index")
-}
-
-/// The session's device is the uplink, and is watched again after a redial.
+/// The sensor watches the session's device, and the new one after a redial.
 pub fn session() -> String {
     let ((world, session), state) = (world(), wire::state());
-    let sensor = Sensor::start(&world.router, &state, &["--interface", "ppp0"]);
-    wire::contact_and_probes(&world);
-    wire::is_seen(&sensor, "generic");
+    let sensor = wire::watched(&world, &state, "ppp0", "generic");
 
-    let before = index(&world.router);
+    let before = world.router.index("ppp0");
     drop(session);
-    within(CONNECTS_WITHIN, "the server has let go", || (!is_there(&world.internet)).then_some(()));
+    within(CONNECTS_WITHIN, "the server has closed the session", || (!is_there(&world.internet)).then_some(()));
     let _session = dial(&world);
-    assert_ne!(index(&world.router), before, "the device is the same");
+    assert_ne!(world.router.index("ppp0"), before, "the device is the same");
     within(CONNECTS_WITHIN, "the new device is watched", || {
         (wire::attached(&world.router, "ppp0").0 == "xdpgeneric").then_some(())
     });
@@ -80,12 +71,9 @@ pub fn session() -> String {
     "generic on ppp0, and on the one that came after it".to_owned()
 }
 
-/// The Ethernet device below is watched, and sees the frames of the session.
+/// The sensor watches the Ethernet device below, and sees the frames of the session.
 pub fn frames_on_the_parent() -> String {
     let ((world, _session), state) = (world(), wire::state());
-    let sensor = Sensor::start(&world.router, &state, &["--interface", "wan0"]);
-    wire::contact_and_probes(&world);
-    wire::is_seen(&sensor, "native");
-    sensor.stop();
+    wire::watched(&world, &state, "wan0", "native").stop();
     "native on the device below the session".to_owned()
 }

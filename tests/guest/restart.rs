@@ -1,10 +1,9 @@
-//! Restarts of the sensor on this kernel: by links where it has them, by filters that
-//! are replaced in place before 6.6.
+//! Restarts of the sensor on this kernel: with links, or before 6.6 with filters that are replaced in place.
 
 use std::thread::sleep;
 use std::time::Duration;
 
-use sensor_common::names;
+use tests::namespace::watched;
 use tests::numbered::{Numbered, complaints};
 use tests::sensor::{Pins, Sensor, exists};
 use tests::world::World;
@@ -16,12 +15,12 @@ const KILLS: u32 = 3;
 /// Probes a second, and as many contacts.
 const RATE: u32 = 200;
 
-/// Kills the sensor under traffic, and starts it again a while later; each probe and each contact is in
-/// the store once in the end.
+/// Kills the sensor under traffic and starts it again a moment later. In the end, each probe and each contact is in the
+/// store once.
 pub fn killed_and_adopted() -> String {
     let (world, state) = (World::new(), wire::state());
     let keep = ["--interface", "wan0", "--keep"];
-    let both = ("xdp".to_owned(), vec![names::EGRESS.to_owned()]);
+    let both = watched("xdp");
     let mut sensor = Sensor::start(&world.router, &state, &keep);
     let traffic = Numbered::start(&world, RATE);
     let mut without = 0;
@@ -39,7 +38,7 @@ pub fn killed_and_adopted() -> String {
     assert!(without > 0, "nothing was sent while no sensor ran");
     let last = traffic.stop();
     sensor.stop();
-    // Now for good.
+    // The last run removes everything.
     Sensor::start(&world.router, &state, &["--interface", "wan0"]).stop();
     assert_eq!(wire::attached(&world.router, "wan0"), Default::default(), "something is left attached");
     assert!(!exists(Pins::of(&state).path()), "something is left pinned");

@@ -1,11 +1,10 @@
-//! An uplink that is a tunnel through IPv4, as brokers give.
+//! An uplink that is a tunnel through IPv4, as tunnel brokers offer.
 
-use tests::sensor::Sensor;
 use tests::world::World;
 
 use crate::wire;
 
-/// 6in4: on 5.10 the kernel shows XDP the outer header, later ones the inner one alone.
+/// 6in4. Linux 5.10 shows XDP the outer header, later kernels only the inner one.
 pub fn tunnel() -> String {
     let (world, state) = (World::new(), wire::state());
     let ends = [(&world.router, "wan0", "192.0.2.2"), (&world.internet, "net0", "192.0.2.1")];
@@ -16,9 +15,6 @@ pub fn tunnel() -> String {
         namespace.ip("link set tunnel0 up");
     }
     wire::lead_by(&world, "tunnel0", "tunnel0");
-    let sensor = Sensor::start(&world.router, &state, &["--interface", "tunnel0"]);
-    wire::contact_and_probes(&world);
-    wire::is_seen(&sensor, "generic");
-    sensor.stop();
+    wire::watched(&world, &state, "tunnel0", "generic").stop();
     "generic on the tunnel".to_owned()
 }

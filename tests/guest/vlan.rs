@@ -1,7 +1,7 @@
-//! An uplink in a VLAN, as many providers want it.
+//! An uplink in a VLAN, as many providers require.
 
 use etherparse::{PacketBuilder, VlanId};
-use tests::sensor::Sensor;
+use tests::frames::written;
 use tests::traffic::Wire;
 use tests::world::{HOST, STRANGER, World};
 
@@ -9,7 +9,7 @@ use crate::wire;
 
 const ID: u16 = 7;
 
-/// The router leads out by a VLAN of `wan0`.
+/// A world whose uplink is a VLAN of `wan0`.
 fn world() -> World {
     let world = World::new();
     world.router.ip(&format!("link add link wan0 name wan0.7 type vlan id {ID}"));
@@ -20,27 +20,22 @@ fn world() -> World {
     world
 }
 
-/// The VLAN's device is the uplink.
+/// The sensor watches the VLAN's device.
 pub fn tagged_uplink() -> String {
     let (world, state) = (world(), wire::state());
-    let sensor = Sensor::start(&world.router, &state, &["--interface", "wan0.7"]);
-    wire::contact_and_probes(&world);
-    wire::is_seen(&sensor, "generic");
-    sensor.stop();
+    wire::watched(&world, &state, "wan0.7", "generic").stop();
     "generic on the VLAN's device".to_owned()
 }
 
-/// The device below it is watched, and sees tagged frames.
+/// The sensor watches the device below, and sees tagged frames.
 pub fn tagged_frames_on_the_parent() -> String {
     let (world, state) = (world(), wire::state());
-    let sensor = Sensor::start(&world.router, &state, &["--interface", "wan0"]);
-    wire::contact_and_probes(&world);
-    wire::is_seen(&sensor, "native");
-    // The VLAN's device hands a veth its tag beside the packet. This one is in it.
+    let sensor = wire::watched(&world, &state, "wan0", "native");
+    // The VLAN's device passes the tag to a veth outside of the packet. This frame contains it.
     Wire::open(&world.internet, "net0").send(&tagged_syn(&world));
     sensor.wait_for("probe", 4);
     let port = vec!["23".to_owned()];
-    tests::eventually("the tagged SYN is told", || {
+    tests::eventually("the tagged SYN is stored", || {
         wire::rows(&sensor, "probes", &["port"]).contains(&port).then_some(())
     });
     sensor.stop();
@@ -53,7 +48,5 @@ fn tagged_syn(world: &World) -> Vec<u8> {
         .ipv6(STRANGER.octets(), HOST.octets(), 57)
         .tcp(40_000, 23, 1, 64_240)
         .syn();
-    let mut frame = Vec::new();
-    step.write(&mut frame, &[]).expect("a frame");
-    frame
+    written(|frame| step.write(frame, &[]).expect("a frame"))
 }

@@ -2,23 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tests::dial::dial;
-use tests::namespace::Namespace;
-use tests::programs::{succeed, tattler};
+use tests::namespace::{Attached, Namespace};
+use tests::programs::succeed;
 use tests::sensor::Sensor;
 use tests::traffic::{ping, udp};
 use tests::world::{HOST, SCANNER, SITE, STRANGER, UPLINK, World};
 
 use crate::machine;
 
-/// A state directory, kept to the guest's end.
+/// A state directory. It stays until the guest ends.
 pub fn state() -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let path = PathBuf::from(format!("/tmp/state-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
@@ -26,7 +25,25 @@ pub fn state() -> PathBuf {
     path
 }
 
-/// Lets the router lead out by another device than `wan0`, whose other end is `theirs`.
+/// A contact and probes on a veth. After the sensor has stopped, nothing is attached.
+pub fn veth() -> String {
+    let (world, state) = (World::new(), state());
+    watched(&world, &state, "wan0", "native").stop();
+    assert_eq!(attached(&world.router, "wan0"), Default::default(), "something is left attached");
+    "native; contact, echo, SYN and UDP seen; nothing left attached".to_owned()
+}
+
+/// Starts a sensor on a device, and checks that it attaches in this mode and reports a contact and probes.
+pub fn watched<'w>(world: &'w World, state: &Path, device: &str, mode: &str) -> Sensor<'w> {
+    let sensor = Sensor::start(&world.router, state, &["--interface", device]);
+    let xdp = if mode == "native" { "xdp" } else { "xdpgeneric" };
+    assert_eq!(attached(&world.router, device), tests::namespace::watched(xdp));
+    contact_and_probes(world);
+    is_seen(&sensor, mode);
+    sensor
+}
+
+/// Makes another device than `wan0` the router's uplink. Its other end is `theirs`.
 pub fn lead_by(world: &World, ours: &str, theirs: &str) {
     let World { router, internet, .. } = world;
     router.ip(&format!("address flush dev wan0 to {UPLINK}/64"));
@@ -37,7 +54,7 @@ pub fn lead_by(world: &World, ours: &str, theirs: &str) {
 }
 
 /// A contact and three probes, each of another kind.
-pub fn contact_and_probes(world: &World) {
+fn contact_and_probes(world: &World) {
     let World { host, internet, .. } = world;
     ping(host, HOST, SITE);
     ping(internet, SCANNER, HOST);
@@ -47,14 +64,14 @@ pub fn contact_and_probes(world: &World) {
     knock.send_to(b"a datagram", (HOST, 161)).expect("send a datagram");
 }
 
-/// A probe of a kind and port that is none of those.
+/// A probe of another kind and port.
 pub fn another_probe(world: &World) {
     let refused = dial(&world.internet, (STRANGER, 0), (HOST, 23)).expect_err("nobody listens");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused, "{refused}");
 }
 
 /// Checks that the sensor reports the traffic of [`contact_and_probes`].
-pub fn is_seen(sensor: &Sensor<'_>, mode: &str) {
+fn is_seen(sensor: &Sensor<'_>, mode: &str) {
     sensor.wait_for("contact", 1);
     sensor.wait_for("probe", 3);
     let status = sensor.status();
@@ -87,11 +104,8 @@ fn tells(sensor: &Sensor<'_>, subject: &str, columns: &[&str], expected: &Rows) 
 
 /// Some columns of a query's answer.
 pub fn rows(sensor: &Sensor<'_>, subject: &str, columns: &[&str]) -> Rows {
-    let mut ask = Command::new(tattler());
-    ask.args([subject, "--format", "json", "--socket"]).arg(sensor.socket());
-    let answer: Value = serde_json::from_str(&succeed(&mut ask)).expect("JSON");
-    let rows = answer["rows"].as_array().expect("rows").iter();
-    rows.map(|row| columns.iter().map(|column| text(&row[*column])).collect()).collect()
+    let rows = sensor.rows(&[subject]);
+    rows.iter().map(|row| columns.iter().map(|column| text(&row[*column])).collect()).collect()
 }
 
 fn row(cells: &[&str]) -> Vec<String> {
@@ -106,9 +120,8 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// The programs attached to a device: the XDP mode, and our programs at egress. Kernels before 6.6 have filters
-/// in place of tcx.
-pub fn attached(namespace: &Namespace, device: &str) -> (String, Vec<String>) {
+/// The programs attached to a device, also before Linux 6.6, with filters instead of tcx.
+pub fn attached(namespace: &Namespace, device: &str) -> Attached {
     if machine::version() >= (6, 6) {
         return namespace.attached(device);
     }

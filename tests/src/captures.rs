@@ -1,14 +1,11 @@
-//! The directory of captures that were not made here. They are no part of the project; tests that need them
-//! are skipped where they are absent, but not on CI.
+//! The directory of captures from elsewhere, which are not part of the project. Without them, the tests that need them
+//! are skipped, but fail on CI.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The directory that TATTLER_CAPTURES names, else `shared/captures` beside the project. Without captures
-/// there is none, and a line says so.
-///
-/// # Panics
-/// When TATTLER_CAPTURES names a directory without captures, and on CI when there are none.
+/// The directory that TATTLER_CAPTURES names, else `shared/captures` next to the project. None, with a message, if it
+/// has no captures. Panics then if it was named, and on CI.
 pub fn directory() -> Option<PathBuf> {
     let named = std::env::var_os("TATTLER_CAPTURES").map(PathBuf::from);
     let is_named = named.is_some();
@@ -19,7 +16,7 @@ pub fn directory() -> Option<PathBuf> {
     let missing = format!("no captures in {}: name their directory with TATTLER_CAPTURES", directory.display());
     assert!(!is_named && std::env::var_os("CI").is_none(), "{missing}");
     let test = std::thread::current().name().unwrap_or_default().to_owned();
-    // Not by a macro: those are shown for failed tests only.
+    // Not by a macro: the test runner shows the output of macros for failed tests only.
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {missing}");
     None
 }

@@ -13,16 +13,14 @@ use crate::programs::end_within;
 const STOPS_WITHIN: Duration = Duration::from_secs(2);
 
 /// A child of the test. Dropping it ends it and, if the test failed, prints its output.
-#[derive(Debug)]
 pub struct Daemon {
     child: Child,
     log: PathBuf,
 }
 
 impl Daemon {
-    /// Starts a program inside, which must stay in the foreground. Its output goes to a file.
+    /// Starts a program inside; it must stay in the foreground. Its output goes to a file.
     #[track_caller]
-    #[must_use]
     pub fn start(namespace: &Namespace, program: &Command, log: &Path) -> Daemon {
         let out = fs::File::create(log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
         let both = out.try_clone().expect("a second handle of a file");
@@ -35,8 +33,7 @@ impl Daemon {
         Daemon { child, log: log.to_owned() }
     }
 
-    /// Its output so far; of a line that it overwrote repeatedly, the last version.
-    #[must_use]
+    /// Its output so far. Of an overwritten line, the last version.
     pub fn log(&self) -> String {
         let said = fs::read(&self.log).unwrap_or_default();
         let said = String::from_utf8_lossy(&said);

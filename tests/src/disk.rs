@@ -1,4 +1,4 @@
-//! Disks that fill up, refuse, fail and stall: private file systems, which no other process sees.
+//! Disks that fill up, refuse, fail and stall: private file systems that no other process sees.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -10,15 +10,13 @@ use tempfile::TempDir;
 
 use crate::programs::{Bounded, end_within, succeed, tool};
 
-/// A file system, mounted for this thread and its children only. It is unmounted when dropped, or when they end.
-#[derive(Debug)]
+/// A file system, mounted for this thread and its children only. Dropping it unmounts it.
 pub struct Disk {
     place: TempDir,
 }
 
 impl Disk {
     /// In memory, of this size.
-    #[must_use]
     pub fn memory(size: &str) -> Disk {
         let disk = Disk::begin();
         let options = format!("size={size},mode=700");
@@ -26,9 +24,8 @@ impl Disk {
         disk
     }
 
-    /// ext4 in a file of this size, which the kernel makes read-only at the first error. Without a journal,
-    /// whose threads would wait for a stalled disk too.
-    #[must_use]
+    /// ext4 in a file of this size. The kernel makes it read-only at the first error. Without a journal, since the
+    /// journal's threads would wait for a stalled disk too.
     pub fn ext4(size: u64) -> Disk {
         let disk = Disk::begin();
         let image = disk.place.path().join("image");
@@ -54,7 +51,6 @@ impl Disk {
     }
 
     /// A state directory on it.
-    #[must_use]
     pub fn state(&self) -> PathBuf {
         self.root().join("state")
     }
@@ -82,7 +78,7 @@ impl Disk {
         succeed(tool("mount").args(["-o", "remount,ro"]).arg(self.root()));
     }
 
-    /// Triggers a file system error, after which the kernel refuses all writes.
+    /// Triggers a file system error. After it the kernel refuses all writes.
     pub fn fail(&self) {
         let device = succeed(tool("findmnt").args(["-n", "-o", "SOURCE"]).arg(self.root()));
         let name = device.trim().trim_start_matches("/dev/");
@@ -92,7 +88,7 @@ impl Disk {
     /// Blocks writes until the returned guard is dropped.
     #[must_use]
     pub fn stall(&self) -> Stalled {
-        // It ends with its standard input, so that the disk is thawed even if the test is killed.
+        // The script ends with its standard input, so that it thaws the disk even if the test is killed.
         let script = r#"fsfreeze -f "$1" && echo stalled; read -r _; fsfreeze -u "$1""#;
         let mut shell = tool("sh");
         shell.args(["-c", script, "sh"]).arg(self.root()).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -111,7 +107,6 @@ impl Drop for Disk {
 }
 
 /// A stalled disk; dropping this thaws it.
-#[derive(Debug)]
 pub struct Stalled(Child);
 
 impl Drop for Stalled {

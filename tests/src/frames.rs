@@ -1,8 +1,10 @@
-//! Frames that nobody here made, frames of our own, and both with changes.
+//! Captured frames, crafted frames, and both with mutations; and SYNs.
 
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 
 use crate::captures;
+use etherparse::PacketBuilder;
 use sensor_common::Link;
 use tattler_files::Input;
 use tattler_files::capture::{Frames, Framing};
@@ -12,22 +14,18 @@ pub const SHORTEST: usize = 14;
 /// The kernel refuses packets that don't fit a page with its headroom.
 const LONGEST: usize = 3_000;
 
-/// A frame as the kernel can be given it.
+/// A frame for the kernel programs.
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// From the link layer on.
     pub bytes: Vec<u8>,
     /// Ethernet or raw.
     pub link: Link,
-    /// Where it is from.
+    /// Its capture and number, for messages.
     pub from: String,
 }
 
 /// Every frame of every capture; none where there are no captures.
-///
-/// # Panics
-/// When there are too few to be all.
-#[must_use]
 pub fn captured() -> Vec<Sample> {
     let Some(files) = captures() else { return Vec::new() };
     assert!(files.len() > 200, "only {} captures", files.len());
@@ -50,7 +48,7 @@ fn captures() -> Option<Vec<PathBuf>> {
 fn samples(path: &Path) -> Vec<Sample> {
     let name = path.display().to_string();
     let Ok(content) = Input::File(path.to_owned()).open() else { return Vec::new() };
-    // Link types that nobody knows end with an error of their own, tested elsewhere.
+    // Other tests check the error for unknown link types.
     let Ok(mut frames) = Frames::new(&name, content) else { return Vec::new() };
     let mut samples = Vec::new();
     while let Ok(Some(frame)) = frames.next() {
@@ -69,8 +67,24 @@ fn samples(path: &Path) -> Vec<Sample> {
     samples
 }
 
-/// Frames of our own, for where the captures are not: every link layer and a chain of headers.
-#[must_use]
+/// The EtherType and the header of a 6in4 packet with four bytes of options.
+const IPV4_WITH_OPTIONS: [u8; 26] =
+    [8, 0, 0x46, 0, 0, 99, 0, 0, 0, 0, 64, 41, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2, 1, 1, 1, 1];
+
+/// A frame with a SYN: hardware addresses and IP addresses of source and target, hop limit, and target port.
+pub fn syn(macs: ([u8; 6], [u8; 6]), from: Ipv6Addr, to: Ipv6Addr, hop_limit: u8, port: u16) -> Vec<u8> {
+    let builder = PacketBuilder::ethernet2(macs.0, macs.1).ipv6(from.octets(), to.octets(), hop_limit);
+    written(|frame| builder.tcp(40_000, port, 1, 1_024).syn().write(frame, &[]).expect("a frame"))
+}
+
+/// A frame that a builder of etherparse writes.
+pub fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut frame = Vec::new();
+    write(&mut frame);
+    frame
+}
+
+/// Crafted frames: every link layer and chains of headers. Tests use them where there are no captures.
 pub fn crafted() -> Vec<Sample> {
     let mut samples = Vec::new();
     for upper in [6u8, 17, 58, 44, 0, 43, 60, 51, 135, 139, 140, 41, 59, 50] {
@@ -92,18 +106,7 @@ pub fn crafted() -> Vec<Sample> {
                         .concat(),
                     Link::Ethernet,
                 ),
-                (
-                    "6in4",
-                    [
-                        &[2; 12][..],
-                        &[0x08, 0, 0x46, 0, 0, 99, 0, 0, 0, 0, 64, 41, 0, 0],
-                        &[192, 0, 2, 1],
-                        &[192, 0, 2, 2],
-                        &[1; 4],
-                    ]
-                    .concat(),
-                    Link::Ethernet,
-                ),
+                ("6in4", [&[2; 12][..], &IPV4_WITH_OPTIONS].concat(), Link::Ethernet),
             ];
             for (name, head, link) in heads {
                 let from = format!("crafted {name}, {chain} headers, then {upper}");
@@ -114,13 +117,11 @@ pub fn crafted() -> Vec<Sample> {
     samples
 }
 
-/// Xorshift64*: enough to mutate with, and the same everywhere.
-#[derive(Debug)]
+/// Xorshift64*: a seed repeats its numbers everywhere.
 pub struct Random(u64);
 
 impl Random {
-    /// Begins with TATTLER_SEED, else anywhere, and says where.
-    #[must_use]
+    /// Starts with TATTLER_SEED or else with the time, and prints the seed.
     pub fn seeded() -> Random {
         let named = std::env::var("TATTLER_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = named.unwrap_or_else(|| {
@@ -138,11 +139,11 @@ impl Random {
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound
     }
 
-    /// Changes some bytes near the front, where the headers are; cuts or fills up now and then.
+    /// Changes some bytes in the headers, and sometimes cuts or extends the frame.
     pub fn mutate(&mut self, sample: &mut Sample) {
         for _ in 0..=self.below(4) {
             let at = self.below(sample.bytes.len().clamp(1, 120));
-            // Numbers that mean something to the parser come up more often than by chance.
+            // Numbers with a meaning for the parser, more often than by chance.
             let likely = [0, 1, 4, 6, 17, 41, 43, 44, 51, 58, 60, 0x60, 0x81, 0x86, 0xdd, 0x88, 135, 139, 140, 255];
             let byte = if self.below(2) == 0 { likely[self.below(likely.len())] } else { self.below(256) as u8 };
             if let Some(old) = sample.bytes.get_mut(at) {

@@ -1,7 +1,7 @@
-//! The kernel programs by BPF_PROG_TEST_RUN: no interface.
+//! The kernel programs by BPF_PROG_TEST_RUN, without an interface.
 
 use aya::maps::{HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuValues, RingBuf, lpm_trie::Key};
-use aya::programs::{Program, TestRun, TestRunOptions};
+use aya::programs::{Program, ProgramError, ProgramInfo, TestRun, TestRunOptions, TestRunResult};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfLoader, Pod};
 use sensor_common::counters::{self, Fate};
@@ -9,9 +9,51 @@ use sensor_common::names;
 use sensor_common::parse::Address;
 use sensor_common::wire::{Event, What};
 
-const XDP_PASS: u32 = 2;
-/// TC_ACT_UNSPEC: the next program decides.
-const TC_UNSPEC: u32 = u32::MAX;
+/// The object with its maps; no program is loaded yet.
+pub fn object() -> Ebpf {
+    EbpfLoader::new().load(sensor_user::datapath::object()).expect("create the maps, as root")
+}
+
+/// The object, with this prefix as home.
+pub fn object_for(home: Address, length: u32) -> Ebpf {
+    let mut ebpf = object();
+    add_home(&mut ebpf, home, length, true);
+    ebpf
+}
+
+fn add_home(ebpf: &mut Ebpf, prefix: Address, length: u32, is_home: bool) {
+    let mut home: LpmTrie<_, Address, u8> = ebpf.map_mut(names::HOME).expect("home").try_into().expect("a trie");
+    home.insert(&Key::new(length, prefix), u8::from(is_home), 0).expect("insert");
+}
+
+/// Loads a program, and returns what the kernel says of it.
+pub fn load(program: &mut Program) -> Result<ProgramInfo, ProgramError> {
+    match program {
+        Program::Xdp(program) => program.load().and_then(|()| program.info()),
+        Program::SchedClassifier(program) => program.load().and_then(|()| program.info()),
+        _ => panic!("neither XDP nor TC"),
+    }
+}
+
+/// Runs a program on a packet.
+pub fn test_run(program: &Program, options: TestRunOptions<'_>) -> Result<TestRunResult, ProgramError> {
+    match program {
+        Program::Xdp(program) => program.test_run(options),
+        Program::SchedClassifier(program) => program.test_run(options),
+        _ => panic!("neither XDP nor TC"),
+    }
+}
+
+/// The verdict of a program that only observes: XDP_PASS, or TC_ACT_UNSPEC, so that the next program decides.
+pub fn verdict(program: &Program) -> u32 {
+    if matches!(program, Program::Xdp(_)) { 2 } else { u32::MAX }
+}
+
+/// A counter of the object, the sum of all CPUs.
+pub fn fate(ebpf: &Ebpf, what: What, fate: Fate) -> u64 {
+    let counters: PerCpuArray<_, u64> = ebpf.map(names::COUNTERS).expect("counters").try_into().expect("array");
+    counters.get(&counters::fate(what, fate), 0).expect("read").iter().sum()
+}
 
 /// The object with the programs for Ethernet loaded.
 pub struct Kernel {
@@ -23,40 +65,23 @@ pub struct Kernel {
 
 impl Kernel {
     /// Loads the programs. Home is `home`/48, without the /64 `excluded`.
-    ///
-    /// # Panics
-    /// When the kernel refuses the programs.
-    #[must_use]
     pub fn load(home: Address, excluded: Address) -> Kernel {
-        let mut ebpf = EbpfLoader::new().load(sensor_user::datapath::object()).expect("load the object, as root");
+        let mut ebpf = object_for(home, 48);
+        add_home(&mut ebpf, excluded, 64, false);
         for name in [ingress(), names::EGRESS] {
-            match ebpf.program_mut(name).expect(name) {
-                Program::Xdp(program) => program.load().expect(name),
-                Program::SchedClassifier(program) => program.load().expect(name),
-                _ => panic!("{name} is neither XDP nor TC"),
-            }
+            load(ebpf.program_mut(name).expect(name)).expect(name);
         }
-        let mut trie: LpmTrie<_, Address, u8> = ebpf.map_mut(names::HOME).expect("home").try_into().expect("a trie");
-        trie.insert(&Key::new(48, home), 1, 0).expect("insert");
-        trie.insert(&Key::new(64, excluded), 0, 0).expect("insert");
         let ring = RingBuf::try_from(ebpf.take_map(names::EVENTS).expect("events")).expect("a ring");
         Kernel { ebpf, ring }
     }
 
     /// Sends a frame in or out and returns its events. Verdict and bytes must be those of an observer.
-    ///
-    /// # Panics
-    /// When they are not.
     pub fn run(&mut self, name: &str, frame: &[u8]) -> Vec<Event> {
         let mut out = vec![0; frame.len() + 64];
         let options = TestRunOptions { data_in: Some(frame), data_out: Some(&mut out), ..TestRunOptions::new() };
-        let (result, verdict) = match self.ebpf.program(name).expect(name) {
-            Program::Xdp(program) => (program.test_run(options), XDP_PASS),
-            Program::SchedClassifier(program) => (program.test_run(options), TC_UNSPEC),
-            _ => unreachable!(),
-        };
-        let result = result.expect(name);
-        assert_eq!(result.return_value, verdict);
+        let program = self.ebpf.program(name).expect(name);
+        let result = test_run(program, options).expect(name);
+        assert_eq!(result.return_value, verdict(program));
         assert_eq!(&out[..result.data_size_out as usize], frame, "the packet was changed");
         std::iter::from_fn(|| self.ring.next().and_then(|record| Event::decode(&record))).collect()
     }
@@ -72,20 +97,11 @@ impl Kernel {
     }
 
     /// A counter, the sum of all CPUs.
-    ///
-    /// # Panics
-    /// When the map can't be read.
-    #[must_use]
     pub fn fate(&self, what: What, fate: Fate) -> u64 {
-        let counters: PerCpuArray<_, u64> =
-            self.ebpf.map(names::COUNTERS).expect("counters").try_into().expect("array");
-        counters.get(&counters::fate(what, fate), 0).expect("read").iter().sum()
+        crate::kernel::fate(&self.ebpf, what, fate)
     }
 
     /// Removes the entries of a map, as if they had been evicted.
-    ///
-    /// # Panics
-    /// When the map has other keys or values.
     pub fn forget<K: Pod, V: Pod>(&mut self, name: &str) {
         let map: &mut Map = self.ebpf.map_mut(name).expect(name);
         let mut map: HashMap<_, K, V> = map.try_into().unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -96,9 +112,6 @@ impl Kernel {
     }
 
     /// Removes all state but home and the counters.
-    ///
-    /// # Panics
-    /// When a map has other keys or values.
     pub fn forget_all(&mut self) {
         self.forget::<[u8; 40], [u8; 16]>(names::FLOWS);
         self.forget::<[u8; 40], [u8; 16]>(names::INBOUND);
@@ -116,7 +129,6 @@ impl Kernel {
 
 /// The program for Ethernet devices: before 5.18 the one without multi-buffer packets. `cargo xtask vm` runs
 /// these tests on such kernels.
-#[must_use]
 pub fn ingress() -> &'static str {
     let has_frags = KernelVersion::current().is_ok_and(|kernel| kernel >= KernelVersion::new(5, 18, 0));
     if has_frags { names::INGRESS } else { names::INGRESS_LINEAR }

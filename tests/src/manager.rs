@@ -1,5 +1,5 @@
-//! A service manager of its own: systemd as the first process of a container, in the network namespace of a
-//! test. It does not start the machine's units, nor see its state.
+//! A service manager for a test: systemd as the first process of a container, in a network namespace of the test. It
+//! does not start the machine's units or see its state.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,9 @@ use crate::within;
 /// The test's directory in the container.
 pub const HERE: &str = "/run/test";
 
-/// Makes the container and becomes its service manager. $1 is a directory of the test. Its `units` are the
-/// only ones that the manager knows; its `cgroup` contains the name of the control group for all processes.
-/// The machine's files are read-only there, since the manager would clean up among them;
-/// writes go to the test's directory or to memory.
+/// Makes the container and becomes its service manager. $1 is a directory of the test: the manager knows only the
+/// units in `units`; `cgroup` contains the name of the control group of all processes. The machine's files are
+/// read-only in the container, since systemd would clean them up. Writes go to the test's directory or to memory.
 const CONTAIN: &str = r#"
 set -e
 mkdir -p "$1/control" && mount -t cgroup2 cgroup2 "$1/control"
@@ -41,7 +40,7 @@ exec unshare --cgroup --pid --uts --ipc --fork --kill-child sh -e -c '
 ' sh "$1"
 "#;
 
-/// Units that all others depend on, and which do nothing here.
+/// Units that the others depend on. They do nothing here.
 const TARGETS: [&str; 6] =
     ["test.target", "sysinit.target", "basic.target", "shutdown.target", "network-online.target", "multi-user.target"];
 
@@ -54,8 +53,7 @@ for try in 1 2 3 4 5 6 7 8 9 10; do
 done
 "#;
 
-/// A running service manager. Dropping it ends it with all that it started.
-#[derive(Debug)]
+/// A running service manager. Dropping it ends it and all its processes.
 pub struct Manager {
     child: Child,
     directory: PathBuf,
@@ -63,9 +61,8 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// Starts one in a network namespace, with these units and drop-ins: file and text. `directory` is for its own use.
+    /// Starts one in a network namespace, with these units and drop-ins: file and text. `directory` is for its use.
     #[track_caller]
-    #[must_use]
     pub fn start(namespace: &Namespace, directory: &Path, units: &[(&str, String)]) -> Manager {
         let name = format!("{}-{}", namespace.name(), std::process::id());
         fs::write(directory.join("cgroup"), &name).expect("name a control group");
@@ -83,16 +80,13 @@ impl Manager {
         let mut manager = Manager { child: child.expect("run unshare"), directory: directory.to_owned(), manager: 0 };
         manager.manager = within(20, "systemd is the first process of its container", || manager.find());
         within(20, "systemd answers", || {
-            manager
-                .control(&["is-system-running"])
-                .finish()
-                .is_ok_and(|said| said.stdout.starts_with(b"running"))
-                .then_some(())
+            let said = manager.control(&["is-system-running"]).finish();
+            said.is_ok_and(|said| said.stdout.starts_with(b"running")).then_some(())
         });
         manager
     }
 
-    /// The child of the child that is alone with its units.
+    /// Looks for systemd among the descendants of the child.
     fn find(&self) -> Option<u32> {
         let mut process = self.child.id();
         loop {
@@ -105,7 +99,6 @@ impl Manager {
     }
 
     /// `systemctl` with these words.
-    #[must_use]
     pub fn control(&self, words: &[&str]) -> Command {
         let mut command = tool("nsenter");
         command
@@ -122,13 +115,11 @@ impl Manager {
 
     /// A property of a unit, as `systemctl show` has it.
     #[track_caller]
-    #[must_use]
     pub fn property(&self, unit: &str, name: &str) -> String {
         self.ask(&["show", "--value", "--property", name, unit])
     }
 
     /// A path of the container as seen from outside.
-    #[must_use]
     pub fn path(&self, inside: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{inside}", self.manager))
     }

@@ -8,24 +8,31 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use aya::programs::{SchedClassifier, TcAttachType};
+use sensor_common::names;
+use serde_json::Value;
 
 use crate::programs::{Bounded, succeed, tool};
 
 /// How names of test namespaces begin; the process id and a number follow.
 pub const STEM: &str = "tattler-test-";
 
+/// The programs attached to a device: see [`Namespace::attached`].
+pub type Attached = (String, Vec<String>);
+
+/// What is attached where a sensor alone runs, with XDP in this mode.
+pub fn watched(mode: &str) -> Attached {
+    (mode.to_owned(), vec![names::EGRESS.to_owned()])
+}
+
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// A network namespace. Dropping it deletes it, and with it its devices.
-#[derive(Debug)]
 pub struct Namespace {
     name: String,
 }
 
 impl Namespace {
-    /// A new namespace. Its addresses can be used at once, without a search for duplicates, which cannot
-    /// exist.
-    #[must_use]
+    /// A new namespace. Its addresses can be used at once, without a search for duplicates.
     pub fn new(label: &str) -> Namespace {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{STEM}{}-{number}-{label}", std::process::id());
@@ -38,7 +45,6 @@ impl Namespace {
     }
 
     /// Its name.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -55,12 +61,29 @@ impl Namespace {
         self.inside(|| fs::write(&path, value)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
+    /// The first object of `ip -j` with these words.
+    #[track_caller]
+    pub fn shown(&self, words: &str) -> Value {
+        let shown: Value = serde_json::from_str(&self.ip(&format!("-j {words}"))).expect("JSON");
+        shown[0].clone()
+    }
+
+    /// The interface index of a device.
+    #[track_caller]
+    pub fn index(&self, device: &str) -> i32 {
+        self.shown(&format!("link show dev {device}"))["ifindex"].as_i64().expect("an index") as i32
+    }
+
+    /// The hardware address of a device, as text.
+    #[track_caller]
+    pub fn mac_text(&self, device: &str) -> String {
+        self.shown(&format!("link show dev {device}"))["address"].as_str().expect("an address").to_owned()
+    }
+
     /// The hardware address of a device.
-    #[must_use]
+    #[track_caller]
     pub fn mac(&self, device: &str) -> [u8; 6] {
-        let shown: serde_json::Value =
-            serde_json::from_str(&self.ip(&format!("-j link show dev {device}"))).expect("JSON");
-        let text = shown[0]["address"].as_str().expect("an address");
+        let text = self.mac_text(device);
         let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16).expect("a byte"));
         bytes.collect::<Vec<_>>().try_into().expect("six bytes")
     }
@@ -72,16 +95,14 @@ impl Namespace {
         peer.ip(&format!("link set {peer_name} up"));
     }
 
-    /// Runs a program inside. Not by `ip netns exec`, which mounts a /sys without bpffs.
-    #[must_use]
+    /// A command that runs a program inside. `ip netns exec` would mount a /sys without the BPF file system.
     pub fn command(&self, program: &Command) -> Command {
         let mut command = tool("nsenter");
         command.arg(format!("--net=/run/netns/{}", self.name)).arg(program.get_program()).args(program.get_args());
         command
     }
 
-    /// Runs a tool inside.
-    #[must_use]
+    /// A command that runs a tool inside.
     pub fn tool(&self, name: &str, arguments: &[&str]) -> Command {
         self.command(tool(name).args(arguments))
     }
@@ -100,16 +121,14 @@ impl Namespace {
         done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    /// The programs attached to a device: the XDP mode (`xdp`, `xdpgeneric`, or empty for none), and the
-    /// names of the programs at egress, in order.
-    #[must_use]
-    pub fn attached(&self, device: &str) -> (String, Vec<String>) {
+    /// The programs attached to a device, with Linux 6.6 or later: the XDP mode (`xdp`, `xdpgeneric`, or empty for
+    /// none), and the names of the programs at egress, in order.
+    pub fn attached(&self, device: &str) -> Attached {
         let shown = self.ip(&format!("-d link show dev {device}"));
         let mode = shown.split_whitespace().find(|word| word.starts_with("xdp")).unwrap_or_default();
-        let (_, programs) =
-            self.inside(|| SchedClassifier::query_tcx(device, TcAttachType::Egress)).unwrap_or_else(|error| {
-                panic!("ask for the programs at egress of {device}, with Linux 6.6 or later: {error}")
-            });
+        let (_, programs) = self
+            .inside(|| SchedClassifier::query_tcx(device, TcAttachType::Egress))
+            .unwrap_or_else(|error| panic!("list the programs at egress of {device}: {error}"));
         (mode.to_owned(), programs.iter().map(|program| program.name_as_str().unwrap_or_default().to_owned()).collect())
     }
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use etherparse::PacketBuilder;
 use rusqlite::{Connection, OpenFlags, Row};
 
-use crate::traffic::Wire;
+use crate::frames::{syn, written};
+use crate::traffic::{Wire, ping};
 use crate::world::{HOST, ROUTER, SCANNER, SITE, World};
 
 /// The last number: the highest port.
@@ -18,7 +19,6 @@ const MOST: u16 = u16::MAX;
 
 /// Traffic from a thread of its own. Number n is a SYN from [`SCANNER`] to port n of [`HOST`],
 /// and a datagram of [`HOST`] to a remote of that number.
-#[derive(Debug)]
 pub struct Numbered {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicU16>,
@@ -26,21 +26,19 @@ pub struct Numbered {
 }
 
 /// The remote that a number contacts.
-#[must_use]
 pub fn remote(number: u16) -> Ipv6Addr {
     Ipv6Addr::new(0x3fff, 0xe, 0, 0, 0, 0, 0, number)
 }
 
 impl Numbered {
-    /// Starts with number 1, at this rate, until it is stopped or the numbers end.
-    #[must_use]
+    /// Sends from number 1 on, at this rate, until it is stopped or the numbers end.
     pub fn start(world: &World, per_second: u32) -> Numbered {
         let (outside, inside) = (Wire::open(&world.internet, "net0"), Wire::open(&world.host, "eth0"));
         let to_router = (world.internet.mac("net0"), world.router.mac("wan0"));
         let to_gateway = (world.host.mac("eth0"), world.router.mac("lan0"));
-        // A router that resolves an address drops all but the first packets.
-        crate::traffic::ping(&world.host, HOST, ROUTER);
-        crate::traffic::ping(&world.host, HOST, SITE);
+        // While a router resolves an address it drops most packets.
+        ping(&world.host, HOST, ROUTER);
+        ping(&world.host, HOST, SITE);
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU16::new(0)));
         let (stopping, counting) = (stop.clone(), sent.clone());
         let thread = thread::spawn(move || {
@@ -51,7 +49,7 @@ impl Numbered {
                 }
                 let due = Duration::from_secs(1) * u32::from(number) / per_second;
                 thread::sleep(due.saturating_sub(started.elapsed()));
-                outside.send(&syn(to_router, number));
+                outside.send(&syn(to_router, SCANNER, HOST, 57, number));
                 inside.send(&datagram(to_gateway, number));
                 counting.store(number, Relaxed);
             }
@@ -60,13 +58,11 @@ impl Numbered {
     }
 
     /// The last number that was sent.
-    #[must_use]
     pub fn sent(&self) -> u16 {
         self.sent.load(Relaxed)
     }
 
     /// Stops it and returns the last number.
-    #[must_use]
     pub fn stop(self) -> u16 {
         self.stop.store(true, Relaxed);
         self.thread.join().expect("the traffic ends well");
@@ -74,25 +70,13 @@ impl Numbered {
     }
 }
 
-fn syn((from, to): ([u8; 6], [u8; 6]), number: u16) -> Vec<u8> {
-    let builder = PacketBuilder::ethernet2(from, to).ipv6(SCANNER.octets(), HOST.octets(), 57);
-    frame(|out| builder.tcp(40_000, number, 7, 1_024).syn().write(out, &[]).expect("a frame"))
-}
-
 fn datagram((from, to): ([u8; 6], [u8; 6]), number: u16) -> Vec<u8> {
     let builder = PacketBuilder::ethernet2(from, to).ipv6(HOST.octets(), remote(number).octets(), 64);
-    frame(|out| builder.udp(50_000, 443).write(out, b"numbered").expect("a frame"))
-}
-
-fn frame(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut frame = Vec::new();
-    write(&mut frame);
-    frame
+    written(|frame| builder.udp(50_000, 443).write(frame, b"numbered").expect("a frame"))
 }
 
 /// Checks that a sensor stored each of the numbers 1 to `last` once. Returns a line
 /// for each that is missing or duplicated.
-#[must_use]
 pub fn complaints(state: &Path, last: u16) -> Vec<String> {
     let expected = |number: usize| u32::from(number > 0 && number <= usize::from(last));
     let wrong = |what: &str, found: &[u32]| {
@@ -103,8 +87,7 @@ pub fn complaints(state: &Path, last: u16) -> Vec<String> {
     [wrong("probe", &probes), wrong("contact", &contacts)].concat()
 }
 
-/// How often each number is in the database that a sensor left: as a probe, as a contact.
-#[must_use]
+/// How often each number is in the database of a sensor that has ended: as a probe, as a contact.
 pub fn stored(state: &Path) -> (Vec<u32>, Vec<u32>) {
     let database = Connection::open_with_flags(state.join("tattler.db"), OpenFlags::SQLITE_OPEN_READ_ONLY);
     let database = database.expect("open the database");

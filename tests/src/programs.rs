@@ -9,24 +9,21 @@ use std::time::{Duration, Instant};
 
 use crate::patiently;
 
-/// In seconds. Nothing that tests run to its end takes nearly as long.
+/// Seconds. The programs of tests take much less.
 const ENDS_WITHIN: u64 = 60;
 
 /// The tattler binary: TATTLER_BIN, else that of the debug build.
-#[must_use]
 pub fn tattler() -> PathBuf {
     binary("TATTLER_BIN", "tattler")
 }
 
 /// The tattler binary of a version with another record layout: TATTLER_OTHER_BIN, else that of
 /// the debug build.
-#[must_use]
 pub fn other_tattler() -> PathBuf {
     binary("TATTLER_OTHER_BIN", "tattler-other-layout")
 }
 
 /// The xtask binary: XTASK_BIN, else that of the debug build.
-#[must_use]
 pub fn xtask() -> PathBuf {
     binary("XTASK_BIN", "xtask")
 }
@@ -38,33 +35,27 @@ fn binary(variable: &str, name: &str) -> PathBuf {
     path
 }
 
-/// A tool with its standard input closed. `cargo xtask test` sets a PATH of the listed programs alone.
-#[must_use]
+/// A tool without standard input. Under `cargo xtask test`, PATH has only the listed programs.
 pub fn tool(name: &str) -> Command {
     let path = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file());
-    let missing = || {
-        panic!(
-            "no {name} on PATH: run the tests by `cargo xtask test`, which installs what xtask/src/setup/programs.rs lists"
-        )
-    };
-    let mut command = Command::new(found.unwrap_or_else(missing));
+    let mut command = Command::new(found.unwrap_or_else(|| {
+        panic!("no {name} on PATH: run `cargo xtask test`, which installs the programs of xtask/src/setup/programs.rs")
+    }));
     command.stdin(Stdio::null());
     command
 }
 
-/// How tests wait for the programs they start: never without an end. clippy.toml forbids the other ways.
+/// Waits for programs with a time limit. clippy.toml forbids the methods that may wait for ever.
 pub trait Bounded {
-    /// Collects exit status and output as `Command::output` does; the standard input stays as it was set.
-    ///
-    /// # Errors
-    /// The program does not start, or runs for more than a minute, after which it is killed.
+    /// Collects exit status and output like `Command::output`, and leaves the standard input as it was set. A program
+    /// that runs for more than a minute is killed, which is an error.
     fn finish(&mut self) -> io::Result<Output>;
 }
 
 impl Bounded for Command {
     fn finish(&mut self) -> io::Result<Output> {
-        // Into files: a pipe would fill up, or stay open in a child's child.
+        // Into files: a pipe may fill up, or stay open in a child of the child.
         let (mut out, mut err) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let mut child = self.stdout(out.try_clone()?).stderr(err.try_clone()?).spawn()?;
         let status = end_within(&mut child, patiently(ENDS_WITHIN));
@@ -81,15 +72,14 @@ impl Bounded for Command {
     }
 }
 
-/// Bytes as a program's standard input: a file, which is never full.
-#[must_use]
+/// Bytes as a program's standard input. In a file, since a pipe may be full.
 pub fn input(bytes: &[u8]) -> Stdio {
     let mut file = tempfile::tempfile().expect("make a temporary file");
     file.write_all(bytes).and_then(|()| file.rewind()).expect("write a temporary file");
     file.into()
 }
 
-/// Waits for a child to end by itself. After `limit` it is killed, and there is no status.
+/// Waits for a child to end. After `limit` it is killed, and there is no status.
 pub fn end_within(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     let deadline = Instant::now() + limit;
     while Instant::now() < deadline {
@@ -104,7 +94,7 @@ pub fn end_within(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     None
 }
 
-/// Runs to the end and gives what was printed to standard output.
+/// Runs a command that must succeed, and returns its standard output.
 #[track_caller]
 pub fn succeed(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.finish().unwrap_or_else(|error| panic!("{command:?}: {error}"));

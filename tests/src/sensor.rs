@@ -13,18 +13,20 @@ use std::{fs, thread};
 use sensor_user::datapath::pins_of;
 use serde_json::Value;
 
+use crate::eventually;
 use crate::namespace::Namespace;
 use crate::programs::{Bounded, end_within, succeed, tattler};
-use crate::{eventually, programs};
 
 /// The default address of its metrics; each namespace has its own.
 pub const LISTEN: &str = "[::1]:9646";
 
+/// The arguments of a sensor on the router's uplink.
+pub const WAN0: [&str; 2] = ["--interface", "wan0"];
+
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
 
-/// A running sensor. Dropping it kills it and removes its pins; a sensor that has ended
-/// leaves them to the next start, or to [`Pins`].
-#[derive(Debug)]
+/// A running sensor. Dropping it kills it and removes its pins. A sensor that has ended leaves them to the next
+/// start, or to [`Pins`].
 pub struct Sensor<'n> {
     child: Child,
     namespace: &'n Namespace,
@@ -33,16 +35,11 @@ pub struct Sensor<'n> {
 }
 
 /// `tattler run` with its state and its socket in `state`, to be run in `namespace`.
-#[must_use]
 pub fn command(namespace: &Namespace, state: &Path, arguments: &[&str]) -> Command {
     command_of(&tattler(), namespace, state, arguments)
 }
 
-/// The same for another binary.
-///
-/// # Panics
-/// Without a BPF file system, where the sensor would run without pins and most tests fail.
-#[must_use]
+/// The same for another binary. Panics without a BPF file system: without pins most tests fail.
 pub fn command_of(binary: &Path, namespace: &Namespace, state: &Path, arguments: &[&str]) -> Command {
     assert!(
         has_bpffs(&fs::read_to_string("/proc/self/mounts").unwrap_or_default()),
@@ -66,14 +63,12 @@ fn socket(state: &Path) -> PathBuf {
 impl<'n> Sensor<'n> {
     /// Starts it and waits until it is ready.
     #[track_caller]
-    #[must_use]
     pub fn start(namespace: &'n Namespace, state: &Path, arguments: &[&str]) -> Sensor<'n> {
         Sensor::started(command(namespace, state, arguments), namespace, state)
     }
 
     /// Starts it by this command and waits until it is ready.
     #[track_caller]
-    #[must_use]
     pub fn started(mut command: Command, namespace: &'n Namespace, state: &Path) -> Sensor<'n> {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("start tattler");
         let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
@@ -94,12 +89,11 @@ impl<'n> Sensor<'n> {
     }
 
     /// Its log so far.
-    #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// Stops it as a supervisor does; it must exit with status 0 and without a panic.
+    /// Stops it as a service manager does. It must exit with status 0 and without a panic.
     #[track_caller]
     pub fn stop(mut self) {
         let status = self.end(libc::SIGTERM);
@@ -122,42 +116,43 @@ impl<'n> Sensor<'n> {
     }
 
     /// The path of its socket.
-    #[must_use]
     pub fn socket(&self) -> PathBuf {
         socket(&self.state)
     }
 
     /// The answer to `status`.
     #[track_caller]
-    #[must_use]
     pub fn status(&self) -> Value {
         self.ask(&["status"])
     }
 
     /// The answer to `suspects`.
     #[track_caller]
-    #[must_use]
     pub fn suspects(&self) -> Value {
         self.ask(&["suspects"])
     }
 
+    /// The rows of a query's answer.
+    #[track_caller]
+    pub fn rows(&self, words: &[&str]) -> Vec<Value> {
+        self.ask(words)["rows"].as_array().expect("rows").clone()
+    }
+
     /// The answer to `explain`.
     #[track_caller]
-    #[must_use]
     pub fn explain(&self, remote: impl Display) -> Value {
         self.ask(&["explain", &remote.to_string()])
     }
 
     #[track_caller]
     fn ask(&self, words: &[&str]) -> Value {
-        let mut command = Command::new(programs::tattler());
-        let printed = succeed(command.args(words).args(["--format", "json", "--socket"]).arg(self.socket()));
+        let printed =
+            succeed(Command::new(tattler()).args(words).args(["--format", "json", "--socket"]).arg(self.socket()));
         serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{words:?}: {error}: {printed}"))
     }
 
-    /// The counters of contacts, probes or answers: matched, recorded, held back, lost. They must add up.
+    /// The counters of contacts, probes or answers: matched, recorded, held back, lost. Checks their sum.
     #[track_caller]
-    #[must_use]
     pub fn fates(&self, what: &str) -> [u64; 4] {
         let status = self.status();
         let events = status["events"].as_array().expect("events").iter().find(|events| events["what"] == what);
@@ -165,6 +160,12 @@ impl<'n> Sensor<'n> {
             ["matched", "recorded", "held_back", "lost"].map(|fate| events.expect(what)[fate].as_u64().unwrap());
         assert_eq!(fates[0], fates[1] + fates[2] + fates[3], "{what}");
         fates
+    }
+
+    /// Waits until this many observations are in the store.
+    #[track_caller]
+    pub fn wait_stored(&self, count: u64) {
+        eventually("it is stored", || (self.status()["stored"].as_u64() >= Some(count)).then_some(()));
     }
 
     /// Waits until its counters show this many recorded events.
@@ -177,7 +178,6 @@ impl<'n> Sensor<'n> {
 
     /// The sources, kinds and ports of probes that followed a visit of `local` to `remote`.
     #[track_caller]
-    #[must_use]
     pub fn followed(&self, remote: Ipv6Addr, local: Ipv6Addr) -> Vec<(String, String, u64)> {
         let explained = self.explain(remote);
         let visits = explained["visits"].as_array().expect("visits");
@@ -187,9 +187,8 @@ impl<'n> Sensor<'n> {
         probes.map(|probe| (text(&probe["source"]), text(&probe["kind"]), probe["port"].as_u64().unwrap())).collect()
     }
 
-    /// Gets a page from its HTTP listener: the status line's number and the body.
+    /// Gets a page from its HTTP listener: status and body.
     #[track_caller]
-    #[must_use]
     pub fn get(&self, path: &str) -> (u16, String) {
         let mut answer = String::new();
         self.namespace
@@ -205,9 +204,16 @@ impl<'n> Sensor<'n> {
         (head.split(' ').nth(1).and_then(|number| number.parse().ok()).expect("a status"), body.to_owned())
     }
 
-    /// The page for Prometheus.
+    /// A metric's value, by its name with labels.
     #[track_caller]
-    #[must_use]
+    pub fn metric(&self, name: &str) -> u64 {
+        let page = self.metrics();
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {name} in\n{page}")).parse().expect("a number")
+    }
+
+    /// The metrics page.
+    #[track_caller]
     pub fn metrics(&self) -> String {
         let (status, page) = self.get("/metrics");
         assert_eq!(status, 200, "{page}");
@@ -216,18 +222,15 @@ impl<'n> Sensor<'n> {
 }
 
 /// The pins of a state directory's sensors. Dropping it removes them.
-#[derive(Debug)]
 pub struct Pins(PathBuf);
 
 impl Pins {
     /// The pins of a state directory, whose sensors must be dropped first.
-    #[must_use]
     pub fn of(state: &Path) -> Pins {
         Pins(pins_of(state))
     }
 
     /// Their directory.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -252,8 +255,8 @@ impl Drop for Sensor<'_> {
     }
 }
 
-/// Runs a command that must fail: with this exit status, and one line on standard error that contains all of
-/// `words`, and nothing else.
+/// Runs a command that must fail with this exit status, and print only one line, on standard error, that contains
+/// all of `words`.
 #[track_caller]
 pub fn fails(command: &mut Command, status: i32, words: &[&str]) -> String {
     command.env("RUST_BACKTRACE", "1").stdin(Stdio::null());
@@ -274,7 +277,6 @@ pub fn fails(command: &mut Command, status: i32, words: &[&str]) -> String {
 }
 
 /// Whether a path exists, of any type.
-#[must_use]
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }

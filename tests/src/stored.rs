@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 use std::path::Path;
 
-use rusqlite::types::FromSql;
 use rusqlite::{Connection, OpenFlags, Row};
 
 /// Rows of the database, without their times.
@@ -14,20 +13,20 @@ pub struct Stored {
     pub contacts: BTreeSet<(Ipv6Addr, Ipv6Addr, u8, u16)>,
     /// Source, target, kind, port.
     pub probes: BTreeSet<(Ipv6Addr, Ipv6Addr, u8, u16)>,
-    /// As probes: those that were answered.
+    /// Source, target, kind, port of probes that were answered.
     pub answers: BTreeSet<(Ipv6Addr, Ipv6Addr, u8, u16)>,
 }
 
 impl Stored {
     /// Reads the state directory of a sensor that has ended.
-    #[must_use]
     pub fn read(state: &Path) -> Stored {
         let path = state.join("tattler.db");
         let database = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("open the database");
         let rows = |sql: &str| {
             let mut statement = database.prepare(sql).expect(sql);
+            let address = |row: &Row<'_>, column| row.get::<_, [u8; 16]>(column).map(Ipv6Addr::from);
             let rows =
-                statement.query_map([], |row| Ok((address(row, 0)?, address(row, 1)?, get(row, 2)?, get(row, 3)?)));
+                statement.query_map([], |row| Ok((address(row, 0)?, address(row, 1)?, row.get(2)?, row.get(3)?)));
             rows.expect(sql).collect::<Result<_, _>>().expect(sql)
         };
         Stored {
@@ -36,12 +35,4 @@ impl Stored {
             answers: rows("SELECT source, target, kind, port FROM answers"),
         }
     }
-}
-
-fn address(row: &Row<'_>, column: usize) -> rusqlite::Result<Ipv6Addr> {
-    get::<[u8; 16]>(row, column).map(Ipv6Addr::from)
-}
-
-fn get<T: FromSql>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
-    row.get(column)
 }

@@ -1,4 +1,4 @@
-//! A tracker of torrents over HTTP: it gives each peer the addresses of the others.
+//! A tracker of torrents over HTTP. It gives each peer the addresses of the others.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv6Addr, TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use crate::traffic::listen;
 /// A peer's address and port.
 pub type Peer = (Ipv6Addr, u16);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     peers: Mutex<Vec<Peer>>,
     closed: AtomicBool,
@@ -21,7 +21,6 @@ struct State {
 }
 
 /// A tracker with one torrent, whichever is requested.
-#[derive(Debug)]
 pub struct Tracker {
     state: Arc<State>,
     serving: Option<JoinHandle<()>>,
@@ -29,7 +28,6 @@ pub struct Tracker {
 
 impl Tracker {
     /// Serves announcements until it is dropped.
-    #[must_use]
     pub fn serve(namespace: &Namespace, address: Ipv6Addr, port: u16) -> Tracker {
         let listener = listen(namespace, address, port);
         listener.set_nonblocking(true).expect("a listener that does not wait");
@@ -40,12 +38,11 @@ impl Tracker {
     }
 
     /// The peers that announced themselves and have not left.
-    #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
         self.state.peers.lock().unwrap().clone()
     }
 
-    /// Adds no more peers to the list: new peers get those who are on it.
+    /// Adds no more peers to the list. New peers get the peers on it.
     pub fn close_list(&self) {
         self.state.closed.store(true, Ordering::Relaxed);
     }
@@ -70,11 +67,11 @@ fn serve(listener: &TcpListener, state: &State) {
     }
 }
 
-/// Answers one announcement: BEP 3, and BEP 7 for IPv6. A scrape (BEP 48) gets an empty one.
+/// Answers one announcement: BEP 3, and BEP 7 for IPv6. A scrape (BEP 48) gets an empty answer.
 fn answer(mut stream: TcpStream, state: &State) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    // To its end: a connection that is closed with something unread loses the answer.
+    // Reads the whole request: closing a connection with unread data loses the answer.
     let lines = BufReader::new(&stream).lines().take_while(|line| line.as_ref().is_ok_and(|line| !line.is_empty()));
     let request = lines.collect::<io::Result<Vec<_>>>()?.into_iter().next().unwrap_or_default();
     let parameter = |name: &str| {

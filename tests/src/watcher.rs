@@ -1,7 +1,5 @@
-//! The programs on a device, and a ledger of what they tell, on a clock that can be moved on.
-//!
-//! `tattler run` sets UDP aside for five minutes after its start and waits in real time; here the
-//! rules themselves are watched.
+//! The programs on a device and a ledger of their events, on a clock that tests can advance. Unlike `tattler run`,
+//! the ledger does not leave out UDP probes for the first five minutes.
 
 use std::net::Ipv6Addr;
 use std::thread::sleep;
@@ -21,21 +19,26 @@ use tattler_core::view::evidence::Evidence;
 use tattler_core::view::frame::Frame;
 
 use crate::namespace::Namespace;
+use crate::world::World;
 
-/// Packets are seen before their sender's call returns, since a veth has no wire; but a thread of
-/// the kernel may carry them.
+/// On a veth the programs see a packet before `send` returns, unless a kernel thread delivers it.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+fn in_order<T>(rows: impl Iterator<Item = (Time, T)>) -> Vec<T> {
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_by_key(|row| row.0);
+    rows.into_iter().map(|row| row.1).collect()
+}
 
 /// A watched device.
 pub struct Watcher {
     datapath: Datapath,
-    /// What was seen so far.
+    /// The observations so far.
     pub ledger: Ledger,
     shift: Span,
 }
 
 /// Reads the network of a namespace.
-#[must_use]
 pub fn network(namespace: &Namespace) -> NetworkState {
     namespace.inside(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -43,15 +46,20 @@ pub fn network(namespace: &Namespace) -> NetworkState {
     })
 }
 
+/// A world whose uplink is watched.
+pub fn watched() -> (World, Watcher) {
+    let world = World::new();
+    let watcher = Watcher::new(&world.router, "wan0");
+    (world, watcher)
+}
+
 impl Watcher {
-    /// Watches a device of a namespace; what is home comes from netlink.
-    #[must_use]
+    /// Watches a device of a namespace, with the home prefixes that netlink shows.
     pub fn new(namespace: &Namespace, device: &str) -> Watcher {
         Watcher::told(namespace, device, &HomeSettings::default(), &[])
     }
 
-    /// The same with what the user says of home, and of locals that are public.
-    #[must_use]
+    /// The same with the user's home prefixes and public locals.
     pub fn told(namespace: &Namespace, device: &str, prefixes: &HomeSettings, public: &[Ipv6Net]) -> Watcher {
         let network = network(namespace);
         let uplink = network.device(device).expect("the device is there").clone();
@@ -67,7 +75,7 @@ impl Watcher {
         Watcher { datapath, ledger, shift: Span::from_seconds(0) }
     }
 
-    /// Reads the network again and follows it, as the sensor does when it changes.
+    /// Reads the network again, as the sensor does when it changes.
     pub fn follow(&mut self, namespace: &Namespace, device: &str) {
         self.look();
         let network = network(namespace);
@@ -78,23 +86,22 @@ impl Watcher {
         self.ledger.home_is(|address| home::is_home(&home, address), now);
     }
 
-    /// Lets time go by for the programs and the ledger.
+    /// Advances the clock of the programs and the ledger.
     pub fn pass(&mut self, seconds: u64) {
         self.look();
         self.datapath.age(seconds * 1_000_000_000);
         self.shift = Span(self.shift.0 + seconds as i64 * 1_000_000);
     }
 
-    /// What the programs remember of addresses.
-    #[must_use]
+    /// The entries of the kernel tables.
     pub fn memory(&self) -> Memory {
         self.datapath.memory().expect("the tables")
     }
 
-    /// Takes in what happened; returns how many observations that were.
+    /// Takes in new events and returns their number.
     pub fn look(&mut self) -> usize {
         sleep(PATIENCE);
-        // Real times don't matter here, but their order does.
+        // Only the order of times matters here.
         let booted = Time::from_seconds(1_000_000) + self.shift;
         let ledger = &mut self.ledger;
         let drained = self.datapath.drain(100_000, |event| {
@@ -106,57 +113,41 @@ impl Watcher {
     }
 
     /// Contacts: local, remote, protocol and port, in order.
-    #[must_use]
     pub fn contacts(&mut self) -> Vec<(Ipv6Addr, Ipv6Addr, Proto, u16)> {
         self.look();
         let address = |id| self.ledger.address(id);
-        let mut rows: Vec<_> = self
-            .ledger
-            .contacts()
-            .iter()
-            .map(|row| (row.first, (address(row.local), address(row.remote), row.proto, row.port)))
-            .collect();
-        rows.sort_by_key(|row| row.0);
-        rows.into_iter().map(|row| row.1).collect()
+        let contacts = self.ledger.contacts().iter();
+        in_order(contacts.map(|row| (row.first, (address(row.local), address(row.remote), row.proto, row.port))))
     }
 
-    /// Probes that the ledger took for such: source, target, kind and port, in order.
-    #[must_use]
+    /// Probes in the ledger: source, target, kind and port, in order.
     pub fn probes(&mut self) -> Vec<(Ipv6Addr, Ipv6Addr, Kind, u16)> {
         self.look();
         let address = |id| self.ledger.address(id);
-        let mut rows: Vec<_> = self
-            .ledger
-            .probes()
-            .iter()
-            .map(|row| (row.first, (address(row.source), address(row.target), row.kind, row.port)))
-            .collect();
-        rows.sort_by_key(|row| row.0);
-        rows.into_iter().map(|row| row.1).collect()
+        let probes = self.ledger.probes().iter();
+        in_order(probes.map(|row| (row.first, (address(row.source), address(row.target), row.kind, row.port))))
     }
 
-    /// Probes that the kernel took for such.
-    #[must_use]
+    /// Events that the kernel programs counted.
     pub fn matched(&mut self, what: What) -> u64 {
         self.look();
         self.datapath.counters().expect("counters").fate(what, Fate::Matched)
     }
 
-    /// What the probes of a source prove, and whether the target had contacted it, by kind and port.
-    #[must_use]
+    /// The evidence of a source's probes, by kind and port, and whether the target had contacted it.
     pub fn evidence(&mut self, source: Ipv6Addr) -> Vec<(Kind, u16, Evidence, bool)> {
         self.look();
         let Some(id) = self.ledger.id(source) else { return Vec::new() };
         let frame = Frame::new(&self.ledger);
-        let mut rows: Vec<_> = self.ledger.probes().iter().filter(|row| row.source == id).collect();
-        rows.sort_by_key(|row| row.first);
-        rows.into_iter()
-            .map(|row| (row.kind, row.port, Evidence::of(&frame, row), frame.is_answer_to_contact(row)))
-            .collect()
+        let rows = self.ledger.probes().iter().filter(|row| row.source == id);
+        let probes = rows.map(|row| {
+            let evidence = (row.kind, row.port, Evidence::of(&frame, row), frame.is_answer_to_contact(row));
+            (row.first, evidence)
+        });
+        in_order(probes)
     }
 
-    /// The time at which the ledger is.
-    #[must_use]
+    /// The ledger's current time.
     pub fn now(&self) -> Time {
         self.ledger.span().map_or(Time(0), |span| span.1) + Span(1)
     }

@@ -6,6 +6,8 @@ use crate::namespace::Namespace;
 
 /// A host behind the router, by an address that looks temporary.
 pub const HOST: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x42, 1, 0xe014, 0x9aff, 0x5e49, 0xecb3);
+/// Another temporary address of the host.
+pub const LATER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x42, 1, 0x7c21, 0x13ff, 0xfe0a, 0x9e55);
 /// The router on the LAN.
 pub const ROUTER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x42, 1, 0, 0, 0, 1);
 /// The router on its uplink.
@@ -24,7 +26,6 @@ const fn remote(provider: u16, host: u16) -> Ipv6Addr {
 }
 
 /// `host` — `router` — `internet`.
-#[derive(Debug)]
 pub struct World {
     /// Has [`HOST`] on `eth0`.
     pub host: Namespace,
@@ -35,8 +36,7 @@ pub struct World {
 }
 
 impl World {
-    /// Builds it, with everything reachable from everywhere.
-    #[must_use]
+    /// Builds it. All can reach each other.
     pub fn new() -> World {
         let world =
             World { host: Namespace::new("host"), router: Namespace::new("router"), internet: Namespace::new("net") };
@@ -50,8 +50,8 @@ impl World {
         world
     }
 
-    /// Makes the uplink, which must not exist: `name` with these words for `ip link add`, and
-    /// `net0`, with their addresses and routes.
+    /// Makes the uplink, which must not exist: `name`, with these words for `ip link add`, and `net0`, with addresses
+    /// and routes.
     pub fn connect(&self, name: &str, words: &str) {
         let World { router, internet, .. } = self;
         router.ip(&format!("link add {name} {words} type veth peer name net0 netns {}", internet.name()));
@@ -65,7 +65,7 @@ impl World {
         internet.ip(&format!("route add 2001:db8:42::/48 via {UPLINK}"));
     }
 
-    /// Gives the router its address and its route on the uplink, which it loses when that goes down.
+    /// Gives the router its address and route on the uplink, which it loses when the uplink goes down.
     pub fn route(&self, name: &str) {
         self.router.ip(&format!("address replace {UPLINK}/64 dev {name} nodad"));
         self.router.ip("route replace default via 2001:db8:ffff::1");

@@ -1,5 +1,4 @@
-//! Who may ask a running sensor: a user of the machine in the group `tattler`, and one who is not. Runs as
-//! root.
+//! Users in the group `tattler` may query a running sensor, others may not. Runs as root.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -8,15 +7,15 @@ use std::process::Command;
 
 use tests::programs::{Bounded, succeed, tattler, tool};
 use tests::sensor::Sensor;
-use tests::traffic::{curl, ping, web_site};
+use tests::traffic::{ping, visit};
 use tests::world::{HOST, SCANNER, SITE, World};
 
-/// The number of the group `tattler` where the sensor runs.
+/// The id of the group `tattler` where the sensor runs.
 const GROUP: &str = "54321";
 /// A user who owns nothing.
 const NOBODY: &str = "65534";
 
-/// `tattler run` where the group exists: in a file that only the sensor sees.
+/// `tattler run` with a group file of its own, in which the group exists.
 fn command(world: &World, dir: &Path) -> Command {
     let groups = dir.join("group");
     let system = fs::read_to_string("/etc/group").expect("read /etc/group");
@@ -29,7 +28,7 @@ fn command(world: &World, dir: &Path) -> Command {
     world.router.command(&run)
 }
 
-/// Runs a program as a user with one group more: what it says, or how it refused.
+/// The output of a program that runs as a user with these groups, or its error.
 fn as_user(groups: &str, program: &Path, arguments: &[&str], last: &Path) -> Result<String, String> {
     let mut command = tool("setpriv");
     command.args(["--reuid", NOBODY, "--regid", NOBODY, groups]).arg(program).args(arguments).arg(last);
@@ -39,17 +38,15 @@ fn as_user(groups: &str, program: &Path, arguments: &[&str], last: &Path) -> Res
 }
 
 #[test]
-fn a_member_of_the_group_asks_what_he_likes_and_reads_no_file() {
+fn members_of_the_group_may_query_but_read_no_file() {
     let world = World::new();
     let dir = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir().expect("a directory");
     let (state, socket) = (dir.path().join("state"), dir.path().join("run/tattler.sock"));
-    // A program that others may run, wherever the build is.
+    // A copy that others may run, wherever the build is.
     let program = dir.path().join("tattler");
     fs::copy(tattler(), &program).expect("copy the program");
     let sensor = Sensor::started(command(&world, dir.path()), &world.router, &state);
-    let site = web_site(&world.internet, SITE, 80);
-    curl(&world.host, SITE, 80);
-    site.join().unwrap();
+    visit(&world, SITE, 80);
     ping(&world.internet, SCANNER, HOST);
 
     let modes = |path: &Path| fs::metadata(path).map(|meta| (meta.mode() & 0o777, meta.gid().to_string()));
@@ -87,7 +84,7 @@ fn a_member_of_the_group_asks_what_he_likes_and_reads_no_file() {
         let refused = as_user(&groups, &program, arguments, &state).unwrap_err();
         assert!(refused.contains("permission denied") && refused.lines().count() == 1, "{refused}");
     }
-    // Were the directory open, the files would still be shut.
+    // The files themselves are protected too.
     succeed(tool("chmod").arg("755").arg(&state));
     for file in &files {
         assert!(as_user(&groups, tool("cat").get_program().as_ref(), &[], file).is_err(), "{}", file.display());

@@ -1,5 +1,5 @@
-//! What keeps the live sensor from starting, or a query from being answered: one line that names
-//! the object and the way out, exit status 1, or 2 for usage, and never a backtrace. Runs as root.
+//! Failed starts and queries print one line that names the object and the way out, with exit status 1, or 2 for wrong
+//! usage, and no backtrace. Runs as root.
 
 use std::fs::{self, Permissions};
 use std::net::Ipv6Addr;
@@ -9,11 +9,10 @@ use std::process::Command;
 
 use tempfile::TempDir;
 use tests::programs::{tattler, tool};
-use tests::sensor::{Sensor, command, exists, fails};
+use tests::sensor::{Sensor, WAN0, command, exists, fails};
 use tests::traffic::listen;
 use tests::world::World;
 
-const WAN0: [&str; 2] = ["--interface", "wan0"];
 /// The user `nobody`.
 const NOBODY: u32 = 65_534;
 
@@ -21,7 +20,7 @@ fn directory() -> TempDir {
     TempDir::new().expect("make a state directory")
 }
 
-/// Fails to start, attaches nothing and leaves no socket.
+/// Checks that a start fails, attaches nothing and leaves no socket.
 #[track_caller]
 fn fails_to_start(world: &World, state: &Path, arguments: &[&str], words: &[&str]) {
     fails(&mut command(&world.router, state, arguments), 1, words);
@@ -48,7 +47,7 @@ fn an_interface_that_is_named_twice() {
     fails_to_start(&world, state.path(), &twice, &["wan0", "name each interface once"]);
 }
 
-/// The binary where everybody can run it, and a state directory of nobody's.
+/// The binary where all users can run it, and a state directory of `nobody`.
 fn for_nobody() -> (TempDir, std::path::PathBuf, std::path::PathBuf) {
     let place = directory();
     fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
@@ -97,7 +96,7 @@ fn state_directories_that_can_not_be_used() {
     let shared = place.path().join("shared");
     fs::create_dir(&shared).unwrap();
     fs::set_permissions(&shared, Permissions::from_mode(0o777)).unwrap();
-    // A damaged database is no reason: it is set aside, as tests/tests/store_damage.rs shows.
+    // A damaged database does not prevent a start: see tests/tests/store_damage.rs.
     for state in [&file, &file.join("below"), Path::new("/proc/tattler"), Path::new("/sys"), &shared] {
         let mut run = Command::new(tattler());
         run.args(["run", "--interface", "wan0", "--state"]).arg(state);
@@ -107,7 +106,7 @@ fn state_directories_that_can_not_be_used() {
     }
     assert_eq!(fs::read(&file).unwrap(), b"");
 
-    // Somebody else's, for one who is not root.
+    // Another user's directory.
     let (_place, program, _) = for_nobody();
     let mut run = as_nobody(&program);
     run.args(["run", "--interface", "wan0", "--state", "/root/tattler", "--socket", "/tmp/tattler-nobody.sock"]);
@@ -131,7 +130,7 @@ fn a_second_sensor_on_the_same_state_directory() {
     // And at the same port.
     let other = state.path().join("other");
     fails(&mut command(&world.router, &other, &WAN0), 1, &["[::1]:9646", "in use", "--listen"]);
-    // The first one has noticed nothing.
+    // The first sensor still runs.
     assert_eq!(first.status()["uplinks"][0]["interface"], "wan0");
     first.stop();
 }
@@ -146,11 +145,8 @@ fn sockets_in_places_where_they_can_not_be() {
         let mut run = Command::new(tattler());
         run.args(["run", "--interface", "wan0", "--state"]).arg(place.path().join("state"));
         run.arg("--socket").arg(socket);
-        fails(
-            &mut world.router.command(&run),
-            1,
-            &[&socket.display().to_string(), "name another socket with --socket"],
-        );
+        let words = [&socket.display().to_string(), "name another socket with --socket"];
+        fails(&mut world.router.command(&run), 1, &words);
     }
     assert!(file.is_file());
     assert_eq!(world.router.attached("wan0"), Default::default());

@@ -1,5 +1,5 @@
-//! The wall clock is set while the sensor runs, and while it does not: order and lags stay right. libfaketime sets it
-//! for the sensor alone. Runs as root.
+//! Order and lags stay right when the wall clock is set, while the sensor runs and while it does not. libfaketime sets
+//! the clock of the sensor alone. Runs as root.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tattler_core::time::Time;
 use tempfile::TempDir;
-use tests::programs::{succeed, tattler, tool};
-use tests::sensor::{Sensor, command};
+use tests::programs::tool;
+use tests::sensor::{Sensor, WAN0, command};
 use tests::traffic::ping;
 use tests::world::{HOST, POOL, SCANNER, SITE, STRANGER, World};
 use tests::{eventually, within};
@@ -21,7 +21,7 @@ const YEAR: f64 = 365.0 * 86_400.0;
 
 /// The library behind `faketime`.
 fn library() -> PathBuf {
-    // Says what to do where there is none.
+    // Panics with the way out if it is missing.
     drop(tool("faketime"));
     let places = ["/usr/lib/faketime", "/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/aarch64-linux-gnu/faketime"];
     let found = places.iter().map(|place| Path::new(place).join("libfaketime.so.1")).find(|path| path.is_file());
@@ -33,20 +33,19 @@ struct Clock(PathBuf);
 
 impl Clock {
     fn set(&self, offset: &str) {
-        // At once, never half.
+        // By rename, so that the sensor never reads a part.
         let new = self.0.with_extension("new");
         fs::write(&new, offset).unwrap();
         fs::rename(new, &self.0).unwrap();
     }
 
     fn start<'n>(&self, world: &'n World, state: &Path) -> Sensor<'n> {
-        let mut command = command(&world.router, state, &["--interface", "wan0"]);
+        let mut command = command(&world.router, state, &WAN0);
         command.env("LD_PRELOAD", library()).env("FAKETIME_TIMESTAMP_FILE", &self.0).env("FAKETIME_NO_CACHE", "1");
-        // Boot time is the kernel's, and nobody sets it.
-        command
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-            .env("DONT_FAKE_MONOTONIC", "1")
-            .env("FAKETIME_DONT_RESET", "1");
+        // Boot time stays the kernel's.
+        for name in ["FAKETIME_DONT_FAKE_MONOTONIC", "DONT_FAKE_MONOTONIC", "FAKETIME_DONT_RESET"] {
+            command.env(name, "1");
+        }
         Sensor::started(command, &world.router, state)
     }
 }
@@ -58,14 +57,6 @@ fn now() -> f64 {
 fn seconds(time: &Value) -> f64 {
     let time: Time = serde_json::from_value(time.clone()).unwrap_or_else(|error| panic!("{time}: {error}"));
     time.0 as f64 / 1e6
-}
-
-/// The rows of a query, from the files or the sensor.
-fn rows(sensor: &Sensor<'_>, query: &str) -> Vec<Value> {
-    let mut ask = std::process::Command::new(tattler());
-    let printed = succeed(ask.args([query, "--since", "9000d", "--format", "json", "--socket"]).arg(sensor.socket()));
-    let answer: Value = serde_json::from_str(&printed).unwrap();
-    answer["rows"].as_array().unwrap().clone()
 }
 
 /// Seconds between the visit of SITE and the first probe of each source, by the story of SITE.
@@ -82,7 +73,7 @@ fn lags(sensor: &Sensor<'_>) -> Vec<(String, f64)> {
     lags
 }
 
-/// What happened, by a clock that nobody sets.
+/// What happened, by a clock that is never set.
 struct Events {
     visit: Instant,
     /// Source, and how long after the visit.
@@ -95,10 +86,9 @@ impl Events {
         self.probes.push((source.to_string(), self.visit.elapsed().as_secs_f64()));
     }
 
-    /// Waits until the sensor tells the same lags, and dates the visit right by a clock that is off by
-    /// so much.
+    /// Waits until the sensor shows the same lags, and the right time of the visit by a clock with this offset.
     #[track_caller]
-    fn are_told_by(&self, sensor: &Sensor<'_>, off: f64, when: &str) {
+    fn are_shown_by(&self, sensor: &Sensor<'_>, off: f64, when: &str) {
         let told = within(20, when, || {
             let told = lags(sensor);
             let right = told.len() == self.probes.len()
@@ -108,18 +98,15 @@ impl Events {
             ((visit - expected).abs() < 1.0 && right).then_some(told)
         });
         println!("{when}: lags {told:?}, true {:?}", self.probes);
-        // The files say so too, with the same probes, each once.
-        let mut stored: Vec<(String, f64)> = rows(sensor, "probes")
-            .iter()
-            .map(|row| (row["source"].as_str().unwrap().to_owned(), seconds(&row["ts"])))
-            .collect();
-        stored.sort_by(|a, b| a.1.total_cmp(&b.1));
-        let visit = rows(sensor, "contacts")
-            .iter()
-            .find(|row| row["remote"] == SITE.to_string())
-            .map(|row| seconds(row.get("first").or(row.get("ts")).expect("a time")));
-        let of_store: Vec<(String, f64)> =
-            stored.into_iter().map(|(source, ts)| (source, ts - visit.expect("the visit"))).collect();
+        // The store has the same probes, each once.
+        let rows = |query| sensor.rows(&[query, "--since", "9000d"]);
+        let contacts = rows("contacts");
+        let visit = contacts.iter().find(|row| row["remote"] == SITE.to_string()).expect("the visit");
+        let visit = seconds(visit.get("first").or(visit.get("ts")).expect("a time"));
+        let probes = rows("probes").into_iter();
+        let mut of_store: Vec<(String, f64)> =
+            probes.map(|row| (row["source"].as_str().unwrap().to_owned(), seconds(&row["ts"]) - visit)).collect();
+        of_store.sort_by(|a, b| a.1.total_cmp(&b.1));
         for (a, b) in of_store.iter().zip(&told) {
             assert!(a.0 == b.0 && (a.1 - b.1).abs() < 0.001, "{when}: {of_store:?} {told:?}");
         }
@@ -127,7 +114,7 @@ impl Events {
     }
 }
 
-/// Waits for the log line about a step of so many seconds.
+/// Waits for the log line about a step of this many seconds.
 #[track_caller]
 fn says(sensor: &Sensor<'_>, step: f64) {
     let is_of_step = |line: &str| {
@@ -141,10 +128,10 @@ fn says(sensor: &Sensor<'_>, step: f64) {
 }
 
 #[test]
-fn a_clock_that_is_set_by_years_or_an_hour_leaves_order_and_lags_right_while_the_sensor_runs_and_after_it() {
+fn order_and_lags_survive_a_clock_set_by_years_or_an_hour() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let clock = Clock(state.path().join("offset"));
-    // No battery: the router believes it is six years ago.
+    // A router without a battery starts six years in the past.
     clock.set("-6y");
     let sensor = clock.start(&world, state.path());
     let visit = Instant::now();
@@ -154,28 +141,28 @@ fn a_clock_that_is_set_by_years_or_an_hour_leaves_order_and_lags_right_while_the
     sleep(Duration::from_secs(1));
     events.probe(&world, SCANNER);
     sensor.wait_for("probe", 1);
-    events.are_told_by(&sensor, -6.0 * YEAR, "six years ago");
+    events.are_shown_by(&sensor, -6.0 * YEAR, "six years ago");
 
-    // The time service answers.
+    // The time service sets the clock.
     clock.set("+0");
     let set = Instant::now();
     eventually(&format!("the step: {}", sensor.log()), || (sensor.status()["clock_steps"] == 1).then_some(()));
     println!("noticed after {:?}", set.elapsed());
     events.probe(&world, STRANGER);
     sensor.wait_for("probe", 2);
-    events.are_told_by(&sensor, 0.0, "after the step forward");
+    events.are_shown_by(&sensor, 0.0, "after the step forward");
     says(&sensor, 6.0 * YEAR);
     assert!(sensor.metrics().contains("\ntattler_clock_steps_total 1\n"));
-    assert_eq!(sensor.status()["clock_doubted"], true, "nothing is deleted by it yet");
+    assert_eq!(sensor.status()["clock_doubted"], true, "retention waits");
     assert!((seconds(&sensor.status()["started"]) - now()).abs() < 60.0);
 
-    // Two steps within ten seconds are one; the lags don't depend on it.
+    // A step within ten seconds of another waits. The lags do not depend on it.
     clock.set("-1h");
     events.probe(&world, POOL);
     sensor.wait_for("probe", 3);
     within(15, "the second step", || (sensor.status()["clock_steps"] == 2).then_some(()));
     says(&sensor, -3_600.0);
-    events.are_told_by(&sensor, -3_600.0, "after the step back");
+    events.are_shown_by(&sensor, -3_600.0, "after the step back");
     let before = sensor.suspects();
     sensor.stop();
 
@@ -183,8 +170,8 @@ fn a_clock_that_is_set_by_years_or_an_hour_leaves_order_and_lags_right_while_the
     clock.set("+2d");
     let sensor = clock.start(&world, state.path());
     says(&sensor, 2.0 * 86_400.0 + 3_600.0);
-    events.are_told_by(&sensor, 2.0 * 86_400.0, "after the restart");
+    events.are_shown_by(&sensor, 2.0 * 86_400.0, "after the restart");
     let after = sensor.suspects();
-    assert_eq!(before["candidates"], after["candidates"], "a restarted sensor says the same");
+    assert_eq!(before["candidates"], after["candidates"], "a restart changes nothing");
     sensor.stop();
 }

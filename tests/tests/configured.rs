@@ -1,4 +1,4 @@
-//! The configuration as a running sensor has it, and what the doctor sees. Runs as root.
+//! The configuration of a running sensor, and the doctor. Runs as root.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tests::eventually;
 use tests::namespace::Namespace;
 use tests::programs::{Bounded, succeed, tattler};
-use tests::sensor::Sensor;
+use tests::sensor::{Sensor, WAN0};
 use tests::world::{POOL, SITE, World};
 
 const HOME: &str = "2001:db8:42:1::/64";
@@ -33,7 +33,7 @@ impl Dir {
         fs::write(self.config(), config).expect("write the configuration");
     }
 
-    /// Reads `--config` only; state and socket are flags, as all tests have them.
+    /// Starts a sensor with `--config`. State and socket are flags, as in all tests.
     fn start<'n>(&self, namespace: &'n Namespace, arguments: &[&str]) -> Sensor<'n> {
         let config = self.config();
         let config = ["--config", config.to_str().expect("UTF-8")];
@@ -41,7 +41,7 @@ impl Dir {
     }
 }
 
-/// Sends SIGHUP and waits for a line; gives the lines since.
+/// Sends SIGHUP and waits for a log line. Returns the log since.
 #[track_caller]
 fn reload(sensor: &Sensor<'_>, until: &str) -> String {
     let before = sensor.log().len();
@@ -53,10 +53,10 @@ fn reload(sensor: &Sensor<'_>, until: &str) -> String {
 }
 
 #[test]
-fn files_are_used_flags_win_and_sighup_takes_over_what_can_change() {
+fn flags_win_over_files_and_sighup_reloads_what_can_change() {
     let (world, dir) = (World::new(), Dir::new());
     dir.write("[sensor]\ninterfaces = [\"nosuch0\"]\nlisten = \"\"\n[home]\nadd = [\"2001:db8:77::/48\"]\n");
-    let sensor = dir.start(&world.router, &["--interface", "wan0"]);
+    let sensor = dir.start(&world.router, &WAN0);
     let home = |sensor: &Sensor<'_>| {
         let status = sensor.status();
         status["home"].as_array().expect("home").iter().map(|p| p.as_str().unwrap().to_owned()).collect::<Vec<_>>()
@@ -64,7 +64,7 @@ fn files_are_used_flags_win_and_sighup_takes_over_what_can_change() {
     assert!(home(&sensor).contains(&"2001:db8:77::/48".to_owned()), "{:?}", home(&sensor));
     assert!(home(&sensor).contains(&HOME.to_owned()));
 
-    // What can change does; what can't is said, a line each.
+    // What can change changes. Each other change is a line.
     dir.write(concat!(
         "[sensor]\ninterfaces = [\"wan0\"]\nlisten = \"[::1]:9999\"\nstate = \"/elsewhere\"\n",
         "[home]\nexclude = [\"2001:db8:42::/48\"]\npublic = [\"2001:db8:42:1::80\"]\n",
@@ -80,29 +80,29 @@ fn files_are_used_flags_win_and_sighup_takes_over_what_can_change() {
     eventually("the new home", || (!home(&sensor).contains(&HOME.to_owned())).then_some(()));
     assert!(!home(&sensor).contains(&"2001:db8:77::/48".to_owned()));
 
-    // A bad file changes nothing, and every problem is told.
+    // A bad file changes nothing, and every problem is logged.
     dir.write("[sensor]\nlisten = \"\"\n[home]\nexclud = []\npublic = [\"x\"]\n");
     let log = reload(&sensor, "goes on with the one it had");
     assert!(log.contains("tattler.toml:4:1: unknown key home.exclud; did you mean exclude?"), "{log}");
     assert!(log.contains("tattler.toml:5:11: home.public: `x`"), "{log}");
     assert!(!home(&sensor).contains(&HOME.to_owned()));
 
-    // And the next good one is compared with what is running.
+    // The next good file is compared with the running configuration.
     dir.write("[sensor]\nlisten = \"\"\n");
     let log = reload(&sensor, "configuration reloaded");
     assert!(!log.contains("takes effect at the next start"), "{log}");
-    eventually("home as netlink tells it", || home(&sensor).contains(&HOME.to_owned()).then_some(()));
+    eventually("home by netlink", || home(&sensor).contains(&HOME.to_owned()).then_some(()));
     assert!(reload(&sensor, "configuration read again").contains(": nothing has changed"));
     sensor.stop();
 }
 
 #[test]
-fn what_is_excluded_while_the_sensor_runs_is_recorded_no_more() {
+fn exclusions_apply_while_the_sensor_runs() {
     let (world, dir) = (World::new(), Dir::new());
     dir.write("");
-    let sensor = dir.start(&world.router, &["--interface", "wan0"]);
+    let sensor = dir.start(&world.router, &WAN0);
     let count = |key: &str| sensor.status()[key].as_u64().expect(key);
-    // Nobody listens there; the SYN is the contact.
+    // The connection is refused, but the SYN is a contact.
     let visit = |to: Ipv6Addr, port: u16| {
         let reset = world.host.inside(|| TcpStream::connect((to, port)));
         assert_eq!(reset.unwrap_err().kind(), ErrorKind::ConnectionRefused);
@@ -123,15 +123,14 @@ fn what_is_excluded_while_the_sensor_runs_is_recorded_no_more() {
     visit(SITE, 443);
     recorded(3, 2);
 
-    // The router knows the host as its neighbour by now.
-    let link = world.host.ip("link show dev eth0");
-    let mac = link.split_whitespace().skip_while(|word| *word != "link/ether").nth(1).expect("a MAC address");
+    // By now the host is in the router's neighbour table.
+    let mac = world.host.mac_text("eth0");
     dir.write(&format!("[exclude]\ndevices = [\"{}\"]\n", mac.to_uppercase()));
     reload(&sensor, "configuration reloaded changed=\"exclude.devices exclude.remotes exclude.ports\"");
     visit(SITE, 8080);
     recorded(3, 3);
 
-    // Names are by MAC address here and by keyed hash in the diary.
+    // The configuration names a MAC address, the store has its keyed hash.
     dir.write(&format!("[names.devices]\n\"{mac}\" = \"my printer\"\n"));
     reload(&sensor, "configuration reloaded changed=\"exclude.devices names\"");
     visit(SITE, 8081);
@@ -141,12 +140,12 @@ fn what_is_excluded_while_the_sensor_runs_is_recorded_no_more() {
         let asked = asked.expect("run tattler");
         String::from_utf8_lossy(if asked.status.success() { &asked.stdout } else { &asked.stderr }).into_owned()
     };
-    // Questions of this kind go to the diary, which is written twice a second.
+    // This query reads the store, which is written twice a second.
     eventually("the name of the host's device", || ask(&["locals"]).contains("my printer").then_some(()));
     let explained = ask(&["explain", &SITE.to_string(), "--format", "csv"]);
     assert!(explained.contains(",my printer,"), "{explained}");
 
-    // By that name it is forgotten too, and a slip is told.
+    // `forget` takes that name, and reports a wrong one.
     let slip = ask(&["forget", "my pritner"]);
     assert!(slip.starts_with("tattler: no device is called my pritner,") && slip.lines().count() == 1, "{slip}");
     recorded(4, 3);
@@ -158,7 +157,7 @@ fn what_is_excluded_while_the_sensor_runs_is_recorded_no_more() {
 }
 
 #[test]
-fn a_problem_in_the_configuration_keeps_the_sensor_from_starting_and_every_one_is_a_line() {
+fn every_problem_of_the_configuration_is_a_line_at_the_start() {
     let (world, dir) = (World::new(), Dir::new());
     dir.write("[sensr]\n[store]\nretention_days = 0\n");
     let mut run = Command::new(tattler());
@@ -191,7 +190,7 @@ fn check<'a>(checks: &'a [[String; 4]], name: &str) -> [&'a str; 3] {
 }
 
 #[test]
-fn the_doctor_finds_nothing_wrong_with_a_router_and_changes_nothing() {
+fn the_doctor_finds_a_router_well_and_changes_nothing() {
     let (world, dir) = (World::new(), Dir::new());
     dir.write(&format!("[sensor]\nstate = \"{}\"\n", dir.0.path().join("state").display()));
     let before = (world.router.ip("address"), world.router.attached("wan0"));
@@ -206,8 +205,7 @@ fn the_doctor_finds_nothing_wrong_with_a_router_and_changes_nothing() {
     assert!(!dir.0.path().join("state").exists());
 }
 
-/// What hides VLAN tags, as ethtool sets it. This is all of it that a veth has: hw-tc-offload is fixed there,
-/// and VLAN devices and flowtables take a kernel that has them.
+/// The offload that hides VLAN tags. A veth can't set hw-tc-offload, and VLAN devices and flowtables depend on the kernel.
 #[test]
 fn the_doctor_knows_offloads_as_ethtool_sets_them() {
     let world = World::new();
@@ -238,7 +236,7 @@ fn the_doctor_names_what_is_missing_with_the_way_out() {
     assert_eq!((status, check(&checks, "uplink")[1]), (Some(1), "there is no interface wan9"));
 
     world.router.ip("link set wan0 down");
-    let (status, checks) = doctor(&world.router, &dir.config(), &["--interface", "wan0"]);
+    let (status, checks) = doctor(&world.router, &dir.config(), &WAN0);
     assert_eq!((status, check(&checks, "uplink")[1]), (Some(1), "wan0 (veth) is down"));
 
     let empty = Namespace::new("empty");
@@ -252,7 +250,7 @@ fn the_doctor_names_what_is_missing_with_the_way_out() {
 }
 
 #[test]
-fn the_doctor_tells_a_sensor_that_runs() {
+fn the_doctor_sees_a_running_sensor() {
     let (world, dir) = (World::new(), Dir::new());
     let socket = dir.0.path().join("tattler.sock");
     dir.write(&format!("[sensor]\nstate = \"{}\"\nsocket = \"{}\"\n", dir.0.path().display(), socket.display()));

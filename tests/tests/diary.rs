@@ -1,5 +1,4 @@
-//! The diary of a running sensor: forgotten, acknowledged and exported while packets come in. Runs as
-//! root.
+//! Forget, acknowledge and export while a sensor runs. Runs as root.
 
 use std::fs;
 use std::net::Ipv6Addr;
@@ -11,11 +10,11 @@ use sensor_common::names;
 use sensor_user::datapath::pins_of;
 use tempfile::TempDir;
 use tests::programs::{Bounded, tattler};
-use tests::sensor::{Pins, Sensor};
-use tests::traffic::{curl, ping, web_site};
+use tests::sensor::{Pins, Sensor, WAN0};
+use tests::traffic::{ping, visit};
 use tests::world::{HOST, SCANNER, SITE, World};
 
-/// A command; what it says, or how it refused.
+/// The output of a command, or its error.
 fn ask(arguments: &[&str], at: &Path) -> Result<String, String> {
     let output = Command::new(tattler()).args(arguments).arg(at).finish().expect("run tattler");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -31,78 +30,52 @@ fn holds(state: &Path, address: Ipv6Addr) -> bool {
     })
 }
 
-/// Pairs of a local and a remote in the kernel, of all sensors.
-fn pairs(remote: Ipv6Addr) -> usize {
-    let mut pairs = 0;
-    for map in aya::maps::loaded_maps().flatten().filter(|map| map.name_as_str() == Some(names::PAIRS)) {
-        let Ok(data) = MapData::from_id(map.id()) else { continue };
-        let keys: HashMap<_, [u8; 32], [u64; 3]> = HashMap::try_from(Map::LruHashMap(data)).expect("pairs");
-        pairs += keys.keys().filter(|key| key.as_ref().is_ok_and(|key| key[16..] == remote.octets())).count();
-    }
-    pairs
-}
-
-/// Pairs of a local and a remote in the tables that a state directory's sensor left pinned.
-fn pinned_pairs(state: &Path, remote: Ipv6Addr) -> usize {
+/// Entries for a remote in the pinned table of pairs of a local and a remote.
+fn pairs(state: &Path, remote: Ipv6Addr) -> usize {
     let maps = fs::read_dir(pins_of(state)).expect("pins").map(|entry| entry.expect("an entry").path());
-    let maps = maps.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("maps-")));
-    maps.map(|maps| {
-        let data = MapData::from_pin(maps.join(names::PAIRS)).expect("a pinned table");
-        let keys: HashMap<_, [u8; 32], [u64; 3]> = HashMap::try_from(Map::LruHashMap(data)).expect("pairs");
-        keys.keys().filter(|key| key.as_ref().is_ok_and(|key| key[16..] == remote.octets())).count()
-    })
-    .sum()
+    let mut maps = maps.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("maps-")));
+    let data = MapData::from_pin(maps.next().expect("pinned maps").join(names::PAIRS)).expect("a pinned table");
+    let keys: HashMap<_, [u8; 32], [u64; 3]> = HashMap::try_from(Map::LruHashMap(data)).expect("pairs");
+    keys.keys().filter(|key| key.as_ref().is_ok_and(|key| key[16..] == remote.octets())).count()
 }
 
 #[test]
-fn tables_that_are_left_to_the_next_life_have_forgotten() {
+fn tables_left_to_the_next_run_have_forgotten() {
     let (world, state) = (World::new(), TempDir::new().expect("make a state directory"));
     let _pins = Pins::of(state.path());
-    let World { host, router, internet } = &world;
-    let sensor = Sensor::start(router, state.path(), &["--interface", "wan0", "--keep"]);
-    for remote in [SITE, SCANNER] {
-        let site = web_site(internet, remote, 80);
-        curl(host, remote, 80);
-        site.join().unwrap();
-    }
+    let sensor = Sensor::start(&world.router, state.path(), &["--interface", "wan0", "--keep"]);
+    [SITE, SCANNER].iter().for_each(|&remote| visit(&world, remote, 80));
     sensor.wait_for("contact", 2);
     ask(&["forget", &SITE.to_string(), "--socket"], &state.path().join("tattler.sock")).unwrap();
-    assert_eq!(pinned_pairs(state.path(), SITE), 1, "the rules go by it still");
+    assert_eq!(pairs(state.path(), SITE), 1, "the rules still need it");
     sensor.stop();
-    assert_eq!((pinned_pairs(state.path(), SITE), pinned_pairs(state.path(), SCANNER)), (0, 1));
+    assert_eq!((pairs(state.path(), SITE), pairs(state.path(), SCANNER)), (0, 1));
 }
 
 #[test]
-#[ignore = "takes five minutes, and no other sensor may run"]
-fn the_kernels_tables_of_a_running_sensor_forget_when_the_rules_need_them_no_more() {
+#[ignore = "takes five minutes"]
+fn kernel_tables_forget_once_the_rules_no_longer_need_them() {
     let (world, state) = (World::new(), TempDir::new().expect("make a state directory"));
-    let World { host, router, internet } = &world;
-    let sensor = Sensor::start(router, state.path(), &["--interface", "wan0"]);
-    for remote in [SITE, SCANNER] {
-        let site = web_site(internet, remote, 80);
-        curl(host, remote, 80);
-        site.join().unwrap();
-    }
+    let sensor = Sensor::start(&world.router, state.path(), &WAN0);
+    [SITE, SCANNER].iter().for_each(|&remote| visit(&world, remote, 80));
     sensor.wait_for("contact", 2);
+    let pairs = |remote| pairs(state.path(), remote);
     assert_eq!((pairs(SITE), pairs(SCANNER)), (1, 1));
     ask(&["forget", &SITE.to_string(), "--socket"], &state.path().join("tattler.sock")).unwrap();
-    assert_eq!(pairs(SITE), 1, "the rules go by it still");
+    assert_eq!(pairs(SITE), 1, "the rules still need it");
     std::thread::sleep(std::time::Duration::from_secs(303));
     assert_eq!((pairs(SITE), pairs(SCANNER)), (0, 1));
     sensor.stop();
 }
 
 #[test]
-fn a_running_sensor_forgets_on_disk_and_in_the_window_and_goes_on() {
+fn a_running_sensor_forgets_on_disk_and_in_memory() {
     let (world, state) = (World::new(), TempDir::new().expect("make a state directory"));
-    let World { host, router, internet } = &world;
-    let sensor = Sensor::start(router, state.path(), &["--interface", "wan0"]);
+    let sensor = Sensor::start(&world.router, state.path(), &WAN0);
     let socket = state.path().join("tattler.sock");
 
-    let site = web_site(internet, SITE, 80);
-    curl(host, SITE, 80);
-    site.join().unwrap();
-    ping(internet, SCANNER, HOST);
+    visit(&world, SITE, 80);
+    ping(&world.internet, SCANNER, HOST);
     sensor.wait_for("contact", 1);
     sensor.wait_for("probe", 1);
     tests::eventually("the diary is written", || {
@@ -112,7 +85,7 @@ fn a_running_sensor_forgets_on_disk_and_in_the_window_and_goes_on() {
     // A backup while it runs.
     let lines = ask(&["export", "--all", "--state"], state.path()).unwrap();
     assert!(lines.contains(&SITE.to_string()) && lines.contains(&SCANNER.to_string()), "{lines}");
-    // What would change the files goes through the sensor.
+    // Only the sensor may change the files.
     let refused = ask(&["forget", "printer", "--state"], state.path()).unwrap_err();
     assert!(refused.contains("in use by another tattler (process "), "{refused}");
 
@@ -128,10 +101,8 @@ fn a_running_sensor_forgets_on_disk_and_in_the_window_and_goes_on() {
     assert!(!holds(state.path(), SITE));
     assert_eq!(ask(&["ack", "--list", "--socket"], &socket).unwrap(), "Nothing is acknowledged.\n");
 
-    // It goes on.
-    let site = web_site(internet, SITE, 81);
-    curl(host, SITE, 81);
-    site.join().unwrap();
+    // The sensor still records.
+    visit(&world, SITE, 81);
     sensor.wait_for("contact", 2);
     tests::eventually("the diary goes on", || holds(state.path(), SITE).then_some(()));
 }

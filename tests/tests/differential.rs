@@ -1,14 +1,15 @@
 //! The same bytes through the kernel (BPF_PROG_TEST_RUN) and through user space give the same
 //! classification. Runs as root.
 
+use aya::Ebpf;
 use aya::maps::Array;
-use aya::programs::{TestRun, TestRunOptions, Xdp};
-use aya::{Ebpf, EbpfLoader};
+use aya::programs::TestRunOptions;
 use sensor_common::wire::Classified;
 use sensor_common::{Link, names, parse};
 use tests::frames::{Random, SHORTEST, Sample, captured, crafted};
+use tests::kernel::{load, object, test_run};
 
-/// Mutated frames, unless TATTLER_MUTATED says how many; a seed reproduces them.
+/// Mutated frames, unless TATTLER_MUTATED names another number. A seed reproduces them.
 const MUTATED: usize = 100_000;
 const SIZE: usize = size_of::<Classified>();
 
@@ -20,10 +21,9 @@ struct Kernel {
 
 impl Kernel {
     fn load() -> Kernel {
-        let mut ebpf = EbpfLoader::new().load(sensor_user::datapath::object()).expect("load the object, as root");
+        let mut ebpf = object();
         for name in [names::CLASSIFY, names::CLASSIFY_RAW] {
-            let program: &mut Xdp = ebpf.program_mut(name).expect(name).try_into().expect(name);
-            program.load().expect(name);
+            load(ebpf.program_mut(name).expect(name)).expect(name);
         }
         let found = Array::try_from(ebpf.take_map(names::CLASSIFIED).expect("map")).expect("array");
         Kernel { ebpf, found }
@@ -31,9 +31,8 @@ impl Kernel {
 
     fn classify(&self, sample: &Sample) -> [u8; SIZE] {
         let name = if sample.link == Link::Raw { names::CLASSIFY_RAW } else { names::CLASSIFY };
-        let program: &Xdp = self.ebpf.program(name).expect(name).try_into().expect(name);
         let options = TestRunOptions { data_in: Some(&sample.bytes), ..TestRunOptions::new() };
-        program.test_run(options).unwrap_or_else(|e| panic!("{}: {e}", sample.from));
+        test_run(self.ebpf.program(name).expect(name), options).unwrap_or_else(|e| panic!("{}: {e}", sample.from));
         self.found.get(&0, 0).expect("read the map")
     }
 }
@@ -53,13 +52,8 @@ fn compare(kernel: &Kernel, sample: &Sample) {
         return;
     }
     let found = kernel.classify(sample);
-    assert_eq!(
-        found,
-        bytes_of(&expected),
-        "{}: user space says {expected:?}; bytes {:02x?}",
-        sample.from,
-        sample.bytes
-    );
+    let (from, bytes) = (&sample.from, &sample.bytes);
+    assert_eq!(found, bytes_of(&expected), "{from}: user space says {expected:?}; bytes {bytes:02x?}");
 }
 
 #[test]

@@ -1,16 +1,16 @@
-//! The kernel programs by BPF_PROG_TEST_RUN: crafted packets, no interface. Runs as root.
+//! The kernel programs by BPF_PROG_TEST_RUN: crafted packets without an interface. Runs as root.
 
 use std::net::Ipv6Addr;
 
-use aya::EbpfLoader;
 use aya::maps::Map;
-use aya::programs::{Program, TestRun, TestRunOptions};
+use aya::programs::TestRunOptions;
 use etherparse::PacketBuilder;
 use sensor_common::counters::Fate;
 use sensor_common::names;
 use sensor_common::wire::{Event, What};
 use sensor_common::{Kind, Proto};
-use tests::kernel::{Kernel, ingress};
+use tests::frames::written;
+use tests::kernel::{Kernel, ingress, load, object, test_run};
 
 const LOCAL: &str = "2001:db8:1::e014:9aff:5e49:ecb3";
 const REMOTE: &str = "2a05:d014::53";
@@ -23,35 +23,35 @@ fn address(text: &str) -> [u8; 16] {
     text.parse::<Ipv6Addr>().unwrap().octets()
 }
 
-fn builder(from: &str, to: &str) -> etherparse::PacketBuilderStep<etherparse::IpHeaders> {
-    PacketBuilder::ethernet2([2; 6], [4; 6]).ipv6(address(from), address(to), 57)
+fn builder(from: &str, to: &str, hop_limit: u8) -> etherparse::PacketBuilderStep<etherparse::IpHeaders> {
+    PacketBuilder::ethernet2([2; 6], [4; 6]).ipv6(address(from), address(to), hop_limit)
 }
 
-fn finish<T>(step: T, write: impl FnOnce(T, &mut Vec<u8>)) -> Vec<u8> {
-    let mut frame = Vec::new();
-    write(step, &mut frame);
-    frame
+type Tcp = etherparse::PacketBuilderStep<etherparse::TcpHeader>;
+
+fn tcp(from: (&str, u16), to: (&str, u16), flags: impl FnOnce(Tcp) -> Tcp) -> Vec<u8> {
+    let step = flags(builder(from.0, to.0, 57).tcp(from.1, to.1, 1, 64_240));
+    written(|frame| step.write(frame, &[]).unwrap())
 }
 
 fn syn(from: &str, to: &str, port: u16) -> Vec<u8> {
-    finish(builder(from, to).tcp(40_000, port, 1, 64_240).syn(), |b, f| b.write(f, &[]).unwrap())
+    tcp((from, 40_000), (to, port), Tcp::syn)
 }
 
 fn syn_ack(from: &str, to: &str, from_port: u16) -> Vec<u8> {
-    finish(builder(from, to).tcp(from_port, 40_000, 1, 64_240).syn().ack(2), |b, f| b.write(f, &[]).unwrap())
+    tcp((from, from_port), (to, 40_000), |step| step.syn().ack(2))
 }
 
 fn udp(from: &str, from_port: u16, to: &str, to_port: u16) -> Vec<u8> {
-    finish(builder(from, to).udp(from_port, to_port), |b, f| b.write(f, b"data").unwrap())
+    written(|frame| builder(from, to, 57).udp(from_port, to_port).write(frame, b"data").unwrap())
 }
 
 fn echo(from: &str, to: &str, hop_limit: u8) -> Vec<u8> {
-    let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv6(address(from), address(to), hop_limit);
-    finish(builder.icmpv6_echo_request(7, 3), |b, f| b.write(f, &[0; 8]).unwrap())
+    written(|frame| builder(from, to, hop_limit).icmpv6_echo_request(7, 3).write(frame, &[0; 8]).unwrap())
 }
 
 fn echo_reply(from: &str, to: &str) -> Vec<u8> {
-    finish(builder(from, to).icmpv6_echo_reply(7, 3), |b, f| b.write(f, &[0; 8]).unwrap())
+    written(|frame| builder(from, to, 57).icmpv6_echo_reply(7, 3).write(frame, &[0; 8]).unwrap())
 }
 
 fn said(events: &[Event]) -> Vec<(u8, u8)> {
@@ -63,21 +63,11 @@ const CONTACT: u8 = What::Contact as u8;
 const ANSWER: u8 = What::Answer as u8;
 
 #[test]
-fn every_program_loads_and_bears_the_name_that_user_space_knows() {
-    let mut ebpf = EbpfLoader::new().load(sensor_user::datapath::object()).expect("load the object, as root");
+fn every_program_loads_and_has_its_name_in_user_space() {
+    let mut ebpf = object();
     let mut found: Vec<String> = Vec::new();
     for (name, program) in ebpf.programs_mut() {
-        match program {
-            Program::Xdp(program) => program.load().unwrap_or_else(|e| panic!("{name}: {e}")),
-            Program::SchedClassifier(program) => program.load().unwrap_or_else(|e| panic!("{name}: {e}")),
-            _ => panic!("{name} is neither XDP nor TC"),
-        }
-        let info = match program {
-            Program::Xdp(program) => program.info(),
-            Program::SchedClassifier(program) => program.info(),
-            _ => unreachable!(),
-        };
-        let info = info.unwrap();
+        let info = load(program).unwrap_or_else(|e| panic!("{name}: {e}"));
         let verified = info.verified_instruction_count().unwrap_or_default();
         println!("{name}: {verified} instructions verified, {} bytes of machine code", info.size_jitted());
         found.push(name.to_owned());
@@ -107,7 +97,7 @@ fn every_program_loads_and_bears_the_name_that_user_space_knows() {
     assert_eq!(names::MAPS.map(kind), names::KINDS);
     let mut maps: Vec<&str> = ebpf.maps().map(|(name, _)| name).filter(|name| !name.starts_with('.')).collect();
     maps.retain(|name| !names::MAPS.contains(name));
-    assert_eq!(maps, [names::CLASSIFIED], "beside the maps that stay pinned");
+    assert_eq!(maps, [names::CLASSIFIED], "maps that are not pinned");
 }
 
 #[test]
@@ -123,7 +113,7 @@ fn a_syn_from_outside_is_a_probe_with_its_traits() {
 }
 
 #[test]
-fn what_is_not_for_a_home_prefix_or_is_excluded_makes_no_event() {
+fn packets_outside_home_or_excluded_make_no_event() {
     let mut kernel = kernel();
     assert_eq!(kernel.ingress(&syn(REMOTE, "2001:db8:2::1", 22)), []);
     assert_eq!(kernel.ingress(&syn(REMOTE, "2001:db8:1:ffff::1", 22)), []);
@@ -133,13 +123,12 @@ fn what_is_not_for_a_home_prefix_or_is_excluded_makes_no_event() {
 #[test]
 fn packets_of_an_established_connection_make_no_event() {
     let mut kernel = kernel();
-    let ack = finish(builder(REMOTE, LOCAL).tcp(443, 40_000, 1, 500).ack(2), |b, f| b.write(f, b"data").unwrap());
-    assert_eq!(kernel.ingress(&ack), []);
+    assert_eq!(kernel.ingress(&tcp((REMOTE, 443), (LOCAL, 40_000), |step| step.ack(2))), []);
     assert_eq!(kernel.ingress(&syn_ack(REMOTE, LOCAL, 443)), []);
 }
 
 #[test]
-fn a_contact_is_told_once_and_counted_after_that() {
+fn a_contact_is_reported_once() {
     let mut kernel = kernel();
     let events = kernel.egress(&syn(LOCAL, REMOTE, 443));
     assert_eq!(said(&events), [(CONTACT, Proto::Tcp as u8)]);
@@ -158,7 +147,7 @@ fn udp_that_answers_ours_is_no_probe() {
     assert_eq!(kernel.ingress(&udp(REMOTE, 123, LOCAL, 5_000)), []);
     // A peer that was never contacted, at a port that is in use: peer-to-peer.
     assert_eq!(kernel.ingress(&udp("2a05:d014::99", 6_881, LOCAL, 5_000)), []);
-    // What goes back to it is no contact.
+    // The answer to it is no contact.
     assert_eq!(kernel.egress(&udp(LOCAL, 5_000, "2a05:d014::99", 6_881)), []);
     // Another port of the contacted remote: no probe, by the pair.
     assert_eq!(kernel.ingress(&udp(REMOTE, 9_999, LOCAL, 7_777)), []);
@@ -167,7 +156,7 @@ fn udp_that_answers_ours_is_no_probe() {
 }
 
 #[test]
-fn answers_to_probes_are_told_once_and_are_no_contacts() {
+fn answers_to_probes_are_reported_once_and_are_no_contacts() {
     for (probe, answer, kind) in [
         (syn(REMOTE, LOCAL, 22), syn_ack(LOCAL, REMOTE, 22), Kind::Syn),
         (echo(REMOTE, LOCAL, 50), echo_reply(LOCAL, REMOTE), Kind::Echo),
@@ -184,7 +173,7 @@ fn answers_to_probes_are_told_once_and_are_no_contacts() {
 }
 
 #[test]
-fn repeated_probes_are_counted_and_told_at_powers_of_two() {
+fn repeated_probes_are_counted_and_reported_at_powers_of_two() {
     let mut kernel = kernel();
     kernel.egress(&syn(LOCAL, REMOTE, 443));
     let counts: Vec<u32> =
@@ -203,7 +192,7 @@ fn a_path_probe_shows_each_of_its_hop_limits() {
 }
 
 #[test]
-fn a_sweep_of_unused_targets_is_held_back_and_counted_while_a_local_in_use_is_told() {
+fn a_sweep_of_unused_targets_is_held_back_but_a_used_one_is_not() {
     let mut kernel = kernel();
     kernel.egress(&syn(LOCAL, REMOTE, 443));
     let sweep = |i: u32| syn("2a05:d014::99", &format!("2001:db8:1::1:{:x}:{:x}", i >> 16, i & 0xffff), 22);
@@ -221,18 +210,22 @@ fn a_sweep_of_unused_targets_is_held_back_and_counted_while_a_local_in_use_is_to
     assert_eq!(recorded + held, 30_001);
 }
 
-#[test]
-fn with_a_full_ring_the_sums_agree_and_nothing_is_lost_unseen() {
-    let mut kernel = kernel();
-    kernel.egress(&syn(LOCAL, REMOTE, 443));
-    // Nobody drains: 4 MiB hold some 52,000 records of 80 bytes with their headers.
-    let program: &aya::programs::Xdp = kernel.ebpf.program(ingress()).unwrap().try_into().unwrap();
+/// Sends 60,000 probes. The ring of 4 MiB holds some 52,000 records of 80 bytes with their headers.
+fn fill_ring(kernel: &Kernel) {
     let mut frame = syn("2a05:d014::99", LOCAL, 22);
     for i in 0..60_000u32 {
         frame[14 + 40 + 2..14 + 40 + 4].copy_from_slice(&(i as u16).to_be_bytes());
         frame[14 + 8 + 12..14 + 8 + 16].copy_from_slice(&i.to_be_bytes());
-        program.test_run(TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() }).unwrap();
+        let options = TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() };
+        test_run(kernel.ebpf.program(ingress()).unwrap(), options).unwrap();
     }
+}
+
+#[test]
+fn with_a_full_ring_every_probe_is_counted() {
+    let mut kernel = kernel();
+    kernel.egress(&syn(LOCAL, REMOTE, 443));
+    fill_ring(&kernel);
     let fates = Fate::ALL.map(|fate| kernel.fate(What::Probe, fate));
     let [matched, recorded, held_back, lost] = fates;
     assert_eq!(matched, 60_000);
@@ -246,12 +239,7 @@ fn with_a_full_ring_the_sums_agree_and_nothing_is_lost_unseen() {
 fn an_answer_to_a_probe_that_was_lost_is_no_contact() {
     let mut kernel = kernel();
     kernel.egress(&syn(LOCAL, REMOTE, 443));
-    let program: &aya::programs::Xdp = kernel.ebpf.program(ingress()).unwrap().try_into().unwrap();
-    let mut frame = syn("2a05:d014::99", LOCAL, 22);
-    for i in 0..60_000u32 {
-        frame[14 + 8 + 12..14 + 8 + 16].copy_from_slice(&i.to_be_bytes());
-        program.test_run(TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() }).unwrap();
-    }
+    fill_ring(&kernel);
     let lost = kernel.fate(What::Probe, Fate::Lost);
     // `ingress` drains the ring afterwards, so that the answer has room again.
     kernel.ingress(&udp("2a05:d014::99", 53, LOCAL, 53));
@@ -260,18 +248,18 @@ fn an_answer_to_a_probe_that_was_lost_is_no_contact() {
 }
 
 #[test]
-fn syns_to_all_ports_of_a_local_do_not_hide_whom_it_contacts() {
+fn syns_to_all_ports_of_a_local_hide_no_contacts() {
     let mut kernel = kernel();
     // `syn` comes from port 40,000 and goes to where the local's next connection comes from.
     assert_eq!(said(&kernel.ingress(&syn(REMOTE, LOCAL, 40_000))), [(PROBE, Kind::Syn as u8)]);
     assert_eq!(said(&kernel.egress(&syn(LOCAL, REMOTE, 443))), [(CONTACT, Proto::Tcp as u8)]);
-    // The same two ports: both begin at once, and neither is a contact.
+    // With the same two ports it is a simultaneous open, and no contact.
     assert_eq!(said(&kernel.ingress(&syn("2a05:d014::99", LOCAL, 40_000))), [(PROBE, Kind::Syn as u8)]);
     assert_eq!(kernel.egress(&syn(LOCAL, "2a05:d014::99", 40_000)), []);
 }
 
 #[test]
-fn a_contact_that_the_kernel_forgot_is_told_again() {
+fn a_contact_whose_flow_was_evicted_is_known_by_its_pair() {
     let mut kernel = kernel();
     assert_eq!(kernel.egress(&udp(LOCAL, 5_000, REMOTE, 123)).len(), 1);
     kernel.forget::<[u8; 40], [u8; 16]>(names::FLOWS);
@@ -279,27 +267,18 @@ fn a_contact_that_the_kernel_forgot_is_told_again() {
 }
 
 #[test]
-fn a_simultaneous_open_is_neither_a_contact_nor_an_answer_and_its_syn_ack_is_one() {
+fn only_the_syn_ack_of_a_simultaneous_open_is_an_answer() {
     let mut kernel = kernel();
     let (theirs, ours) = ((REMOTE, 5_000), (LOCAL, 6_000));
-    let tcp = |from: (&str, u16), to: (&str, u16)| {
-        let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv6(address(from.0), address(to.0), 64);
-        builder.tcp(from.1, to.1, 1, 1_024)
-    };
-    let frame = |step: etherparse::PacketBuilderStep<etherparse::TcpHeader>| {
-        let mut frame = Vec::new();
-        step.write(&mut frame, &[]).unwrap();
-        frame
-    };
-    assert_eq!(said(&kernel.ingress(&frame(tcp(theirs, ours).syn()))), [(PROBE, Kind::Syn as u8)]);
-    assert_eq!(kernel.egress(&frame(tcp(ours, theirs).syn())), []);
-    assert_eq!(said(&kernel.egress(&frame(tcp(ours, theirs).syn().ack(2)))), [(ANSWER, Kind::Syn as u8)]);
+    assert_eq!(said(&kernel.ingress(&tcp(theirs, ours, Tcp::syn))), [(PROBE, Kind::Syn as u8)]);
+    assert_eq!(kernel.egress(&tcp(ours, theirs, Tcp::syn)), []);
+    assert_eq!(said(&kernel.egress(&tcp(ours, theirs, |step| step.syn().ack(2)))), [(ANSWER, Kind::Syn as u8)]);
     // Counter-example: another port of ours.
-    assert_eq!(said(&kernel.egress(&frame(tcp((LOCAL, 6_001), theirs).syn()))), [(CONTACT, Proto::Tcp as u8)]);
+    assert_eq!(said(&kernel.egress(&tcp((LOCAL, 6_001), theirs, Tcp::syn))), [(CONTACT, Proto::Tcp as u8)]);
 }
 
 #[test]
-fn an_answer_to_a_probe_over_the_budget_is_no_contact_with_whoever_it_claims_to_be_from() {
+fn an_answer_to_a_probe_over_the_budget_is_no_contact() {
     let mut kernel = kernel();
     let probe = |i: u32| udp(REMOTE, 53, &format!("2001:db8:1::2:{:x}:{:x}", i >> 16, i & 0xffff), 53);
     let over = (0..30_000).find(|&i| kernel.ingress(&probe(i)).is_empty()).expect("the budget ends");

@@ -14,7 +14,7 @@ use tests::programs::{Bounded, end_within, tattler, tool, xtask};
 /// Traffic, its end and the set-up.
 const REPLAY: Duration = Duration::from_secs(240);
 
-/// `xtask run --lab` with its output in files. Dropping it ends it by the way on which it cleans up.
+/// `xtask run --lab` with its output in files. Dropping it stops the lab, which then cleans up.
 struct Lab {
     child: Child,
     directory: TempDir,
@@ -35,7 +35,7 @@ impl Lab {
         fs::read_to_string(self.directory.path().join(name)).unwrap()
     }
 
-    /// Waits until it has ended, or until `enough`.
+    /// Waits until it has ended, or until `enough` is true.
     fn wait(&mut self, patience: Duration, enough: impl Fn(&Lab) -> bool) -> Option<ExitStatus> {
         let deadline = Instant::now() + patience;
         while !enough(self) {
@@ -49,7 +49,7 @@ impl Lab {
     }
 
     fn terminate(&self) {
-        // SAFETY: kill touches no memory; the child is not reaped yet, so its number is still its.
+        // SAFETY: kill touches no memory; the child is not reaped yet, so the process id is still its own.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
     }
 
@@ -62,7 +62,7 @@ impl Lab {
         };
         let mut left = [names(Path::new("/run/netns")), names(&std::env::temp_dir())].concat();
         for process in fs::read_dir("/proc").unwrap().flatten() {
-            // Its daemons are told by their command line: it names the lab's directory or namespace.
+            // The command lines of its daemons contain the lab's directory or namespace.
             let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
             let command = String::from_utf8_lossy(&command).replace('\0', " ");
             if command.contains(&prefix) {
@@ -80,7 +80,6 @@ impl Drop for Lab {
             end_within(&mut self.child, Duration::from_secs(30));
         }
         if std::thread::panicking() {
-            // With the seed in its first line.
             eprintln!("the lab said:\n{}", self.said("stderr"));
         }
     }
@@ -102,15 +101,13 @@ fn both_harvesters_are_ranked_first_and_nobody_else_is_accused() {
     let report: Value = serde_json::from_str(&lab.said("stdout")).expect("exactly one JSON document");
     println!("{}\n{}", lab.said("stderr"), lab.said("stdout"));
     assert_eq!(report["schema"], "tattler.report/1");
-    let harvesters = texts(&report["lab"]["harvesters"]);
-    let bystanders = texts(&report["lab"]["bystanders"]);
-    let third_parties = texts(&report["lab"]["third_parties"]);
-    let sweepers = texts(&report["lab"]["sweepers"]);
+    let [mut harvesters, bystanders, third_parties, sweepers] =
+        ["harvesters", "bystanders", "third_parties", "sweepers"].map(|key| texts(&report["lab"][key]));
     assert!(harvesters.len() == 2 && bystanders.len() > 5 && !sweepers.is_empty(), "{}", report["lab"]);
     assert!(third_parties.len() == 4 && third_parties.iter().all(|party| bystanders.contains(party)));
 
     let candidates = report["candidates"].as_array().expect("candidates");
-    // All of them: the third parties are weighed, and found to be too light.
+    // The third parties are candidates, with too little evidence.
     for party in &third_parties {
         let is_there = |candidate: &Value| texts(&candidate["members"]).contains(party);
         assert!(candidates.iter().any(is_there), "{party} was no candidate");
@@ -134,7 +131,6 @@ fn both_harvesters_are_ranked_first_and_nobody_else_is_accused() {
         }
     }
     found.sort_unstable();
-    let mut harvesters = harvesters;
     harvesters.sort_unstable();
     assert_eq!(found, harvesters);
 
@@ -143,7 +139,7 @@ fn both_harvesters_are_ranked_first_and_nobody_else_is_accused() {
     assert!(output.status.success() && said.is_empty(), "{said}");
 }
 
-/// Each of their campaigns says so, is theirs alone, and is nobody's evidence.
+/// Checks that each campaign of a path prober is labelled, has no other sources, and is evidence against no one.
 fn path_probers_are_labelled_and_no_evidence(report: &Value) {
     let probers = texts(&report["lab"]["path_probers"]);
     let mut seen = Vec::new();
@@ -154,7 +150,7 @@ fn path_probers_are_labelled_and_no_evidence(report: &Value) {
         assert_eq!(label.starts_with("path probe: echo from "), is_theirs, "{campaign}");
         if is_theirs {
             assert!(sources.iter().all(|source| probers.contains(source)), "{campaign}");
-            // In use, and in numbers: these would be evidence if they were not told apart.
+            // Enough addresses in use to be evidence without the label.
             assert!(campaign["targets"].as_u64().unwrap() >= 4, "{campaign}");
             seen.extend(sources);
             for candidate in report["candidates"].as_array().unwrap() {
@@ -166,10 +162,10 @@ fn path_probers_are_labelled_and_no_evidence(report: &Value) {
     assert_eq!(seen, probers, "in order of address, each once");
 }
 
-/// Days of five hosts' addresses in 90 seconds: `docs/lab.md` says what is compressed.
+/// The addresses of five hosts for days in 90 seconds: see `docs/lab.md`.
 #[test]
-fn a_home_in_which_nobody_leaks_has_nobody_named() {
-    // At once: a lab waits more than it computes.
+fn a_home_without_leaks_has_nobody_accused() {
+    // In parallel, since a lab mostly waits.
     let mut labs = ["1", "2", "3"].map(|seed| Lab::start(&["--once", "--clean", "--seed", seed]));
     for lab in &mut labs {
         let status = lab.wait(REPLAY, |_| false).unwrap();
@@ -178,7 +174,7 @@ fn a_home_in_which_nobody_leaks_has_nobody_named() {
         let report: Value = serde_json::from_str(&lab.said("stdout")).expect("exactly one JSON document");
         println!("{}", lab.said("stderr"));
         assert_eq!(texts(&report["lab"]["harvesters"]), [""; 0]);
-        // There is something that could be misread: many were hit after they had contacted many.
+        // Many addresses were hit after many contacts, which could be misread.
         assert!(report["locals"].as_u64() >= Some(25) && report["probed_locals"].as_u64() >= Some(8), "{report}");
         let candidates = report["candidates"].as_array().expect("candidates");
         assert!(candidates.len() >= 20, "{report}");
@@ -191,7 +187,7 @@ fn a_home_in_which_nobody_leaks_has_nobody_named() {
 
 #[test]
 fn a_lab_that_is_stopped_in_the_middle_leaves_nothing_behind() {
-    // While it is being built, and while it runs: with and without an end of its own.
+    // While it is built, and while it runs, with and without `--once`.
     for (arguments, when, wait) in
         [(&["--once"][..], "seed", 500), (&["--once"], "s of traffic", 3_000), (&[], "ready", 3_000)]
     {
@@ -204,7 +200,7 @@ fn a_lab_that_is_stopped_in_the_middle_leaves_nothing_behind() {
         assert!(!lab.left().is_empty(), "there was nothing yet");
         lab.terminate();
         let status = lab.wait(Duration::from_secs(30), |_| false).unwrap();
-        assert_eq!(status.signal(), None, "it has to clean up, not to die");
+        assert_eq!(status.signal(), None, "it must clean up, not be killed");
         assert_eq!(lab.left(), [""; 0], "{}", lab.said("stderr"));
         let whole = if arguments.is_empty() { 0 } else { 1 };
         assert_eq!(status.code(), Some(whole), "{}", lab.said("stderr"));

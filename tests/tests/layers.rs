@@ -1,8 +1,6 @@
-//! The borders that docs/architecture.md claims: no circle between the modules of a crate, and no crate
-//! that takes what it must not.
-//!
-//! A module is what stands directly below `src/`; one uses another where it names `crate::other`. Tests
-//! may use what they like.
+//! The layers of docs/architecture.md: no cycle between the modules of a crate, and no forbidden dependency of a crate.
+//! A module is a file or directory directly below `src/`. It uses another one where it names `crate::other`. Tests may
+//! use everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +9,7 @@ use std::process::Command;
 
 use tests::programs::Bounded;
 
-/// Which modules each module uses.
+/// The modules that each module uses.
 type Uses = BTreeMap<String, BTreeSet<String>>;
 
 fn workspace() -> PathBuf {
@@ -34,7 +32,7 @@ fn named(text: &str) -> BTreeSet<String> {
     let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut names = BTreeSet::new();
     for (at, _) in text.match_indices("crate::") {
-        // `$crate::` and `tattler_crate::` are others.
+        // Not `tattler_crate::`.
         let is_path = !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
         let rest = &text[at + "crate::".len()..];
         match rest.strip_prefix('{') {
@@ -62,18 +60,15 @@ fn named(text: &str) -> BTreeSet<String> {
     names
 }
 
-/// Without comments, and without what is compiled for tests alone.
+/// The text without comments and tests.
 fn product(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
 fn is_test(path: &Path) -> bool {
-    path.iter().any(|part| part == "tests" || part == "soak")
-        || path
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .is_some_and(|stem| stem == "tests" || stem.ends_with("_tests"))
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.iter().any(|part| part == "tests" || part == "soak") || stem == "tests" || stem.ends_with("_tests")
 }
 
 fn uses(src: &Path) -> Uses {
@@ -90,14 +85,14 @@ fn uses(src: &Path) -> Uses {
         named.remove(&module);
         uses.entry(module).or_default().extend(named);
     }
-    // What is no module is an item that lib.rs gives another name.
+    // Other names are items that lib.rs exports.
     let modules: BTreeSet<String> = uses.keys().cloned().collect();
     uses.values_mut().for_each(|used| used.retain(|name| modules.contains(name)));
     uses
 }
 
-/// Takes away modules that use none of the others until none is left; those that stay are in circles.
-fn circles(mut uses: Uses) -> Uses {
+/// Removes modules that use no other, repeatedly. The rest is in cycles or uses one.
+fn cycles(mut uses: Uses) -> Uses {
     while let Some(free) = uses.iter().find(|(_, used)| used.is_empty()).map(|(module, _)| module.clone()) {
         uses.remove(&free);
         uses.values_mut().for_each(|used| _ = used.remove(&free));
@@ -106,26 +101,26 @@ fn circles(mut uses: Uses) -> Uses {
 }
 
 #[test]
-fn no_modules_of_a_crate_use_each_other() {
+fn modules_of_a_crate_have_no_cycles() {
     for package in ["tattler-core", "tattler-files", "sensor-user", "homes", "accuracy", "xtask"] {
         let uses = uses(&workspace().join(package).join("src"));
         assert!(uses.len() > 5 && uses.values().any(|used| !used.is_empty()), "{package}: {uses:?}");
-        assert_eq!(circles(uses), Uses::new(), "{package} has circles");
+        assert_eq!(cycles(uses), Uses::new(), "{package} has cycles");
     }
 }
 
 #[test]
-fn a_circle_is_found() {
+fn a_cycle_is_found() {
     let uses = |list: &[(&str, &[&str])]| -> Uses {
         list.iter().map(|(module, used)| ((*module).into(), used.iter().map(|&used| used.into()).collect())).collect()
     };
-    assert!(circles(uses(&[("a", &["b"]), ("b", &["c"]), ("c", &[])])).is_empty());
-    assert_eq!(circles(uses(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"])])).len(), 3);
+    assert!(cycles(uses(&[("a", &["b"]), ("b", &["c"]), ("c", &[])])).is_empty());
+    assert_eq!(cycles(uses(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"])])).len(), 3);
     let text = "use crate::{ledger::{Ledger, crate_of}, time};\nlet x = crate::report::of($crate::no, my_crate::no);";
     assert_eq!(named(text).into_iter().collect::<Vec<_>>(), ["ledger", "no", "report", "time"]);
 }
 
-/// Crates that `package` is built with, by `cargo tree`.
+/// The dependencies of `package`, by `cargo tree`.
 fn tree(package: &str) -> BTreeSet<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
@@ -140,7 +135,7 @@ fn tree(package: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_core_and_the_accuracy_of_attribution_need_no_kernel_database_or_runtime() {
+fn core_files_and_accuracy_need_no_kernel_database_or_runtime() {
     let edges = ["tokio", "aya", "rusqlite", "libsqlite3-sys", "libc", "rustix", "netlink-sys", "axum", "sensor-user"];
     for package in ["tattler-core", "tattler-files", "homes", "accuracy"] {
         let tree = tree(package);
@@ -155,10 +150,9 @@ fn only_datapath_names_aya() {
     let src = workspace().join("sensor-user/src");
     let mut files = Vec::new();
     sources(&src, &mut files);
-    let names_aya = |path: &&PathBuf| product(&fs::read_to_string(path).unwrap()).contains("aya::");
-    let named: Vec<&PathBuf> =
-        files.iter().filter(|path| !path.starts_with(src.join("datapath"))).filter(names_aya).collect();
-    assert!(named.is_empty(), "{named:?}");
+    files.retain(|path| !path.starts_with(src.join("datapath")));
+    files.retain(|path| product(&fs::read_to_string(path).unwrap()).contains("aya::"));
+    assert!(files.is_empty(), "{files:?}");
 }
 
 /// Public types that share a name with another one, and why that is better than another name.

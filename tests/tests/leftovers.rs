@@ -1,4 +1,4 @@
-//! `tattler detach`: what a sensor that crashed left behind goes, and nothing else. Runs as root.
+//! `tattler detach` removes what a crashed sensor left, and nothing else. Runs as root.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,13 +6,13 @@ use std::process::Command;
 
 use aya::programs::links::FdLink;
 use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact};
-use aya::programs::{Program, SchedClassifier, TcAttachType, Xdp, XdpMode};
-use aya::{Ebpf, EbpfLoader};
+use aya::programs::{SchedClassifier, TcAttachType, Xdp, XdpMode};
 use sensor_common::names;
 use tempfile::TempDir;
-use tests::namespace::Namespace;
+use tests::kernel::object;
+use tests::namespace::{Namespace, watched};
 use tests::programs::{succeed, tattler};
-use tests::sensor::{Sensor, exists, fails};
+use tests::sensor::{Sensor, WAN0, exists, fails};
 use tests::world::World;
 
 /// A directory for pins of one test. Dropping it removes them.
@@ -41,42 +41,25 @@ fn detach(namespace: &Namespace, state: &Path, pins: &Path, force: bool) -> Comm
     namespace.command(&detach)
 }
 
-fn load() -> Ebpf {
-    EbpfLoader::new().load(sensor_user::datapath::object()).expect("load the object, as root")
-}
-
-fn xdp(ebpf: &mut Ebpf) -> &mut Xdp {
-    let Some(Program::Xdp(program)) = ebpf.program_mut(names::INGRESS) else { panic!() };
-    if program.fd().is_err() {
-        program.load().unwrap();
-    }
-    program
-}
-
-fn classifier(ebpf: &mut Ebpf) -> &mut SchedClassifier {
-    let Some(Program::SchedClassifier(program)) = ebpf.program_mut(names::EGRESS) else { panic!() };
-    if program.fd().is_err() {
-        program.load().unwrap();
-    }
-    program
-}
-
 #[test]
 fn pinned_programs_go_with_their_pins() {
     let (world, state, pins) = (World::new(), TempDir::new().unwrap(), Pins::new("pins"));
-    let mut ebpf = load();
+    let mut ebpf = object();
     world.router.inside(|| {
-        let id = xdp(&mut ebpf).attach("wan0", XdpMode::Driver).unwrap();
-        let link: FdLink = xdp(&mut ebpf).take_link(id).unwrap().try_into().unwrap();
+        let xdp: &mut Xdp = ebpf.program_mut(names::INGRESS).unwrap().try_into().unwrap();
+        xdp.load().unwrap();
+        let id = xdp.attach("wan0", XdpMode::Driver).unwrap();
+        let link: FdLink = xdp.take_link(id).unwrap().try_into().unwrap();
         link.pin(pins.0.join("links/ingress")).unwrap();
-        let id = classifier(&mut ebpf).attach("wan0", TcAttachType::Egress).unwrap();
-        let link: FdLink = classifier(&mut ebpf).take_link(id).unwrap().try_into().unwrap();
+        let classifier: &mut SchedClassifier = ebpf.program_mut(names::EGRESS).unwrap().try_into().unwrap();
+        classifier.load().unwrap();
+        let id = classifier.attach("wan0", TcAttachType::Egress).unwrap();
+        let link: FdLink = classifier.take_link(id).unwrap().try_into().unwrap();
         link.pin(pins.0.join("links/egress")).unwrap();
         ebpf.map_mut(names::COUNTERS).unwrap().pin(pins.0.join("counters")).unwrap();
     });
     drop(ebpf);
-    let both = ("xdp".to_owned(), vec![names::EGRESS.to_owned()]);
-    assert_eq!(world.router.attached("wan0"), both, "the pins hold them");
+    assert_eq!(world.router.attached("wan0"), watched("xdp"), "the pins hold them");
 
     let said = succeed(&mut detach(&world.router, state.path(), &pins.0, false));
     let lines =
@@ -85,24 +68,26 @@ fn pinned_programs_go_with_their_pins() {
     tests::eventually("they are detached", || (world.router.attached("wan0") == Default::default()).then_some(()));
     assert!(!exists(&pins.0));
     assert_eq!(succeed(&mut detach(&world.router, state.path(), &pins.0, false)), "nothing was left\n");
-    // And a sensor finds room.
-    Sensor::start(&world.router, state.path(), &["--interface", "wan0"]).stop();
+    // A sensor can attach again.
+    Sensor::start(&world.router, state.path(), &WAN0).stop();
 }
 
 #[test]
-fn filters_of_kernels_without_tcx_go_and_those_of_others_stay() {
+fn detach_removes_our_filters_and_keeps_those_of_others() {
     let (world, state, pins) = (World::new(), TempDir::new().unwrap(), Pins::new("filters"));
-    let mut ebpf = load();
+    let mut ebpf = object();
+    let classifier: &mut SchedClassifier = ebpf.program_mut(names::EGRESS).unwrap().try_into().unwrap();
+    classifier.load().unwrap();
     world.router.inside(|| {
         qdisc_add_clsact("wan0").unwrap();
         let options = TcAttachOptions::Netlink(NlOptions::default());
-        let id = classifier(&mut ebpf).attach_with_options("wan0", TcAttachType::Egress, options).unwrap();
+        let id = classifier.attach_with_options("wan0", TcAttachType::Egress, options).unwrap();
         // As if the process had been killed.
-        std::mem::forget(classifier(&mut ebpf).take_link(id).unwrap());
+        std::mem::forget(classifier.take_link(id).unwrap());
     });
-    // Somebody else's, with the same code under another name.
+    // A filter of another tool, with the same code under another name.
     let other = Pins::new("other");
-    classifier(&mut ebpf).pin(other.0.join("program")).unwrap();
+    classifier.pin(other.0.join("program")).unwrap();
     let program = other.0.join("program");
     let add = ["filter", "add", "dev", "wan0", "egress", "bpf", "direct-action", "object-pinned"];
     succeed(world.router.tool("tc", &add).arg(&program));
@@ -117,21 +102,20 @@ fn filters_of_kernels_without_tcx_go_and_those_of_others_stay() {
 }
 
 #[test]
-fn while_a_sensor_runs_nothing_is_detached_unless_forced_and_what_it_holds_is_told() {
+fn nothing_of_a_running_sensor_is_detached() {
     let (world, state, pins) = (World::new(), TempDir::new().unwrap(), Pins::new("running"));
-    let sensor = Sensor::start(&world.router, state.path(), &["--interface", "wan0"]);
-    let both = ("xdp".to_owned(), vec![names::EGRESS.to_owned()]);
+    let sensor = Sensor::start(&world.router, state.path(), &WAN0);
     let words = ["is in use", "stop the sensor first", "--force"];
     fails(&mut detach(&world.router, state.path(), &pins.0, false), 1, &words);
     assert!(exists(&pins.0), "nothing was touched");
     let words = [names::EGRESS, "stays attached to wan0", "a process that runs"];
     fails(&mut detach(&world.router, state.path(), &pins.0.join("none"), true), 1, &words);
-    assert_eq!(world.router.attached("wan0"), both);
+    assert_eq!(world.router.attached("wan0"), watched("xdp"));
     sensor.stop();
 }
 
 #[test]
-fn what_is_on_no_bpf_file_system_stays_and_is_one_line() {
+fn detach_touches_nothing_outside_a_bpf_file_system() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let dear = state.path().join("dear");
     let empty = state.path().join("empty");

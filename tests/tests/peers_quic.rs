@@ -1,5 +1,4 @@
-//! QUIC that migrates, with real end points (quinn): what comes to a port that is in use, or was a
-//! moment ago, is no probe. Runs as root.
+//! QUIC migration with real end points (quinn): packets to a port that is or was just in use are no probes. Runs as root.
 
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -12,28 +11,26 @@ use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, ServerConfig, To
 use sensor_common::wire::What;
 use sensor_common::{Kind, Proto};
 use tempfile::TempDir;
-use tests::sensor::Sensor;
+use tests::sensor::{Sensor, WAN0};
 use tests::stored::Stored;
 use tests::traffic::{Wire, udp};
-use tests::watcher::Watcher;
-use tests::world::{HOST, POOL, SCANNER, SITE, STRANGER, World};
+use tests::watcher::watched;
+use tests::world::{HOST, LATER, POOL, SCANNER, SITE, STRANGER, World};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 const UDP: u8 = Proto::Udp as u8;
 const UDP_PROBE: u8 = Kind::Udp as u8;
 
-/// Another temporary address of the host.
-const LATER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x42, 1, 0x7c21, 0x13ff, 0xfe0a, 0x9e55);
 const PATIENCE: Duration = Duration::from_secs(5);
 const NAME: &str = "quic.example";
 
-/// End points on sockets of namespaces, and one server that repeats what it is told.
+/// End points in namespaces, and one server, which echoes.
 struct Quic {
     runtime: Runtime,
     client: ClientConfig,
     _server: Endpoint,
-    /// Where the client was when the server heard it, for each question.
+    /// The client's address for each question, as the server saw it.
     heard: Receiver<SocketAddr>,
 }
 
@@ -74,13 +71,13 @@ impl Quic {
         (endpoint, connection.expect("in time").expect("a connection"))
     }
 
-    /// Goes on from another socket.
+    /// Continues from another socket.
     fn migrate(&self, client: &Endpoint, socket: UdpSocket) {
         let _inside = self.runtime.enter();
         client.rebind(socket).expect("another socket");
     }
 
-    /// Asks the server and hears the answer; returns from where the server heard it.
+    /// Sends a question and receives the answer. Returns the client's address as the server saw it.
     #[track_caller]
     fn ask(&self, connection: &Connection) -> SocketAddr {
         let asked = async {
@@ -94,7 +91,7 @@ impl Quic {
         self.heard.recv_timeout(PATIENCE).expect("the server heard it")
     }
 
-    /// Begins a connection to where nobody is: a client's first packet, which is sent again.
+    /// Begins a connection to a closed port: a client's first packet and its repeats.
     fn knock(&self, socket: UdpSocket, at: (Ipv6Addr, u16)) -> Endpoint {
         let endpoint = endpoint(&self.runtime, socket, None);
         let _inside = self.runtime.enter();
@@ -104,8 +101,8 @@ impl Quic {
     }
 }
 
-/// Without searching for the path's MTU: then what is padded to 1,200 bytes after the handshake is
-/// a path's validation (RFC 9000, 8.2.1).
+/// Without a search for the path's MTU: then a packet padded to 1,200 bytes after the handshake is a path validation
+/// (RFC 9000, 8.2.1).
 fn transport() -> Arc<TransportConfig> {
     let mut transport = TransportConfig::default();
     transport.mtu_discovery_config(None);
@@ -117,8 +114,8 @@ fn endpoint(runtime: &Runtime, socket: UdpSocket, server: Option<ServerConfig>) 
     Endpoint::new(EndpointConfig::default(), server, socket, Arc::new(TokioRuntime)).expect("an end point")
 }
 
-/// A client at home that moves from port 50001 to 50002; returns when the server has tried the old
-/// path once more, which it does to know that nobody led it astray (RFC 9000, 9.3.3).
+/// A client at home that moves from port 50001 to 50002. Returns when the server has validated the old path again, as it
+/// does against attackers who redirect it (RFC 9000, 9.3.3).
 fn migrate_at_home(world: &World, quic: &Quic) -> (Endpoint, Connection) {
     let (client, connection) = quic.connect(udp(&world.host, HOST, 50_001), (SITE, 443));
     assert_eq!(quic.ask(&connection), (HOST, 50_001).into());
@@ -130,23 +127,23 @@ fn migrate_at_home(world: &World, quic: &Quic) -> (Endpoint, Connection) {
         let ip = &frame[14..];
         ip[6] == 17 && ip[42..44] == 50_001_u16.to_be_bytes() && ip.len() >= 40 + 8 + 1_200
     };
-    // It fails when no more frames come.
-    while !wire.receive(router, 1).iter().any(|frame| is_validation_of_old_path(frame)) {}
+    // `receive` panics when no more frames come.
+    while !wire.receive(Some(router), 1).iter().any(|frame| is_validation_of_old_path(frame)) {}
     (client, connection)
 }
 
 #[test]
-fn a_client_at_home_that_migrates_makes_no_probes_of_its_servers_packets() {
+fn packets_to_a_migrating_quic_client_at_home_are_no_probes() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     world.host.ip(&format!("address add {LATER}/64 dev eth0 nodad"));
-    let sensor = Sensor::start(&world.router, state.path(), &["--interface", "wan0"]);
+    let sensor = Sensor::start(&world.router, state.path(), &WAN0);
     let quic = Quic::serve(udp(&world.internet, SITE, 443));
     let (client, connection) = migrate_at_home(&world, &quic);
     quic.migrate(&client, udp(&world.host, LATER, 50_002));
     assert_eq!(quic.ask(&connection), (LATER, 50_002).into());
     assert_eq!(sensor.fates("probe")[1], 0);
 
-    // Counter-example: a stranger's QUIC at a port that the client never had.
+    // Counter-example: a stranger at a port that the client never used.
     let _stranger = quic.knock(udp(&world.internet, STRANGER, 443), (HOST, 50_003));
     sensor.wait_for("probe", 1);
     sensor.stop();
@@ -156,15 +153,14 @@ fn a_client_at_home_that_migrates_makes_no_probes_of_its_servers_packets() {
 }
 
 #[test]
-fn the_port_that_a_client_left_is_nobodys_after_five_minutes() {
-    let world = World::new();
-    let mut watcher = Watcher::new(&world.router, "wan0");
+fn a_port_that_a_quic_client_left_is_unused_after_five_minutes() {
+    let (world, mut watcher) = watched();
     let quic = Quic::serve(udp(&world.internet, SITE, 443));
     let (_client, _connection) = migrate_at_home(&world, &quic);
     watcher.pass(200);
     let _early = quic.knock(udp(&world.internet, POOL, 443), (HOST, 50_001));
     assert_eq!(watcher.probes(), []);
-    // Nor to the kernel: the ledger, which applies the rule again, had nothing to put right.
+    // The kernel counted none either: the ledger, which applies the rule again, corrected nothing.
     assert_eq!(watcher.matched(What::Probe), 0);
     watcher.pass(420);
     let _late = quic.knock(udp(&world.internet, STRANGER, 443), (HOST, 50_001));
@@ -172,9 +168,9 @@ fn the_port_that_a_client_left_is_nobodys_after_five_minutes() {
 }
 
 #[test]
-fn a_visitor_that_migrates_is_a_probe_when_it_first_comes_and_none_afterwards() {
+fn a_migrating_quic_visitor_is_a_probe_once() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
-    let sensor = Sensor::start(&world.router, state.path(), &["--interface", "wan0"]);
+    let sensor = Sensor::start(&world.router, state.path(), &WAN0);
     let quic = Quic::serve(udp(&world.host, HOST, 4_433));
     let (client, connection) = quic.connect(udp(&world.internet, POOL, 50_001), (HOST, 4_433));
     assert_eq!(quic.ask(&connection), (POOL, 50_001).into());
@@ -183,7 +179,7 @@ fn a_visitor_that_migrates_is_a_probe_when_it_first_comes_and_none_afterwards() 
         assert_eq!(quic.ask(&connection), (address, port).into());
     }
 
-    // Counter-example: the same at a port that nobody uses.
+    // Counter-example: the same at an unused port.
     let _scanner = quic.knock(udp(&world.internet, SCANNER, 443), (HOST, 4_434));
     sensor.wait_for("probe", 2);
     sensor.stop();

@@ -1,5 +1,5 @@
-//! Peers of a torrent, with a real client (Transmission): what reaches the port that its UDP
-//! speaks from is no probe; a connection by TCP is one, like any other. Runs as root.
+//! Peers of a torrent, with a real client (Transmission): packets to its UDP port are no probes, but a TCP connection is one,
+//! as always. Runs as root.
 
 use std::fs;
 use std::net::Ipv6Addr;
@@ -12,7 +12,7 @@ use tests::daemon::Daemon;
 use tests::dial::dial;
 use tests::namespace::Namespace;
 use tests::programs::{succeed, tool};
-use tests::sensor::Sensor;
+use tests::sensor::{Sensor, WAN0};
 use tests::stored::Stored;
 use tests::tracker::Tracker;
 use tests::traffic::Wire;
@@ -48,7 +48,7 @@ enum Has {
     Nothing,
 }
 
-/// A household of its own somewhere.
+/// A separate household.
 fn elsewhere(world: &World, number: u16) -> (Namespace, Ipv6Addr) {
     let there = Namespace::new(&format!("peer{number}"));
     let device = format!("peer{number}");
@@ -84,7 +84,7 @@ impl Torrent {
         self.directory.path().join("torrent")
     }
 
-    /// A client in a folder of its own, which has the file or wants it.
+    /// A client in its own directory, which has the file or wants it.
     fn peer(&self, there: &Namespace, name: &str, port: u16, by: By, has: Has, nodes: &[(Ipv6Addr, u16)]) -> Peer {
         let home = self.directory.path().join(name);
         fs::create_dir(&home).unwrap();
@@ -93,15 +93,7 @@ impl Torrent {
             "port-forwarding-enabled": false, "peer-port": port, "rpc-enabled": false,
         });
         fs::write(home.join("settings.json"), settings.to_string()).unwrap();
-        let nodes: String = nodes
-            .iter()
-            .map(|(node, port)| {
-                format!(
-                    "{node} {port}
-"
-                )
-            })
-            .collect();
+        let nodes: String = nodes.iter().map(|(node, port)| format!("{node} {port}\n")).collect();
         fs::write(home.join("dht.bootstrap"), nodes).unwrap();
         if has == Has::File {
             fs::copy(self.directory.path().join("file"), home.join("file")).unwrap();
@@ -129,13 +121,13 @@ impl Peer {
     }
 }
 
-/// Waits until datagrams from `source` to home's port have come that begin so, in any order. The
-/// wire keeps what has come since it was opened.
+/// Waits until datagrams from `source` to home's port with these beginnings have come, in any order. The wire keeps what
+/// came since it was opened.
 #[track_caller]
 fn come(wire: &Wire, router: [u8; 6], source: Ipv6Addr, beginnings: &[&[u8]]) {
     let mut missing = beginnings.to_vec();
     within(30, "datagrams of a peer", || {
-        for frame in (0..100).filter_map(|_| wire.next_from(router)) {
+        for frame in (0..100).filter_map(|_| wire.next(Some(router))) {
             let ip = &frame[14..];
             if ip[6] == 17 && ip[8..24] == source.octets() && ip[42..44] == HOME.to_be_bytes() {
                 missing.retain(|beginning| !ip[48..].starts_with(beginning));
@@ -150,16 +142,15 @@ fn peers_by_udp_are_no_probes_and_peers_by_tcp_are_marked() {
     let (world, state, torrent) = (World::new(), TempDir::new().unwrap(), Torrent::new());
     world.internet.set("ipv6/conf/all/forwarding", "1");
     let [(at_seed, seed), (at_node, node), (at_dialler, dialler)] = [1, 2, 3].map(|number| elsewhere(&world, number));
-    let sensor = Sensor::start(&world.router, state.path(), &["--interface", "wan0"]);
+    let sensor = Sensor::start(&world.router, state.path(), &WAN0);
     let tracker = Tracker::serve(&world.internet, POOL, TRACKER);
 
-    // Home wants a file, asks the tracker, and a node of the DHT that it knows from earlier.
+    // Home wants a file, and asks the tracker and a known node of the DHT.
     let mut home = torrent.peer(&world.host, "home", HOME, By::Utp, Has::Nothing, &[(node, AWAY)]);
     within(20, "home is announced", || (tracker.peers() == [(HOST, HOME)]).then_some(()));
     sensor.wait_for("contact", 2);
-    // The tracker names home, and nobody else, to who comes later: one with the file, by uTP; and
-    // two by TCP, at the address of that node and at another. The former's nodes are home, at a
-    // port of long ago and at today's.
+    // The tracker names only home to later peers: one with the file, by uTP, and two by TCP, at the address of that
+    // node and at another. The first one's DHT nodes are home at a former port and at the current one.
     tracker.close_list();
     let (wire, router) = (Wire::open(&world.host, "eth0"), world.router.mac("lan0"));
     let _seed = torrent.peer(&at_seed, "seed", AWAY, By::Utp, Has::File, &[(HOST, UNUSED), (HOST, HOME)]);
@@ -169,7 +160,7 @@ fn peers_by_udp_are_no_probes_and_peers_by_tcp_are_marked() {
     drop(wire);
     home.must_get(&torrent.content);
     sensor.wait_for("probe", 3);
-    assert_eq!(sensor.status()["probes"], 2, "that by UDP is too soon after the start to be evidence");
+    assert_eq!(sensor.status()["probes"], 2, "UDP is no evidence so soon after the start");
 
     // Counter-example: a stranger at another port.
     dial(&world.internet, (STRANGER, 0), (HOST, UNUSED)).expect_err("nobody listens");
@@ -190,7 +181,7 @@ fn peers_by_udp_are_no_probes_and_peers_by_tcp_are_marked() {
     let (home_port, other_port) = (HOME.into(), UNUSED.into());
     let wanted = [(&*stranger_is, other_port, false), (&node_is, home_port, true), (&dialler_is, home_port, false)];
     assert_eq!(marks, wanted, "{explained}");
-    // Who told them is named first, and not accused for one address.
+    // The tracker is ranked first, and not accused for one address.
     let told = &sensor.explain(POOL)["candidate"];
     assert_eq!((&told["rank"], &told["verdict"]), (&json!(1), &json!("weak")), "{told}");
     let exposed = &sensor.status()["exposed"];
@@ -203,9 +194,5 @@ fn peers_by_udp_are_no_probes_and_peers_by_tcp_are_marked() {
     let others = [(seed, HOST, UDP_PROBE, UNUSED), (STRANGER, HOST, SYN, UNUSED)];
     assert_eq!(stored.answers, connected.into());
     assert_eq!(stored.probes, connected.into_iter().chain(others).collect());
-    assert_eq!(
-        stored.contacts,
-        [(HOST, POOL, TCP, TRACKER), (HOST, node, UDP, AWAY)].into(),
-        "who came by itself was not contacted"
-    );
+    assert_eq!(stored.contacts, [(HOST, POOL, TCP, TRACKER), (HOST, node, UDP, AWAY)].into(), "peers are no contacts");
 }

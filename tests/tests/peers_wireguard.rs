@@ -1,10 +1,8 @@
-//! WireGuard peers that roam, with the real program (wireguard-go): what they send to a port that
-//! is in use is no probe. Runs as root.
+//! Roaming WireGuard peers with the real program (wireguard-go): their packets to a port in use are no probes. Runs as root.
 
 use std::fs::{self, File};
 use std::net::Ipv6Addr;
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sensor_common::{Kind, Proto};
@@ -13,7 +11,7 @@ use tests::daemon::Daemon;
 use tests::eventually;
 use tests::namespace::Namespace;
 use tests::programs::{Bounded, succeed, tool};
-use tests::sensor::Sensor;
+use tests::sensor::{Sensor, WAN0};
 use tests::stored::Stored;
 use tests::world::{HOST, STRANGER, UPLINK, World};
 
@@ -23,11 +21,11 @@ const UDP_PROBE: u8 = Kind::Udp as u8;
 const PORT: u16 = 51_820;
 const UNUSED: u16 = 51_821;
 
-/// Where the one who travels is, first and then.
+/// The addresses of the traveller, in order.
 const CAFE: Ipv6Addr = Ipv6Addr::new(0x3fff, 0xe, 1, 0, 0, 0, 0, 2);
 const TRAIN: Ipv6Addr = Ipv6Addr::new(0x3fff, 0xe, 2, 0, 0, 0, 0, 2);
 
-/// Addresses in the tunnel: of home, and of the one outside.
+/// Addresses in the tunnel: of home, and of the traveller.
 const INNER: [Ipv6Addr; 2] =
     [Ipv6Addr::new(0xfd00, 0x51, 0, 0, 0, 0, 0, 1), Ipv6Addr::new(0xfd00, 0x51, 0, 0, 0, 0, 0, 2)];
 
@@ -50,7 +48,7 @@ fn arrive(road: &Namespace, device: &str, address: Ipv6Addr, gateway: &str) {
     road.ip(&format!("route add default via {gateway}"));
 }
 
-/// From the café onto the train: the old address is gone.
+/// Moves from the café to the train, without the old address.
 fn roam(road: &Namespace) {
     road.ip("link set cafe0 down");
     arrive(road, "train0", TRAIN, "3fff:e:2::1");
@@ -69,8 +67,7 @@ fn keys(directory: &Path) -> Keys {
     Keys { private, public: public.trim().to_owned() }
 }
 
-/// One end of a tunnel. Its control socket is in a folder that all namespaces share, so no two
-/// devices may have the same name.
+/// One end of a tunnel. All namespaces share the directory of the control sockets, so each device needs its own name.
 struct Tunnel {
     device: String,
     _daemon: Daemon,
@@ -82,12 +79,11 @@ impl Tunnel {
     fn new(namespace: &Namespace, directory: &Path, end: &str, own: &Keys, port: u16, inner: Ipv6Addr) -> Tunnel {
         // Fifteen characters at most.
         let device = format!("tt{}-{}", std::process::id(), DEVICES.fetch_add(1, Ordering::Relaxed));
-        // In the foreground, as a child of ours: otherwise it forks away.
+        // In the foreground, so that it stays our child.
         let mut program = tool("wireguard-go");
         program.args(["-f", &device]).env("LOG_LEVEL", "verbose");
         let mut daemon = Daemon::start(namespace, &program, &directory.join(format!("{end}.log")));
-        // Not by asking wg: it removes a control socket that is bound and does not listen yet, which
-        // it takes for one left behind, and wireguard-go then ends.
+        // By the log: wg removes a control socket that does not listen yet, and wireguard-go then ends.
         eventually("wireguard-go listens to wg", || {
             daemon.must_run();
             daemon.log().contains("UAPI listener started").then_some(())
@@ -112,7 +108,7 @@ impl Tunnel {
         self.set(&format!("peer {} allowed-ips {inner}/128{endpoint}", peer.public));
     }
 
-    /// Where it thinks that its peer is.
+    /// The address where it expects its peer.
     fn endpoint(&self) -> String {
         let shown = succeed(tool("wg").args(["show", &self.device, "endpoints"]));
         shown.split_whitespace().nth(1).expect("a peer").to_owned()
@@ -121,15 +117,11 @@ impl Tunnel {
 
 /// Pings through the tunnel until there is an answer: the first packets may wait for a handshake.
 fn through(namespace: &Namespace, to: Ipv6Addr) {
-    let to = to.to_string();
-    let ping: Command = namespace.tool("ping", &["-6", "-n", "-c", "1", "-W", "1", &to]);
-    eventually("a ping through the tunnel", || {
-        let mut again = Command::new(ping.get_program());
-        again.args(ping.get_args()).finish().is_ok_and(|output| output.status.success()).then_some(())
-    });
+    let ping = || namespace.tool("ping", &["-6", "-n", "-c", "1", "-W", "1", &to.to_string()]).finish();
+    eventually("a ping through the tunnel", || ping().is_ok_and(|output| output.status.success()).then_some(()));
 }
 
-/// Somebody whose WireGuard has it that home were at a port which nobody uses.
+/// A WireGuard end with a wrong configuration, which sends to an unused port of home.
 fn mistaken(world: &World, directory: &Path, home: &Keys) -> Tunnel {
     world.internet.ip(&format!("route add {HOST}/128 via {UPLINK} src {STRANGER}"));
     let tunnel = Tunnel::new(&world.internet, directory, "s", &keys(directory), 0, INNER[1]);
@@ -139,22 +131,22 @@ fn mistaken(world: &World, directory: &Path, home: &Keys) -> Tunnel {
 }
 
 #[test]
-fn a_road_warrior_is_a_probe_when_it_first_comes_and_none_when_it_roams() {
+fn a_roaming_wireguard_peer_is_a_probe_once() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let road = traveller(&world);
-    let sensor = Sensor::start(&world.router, state.path(), &["--interface", "wan0"]);
+    let sensor = Sensor::start(&world.router, state.path(), &WAN0);
     let (ours, theirs) = (keys(state.path()), keys(state.path()));
     let home = Tunnel::new(&world.host, state.path(), "h", &ours, PORT, INNER[0]);
     home.peer(&theirs, INNER[1], None);
     let warrior = Tunnel::new(&road, state.path(), "r", &theirs, 31_337, INNER[1]);
     warrior.peer(&ours, INNER[0], Some((HOST, PORT)));
 
-    // Nothing at home had used the port, so nothing tells the first handshake from a probe.
+    // The port was unused, so the first handshake looks like a probe.
     through(&road, INNER[0]);
     assert_eq!(home.endpoint(), format!("[{CAFE}]:31337"));
     sensor.wait_for("answer", 1);
     assert_eq!(sensor.fates("probe")[1], 1);
-    // Another address, and then another port as behind a translator that forgot the old one.
+    // Another address, and then another port, as behind a NAT that dropped the old one.
     roam(&road);
     through(&road, INNER[0]);
     assert_eq!(home.endpoint(), format!("[{TRAIN}]:31337"));
@@ -163,7 +155,7 @@ fn a_road_warrior_is_a_probe_when_it_first_comes_and_none_when_it_roams() {
     assert_eq!(home.endpoint(), format!("[{TRAIN}]:31338"));
     assert_eq!(sensor.fates("probe")[1], 1);
 
-    // Counter-example: the same program at a port that nobody uses.
+    // Counter-example: the same program at an unused port.
     let _mistaken = mistaken(&world, state.path(), &ours);
     sensor.wait_for("probe", 2);
     sensor.stop();
@@ -174,10 +166,10 @@ fn a_road_warrior_is_a_probe_when_it_first_comes_and_none_when_it_roams() {
 }
 
 #[test]
-fn a_server_that_moves_stays_no_probe_to_the_client_at_home() {
+fn a_wireguard_server_that_moves_is_no_probe_to_its_client() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let road = traveller(&world);
-    let sensor = Sensor::start(&world.router, state.path(), &["--interface", "wan0"]);
+    let sensor = Sensor::start(&world.router, state.path(), &WAN0);
     let (ours, theirs) = (keys(state.path()), keys(state.path()));
     let server = Tunnel::new(&road, state.path(), "r", &theirs, PORT, INNER[1]);
     server.peer(&ours, INNER[0], None);
@@ -186,14 +178,14 @@ fn a_server_that_moves_stays_no_probe_to_the_client_at_home() {
 
     through(&world.host, INNER[1]);
     assert_eq!(server.endpoint(), format!("[{HOST}]:40123"));
-    // The server goes on from elsewhere, and home follows it.
+    // The server moves, and home follows it.
     roam(&road);
     through(&road, INNER[0]);
     assert_eq!(home.endpoint(), format!("[{TRAIN}]:51820"));
     through(&world.host, INNER[1]);
     assert_eq!(sensor.fates("probe")[1], 0);
 
-    // Counter-example: the same program at a port that nobody uses.
+    // Counter-example: the same program at an unused port.
     let _mistaken = mistaken(&world, state.path(), &ours);
     sensor.wait_for("probe", 1);
     sensor.stop();

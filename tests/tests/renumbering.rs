@@ -1,5 +1,5 @@
-//! The provider takes a prefix away and gives another while contacts and probes run at a known rate:
-//! each is counted for the prefix that was home, and none for the other. Runs as root.
+//! The provider replaces a prefix while contacts and probes run at a known rate. Each is recorded if its prefix is home at
+//! that time, and not otherwise. Runs as root.
 
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
@@ -8,39 +8,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use etherparse::PacketBuilder;
 use tempfile::TempDir;
 use tests::eventually;
+use tests::frames::syn;
 use tests::namespace::Namespace;
-use tests::sensor::Sensor;
+use tests::sensor::{Sensor, WAN0};
 use tests::stored::Stored;
 use tests::traffic::{Wire, ping};
 use tests::world::{HOST, ROUTER, SCANNER, SITE, UPLINK, World};
 
-/// The host's address and the router's in the prefix that comes.
+/// The host's address and the router's in the new prefix.
 const RENEWED: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x43, 1, 0xe014, 0x9aff, 0x5e49, 0xecb3);
 const GATEWAY: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x43, 1, 0, 0, 0, 1);
 /// Between two numbers of a stream.
 const RATE: Duration = Duration::from_millis(10);
 /// The port of number 0.
 const FIRST_PORT: u16 = 10_000;
-/// A prefix that comes is home within this time, though the machine that tests is busy; one that goes
-/// is left to settle first.
+/// Time limits until a new prefix is home, and until a removed one no longer is. The sensor waits before it drops one.
 const COMES: Duration = Duration::from_millis(150);
 const GOES: Duration = Duration::from_millis(600);
 
-/// A SYN, by its number.
-fn syn(macs: ([u8; 6], [u8; 6]), from: Ipv6Addr, to: Ipv6Addr, number: usize) -> Vec<u8> {
-    let port = FIRST_PORT + number as u16;
-    let mut frame = Vec::new();
-    // Hops for the way, and none for a loop between a provider and a router without a route.
-    let builder = PacketBuilder::ethernet2(macs.0, macs.1).ipv6(from.octets(), to.octets(), 3);
-    builder.tcp(40_000, port, 1, 1_024).syn().write(&mut frame, &[]).unwrap();
-    frame
-}
-
-/// Sends numbered SYNs from or to both of the host's addresses, until told to stop; says when each
-/// number was sent.
+/// Sends numbered SYNs from or to both of the host's addresses until `stop`. Returns the time of each number.
 fn stream(wire: &Wire, stop: &AtomicBool, frames: impl Fn(usize) -> [Vec<u8>; 2]) -> Vec<Instant> {
     let (start, mut sent) = (Instant::now(), Vec::new());
     while !stop.load(Ordering::Relaxed) {
@@ -53,7 +41,7 @@ fn stream(wire: &Wire, stop: &AtomicBool, frames: impl Fn(usize) -> [Vec<u8>; 2]
     sent
 }
 
-/// Numbers without a gap, as first and last.
+/// Intervals of numbers without a gap: first and last.
 fn intervals(numbers: &BTreeSet<usize>) -> Vec<(usize, usize)> {
     let mut found: Vec<(usize, usize)> = Vec::new();
     for &number in numbers {
@@ -65,12 +53,11 @@ fn intervals(numbers: &BTreeSet<usize>) -> Vec<(usize, usize)> {
     found
 }
 
-/// When a prefix was home: from the end of the command that gave it to the beginning of the one that
-/// took it.
+/// The time when a prefix was home: from the end of the command that added it to the start of the one that removed it.
 struct Home(Option<Instant>, Option<Instant>);
 
-/// Checks that what was recorded of a stream is exactly what was sent while its prefix was home, but
-/// for the time in which that is noticed; and says how long that took.
+/// Checks that exactly the numbers of a stream are recorded that were sent while its prefix was home, but for the delay of
+/// the sensor, which is printed.
 #[track_caller]
 fn check(what: &str, sent: &[Instant], recorded: &BTreeSet<usize>, home: &[Home]) {
     let found = intervals(recorded);
@@ -97,7 +84,7 @@ fn check(what: &str, sent: &[Instant], recorded: &BTreeSet<usize>, home: &[Home]
     }
 }
 
-/// The numbers of probes of a local, or of its contacts.
+/// The numbers of a local's contacts, and of its probes.
 fn recorded(state: &Path, local: Ipv6Addr) -> [BTreeSet<usize>; 2] {
     let stored = Stored::read(state);
     let number = |port: u16| usize::from(port - FIRST_PORT);
@@ -106,7 +93,7 @@ fn recorded(state: &Path, local: Ipv6Addr) -> [BTreeSet<usize>; 2] {
     [contacts.map(|row| number(row.3)).collect(), probes.map(|row| number(row.3)).collect()]
 }
 
-/// Takes an address of the LAN away, or gives one; when that began and ended.
+/// Changes an address of the router. Returns the times when that began and ended.
 fn change(router: &Namespace, words: &str) -> (Instant, Instant) {
     let began = Instant::now();
     router.ip(words);
@@ -114,38 +101,45 @@ fn change(router: &Namespace, words: &str) -> (Instant, Instant) {
 }
 
 #[test]
-fn renumbering_under_traffic_counts_each_packet_for_the_prefix_that_was_home_and_keeps_the_history() {
+fn renumbering_under_traffic_counts_each_packet_for_its_prefix() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let World { host, router, internet } = &world;
-    // The provider routes both, all the time; what is home is for the router to say.
+    // The provider routes both prefixes all the time. The router decides which is home.
     internet.ip(&format!("route add 2001:db8:43::/48 via {UPLINK}"));
     host.ip(&format!("address add {RENEWED}/64 dev eth0 nodad"));
     let inside = (Wire::open(host, "eth0"), (host.mac("eth0"), router.mac("lan0")));
     let outside = (Wire::open(internet, "net0"), (internet.mac("net0"), router.mac("wan0")));
-    let sensor = Sensor::start(router, state.path(), &["--interface", "wan0"]);
-    // It is told the old address before anybody probes that.
+    let sensor = Sensor::start(router, state.path(), &WAN0);
+    // The site learns the old address before any probe.
     ping(host, HOST, SITE);
     sensor.wait_for("contact", 1);
+    // A hop limit of three: packets must not loop between a provider and a router without a route.
     let stop = AtomicBool::new(false);
     let (mut old, mut new) = (Home(None, None), Vec::new());
     let (contacts, probes) = thread::scope(|scope| {
-        let contacts =
-            scope.spawn(|| stream(&inside.0, &stop, |n| [HOST, RENEWED].map(|local| syn(inside.1, local, SITE, n))));
-        let probes = scope
-            .spawn(|| stream(&outside.0, &stop, |n| [HOST, RENEWED].map(|local| syn(outside.1, SCANNER, local, n))));
+        let contacts = scope.spawn(|| {
+            stream(&inside.0, &stop, |n| {
+                [HOST, RENEWED].map(|local| syn(inside.1, local, SITE, 3, FIRST_PORT + n as u16))
+            })
+        });
+        let probes = scope.spawn(|| {
+            stream(&outside.0, &stop, |n| {
+                [HOST, RENEWED].map(|local| syn(outside.1, SCANNER, local, 3, FIRST_PORT + n as u16))
+            })
+        });
         sleep(Duration::from_millis(1_500));
-        // Another prefix.
+        // A new prefix.
         old.1 = Some(change(router, &format!("address del {ROUTER}/64 dev lan0")).0);
         let came = change(router, &format!("address add {GATEWAY}/64 dev lan0 nodad")).1;
         sleep(Duration::from_millis(2_000));
-        // An uplink that flaps: the same prefix goes, and comes again a second later.
+        // An uplink that flaps: the prefix is removed and added again a second later.
         let went = change(router, &format!("address del {GATEWAY}/64 dev lan0")).0;
         new.push(Home(Some(came), Some(went)));
         sleep(Duration::from_millis(1_000));
         let came = change(router, &format!("address add {GATEWAY}/64 dev lan0 nodad")).1;
         new.push(Home(Some(came), None));
         sleep(Duration::from_millis(1_500));
-        // And at once: nobody notices.
+        // Removed and added at once: that makes no gap.
         router.ip(&format!("address del {GATEWAY}/64 dev lan0"));
         router.ip(&format!("address add {GATEWAY}/64 dev lan0 nodad"));
         sleep(Duration::from_millis(1_500));
@@ -160,7 +154,7 @@ fn renumbering_under_traffic_counts_each_packet_for_the_prefix_that_was_home_and
     let status = eventually("two locals", || Some(sensor.status()).filter(|status| status["locals"] == 2));
     let home: Vec<&str> = status["home"].as_array().unwrap().iter().filter_map(|home| home.as_str()).collect();
     assert!(home.contains(&"2001:db8:43:1::/64") && !home.contains(&"2001:db8:42:1::/64"), "{home:?}");
-    // Who was told the old address is still accused by what followed then, and by the new one.
+    // The site is still accused by what followed visits of both addresses.
     for local in [HOST, RENEWED] {
         assert!(!sensor.followed(SITE, local).is_empty(), "visits of {local} and what followed");
     }

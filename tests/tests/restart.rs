@@ -1,16 +1,13 @@
-//! From one life of the sensor to the next: killed, stopped, told to keep what it has. Runs as root.
+//! From one run of the sensor to the next: after a kill, a stop, and a stop with --keep. Runs as root.
 
-use std::ffi::CString;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use aya::EbpfLoader;
 use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact};
-use aya::programs::{Program, SchedClassifier, TcAttachType};
+use aya::programs::{SchedClassifier, TcAttachType};
 use sensor_common::names;
 use sensor_user::datapath::{self, Adopted, Datapath, Pins as Pinned, Sizes};
 use sensor_user::mark::Mark;
@@ -20,29 +17,29 @@ use tattler_core::home;
 use tattler_core::time::Time;
 use tempfile::TempDir;
 use tests::eventually;
-use tests::namespace::Namespace;
+use tests::kernel::object;
+use tests::namespace::{Namespace, watched};
 use tests::numbered::{Numbered, complaints};
 use tests::programs::{Bounded, succeed, tool};
-use tests::sensor::{Pins, Sensor, exists, fails};
+use tests::sensor::{Pins, Sensor, WAN0, command, exists, fails};
 use tests::stored::Stored;
 use tests::traffic::{ping, say, udp};
 use tests::world::{HOST, SCANNER, SITE, STRANGER, World};
 
-const WAN: [&str; 2] = ["--interface", "wan0"];
 const KEEP: [&str; 3] = ["--interface", "wan0", "--keep"];
 const ECHO: u8 = 1;
 
-/// A world, a state directory, and the pins that belong to it.
+/// A world, a state directory, and its pins.
 struct Home {
     world: World,
-    _pins: Pins,
+    pins: Pins,
     state: TempDir,
 }
 
 impl Home {
     fn new() -> Home {
         let state = TempDir::new().expect("make a state directory");
-        Home { world: World::new(), _pins: Pins::of(state.path()), state }
+        Home { world: World::new(), pins: Pins::of(state.path()), state }
     }
 
     fn start(&self, arguments: &[&str]) -> Sensor<'_> {
@@ -54,31 +51,27 @@ impl Home {
     }
 
     fn pins(&self) -> &Path {
-        self._pins.path()
+        self.pins.path()
     }
-}
-
-fn both() -> (String, Vec<String>) {
-    ("xdp".to_owned(), vec!["tattler_tce".to_owned()])
 }
 
 fn nothing(namespace: &Namespace) -> bool {
     namespace.attached("wan0") == Default::default()
 }
 
-/// Starts, kills and starts again under traffic, and says what is wrong with what is stored in the end.
-fn kill_loop(kills: u32, per_second: u32) -> (u16, Vec<String>) {
+/// Kills and starts a sensor under traffic. Checks that each of more than `least` numbers is stored once.
+fn kill_loop(kills: u32, per_second: u32, least: u16) {
     let home = Home::new();
-    let mut sensor = home.start(&WAN);
+    let mut sensor = home.start(&WAN0);
     let traffic = Numbered::start(&home.world, per_second);
     let mut unwatched = Duration::ZERO;
     for kill in 0..kills {
-        // At other moments of its rhythm each time: between ring and store, while it writes, at its start.
+        // At a different moment each time: between ring and store, while it writes, at its start.
         sleep(Duration::from_millis(u64::from(kill * 137 % 700)));
         let killed = Instant::now();
         sensor.end(libc::SIGKILL);
         sleep(Duration::from_millis(u64::from(kill * 53 % 300)));
-        sensor = home.start(&WAN);
+        sensor = home.start(&WAN0);
         unwatched += killed.elapsed();
         assert!(sensor.log().contains("adopted programs and maps that an earlier run left"), "{}", sensor.log());
         assert!(!sensor.log().contains("never wrote"), "{}", sensor.log());
@@ -86,42 +79,40 @@ fn kill_loop(kills: u32, per_second: u32) -> (u16, Vec<String>) {
     let last = traffic.stop();
     sensor.stop();
     println!("{last} probes and as many contacts, {kills} kills, {:.1} s without a sensor", unwatched.as_secs_f64());
-    (last, complaints(home.state(), last))
+    assert!(last > least, "{last} numbers");
+    let complaints = complaints(home.state(), last);
+    assert!(complaints.is_empty(), "{} complaints: {:?}", complaints.len(), &complaints[..complaints.len().min(20)]);
 }
 
 #[test]
-fn a_sensor_that_is_killed_over_and_over_has_every_event_once() {
-    let (last, complaints) = kill_loop(25, 1_000);
-    assert!(last > 5_000, "{last} numbers");
-    assert!(complaints.is_empty(), "{} complaints: {:?}", complaints.len(), &complaints[..complaints.len().min(20)]);
+fn a_sensor_killed_over_and_over_has_every_event_once() {
+    kill_loop(25, 1_000, 5_000);
 }
 
 #[test]
 #[ignore = "a measurement of four minutes"]
-fn two_hundred_lives_have_every_event_once() {
-    let (last, complaints) = kill_loop(200, 300);
-    assert!(last > 30_000, "{last} numbers");
-    assert!(complaints.is_empty(), "{} complaints: {:?}", complaints.len(), &complaints[..complaints.len().min(20)]);
+fn two_hundred_runs_have_every_event_once() {
+    kill_loop(200, 300, 30_000);
 }
 
 #[test]
-fn with_keep_the_programs_stay_and_what_happens_meanwhile_is_found_by_the_next_life() {
+fn with_keep_the_next_run_finds_what_happened_meanwhile() {
     let home = Home::new();
     let World { host, router, internet } = &home.world;
     let sensor = home.start(&KEEP);
     ping(host, HOST, SITE);
     sensor.wait_for("contact", 1);
     sensor.stop();
-    assert_eq!(router.attached("wan0"), both(), "the programs stay");
+    assert_eq!(router.attached("wan0"), watched("xdp"), "the programs stay");
     assert!(exists(home.pins()));
     ping(internet, SCANNER, HOST);
     ping(host, HOST, STRANGER);
     let sensor = home.start(&KEEP);
     eventually("both are seen", || (sensor.fates("contact")[1] == 2 && sensor.fates("probe")[1] == 1).then_some(()));
-    assert_eq!(router.attached("wan0"), both(), "once");
-    // Now for good.
+    assert_eq!(router.attached("wan0"), watched("xdp"), "once");
+    // The last run removes everything.
     sensor.stop();
-    home.start(&WAN).stop();
+    home.start(&WAN0).stop();
     assert!(nothing(router) && !exists(home.pins()), "without --keep nothing stays");
     let stored = Stored::read(home.state());
     assert_eq!(stored.probes, [(SCANNER, HOST, ECHO, 0)].into());
@@ -130,10 +121,10 @@ fn with_keep_the_programs_stay_and_what_happens_meanwhile_is_found_by_the_next_l
 }
 
 #[test]
-fn every_way_to_attach_is_taken_over_and_leaves_nothing_in_the_end() {
+fn every_way_to_attach_is_adopted_and_removed() {
     for mode in ["native", "generic", "tc"] {
         let home = Home::new();
-        let arguments = [&WAN[..], &["--attach", mode]].concat();
+        let arguments = [&WAN0[..], &["--attach", mode]].concat();
         let mut sensor = home.start(&arguments);
         sensor.end(libc::SIGKILL);
         ping(&home.world.internet, SCANNER, HOST);
@@ -150,76 +141,69 @@ fn every_way_to_attach_is_taken_over_and_leaves_nothing_in_the_end() {
 }
 
 #[test]
-fn another_way_to_attach_is_begun_afresh() {
+fn another_way_to_attach_starts_fresh() {
     let home = Home::new();
     home.start(&[&KEEP[..], &["--attach", "generic"]].concat()).stop();
     assert_eq!(home.world.router.attached("wan0").0, "xdpgeneric");
-    let sensor = home.start(&[&WAN[..], &["--attach", "native"]].concat());
-    assert_eq!(home.world.router.attached("wan0"), both());
+    let sensor = home.start(&[&WAN0[..], &["--attach", "native"]].concat());
+    assert_eq!(home.world.router.attached("wan0"), watched("xdp"));
     assert!(sensor.log().contains("gapless=false"), "{}", sensor.log());
     sensor.stop();
 }
 
-/// Attaches a program as kernels without tcx do, and leaves it as a sensor that was killed does.
-fn leave_filter(home: &Home, device: &str, way: TcAttachType, name: &str) {
-    let mut ebpf = EbpfLoader::new().load(datapath::object()).expect("load the object, as root");
-    let Some(Program::SchedClassifier(program)) = ebpf.program_mut(name) else { panic!("no program {name}") };
+/// Attaches a filter as kernels without tcx do, and leaves it as a killed process does. Pins it like a sensor if `pin`.
+fn leave_filter(home: &Home, device: &str, way: TcAttachType, name: &str, pin: bool) {
+    let mut ebpf = object();
+    let program: &mut SchedClassifier = ebpf.program_mut(name).expect(name).try_into().unwrap();
     program.load().unwrap();
+    let index = home.world.router.index(device);
     home.world.router.inside(|| {
         let _ = qdisc_add_clsact(device);
         let id = program.attach_with_options(device, way, TcAttachOptions::Netlink(NlOptions::default())).unwrap();
         let link = program.take_link(id).unwrap();
-        let (priority, handle) = (link.priority().unwrap(), u32::from(link.handle().unwrap()));
-        let namespace = fs::metadata("/proc/thread-self/ns/net").unwrap().ino();
-        let named = CString::new(device).unwrap();
-        // SAFETY: the name ends in 0, and is read only.
-        let index = unsafe { libc::if_nametoindex(named.as_ptr()) };
-        let way = if way == TcAttachType::Ingress { "in" } else { "out" };
-        let links = home.pins().join("links");
-        fs::create_dir_all(&links).unwrap();
-        program.pin(links.join(format!("{namespace}-{index}-{way}-{name}-clsact-{priority}-{handle:08x}"))).unwrap();
+        if pin {
+            let (priority, handle) = (link.priority().unwrap(), u32::from(link.handle().unwrap()));
+            let namespace = fs::metadata("/proc/thread-self/ns/net").unwrap().ino();
+            let way = if way == TcAttachType::Ingress { "in" } else { "out" };
+            let links = home.pins().join("links");
+            fs::create_dir_all(&links).unwrap();
+            let path = links.join(format!("{namespace}-{index}-{way}-{name}-clsact-{priority}-{handle:08x}"));
+            program.pin(path).unwrap();
+        }
         std::mem::forget(link);
     });
 }
 
 #[test]
-fn filters_that_a_life_on_a_kernel_without_tcx_left_go_when_they_are_of_no_use() {
+fn leftover_filters_of_a_kernel_without_tcx_are_removed() {
     let home = Home::new();
     let router = &home.world.router;
-    leave_filter(&home, "wan0", TcAttachType::Ingress, "tattler_tci");
-    leave_filter(&home, "lan0", TcAttachType::Egress, "tattler_tce");
+    leave_filter(&home, "wan0", TcAttachType::Ingress, names::INGRESS_TC, true);
+    leave_filter(&home, "lan0", TcAttachType::Egress, names::EGRESS, true);
     let filters = |device, way| succeed(&mut router.tool("tc", &["filter", "show", "dev", device, way]));
     assert!(filters("wan0", "ingress").contains("tattler_tci") && filters("lan0", "egress").contains("tattler_"));
     // Another way to attach, and another uplink.
-    let sensor = home.start(&[&WAN[..], &["--attach", "native"]].concat());
+    let sensor = home.start(&[&WAN0[..], &["--attach", "native"]].concat());
     assert_eq!(filters("wan0", "ingress"), "", "each probe would be seen twice");
-    assert_eq!(filters("lan0", "egress"), "", "nobody asked for this one");
+    assert_eq!(filters("lan0", "egress"), "", "lan0 is no uplink");
     sensor.stop();
     assert!(nothing(router) && !exists(home.pins()));
 }
 
 #[test]
-fn a_filter_that_another_tool_put_in_the_place_of_ours_stays() {
+fn a_filter_that_another_tool_put_in_place_of_ours_stays() {
     let home = Home::new();
     let router = &home.world.router;
     let filters = |device| succeed(&mut router.tool("tc", &["filter", "show", "dev", device, "egress"]));
-    // On the uplink, where ours would be replaced in place, and where nobody asks for one.
+    // On the uplink, where ours would be replaced in place, and on another device.
     for device in ["wan0", "lan0"] {
-        leave_filter(&home, device, TcAttachType::Egress, names::EGRESS);
+        leave_filter(&home, device, TcAttachType::Egress, names::EGRESS, true);
         succeed(&mut router.tool("tc", &["qdisc", "del", "dev", device, "clsact"]));
-        let mut ebpf = EbpfLoader::new().load(datapath::object()).expect("load the object, as root");
-        let Some(Program::SchedClassifier(other)) = ebpf.program_mut(names::INGRESS_TC) else { panic!("no program") };
-        other.load().unwrap();
-        router.inside(|| {
-            qdisc_add_clsact(device).unwrap();
-            let options = TcAttachOptions::Netlink(NlOptions::default());
-            let id = other.attach_with_options(device, TcAttachType::Egress, options).unwrap();
-            std::mem::forget(other.take_link(id).unwrap());
-        });
+        leave_filter(&home, device, TcAttachType::Egress, names::INGRESS_TC, false);
     }
     let before = ["wan0", "lan0"].map(filters);
     assert!(before.iter().all(|filters| filters.contains(names::INGRESS_TC)), "{before:?}");
-    let sensor = home.start(&WAN);
+    let sensor = home.start(&WAN0);
     assert_eq!(["wan0", "lan0"].map(filters), before);
     assert!(sensor.log().contains("another's is there"), "{}", sensor.log());
     sensor.stop();
@@ -227,16 +211,16 @@ fn a_filter_that_another_tool_put_in_the_place_of_ours_stays() {
 }
 
 #[test]
-fn a_start_that_adopted_knows_the_ports_in_use_and_counts_udp_probes_at_once() {
+fn an_adopting_run_knows_the_ports_in_use() {
     let home = Home::new();
     let World { host, internet, .. } = &home.world;
-    let mut sensor = home.start(&WAN);
+    let mut sensor = home.start(&WAN0);
     let (local, remote) = (udp(host, HOST, 5_000), udp(internet, SITE, 53));
     say(&local, &remote);
     sensor.wait_for("contact", 1);
     sensor.end(libc::SIGKILL);
-    let sensor = home.start(&WAN);
-    // To a port in use by a stranger: no probe, which a sensor without a memory would take it for.
+    let sensor = home.start(&WAN0);
+    // From a stranger to a port in use: a probe only for a sensor that does not know the port.
     let stranger = udp(internet, STRANGER, 999);
     say(&stranger, &local);
     ping(internet, SCANNER, HOST);
@@ -246,7 +230,7 @@ fn a_start_that_adopted_knows_the_ports_in_use_and_counts_udp_probes_at_once() {
 }
 
 #[test]
-fn other_map_sizes_start_afresh_and_say_what_that_costs() {
+fn other_map_sizes_start_fresh_and_the_log_has_the_cost() {
     let home = Home::new();
     let World { router, internet, .. } = &home.world;
     home.start(&KEEP).stop();
@@ -260,7 +244,7 @@ fn other_map_sizes_start_afresh_and_say_what_that_costs() {
     // The probe, its answer, its first repeat.
     assert!(log.contains("begun afresh") && log.contains("events=3"), "{log}");
     assert!(!log.contains("went on with"), "{log}");
-    assert_eq!(router.attached("wan0"), both());
+    assert_eq!(router.attached("wan0"), watched("xdp"));
     ping(internet, STRANGER, HOST);
     sensor.wait_for("probe", 1);
     sensor.stop();
@@ -269,7 +253,7 @@ fn other_map_sizes_start_afresh_and_say_what_that_costs() {
 }
 
 #[test]
-fn an_uplink_that_was_made_again_while_no_sensor_ran_is_attached_afresh() {
+fn an_uplink_recreated_while_no_sensor_ran_is_attached_again() {
     let home = Home::new();
     let World { router, internet, .. } = &home.world;
     home.start(&KEEP).stop();
@@ -278,7 +262,7 @@ fn an_uplink_that_was_made_again_while_no_sensor_ran_is_attached_afresh() {
     home.world.connect("wan0", "");
     let sensor = home.start(&KEEP);
     assert!(sensor.log().contains("gapless=false"), "{}", sensor.log());
-    assert_eq!(router.attached("wan0"), both());
+    assert_eq!(router.attached("wan0"), watched("xdp"));
     ping(internet, STRANGER, HOST);
     sensor.wait_for("probe", 2);
     sensor.stop();
@@ -293,7 +277,7 @@ fn fails_at_the_second_uplink(home: &Home, arguments: &[&str]) {
     router.link("wan1", internet, "net1");
     let taken = Sensor::start(router, other.path(), &["--interface", "wan1", "--listen", ""]);
     let uplinks = ["--interface", "wan0", "--interface", "wan1", "--listen", ""];
-    let output = tests::sensor::command(router, home.state(), &[&uplinks, arguments].concat()).output().unwrap();
+    let output = command(router, home.state(), &[&uplinks, arguments].concat()).finish().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && said.contains("wan1: another XDP program"), "{said}");
     taken.stop();
@@ -301,14 +285,14 @@ fn fails_at_the_second_uplink(home: &Home, arguments: &[&str]) {
 }
 
 #[test]
-fn a_start_that_fails_leaves_what_it_found_to_the_next_one() {
+fn a_failed_start_leaves_what_it_found_to_the_next_one() {
     let home = Home::new();
     let World { router, internet, .. } = &home.world;
-    let mut sensor = home.start(&WAN);
+    let mut sensor = home.start(&WAN0);
     sensor.end(libc::SIGKILL);
     ping(internet, SCANNER, HOST);
     fails_at_the_second_uplink(&home, &[]);
-    let sensor = home.start(&WAN);
+    let sensor = home.start(&WAN0);
     sensor.wait_for("probe", 1);
     sensor.stop();
     assert!(nothing(router) && !exists(home.pins()));
@@ -316,47 +300,45 @@ fn a_start_that_fails_leaves_what_it_found_to_the_next_one() {
 }
 
 #[test]
-fn a_first_start_that_fails_leaves_nothing_even_with_keep() {
+fn a_failed_first_start_leaves_nothing_even_with_keep() {
     let home = Home::new();
     fails_at_the_second_uplink(&home, &["--keep"]);
     assert!(nothing(&home.world.router) && !exists(home.pins()));
 }
 
 #[test]
-fn pins_that_somebody_holds_are_not_adopted() {
+fn pins_that_another_process_holds_are_not_adopted() {
     let home = Home::new();
     home.start(&KEEP).stop();
     let held = datapath::lock_pins(home.pins()).unwrap();
-    let mut start = tests::sensor::command(&home.world.router, home.state(), &WAN);
-    fails(&mut start, 1, &["the pins in", "in use by another tattler"]);
+    fails(&mut command(&home.world.router, home.state(), &WAN0), 1, &["the pins in", "in use by another tattler"]);
     drop(held);
-    home.start(&WAN).stop();
-    // Nor is anything pinned where somebody else could change it.
+    home.start(&WAN0).stop();
+    // The sensor pins nothing where others could change it.
     fs::create_dir_all(home.pins()).unwrap();
     fs::set_permissions(home.pins(), fs::Permissions::from_mode(0o777)).unwrap();
-    let sensor = home.start(&WAN);
+    let sensor = home.start(&WAN0);
     assert!(sensor.log().contains("others can write to"), "{}", sensor.log());
     sensor.stop();
     assert!(nothing(&home.world.router));
 }
 
 #[test]
-fn a_second_sensor_is_refused_and_the_first_sees_on() {
+fn a_second_sensor_is_refused_and_the_first_still_sees() {
     let home = Home::new();
     let World { router, internet, .. } = &home.world;
-    let sensor = home.start(&WAN);
-    let again = |state: &Path| tests::sensor::command(router, state, &["--interface", "wan0", "--listen", ""]);
+    let sensor = home.start(&WAN0);
+    let again = |state: &Path| command(router, state, &["--interface", "wan0", "--listen", ""]);
     fails(&mut again(home.state()), 1, &["in use by another tattler"]);
-    // With a state directory of its own it finds the uplink taken.
+    // With another state directory it finds the uplink in use.
     let other = TempDir::new().unwrap();
-    let mut command = again(other.path());
-    let output = command.finish().unwrap();
+    let output = again(other.path()).finish().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     let way_out = format!("it is a tattler's: stop that, or `tattler detach --pins {}`", home.pins().display());
     assert!(said.contains(&way_out), "{said}");
     assert!(!exists(Pins::of(other.path()).path()), "it leaves nothing");
-    assert_eq!(router.attached("wan0"), both());
+    assert_eq!(router.attached("wan0"), watched("xdp"));
     ping(internet, SCANNER, HOST);
     sensor.wait_for("probe", 1);
     sensor.stop();
@@ -364,16 +346,15 @@ fn a_second_sensor_is_refused_and_the_first_sees_on() {
 }
 
 #[test]
-fn without_a_bpf_file_system_the_sensor_goes_on_and_says_so() {
+fn without_a_bpf_file_system_the_sensor_runs_and_warns() {
     let home = Home::new();
     let World { router, internet, .. } = &home.world;
-    let run = tests::sensor::command(router, home.state(), &WAN);
-    // Nor with that of the machine, which the one for the tests hides.
+    let run = command(router, home.state(), &WAN0);
+    // The machine's BPF file system may be below that of the tests.
     let script = r#"while umount /sys/fs/bpf 2>/dev/null; do :; done; exec "$@""#;
     let mut bare = tool("unshare");
-    bare.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"])
-        .arg(run.get_program())
-        .args(run.get_args());
+    bare.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]);
+    bare.arg(run.get_program()).args(run.get_args());
     let sensor = Sensor::started(bare, router, home.state());
     let log = sensor.log();
     assert!(log.contains("/sys/fs/bpf is no BPF file system; `mount -t bpf"), "{log}");
@@ -384,64 +365,56 @@ fn without_a_bpf_file_system_the_sensor_goes_on_and_says_so() {
     assert!(nothing(router));
 }
 
-#[test]
-fn what_is_in_the_store_already_is_not_taken_out_of_the_ring_again() {
-    let home = Home::new();
+/// A datapath with the pins of `home`, as a run of the sensor loads it.
+fn load(home: &Home) -> Datapath {
+    home.world.router.inside(|| {
+        let pins = Pinned::open(home.state(), Sizes::default()).expect("a file system for pins");
+        Datapath::load(Sizes::default(), Some(pins), true).expect("load, as root")
+    })
+}
+
+/// A first run that is attached and has six events in its ring: three probes and their answers.
+fn with_six_events(home: &Home) -> Datapath {
     let World { router, internet, .. } = &home.world;
     let uplink = tests::watcher::network(router).device("wan0").expect("the uplink").clone();
-    let prefixes = [home::HomePrefix { prefix: "2001:db8:42::/48".parse().unwrap(), ours: true }];
-    let load = || {
-        router.inside(|| {
-            let pins = Pinned::open(home.state(), Sizes::default()).expect("a file system for pins");
-            Datapath::load(Sizes::default(), Some(pins), true).expect("load, as root")
-        })
-    };
-    let count = |datapath: &mut Datapath, most| datapath.drain(most, |_| {}).events;
-
-    let mut first = load();
-    assert_eq!(first.resume(None), None, "there is no earlier life");
-    first.set_home(&prefixes).unwrap();
+    let mut first = load(home);
+    assert_eq!(first.resume(None), None, "there is no earlier run");
+    first.set_home(&[home::HomePrefix { prefix: "2001:db8:42::/48".parse().unwrap(), ours: true }]).unwrap();
     router.inside(|| first.attach(&uplink, None).map(drop)).unwrap();
     for source in [SCANNER, STRANGER, SITE] {
         ping(internet, source, HOST);
     }
     first.begin();
-    // Three probes and three answers, of which four came to the store; and the process ended just then.
+    first
+}
+
+#[test]
+fn stored_events_are_not_taken_out_of_the_ring_again() {
+    let home = Home::new();
+    let count = |datapath: &mut Datapath, most| datapath.drain(most, |_| {}).events;
+    let mut first = with_six_events(&home);
+    // The process ends when four events are in the store.
     assert_eq!(count(&mut first, 4), 4);
     let mark = first.mark(7);
     drop(first);
 
-    let mut second = load();
+    let mut second = load(&home);
     assert_eq!(second.resume(Some(mark)), Some(Adopted { waiting: 2, unwritten: 0 }));
     assert_eq!(count(&mut second, 100), 2, "and no more");
-    // Given back, and never written: that is known too.
+    // Their room is given back, but they are never written. The next run counts that.
     second.release(second.position());
     drop(second);
-    let mut third = load();
+    let mut third = load(&home);
     assert_eq!(third.resume(Some(mark)), Some(Adopted { waiting: 0, unwritten: 2 }));
-    // A mark of another boot is none.
+    // The mark of another boot does not count.
     assert_eq!(third.resume(Some(Mark { boot: 0, ..mark })), Some(Adopted { waiting: 0, unwritten: 0 }));
 }
 
 #[test]
-fn a_life_that_ended_between_store_and_ring_is_followed_by_one_that_takes_nothing_twice() {
+fn a_run_that_ended_between_store_and_ring_stores_nothing_twice() {
     let home = Home::new();
-    let World { router, internet, .. } = &home.world;
-    let uplink = tests::watcher::network(router).device("wan0").expect("the uplink").clone();
-    let mut first = router.inside(|| {
-        let pins = Pinned::open(home.state(), Sizes::default()).expect("a file system for pins");
-        let mut datapath = Datapath::load(Sizes::default(), Some(pins), true).expect("load, as root");
-        let prefix = "2001:db8:42::/48".parse().unwrap();
-        datapath.set_home(&[home::HomePrefix { prefix, ours: true }]).unwrap();
-        datapath.attach(&uplink, None).unwrap();
-        // It has started, so what it pins may stay.
-        datapath.begin();
-        datapath
-    });
-    for source in [SCANNER, STRANGER, SITE] {
-        ping(internet, source, HOST);
-    }
-    // Of three probes and their answers, four events are in the store, and their room was not given back.
+    let mut first = with_six_events(&home);
+    // Four events are in the store, but their room in the ring was not given back.
     let booted = Time::from_seconds(1_800_000_000);
     let mut observations = Vec::new();
     first.drain(4, |event| observations.extend(observation(&event, 0, booted)));
@@ -452,7 +425,7 @@ fn a_life_that_ended_between_store_and_ring_is_followed_by_one_that_takes_nothin
     assert_eq!(writer.finish().written, 4);
     drop(first);
 
-    let sensor = home.start(&WAN);
+    let sensor = home.start(&WAN0);
     assert!(sensor.log().contains("events=2 gapless=true"), "{}", sensor.log());
     sensor.stop();
     let database = rusqlite::Connection::open(home.state().join("tattler.db")).unwrap();

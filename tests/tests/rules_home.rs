@@ -1,5 +1,5 @@
-//! What is home, whose it is, and how changes are followed, with real devices and routes: each with
-//! its counter-example. Runs as root.
+//! Home prefixes, the devices of locals, and changes of both, with real devices and routes, each with a counter-example.
+//! Runs as root.
 
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
@@ -19,33 +19,29 @@ use tempfile::TempDir;
 use tests::eventually;
 use tests::namespace::Namespace;
 use tests::programs::{succeed, tool};
-use tests::sensor::Sensor;
+use tests::sensor::{Sensor, WAN0};
 use tests::stored::Stored;
 use tests::traffic::{ping, say, udp};
 use tests::watcher::Watcher;
-use tests::world::{HOST, POOL, ROUTER, SCANNER, SITE, STRANGER, UPLINK, World};
+use tests::world::{HOST, LATER, POOL, ROUTER, SCANNER, SITE, STRANGER, UPLINK, World};
 
-/// Another temporary address of the host.
-const LATER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x42, 1, 0x7c21, 0x13ff, 0xfe0a, 0x9e55);
 /// Another device of the LAN.
 const PRINTER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x42, 1, 0xb5d1, 0x77ab, 0x90c3, 0x1f2e);
-
-const WAN0: [&str; 2] = ["--interface", "wan0"];
 
 fn address(text: &str) -> Ipv6Addr {
     text.parse().unwrap()
 }
 
-/// Sends a datagram that nobody needs to get.
+/// Sends a datagram that need not arrive.
 fn shout(namespace: &Namespace, from: Ipv6Addr, to: Ipv6Addr) {
     udp(namespace, from, 0).send_to(b"anybody?", (to, 7)).unwrap_or_else(|error| panic!("send to {to}: {error}"));
 }
 
 #[test]
-fn containers_on_a_routed_network_are_home_and_what_lies_beside_it_is_not() {
+fn containers_on_a_routed_network_are_home() {
     let world = World::new();
     let World { router, internet, .. } = &world;
-    // As Docker has it: a bridge with a /80, and a namespace for each container.
+    // As in Docker: a bridge with a /80, and a namespace for each container.
     let containers = ["2001:db8:42:d::5", "2001:db8:42:d::6"].map(|one| (Namespace::new("container"), address(one)));
     router.ip("link add docker0 type bridge");
     router.ip("link set docker0 up");
@@ -68,7 +64,7 @@ fn containers_on_a_routed_network_are_home_and_what_lies_beside_it_is_not() {
 }
 
 #[test]
-fn delegated_and_vpn_networks_are_home_and_neighbours_on_the_uplink_are_not() {
+fn delegated_and_vpn_networks_are_home_uplink_neighbours_not() {
     let world = World::new();
     let World { router, internet, .. } = &world;
     router.ip("route add unreachable 2001:db8:42:40::/58");
@@ -83,14 +79,9 @@ fn delegated_and_vpn_networks_are_home_and_neighbours_on_the_uplink_are_not() {
     let targets: Vec<Ipv6Addr> = watcher.probes().into_iter().map(|(_, target, ..)| target).collect();
     assert_eq!(targets, [address("2001:db8:42:41::1"), address("2001:db8:42:77::9"), UPLINK]);
 
-    // Counter-examples: another customer in the uplink's network, whose packets come by; what was
-    // never delegated; unique local addresses.
-    let mac = router.inside(|| std::fs::read_to_string("/sys/class/net/wan0/address"));
-    let shown = router.ip("-o link show dev wan0");
-    let mac = mac.ok().filter(|mac| shown.contains(mac.trim())).map_or_else(
-        || shown.split("link/ether ").nth(1).unwrap().split(' ').next().unwrap().to_owned(),
-        |mac| mac.trim().to_owned(),
-    );
+    // Counter-examples: another customer in the uplink's network, a prefix that was not delegated, and unique local
+    // addresses.
+    let mac = router.mac_text("wan0");
     for other in ["2001:db8:ffff::99", "2001:db8:42:99::1", "fd00:42::5"] {
         internet.ip(&format!("route replace {other}/128 dev net0"));
         internet.ip(&format!("neighbour add {other} lladdr {mac} dev net0"));
@@ -100,7 +91,7 @@ fn delegated_and_vpn_networks_are_home_and_neighbours_on_the_uplink_are_not() {
 }
 
 #[test]
-fn a_provider_that_changes_the_prefix_ends_the_exposure_of_the_old_locals() {
+fn a_new_prefix_ends_the_exposure_of_the_old_locals() {
     let world = World::new();
     let World { host, router, internet } = &world;
     let (renewed, gateway) = (address("2001:db8:43:1:e014:9aff:5e49:ecb3"), address("2001:db8:43:1::1"));
@@ -159,7 +150,7 @@ fn the_running_sensor_follows_prefixes_that_come_and_go() {
     host.ip("route replace default via 2001:db8:43:1::1");
     ping(internet, SCANNER, address("2001:db8:43:1::5"));
     sensor.wait_for("probe", 1);
-    // A VLAN, as the sensor sees it: one more device inside.
+    // Another device inside.
     router.ip("link add name guests type bridge");
     router.ip("link set guests up");
     router.ip("address add 2001:db8:43:2::1/64 dev guests nodad");
@@ -170,7 +161,7 @@ fn the_running_sensor_follows_prefixes_that_come_and_go() {
 }
 
 #[test]
-fn remotes_behind_the_networks_own_nat64_are_set_aside_and_counted() {
+fn remotes_behind_our_nat64_are_left_out_and_counted() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let World { host, router, internet } = &world;
     let translated = address("3fff:64::c000:207");
@@ -186,20 +177,20 @@ fn remotes_behind_the_networks_own_nat64_are_set_aside_and_counted() {
     assert_eq!(status["locals"], 1);
     assert!(sensor.metrics().contains("\ntattler_ring_set_aside_events_total 1\n"));
     sensor.stop();
-    // Counter-example: told nothing, it takes them for remotes.
+    // Counter-example: without the setting they are remotes.
     let state = TempDir::new().unwrap();
     let sensor = Sensor::start(router, state.path(), &WAN0);
     ping(host, HOST, translated);
     eventually("a contact", || (sensor.status()["contacts"] == 1).then_some(()));
     sensor.stop();
-    // Told later, it leaves out what it remembers of them.
+    // With the setting it leaves them out of what is in the store, too.
     let sensor = Sensor::start(router, state.path(), &["--interface", "wan0", "--nat64", "3fff:64::/96"]);
     assert_eq!(sensor.status()["contacts"], 0);
     sensor.stop();
 }
 
 #[test]
-fn what_the_user_says_of_home_is_added_and_excluded() {
+fn the_user_adds_and_excludes_home_prefixes() {
     let world = World::new();
     let World { router, internet, .. } = &world;
     let told = HomeSettings {
@@ -214,7 +205,7 @@ fn what_the_user_says_of_home_is_added_and_excluded() {
     assert_eq!(watcher.matched(What::Probe), 1);
 }
 
-/// Device by local, as the database has them.
+/// The devices of locals in the database.
 fn devices(state: &Path) -> BTreeMap<Ipv6Addr, Option<String>> {
     let database =
         Connection::open_with_flags(state.join("tattler.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("open");
@@ -224,7 +215,7 @@ fn devices(state: &Path) -> BTreeMap<Ipv6Addr, Option<String>> {
 }
 
 #[test]
-fn the_addresses_of_a_host_are_one_device_even_if_it_becomes_known_after_the_first_contact() {
+fn the_addresses_of_a_host_are_one_device_even_if_learned_late() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let World { host, router, internet } = &world;
     let printer = Namespace::new("printer");
@@ -239,7 +230,7 @@ fn the_addresses_of_a_host_are_one_device_even_if_it_becomes_known_after_the_fir
     printer.ip(&format!("route add default via {ROUTER}"));
     host.ip(&format!("address add {LATER}/64 dev eth0 nodad"));
     let sensor = Sensor::start(router, state.path(), &WAN0);
-    // The first packet of each is a contact that nobody answers yet: no neighbour is known.
+    // The first packet of each is a contact before the router knows the neighbour.
     let site = udp(internet, SITE, 123);
     for (namespace, local) in [(host, HOST), (host, LATER), (&printer, PRINTER), (router, UPLINK)] {
         let socket = udp(namespace, local, 0);
@@ -247,7 +238,7 @@ fn the_addresses_of_a_host_are_one_device_even_if_it_becomes_known_after_the_fir
         say(&site, &socket);
     }
     sensor.wait_for("contact", 4);
-    // Enough for the kernel's message and the loop's next turn.
+    // Enough time for the kernel's message and the loop's next turn.
     std::thread::sleep(Duration::from_millis(500));
     sensor.stop();
     let devices = devices(state.path());
@@ -259,16 +250,14 @@ fn the_addresses_of_a_host_are_one_device_even_if_it_becomes_known_after_the_fir
 }
 
 #[test]
-fn an_excluded_device_leaves_no_trace_though_its_first_contact_came_before_it_was_known() {
+fn an_excluded_device_leaves_no_trace_even_if_learned_late() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
     let World { host, router, internet } = &world;
-    let shown = host.ip("-o link show dev eth0");
-    let mac = shown.split("link/ether ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     let settings = agent::SensorSettings {
         interfaces: vec!["wan0".into()],
         state: state.path().into(),
         socket: state.path().join("tattler.sock"),
-        excluded_devices: vec![mac.parse().unwrap()],
+        excluded_devices: vec![host.mac_text("eth0").parse().unwrap()],
         window: Span::from_days(30),
         ..agent::SensorSettings::default()
     };
@@ -286,7 +275,7 @@ fn an_excluded_device_leaves_no_trace_though_its_first_contact_came_before_it_wa
         let site = udp(internet, SITE, 123);
         let client = udp(host, HOST, 0);
         say(&client, &site);
-        // Only now does the router look for the host.
+        // Only now the router resolves the host's address.
         std::thread::sleep(Duration::from_millis(300));
         say(&site, &client);
         std::thread::sleep(Duration::from_millis(500));
@@ -303,28 +292,29 @@ fn an_excluded_device_leaves_no_trace_though_its_first_contact_came_before_it_wa
 }
 
 #[test]
-fn news_of_the_network_that_the_kernel_dropped_leads_to_a_new_look_and_later_news_still_come() {
+fn dropped_netlink_messages_lead_to_a_new_listing() {
     let world = Namespace::new("news");
     world.ip("link add lan0 type bridge");
     world.ip("link set lan0 up");
-    let batch = |from: u32, to: u32| -> String {
-        (from..to).map(|n| format!("route add 2001:db8:{:x}:{:x}::/64 dev lan0\n", n >> 12, n & 0xfff)).collect()
-    };
     let dir = TempDir::new().unwrap();
-    let file = dir.path().join("routes");
-    let add = |from, to| {
-        std::fs::write(&file, batch(from, to)).unwrap();
+    let batch = |lines: String| {
+        let file = dir.path().join("batch");
+        std::fs::write(&file, lines).unwrap();
         succeed(tool("ip").args(["-n", world.name(), "-batch"]).arg(&file));
+    };
+    let route = |n| format!("route add 2001:db8:{:x}:{:x}::/64 dev lan0\n", n >> 12, n & 0xfff);
+    let neighbour = |n| {
+        let mac = format!("02:00:00:00:{:02x}:{:02x}", n >> 8, n & 255);
+        format!("neighbour replace 2001:db8:f::{n:x} lladdr {mac} dev lan0\n")
     };
     world.inside(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut changes = netlink::changes().unwrap();
             let mut neighbours = netlink::neighbour_changes().unwrap();
-            // The connections are polled by tasks of this thread, which is busy: the sockets' buffers
-            // overflow.
-            add(0, 6_000);
-            neighbour(&world, 0, 3_000, dir.path());
+            // Tasks of this thread read the connections. The thread is busy, so the sockets' buffers overflow.
+            batch((0..6_000).map(route).collect());
+            batch((0..3_000).map(neighbour).collect());
             let mut quiet = 0;
             while tokio::time::timeout(Duration::from_millis(300), changes.next()).await.is_ok() {
                 quiet += 1;
@@ -334,22 +324,10 @@ fn news_of_the_network_that_the_kernel_dropped_leads_to_a_new_look_and_later_new
             while let Ok(news) = tokio::time::timeout(Duration::from_millis(300), neighbours.next()).await {
                 missed += u32::from(news == Some(NeighbourNews::Missed));
             }
-            assert!(missed > 0, "nobody said that neighbours were missed");
-            add(6_000, 6_001);
+            assert!(missed > 0, "no message about missed neighbours");
+            batch(route(6_000));
             let later = tokio::time::timeout(Duration::from_secs(5), changes.next()).await;
             assert!(matches!(later, Ok(Some(News::Route(_)))), "news after the overflow: {later:?}");
         });
     });
-}
-
-/// Makes neighbours known.
-fn neighbour(namespace: &Namespace, from: u32, to: u32, dir: &Path) {
-    let lines: String = (from..to)
-        .map(|n| {
-            format!("neighbour replace 2001:db8:f::{n:x} lladdr 02:00:00:00:{:02x}:{:02x} dev lan0\n", n >> 8, n & 255)
-        })
-        .collect();
-    let file = dir.join("neighbours");
-    std::fs::write(&file, lines).unwrap();
-    succeed(tool("ip").args(["-n", namespace.name(), "-batch"]).arg(&file));
 }

@@ -1,5 +1,5 @@
-//! Translation: the view from outside counts. XDP sees what the internet sent, before it is
-//! translated; TC at egress sees what leaves, after. Runs as root, with nft.
+//! With address translation, the addresses seen from outside count: XDP sees inbound packets before their translation,
+//! TC at egress outbound ones after it. Runs as root, with nft.
 
 use std::net::Ipv6Addr;
 
@@ -8,15 +8,14 @@ use tattler_core::home::HomeSettings;
 use tattler_core::report;
 use tattler_core::view::evidence::Evidence;
 use tests::dial::dial;
-use tests::namespace::Namespace;
 use tests::programs::{input, succeed};
 use tests::traffic::{listen, udp};
 use tests::watcher::Watcher;
 use tests::world::{HOST, ROUTER, SCANNER, SITE, STRANGER, UPLINK, World};
 
-/// The host, as it knows itself.
+/// The host's address inside.
 const INSIDE: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x42, 1, 0, 0xe014, 0x9aff, 0x5e49, 0xecb3);
-/// The same from outside, if its prefix is translated.
+/// The same address from outside, if its prefix is translated.
 const OUTSIDE: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x42, 9, 0xe014, 0x9aff, 0x5e49, 0xecb3);
 
 /// A home with unique local addresses alone, and rules of nft on its router.
@@ -28,12 +27,19 @@ fn translated(rules: &str) -> World {
     router.ip("address add fd00:42:1::1/64 dev lan0 nodad");
     host.ip(&format!("address add {INSIDE}/64 dev eth0 nodad"));
     host.ip("route replace default via fd00:42:1::1");
-    nft(router, rules);
+    succeed(router.tool("nft", &["-f", "-"]).stdin(input(rules.as_bytes())));
     world
 }
 
-fn nft(namespace: &Namespace, rules: &str) {
-    succeed(namespace.tool("nft", &["-f", "-"]).stdin(input(rules.as_bytes())));
+/// A datagram from the host to the site, which sees it come from `outside`, and the answer.
+#[track_caller]
+fn exchange(world: &World, outside: Ipv6Addr) {
+    let (client, site) = (udp(&world.host, INSIDE, 5_000), udp(&world.internet, SITE, 123));
+    client.send_to(b"a datagram", (SITE, 123)).unwrap();
+    let (_, seen) = site.recv_from(&mut [0; 64]).unwrap();
+    assert_eq!(seen.ip(), outside, "nft translates");
+    site.send_to(b"an answer", seen).unwrap();
+    client.recv_from(&mut [0; 64]).expect("the answer comes back in");
 }
 
 #[test]
@@ -46,16 +52,11 @@ fn behind_nat66_the_routers_own_address_contacts_and_is_probed() {
     );
     let World { host, router, internet } = &world;
     let mut watcher = Watcher::new(router, "wan0");
-    let (client, site) = (udp(host, INSIDE, 5_000), udp(internet, SITE, 123));
-    client.send_to(b"a datagram", (SITE, 123)).unwrap();
-    let (_, seen) = site.recv_from(&mut [0; 64]).unwrap();
-    assert_eq!(seen.ip(), UPLINK, "nft translates");
-    site.send_to(b"an answer", seen).unwrap();
-    client.recv_from(&mut [0; 64]).expect("the answer comes back in");
+    exchange(&world, UPLINK);
     assert_eq!(watcher.contacts(), [(UPLINK, SITE, Proto::Udp, 123)]);
     assert_eq!(watcher.probes(), []);
 
-    // A forwarded port is a port of the router, as the internet sees it; its answer is one too.
+    // From outside, a forwarded port is a port of the router, and so is its answer.
     let _ssh = listen(host, INSIDE, 22);
     let _ = dial(internet, (STRANGER, 0), (UPLINK, 8_022)).expect("it is forwarded");
     assert_eq!(watcher.probes(), [(STRANGER, UPLINK, Kind::Syn, 8_022)]);
@@ -64,7 +65,7 @@ fn behind_nat66_the_routers_own_address_contacts_and_is_probed() {
 }
 
 #[test]
-fn behind_nptv6_the_translated_prefix_is_home_by_its_route_or_by_the_users_word() {
+fn behind_nptv6_a_route_or_the_user_makes_the_prefix_home() {
     let world = translated(
         "table ip6 nat {
             chain out { type nat hook postrouting priority srcnat; oifname wan0 snat ip6 prefix to ip6 saddr map { fd00:42:1::/64 : 2001:db8:42:9::/64 }; }
@@ -75,12 +76,7 @@ fn behind_nptv6_the_translated_prefix_is_home_by_its_route_or_by_the_users_word(
     let told = HomeSettings { add: vec!["2001:db8:42:9::/64".parse().unwrap()], ..HomeSettings::default() };
     let mut watcher = Watcher::told(router, "wan0", &told, &[]);
     let visit = |watcher: &mut Watcher| {
-        let (client, site) = (udp(host, INSIDE, 0), udp(internet, SITE, 123));
-        client.send_to(b"a datagram", (SITE, 123)).unwrap();
-        let (_, seen) = site.recv_from(&mut [0; 64]).unwrap();
-        assert_eq!(seen.ip(), OUTSIDE, "nft translates");
-        site.send_to(b"an answer", seen).unwrap();
-        client.recv_from(&mut [0; 64]).expect("the answer comes back in");
+        exchange(&world, OUTSIDE);
         let _ssh = listen(host, INSIDE, 22);
         let _ = dial(internet, (SCANNER, 0), (OUTSIDE, 22)).expect("it listens");
         watcher.look();
@@ -88,10 +84,10 @@ fn behind_nptv6_the_translated_prefix_is_home_by_its_route_or_by_the_users_word(
     visit(&mut watcher);
     assert_eq!(watcher.contacts(), [(OUTSIDE, SITE, Proto::Udp, 123)]);
     assert_eq!(watcher.evidence(SCANNER), [(Kind::Syn, 22, Evidence::Exact, false)]);
-    assert!(watcher.ledger.probes()[0].answered, "the answer is seen with the address that was probed");
+    assert!(watcher.ledger.probes()[0].answered, "the answer has the probed address");
 
-    // Counter-example: a translated prefix that nothing tells of. And the route that prefix
-    // delegation leaves tells of it.
+    // Counter-example: without a setting or a route, the translated prefix is unknown. The route that prefix
+    // delegation leaves makes it home.
     drop(watcher);
     let mut watcher = Watcher::new(router, "wan0");
     visit(&mut watcher);

@@ -1,5 +1,4 @@
-//! The rules for TCP, and who is exposed, with real sockets: each with its counter-example. Runs as
-//! root.
+//! The rules for TCP and exposed hosts with real sockets, each with a counter-example. Runs as root.
 
 use std::io::{Read, Write};
 
@@ -14,19 +13,13 @@ use tattler_core::view::evidence::Evidence;
 use tempfile::TempDir;
 use tests::dial::dial;
 use tests::eventually;
-use tests::sensor::Sensor;
+use tests::sensor::{Sensor, WAN0};
 use tests::traffic::{accept, listen, ping};
-use tests::watcher::Watcher;
+use tests::watcher::{Watcher, watched};
 use tests::world::{HOST, POOL, SCANNER, SITE, STRANGER, World};
 
-fn watched() -> (World, Watcher) {
-    let world = World::new();
-    let watcher = Watcher::new(&world.router, "wan0");
-    (world, watcher)
-}
-
 #[test]
-fn a_server_that_calls_its_visitor_back_probes_back_and_exposes_nobody() {
+fn a_server_that_connects_back_is_no_leak_and_exposes_nobody() {
     let (world, mut watcher) = watched();
     // Active FTP (RFC 959): the client listens, and the server's data connection comes from port 20.
     let _control = listen(&world.internet, SITE, 21);
@@ -40,7 +33,7 @@ fn a_server_that_calls_its_visitor_back_probes_back_and_exposes_nobody() {
     received.read_to_string(&mut file).unwrap();
     assert_eq!(file, "a file");
 
-    // IRC: the server asks for the user (RFC 1413), and nobody listens.
+    // IRC: the server asks for the user (RFC 1413) at a closed port.
     let _irc = listen(&world.internet, POOL, 6_667);
     let _session = dial(&world.host, (HOST, 0), (POOL, 6_667)).expect("a session");
     assert!(dial(&world.internet, (POOL, 0), (HOST, 113)).is_err());
@@ -49,7 +42,7 @@ fn a_server_that_calls_its_visitor_back_probes_back_and_exposes_nobody() {
     assert_eq!(watcher.evidence(POOL), [(Kind::Syn, 113, Evidence::Exact, true)]);
     let exposed = report::exposed(&watcher.ledger);
     assert_eq!(exposed.iter().map(|e| (e.service(), e.open)).collect::<Vec<_>>(), [("tcp/40001".to_owned(), false)]);
-    // Counter-example: a stranger at the same ports is a scanner, and the open one is open.
+    // Counter-example: a stranger at the same ports is a scanner, and one port is open.
     let _ = dial(&world.internet, (STRANGER, 0), (HOST, 40_001)).expect("it still listens");
     assert!(dial(&world.internet, (STRANGER, 0), (HOST, 113)).is_err());
     assert_eq!(
@@ -57,7 +50,7 @@ fn a_server_that_calls_its_visitor_back_probes_back_and_exposes_nobody() {
         [(Kind::Syn, 40_001, Evidence::Exact, false), (Kind::Syn, 113, Evidence::Exact, false)]
     );
     assert_eq!(report::open_locals(&report::exposed(&watcher.ledger)), 1);
-    // Who was contacted before the stranger came, and probed, is listed as that and not as a leak.
+    // Remotes that were contacted and probe back are labelled so, and are no leaks.
     let report = report::report(&watcher.ledger, &ReportOptions { top: 0 });
     assert!(!report.candidates.is_empty());
     for candidate in &report.candidates {
@@ -66,7 +59,7 @@ fn a_server_that_calls_its_visitor_back_probes_back_and_exposes_nobody() {
 }
 
 #[test]
-fn a_public_web_server_is_answered_for_and_is_neither_evidence_nor_exposed() {
+fn a_public_server_is_neither_evidence_nor_exposed() {
     let world = World::new();
     let public: Ipv6Net = format!("{HOST}/128").parse().unwrap();
     let mut watcher = Watcher::told(&world.router, "wan0", &HomeSettings::default(), &[public]);
@@ -78,7 +71,7 @@ fn a_public_web_server_is_answered_for_and_is_neither_evidence_nor_exposed() {
     assert!(watcher.ledger.probes()[0].answered);
     assert_eq!(report::exposed(&watcher.ledger), []);
 
-    // Counter-example: the same without a word about it.
+    // Counter-example: the same server, not configured as public.
     drop(watcher);
     let mut watcher = Watcher::new(&world.router, "wan0");
     let _ = dial(&world.host, (HOST, 0), (SITE, 443)).expect("an update");
@@ -88,7 +81,7 @@ fn a_public_web_server_is_answered_for_and_is_neither_evidence_nor_exposed() {
 }
 
 #[test]
-fn packets_of_a_connection_are_nothing_whoever_began_it_and_its_syn_is_what_counts() {
+fn of_a_connection_only_the_syn_counts() {
     let (world, mut watcher) = watched();
     let site = listen(&world.internet, SITE, 80);
     let mut ours = dial(&world.host, (HOST, 0), (SITE, 80)).unwrap();
@@ -102,23 +95,23 @@ fn packets_of_a_connection_are_nothing_whoever_began_it_and_its_syn_is_what_coun
     drop((ours, theirs));
     assert_eq!((watcher.matched(What::Contact), watcher.matched(What::Probe)), (1, 0));
     assert_eq!(watcher.contacts(), [(HOST, SITE, Proto::Tcp, 80)]);
-    // Nobody answers, and nothing was refused at home: a RST is no answer.
+    // A RST is no answer.
     assert!(dial(&world.internet, (SCANNER, 0), (HOST, 22)).is_err());
     assert_eq!((watcher.matched(What::Probe), watcher.matched(What::Answer)), (1, 0));
 }
 
 #[test]
-fn a_host_that_answers_a_stranger_is_told_to_the_owner_once() {
+fn a_host_that_answers_a_stranger_is_reported_once() {
     let (world, state) = (World::new(), TempDir::new().unwrap());
-    let sensor = Sensor::start(&world.router, state.path(), &["--interface", "wan0"]);
-    // A ping is answered, which is noted and worth no warning.
+    let sensor = Sensor::start(&world.router, state.path(), &WAN0);
+    // An answered ping is counted without a warning.
     ping(&world.internet, SCANNER, HOST);
     let _ssh = listen(&world.host, HOST, 22);
     for port in [0, 40_000] {
         let _ = dial(&world.internet, (STRANGER, port), (HOST, 22)).expect("it listens");
     }
     let _ = dial(&world.internet, (SCANNER, 0), (HOST, 22)).expect("it listens");
-    let status = eventually("both services told", || {
+    let status = eventually("both sources are counted", || {
         let status = sensor.status();
         (status["exposed"][0]["sources"] == 2).then_some(status)
     });
@@ -137,8 +130,8 @@ fn a_host_that_answers_a_stranger_is_told_to_the_owner_once() {
     assert!(sensor.metrics().contains("\ntattler_exposed_locals 1\n"));
     sensor.stop();
 
-    // Counter-example: nobody is told of what is meant to be open; and what was told stays told.
-    let sensor = Sensor::start(&world.router, state.path(), &["--interface", "wan0"]);
+    // Counter-example: no second warning for the same service, and none for a public server.
+    let sensor = Sensor::start(&world.router, state.path(), &WAN0);
     let _ = dial(&world.internet, (POOL, 0), (HOST, 22)).expect("it listens");
     eventually("the third source", || (sensor.status()["exposed"][0]["sources"] == 3).then_some(()));
     assert!(!sensor.log().contains("is open"), "{}", sensor.log());

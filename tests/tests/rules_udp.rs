@@ -1,4 +1,4 @@
-//! The rules for UDP and ICMPv6, with real sockets: each with its counter-example. Runs as root.
+//! The rules for UDP and ICMPv6 with real sockets, each with a counter-example. Runs as root.
 
 use std::net::Ipv6Addr;
 
@@ -7,20 +7,11 @@ use sensor_common::{Kind, Proto};
 use tattler_core::view::evidence::Evidence;
 use tests::dial::hops;
 use tests::traffic::{ping, say, udp};
-use tests::watcher::Watcher;
-use tests::world::{HOST, POOL, SCANNER, SITE, STRANGER, World};
-
-/// Another temporary address of the host.
-const LATER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x42, 1, 0x7c21, 0x13ff, 0xfe0a, 0x9e55);
-
-fn watched() -> (World, Watcher) {
-    let world = World::new();
-    let watcher = Watcher::new(&world.router, "wan0");
-    (world, watcher)
-}
+use tests::watcher::{Watcher, watched};
+use tests::world::{HOST, LATER, POOL, SCANNER, SITE, STRANGER};
 
 #[test]
-fn strangers_at_a_torrents_port_are_peers_until_it_has_been_silent_for_five_minutes() {
+fn strangers_at_a_port_in_use_are_peers_for_five_minutes() {
     let (world, mut watcher) = watched();
     let (torrent, tracker) = (udp(&world.host, HOST, 6_881), udp(&world.internet, POOL, 6_969));
     say(&torrent, &tracker);
@@ -34,9 +25,9 @@ fn strangers_at_a_torrents_port_are_peers_until_it_has_been_silent_for_five_minu
     say(&late, &torrent);
     say(&torrent, &late);
     assert_eq!(watcher.probes(), []);
-    assert_eq!(watcher.contacts(), [(HOST, POOL, Proto::Udp, 6_969)], "peers began, so none of them was contacted");
+    assert_eq!(watcher.contacts(), [(HOST, POOL, Proto::Udp, 6_969)], "the peers began");
 
-    // Counter-examples: another port at once, and the same port once it is out of use.
+    // Counter-examples: another port, and the same port after it was unused for five minutes.
     let other = udp(&world.host, HOST, 6_882);
     say(&peer, &other);
     assert_eq!(watcher.probes(), [(STRANGER, HOST, Kind::Udp, 6_882)]);
@@ -46,7 +37,7 @@ fn strangers_at_a_torrents_port_are_peers_until_it_has_been_silent_for_five_minu
 }
 
 #[test]
-fn an_answer_to_a_udp_probe_is_told_once_and_makes_the_two_peers() {
+fn an_answer_to_a_udp_probe_counts_once_and_makes_peers() {
     let (world, mut watcher) = watched();
     let (service, scanner) = (udp(&world.host, HOST, 53), udp(&world.internet, SCANNER, 40_000));
     for _ in 0..3 {
@@ -58,7 +49,7 @@ fn an_answer_to_a_udp_probe_is_told_once_and_makes_the_two_peers() {
     assert_eq!(watcher.contacts(), []);
     assert!(watcher.ledger.probes()[0].answered);
 
-    // Counter-example: who says nothing is not exposed.
+    // Counter-example: a port that does not answer is not exposed.
     let silent = udp(&world.host, HOST, 54);
     say(&scanner, &silent);
     watcher.look();
@@ -67,20 +58,20 @@ fn an_answer_to_a_udp_probe_is_told_once_and_makes_the_two_peers() {
 }
 
 #[test]
-fn a_quic_server_that_moves_and_a_client_that_migrates_are_no_probes() {
+fn quic_that_moves_or_migrates_is_no_probe() {
     let (world, mut watcher) = watched();
     let (client, server) = (udp(&world.host, HOST, 50_001), udp(&world.internet, SITE, 443));
     say(&client, &server);
     say(&server, &client);
-    // The server goes on from another address (anycast, a load balancer).
+    // The server continues from another address (anycast, a load balancer).
     let moved = udp(&world.internet, STRANGER, 443);
     say(&moved, &client);
     say(&client, &moved);
-    // It names a preferred address, which the client tries (RFC 9000, 9.6): a contact like others.
+    // It names a preferred address, which the client tries (RFC 9000, 9.6): a contact.
     let preferred = udp(&world.internet, POOL, 443);
     say(&client, &preferred);
     say(&preferred, &client);
-    // The client migrates to another address of its own, with the same port: the server learns it.
+    // The client migrates to another address of its own, with the same port.
     world.host.ip(&format!("address add {LATER}/64 dev eth0 nodad"));
     let migrated = udp(&world.host, LATER, 50_001);
     say(&migrated, &server);
@@ -91,7 +82,7 @@ fn a_quic_server_that_moves_and_a_client_that_migrates_are_no_probes() {
         [(HOST, SITE, Proto::Udp, 443), (HOST, POOL, Proto::Udp, 443), (LATER, SITE, Proto::Udp, 443)]
     );
 
-    // Counter-example: the same server at a port that the client never used is a probe.
+    // Counter-example: the same server at a port that the client never used.
     let elsewhere = udp(&world.host, HOST, 50_002);
     say(&moved, &elsewhere);
     assert_eq!(watcher.probes(), [(STRANGER, HOST, Kind::Udp, 50_002)]);
@@ -100,7 +91,7 @@ fn a_quic_server_that_moves_and_a_client_that_migrates_are_no_probes() {
 #[test]
 fn a_vpn_peer_that_roams_is_no_probe_while_the_tunnel_lives() {
     let (world, mut watcher) = watched();
-    // A tunnel that home keeps up, as WireGuard does every 25 seconds, to a peer that roams.
+    // A tunnel with a keep-alive every 25 seconds, as in WireGuard, to a peer that roams.
     let (home, peer) = (udp(&world.host, HOST, 51_820), udp(&world.internet, POOL, 51_820));
     for _ in 0..14 {
         say(&home, &peer);
@@ -119,14 +110,14 @@ fn a_vpn_peer_that_roams_is_no_probe_while_the_tunnel_lives() {
     assert_eq!(watcher.probes(), []);
     assert_eq!(watcher.contacts(), [(HOST, POOL, Proto::Udp, 51_820)]);
 
-    // Counter-example: after silence a first packet from anywhere is a probe, be it of a friend.
+    // Counter-example: after silence, a first packet from anywhere is a probe.
     watcher.pass(420);
     say(&udp(&world.internet, SCANNER, 51_820), &home);
     assert_eq!(watcher.probes(), [(SCANNER, HOST, Kind::Udp, 51_820)]);
 }
 
 #[test]
-fn a_resolver_that_answers_is_no_probe_and_one_that_is_minutes_late_is_no_evidence() {
+fn a_resolver_is_no_probe_and_a_late_one_no_evidence() {
     let (world, mut watcher) = watched();
     let (stub, resolver) = (udp(&world.host, HOST, 40_053), udp(&world.internet, POOL, 53));
     say(&stub, &resolver);
@@ -139,19 +130,19 @@ fn a_resolver_that_answers_is_no_probe_and_one_that_is_minutes_late_is_no_eviden
     assert_eq!(watcher.probes(), [(POOL, HOST, Kind::Udp, 40_053)]);
     assert_eq!(watcher.evidence(POOL), [(Kind::Udp, 40_053, Evidence::Exact, true)], "it had been contacted");
 
-    // Counter-example: somebody who was not asked.
+    // Counter-example: a resolver that was not asked.
     say(&udp(&world.internet, STRANGER, 53), &stub);
     assert_eq!(watcher.evidence(STRANGER), [(Kind::Udp, 40_053, Evidence::Exact, false)]);
 }
 
 #[test]
-fn errors_that_come_back_from_a_traceroute_are_nothing() {
+fn errors_returned_to_a_traceroute_do_not_count() {
     let (world, mut watcher) = watched();
     world.internet.set("ipv6/conf/all/forwarding", "1");
     world.internet.ip("route add 3fff:e::/32 dev net0");
     let far = "3fff:e::1".parse().unwrap();
     let socket = udp(&world.host, HOST, 0);
-    // Hop 2 is beyond the uplink and says time exceeded; a closed port of the target, unreachable.
+    // Hop 2, beyond the uplink, answers with time exceeded, and a closed port of the target with unreachable.
     hops(&socket, 2);
     socket.send_to(b"hop", (far, 33_435)).unwrap();
     watcher.look();
@@ -164,11 +155,11 @@ fn errors_that_come_back_from_a_traceroute_are_nothing() {
         let line = came_back.lines().find(|line| line.split_whitespace().next() == Some(name)).expect(name);
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
     };
-    assert_eq!((count("Icmp6InTimeExcds"), count("Icmp6InDestUnreachs")), (1, 1), "the errors did come back");
+    assert_eq!((count("Icmp6InTimeExcds"), count("Icmp6InDestUnreachs")), (1, 1), "the errors came back");
 }
 
 #[test]
-fn an_echo_reply_is_nothing_and_an_echo_request_is_a_contact_or_a_probe() {
+fn an_echo_request_counts_and_a_reply_does_not() {
     let (world, mut watcher) = watched();
     ping(&world.host, HOST, SITE);
     assert_eq!((watcher.contacts(), watcher.probes()), (vec![(HOST, SITE, Proto::Icmpv6, 0)], vec![]));
@@ -181,7 +172,7 @@ fn an_echo_reply_is_nothing_and_an_echo_request_is_a_contact_or_a_probe() {
 }
 
 #[test]
-fn what_the_programs_remember_of_a_remote_can_be_taken_away_and_the_rest_stays() {
+fn the_programs_forget_a_remote_and_keep_the_rest() {
     let (world, mut watcher) = watched();
     let [ours, other] = [(HOST, 40_000), (HOST, 40_001)].map(|(local, port)| udp(&world.host, local, port));
     let (site, pool) = (udp(&world.internet, SITE, 443), udp(&world.internet, POOL, 123));
@@ -202,14 +193,14 @@ fn what_the_programs_remember_of_a_remote_can_be_taken_away_and_the_rest_stays()
     let of = |found: &[(Ipv6Addr, Option<Ipv6Addr>)], remote| found.iter().filter(|entry| entry.1 == remote).count();
     let before = entries(&watcher);
     assert!(before.iter().all(|entry| entry.0 == HOST));
-    // Flow and pair; flow and pair; what came in; two ports and the local.
+    // A flow and a pair for each remote, the inbound exchange, two ports, and the local.
     assert_eq!([SITE, POOL].map(|remote| of(&before, Some(remote))), [2, 2]);
     assert!(of(&before, Some(SCANNER)) > 0 && of(&before, None) == 3, "{before:?}");
 
     assert_eq!(watcher.memory().remove(&mut |entry| entry.remote == Some(SITE)).unwrap(), 2);
     let after = entries(&watcher);
     assert_eq!((of(&after, Some(SITE)), after.len()), (0, before.len() - 2));
-    // The programs go on: what is said now is new.
+    // The programs still work, and the contact is new again.
     say(&ours, &site);
     say(&other, &pool);
     assert_eq!(watcher.matched(What::Contact), 3);

@@ -1,5 +1,5 @@
-//! What the live sensor sees: real clients and scanners in network namespaces, from the wire to the
-//! answers and the database. Runs as root.
+//! The live sensor with real clients and scanners in network namespaces, from the wire to answers and database. Runs as
+//! root.
 
 use std::net::Ipv6Addr;
 use std::path::Path;
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use sensor_common::{Kind, Proto};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use tests::daemon::Daemon;
 use tests::eventually;
 use tests::namespace::Namespace;
 use tests::programs::tool;
-use tests::sensor::Sensor;
+use tests::sensor::{Sensor, WAN0};
 use tests::stored::Stored;
-use tests::traffic::{curl, listen, nmap, ping, ping_nobody, say, udp, web_site};
+use tests::traffic::{listen, nmap, ping, ping_nobody, say, udp, visit};
 use tests::world::{HOST, POOL, SCANNER, SITE, STRANGER, World};
 
 const TCP: u8 = Proto::Tcp as u8;
@@ -25,21 +25,17 @@ const ECHO: u8 = Kind::Echo as u8;
 const SYN: u8 = Kind::Syn as u8;
 const UDP_PROBE: u8 = Kind::Udp as u8;
 
-const WAN0: [&str; 2] = ["--interface", "wan0"];
-
 fn directory() -> TempDir {
     TempDir::new().expect("make a state directory")
 }
 
 #[test]
-fn a_contact_and_then_a_probe_are_seen_from_the_wire_to_the_store() {
+fn contacts_and_probes_go_from_the_wire_to_the_store() {
     let (world, state) = (World::new(), directory());
     let World { host, router, internet } = &world;
     let sensor = Sensor::start(router, state.path(), &WAN0);
 
-    let site = web_site(internet, SITE, 80);
-    assert_eq!(curl(host, SITE, 80), "hello");
-    site.join().unwrap();
+    visit(&world, SITE, 80);
     let (client, server) = (udp(host, HOST, 0), udp(internet, POOL, 123));
     say(&client, &server);
     ping(host, HOST, SITE);
@@ -56,7 +52,7 @@ fn a_contact_and_then_a_probe_are_seen_from_the_wire_to_the_store() {
     let status = sensor.status();
     assert_eq!(status["schema"], "tattler.status/1");
     assert_eq!(status["uplinks"], json!([{"interface": "wan0", "mode": "native", "up": true}]));
-    // UDP is no evidence in the first five minutes: who knows what was in use before.
+    // UDP is no evidence in the first five minutes: the ports in use before are not known.
     assert_eq!((&status["locals"], &status["contacts"], &status["probes"]), (&json!(1), &json!(3), &json!(3)));
 
     let mut followed = sensor.followed(SITE, HOST);
@@ -89,19 +85,19 @@ fn a_contact_and_then_a_probe_are_seen_from_the_wire_to_the_store() {
 }
 
 #[test]
-fn suspects_are_worked_out_without_being_asked_for_and_shown_with_their_age() {
+fn suspects_are_computed_unasked_and_shown_with_their_age() {
     let (world, state) = (World::new(), directory());
     let World { host, router, internet } = &world;
     let sensor = Sensor::start(router, state.path(), &WAN0);
     let as_of = || sensor.status()["suspects_as_of"].as_str().map(str::to_owned);
-    eventually("a sensor that saw nothing knows that there are no suspects", as_of);
+    eventually("suspects are computed without any events", as_of);
 
     ping(host, HOST, SITE);
     sensor.wait_for("contact", 1);
     let before = as_of();
     ping(internet, SCANNER, HOST);
-    // The status shows what is known and works nothing out.
-    eventually("suspects are worked out after a hit", || as_of().filter(|at| Some(at) > before.as_ref()));
+    // A status query does not compute them.
+    eventually("suspects are computed after a hit", || as_of().filter(|at| Some(at) > before.as_ref()));
 
     let page = sensor.metrics();
     let of = |line: &str| line.rsplit_once(' ').and_then(|(_, value)| value.parse::<u64>().ok());
@@ -112,7 +108,7 @@ fn suspects_are_worked_out_without_being_asked_for_and_shown_with_their_age() {
 }
 
 #[test]
-fn answers_and_peers_at_ports_in_use_are_no_probes_and_our_answers_are_no_contacts() {
+fn answers_are_no_probes_and_our_answers_no_contacts() {
     let (world, state) = (World::new(), directory());
     let World { host, router, internet } = &world;
     let sensor = Sensor::start(router, state.path(), &WAN0);
@@ -120,11 +116,11 @@ fn answers_and_peers_at_ports_in_use_are_no_probes_and_our_answers_are_no_contac
     let (client, server) = (udp(host, HOST, 5_000), udp(internet, POOL, 123));
     say(&client, &server);
     say(&server, &client);
-    // A peer that was never contacted, at a port that is in use, and the answer to it.
+    // A peer that was never contacted, at a port in use, and the answer to it.
     let peer = udp(internet, STRANGER, 6_881);
     say(&peer, &client);
     say(&client, &peer);
-    // Another port of the remote that was contacted.
+    // Another port of a contacted remote.
     let (elsewhere, other) = (udp(internet, POOL, 9_999), udp(host, HOST, 7_777));
     say(&elsewhere, &other);
     say(&other, &elsewhere);
@@ -146,19 +142,19 @@ fn answers_and_peers_at_ports_in_use_are_no_probes_and_our_answers_are_no_contac
 }
 
 #[test]
-fn what_only_passes_by_or_stays_inside_is_neither_contact_nor_probe() {
+fn local_and_foreign_traffic_is_neither_contact_nor_probe() {
     let (world, state) = (World::new(), directory());
     let World { host, router, internet } = &world;
-    // Link-local and unique local addresses never count, even where both ends are there.
+    // Link-local and unique local addresses never count.
     for (namespace, device, address) in [(router, "wan0", "fd00:1::1"), (internet, "net0", "fd00:1::2")] {
         namespace.ip(&format!("address add {address}/64 dev {device} nodad"));
     }
     let sensor = Sensor::start(router, state.path(), &WAN0);
     ping(router, "fd00:1::1".parse().unwrap(), "fd00:1::2".parse().unwrap());
     ping(internet, "fd00:1::2".parse().unwrap(), "fd00:1::1".parse().unwrap());
-    // Within the home nothing passes the uplink.
+    // Traffic within the home does not pass the uplink.
     ping(host, HOST, tests::world::ROUTER);
-    // Somebody else's prefix, routed here by mistake.
+    // A foreign prefix that is routed here by mistake.
     internet.ip(&format!("route add 2001:db8:77::/48 via {}", tests::world::UPLINK));
     ping_nobody(internet, STRANGER, "2001:db8:77::1".parse().unwrap());
 
@@ -219,10 +215,10 @@ fn home_prefixes_follow_changes_within_a_second() {
     ping(internet, SCANNER, second);
 
     router.ip("address del 2001:db8:42:2::1/64 dev lan0");
-    wait("a prefix that went away is home no more", false);
+    wait("a removed prefix is no longer home", false);
     ping_nobody(internet, STRANGER, second);
 
-    // What was there all the time is home still.
+    // The first prefix is still home.
     ping(internet, STRANGER, HOST);
     sensor.wait_for("probe", 2);
     sensor.stop();
@@ -230,7 +226,7 @@ fn home_prefixes_follow_changes_within_a_second() {
 }
 
 #[test]
-fn a_delegated_prefix_is_home_where_it_is_not_in_use_too() {
+fn an_unused_part_of_a_delegated_prefix_is_home() {
     let (world, state) = (World::new(), directory());
     let World { router, internet, .. } = &world;
     router.ip("route add unreachable 2001:db8:42::/48");
@@ -243,7 +239,7 @@ fn a_delegated_prefix_is_home_where_it_is_not_in_use_too() {
 }
 
 #[test]
-fn home_prefixes_that_are_given_count_alone() {
+fn given_home_prefixes_replace_those_found() {
     let (world, state) = (World::new(), directory());
     let World { host, router, internet } = &world;
     let sensor = Sensor::start(router, state.path(), &["--interface", "wan0", "--home", "2001:db8:42:1::7/64"]);
@@ -271,7 +267,7 @@ fn two_uplinks_share_one_ledger() {
 
     let sensor = Sensor::start(router, state.path(), &["--interface", "wan0", "--interface", "wan1"]);
     ping(host, HOST, SITE);
-    // The answer to a probe by one uplink leaves by the other.
+    // The probe comes by one uplink, and its answer leaves by the other.
     internet.ip(&format!("route add {HOST}/128 via 2001:db8:fffe::2"));
     ping(internet, SCANNER, HOST);
     sensor.wait_for("contact", 1);
@@ -303,7 +299,7 @@ fn radvd(namespace: &Namespace, directory: &Path) -> io::Result<Daemon> {
 }
 
 #[test]
-fn on_an_uplink_with_neighbours_this_machines_addresses_alone_are_home() {
+fn on_a_shared_uplink_only_our_own_addresses_are_home() {
     let state = directory();
     let (host, isp) = (Namespace::new("host"), Namespace::new("isp"));
     host.set("ipv6/conf/default/use_tempaddr", "2");
@@ -315,16 +311,15 @@ fn on_an_uplink_with_neighbours_this_machines_addresses_alone_are_home() {
     }
     let manual: Ipv6Addr = "2001:db8:50:1:93e7:50c1:6a2d:f84b".parse().unwrap();
     host.ip(&format!("address add {manual}/64 dev eth0 nodad"));
-    // The neighbour's packets come here, as they do where the provider's switch floods them.
+    // The neighbour's packets come here too, as if the provider's switch flooded them.
     let neighbour: Ipv6Addr = "2001:db8:50:1:4c1e:b7aa:2f90:d653".parse().unwrap();
-    let json_of = |words: &str| -> Value { serde_json::from_str(&host.ip(words)).unwrap() };
-    let mac = json_of("-j link show dev eth0")[0]["address"].as_str().unwrap().to_owned();
+    let mac = host.mac_text("eth0");
     isp.ip("address add 2001:db8:50:1::1/64 dev isp0 nodad");
     isp.ip(&format!("neighbour add {neighbour} lladdr {mac} dev isp0"));
     let _radvd = radvd(&isp, state.path()).unwrap();
     let temporary: Ipv6Addr = eventually("the host takes a temporary address", || {
-        let shown = json_of("-j -6 address show dev eth0");
-        let addresses = shown[0]["addr_info"].as_array().cloned().unwrap_or_default();
+        let shown = host.shown("-6 address show dev eth0");
+        let addresses = shown["addr_info"].as_array().cloned().unwrap_or_default();
         let address = addresses.iter().find(|address| address["temporary"] == true)?;
         Some(address["local"].as_str().unwrap().parse().unwrap())
     });
@@ -338,10 +333,8 @@ fn on_an_uplink_with_neighbours_this_machines_addresses_alone_are_home() {
     sensor.wait_for("probe", 2);
     assert_eq!(sensor.status()["uplinks"][0]["interface"], "eth0");
     let explained = sensor.explain(SITE);
-    let mut classes: Vec<(Value, Value)> = Vec::new();
-    for visit in explained["visits"].as_array().unwrap() {
-        classes.push((visit["local"].clone(), visit["class"].clone()));
-    }
+    let visits = explained["visits"].as_array().unwrap().iter();
+    let classes: Vec<_> = visits.map(|visit| (visit["local"].clone(), visit["class"].clone())).collect();
     assert_eq!(classes, [(json!(temporary), json!("temporary")), (json!(manual), json!("stable"))], "{explained}");
     sensor.stop();
     let stored = Stored::read(state.path());

@@ -15,8 +15,7 @@ use tests::world::World;
 
 const UNIT: &str = "tattler.service";
 
-/// A home whose router runs the unit as it is, but for paths that belong to this test, and a watchdog that
-/// is less patient.
+/// A home whose router runs the unit, with paths of this test and a shorter watchdog time.
 struct Service {
     manager: Manager,
     world: World,
@@ -34,7 +33,7 @@ impl Service {
         let unit =
             fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../dist/tattler.service")).unwrap();
         let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/sbin/tattler ")).unwrap();
-        // The files of the machine that the manager may write are none, so all is in the test's directory.
+        // The manager can't write to the machine's files, so all files are in the test's directory.
         fs::copy(tattler(), directory.path().join("tattler")).expect("copy the binary");
         let drop_in = format!(
             "[Service]\nStateDirectory=\nStateDirectory={name}\nWatchdogSec=4\nStandardError=append:{HERE}/sensor.log\n\
@@ -58,10 +57,10 @@ impl Service {
         self.manager.ask(&["kill", "--kill-whom=main", "--signal", signal, UNIT]);
     }
 
-    /// Waits for another process that is ready.
+    /// Waits until another process is ready.
     fn waits_for_another(&self, process: i32) {
         within(30, "it was started again", || {
-            // Both at one moment: in between it may end.
+            // Both at once: the process may end between two queries.
             let shown = self.manager.ask(&["show", "--property", "ActiveState,MainPID", UNIT]);
             let is = |line: &str| shown.lines().any(|shown| shown == line);
             let is_another = !is(&format!("MainPID={process}")) && !is("MainPID=0");
@@ -71,7 +70,7 @@ impl Service {
 }
 
 #[test]
-fn the_unit_restarts_what_is_killed_or_stuck_and_nothing_is_lost_meanwhile() {
+fn the_unit_restarts_a_killed_or_stuck_sensor_without_loss() {
     let service = Service::new();
     let Service { manager, world, state, .. } = &service;
     // Returns when the sensor has said that it is ready.
@@ -91,12 +90,8 @@ fn the_unit_restarts_what_is_killed_or_stuck_and_nothing_is_lost_meanwhile() {
         service.waits_for_another(process);
         unseen.push(format!("{what}: {:.1} s", began.elapsed().as_secs_f64()));
     }
-    assert_eq!(
-        service.log().matches("adopted programs and maps that an earlier run left").count(),
-        3,
-        "{}",
-        service.log()
-    );
+    let log = service.log();
+    assert_eq!(log.matches("adopted programs and maps that an earlier run left").count(), 3, "{log}");
     manager.ask(&["reload", UNIT]);
     within(5, "the configuration is read again", || service.log().contains("configuration read again").then_some(()));
     let last = traffic.stop();
@@ -104,11 +99,11 @@ fn the_unit_restarts_what_is_killed_or_stuck_and_nothing_is_lost_meanwhile() {
     assert_eq!(manager.property(UNIT, "Result"), "success");
     println!("{last} numbers; until it was ready again: {}", unseen.join(", "));
 
-    // A stop leaves programs and maps to the next life; what they saw until then is in the diary.
+    // A stop leaves programs and maps to the next run, which stores what they saw meanwhile.
     assert_eq!(world.router.attached("wan0").0, "xdp");
     manager.ask(&["start", UNIT]);
     manager.ask(&["stop", UNIT]);
-    // SQLite does not find its way through another process's root.
+    // SQLite can't open a path through another process's root.
     let copy = service.directory.path().join("copy");
     fs::create_dir(&copy).unwrap();
     for file in fs::read_dir(manager.path(state)).unwrap().map(Result::unwrap) {

@@ -1,4 +1,4 @@
-//! A damaged database is set aside, and the sensor goes on in a new one and says so. Runs as root.
+//! The sensor sets a damaged database aside, warns, and continues with a new one. Runs as root.
 
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -9,18 +9,10 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tests::eventually;
 use tests::programs::{succeed, tattler, tool};
-use tests::sensor::{Sensor, fails};
+use tests::sensor::{Sensor, WAN0, fails};
 use tests::stored::Stored;
-use tests::traffic::{curl, ping, web_site};
+use tests::traffic::{ping, visit};
 use tests::world::{HOST, SCANNER, SITE, World};
-
-const WAN0: [&str; 2] = ["--interface", "wan0"];
-
-fn visit(world: &World, port: u16) {
-    let site = web_site(&world.internet, SITE, port);
-    curl(&world.host, SITE, port);
-    site.join().unwrap();
-}
 
 /// Overwrites the page that a table or an index begins with.
 fn damage(state: &Path, name: &str) {
@@ -52,7 +44,7 @@ fn at(arguments: &[&str], state: &Path) -> Command {
     command
 }
 
-/// The only line about damage names both files and the way out; status and metrics tell.
+/// Checks that one log line names both files and the way out, and that status and metrics report the damage.
 #[track_caller]
 fn has_set_aside(sensor: &Sensor<'_>, state: &Path, damaged: &Path) {
     let log = sensor.log();
@@ -77,7 +69,7 @@ fn a_file_that_is_no_database_is_set_aside_at_the_start() {
     fs::write(state.join("tattler.db"), &garbage).unwrap();
     let contact = r#"{"type":"contact","ts":"2026-09-01T01:41:54Z","local":"2001:db8::1","remote":"2a3d::1","proto":"tcp","port":443}"#;
     fs::write(state.join("in.jsonl"), contact).unwrap();
-    // Who only asks or changes leaves it where it is, and says who does not.
+    // Other commands leave the file where it is, and say that `tattler run` sets it aside.
     let input = state.join("in.jsonl").display().to_string();
     for arguments in [&["import", &input][..], &["forget", "printer"], &["ack", "2a05::53"], &["probes"], &["status"]] {
         fails(&mut at(arguments, state), 1, &["tattler.db is damaged", "`tattler run` sets it aside"]);
@@ -88,12 +80,12 @@ fn a_file_that_is_no_database_is_set_aside_at_the_start() {
     assert_eq!(damaged.len(), 1);
     has_set_aside(&sensor, state, &damaged[0]);
     assert_eq!(fs::read_to_string(&damaged[0]).unwrap(), garbage);
-    visit(&world, 80);
-    eventually("it is stored", || (sensor.status()["stored"].as_u64() >= Some(1)).then_some(()));
+    visit(&world, SITE, 80);
+    sensor.wait_stored(1);
     let said = succeed(Command::new(tattler()).args(["status", "--socket"]).arg(sensor.socket()));
     assert!(said.contains("1 database damaged and set aside, the last as /"), "{said}");
     sensor.stop();
-    // The next start has nothing to complain of.
+    // The next start finds no damage.
     let sensor = Sensor::start(&world.router, state, &WAN0);
     assert!(!sensor.log().contains("damaged") && sensor.status()["store_damaged"] == 0, "{}", sensor.log());
     sensor.stop();
@@ -101,14 +93,14 @@ fn a_file_that_is_no_database_is_set_aside_at_the_start() {
 }
 
 #[test]
-fn a_damaged_page_is_found_when_the_ledger_is_rebuilt_and_devices_keep_their_names() {
+fn a_damaged_page_is_found_at_the_start_and_device_names_stay() {
     for table in ["probes", "contacts", "meta"] {
         let (world, dir) = (World::new(), TempDir::new().unwrap());
         let state = dir.path();
         let sensor = Sensor::start(&world.router, state, &WAN0);
-        visit(&world, 80);
+        visit(&world, SITE, 80);
         ping(&world.internet, SCANNER, HOST);
-        eventually("it is stored", || (sensor.status()["stored"].as_u64() >= Some(3)).then_some(()));
+        sensor.wait_stored(3);
         sensor.stop();
         let before = Stored::read(state);
         let key = |path: &Path| {
@@ -122,15 +114,13 @@ fn a_damaged_page_is_found_when_the_ledger_is_rebuilt_and_devices_keep_their_nam
         let damaged = asides(state);
         has_set_aside(&sensor, state, &damaged[0]);
         assert_eq!(sensor.log().contains("devices get new names"), table == "meta", "{}", sensor.log());
-        visit(&world, 81);
-        eventually("it is stored", || (sensor.status()["stored"].as_u64() >= Some(1)).then_some(()));
+        visit(&world, SITE, 81);
+        sensor.wait_stored(1);
         sensor.stop();
-        assert_eq!(
-            (Stored::read(state).contacts.len(), key(&state.join("tattler.db")).unwrap() == kept),
-            (1, table != "meta")
-        );
+        assert_eq!(Stored::read(state).contacts.len(), 1);
+        assert_eq!(key(&state.join("tattler.db")).unwrap() == kept, table != "meta");
 
-        // What can be read of it comes back, as docs/guide.md says.
+        // The readable rows can be recovered, as docs/guide.md says.
         let recovered = TempDir::new().unwrap();
         let mut shell = tool("sh");
         let script = r#"{ sqlite3 "$1" .dump | sed '$d'; echo "COMMIT; PRAGMA user_version = $(sqlite3 "$1" 'PRAGMA user_version');"; } | sqlite3 "$2""#;
@@ -145,13 +135,13 @@ fn a_damaged_page_is_found_when_the_ledger_is_rebuilt_and_devices_keep_their_nam
 }
 
 #[test]
-fn damage_that_a_query_finds_is_set_aside_while_the_sensor_runs_and_memory_stays() {
+fn damage_that_a_query_finds_is_set_aside_and_memory_stays() {
     let (world, dir) = (World::new(), TempDir::new().unwrap());
     let state = dir.path();
     let sensor = Sensor::start(&world.router, state, &WAN0);
-    visit(&world, 80);
+    visit(&world, SITE, 80);
     ping(&world.internet, SCANNER, HOST);
-    eventually("it is stored", || (sensor.status()["stored"].as_u64() >= Some(3)).then_some(()));
+    sensor.wait_stored(3);
     damage(state, "answers");
     let mut ask = Command::new(tattler());
     ask.args(["probes", "--socket"]).arg(sensor.socket());
@@ -162,8 +152,8 @@ fn damage_that_a_query_finds_is_set_aside_while_the_sensor_runs_and_memory_stays
     let said = succeed(&mut ask);
     assert!(!said.contains(&SCANNER.to_string()), "the new one is empty: {said}");
     assert_eq!((&sensor.status()["contacts"], &sensor.status()["probes"]), (&1.into(), &1.into()), "memory stays");
-    visit(&world, 81);
-    eventually("the diary goes on", || (sensor.status()["stored"].as_u64() >= Some(4)).then_some(()));
+    visit(&world, SITE, 81);
+    sensor.wait_stored(4);
     sensor.stop();
     assert_eq!(Stored::read(state).contacts.len(), 1);
 }

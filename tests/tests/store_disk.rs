@@ -1,69 +1,59 @@
-//! A disk that is full, refuses, fails or stalls costs no event while there is room in memory, then
-//! counted ones, and never a stalled ring; and it is said, once. Runs as root, on file systems of its own.
+//! With a disk that is full, refuses, fails or stalls, the sensor loses no event while memory has room, then counts the
+//! lost ones. It always drains the ring, and logs the failure once. Runs as root, on its own file systems.
 
 use std::net::Ipv6Addr;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use etherparse::PacketBuilder;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 use tests::disk::Disk;
-use tests::programs::{succeed, tattler};
-use tests::sensor::{Sensor, fails};
-use tests::traffic::{Wire, curl, ping, web_site};
+use tests::frames::syn;
+use tests::programs::tattler;
+use tests::sensor::{Sensor, WAN0, fails};
+use tests::traffic::{Wire, ping, visit};
 use tests::world::{HOST, SCANNER, SITE, World};
 use tests::{eventually, within};
 
-const WAN0: [&str; 2] = ["--interface", "wan0"];
-/// Observations that wait in memory at most.
+/// The most observations that wait in memory.
 const CAPACITY: u64 = 100_000;
-
-/// A contact of the host, so that probes of it have no budget.
-fn visit(world: &World) {
-    let site = web_site(&world.internet, SITE, 80);
-    curl(&world.host, SITE, 80);
-    site.join().unwrap();
-}
+const LOST: &str = "tattler_store_observations_total{result=\"lost\"}";
 
 /// SYNs to different ports of the host, each an event of its own.
 struct Scan {
     wire: Wire,
-    from: [u8; 6],
-    to: [u8; 6],
+    macs: ([u8; 6], [u8; 6]),
     sent: u32,
+}
+
+/// Lets the sensor store a contact of the host, so that probes of it have no budget.
+#[track_caller]
+fn has_seen(sensor: &Sensor<'_>, world: &World) {
+    visit(world, SITE, 80);
+    sensor.wait_stored(1);
 }
 
 impl Scan {
     fn new(world: &World) -> Scan {
         let wire = Wire::open(&world.internet, "net0");
-        Scan { wire, from: world.internet.mac("net0"), to: world.router.mac("wan0"), sent: 0 }
+        Scan { wire, macs: (world.internet.mac("net0"), world.router.mac("wan0")), sent: 0 }
     }
 
     fn send(&mut self, count: u32) {
         for _ in 0..count {
             self.sent += 1;
             let source = Ipv6Addr::from_bits(SCANNER.to_bits() + 0x1000 + u128::from(self.sent >> 15));
-            let step = PacketBuilder::ethernet2(self.from, self.to).ipv6(source.octets(), HOST.octets(), 50);
-            let step = step.tcp(40_000, (self.sent & 0x7fff) as u16 + 1, 1, 1_024).syn();
-            let mut frame = Vec::with_capacity(step.size(0));
-            step.write(&mut frame, &[]).expect("a frame");
-            self.wire.send(&frame);
+            self.wire.send(&syn(self.macs, source, HOST, 50, (self.sent & 0x7fff) as u16 + 1));
         }
     }
-}
-
-fn metric(page: &str, name: &str) -> u64 {
-    let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("no {name} in\n{page}")).parse().expect("a number")
 }
 
 fn lines(sensor: &Sensor<'_>, words: &str) -> usize {
     sensor.log().lines().filter(|line| line.contains(words)).count()
 }
 
-/// Rows that a sensor which has ended left.
+/// The number of rows in the database of a sensor that has ended.
 fn rows(state: &Path, table: &str) -> u64 {
     let database = Connection::open_with_flags(state.join("tattler.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let whole: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
@@ -72,19 +62,17 @@ fn rows(state: &Path, table: &str) -> u64 {
     count.into()
 }
 
-/// All that the kernel recorded has been taken out of the ring.
+/// Waits until all recorded events are taken out of the ring.
 fn ring_is_drained(sensor: &Sensor<'_>) {
     eventually("the ring is drained", || {
-        let page = sensor.metrics();
-        let fate =
-            |what: &str, fate: &str| metric(&page, &format!("tattler_events_total{{fate=\"{fate}\",what=\"{what}\"}}"));
-        assert_eq!(fate("probe", "lost"), 0);
-        let recorded = ["contact", "probe", "answer"].map(|what| fate(what, "recorded")).iter().sum::<u64>();
-        (metric(&page, "tattler_ring_events_total") == recorded).then_some(())
+        let drained = sensor.metric("tattler_ring_events_total");
+        let fates = ["contact", "probe", "answer"].map(|what| sensor.fates(what));
+        assert_eq!(fates[1][3], 0, "lost probes");
+        (drained == fates.iter().map(|fates| fates[1]).sum::<u64>()).then_some(())
     });
 }
 
-/// The sensor can't write, and says so; it goes on and answers. Sees ten more probes.
+/// Checks that the sensor reports that it can't write, still answers, and sees ten more probes.
 #[track_caller]
 fn goes_on_without_its_disk(sensor: &Sensor<'_>, scan: &mut Scan, why: &str) {
     let (status, before) = (sensor.status(), scan.sent);
@@ -98,41 +86,35 @@ fn goes_on_without_its_disk(sensor: &Sensor<'_>, scan: &mut Scan, why: &str) {
     eventually("it fails", || (sensor.get("/healthz").0 == 503).then_some(()));
     let (_, said) = sensor.get("/healthz");
     assert!(said.starts_with("the store can't write: ") && said.contains(why), "{said}");
-    let page = sensor.metrics();
-    assert_eq!(metric(&page, "tattler_store_failing"), 1);
-    // And what is told again of a local whose device became known.
-    let queued = metric(&page, "tattler_store_queued_observations");
+    assert_eq!(sensor.metric("tattler_store_failing"), 1);
+    // More than ten if the host's device becomes known, after which its contact is stored again.
+    let queued = sensor.metric("tattler_store_queued_observations");
     assert!((10..13).contains(&queued), "{queued}");
-    assert_eq!(metric(&page, "tattler_store_observations_total{result=\"lost\"}"), 0);
-    eventually("several attempts failed", || {
-        (metric(&sensor.metrics(), "tattler_store_failed_writes_total") > 3).then_some(())
-    });
+    assert_eq!(sensor.metric(LOST), 0);
+    eventually("several attempts failed", || (sensor.metric("tattler_store_failed_writes_total") > 3).then_some(()));
     let status = sensor.status();
     assert_eq!((&status["stored"], status["probes"].as_u64().unwrap()), (&stored, known + 10), "in memory it is known");
     assert!(status["store_failure"].as_str().unwrap().contains(why), "{status}");
-    let mut ask = Command::new(tattler());
-    ask.args(["probes", "--format", "json", "--socket"]).arg(sensor.socket());
-    assert!(succeed(&mut ask).contains("\"rows\""), "the diary can be read");
+    // Queries can still read the store.
+    sensor.rows(&["probes"]);
 }
 
 #[track_caller]
 fn has_recovered(sensor: &Sensor<'_>, times: usize) {
     eventually("it writes again", || (sensor.get("/healthz").0 == 200).then_some(()));
-    let page = sensor.metrics();
-    assert_eq!(metric(&page, "tattler_store_queued_observations"), 0);
-    assert_eq!(metric(&page, "tattler_store_observations_total{result=\"lost\"}"), 0);
+    assert_eq!(sensor.metric("tattler_store_queued_observations"), 0);
+    assert_eq!(sensor.metric(LOST), 0);
     assert_eq!(lines(sensor, "observations are kept in memory while there is room"), times, "{}", sensor.log());
     assert_eq!(lines(sensor, "the store can be written again"), times, "{}", sensor.log());
 }
 
 #[test]
-fn a_full_disk_costs_nothing_while_there_is_room_in_memory_and_is_written_to_again_by_itself() {
+fn a_full_disk_loses_nothing_while_memory_has_room() {
     let disk = Disk::memory("4m");
     let world = World::new();
     let sensor = Sensor::start(&world.router, &disk.state(), &WAN0);
     let mut scan = Scan::new(&world);
-    visit(&world);
-    eventually("it is stored", || (sensor.status()["stored"].as_u64() >= Some(1)).then_some(()));
+    has_seen(&sensor, &world);
     for time in 1..=2 {
         disk.fill();
         goes_on_without_its_disk(&sensor, &mut scan, "no room is left for ");
@@ -144,30 +126,25 @@ fn a_full_disk_costs_nothing_while_there_is_room_in_memory_and_is_written_to_aga
 }
 
 #[test]
-fn a_disk_that_refuses_is_written_to_again_by_itself_and_one_that_failed_ends_nothing() {
+fn a_disk_that_refuses_or_fails_does_not_end_the_sensor() {
     let disk = Disk::ext4(24 << 20);
     let world = World::new();
-    let sensor = Sensor::start(&world.router, &disk.state(), &WAN0);
+    let mut sensor = Sensor::start(&world.router, &disk.state(), &WAN0);
     let mut scan = Scan::new(&world);
-    visit(&world);
-    eventually("it is stored", || (sensor.status()["stored"].as_u64() >= Some(1)).then_some(()));
-    for file in ["tattler.db", "tattler.db-wal"] {
-        disk.refuse(&disk.state().join(file), true);
-    }
+    has_seen(&sensor, &world);
+    let refuse = |refuse| {
+        ["tattler.db", "tattler.db-wal"].iter().for_each(|file| disk.refuse(&disk.state().join(file), refuse));
+    };
+    refuse(true);
     goes_on_without_its_disk(&sensor, &mut scan, "cannot write to ");
-    for file in ["tattler.db", "tattler.db-wal"] {
-        disk.refuse(&disk.state().join(file), false);
-    }
+    refuse(false);
     has_recovered(&sensor, 1);
-    // The kernel takes the file system for broken, and makes it read-only under the sensor.
+    // After an error of the file system the kernel makes it read-only.
     disk.fail();
     goes_on_without_its_disk(&sensor, &mut scan, "cannot write to ");
-    let log = {
-        let mut sensor = sensor;
-        let status = sensor.end(libc::SIGTERM);
-        assert_eq!(status.code(), Some(0), "{}", sensor.log());
-        sensor.log()
-    };
+    let status = sensor.end(libc::SIGTERM);
+    let log = sensor.log();
+    assert_eq!(status.code(), Some(0), "{log}");
     assert!(
         log.contains("observations that the store did not take: cannot write to ") && log.contains("lost=1"),
         "{log}"
@@ -176,7 +153,7 @@ fn a_disk_that_refuses_is_written_to_again_by_itself_and_one_that_failed_ends_no
 }
 
 #[test]
-fn a_state_directory_on_a_read_only_disk_is_told_in_one_line() {
+fn a_read_only_state_directory_is_reported_in_one_line() {
     let disk = Disk::memory("1m");
     let world = World::new();
     disk.read_only();
@@ -187,16 +164,15 @@ fn a_state_directory_on_a_read_only_disk_is_told_in_one_line() {
 }
 
 #[test]
-fn a_disk_that_stalls_costs_counted_events_and_never_a_stalled_ring() {
+fn a_disk_that_stalls_loses_counted_events_and_no_ring() {
     let disk = Disk::ext4(64 << 20);
     let world = World::new();
     let sensor = Sensor::start(&world.router, &disk.state(), &WAN0);
     let mut scan = Scan::new(&world);
-    visit(&world);
-    eventually("it is stored", || (sensor.status()["stored"].as_u64() >= Some(1)).then_some(()));
+    has_seen(&sensor, &world);
     let stalled = disk.stall();
     let begin = Instant::now();
-    // More than memory takes, as fast as a busy ring may fill.
+    // More events than memory takes, as fast as a busy ring may fill.
     while u64::from(scan.sent) < CAPACITY + 20_000 {
         scan.send(8_000);
         ring_is_drained(&sensor);
@@ -207,17 +183,17 @@ fn a_disk_that_stalls_costs_counted_events_and_never_a_stalled_ring() {
     });
     let (_, said) = sensor.get("/healthz");
     assert!(said.starts_with("the store can't write: the disk has not answered for "), "{said}");
+    let written = "tattler_store_observations_total{result=\"written\"}";
     let figures = || {
-        let page = sensor.metrics();
-        let result = |result: &str| metric(&page, &format!("tattler_store_observations_total{{result=\"{result}\"}}"));
-        (result("written"), result("lost"), metric(&page, "tattler_store_queued_observations"))
+        let metrics = [written, LOST, "tattler_store_queued_observations"].map(|name| sensor.metric(name));
+        (metrics[0], metrics[1], metrics[2])
     };
     let (written, lost, queued) = figures();
     assert!(lost >= 15_000 && queued <= CAPACITY, "{written} {lost} {queued}");
     let more = (written + lost + queued).checked_sub(u64::from(scan.sent));
     assert!(more.is_some_and(|more| (1..4).contains(&more)), "all are accounted for: {more:?}");
     println!("{} events in {:.1?} of a stalled disk: {queued} wait, {lost} lost", scan.sent, begin.elapsed());
-    // Memory answers.
+    // Answers from memory still work.
     assert_eq!(sensor.status()["probes"], scan.sent);
     drop(stalled);
     within(30, "all that waited is written", || (figures().2 == 0).then_some(()));
@@ -236,17 +212,16 @@ fn a_disk_that_stalls_costs_counted_events_and_never_a_stalled_ring() {
 }
 
 #[test]
-fn a_sensor_ends_though_its_disk_does_not_answer() {
+fn a_sensor_stops_though_its_disk_does_not_answer() {
     let disk = Disk::ext4(24 << 20);
     let world = World::new();
-    // The socket is elsewhere, as it is where it is not named: to remove it takes a disk that answers.
+    // The socket is on another disk, as it is by default: to remove it, its disk must answer.
     let place = TempDir::new().expect("make a directory");
     let mut run = Command::new(tattler());
     run.args(["run", "--interface", "wan0", "--state"]).arg(disk.state());
     run.arg("--socket").arg(place.path().join("tattler.sock"));
     let mut sensor = Sensor::started(world.router.command(&run), &world.router, place.path());
-    visit(&world);
-    eventually("it is stored", || (sensor.status()["stored"].as_u64() >= Some(1)).then_some(()));
+    has_seen(&sensor, &world);
     let stalled = disk.stall();
     ping(&world.internet, SCANNER, HOST);
     sensor.wait_for("probe", 1);
@@ -258,7 +233,7 @@ fn a_sensor_ends_though_its_disk_does_not_answer() {
     eventually("it says that it stopped", || sensor.log().contains("stopped").then_some(()));
     assert!(sensor.log().contains("lost=2"), "{}", sensor.log());
     assert_eq!(world.router.attached("wan0"), Default::default());
-    // Its last thread waits in the kernel, where no signal reaches it.
+    // Its last thread waits in the kernel, where signals have no effect.
     drop(stalled);
     let status = sensor.end(libc::SIGTERM);
     assert_eq!(status.code(), Some(0), "{}", sensor.log());

@@ -1,5 +1,5 @@
-//! From one version to the next, with `run --keep`, as a package does it: the old one is stopped, the new
-//! one started, under traffic. The other version has wider events. Runs as root.
+//! Upgrades with `run --keep`, as a package does them: stop the old version and start the new one, under traffic. The
+//! other version has wider events. Runs as root.
 
 use std::path::Path;
 
@@ -35,14 +35,14 @@ fn an_upgrade_to_the_same_layout_loses_nothing() {
 }
 
 #[test]
-fn an_upgrade_to_another_layout_starts_afresh_counts_what_waited_and_keeps_the_diary() {
+fn an_upgrade_to_another_layout_counts_what_waited() {
     let state = TempDir::new().unwrap();
     let (world, pins) = (World::new(), Pins::of(state.path()));
     let sensor = start(&world, &other_tattler(), state.path());
     ping(&world.internet, SCANNER, HOST);
     sensor.wait_for("probe", 1);
     sensor.stop();
-    // Nobody takes this out of the ring: the probe and its answer.
+    // This probe and its answer stay in the ring.
     ping(&world.internet, STRANGER, HOST);
 
     let sensor = start(&world, &tattler(), state.path());
@@ -53,11 +53,11 @@ fn an_upgrade_to_another_layout_starts_afresh_counts_what_waited_and_keeps_the_d
     assert_eq!(sensor.status()["probes"], 1, "the diary is as it was");
     ping(&world.internet, STRANGER, HOST);
     sensor.wait_for("probe", 1);
-    assert_eq!(world.router.attached("wan0").1, ["tattler_tce"], "and attached once");
-    // Of two layouts one is left.
+    assert_eq!(world.router.attached("wan0").1, ["tattler_tce"], "attached once");
+    // Only one layout's maps are left.
     let maps = std::fs::read_dir(pins.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert_eq!(maps.filter(|name| name.starts_with("maps-")).count(), 1);
-    // And back.
+    // And back to the other version.
     sensor.stop();
     let sensor = start(&world, &other_tattler(), state.path());
     assert!(sensor.log().contains("begun afresh"), "{}", sensor.log());

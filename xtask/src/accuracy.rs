@@ -2,10 +2,10 @@
 
 use std::env;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::paths;
+use crate::{paths, process};
 
 #[derive(Args)]
 #[command(disable_help_flag = true)]
@@ -18,15 +18,10 @@ pub struct Accuracy {
 
 pub fn accuracy(options: &Accuracy) -> Result<()> {
     let mut cargo = paths::cargo();
-    // Thousands of networks: a debug build would take hours.
-    // Not quiet: to build it takes minutes the first time, which is not to look like a standstill.
+    // A debug build would take hours for thousands of networks. Not quiet, since the first build takes minutes.
     cargo.args(["run", "--locked", "--release", "--package", "accuracy", "--manifest-path"]);
     cargo.arg(paths::workspace().join("Cargo.toml")).arg("--").args(&options.arguments);
-    // The file is meant from where the user stands.
+    // The path of the file is relative to the user's directory.
     cargo.current_dir(env::current_dir().context("find the current directory")?);
-    let status = cargo.status().context("run cargo")?;
-    if !status.success() {
-        bail!("the measurement failed");
-    }
-    Ok(())
+    process::succeed(&mut cargo, "the measurement failed")
 }

@@ -1,5 +1,5 @@
-//! Mounts for the tests alone: a BPF file system, which many machines lack, and a place for names of network
-//! namespaces.
+//! Mounts for the tests alone: a BPF file system, which many machines lack, and a directory for the names of
+//! network namespaces.
 
 use std::ffi::CStr;
 use std::fs;
@@ -11,9 +11,9 @@ use anyhow::{Context, Result, bail};
 const BPF: &str = "/sys/fs/bpf";
 const NAMES: &str = "/run/netns";
 
-/// Moves this thread, and the processes that it starts from now on, to a mount namespace of their own with a
-/// new BPF file system. Pins and namespaces of tests never meet those of the machine, and all of it ends with
-/// the last of these processes, even if they are killed.
+/// Moves this thread, and the processes that it starts from now on, to a new mount namespace with its own BPF file
+/// system. Tests and the machine do not see each other's pins and namespaces. All of it is removed with the last
+/// of these processes, even if they are killed.
 pub fn provide() -> Result<()> {
     if !Path::new(BPF).is_dir() {
         bail!("no {BPF} here: mount sysfs at /sys, with a kernel that has CONFIG_BPF_SYSCALL");
@@ -29,7 +29,7 @@ pub fn provide() -> Result<()> {
 
 fn mount(source: &CStr, at: &CStr, kind: Option<&CStr>, flags: libc::c_ulong, data: Option<&CStr>) -> io::Result<()> {
     let pointer = |text: Option<&CStr>| text.map_or(std::ptr::null(), CStr::as_ptr);
-    // SAFETY: the kernel reads strings that are alive and end in a zero byte, or null, which both may be.
+    // SAFETY: the strings are alive and end in a zero byte. Type and data may be null.
     check(unsafe { libc::mount(source.as_ptr(), at.as_ptr(), pointer(kind), flags, pointer(data).cast()) })
 }
 

@@ -21,14 +21,14 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// Tools for this project alone: bpf-linker, and daemons that are unpacked but not installed.
-/// Always here, where sensor-user's build looks, whatever CARGO_TARGET_DIR says.
+/// Tools for this project alone: bpf-linker, and daemons that are unpacked but not installed. sensor-user's
+/// build looks here too, whatever CARGO_TARGET_DIR says.
 pub fn tools() -> PathBuf {
     workspace().join("target/tools")
 }
 
-/// The full path of a program, if there is one. Programs of administrators are found even if a
-/// user's PATH leaves them out, as Debian's does.
+/// The full path of a program, if it is installed. Also looks in `sbin`, which a user's PATH on Debian
+/// does not have.
 pub fn find(program: &str) -> Option<PathBuf> {
     search_path().into_iter().map(|dir| dir.join(program)).find(|path| path.is_file())
 }
@@ -46,8 +46,7 @@ pub fn command(program: &str) -> Result<Command> {
     Ok(Command::new(require(program)?))
 }
 
-/// PATH for child processes that look programs up themselves.
-pub fn search_path() -> Vec<PathBuf> {
+fn search_path() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut dirs = vec![tools().join("bin")];
     dirs.extend(env::split_paths(&path).filter(|dir| dir.is_absolute()));
@@ -55,14 +54,14 @@ pub fn search_path() -> Vec<PathBuf> {
     dirs
 }
 
-/// The cargo that runs us, so that every part is built by one toolchain.
+/// The cargo that runs us, so that one toolchain builds every part.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace());
     cargo
 }
 
-/// The rustc beside that cargo.
+/// The rustc of that cargo's toolchain.
 pub fn rustc() -> PathBuf {
     let beside = env::var_os("CARGO").map(|cargo| PathBuf::from(cargo).with_file_name("rustc"));
     beside.filter(|path| path.is_file()).unwrap_or_else(|| "rustc".into())

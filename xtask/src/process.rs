@@ -1,4 +1,4 @@
-//! Child processes that do not outlive us: ended by their own id when their guard is dropped.
+//! Child processes that do not outlive us: their guard ends them by their process id.
 
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::CommandExt;
@@ -24,16 +24,23 @@ impl Daemon {
         Ok(Self { name: name.to_owned(), child })
     }
 
-    pub fn child(&mut self) -> &mut Child {
-        &mut self.child
-    }
-
     /// The exit status if the child has ended.
     pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
         self.child.try_wait().with_context(|| format!("wait for {}", self.name))
     }
 
-    /// Fails if the child has ended: it was to run until we stop it.
+    /// Waits until the child ends or `stop` is true. None: it still runs.
+    pub fn wait(&mut self, stop: impl Fn() -> bool) -> Result<Option<ExitStatus>> {
+        loop {
+            let status = self.exited()?;
+            if status.is_some() || stop() {
+                return Ok(status);
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Fails if the child has ended: it should run until we stop it.
     pub fn check(&mut self) -> Result<()> {
         match self.exited()? {
             Some(status) => bail!("{} ended with {status}", self.name),
@@ -41,30 +48,19 @@ impl Daemon {
         }
     }
 
-    /// Asks the child to stop and gives its exit status; insists after `patience`.
+    /// Asks the child to stop and returns its exit status. After `patience` the child is killed.
     pub fn stop(&mut self, patience: Duration) -> Result<ExitStatus> {
         if let Some(status) = self.exited()? {
             return Ok(status);
         }
-        let deadline = Instant::now() + patience;
-        self.signal(libc::SIGTERM);
-        loop {
-            if let Some(status) = self.exited()? {
-                return Ok(status);
-            }
-            if Instant::now() > deadline {
-                self.child.kill().with_context(|| format!("kill {}", self.name))?;
-                self.child.wait()?;
-                bail!("{} did not stop within {} s", self.name, patience.as_secs());
-            }
-            thread::sleep(Duration::from_millis(5));
+        // SAFETY: kill touches no memory. The child is not reaped yet, and no other thread waits for it,
+        // so the process id is still its own.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+        if let Some(status) = self.wait(after(patience))? {
+            return Ok(status);
         }
-    }
-
-    fn signal(&self, signal: libc::c_int) {
-        // SAFETY: kill touches no memory. The id is still our child's: `stop` has just seen that it
-        // is not reaped, and no other thread waits for it.
-        unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
+        self.child.kill().and_then(|()| self.child.wait()).with_context(|| format!("kill {}", self.name))?;
+        bail!("{} did not stop within {} s", self.name, patience.as_secs());
     }
 }
 
@@ -78,8 +74,23 @@ impl Drop for Daemon {
     }
 }
 
+/// True once this time has passed.
+fn after(limit: Duration) -> impl Fn() -> bool {
+    let deadline = Instant::now() + limit;
+    move || Instant::now() > deadline
+}
+
 /// Downloads of packages take minutes; a command that takes longer than this hangs.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// Runs a command to its end, with our standard streams; fails with this message.
+pub fn succeed(command: &mut Command, failure: &str) -> Result<()> {
+    let status = command.status().with_context(|| format!("run {}", describe(command)))?;
+    if !status.success() {
+        bail!("{failure}");
+    }
+    Ok(())
+}
 
 /// Runs a command to its end and returns its output; fails with its first line of standard error.
 pub fn output(command: &mut Command) -> Result<Output> {
@@ -88,27 +99,13 @@ pub fn output(command: &mut Command) -> Result<Output> {
 
 /// The same, with this text as standard input.
 pub fn output_with(command: &mut Command, input: &str) -> Result<Output> {
-    let name = command.get_program().display().to_string();
     // Files, since a pipe may fill up, or stay open in a child of the child.
     let [mut stdin, mut stdout, mut stderr] = [tempfile::tempfile()?, tempfile::tempfile()?, tempfile::tempfile()?];
     stdin.write_all(input.as_bytes())?;
     stdin.rewind()?;
-    let mut child = command
-        .stdin(stdin)
-        .stdout(stdout.try_clone()?)
-        .stderr(stderr.try_clone()?)
-        .spawn()
-        .with_context(|| format!("run {name}"))?;
-    let deadline = Instant::now() + OUTPUT_LIMIT;
-    let status = loop {
-        if let Some(status) = child.try_wait().with_context(|| format!("wait for {name}"))? {
-            break status;
-        }
-        if Instant::now() > deadline {
-            child.kill().and_then(|()| child.wait()).with_context(|| format!("kill {name}"))?;
-            bail!("{} did not end within {} s", describe(command), OUTPUT_LIMIT.as_secs());
-        }
-        thread::sleep(Duration::from_millis(2));
+    command.stdin(stdin).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
+    let Some(status) = Daemon::spawn("a command", command)?.wait(after(OUTPUT_LIMIT))? else {
+        bail!("{} did not end within {} s", describe(command), OUTPUT_LIMIT.as_secs());
     };
     let mut done = Output { status, stdout: Vec::new(), stderr: Vec::new() };
     for (file, text) in [(&mut stdout, &mut done.stdout), (&mut stderr, &mut done.stderr)] {
@@ -123,22 +120,11 @@ pub fn output_with(command: &mut Command, input: &str) -> Result<Output> {
     Ok(done)
 }
 
-/// Runs a short-lived command without its output; it is ended after `limit` or when `stop` says so.
-/// None: it was killed.
-pub fn run_bounded(command: &mut Command, limit: Duration, stop: &dyn Fn() -> bool) -> Result<Option<ExitStatus>> {
-    let name = command.get_program().display().to_string();
+/// Runs a command without its output, whether it succeeds or not. It ends after `limit` or when `stop` is true.
+pub fn run_bounded(command: &mut Command, limit: Duration, stop: impl Fn() -> bool) -> Result<()> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut daemon = Daemon::spawn(&name, command)?;
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(status) = daemon.exited()? {
-            return Ok(Some(status));
-        }
-        if stop() || Instant::now() > deadline {
-            return Ok(None);
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
+    let is_late = after(limit);
+    Daemon::spawn("a command", command)?.wait(|| stop() || is_late()).map(drop)
 }
 
 /// The command line, for messages.

@@ -1,4 +1,4 @@
-//! Loading programs into the kernel and making network namespaces are root's alone.
+//! Only root may load programs into the kernel and make network namespaces.
 
 use anyhow::{Result, bail};
 
@@ -7,13 +7,11 @@ pub fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// Fails with the line to type instead. sudo resets PATH and HOME, by which rustup finds cargo.
+/// Fails with the command to run instead. sudo resets PATH and HOME, which rustup needs to find cargo.
 pub fn require(verb: &str, why: &str) -> Result<()> {
     if !is_root() {
-        bail!(
-            "`cargo xtask {verb}` {why} and needs root: \
-             sudo env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask {verb}"
-        );
+        let command = format!("sudo env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask {verb}");
+        bail!("`cargo xtask {verb}` {why} and needs root: {command}");
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 use std::env;
 use std::path::PathBuf;
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -24,18 +23,8 @@ pub struct Run {
     /// Run in network namespaces: a home, an internet, harvesters and scanners
     #[arg(long)]
     lab: bool,
-    /// Replay once, print the report as JSON, clean up
-    #[arg(long, requires = "lab")]
-    once: bool,
-    /// No leaks in the lab: traffic, sweepers and scanners that hit addresses at random
-    #[arg(long, requires = "lab")]
-    clean: bool,
-    /// Choose the lab's visits by this number [default: from the clock]
-    #[arg(long, requires = "lab")]
-    seed: Option<u64>,
-    /// With --once: write the sensor's metrics here at the end of the replay
-    #[arg(long, value_name = "FILE", requires = "once")]
-    metrics: Option<PathBuf>,
+    #[command(flatten)]
+    replay: Replay,
 }
 
 pub fn run(options: &Run) -> Result<()> {
@@ -45,13 +34,7 @@ pub fn run(options: &Run) -> Result<()> {
         setup::setup(&[Group::Build, Group::Run, Group::Lab])?;
         let tattler = binary()?;
         signals::catch()?;
-        return lab::run(&Replay {
-            tattler,
-            once: options.once,
-            clean: options.clean,
-            seed: options.seed.unwrap_or_else(lab::seed_from_clock),
-            metrics: options.metrics.clone(),
-        });
+        return lab::run(&options.replay, &tattler);
     }
 
     setup::setup(&[Group::Build, Group::Run])?;
@@ -65,7 +48,7 @@ pub fn run(options: &Run) -> Result<()> {
     watch(&tattler, &interfaces)
 }
 
-/// A binary that was built before (tests name theirs) is not built again.
+/// TATTLER_BIN names a binary that is already built, as tests do.
 fn binary() -> Result<PathBuf> {
     match env::var_os("TATTLER_BIN") {
         Some(path) => Ok(path.into()),
@@ -76,7 +59,7 @@ fn binary() -> Result<PathBuf> {
 /// Checked before the build, which takes minutes.
 fn require_interface(name: &str) -> Result<()> {
     let is_there = process::output(paths::command("ip")?.args(["link", "show", "dev", name]));
-    is_there.map(drop).map_err(|_| anyhow!("no interface {name} here: `ip link` lists those that are"))
+    is_there.map(drop).map_err(|_| anyhow!("no interface {name} here: `ip link` lists them"))
 }
 
 /// The interfaces of the IPv6 default routes.
@@ -85,14 +68,13 @@ fn uplinks() -> Result<Vec<String>> {
     let found = default_interfaces(&routes.stdout)?;
     if found.is_empty() {
         bail!(
-            "no IPv6 uplink here (no IPv6 default route): \
-             name one with --interface IF, or see it work with `cargo xtask run --lab`"
+            "no IPv6 default route here: name an uplink with --interface IF, or run the lab: `cargo xtask run --lab`"
         );
     }
     Ok(found)
 }
 
-/// Reads `ip -6 -j route show default`; routes that refuse (`unreachable`) are no uplinks.
+/// Reads `ip -6 -j route show default`. Routes that refuse packets (`unreachable`) are no uplinks.
 fn default_interfaces(json: &[u8]) -> Result<Vec<String>> {
     if json.trim_ascii().is_empty() {
         return Ok(Vec::new());
@@ -110,7 +92,7 @@ fn default_interfaces(json: &[u8]) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Runs the sensor until it ends or a signal comes, which is passed on; the sensor then detaches.
+/// Runs the sensor until it ends or a signal comes. The signal is passed on, and the sensor detaches.
 fn watch(tattler: &PathBuf, interfaces: &[String]) -> Result<()> {
     let state = paths::target().join("state");
     let socket = state.join("tattler.sock");
@@ -124,17 +106,11 @@ fn watch(tattler: &PathBuf, interfaces: &[String]) -> Result<()> {
     eprintln!("    {} status --socket {}", tattler.display(), socket.display());
 
     let mut sensor = Daemon::spawn("tattler", &mut command)?;
-    while !signals::stopped() {
-        if let Some(status) = sensor.exited()? {
-            // The sensor's own message on standard error has the reason.
-            if !status.success() {
-                bail!("tattler ended with {status}");
-            }
-            return Ok(());
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    let status = sensor.stop(Duration::from_secs(30))?;
+    let status = match sensor.wait(signals::stopped)? {
+        Some(status) => status,
+        None => sensor.stop(Duration::from_secs(30))?,
+    };
+    // The sensor's own message on standard error has the reason.
     if !status.success() {
         bail!("tattler ended with {status}");
     }
@@ -146,7 +122,7 @@ mod tests {
     use super::default_interfaces;
 
     #[test]
-    fn uplinks_are_those_of_usable_default_routes() {
+    fn uplinks_come_from_usable_default_routes() {
         let json = br#"[{"dst":"default","gateway":"fe80::1","dev":"wan0"},
             {"type":"unreachable","dst":"default","dev":"lo"},
             {"dst":"default","nexthops":[{"gateway":"fe80::2","dev":"wan1"},{"dev":"wan0"}]}]"#;

@@ -1,5 +1,4 @@
-//! SIGINT and SIGTERM as a flag, so that every verb ends by its ordinary way out and its drop
-//! guards run.
+//! SIGINT and SIGTERM as a flag: a verb that sees it returns, and its drop guards run.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +13,7 @@ extern "C" fn on_signal(_: libc::c_int) {
     STOP.store(true, Ordering::Relaxed);
 }
 
-/// From here on the two signals set the flag and do not end the process.
+/// After this call the two signals set the flag and do not end the process.
 pub fn catch() -> Result<()> {
     for signal in [libc::SIGINT, libc::SIGTERM] {
         let handler = on_signal as extern "C" fn(libc::c_int);

@@ -5,18 +5,18 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::build::Build;
 use crate::setup::programs;
-use crate::{build, fresh, mounts, paths, root, setup};
+use crate::{build, fresh, mounts, paths, process, root, setup};
 
 #[derive(Args)]
 pub struct Test {
     /// A package, a file of tests/tests/, or a part of tests' names [default: all tests]
     name: Option<String>,
-    /// Include long measurements, whose figures stand in docs/
+    /// Include long measurements, whose figures are in docs/
     #[arg(long)]
     all: bool,
     /// Run both commands of the README in a new, bare Debian instead
@@ -35,7 +35,7 @@ pub fn test(options: &Test) -> Result<()> {
         return fresh::fresh();
     }
     root::require("test", "loads kernel programs and makes network namespaces")?;
-    // Before cargo rebuilds this very program and the path is that of a deleted file.
+    // Before cargo rebuilds this program: the path would then be that of a deleted file.
     let xtask = env::current_exe().context("find this program")?;
     setup::setup(setup::TESTS)?;
     mounts::provide()?;
@@ -54,36 +54,33 @@ pub fn test(options: &Test) -> Result<()> {
         select(&mut cargo, name);
     }
     cargo.arg("--").args(&options.arguments);
-    if options.all {
-        // `ignore` marks measurements only.
-        cargo.arg("--include-ignored");
-    }
     cargo.env("TATTLER_BIN", tattler).env("XTASK_BIN", xtask).envs(other.map(|other| ("TATTLER_OTHER_BIN", other)));
     if options.all {
-        cargo.env("TATTLER_LONG", "1");
+        // `ignore` marks measurements only.
+        cargo.arg("--include-ignored").env("TATTLER_LONG", "1");
     }
-    run(cargo)
+    process::succeed(&mut cargo, "tests failed")
 }
 
 /// The packages whose unit tests must not depend on the date.
 const UNITS: [&str; 7] =
     ["sensor-common", "tattler-core", "tattler-files", "sensor-user", "homes", "accuracy", "xtask"];
 
-/// A test program that takes longer waits for ever, and is ended.
+/// A test program that takes longer hangs, and is killed.
 const TEST_PROGRAM: Duration = Duration::from_secs(20 * 60);
 
-/// Unit tests with another wall clock. Boot time is left as it is: it measures waits.
+/// Unit tests with another wall clock. Boot time stays as it is: it measures waits.
 fn test_at(offset: &str, programs: &Path, arguments: &[String]) -> Result<()> {
     eprintln!("unit tests with the clock at {offset}");
     let clock = ["/usr/bin/env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1", "faketime", "-f", offset];
     let mut cargo = cargo_test(programs, Some(TEST_PROGRAM), &clock);
     cargo.args(["--lib", "--bins"]).args(UNITS.iter().flat_map(|name| ["--package", name]));
     cargo.arg("--").args(arguments);
-    run(cargo)
+    process::succeed(&mut cargo, "tests failed")
 }
 
-/// `cargo test`, whose test programs have a PATH of the listed programs, an end, and `prefix` before them. By a
-/// runner, since another PATH for cargo itself would recompile the kernel programs.
+/// `cargo test`. Its test programs have a PATH of the listed programs, a time limit, and `prefix` before them. A
+/// runner sets these, since another PATH for cargo itself would recompile the kernel programs.
 fn cargo_test(programs: &Path, limit: Option<Duration>, prefix: &[&str]) -> Command {
     let mut runner = vec!["/usr/bin/env".to_owned(), format!("PATH={}", programs.display())];
     if let Some(limit) = limit {
@@ -93,18 +90,9 @@ fn cargo_test(programs: &Path, limit: Option<Duration>, prefix: &[&str]) -> Comm
     runner.extend(prefix.iter().map(|&word| word.to_owned()));
     let words: Vec<String> = runner.iter().map(|word| format!("'{word}'")).collect();
     let mut cargo = paths::cargo();
-    // All failures are worth knowing at once.
     cargo.args(["test", "--locked", "--no-fail-fast", "--config"]);
     cargo.arg(format!("target.'cfg(unix)'.runner = [{}]", words.join(", ")));
     cargo
-}
-
-fn run(mut cargo: Command) -> Result<()> {
-    let status = cargo.status().context("run cargo")?;
-    if !status.success() {
-        bail!("tests failed");
-    }
-    Ok(())
 }
 
 /// A package or a file of tests is built alone; anything else filters by the tests' names.

@@ -1,5 +1,4 @@
-//! The bare Debian: made by debootstrap, with a clone of the project and the machine's settings for
-//! package registries.
+//! The bare Debian, made by debootstrap, with a clone of the project and the machine's settings for registries.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,30 +13,30 @@ use crate::{paths, process};
 pub const PROJECT: &str = "/work/project";
 pub const CARGO_HOME: &str = "/usr/local/cargo";
 
-/// A toolchain cannot link without a C compiler, nor cargo fetch without certificates: the official slim
-/// images of Rust add these three to Debian too.
+/// A toolchain needs a C compiler to link, and cargo needs certificates to fetch. The official slim images of Rust
+/// add the same three to Debian.
 const PACKAGES: &str = "--include=ca-certificates,gcc,libc6-dev";
 
-/// Files by which the machine reaches the network and its registries.
+/// The machine needs these files to reach the network and its registries.
 const SETTINGS: [&str; 4] =
     ["/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt", "/usr/local/share/ca-certificates"];
 
 /// A root directory. Dropping it removes it.
 pub struct Debian {
     dir: PathBuf,
-    toolchain: PathBuf,
+    pub toolchain: PathBuf,
 }
 
 impl Debian {
     pub fn make() -> Result<Debian> {
         let dir = paths::target().join("fresh");
         if dir.exists() {
-            bail!("{} is left of a run that was killed, or in use: remove it", dir.display());
+            bail!("{} is in use, or left from a run that was killed: remove it", dir.display());
         }
         let sysroot = process::output(Command::new(paths::rustc()).args(["--print", "sysroot"]))?.stdout;
         let debian = Debian { dir, toolchain: PathBuf::from(String::from_utf8(sysroot)?.trim()) };
         if debian.toolchain == Path::new("/usr") {
-            bail!("this rustc is the distribution's: use a toolchain of rustup, which has a directory of its own");
+            bail!("this rustc is the distribution's, in /usr: use a toolchain of rustup");
         }
         fs::create_dir_all(&debian.dir).with_context(|| format!("make {}", debian.dir.display()))?;
         debian.bootstrap().context("make a bare Debian")?;
@@ -49,10 +48,6 @@ impl Debian {
         self.dir.join("root")
     }
 
-    pub fn toolchain(&self) -> &Path {
-        &self.toolchain
-    }
-
     fn bootstrap(&self) -> Result<()> {
         let system = Apt::of_system(paths::target().join("vm/system"))?;
         let release = fs::read_to_string("/etc/os-release").context("read /etc/os-release")?;
@@ -60,12 +55,8 @@ impl Debian {
         let mut bootstrap = super::contained()?;
         bootstrap.arg(paths::require("debootstrap")?).args(["--variant=minbase", PACKAGES]);
         bootstrap.arg(suite.context("find the release in /etc/os-release")?).arg(self.root()).arg(system.mirror()?);
-        if let Some(proxy) = process::output(paths::command("apt-config")?.args(["shell", "p", "Acquire::http::Proxy"]))
-            .ok()
-            .and_then(|told| {
-                String::from_utf8(told.stdout).ok()?.trim().strip_prefix("p='")?.strip_suffix('\'').map(str::to_owned)
-            })
-        {
+        let told = process::output(paths::command("apt-config")?.args(["shell", "p", "Acquire::http::Proxy"]))?.stdout;
+        if let Some(proxy) = String::from_utf8(told)?.trim().strip_prefix("p='").and_then(|p| p.strip_suffix('\'')) {
             bootstrap.env("http_proxy", proxy);
         }
         eprintln!("fresh: making a bare Debian in {}", self.root().display());

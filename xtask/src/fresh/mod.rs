@@ -1,15 +1,13 @@
 //! `cargo xtask test --fresh`: both commands of the README in a Debian that has nothing but a Rust toolchain.
 //!
-//! The packages come from the mirror that the machine uses, the crates from its registry. The new root
-//! lies below the target directory and is removed in the end. Its mounts exist in a mount namespace that
-//! ends with the commands.
+//! The packages come from the machine's mirror, the crates from its registry. The new root is below the target
+//! directory and is removed at the end. Its mounts are in a mount namespace that ends with the commands.
 
 mod debian;
 
 use std::env;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 
@@ -19,8 +17,8 @@ use crate::{paths, root, setup, signals};
 /// The commands of the README.
 const COMMANDS: [&[&str]; 2] = [&["xtask", "run", "--lab", "--once"], &["xtask", "test"]];
 
-/// Makes $1 the root, with the toolchain $2 at /usr/local/rust, and runs the other arguments there. Not by
-/// chroot, which programs that enter mount namespaces would leave.
+/// Makes $1 the root, with the toolchain $2 at /usr/local/rust, and runs the other arguments there. chroot would
+/// not do: programs that enter mount namespaces would leave it.
 const ENTER: &str = r#"
 root=$1
 mount --bind "$root" "$root"
@@ -37,7 +35,7 @@ rmdir old
 exec "$@"
 "#;
 
-/// Variables by which the machine reaches its registries, by their beginnings.
+/// The machine needs these variables to reach its registries; names or their beginnings.
 const PASSED_ON: [&str; 9] = [
     "CARGO_BUILD_JOBS",
     "CARGO_HTTP_",
@@ -60,11 +58,11 @@ pub fn fresh() -> Result<()> {
         let line = format!("cargo {}", command.join(" "));
         eprintln!("fresh: {line}");
         let started = Instant::now();
-        let went_through = run(&mut inside(&debian, command)?)?;
+        let is_ok = run(&mut inside(&debian, command)?)?;
         let took = started.elapsed().as_secs();
-        let how = if went_through { "went through" } else { "FAILED" };
-        failed.extend((!went_through).then(|| line.clone()));
+        let how = if is_ok { "ok" } else { "FAILED" };
         eprintln!("fresh: `{line}` {how}, {} min {} s", took / 60, took % 60);
+        failed.extend((!is_ok).then_some(line));
     }
     if !failed.is_empty() {
         bail!("on a fresh Debian this failed: {}", failed.join(", "));
@@ -74,7 +72,7 @@ pub fn fresh() -> Result<()> {
 
 fn inside(debian: &debian::Debian, arguments: &[&str]) -> Result<Command> {
     let mut command = contained()?;
-    command.args(["--pid", "sh", "-e", "-c", ENTER, "sh"]).arg(debian.root()).arg(debian.toolchain());
+    command.args(["--pid", "sh", "-e", "-c", ENTER, "sh"]).arg(debian.root()).arg(&debian.toolchain);
     command.args(["env", "--chdir", debian::PROJECT, "cargo"]).args(arguments);
     command.env_clear();
     for (name, value) in env::vars_os() {
@@ -97,14 +95,8 @@ fn contained() -> Result<Command> {
 
 /// Runs a command to its end, or until a signal; whether it succeeded.
 fn run(command: &mut Command) -> Result<bool> {
-    let mut daemon = Daemon::spawn("a command of the fresh Debian", command)?;
-    loop {
-        if let Some(status) = daemon.exited()? {
-            return Ok(status.success());
-        }
-        if signals::stopped() {
-            bail!("interrupted");
-        }
-        thread::sleep(Duration::from_millis(100));
+    match Daemon::spawn("a command of the fresh Debian", command)?.wait(signals::stopped)? {
+        Some(status) => Ok(status.success()),
+        None => bail!("interrupted"),
     }
 }

@@ -1,16 +1,17 @@
-//! The two harvesters. Each reads the visitor log of its own real server, and passes on every
-//! address that is new to it: a repeated visit brings no second scan.
+//! The two harvesters. Each reads the visitors from the log of its own real server, and passes on every new
+//! address once: a repeated visit brings no second scan.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
 use std::io::ErrorKind;
 use std::net::Ipv6Addr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::ops::Range;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rand::RngExt;
 
 use crate::{paths, process};
 
@@ -19,42 +20,29 @@ use super::scanner::Scanner;
 use super::world::World;
 use super::{Actor, plan};
 
-/// How long the scanner takes to come, in seconds.
-const DELAY: (f64, f64) = (2.0, 8.0);
+/// Seconds from a visit to the scan.
+const DELAY: Range<f64> = 2.0..8.0;
 
 const POLL: Duration = Duration::from_millis(500);
 
 pub struct Harvester {
     address: Ipv6Addr,
-    record: Record,
+    /// Reads the server's record of visitors.
+    visitors: Box<dyn Fn() -> Result<Vec<Ipv6Addr>> + Send>,
     scanner: Scanner,
-}
-
-/// Where visitors are recorded.
-enum Record {
-    /// chronyd's list of clients
-    Chrony { socket: PathBuf },
-    /// nginx's access log, an address a line
-    Log { path: PathBuf },
 }
 
 /// A server of the NTP pool, as in January 2016.
 pub fn time_server(internet: &Internet, dir: &Path) -> Harvester {
     let address = plan::harvesting_server();
-    Harvester {
-        address,
-        record: Record::Chrony { socket: internet::control_socket(dir, address) },
-        scanner: Scanner::by_ping_and_ports(internet.part("scanner1").inside(), plan::server_scanner()),
-    }
+    let socket = internet::control_socket(dir, address);
+    Harvester { address, visitors: Box::new(move || clients(&socket)), scanner: Scanner::of_server(internet) }
 }
 
 /// A web site.
 pub fn web_site(internet: &Internet, dir: &Path) -> Harvester {
-    Harvester {
-        address: plan::harvesting_site(),
-        record: Record::Log { path: internet::access_log(dir, "site") },
-        scanner: Scanner::by_thc_and_ports(internet.part("scanner2").inside(), plan::site_scanner()),
-    }
+    let (address, log) = (plan::harvesting_site(), internet::access_log(dir, "site"));
+    Harvester { address, visitors: Box::new(move || logged_visitors(&log)), scanner: Scanner::of_site(internet) }
 }
 
 impl Actor for Harvester {
@@ -69,9 +57,9 @@ impl Actor for Harvester {
         let mut quiet_polls = 0;
         while !world.is_over() {
             let is_quiet = !world.has_visitors();
-            for visitor in self.record.visitors()? {
+            for visitor in (self.visitors)()? {
                 if known.insert(visitor) {
-                    let wait = Duration::from_secs_f64(random.between(DELAY.0, DELAY.1));
+                    let wait = Duration::from_secs_f64(random.random_range(DELAY));
                     queue.push_back((Instant::now() + wait, visitor));
                 }
             }
@@ -80,7 +68,7 @@ impl Actor for Harvester {
                 self.scanner.probe(target, world)?;
                 world.note_probe(self.address, target);
             }
-            // A log may be a moment behind its last visitor.
+            // The log may be written a moment after the last visit.
             quiet_polls = if is_quiet && queue.is_empty() { quiet_polls + 1 } else { 0 };
             if quiet_polls == 3 {
                 break;
@@ -88,16 +76,6 @@ impl Actor for Harvester {
             thread::sleep(POLL);
         }
         Ok(())
-    }
-}
-
-impl Record {
-    fn visitors(&self) -> Result<Vec<Ipv6Addr>> {
-        let text = match self {
-            Self::Chrony { socket } => clients(socket)?,
-            Self::Log { path } => return logged_visitors(path),
-        };
-        Ok(text.lines().filter_map(address_of).collect())
     }
 }
 
@@ -111,10 +89,10 @@ pub fn logged_visitors(path: &Path) -> Result<Vec<Ipv6Addr>> {
 }
 
 /// chronyd's clients in CSV, the address first.
-fn clients(socket: &Path) -> Result<String> {
-    let mut chronyc: Command = paths::command("chronyc")?;
-    chronyc.arg("-h").arg(socket).args(["-c", "-n", "clients"]);
-    Ok(String::from_utf8_lossy(&process::output(&mut chronyc)?.stdout).into_owned())
+fn clients(socket: &Path) -> Result<Vec<Ipv6Addr>> {
+    let mut chronyc = paths::command("chronyc")?;
+    let listed = process::output(chronyc.arg("-h").arg(socket).args(["-c", "-n", "clients"]))?.stdout;
+    Ok(String::from_utf8_lossy(&listed).lines().filter_map(address_of).collect())
 }
 
 fn address_of(line: &str) -> Option<Ipv6Addr> {

@@ -14,8 +14,8 @@ use super::plan;
 /// The interface of each host.
 pub const HOST_INTERFACE: &str = "eth0";
 
-/// radvd's minimum for a link that hosts come to at any time. Lifetimes exceed those of the
-/// temporary addresses, which end by the hosts' own settings.
+/// radvd's shortest intervals. The lifetimes exceed those of the temporary addresses, which the hosts' own
+/// settings limit.
 const RADVD: &str = "interface lan {
     AdvSendAdvert on;
     MinRtrAdvInterval 3;
@@ -24,8 +24,8 @@ const RADVD: &str = "interface lan {
 };
 ";
 
-/// A host takes a new temporary address some five seconds before the old one is deprecated, so
-/// about every seven; the old one stays valid for a minute, as long as late probes may come.
+/// A host takes a new temporary address some five seconds before the old one is deprecated, so about every seven
+/// seconds. The old one stays valid for a minute, since probes may come late.
 const HOST_SETTINGS: [&str; 7] = [
     "net.ipv6.conf.default.disable_ipv6=0",
     "net.ipv6.conf.default.accept_ra=1",
@@ -33,15 +33,15 @@ const HOST_SETTINGS: [&str; 7] = [
     "net.ipv6.conf.default.use_tempaddr=2",
     "net.ipv6.conf.default.temp_prefered_lft=12",
     "net.ipv6.conf.default.temp_valid_lft=60",
-    // Hosts fall out of step by up to this many seconds.
+    // Up to this many seconds, so that hosts do not keep in step.
     "net.ipv6.conf.default.max_desync_factor=2",
 ];
 
 /// Dropped in this order: radvd before the namespace it is in.
 pub struct Home {
     radvd: Daemon,
-    hosts: Vec<Namespace>,
-    router: Namespace,
+    pub hosts: Vec<Namespace>,
+    pub router: Namespace,
 }
 
 impl Home {
@@ -52,11 +52,11 @@ impl Home {
         router.link(plan::UPLINK, core, "home")?;
         connect_uplink(&router, core)?;
         router.configure(&[
-            // Without snooping: no router here asks for reports.
+            // No multicast snooping: nobody sends the queries that it needs.
             "link add lan type bridge mcast_snooping 0",
             "link set lan up",
             &format!("address add {} dev lan nodad", plan::LAN_ROUTER),
-            // Packets to unused parts of the delegated prefix are refused here, not returned to the provider.
+            // The router refuses packets to unused parts of the delegated prefix and does not send them back.
             &format!("route add unreachable {}", plan::HOME),
         ])?;
         let hosts = (1..=plan::HOSTS).map(|number| host(number, &router)).collect::<Result<Vec<_>>>()?;
@@ -67,14 +67,6 @@ impl Home {
     /// Fails if radvd has ended: hosts would take no more addresses.
     pub fn check(&mut self) -> Result<()> {
         self.radvd.check()
-    }
-
-    pub fn router(&self) -> &Namespace {
-        &self.router
-    }
-
-    pub fn hosts(&self) -> &[Namespace] {
-        &self.hosts
     }
 }
 
@@ -95,7 +87,7 @@ fn connect_uplink(router: &Namespace, core: &Namespace) -> Result<()> {
 
 fn host(number: usize, router: &Namespace) -> Result<Namespace> {
     let host = Namespace::new(&format!("host{number}"))?;
-    // Before the interface comes: it takes the defaults of its namespace.
+    // Before the interface is made: it takes the defaults of its namespace.
     host.sysctl(&HOST_SETTINGS)?;
     let port = format!("host{number}");
     router.link(&port, &host, HOST_INTERFACE)?;

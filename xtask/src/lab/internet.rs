@@ -1,5 +1,6 @@
-//! The internet: a core router, and around it sites, the NTP pool, scanners and sweepers.
+//! The internet: a core router with sites, the NTP pool, scanners and sweepers around it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv6Addr;
 use std::os::unix::fs::DirBuilderExt;
@@ -21,13 +22,10 @@ pub const INTERFACE: &str = "eth0";
 /// Dropped in this order: daemons before the namespaces they are in.
 pub struct Internet {
     daemons: Vec<Daemon>,
-    parts: Vec<Part>,
-    core: Namespace,
-}
-
-struct Part {
-    label: &'static str,
-    namespace: Namespace,
+    /// By their labels.
+    parts: BTreeMap<&'static str, Namespace>,
+    /// The provider's router.
+    pub core: Namespace,
 }
 
 impl Internet {
@@ -35,8 +33,9 @@ impl Internet {
     pub fn start(dir: &Path) -> Result<Self> {
         let core = Namespace::new("core")?;
         core.sysctl(&["net.ipv6.conf.all.forwarding=1"])?;
-        let mut parts = Vec::new();
-        let sites = [plan::popular_sites(), rare_bystanders(), plan::third_party_addresses()].concat();
+        let mut parts = BTreeMap::new();
+        let mut sites = [plan::popular_sites(), plan::rare_sites(), plan::third_party_addresses()].concat();
+        sites.retain(|site| *site != plan::harvesting_site());
         for (label, addresses) in [
             ("sites", sites.clone()),
             ("site", vec![plan::harvesting_site()]),
@@ -46,7 +45,7 @@ impl Internet {
             ("sweepers", plan::sweepers().to_vec()),
             ("probers", plan::path_probers().to_vec()),
         ] {
-            parts.push(part(label, &addresses, &core)?);
+            parts.insert(label, part(label, &addresses, &core)?);
         }
         let mut internet = Self { daemons: Vec::new(), parts, core };
         internet.start_nginx(dir, "sites", &sites)?;
@@ -63,15 +62,9 @@ impl Internet {
         self.daemons.iter_mut().try_for_each(Daemon::check)
     }
 
-    /// The provider's router.
-    pub fn core(&self) -> &Namespace {
-        &self.core
-    }
-
-    /// A part by its label.
+    /// A part by its label, which `start` gives it.
     pub fn part(&self, label: &str) -> &Namespace {
-        let part = self.parts.iter().find(|part| part.label == label);
-        &part.expect("labels are those of `start`").namespace
+        &self.parts[label]
     }
 
     fn start_nginx(&mut self, dir: &Path, label: &str, addresses: &[Ipv6Addr]) -> Result<()> {
@@ -88,20 +81,20 @@ impl Internet {
 
     fn start_chronyd(&mut self, dir: &Path, server: Ipv6Addr) -> Result<()> {
         let home = server_dir(dir, server);
-        // chronyd makes no control socket where others could take its place.
+        // chronyd refuses to make its control socket in a directory that others can write to.
         fs::DirBuilder::new().mode(0o700).create(&home).with_context(|| format!("make {}", home.display()))?;
         let config = home.join("chrony.conf");
         fs::write(&config, chrony_config(&home, server)).context("write chrony.conf")?;
         let log = fs::File::create(home.join("log")).context("write chronyd's log")?;
         let mut chronyd = self.part("pool").command("chronyd")?;
-        // -x: the machine's clock is not ours to set.
+        // -x: do not set the machine's clock.
         chronyd.args(["-x", "-d", "-u", "root", "-f"]).arg(&config);
         chronyd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.daemons.push(Daemon::spawn("chronyd", &mut chronyd)?);
         Ok(())
     }
 
-    /// A server that could not start says so here, not by missing visits later.
+    /// Fails here if a server can't start. Otherwise only missing visits would tell later.
     fn wait_for_servers(&mut self, dir: &Path) -> Result<()> {
         let logs = ["sites", "site"].map(|label| dir.join(label).join("nginx.pid"));
         let sockets = plan::pool().into_iter().map(|server| control_socket(dir, server));
@@ -118,12 +111,12 @@ impl Internet {
     }
 }
 
-/// The visitors of a part with web servers: of the harvesting `site`, or of the other `sites`.
+/// The access log of a part with web servers: the harvesting `site`, or the other `sites`.
 pub fn access_log(dir: &Path, label: &str) -> PathBuf {
     dir.join(label).join("access.log")
 }
 
-/// The socket by which a chronyd is asked for its clients.
+/// The control socket of a chronyd, which lists its clients.
 pub fn control_socket(dir: &Path, server: Ipv6Addr) -> PathBuf {
     server_dir(dir, server).join("chronyd.sock")
 }
@@ -132,32 +125,27 @@ fn server_dir(dir: &Path, server: Ipv6Addr) -> PathBuf {
     dir.join(format!("ntp-{:x}", server.segments()[1]))
 }
 
-fn rare_bystanders() -> Vec<Ipv6Addr> {
-    let mut sites = plan::rare_sites();
-    sites.retain(|site| *site != plan::harvesting_site());
-    sites
-}
-
-/// A namespace with these addresses behind the core. Link-local next hops are fixed, so that no
-/// further prefix is needed.
-fn part(label: &'static str, addresses: &[Ipv6Addr], core: &Namespace) -> Result<Part> {
+/// A namespace with these addresses behind the core. Next hops are fixed link-local addresses, so that the link
+/// needs no prefix.
+fn part(label: &str, addresses: &[Ipv6Addr], core: &Namespace) -> Result<Namespace> {
     let namespace = Namespace::new(label)?;
     core.link(label, &namespace, INTERFACE)?;
-    let mut here = vec![format!("address add fe80::2/64 dev {INTERFACE} nodad")];
-    let mut there = vec![format!("address add fe80::1/64 dev {label} nodad")];
-    there.push(format!("link set {label} up"));
-    here.push(format!("link set {INTERFACE} up"));
-    here.push(format!("route add default via fe80::1 dev {INTERFACE}"));
+    let mut here = vec![
+        format!("address add fe80::2/64 dev {INTERFACE} nodad"),
+        format!("link set {INTERFACE} up"),
+        format!("route add default via fe80::1 dev {INTERFACE}"),
+    ];
+    let mut there = vec![format!("address add fe80::1/64 dev {label} nodad"), format!("link set {label} up")];
     for address in addresses {
         here.push(format!("address add {address}/128 dev {INTERFACE} nodad"));
         there.push(format!("route add {address}/128 via fe80::2 dev {label}"));
     }
     core.configure(&there)?;
     namespace.configure(&here)?;
-    Ok(Part { label, namespace })
+    Ok(namespace)
 }
 
-/// One process, which needs no folder of the system's nginx. Its log holds visitors and no more.
+/// One process without files of the system's nginx. Its log has the visitors' addresses alone.
 fn nginx_config(home: &Path, addresses: &[Ipv6Addr]) -> String {
     let home = home.display();
     let listens: String = addresses.iter().map(|address| format!("        listen [{address}]:80;\n")).collect();

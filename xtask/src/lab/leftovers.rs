@@ -1,6 +1,5 @@
-//! Removes what a killed lab could not clean up; the next lab does it.
-//!
-//! Names carry the process id of their lab. Its children died with it (`process::Daemon`).
+//! Removes namespaces and directories that a killed lab left. The next lab does it. Names contain the process id
+//! of their lab, whose children ended with it (`process::Daemon`).
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -18,13 +17,13 @@ pub fn prefix() -> String {
 pub fn clean() {
     let orphans: Vec<String> = names_in(netns::NAMES).filter(|name| is_orphan(name)).collect();
     if !orphans.is_empty() {
-        eprintln!("lab: deleting {} namespaces of a lab that is no more", orphans.len());
+        eprintln!("lab: deleting {} namespaces of a lab that was killed", orphans.len());
     }
     orphans.iter().for_each(|name| netns::delete(name));
     let temporary = std::env::temp_dir();
     for name in names_in(&temporary.display().to_string()).filter(|name| is_orphan(name)) {
         let dir = temporary.join(name);
-        // Only our own: any user can create such a name here.
+        // Only root's: any user can make a directory of such a name here.
         let is_ours = fs::symlink_metadata(&dir).is_ok_and(|dir| dir.is_dir() && dir.uid() == 0);
         if is_ours && let Err(error) = fs::remove_dir_all(&dir) {
             eprintln!("warning: {} was not removed: {error}", dir.display());
@@ -39,7 +38,7 @@ fn names_in(dir: &str) -> impl Iterator<Item = String> {
 
 fn is_orphan(name: &str) -> bool {
     let Some(id) = owner(name) else { return false };
-    // A process with this id that is no xtask got a number that was free again.
+    // If another program has this id, the lab has ended and its id was used again.
     let command = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
     command.trim() != "xtask"
 }
@@ -53,7 +52,7 @@ mod tests {
     use super::{is_orphan, owner};
 
     #[test]
-    fn names_tell_their_lab() {
+    fn a_name_shows_whether_its_lab_runs() {
         assert_eq!(owner("tattler-lab-4711-router"), Some(4711));
         assert_eq!(owner("tattler-lab-router"), None);
         assert!(!is_orphan("somebody-else"));

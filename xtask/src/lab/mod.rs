@@ -1,14 +1,13 @@
 //! The lab: a home and an internet of network namespaces, in which January 2016 happens again.
 //!
-//! Hosts of the home take temporary addresses from a real radvd and visit sites and time servers.
-//! One time server and one site pass on who visited them; seconds later a scanner at another
-//! address probes that visitor. The sensor watches the home router's uplink and knows nothing of the plan.
-//! In the clean lab no server leaks, and scanners hit at random.
+//! The home's hosts take temporary addresses from a real radvd and visit sites and time servers. One time server and
+//! one site leak their visitors: seconds later a scanner at another address probes the visitor. The sensor watches
+//! the uplink of the home's router and does not know the plan. In the clean lab no server leaks, and scanners hit
+//! addresses at random.
 //!
-//! In reading order: [`plan`] (who has which address), [`netns`], [`home`] and [`internet`] (what
-//! there is), [`visits`], [`harvester`], [`scanner`] and [`path`] (what they do), [`sensor`] and [`view`]
-//! (what comes of it). Nothing outside the lab's own namespaces is touched, and whatever way it
-//! ends, nothing stays.
+//! Read [`plan`] (addresses) first, then [`netns`], [`home`] and [`internet`] (namespaces and servers), [`visits`],
+//! [`harvester`], [`scanner`] and [`path`] (actors), [`sensor`] and [`view`] (results). The lab touches nothing
+//! outside its own namespaces, and removes them however it ends.
 
 mod harvester;
 mod home;
@@ -17,18 +16,18 @@ mod leftovers;
 mod netns;
 mod path;
 mod plan;
-mod random;
 mod scanner;
 mod sensor;
 mod view;
 mod visits;
 mod world;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
 use tempfile::TempDir;
 
 use crate::signals;
@@ -38,34 +37,37 @@ use sensor::Sensor;
 use world::{Phase, World};
 
 /// The options of a replay.
+#[derive(Args)]
 pub struct Replay {
-    pub tattler: PathBuf,
-    pub once: bool,
-    /// No server leaks, and scanners hit addresses in use at random.
-    pub clean: bool,
-    pub seed: u64,
-    pub metrics: Option<PathBuf>,
+    /// Replay once, print the report as JSON, clean up
+    #[arg(long, requires = "lab")]
+    once: bool,
+    /// No leaks in the lab: traffic, sweepers and scanners that hit addresses at random
+    #[arg(long, requires = "lab")]
+    clean: bool,
+    /// Choose the lab's visits by this number [default: from the clock]
+    #[arg(long, requires = "lab")]
+    seed: Option<u64>,
+    /// With --once: write the sensor's metrics here at the end of the replay
+    #[arg(long, value_name = "FILE", requires = "once")]
+    metrics: Option<PathBuf>,
 }
 
-/// For how long hosts take up new addresses when the replay is run once: each of five takes one
-/// every seven seconds, and some sixty addresses tell harvesters from bystanders. Forty, in a minute,
-/// did so in nine of eleven runs: third parties make a site's visitors alike in more than the site.
+/// How long hosts take new addresses when the replay is run once. Each of five hosts takes one every seven seconds,
+/// and some sixty addresses tell harvesters from bystanders. Forty, in a minute, were enough in nine of eleven
+/// runs only: third parties share most visitors of the harvesting site.
 const TRAFFIC: Duration = Duration::from_secs(90);
 
-/// Each visit is logged and probed within this time, or the lab is stuck.
+/// Each visit is logged and probed within this time. Otherwise the lab is stuck.
 const WIND_DOWN: Duration = Duration::from_secs(40);
 
-pub fn seed_from_clock() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
-}
-
-pub fn run(replay: &Replay) -> Result<()> {
+pub fn run(replay: &Replay, tattler: &Path) -> Result<()> {
     leftovers::clean();
-    let mut lab = Lab::start(replay)?;
+    let mut lab = Lab::start(replay, tattler)?;
     if replay.once { lab.replay_once(replay) } else { lab.show_until_stopped() }
 }
 
-/// Everything that must go when the lab ends, in the order in which it goes.
+/// Everything to remove when the lab ends, in this order.
 struct Lab {
     actors: Actors,
     sensor: Sensor,
@@ -75,32 +77,30 @@ struct Lab {
 }
 
 impl Lab {
-    fn start(replay: &Replay) -> Result<Self> {
-        eprintln!("lab: seed {} (repeat these choices with --seed {0})", replay.seed);
+    fn start(replay: &Replay, tattler: &Path) -> Result<Self> {
+        let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let seed = replay.seed.unwrap_or_else(clock);
+        eprintln!("lab: seed {seed} (repeat these choices with --seed {seed})");
         let dir =
             tempfile::Builder::new().prefix(&leftovers::prefix()).tempdir().context("make the lab's directory")?;
         let leaky = if replay.clean { &[][..] } else { &plan::harvesters()[..] };
-        let world = World::new(replay.seed, leaky);
+        let world = World::new(seed, leaky);
         let internet = Internet::start(dir.path())?;
-        let home = Home::start(dir.path(), internet.core())?;
-        // The sensor first: it shall see every address from its first packet on.
-        let sensor = Sensor::start(&replay.tattler, home.router(), dir.path(), replay.once)?;
-        let mut actors = Actors::new(world);
-        for (number, host) in home.hosts().iter().enumerate() {
+        let home = Home::start(dir.path(), &internet.core)?;
+        // The sensor first, so that it sees every address from the first packet on.
+        let sensor = Sensor::start(tattler, &home.router, dir.path(), replay.once)?;
+        let mut actors = Actors { world, threads: Vec::new() };
+        for (number, host) in home.hosts.iter().enumerate() {
             actors.add(visits::Host::new(number, host, dir.path()));
         }
         if replay.clean {
-            for scanner in scanner::at_random(&internet) {
-                actors.add(scanner);
-            }
+            scanner::at_random(&internet).into_iter().for_each(|scanner| actors.add(scanner));
         } else {
             actors.add(harvester::time_server(&internet, dir.path()));
             actors.add(harvester::web_site(&internet, dir.path()));
         }
         actors.add(path::Prober::new(&internet, dir.path()));
-        for sweeper in scanner::sweepers(&internet) {
-            actors.add(sweeper);
-        }
+        scanner::sweepers(&internet).into_iter().for_each(|sweeper| actors.add(sweeper));
         Ok(Self { actors, sensor, internet, home, _dir: dir })
     }
 
@@ -108,7 +108,7 @@ impl Lab {
     fn replay_once(&mut self, replay: &Replay) -> Result<()> {
         eprintln!("lab: {} s of traffic", TRAFFIC.as_secs());
         self.watch(Instant::now() + TRAFFIC)?;
-        eprintln!("lab: no new addresses from here on; the last probes go out");
+        eprintln!("lab: hosts take no more addresses; waiting for the last probes");
         self.wind_down()?;
         // One more tick of the sensor for the last packets.
         self.watch(Instant::now() + Duration::from_secs(1))?;
@@ -121,10 +121,10 @@ impl Lab {
         self.sensor.stop()
     }
 
-    /// Runs on, with the suspects shown every few seconds, until a signal comes.
+    /// Shows the suspects every few seconds until a signal comes.
     fn show_until_stopped(&mut self) -> Result<()> {
         let started = Instant::now();
-        let further = view::further(&self.sensor, self.home.router(), &self.actors.world);
+        let further = view::further(&self.sensor, &self.home.router, &self.actors.world);
         while !signals::stopped() {
             let table = self.sensor.suspects_table()?;
             view::show(&table, started.elapsed(), &self.actors.world, &further)?;
@@ -139,7 +139,7 @@ impl Lab {
     fn wind_down(&mut self) -> Result<()> {
         let deadline = Instant::now() + WIND_DOWN;
         self.actors.world.enter(Phase::LastVisits);
-        while !self.actors.is_done() {
+        while !self.actors.threads.is_empty() {
             if Instant::now() > deadline {
                 bail!("the lab's traffic did not end within {} s", WIND_DOWN.as_secs());
             }
@@ -156,7 +156,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Waits, while everything that should run does.
+    /// Waits and checks that everything still runs.
     fn watch_or_signal(&mut self, until: Instant) -> Result<()> {
         loop {
             self.sensor.check()?;
@@ -175,7 +175,7 @@ impl Lab {
 trait Actor: Send + 'static {
     /// For messages and for the thread.
     fn name(&self) -> String;
-    /// Acts until the world's phase or a signal says that it is over.
+    /// Acts until the world's phase or a signal ends it.
     fn act(self, world: &World) -> Result<()>;
 }
 
@@ -186,19 +186,11 @@ struct Actors {
 }
 
 impl Actors {
-    fn new(world: World) -> Self {
-        Self { world, threads: Vec::new() }
-    }
-
     fn add(&mut self, actor: impl Actor) {
         let world = self.world.clone();
         let name = actor.name();
         let thread = std::thread::spawn(move || actor.act(&world));
         self.threads.push((name, thread));
-    }
-
-    fn is_done(&self) -> bool {
-        self.threads.is_empty()
     }
 
     /// Drops the actors that have ended; fails if one failed.
@@ -213,7 +205,7 @@ impl Actors {
     fn stop(&mut self) {
         self.world.enter(Phase::Over);
         for (_, thread) in self.threads.drain(..) {
-            // Why one failed no longer matters: the lab is over.
+            // The lab is over, so a failure does not matter.
             let _ = thread.join();
         }
     }

@@ -17,7 +17,7 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// A new namespace whose name carries our process id, so that two labs can run at once.
+    /// A new namespace. Its name contains our process id, so that two labs can run at once.
     pub fn new(label: &str) -> Result<Self> {
         let name = format!("{}{label}", leftovers::prefix());
         process::output(paths::command("ip")?.args(["netns", "add", &name]))?;
@@ -72,8 +72,8 @@ impl Inside {
         &self.name
     }
 
-    /// The beginning of a command line that runs a program inside. Not `ip netns exec`: that
-    /// mounts a fresh /sys, without bpffs.
+    /// The beginning of a command line that runs a program inside. `ip netns exec` would mount a new /sys,
+    /// without the BPF file system.
     pub fn enter(&self) -> String {
         format!("nsenter --net={NAMES}/{}", self.name)
     }
@@ -92,7 +92,7 @@ impl Inside {
 /// Deletes a namespace, or prints a warning: no caller could handle the failure.
 pub fn delete(name: &str) {
     let deleted = paths::command("ip").and_then(|mut ip| process::output(ip.args(["netns", "delete", name])));
-    // Another lab's start may have deleted a left-over at the same time.
+    // Another lab may have deleted a leftover at the same time.
     if let Err(error) = deleted
         && Path::new(NAMES).join(name).exists()
     {

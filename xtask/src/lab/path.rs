@@ -1,5 +1,5 @@
-//! A content network that measures paths: it sends echo requests with ascending hop limits to the
-//! visitors of its sites. In 2016 such requests looked like scans.
+//! A content network that measures paths: it sends echo requests with ascending hop limits to visitors of its
+//! sites. In 2016 such requests looked like scans.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::Ipv6Addr;
@@ -16,7 +16,7 @@ use super::netns::Inside;
 use super::world::{Phase, World};
 use super::{Actor, plan};
 
-/// The hop limits that it sends. The home's router sees each less one, and answers the first itself.
+/// The hop limits that it sends. At the home's router each is one less; the router answers the first itself.
 const HOPS: std::ops::RangeInclusive<usize> = 2..=7;
 /// The time between two reads of the visitor log.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -38,9 +38,9 @@ impl Prober {
             let mut ping = self.inside.command("ping")?;
             ping.args(["-6", "-n", "-c", "1", "-W", "1", "-t", &hop_limit.to_string()]);
             ping.args(["-I", &source.to_string(), &target.to_string()]);
-            process::run_bounded(&mut ping, TIMEOUT, &|| world.is_over())?;
+            process::run_bounded(&mut ping, TIMEOUT, || world.is_over())?;
         }
-        (0..targets.len()).for_each(|_| world.note_path());
+        world.note_paths(targets.len());
         Ok(())
     }
 }
@@ -59,7 +59,7 @@ impl Actor for Prober {
         let mut others = Vec::new();
         while signals::sleep_until(Instant::now() + PAUSE, &is_over) {
             waiting.extend(logged_visitors(&self.log)?.into_iter().filter(|&visitor| known.insert(visitor)));
-            // Of three visitors one for each place.
+            // One visitor for each of the three places.
             if waiting.len() >= 3 {
                 let mut three = waiting.drain(..3);
                 for (source, target) in [first, second].into_iter().zip(&mut three) {

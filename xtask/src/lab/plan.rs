@@ -1,14 +1,14 @@
-//! The lab's addresses. The home is in 2001:db8::/32, the internet in 3fff::/20, both reserved
-//! for documentation; each remote has a /32 of its own unless noted otherwise.
+//! The lab's addresses. The home is in 2001:db8::/32, the internet in 3fff::/20; both are reserved for documentation.
+//! Each remote has its own /32 unless noted otherwise.
 
 use std::net::Ipv6Addr;
 
 /// The prefix that the provider delegates to the home.
 pub const HOME: &str = "2001:db8:42::/56";
-/// The network of it that the router announces.
+/// The part of it that the router announces.
 pub const LAN: &str = "2001:db8:42:1::/64";
 pub const LAN_ROUTER: &str = "2001:db8:42:1::1/64";
-/// The link between the home's router and the provider; no part of the home.
+/// The link between the home's router and the provider, which is not part of the home.
 pub const UPLINK_ROUTER: &str = "2001:db8:0:1::2";
 pub const UPLINK_PROVIDER: &str = "2001:db8:0:1::1";
 /// The interface that the sensor watches.
@@ -20,7 +20,7 @@ const POPULAR_SITES: u16 = 6;
 const RARE_SITES: u16 = 8;
 const POOL_SERVERS: u16 = 5;
 
-/// One of the rare sites, and one of the pool: nothing in their addresses gives them away.
+/// One of the rare sites, and one server of the pool. Their addresses look like the others.
 const HARVESTING_SITE: u16 = 4;
 const HARVESTING_SERVER: u16 = 2;
 
@@ -29,7 +29,7 @@ pub fn popular_sites() -> Vec<Ipv6Addr> {
     (1..=POPULAR_SITES).map(|number| address(0xa00 + number, 1, 0x80)).collect()
 }
 
-/// Sites that some addresses visit, among them the one that harvests.
+/// Sites that some addresses visit, with the one that harvests.
 pub fn rare_sites() -> Vec<Ipv6Addr> {
     (1..=RARE_SITES).map(|number| address(0xb00 + number, 1, 0x80)).collect()
 }
@@ -38,7 +38,7 @@ pub fn harvesting_site() -> Ipv6Addr {
     address(0xb00 + HARVESTING_SITE, 1, 0x80)
 }
 
-/// The NTP pool, among it the server that harvests.
+/// The NTP pool, with the server that harvests.
 pub fn pool() -> Vec<Ipv6Addr> {
     (1..=POOL_SERVERS).map(|number| address(0xd00 + number, 0x10, 0x123)).collect()
 }
@@ -51,17 +51,17 @@ pub fn harvesters() -> [Ipv6Addr; 2] {
     [harvesting_server(), harvesting_site()]
 }
 
-/// A host that pages of sites make their visitors load from, within a second of the page.
+/// A host from which pages of other sites load something, within a second of the page.
 pub struct ThirdParty {
     pub address: Ipv6Addr,
     pub sites: Vec<Ipv6Addr>,
-    /// Of the visits of such a page, those that load from it: the others have it in their cache.
+    /// The share of visits that load from it: for the others it is in the cache.
     pub share: f64,
 }
 
-/// All are loaded with the harvesting site. Three always, but with other sites as well; one with no
-/// other site, but not always. Who is always loaded with one site and never without it can't be told
-/// from it by anybody.
+/// Pages of the harvesting site load all of them: three always, but other sites load these too; one that no other
+/// site loads, but not always. A third party that is always loaded with one site and never without it could not be
+/// told apart from that site.
 pub fn third_parties() -> Vec<ThirdParty> {
     let party = |number: u16, with: &[u16], share| ThirdParty {
         address: address(0xc00 + number, 1, 0x80),
@@ -75,13 +75,13 @@ pub fn third_party_addresses() -> Vec<Ipv6Addr> {
     third_parties().into_iter().map(|party| party.address).collect()
 }
 
-/// Everything that is visited and is not among `harvesters`.
+/// All visited remotes except `harvesters`.
 pub fn bystanders(harvesters: &[Ipv6Addr]) -> Vec<Ipv6Addr> {
     let visited = [popular_sites(), rare_sites(), third_party_addresses(), pool()].concat();
     visited.into_iter().filter(|remote| !harvesters.contains(remote)).collect()
 }
 
-/// As in 2016: the scanner's addresses are in another /64 of the time server's own provider.
+/// As in 2016, the scanner is in another /64 of the time server's provider.
 pub fn server_scanner() -> [Ipv6Addr; 2] {
     [address(0xd00 + HARVESTING_SERVER, 0xa1, 0x18), address(0xd00 + HARVESTING_SERVER, 0xa1, 0x19)]
 }
@@ -91,12 +91,12 @@ pub fn site_scanner() -> [Ipv6Addr; 2] {
     [address(0xe05, 7, 0xa), address(0xe05, 7, 0xb)]
 }
 
-/// They measure the paths to visitors of a content network, from three of its places.
+/// Three places of a content network that measures paths to its visitors.
 pub fn path_probers() -> [Ipv6Addr; 3] {
     [address(0xe07, 1, 7), address(0xe07, 2, 7), address(0xe07, 3, 7)]
 }
 
-/// Sweepers go through the home's prefix and know no address in use.
+/// Sweepers scan the home's prefix and know no address in use.
 pub fn sweepers() -> [Ipv6Addr; 2] {
     [address(0xf01, 1, 5), address(0xf02, 1, 9)]
 }

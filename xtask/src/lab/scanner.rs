@@ -1,12 +1,15 @@
-//! Probers: scanners, which get targets from harvesters or hit addresses in use at random, and sweepers, which
-//! get none. They use the tools that real scanners use, a few packets at a time.
+//! Probers: scanners, which get targets from harvesters or hit addresses in use at random, and sweepers, which get no
+//! targets. They use the tools of real scanners, a few packets at a time.
 
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
+use std::ops::Range;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use rand::RngExt;
+use rand::seq::IndexedRandom;
 
 use crate::{process, signals};
 
@@ -21,27 +24,22 @@ const TIMEOUT: Duration = Duration::from_secs(8);
 pub struct Scanner {
     inside: Inside,
     sources: [Ipv6Addr; 2],
-    style: Style,
-}
-
-enum Style {
-    PingAndPorts,
-    ThcAndPorts,
+    /// The tool for echo requests.
+    echo: &'static str,
+    /// The kind of nmap's scan, and its ports.
+    ports: [&'static str; 2],
 }
 
 /// The scanners of a lab without harvesters.
 pub fn at_random(internet: &Internet) -> [AtRandom; 2] {
-    [
-        AtRandom(Scanner::by_ping_and_ports(internet.part("scanner1").inside(), plan::server_scanner())),
-        AtRandom(Scanner::by_thc_and_ports(internet.part("scanner2").inside(), plan::site_scanner())),
-    ]
+    [AtRandom(Scanner::of_server(internet)), AtRandom(Scanner::of_site(internet))]
 }
 
-/// Probes addresses in use at random, each once; no remote passed them on.
+/// Probes addresses in use at random, each once. No remote passed them on.
 pub struct AtRandom(Scanner);
 
-/// Time between two probes, in seconds: that of a harvester's scanner, as far as their number goes.
-const AT_RANDOM: (f64, f64) = (1.0, 6.0);
+/// Seconds between two probes, for about as many as a harvester's scanner sends.
+const AT_RANDOM: Range<f64> = 1.0..6.0;
 
 impl Actor for AtRandom {
     fn name(&self) -> String {
@@ -53,13 +51,13 @@ impl Actor for AtRandom {
         let is_over = || world.phase() > Phase::Traffic;
         let mut probed = BTreeSet::new();
         loop {
-            let wait = Duration::from_secs_f64(random.between(AT_RANDOM.0, AT_RANDOM.1));
+            let wait = Duration::from_secs_f64(random.random_range(AT_RANDOM));
             if !signals::sleep_until(Instant::now() + wait, &is_over) {
                 return Ok(());
             }
             let mut visitors = world.visitors();
             visitors.retain(|visitor| !probed.contains(visitor));
-            for target in random.pick(&visitors, 1) {
+            if let Some(&target) = visitors.choose(&mut random) {
                 probed.insert(target);
                 self.0.probe(target, world)?;
                 world.note_probe(self.0.sources[0], target);
@@ -69,49 +67,38 @@ impl Actor for AtRandom {
 }
 
 impl Scanner {
-    pub fn by_ping_and_ports(inside: Inside, sources: [Ipv6Addr; 2]) -> Self {
-        Self { inside, sources, style: Style::PingAndPorts }
+    /// The scanner that gets targets from the time server.
+    pub fn of_server(internet: &Internet) -> Self {
+        let (inside, sources) = (internet.part("scanner1").inside(), plan::server_scanner());
+        Self { inside, sources, echo: "ping", ports: ["-sS", "-p22,80,443,8080"] }
     }
 
-    pub fn by_thc_and_ports(inside: Inside, sources: [Ipv6Addr; 2]) -> Self {
-        Self { inside, sources, style: Style::ThcAndPorts }
+    /// The scanner that gets targets from the site.
+    pub fn of_site(internet: &Internet) -> Self {
+        let (inside, sources) = (internet.part("scanner2").inside(), plan::site_scanner());
+        Self { inside, sources, echo: "atk6-thcping6", ports: ["-sSU", "-pT:23,3389,U:161"] }
     }
 
-    /// One echo request from one source, a few ports from the other. No answer is no failure.
+    /// One echo request from one source, a few ports from the other. An answer is not needed.
     pub fn probe(&self, target: Ipv6Addr, world: &World) -> Result<()> {
-        let [first, second] = self.sources;
-        let (echo, ports) = match self.style {
-            Style::PingAndPorts => {
-                (self.ping(first, target)?, nmap(&self.inside, second, &["-sS", "-p22,80,443,8080"], target)?)
-            }
-            Style::ThcAndPorts => {
-                (self.thcping6(first, target)?, nmap(&self.inside, second, &["-sSU", "-pT:23,3389,U:161"], target)?)
-            }
+        let [source, other] = self.sources.map(|source| source.to_string());
+        let mut echo = self.inside.command(self.echo)?;
+        match self.echo {
+            "ping" => echo.args(["-6", "-n", "-c", "1", "-W", "1", "-I"]),
+            _ => echo.arg(INTERFACE),
         };
-        for mut tool in [echo, ports] {
-            process::run_bounded(&mut tool, TIMEOUT, &|| world.is_over())?;
+        echo.args([source, target.to_string()]);
+        for mut tool in [echo, nmap(&self.inside, &other, &self.ports, target)?] {
+            process::run_bounded(&mut tool, TIMEOUT, || world.is_over())?;
         }
         Ok(())
     }
-
-    fn ping(&self, source: Ipv6Addr, target: Ipv6Addr) -> Result<Command> {
-        let mut ping = self.inside.command("ping")?;
-        ping.args(["-6", "-n", "-c", "1", "-W", "1", "-I", &source.to_string(), &target.to_string()]);
-        Ok(ping)
-    }
-
-    fn thcping6(&self, source: Ipv6Addr, target: Ipv6Addr) -> Result<Command> {
-        let mut thcping6 = self.inside.command("atk6-thcping6")?;
-        thcping6.args([INTERFACE, &source.to_string(), &target.to_string()]);
-        Ok(thcping6)
-    }
 }
 
-fn nmap(inside: &Inside, source: Ipv6Addr, what: &[&str], target: impl ToString) -> Result<Command> {
+fn nmap(inside: &Inside, source: &str, what: &[&str], target: impl ToString) -> Result<Command> {
     let mut nmap = inside.command("nmap")?;
     nmap.args(["-6", "-n", "-Pn", "--max-retries", "1", "--host-timeout", "4s"]);
-    nmap.args(["-e", INTERFACE, "-S", &source.to_string()]);
-    nmap.args(what).arg(target.to_string());
+    nmap.args(["-e", INTERFACE, "-S", source]).args(what).arg(target.to_string());
     Ok(nmap)
 }
 
@@ -143,7 +130,7 @@ impl Sweeper {
         } else {
             let neighbour = network.trim_end_matches('1');
             let range = format!("{neighbour}{:x}::/124", 1 + round % 4);
-            nmap(&self.inside, self.source, &["-sS", "-p22"], range)
+            nmap(&self.inside, &self.source.to_string(), &["-sS", "-p22"], range)
         }
     }
 }
@@ -161,7 +148,7 @@ impl Actor for Sweeper {
             if !signals::sleep_until(Instant::now() + wait, &is_over) {
                 break;
             }
-            process::run_bounded(&mut self.sweep(round)?, TIMEOUT, &is_over)?;
+            process::run_bounded(&mut self.sweep(round)?, TIMEOUT, is_over)?;
         }
         Ok(())
     }

@@ -1,10 +1,8 @@
 //! The sensor: started on the home router's uplink, and queried for its findings.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,7 +15,7 @@ use crate::signals;
 use super::netns::{Inside, Namespace};
 use super::plan;
 
-/// In the router's namespace, so that two labs don't meet.
+/// In the router's namespace, so that two labs do not conflict.
 const LISTEN: &str = "[::1]:9646";
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -28,70 +26,58 @@ pub struct Sensor {
     tattler: PathBuf,
     socket: PathBuf,
     log: PathBuf,
+    /// How much of the log was repeated on standard error. None: the log is not repeated.
+    repeated: Option<usize>,
     inside: Inside,
 }
 
 impl Sensor {
-    /// Starts it and waits until it says that it is attached. Its messages go to a log, and to
-    /// standard error as well if `echo`: a table that is redrawn leaves no place for them.
+    /// Starts the sensor and waits until it is attached. Its log goes to a file and, with `echo`, to standard error:
+    /// the redrawn table of an endless lab has no place for it.
     pub fn start(tattler: &Path, router: &Namespace, dir: &Path, echo: bool) -> Result<Self> {
         let state = dir.join("state");
-        let socket = state.join("tattler.sock");
-        let log = dir.join("tattler.log");
+        let (socket, log) = (state.join("tattler.sock"), dir.join("tattler.log"));
         let inside = router.inside();
         let mut command = inside.command_at(tattler)?;
         command.args(["run", "--interface", plan::UPLINK, "--listen", LISTEN]);
         command.arg("--state").arg(&state).arg("--socket").arg(&socket);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut daemon = Daemon::spawn("tattler", &mut command)?;
-
-        let messages = daemon.child().stderr.take().context("read tattler's messages")?;
-        let mut copy = File::create(&log).with_context(|| format!("write {}", log.display()))?;
-        let (ready, is_ready) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(messages).lines().map_while(Result::ok) {
-                // A log that can't be written must not stop the sensor's messages from flowing.
-                let _ = writeln!(copy, "{line}");
-                if echo {
-                    eprintln!("tattler: {line}");
-                }
-                if line.contains("ready") {
-                    // The second one has no listener.
-                    let _ = ready.send(());
-                }
-            }
-        });
-        let mut sensor = Self { daemon, tattler: tattler.to_owned(), socket, log, inside };
-        sensor.wait_until(&is_ready)?;
-        Ok(sensor)
-    }
-
-    fn wait_until(&mut self, ready: &mpsc::Receiver<()>) -> Result<()> {
+        let file = File::create(&log).with_context(|| format!("write {}", log.display()))?;
+        let daemon = Daemon::spawn("tattler", command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file))?;
+        let repeated = echo.then_some(0);
+        let mut sensor = Self { daemon, tattler: tattler.to_owned(), socket, log, repeated, inside };
         let deadline = Instant::now() + READY_WITHIN;
-        loop {
-            match ready.recv_timeout(Duration::from_millis(50)) {
-                Ok(()) => return Ok(()),
-                Err(RecvTimeoutError::Timeout) => (),
-                Err(RecvTimeoutError::Disconnected) => thread::sleep(Duration::from_millis(50)),
-            }
-            self.check()?;
+        while !sensor.read_log().contains(" ready\n") {
+            sensor.check()?;
             if signals::stopped() {
                 bail!("interrupted while the sensor started");
             }
             if Instant::now() > deadline {
                 bail!("tattler was not ready within {} s", READY_WITHIN.as_secs());
             }
+            thread::sleep(Duration::from_millis(50));
         }
+        Ok(sensor)
     }
 
-    /// Fails with its last message if it has ended.
-    pub fn check(&mut self) -> Result<()> {
-        if let Some(status) = self.daemon.exited()? {
-            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-            let last = log.lines().last().unwrap_or("it said nothing");
-            bail!("tattler ended with {status}: {last}");
+    /// The log so far. Repeats new lines on standard error.
+    fn read_log(&mut self) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        if let Some(repeated) = &mut self.repeated {
+            let whole = log.rfind('\n').map_or(0, |at| at + 1);
+            log[*repeated..whole].lines().for_each(|line| eprintln!("tattler: {line}"));
+            *repeated = whole;
         }
-        Ok(())
+        log
+    }
+
+    /// Fails with the last line of the log if the sensor has ended.
+    pub fn check(&mut self) -> Result<()> {
+        let status = self.daemon.exited()?;
+        let log = self.read_log();
+        match status {
+            Some(status) => bail!("tattler ended with {status}: {}", log.lines().last().unwrap_or("without a message")),
+            None => Ok(()),
+        }
     }
 
     /// All suspects, as JSON.
@@ -109,14 +95,15 @@ impl Sensor {
         let mut curl = self.inside.command("curl")?;
         curl.args(["--silent", "--show-error", "--fail", "--noproxy", "*"]);
         let metrics = process::output(curl.arg(format!("http://{LISTEN}/metrics")))?;
-        std::fs::write(path, metrics.stdout).with_context(|| format!("write {}", path.display()))
+        fs::write(path, metrics.stdout).with_context(|| format!("write {}", path.display()))
     }
 
-    /// Asks it to stop; it must do so in order, with nothing left attached.
+    /// Asks it to stop. It must exit with status 0, which means that nothing is left attached.
     pub fn stop(&mut self) -> Result<()> {
         let status = self.daemon.stop(STOPPED_WITHIN)?;
+        self.read_log();
         if !status.success() {
-            bail!("tattler did not stop in order: {status}");
+            bail!("tattler failed while it stopped: {status}");
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::plan;
 use super::sensor::Sensor;
 use super::world::World;
 
-/// Between two looks at the suspects.
+/// The time between two pages.
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The sensor's report, with the lab's own facts under the key `lab`.
@@ -32,28 +32,28 @@ pub fn with_truth(mut report: Value, world: &World) -> Result<String> {
     serde_json::to_string_pretty(&report).context("write the report")
 }
 
-/// The suspects and how the lab is doing. On a terminal each look takes the place of the one before.
+/// Prints the suspects and the lab's progress. On a terminal each page replaces the one before.
 pub fn show(table: &str, elapsed: Duration, world: &World, further: &str) -> Result<()> {
     let mut out = io::stdout();
     let seconds = elapsed.as_secs();
     let mut page = format!("tattler lab, {seconds} s: {}\n\n{table}\n", world.summary());
-    // In a file once is enough.
+    // In a file, once is enough.
     if out.is_terminal() || seconds == 0 {
         page += further;
     }
     if out.is_terminal() {
-        // Home, each line to its end, then what is left of a longer page: no flicker.
+        // Move home, clear each line's end and the rest of a longer page. Clearing all at once would flicker.
         let lines = page.replace('\n', "\x1b[K\n");
         page = format!("\x1b[H{lines}\x1b[J");
     }
     out.write_all(page.as_bytes()).and_then(|()| out.flush()).context("write the suspects to standard output")
 }
 
-/// How to look further.
+/// Commands for a closer look.
 pub fn further(sensor: &Sensor, router: &Namespace, world: &World) -> String {
     let mut text = match world.harvesters() {
         [server, site] => format!("the lab's harvesters are {server} (time server) and {site} (web site)\n"),
-        _ => "nobody leaks in this lab: nobody shall be named\n".to_owned(),
+        _ => "nothing leaks in this lab, so tattler must accuse nobody\n".to_owned(),
     };
     text += "to look further, in another terminal, as root:\n";
     let shell = (format!("{} bash", router.inside().enter()), "a shell on the home's router");

@@ -1,32 +1,35 @@
-//! The visits from the home: with each address that its host takes, a person visits the sites that
-//! everybody visits, some that few do, and ask some time servers, at random times of its life.
+//! The visits from the home. With each address that a host takes, it visits all popular sites and some rare ones, and
+//! asks some time servers, at random times of the address's life.
 
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rand::RngExt;
+use rand::seq::IndexedRandom;
+use rand_pcg::Pcg32;
 use serde_json::Value;
 
 use crate::{paths, process};
 
 use super::home::HOST_INTERFACE;
 use super::netns::{Inside, Namespace};
-use super::random::Random;
 use super::world::{Phase, World};
 use super::{Actor, plan};
 
-/// Chance that an address visits one of the rare sites; the harvesting one is as popular as others.
+/// Chance that an address visits one of the rare sites, among which the harvesting one is no exception.
 const RARE: f64 = 0.4;
 /// Chance that an address asks two time servers rather than one.
 const SECOND_SERVER: f64 = 0.9;
-/// Chance that a query is repeated later: in 2016 that brought no second scan.
+/// Chance that a query is repeated later. In 2016 that brought no second scan.
 const REPEAT: f64 = 0.3;
-/// An address is used for about as long as the host prefers it.
-const LIFE: (f64, f64) = (0.2, 7.0);
+/// Seconds in which an address is used: about as long as the host prefers it.
+const LIFE: Range<f64> = 0.2..7.0;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -62,12 +65,18 @@ impl Host {
         let mut random = world.random(self.number as u64);
         loop {
             match world.phase() {
-                Phase::Traffic => self.take_up(&mut random)?,
-                Phase::LastVisits if self.plans.is_empty() => return Ok(()),
-                Phase::LastVisits => (),
-                Phase::Over => return Ok(()),
+                Phase::Traffic => {
+                    for local in self.temporary_addresses()? {
+                        if self.seen.insert(local) {
+                            self.plan(local, &mut random);
+                        }
+                    }
+                }
+                Phase::LastVisits if !self.plans.is_empty() => (),
+                Phase::LastVisits | Phase::Over => return Ok(()),
             }
-            while let Some(visit) = self.next_due() {
+            while let Some(at) = self.plans.iter().position(|visit| visit.at <= Instant::now()) {
+                let visit = self.plans.swap_remove(at);
                 self.visit(&visit, world)?;
                 for remote in std::iter::once(visit.remote).chain(visit.embedded) {
                     world.note_visit(visit.local, remote);
@@ -77,17 +86,7 @@ impl Host {
         }
     }
 
-    /// Makes plans for addresses that are new.
-    fn take_up(&mut self, random: &mut Random) -> Result<()> {
-        for local in self.temporary_addresses()? {
-            if self.seen.insert(local) {
-                self.plan(local, random);
-            }
-        }
-        Ok(())
-    }
-
-    /// Temporary addresses in use: neither on trial nor given up.
+    /// Temporary addresses in use: neither tentative nor deprecated.
     fn temporary_addresses(&self) -> Result<Vec<Ipv6Addr>> {
         let mut ip = paths::command("ip")?;
         ip.args(["-n", self.inside.name(), "-6", "-j", "address", "show", "dev", HOST_INTERFACE]);
@@ -100,9 +99,9 @@ impl Host {
         Ok(in_use.filter_map(|address| address["local"].as_str()?.parse().ok()).collect())
     }
 
-    fn plan(&mut self, local: Ipv6Addr, random: &mut Random) {
-        let mut add = |remote, what, from: f64, to: f64, random: &mut Random| {
-            let wait = random.between(from, to);
+    fn plan(&mut self, local: Ipv6Addr, random: &mut Pcg32) {
+        let mut add = |remote, what, life: Range<f64>, random: &mut Pcg32| {
+            let wait = random.random_range(life);
             let at = Instant::now() + Duration::from_secs_f64(wait);
             let embedded = match what {
                 What::Web => embedded(remote, random),
@@ -111,37 +110,30 @@ impl Host {
             self.plans.push(Visit { at, local, remote, what, embedded });
             wait
         };
-        let (from, to) = LIFE;
         for site in plan::popular_sites() {
-            add(site, What::Web, from, to, random);
+            add(site, What::Web, LIFE, random);
         }
         for site in plan::rare_sites() {
-            if random.chance(RARE) {
-                add(site, What::Web, from, to, random);
+            if random.random_bool(RARE) {
+                add(site, What::Web, LIFE, random);
             }
         }
-        let servers = if random.chance(SECOND_SERVER) { 2 } else { 1 };
-        for server in random.pick(&plan::pool(), servers) {
-            let first = add(server, What::Time, from, to, random);
-            if random.chance(REPEAT) {
-                add(server, What::Time, first + 2.0, first + 5.0, random);
+        let servers = if random.random_bool(SECOND_SERVER) { 2 } else { 1 };
+        for server in plan::pool().sample(random, servers) {
+            let first = add(*server, What::Time, LIFE, random);
+            if random.random_bool(REPEAT) {
+                add(*server, What::Time, first + 2.0..first + 5.0, random);
             }
         }
     }
 
-    fn next_due(&mut self) -> Option<Visit> {
-        let now = Instant::now();
-        let at = self.plans.iter().position(|visit| visit.at <= now)?;
-        Some(self.plans.swap_remove(at))
-    }
-
-    /// A visit that fails is no failure of the lab: an address may end before it is made.
+    /// A visit may fail: the address may end before it.
     fn visit(&self, visit: &Visit, world: &World) -> Result<()> {
         let mut client = match visit.what {
             What::Web => self.curl(visit)?,
             What::Time => self.chronyd(visit)?,
         };
-        process::run_bounded(&mut client, TIMEOUT, &|| world.is_over())?;
+        process::run_bounded(&mut client, TIMEOUT, || world.is_over())?;
         Ok(())
     }
 
@@ -167,10 +159,10 @@ impl Host {
     }
 }
 
-/// The third parties that a visit of `site` loads from: not those that are in the browser's cache.
-fn embedded(site: Ipv6Addr, random: &mut Random) -> Vec<Ipv6Addr> {
+/// The third parties that a visit of `site` loads from, except those in the browser's cache.
+fn embedded(site: Ipv6Addr, random: &mut Pcg32) -> Vec<Ipv6Addr> {
     let parties = plan::third_parties().into_iter();
-    let loaded = parties.filter(|party| party.sites.contains(&site) && random.chance(party.share));
+    let loaded = parties.filter(|party| party.sites.contains(&site) && random.random_bool(party.share));
     loaded.map(|party| party.address).collect()
 }
 

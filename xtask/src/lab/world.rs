@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use rand_pcg::Pcg32;
+
 use crate::signals;
 
 use super::plan;
-use super::random::Random;
 
-/// The replay goes through these in order.
+/// The phases of a replay, in order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Phase {
     /// Hosts take up new addresses.
     Traffic,
     /// Hosts finish their visits; harvesters wait for the last one.
     LastVisits,
-    /// Everybody stops where they are.
+    /// All actors stop at once.
     Over,
 }
 
@@ -30,7 +31,7 @@ pub struct World {
 
 struct Shared {
     phase: Phase,
-    /// Hosts that are about; harvesters stay until the last one left.
+    /// Running hosts. Harvesters stay until there are none.
     visitors: usize,
     /// Each temporary address with the remotes that it visited.
     visits: BTreeMap<Ipv6Addr, BTreeSet<Ipv6Addr>>,
@@ -44,7 +45,7 @@ struct Shared {
 }
 
 impl World {
-    /// The only remotes that leak.
+    /// A world in which only `harvesters` leak.
     pub fn new(seed: u64, harvesters: &[Ipv6Addr]) -> Self {
         let shared = Shared {
             phase: Phase::Traffic,
@@ -61,9 +62,9 @@ impl World {
         &self.harvesters
     }
 
-    /// Choices of one actor, which don't depend on how fast the others are.
-    pub fn random(&self, actor: u64) -> Random {
-        Random::new(self.seed, actor)
+    /// The choices of one actor. They do not depend on the speed of the others.
+    pub fn random(&self, actor: u64) -> Pcg32 {
+        Pcg32::new(self.seed, actor)
     }
 
     pub fn phase(&self) -> Phase {
@@ -98,8 +99,8 @@ impl World {
         self.lock().probes.entry(who).or_default().push(target);
     }
 
-    pub fn note_path(&self) {
-        self.lock().paths += 1;
+    pub fn note_paths(&self, count: usize) {
+        self.lock().paths += count;
     }
 
     /// Temporary addresses that have visited a remote.
@@ -119,15 +120,15 @@ impl World {
         line += &match self.harvesters.as_slice() {
             [] => {
                 let targets: BTreeSet<_> = shared.probes.values().flatten().collect();
-                format!("; nobody leaks, {} of them probed at random", targets.len())
+                format!("; no leaks, {} of them probed at random", targets.len())
             }
-            _ => format!("; {} repeated visits of harvesters, no second probe", shared.repeats),
+            _ => format!("; {} repeated visits of harvesters", shared.repeats),
         };
         line + &format!("; path measured to {}", shared.paths)
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
-        // A panicked actor leaves nothing half-written: each method makes one change.
+        // The state is consistent after a panic: each method makes one change.
         self.shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

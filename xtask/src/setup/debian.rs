@@ -1,7 +1,7 @@
 //! Installing on Debian.
 //!
-//! Nothing that is installed here may start, enable or replace a service of the machine. Packages
-//! of services are therefore only unpacked into the tools folder; the libraries they need are installed.
+//! Setup must not start, enable or replace a service of the machine. It therefore only unpacks the packages of
+//! services into the tools folder, and installs the libraries they need.
 
 use std::fs;
 use std::io;
@@ -9,24 +9,26 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::{paths, process};
 
-use super::compiler;
 use super::programs::{self, Program};
+
+/// Debian's rustc for its browsers, with its sources; all come from one source package.
+const COMPILER: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 
 pub fn is_here() -> bool {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     release.lines().any(|line| line == "ID=debian") && paths::find("apt-get").is_some()
 }
 
-pub fn install(missing: &[&Program], needs_compiler: bool) -> Result<()> {
+pub fn install(missing: &[Program], needs_compiler: bool) -> Result<()> {
     run(apt_get()?.arg("update"))?;
-    let (services, tools): (Vec<&Program>, Vec<&Program>) = missing.iter().partition(|program| program.is_service);
+    let (services, tools): (Vec<Program>, Vec<Program>) = missing.iter().partition(|program| program.is_service);
     let mut packages = programs::packages(&tools);
     if needs_compiler {
-        packages.extend(compiler::DEBIAN_PACKAGES.map(str::to_owned));
+        packages.extend(COMPILER.map(str::to_owned));
     }
     apt_install(&packages)?;
     for package in programs::packages(&services) {
@@ -35,7 +37,7 @@ pub fn install(missing: &[&Program], needs_compiler: bool) -> Result<()> {
     Ok(())
 }
 
-/// Installs packages; removes none, and leaves those that are here as they are.
+/// Installs packages. Removes and upgrades none.
 pub fn apt_install(packages: &[String]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
@@ -54,8 +56,8 @@ fn apt_get() -> Result<Command> {
     Ok(apt)
 }
 
-/// Brings a service's programs, and installs only the libraries that it names.
-fn unpack(package: &str, services: &[&Program]) -> Result<()> {
+/// Unpacks a service's programs, and installs only the libraries among its dependencies.
+fn unpack(package: &str, services: &[Program]) -> Result<()> {
     eprintln!("unpacking {package} into {}", paths::tools().display());
     let dir = tempfile::tempdir().context("make a temporary directory")?;
     // apt's own user can't write to a directory of root's.
@@ -78,13 +80,13 @@ fn unpack(package: &str, services: &[&Program]) -> Result<()> {
     Ok(())
 }
 
-/// Copies the program that people call by this name into the tools folder.
+/// Copies a program into the tools folder.
 fn place(files: &Path, program: &Program) -> Result<()> {
     let from = ["usr/sbin", "usr/bin", "sbin", "bin"]
         .map(|dir| files.join(dir).join(program.name))
         .into_iter()
         .find(|path| path.is_file())
-        .with_context(|| format!("package {} holds no {}", program.package, program.name))?;
+        .with_context(|| format!("package {} has no {}", program.package, program.name))?;
     let to = paths::tools().join("bin");
     fs::create_dir_all(&to).with_context(|| format!("make {}", to.display()))?;
     let to = to.join(program.name);
@@ -94,7 +96,7 @@ fn place(files: &Path, program: &Program) -> Result<()> {
 }
 
 /// Shared libraries among the dependencies: `libc6 (>= 2.34), libcap2, adduser | sysusers`.
-/// Libraries for browsers and modules for services are not linked to.
+/// Skips libraries for browsers and modules for services, which no program is linked to.
 fn libraries(depends: &str) -> Vec<String> {
     depends
         .split(',')
@@ -107,15 +109,8 @@ fn libraries(depends: &str) -> Vec<String> {
 
 /// Standard output is for reports: apt's output goes to standard error.
 fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(io::stderr())
-        .status()
-        .with_context(|| format!("run {}", process::describe(command)))?;
-    if !status.success() {
-        bail!("`{}` failed: its reason is above", process::describe(command));
-    }
-    Ok(())
+    let failure = format!("`{}` failed: its reason is above", process::describe(command));
+    process::succeed(command.stdin(Stdio::null()).stdout(io::stderr()), &failure)
 }
 
 #[cfg(test)]

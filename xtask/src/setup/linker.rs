@@ -1,15 +1,15 @@
-//! bpf-linker, built for the LLVM of the compiler whose bitcode it reads, in the tools folder of
-//! the target directory: sensor-user's build looks there by itself.
+//! bpf-linker, built for the LLVM of the compiler whose bitcode it reads. It is installed in the tools folder
+//! of the target directory, where sensor-user's build looks.
 
 use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::Value;
 
-use crate::paths;
+use crate::{paths, process};
 
 use super::compiler::Compiler;
 
@@ -18,12 +18,14 @@ pub const VERSION: &str = "0.13.0";
 /// The LLVM versions that this bpf-linker can be built for.
 const FITS: std::ops::RangeInclusive<u32> = 21..=23;
 
-/// Whether the right bpf-linker is in place and starts. One that the user names is not questioned.
+/// Whether the right bpf-linker is installed and starts. One that the user names is not checked.
 pub fn is_there_for(compiler: &Compiler) -> bool {
     if env::var_os("TATTLER_BPF_LINKER").is_some_and(|path| PathBuf::from(path).is_file()) {
         return true;
     }
-    compiler.llvm().and_then(|llvm| is_recorded(&format!("llvm-{llvm}"))).unwrap_or(false) && starts()
+    let is_built = compiler.llvm().and_then(|llvm| is_recorded(&format!("llvm-{llvm}"))).unwrap_or(false);
+    // It may fail to start: its LLVM is a shared library, which the system may have removed since.
+    is_built && process::output(Command::new(paths::tools().join("bin/bpf-linker")).arg("--version")).is_ok()
 }
 
 /// cargo install records the features of what it built.
@@ -36,17 +38,6 @@ fn is_recorded(feature: &str) -> Option<bool> {
     Some(features.iter().any(|known| known == feature))
 }
 
-/// Its LLVM is a shared library, which the system may have removed since.
-fn starts() -> bool {
-    Command::new(paths::tools().join("bin/bpf-linker"))
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
 /// Where Debian keeps this LLVM.
 pub fn llvm_dir(llvm: u32) -> PathBuf {
     PathBuf::from(format!("/usr/lib/llvm-{llvm}"))
@@ -54,48 +45,24 @@ pub fn llvm_dir(llvm: u32) -> PathBuf {
 
 /// The command that `install` runs, for people to type.
 pub fn command_line(llvm: u32) -> String {
-    let (arguments, root) = (arguments(llvm).join(" "), paths::tools());
-    format!("LLVM_PREFIX=(where LLVM {llvm} is) cargo {arguments} --root {}", root.display())
+    format!("LLVM_PREFIX=(where LLVM {llvm} is) cargo {} --root {}", arguments(llvm), paths::tools().display())
 }
 
-fn arguments(llvm: u32) -> Vec<String> {
-    let feature = format!("llvm-{llvm}");
-    [
-        "install",
-        "bpf-linker",
-        "--version",
-        VERSION,
-        "--locked",
-        "--no-default-features",
-        "--features",
-        &feature,
-        "--force",
-    ]
-    .map(str::to_owned)
-    .to_vec()
+fn arguments(llvm: u32) -> String {
+    format!("install bpf-linker --version {VERSION} --locked --no-default-features --features llvm-{llvm} --force")
 }
 
 pub fn install(llvm: u32) -> Result<()> {
     if !FITS.contains(&llvm) {
         bail!(
-            "bpf-linker {VERSION} knows no LLVM {llvm}, which this rustc uses: \
-             build a fitting bpf-linker and name it in TATTLER_BPF_LINKER"
+            "bpf-linker {VERSION} does not support LLVM {llvm}, which this rustc uses: \
+             build a matching bpf-linker and name it in TATTLER_BPF_LINKER"
         );
     }
     eprintln!("building bpf-linker {VERSION} for LLVM {llvm}, once; it takes some minutes");
-    let status = paths::cargo()
-        .args(arguments(llvm))
-        .arg("--root")
-        .arg(paths::tools())
-        .env("LLVM_PREFIX", llvm_dir(llvm))
-        // Not into the workspace's target directory: that one may be locked by the cargo above us.
-        .env_remove("CARGO_TARGET_DIR")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .status()
-        .context("run cargo install")?;
-    if !status.success() {
-        bail!("cargo could not build bpf-linker {VERSION} for LLVM {llvm}");
-    }
-    Ok(())
+    let mut cargo = paths::cargo();
+    cargo.args(arguments(llvm).split(' ')).arg("--root").arg(paths::tools()).env("LLVM_PREFIX", llvm_dir(llvm));
+    // The cargo that started us may have locked the workspace's target directory.
+    cargo.env_remove("CARGO_TARGET_DIR").stdin(Stdio::null()).stdout(Stdio::null());
+    process::succeed(&mut cargo, &format!("cargo could not build bpf-linker {VERSION} for LLVM {llvm}"))
 }

@@ -1,7 +1,8 @@
-//! `cargo xtask setup`: lists missing programs, then installs them.
-//!
-//! It installs on Debian, with root. Elsewhere it prints the commands to type and stops.
+//! `cargo xtask setup`: lists missing programs, then installs them. It installs on Debian, as root. Elsewhere it
+//! prints the commands to run and stops.
 
+#[path = "../../../sensor-user/build/compiler.rs"]
+#[allow(dead_code, reason = "sensor-user's build calls the rest")]
 mod compiler;
 mod debian;
 mod linker;
@@ -34,11 +35,11 @@ pub enum Group {
 /// The groups that `cargo xtask test` needs.
 pub const TESTS: &[Group] = &[Group::Build, Group::Run, Group::Lab, Group::Test];
 
-/// Lists the missing programs of `groups` and installs them. Prints nothing if all are there.
+/// Lists the missing programs of `groups` and installs them. Prints nothing if none is missing.
 pub fn setup(groups: &[Group]) -> Result<()> {
     let programs: Vec<_> = programs::missing(groups);
     let compiler = Compiler::find();
-    // A ready object of the kernel programs needs no compiler.
+    // A finished object of the kernel programs needs no compiler.
     let build = groups.contains(&Group::Build) && env::var_os("TATTLER_EBPF_OBJECT").is_none();
     let needs_compiler = build && compiler.is_none();
     if build && let Some(warning) = compiler.as_ref().and_then(Compiler::warning) {
@@ -64,7 +65,7 @@ pub fn setup(groups: &[Group]) -> Result<()> {
     }
     if !debian::is_here() || !root::is_root() {
         advise(&programs, needs_compiler, needs_linker, compiler.as_ref());
-        bail!("setup is not complete: run the commands above, then this again");
+        bail!("setup is not complete: run the commands above, then try again");
     }
 
     debian::install(&programs, needs_compiler)?;
@@ -73,8 +74,7 @@ pub fn setup(groups: &[Group]) -> Result<()> {
             bail!("no rustc with its sources, even after its packages were installed");
         };
         let llvm = compiler.llvm().with_context(|| format!("{} does not name its LLVM", compiler.name()))?;
-        let llvm_dir = linker::llvm_dir(llvm);
-        if !llvm_dir.join("bin/llvm-config").is_file() {
+        if !linker::llvm_dir(llvm).join("bin/llvm-config").is_file() {
             debian::apt_install(&[format!("llvm-{llvm}-dev")])?;
         }
         linker::install(llvm)?;
@@ -87,7 +87,7 @@ pub fn setup(groups: &[Group]) -> Result<()> {
 }
 
 /// Prints the commands for systems that setup does not change.
-fn advise(programs: &[&programs::Program], needs_compiler: bool, needs_linker: bool, compiler: Option<&Compiler>) {
+fn advise(programs: &[programs::Program], needs_compiler: bool, needs_linker: bool, compiler: Option<&Compiler>) {
     if debian::is_here() {
         eprintln!("as root:\n    sudo env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask setup");
         return;
@@ -95,7 +95,7 @@ fn advise(programs: &[&programs::Program], needs_compiler: bool, needs_linker: b
     eprintln!("to install it here:");
     if !programs.is_empty() {
         let packages = programs::packages(programs).join(" ");
-        eprintln!("    with the package manager, what Debian calls: {packages}");
+        eprintln!("    with the package manager, by their names in Debian: {packages}");
     }
     if needs_compiler {
         eprintln!("    rustup toolchain install {NIGHTLY} --component rust-src");

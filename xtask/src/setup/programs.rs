@@ -1,4 +1,4 @@
-//! The programs that xtask and the tests start, their purpose, and their Debian packages.
+//! The programs that xtask and the tests start, their Debian packages, and their purpose.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -9,100 +9,94 @@ use crate::paths;
 
 use super::Group;
 
+#[derive(Clone, Copy)]
 pub struct Program {
     pub name: &'static str,
     pub package: &'static str,
     pub group: Group,
     pub what_for: &'static str,
-    /// Its package would install a service that starts with the machine; chrony's would even replace
-    /// the machine's own time service. So it is unpacked for our use, not installed.
+    /// Unpacked for our use and not installed: its package would start a service with the machine, and
+    /// chrony's would replace the machine's time service.
     pub is_service: bool,
 }
 
-const fn program(name: &'static str, package: &'static str, group: Group, what_for: &'static str) -> Program {
-    Program { name, package, group, what_for, is_service: false }
-}
+/// Programs of a package, separated by spaces.
+struct Row(&'static str, &'static str, Group, &'static str);
 
-const fn service(name: &'static str, package: &'static str, group: Group, what_for: &'static str) -> Program {
-    Program { name, package, group, what_for, is_service: true }
-}
-
-/// A program is looked for on PATH, so it may come from elsewhere than its package. The tests' PATH
-/// holds these programs and no others: a test that starts one that is not listed fails.
-const PROGRAMS: &[Program] = &[
-    program("cc", "gcc", Group::Build, "compiles SQLite"),
-    program("c++", "g++", Group::Build, "links bpf-linker to LLVM"),
-    program("ip", "iproute2", Group::Run, "finds the uplink, makes namespaces"),
-    program("nsenter", "util-linux", Group::Lab, "runs programs in namespaces"),
-    program("sysctl", "procps", Group::Lab, "makes hosts take temporary addresses"),
-    program("curl", "curl", Group::Lab, "visits web sites"),
-    program("ping", "iputils-ping", Group::Lab, "probes"),
-    program("nmap", "nmap", Group::Lab, "probes"),
-    program("atk6-thcping6", "thc-ipv6", Group::Lab, "probes"),
-    program("scan6", "ipv6toolkit", Group::Lab, "sweeps a prefix"),
-    service("radvd", "radvd", Group::Lab, "announces the home prefix"),
-    service("nginx", "nginx", Group::Lab, "runs the web sites"),
-    service("chronyd", "chrony", Group::Lab, "runs the NTP pool and its clients"),
-    service("chronyc", "chrony", Group::Lab, "lists the clients of a time server for the harvester"),
-    service("nft", "nftables", Group::Test, "translates addresses"),
-    service("promtool", "prometheus", Group::Test, "checks the metrics"),
-    program("addr6", "ipv6toolkit", Group::Test, "classifies addresses, to compare"),
-    program("ethtool", "ethtool", Group::Test, "sets offloads that the doctor reports"),
-    program("tc", "iproute2", Group::Test, "lists and adds filters"),
-    program("wireguard-go", "wireguard-go", Group::Test, "connects a road warrior, without a kernel module"),
-    program("wg", "wireguard-tools", Group::Test, "configures WireGuard"),
-    program("transmission-cli", "transmission-cli", Group::Test, "is a peer of a torrent"),
-    program("transmission-create", "transmission-cli", Group::Test, "makes the torrent"),
-    program("faketime", "faketime", Group::Test, "sets the clock of one process"),
-    program("tshark", "tshark", Group::Test, "dissects captures, to compare"),
-    service("nfpcapd", "nfdump", Group::Test, "makes flow records of captures"),
-    service("nfdump", "nfdump", Group::Test, "counts them"),
-    program("sqlite3", "sqlite3", Group::Test, "recovers rows of a damaged database"),
-    program("systemctl", "systemd", Group::Test, "runs the unit, under a systemd in a container"),
-    program("mkfs.ext4", "e2fsprogs", Group::Test, "makes disks that fail"),
-    program("chattr", "e2fsprogs", Group::Test, "makes files that refuse changes"),
-    program("findmnt", "util-linux", Group::Test, "finds the device of a disk"),
-    program("fsfreeze", "util-linux", Group::Test, "makes disks that stall"),
-    program("setpriv", "util-linux", Group::Test, "drops rights"),
-    program("unshare", "util-linux", Group::Test, "makes mounts that no other process sees"),
-    program("mount", "mount", Group::Test, "mounts disks"),
-    program("umount", "mount", Group::Test, "unmounts them"),
-    program("sh", "dash", Group::Test, "runs the scripts of tests"),
-    program("cat", "coreutils", Group::Test, "reads files as another user"),
-    program("chmod", "coreutils", Group::Test, "opens a directory to others"),
-    program("cut", "coreutils", Group::Test, "lists mounts"),
-    program("head", "coreutils", Group::Test, "shortens the answers that the documents show"),
-    program("mkdir", "coreutils", Group::Test, "makes control groups"),
-    program("rmdir", "coreutils", Group::Test, "removes them"),
-    program("timeout", "coreutils", Group::Test, "ends test programs that wait for ever"),
-    program("sleep", "coreutils", Group::Test, "waits for their processes to end"),
-    program("touch", "coreutils", Group::Test, "marks a container as complete"),
-    program("find", "findutils", Group::Test, "lists control groups"),
-    program("grep", "grep", Group::Test, "selects mounts"),
-    program("sed", "sed", Group::Test, "shortens the answers that the documents show"),
-    program("apt-get", "apt", Group::Guest, "fetches kernels"),
-    program("apt-cache", "apt", Group::Guest, "lists kernels"),
-    program("dpkg-deb", "dpkg", Group::Guest, "unpacks packages"),
-    program("ldd", "libc-bin", Group::Guest, "finds the libraries of programs"),
-    program("strip", "binutils", Group::Guest, "makes programs small for guests"),
-    program("xz", "xz-utils", Group::Guest, "unpacks modules for guests"),
-    program("zstd", "zstd", Group::Guest, "unpacks modules for guests"),
-    program("debootstrap", "debootstrap", Group::Fresh, "makes a bare Debian"),
-    program("git", "git", Group::Fresh, "clones the project into it"),
-    program("pivot_root", "util-linux", Group::Fresh, "enters it"),
-    program("cp", "coreutils", Group::Fresh, "copies the captures into it"),
-    program("apt-config", "apt", Group::Fresh, "reads how the machine reaches its packages"),
+/// Setup looks on PATH, so a program need not come from its package. The tests' PATH has only these programs: a
+/// test that starts another one fails.
+const PROGRAMS: &[Row] = &[
+    Row("cc", "gcc", Group::Build, "compiles SQLite"),
+    Row("c++", "g++", Group::Build, "links bpf-linker to LLVM"),
+    Row("ip", "iproute2", Group::Run, "finds the uplink, makes namespaces"),
+    Row("nsenter", "util-linux", Group::Lab, "runs programs in namespaces"),
+    Row("sysctl", "procps", Group::Lab, "makes hosts take temporary addresses"),
+    Row("curl", "curl", Group::Lab, "visits web sites"),
+    Row("ping", "iputils-ping", Group::Lab, "probes"),
+    Row("nmap", "nmap", Group::Lab, "probes"),
+    Row("atk6-thcping6", "thc-ipv6", Group::Lab, "probes"),
+    Row("scan6", "ipv6toolkit", Group::Lab, "sweeps a prefix"),
+    Row("addr6", "ipv6toolkit", Group::Test, "classifies addresses, to compare"),
+    Row("ethtool", "ethtool", Group::Test, "sets offloads that the doctor reports"),
+    Row("tc", "iproute2", Group::Test, "lists and adds filters"),
+    Row("wireguard-go", "wireguard-go", Group::Test, "connects a road warrior, without a kernel module"),
+    Row("wg", "wireguard-tools", Group::Test, "configures WireGuard"),
+    Row("transmission-cli transmission-create", "transmission-cli", Group::Test, "makes a torrent, and its peers"),
+    Row("faketime", "faketime", Group::Test, "sets the clock of one process"),
+    Row("tshark", "tshark", Group::Test, "dissects captures, to compare"),
+    Row("sqlite3", "sqlite3", Group::Test, "recovers rows of a damaged database"),
+    Row("systemctl", "systemd", Group::Test, "runs the unit, under a systemd in a container"),
+    Row("mkfs.ext4 chattr", "e2fsprogs", Group::Test, "makes disks that fail, and files that refuse changes"),
+    Row("findmnt fsfreeze setpriv unshare", "util-linux", Group::Test, "stalls disks, drops rights, hides mounts"),
+    Row("mount umount", "mount", Group::Test, "mounts disks"),
+    Row("sh", "dash", Group::Test, "runs the scripts of tests"),
+    Row(
+        "cat chmod cut head mkdir rmdir sleep timeout touch",
+        "coreutils",
+        Group::Test,
+        "is called in scripts of tests",
+    ),
+    Row("find", "findutils", Group::Test, "lists control groups"),
+    Row("grep", "grep", Group::Test, "selects mounts"),
+    Row("sed", "sed", Group::Test, "shortens the answers that the documents show"),
+    Row("apt-get apt-cache", "apt", Group::Guest, "lists and fetches kernels"),
+    Row("dpkg-deb", "dpkg", Group::Guest, "unpacks packages"),
+    Row("ldd", "libc-bin", Group::Guest, "finds the libraries of programs"),
+    Row("strip", "binutils", Group::Guest, "makes programs small for guests"),
+    Row("xz", "xz-utils", Group::Guest, "unpacks modules for guests"),
+    Row("zstd", "zstd", Group::Guest, "unpacks modules for guests"),
+    Row("debootstrap", "debootstrap", Group::Fresh, "makes a bare Debian"),
+    Row("git", "git", Group::Fresh, "clones the project into it"),
+    Row("pivot_root", "util-linux", Group::Fresh, "enters it"),
+    Row("cp", "coreutils", Group::Fresh, "copies the captures into it"),
+    Row("apt-config", "apt", Group::Fresh, "reads how the machine reaches its packages"),
 ];
 
-/// Whether setup brings a program of this name.
-pub fn is_listed(name: &str) -> bool {
-    PROGRAMS.iter().any(|program| program.name == name)
+const SERVICES: &[Row] = &[
+    Row("radvd", "radvd", Group::Lab, "announces the home prefix"),
+    Row("nginx", "nginx", Group::Lab, "runs the web sites"),
+    Row("chronyd chronyc", "chrony", Group::Lab, "runs the NTP pool and its clients, and lists them"),
+    Row("nft", "nftables", Group::Test, "translates addresses"),
+    Row("promtool", "prometheus", Group::Test, "checks the metrics"),
+    Row("nfpcapd nfdump", "nfdump", Group::Test, "makes flow records of captures, and counts them"),
+];
+
+fn all() -> impl Iterator<Item = Program> {
+    let rows = PROGRAMS.iter().map(|row| (row, false)).chain(SERVICES.iter().map(|row| (row, true)));
+    rows.flat_map(|(&Row(names, package, group, what_for), is_service)| {
+        names.split(' ').map(move |name| Program { name, package, group, what_for, is_service })
+    })
 }
 
-/// Fills a directory with links to the programs that are here, to be the PATH of tests. Tests that look at
-/// dependencies run cargo, which needs the toolchain's rustc.
+/// Whether setup installs a program of this name.
+pub fn is_listed(name: &str) -> bool {
+    all().any(|program| program.name == name)
+}
+
+/// Fills a directory with links to the installed programs, as the PATH of tests. Tests of dependencies run cargo,
+/// which needs the toolchain's rustc.
 pub fn link_into(dir: &Path) -> Result<()> {
-    let found = PROGRAMS.iter().filter_map(|program| Some((program.name, paths::find(program.name)?)));
+    let found = all().filter_map(|program| Some((program.name, paths::find(program.name)?)));
     for (name, path) in found.chain([("rustc", paths::rustc())]) {
         let link = dir.join(name);
         symlink(&path, &link).with_context(|| format!("link {} to {}", link.display(), path.display()))?;
@@ -110,16 +104,12 @@ pub fn link_into(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-pub fn missing(groups: &[Group]) -> Vec<&'static Program> {
-    PROGRAMS
-        .iter()
-        .filter(|program| groups.contains(&program.group))
-        .filter(|program| paths::find(program.name).is_none())
-        .collect()
+pub fn missing(groups: &[Group]) -> Vec<Program> {
+    all().filter(|program| groups.contains(&program.group) && paths::find(program.name).is_none()).collect()
 }
 
 /// Their packages, each once.
-pub fn packages(programs: &[&Program]) -> Vec<String> {
+pub fn packages(programs: &[Program]) -> Vec<String> {
     let mut packages: Vec<String> = programs.iter().map(|program| program.package.to_owned()).collect();
     packages.sort();
     packages.dedup();
@@ -137,10 +127,8 @@ mod tests {
 
     /// How sources start a program.
     const CALLS: [&str; 3] = ["Command::new(\"", "tool(\"", "command(\""];
-    /// Part of any Rust toolchain.
-    const TOOLCHAIN: [&str; 2] = ["cargo", "rustc"];
-    /// Started by hand only, for figures in the documents.
-    const BY_HAND: [&str; 1] = ["suricata"];
+    /// The Rust toolchain, and a program for figures in the documents, which is started by hand only.
+    const OTHERS: [&str; 3] = ["cargo", "rustc", "suricata"];
 
     fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).unwrap().flatten() {
@@ -157,16 +145,14 @@ mod tests {
     fn every_program_that_a_source_starts_is_listed() {
         let mut files = Vec::new();
         sources(paths::workspace(), &mut files);
+        let others = [&OTHERS[..], PPP_PROGRAMS].concat();
         let (mut seen, mut unlisted) = (0, Vec::new());
         for file in files.iter().filter(|file| !file.ends_with(file!())) {
             let text = fs::read_to_string(file).unwrap();
             for name in CALLS.iter().flat_map(|call| text.split(call).skip(1)) {
                 let name = name.split('"').next().unwrap();
                 seen += 1;
-                let known = is_listed(name)
-                    || name.starts_with('/')
-                    || [&TOOLCHAIN[..], &BY_HAND, PPP_PROGRAMS].iter().any(|names| names.contains(&name));
-                if !known {
+                if !is_listed(name) && !name.starts_with('/') && !others.contains(&name) {
                     unlisted.push(format!("{name} in {}", file.display()));
                 }
             }

@@ -1,7 +1,5 @@
-//! Debian's packages without installing them: an apt with lists of its own below the target directory.
-//!
-//! The mirror and the keys are those that the system trusts for its own suite; only the suite's name is
-//! another one.
+//! Debian's packages without installing them: an apt with its own lists below the target directory. It uses the
+//! system's mirror and keys with the names of other suites.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,12 +12,12 @@ use crate::{paths, process};
 
 /// The keys that sign Debian's suites.
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-/// Lists younger than that are good enough.
+/// Lists are downloaded again after this time.
 const FRESH: Duration = Duration::from_secs(24 * 3_600);
 
 pub struct Apt {
     dir: PathBuf,
-    /// Sources of our own; the system's if there are none.
+    /// Our own sources. None: the system's.
     sources: Option<PathBuf>,
 }
 
@@ -31,7 +29,7 @@ impl Apt {
         Ok(apt)
     }
 
-    /// Other suites, from the mirror that the system uses for its own.
+    /// Other suites, from the system's mirror.
     pub fn of_suites(dir: PathBuf, suites: &[&str], system: &Apt) -> Result<Apt> {
         let mirror = system.mirror()?;
         let lines = suites.iter().map(|suite| format!("deb [arch=amd64 signed-by={KEYS}] {mirror} {suite} main\n"));
@@ -43,7 +41,7 @@ impl Apt {
         Ok(apt)
     }
 
-    /// Where the system takes Debian's own packages from.
+    /// The mirror from which the system takes Debian's packages.
     pub fn mirror(&self) -> Result<String> {
         let listed = self.targets("$(LABEL)|$(REPO_URI)")?;
         let mirror = listed.lines().find_map(|line| line.strip_prefix("Debian|Debian|"));
@@ -90,7 +88,7 @@ impl Apt {
         if let Some(sources) = &self.sources {
             set("Dir::Etc::SourceList", sources);
             set("Dir::Etc::SourceParts", Path::new("/dev/null"));
-            // Which release has precedence is meant for the system.
+            // The preferences are for the system's own releases.
             set("Dir::Etc::Preferences", Path::new("/dev/null"));
             set("Dir::Etc::PreferencesParts", Path::new("/dev/null"));
         }
@@ -99,7 +97,7 @@ impl Apt {
         Ok(apt)
     }
 
-    /// The names of all packages that begin so.
+    /// The names of all packages that begin with `stem`.
     pub fn names(&self, stem: &str) -> Result<Vec<String>> {
         let listed = process::output(self.command("apt-cache")?.args(["pkgnames", stem]))?;
         Ok(String::from_utf8(listed.stdout)?.lines().map(str::to_owned).collect())
@@ -131,30 +129,28 @@ impl Apt {
     }
 
     /// Downloads packages, whose signatures apt checks, and unpacks them into a directory.
-    /// Says which versions they were, by the names of their files.
-    pub fn unpack(&self, packages: &[String], into: &Path) -> Result<Vec<String>> {
+    pub fn unpack(&self, packages: &[String], into: &Path) -> Result<()> {
         let dir = tempfile::tempdir_in(&self.dir).context("make a temporary directory")?;
         let mut download = self.command("apt-get")?;
         download.args(["--quiet", "--quiet", "download"]).args(packages).current_dir(dir.path());
         process::output(&mut download)?;
         fs::create_dir_all(into).with_context(|| format!("make {}", into.display()))?;
-        let mut files = Vec::new();
+        let mut unpacked = 0;
         for archive in fs::read_dir(dir.path())?.flatten() {
             process::output(paths::command("dpkg-deb")?.arg("--extract").arg(archive.path()).arg(into))?;
-            files.push(archive.file_name().display().to_string());
+            unpacked += 1;
         }
-        if files.len() != packages.len() {
-            bail!("apt-get brought {} of {} packages: {}", files.len(), packages.len(), packages.join(" "));
+        if unpacked != packages.len() {
+            bail!("apt-get brought {unpacked} of {} packages: {}", packages.len(), packages.join(" "));
         }
-        files.sort();
-        Ok(files)
+        Ok(())
     }
 }
 
 /// Fails where there is no apt.
 pub fn require() -> Result<()> {
-    match ["apt-get", "dpkg-deb"].iter().find(|program| paths::find(program).is_none()) {
-        Some(program) => bail!("`cargo xtask vm` takes kernels from Debian, with `{program}`, which is not here"),
-        None => Ok(()),
+    if ["apt-get", "dpkg-deb"].iter().any(|program| paths::find(program).is_none()) {
+        bail!("`cargo xtask vm` takes kernels from Debian and needs `apt-get` and `dpkg-deb`, which are not here");
     }
+    Ok(())
 }

@@ -16,14 +16,14 @@ pub struct Image {
     pub modules: Vec<PathBuf>,
 }
 
-/// Brings a kernel, unless it is here.
+/// Downloads a kernel, unless it is in the cache.
 pub fn fetch(kernel: &Kernel, apt: &Apt, cache: &Path) -> Result<Image> {
     let packages = apt.names("linux-image-")?;
     let package = kernel
         .choose(&packages)
-        .with_context(|| format!("Debian's archive has no kernel {} any more, nor a later one", kernel.series))?;
+        .with_context(|| format!("Debian's archive has no kernel {} or later", kernel.series))?;
     let dir = cache.join(package.trim_start_matches("linux-image-"));
-    // Written last, so that it lists complete images only.
+    // Written last: it exists for complete images only.
     let complete = dir.join("modules.wanted");
     let wanted = WANTED.join(" ");
     if fs::read_to_string(&complete).ok().as_deref() != Some(&wanted) {
@@ -40,13 +40,12 @@ pub fn fetch(kernel: &Kernel, apt: &Apt, cache: &Path) -> Result<Image> {
 
 fn unpack(package: &str, apt: &Apt, dir: &Path) -> Result<()> {
     let all = dir.join("all");
-    // Newer images are in parts.
-    let parts = apt.dependencies(package)?;
-    let parts =
-        parts.into_iter().filter(|name| name.starts_with("linux-binary-") || name.starts_with("linux-modules-"));
-    let packages: Vec<String> = [package.to_owned()].into_iter().chain(parts).collect();
+    // Newer images consist of several packages.
+    let mut packages = apt.dependencies(package)?;
+    packages.retain(|name| name.starts_with("linux-binary-") || name.starts_with("linux-modules-"));
+    packages.push(package.to_owned());
     apt.unpack(&packages, &all)?;
-    // Where / and /usr are one, modules are below the latter, and the kernel is with them.
+    // In merged-/usr packages the modules are below /usr, and the kernel is with them.
     let lib = ["lib/modules", "usr/lib/modules"].map(|dir| all.join(dir)).into_iter().find(|dir| dir.is_dir());
     let lib = entry(&lib.context("the package holds no modules")?, "")?;
     let vmlinuz = entry(&all.join("boot"), "vmlinuz-").or_else(|_| entry(&lib, "vmlinuz"))?;

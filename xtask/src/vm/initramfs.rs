@@ -1,5 +1,5 @@
-//! A guest's file system: the first process, programs with their libraries, and modules, as the
-//! kernel unpacks them into memory.
+//! A guest's file system, which the kernel unpacks into memory: the first process, programs with their libraries, and
+//! modules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -34,7 +34,7 @@ impl Files {
         process::output(paths::command("strip")?.arg("-o").arg(bare.path()).arg(from))?;
         self.add(at, bare.path())?;
         for library in linked(from, libraries)? {
-            // Found elsewhere than in the system, it is put where the guest looks.
+            // A library from outside the system goes where the guest looks.
             let to = match libraries.iter().any(|dir| library.starts_with(dir)) {
                 true => Path::new("/lib").join(library.file_name().unwrap_or_default()),
                 false => library.clone(),
@@ -44,7 +44,7 @@ impl Files {
         Ok(())
     }
 
-    /// Writes them as the kernel wants them, directories first.
+    /// Writes a cpio archive, directories first, as the kernel needs it.
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut archive = Vec::new();
         let parents: BTreeSet<&Path> = self.files.keys().flat_map(|path| path.ancestors().skip(1)).collect();
@@ -74,7 +74,7 @@ fn linked(program: &Path, libraries: &[PathBuf]) -> Result<Vec<PathBuf>> {
     ldd.arg(program).env("LD_LIBRARY_PATH", std::env::join_paths(libraries)?);
     let said = match process::output(&mut ldd) {
         Ok(done) => String::from_utf8(done.stdout)?,
-        // One that is linked to nothing is a failure to ldd.
+        // ldd fails for a static program.
         Err(_) => return Ok(Vec::new()),
     };
     let mut found = Vec::new();

@@ -1,6 +1,6 @@
-//! The kernels, their places in Debian's archive, and the checks on each.
+//! The kernels, their suites in Debian's archive, and the checks on each.
 
-/// Suites that hold kernels which the system's own does not. Suites that no longer exist are skipped.
+/// Suites with the kernels. apt skips suites that no longer exist.
 pub const SUITES: &[&str] = &["bullseye", "bookworm", "trixie", "trixie-backports", "sid"];
 
 /// The kind of machine that a kernel is built for.
@@ -28,7 +28,7 @@ pub struct Kernel {
     pub flavour: Flavour,
 }
 
-/// 5.10 is the oldest that can be. Others are those of Debian's releases, the newest, and one between.
+/// The oldest that Tattler supports, those of Debian's releases, the newest, and one between.
 pub const KERNELS: &[Kernel] = &[
     Kernel { series: "5.10", flavour: Flavour::Cloud },
     Kernel { series: "6.1", flavour: Flavour::Generic },
@@ -51,8 +51,7 @@ impl Kernel {
         CHECKS.iter().copied().filter(move |check| is_generic || !GENERIC_ONLY.contains(check))
     }
 
-    /// The best of these packages: the newest of the series, or of the next series that there is,
-    /// once this one has gone from the archive.
+    /// The newest package of the series, or of the next series if the archive no longer has this one.
     pub fn choose<'a>(&self, packages: &'a [String]) -> Option<&'a str> {
         let wanted = numbers(self.series);
         let mut found: Vec<(Vec<u32>, &str)> = packages
@@ -101,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_of_a_series_and_flavour_is_taken() {
+    fn the_newest_of_a_series_and_flavour_is_chosen() {
         assert_eq!(chosen("6.1").as_deref(), Some("linux-image-6.1.0-50-amd64"));
         assert_eq!(chosen("6.12").as_deref(), Some("linux-image-6.12.107+deb13-amd64"));
         let cloud = Kernel { series: "6.1", flavour: Flavour::Cloud };
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_series_takes_the_place_of_one_that_has_gone() {
+    fn the_next_series_replaces_one_that_is_gone() {
         assert_eq!(chosen("6.18").as_deref(), Some("linux-image-6.19.14+deb13-amd64"));
         assert_eq!(chosen("7.2"), None);
     }

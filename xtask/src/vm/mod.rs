@@ -1,11 +1,5 @@
-//! `cargo xtask vm`: the sensor on other kernels, in guests under emulation.
-//!
-//! # Layout
-//! - [`kernels`]: the kernels, and the checks on each
-//! - [`apt`], [`image`], [`modules`], [`qemu`]: files from Debian, cached below the target directory
-//! - [`programs`], [`initramfs`]: the files of a guest
-//! - [`guest`]: one guest from its start to its end
-//! - [`table`]: how it went
+//! `cargo xtask vm`: the sensor on other kernels, in guests under emulation. Files from Debian are cached below the
+//! target directory.
 
 pub mod apt;
 mod guest;
@@ -17,11 +11,11 @@ mod programs;
 mod qemu;
 mod table;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
@@ -60,27 +54,28 @@ pub fn vm(options: &Vm) -> Result<()> {
     let ground = Ground { qemu, archive: Mutex::new(archive), programs, cache };
     let rows = at_once(&kernels, |kernel| {
         let checks = kernel.checks().filter(|check| is_wanted(options, check)).collect();
-        let mut row = Row { series: kernel.series, checks, told: Err("interrupted".to_owned()) };
+        let mut row = Row { series: kernel.series, checks, results: Err("interrupted".to_owned()) };
         if !signals::stopped() {
-            row.told = ground.run(kernel, &row.checks).map_err(|error| format!("{error:#}"));
+            row.results = ground.run(kernel, &row.checks).map_err(|error| format!("{error:#}"));
         }
         ground.report(&row);
         row
     });
     print!("{}", table::table(&rows, CHECKS));
-    match rows.iter().filter(|row| !row.is_ok()).map(|row| row.series).collect::<Vec<_>>() {
-        failed if failed.is_empty() => Ok(()),
-        failed => bail!("checks failed on {}", failed.join(", ")),
+    let failed: Vec<&str> = rows.iter().filter(|row| !row.is_ok()).map(|row| row.series).collect();
+    if !failed.is_empty() {
+        bail!("checks failed on {}", failed.join(", "));
     }
+    Ok(())
 }
 
 fn select(options: &Vm) -> Result<Vec<&'static Kernel>> {
     let known = KERNELS.iter().map(|kernel| kernel.series).collect::<Vec<_>>().join(", ");
     if let Some(name) = options.kernels.iter().find(|name| KERNELS.iter().all(|kernel| kernel.series != **name)) {
-        bail!("no kernel {name} here: there are {known}");
+        bail!("no kernel {name}: choose of {known}");
     }
     if let Some(name) = options.check.iter().find(|name| !CHECKS.contains(&name.as_str())) {
-        bail!("no check {name} here: there are {}", CHECKS.join(", "));
+        bail!("no check {name}: choose of {}", CHECKS.join(", "));
     }
     let is_wanted = |kernel: &&Kernel| options.kernels.is_empty() || options.kernels.iter().any(|n| n == kernel.series);
     Ok(KERNELS.iter().filter(is_wanted).collect())
@@ -90,40 +85,41 @@ fn is_wanted(options: &Vm, check: &str) -> bool {
     options.check.is_empty() || options.check.iter().any(|name| name == check)
 }
 
-/// Guests take one processor each: as many as there are run at once.
+/// Acts on as many kernels at once as there are processors: a guest takes one. Returns the results in order.
 fn at_once<T: Send>(kernels: &[&'static Kernel], act: impl Fn(&'static Kernel) -> T + Sync) -> Vec<T> {
-    let workers = thread::available_parallelism().map_or(1, NonZero::get).min(kernels.len());
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        while let Some((at, kernel)) = Some(next.fetch_add(1, Relaxed)).and_then(|at| Some((at, *kernels.get(at)?))) {
-            done.push((at, act(kernel)));
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let next = Mutex::new(kernels.iter().copied().enumerate());
+    let done = Mutex::new(BTreeMap::new());
+    let take = || lock(&next).next();
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some((at, kernel)) = take() {
+                    let result = act(kernel);
+                    lock(&done).insert(at, result);
+                }
+            });
         }
-        done
-    };
-    let mut done: Vec<(usize, T)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("a worker does not panic")).collect()
     });
-    done.sort_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, done)| done).collect()
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The parts that all guests share.
 struct Ground {
     qemu: Qemu,
-    /// One at a time: apt builds its index when it is first asked.
+    /// For one thread at a time: the first query makes apt build its index.
     archive: Mutex<Apt>,
     programs: Programs,
     cache: PathBuf,
 }
 
 impl Ground {
-    fn run(&self, kernel: &Kernel, checks: &[&str]) -> Result<guest::Told> {
-        let image = {
-            let archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
-            image::fetch(kernel, &archive, &self.cache.join("kernels"))?
-        };
+    fn run(&self, kernel: &Kernel, checks: &[&str]) -> Result<guest::Results> {
+        let image = image::fetch(kernel, &lock(&self.archive), &self.cache.join("kernels"))?;
         let mut files = self.programs.files(kernel);
         for module in &image.modules {
             let name = module.file_name().unwrap_or_default().to_string_lossy();
@@ -131,22 +127,22 @@ impl Ground {
         }
         let initramfs = self.cache.join(format!("{}.initramfs", kernel.series));
         files.write(&initramfs)?;
-        let told = guest::run(&self.qemu, &image, &initramfs, checks, &self.console(kernel.series));
+        let results = guest::run(&self.qemu, &image, &initramfs, checks, &self.console(kernel.series));
         fs::remove_file(&initramfs).with_context(|| format!("remove {}", initramfs.display()))?;
-        told
+        results
     }
 
     fn console(&self, series: &str) -> PathBuf {
         self.cache.join(format!("{series}.log"))
     }
 
-    /// Says how a guest went while others follow.
+    /// Prints a guest's results while others still run.
     fn report(&self, row: &Row) {
-        match &row.told {
-            Ok(told) => {
-                for outcome in &told.outcomes {
+        match &row.results {
+            Ok(results) => {
+                for outcome in &results.outcomes {
                     let word = if outcome.ok { "ok" } else { "FAILED" };
-                    eprintln!("{} {} {word}: {}", row.series, outcome.check, outcome.said);
+                    eprintln!("{} {} {word}: {}", row.series, outcome.check, outcome.message);
                 }
                 if !row.is_ok() {
                     eprintln!("{}: its console is in {}", row.series, self.console(row.series).display());
@@ -157,7 +153,7 @@ impl Ground {
     }
 }
 
-/// Where an unpacked tree has libraries.
+/// The directories of libraries in an unpacked tree.
 fn library_dirs(root: &Path) -> Vec<PathBuf> {
     ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"].map(|dir| root.join(dir)).to_vec()
 }

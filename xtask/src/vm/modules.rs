@@ -1,4 +1,4 @@
-//! Kernel modules: found, with those that they need, in the order in which they are inserted.
+//! Kernel modules with their dependencies, in the order in which they are inserted.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::{paths, process};
 
-/// The modules that the checks use. A module that a kernel lacks, or has built in, is left out:
-/// the check that needs it then fails.
+/// The modules that the checks use. A module that is built in is left out, and so is a missing one, whose check then
+/// fails.
 pub const WANTED: &[&str] = &["af_packet", "veth", "8021q", "sit", "sch_ingress", "cls_bpf", "pppoe", "ppp_async"];
 
 /// A kernel's modules by their names.
@@ -39,7 +39,7 @@ impl Modules {
         Ok(())
     }
 
-    /// The wanted modules and those that they need, which come first.
+    /// The wanted modules, each after its dependencies.
     pub fn closure(&self, wanted: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
         let mut found = Vec::new();
         for name in wanted {
@@ -62,7 +62,7 @@ impl Modules {
     }
 }
 
-/// The modules that one says it needs, in its section `.modinfo`.
+/// A module's dependencies, from its section `.modinfo`.
 fn needs(code: &[u8]) -> Vec<String> {
     const KEY: &[u8] = b"\0depends=";
     let Some(at) = code.windows(KEY.len()).position(|window| window == KEY) else { return Vec::new() };
@@ -71,13 +71,13 @@ fn needs(code: &[u8]) -> Vec<String> {
     names.split(',').filter(|name| !name.is_empty()).map(|name| name.replace('-', "_")).collect()
 }
 
-/// Some kernels' modules are compressed, and not all of those kernels can decompress them.
+/// Some kernels have compressed modules, and not all of these can decompress them.
 fn read(path: &Path) -> Result<Vec<u8>> {
     let program = match path.extension().and_then(|end| end.to_str()) {
         Some("ko") => return fs::read(path).with_context(|| format!("read {}", path.display())),
         Some("xz") => "xz",
         Some("zst") => "zstd",
-        _ => bail!("{} is compressed in a way unknown here", path.display()),
+        _ => bail!("{}: unknown compression", path.display()),
     };
     Ok(process::output(paths::command(program)?.args(["--decompress", "--stdout"]).arg(path))?.stdout)
 }
@@ -87,7 +87,7 @@ mod tests {
     use super::needs;
 
     #[test]
-    fn a_module_says_what_it_needs() {
+    fn a_module_names_its_dependencies() {
         let code = b"\x7fELF\0license=GPL\0depends=pppox,ppp-generic\0retpoline=Y\0";
         assert_eq!(needs(code), ["pppox", "ppp_generic"]);
         assert_eq!(needs(b"\0license=GPL\0depends=\0name=slhc\0"), [""; 0]);

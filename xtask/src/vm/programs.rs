@@ -1,4 +1,4 @@
-//! The programs of a guest: ours, tools of the system, and some that are unpacked for the guest alone.
+//! The programs of a guest: ours, tools of the system, and some that are unpacked for guests alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use super::apt::Apt;
 use super::initramfs::Files;
 use super::kernels::{Flavour, Kernel};
 use crate::build::{self, Build};
-use crate::paths;
+use crate::{paths, process};
 
-/// Tools that the system has, by set-up.
+/// Tools of the system, which setup installs.
 const TOOLS: &[&str] = &["ip", "tc", "nsenter", "ping", "sh"];
-/// Tests by test-run, which are run whole.
+/// Tests by test-run, which the guest runs whole.
 const TESTS: &[&str] = &["kernel", "differential"];
-/// A PPPoE client and server. A test is no reason to install them on the machine.
+/// A PPPoE client and server, which are not installed on the machine for a test alone.
 const PPP_PACKAGES: &[&str] = &["ppp", "pppoe"];
 pub const PPP_PROGRAMS: &[&str] = &["pppd", "pppoe", "pppoe-server"];
 
@@ -33,13 +33,10 @@ pub struct Binaries {
 /// Builds the binaries for guests, without optimisation, as for the tests.
 pub fn build() -> Result<Binaries> {
     let tattler = build::build(&Build { release: false })?;
-    let status = paths::cargo()
-        .args(["build", "--locked", "--package", "tests", "--bin", "guest"])
-        .status()
-        .context("run cargo")?;
-    if !status.success() {
-        bail!("cargo could not build the guest's first process");
-    }
+    process::succeed(
+        paths::cargo().args(["build", "--locked", "--package", "tests", "--bin", "guest"]),
+        "cargo could not build the guest's first process",
+    )?;
     Ok(Binaries { tattler, guest: paths::target().join("debug/guest"), tests: build_tests()? })
 }
 
@@ -47,7 +44,7 @@ fn build_tests() -> Result<Vec<(&'static str, PathBuf)>> {
     let mut cargo = paths::cargo();
     cargo.args(["test", "--locked", "--no-run", "--package", "tests", "--message-format", "json-render-diagnostics"]);
     cargo.args(TESTS.iter().flat_map(|name| ["--test", name]));
-    // Its progress and its errors go where ours do.
+    // Its progress and errors go to our standard error.
     let built = cargo.stderr(Stdio::inherit()).output().context("run cargo")?;
     if !built.status.success() {
         bail!("cargo could not build the tests that guests run");
@@ -62,7 +59,7 @@ fn build_tests() -> Result<Vec<(&'static str, PathBuf)>> {
     TESTS.iter().map(|name| path_of(name)).collect()
 }
 
-/// Files of guests, modules apart.
+/// The files of guests without the modules.
 pub struct Programs {
     all: Files,
     /// The same and the PPPoE programs, for kernels that have PPP.
@@ -86,7 +83,7 @@ impl Programs {
         Ok(Programs { all, with_ppp })
     }
 
-    /// Those for a kernel.
+    /// The files for a kernel.
     pub fn files(&self, kernel: &Kernel) -> Files {
         match kernel.flavour {
             Flavour::Cloud => self.all.clone(),

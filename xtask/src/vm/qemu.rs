@@ -1,4 +1,4 @@
-//! QEMU: the system's, or one that is unpacked below the target directory and installed nowhere.
+//! QEMU: the system's, or one that is unpacked below the target directory.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -16,13 +16,12 @@ const PACKAGES: &[&str] = &["qemu-system-x86", "seabios"];
 /// An emulator that starts.
 pub struct Qemu {
     program: PathBuf,
-    /// Where it is unpacked, if it is not the system's.
+    /// The directory where it is unpacked, if it is not the system's.
     root: Option<PathBuf>,
 }
 
 impl Qemu {
-    /// Finds it or brings it. Not installed: on a machine with other parts of QEMU from elsewhere, apt
-    /// would have to remove those.
+    /// Finds QEMU or unpacks it. It is not installed: apt might have to remove parts of another QEMU for it.
     pub fn find(apt: &Apt, cache: &Path) -> Result<Qemu> {
         if let Some(program) = paths::find(PROGRAM) {
             return Ok(Qemu { program, root: None });
@@ -34,7 +33,7 @@ impl Qemu {
             eprintln!("fetching {}", PACKAGES.join(" "));
             let packages = apt.with_dependencies(PACKAGES)?;
             apt.unpack(&packages, &root)?;
-            starts(&qemu).context("start QEMU as it was unpacked")?;
+            starts(&qemu).context("start the unpacked QEMU")?;
         }
         Ok(qemu)
     }

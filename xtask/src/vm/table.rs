@@ -2,29 +2,29 @@
 
 use std::fmt::Write;
 
-use super::guest::Told;
+use super::guest::Results;
 
-/// A guest's results, with the checks that it was to run.
+/// A guest's results, with the checks that it should run.
 pub struct Row {
-    /// The series that was wanted.
+    /// The requested series.
     pub series: &'static str,
     pub checks: Vec<&'static str>,
-    /// None: there was no guest, for this reason.
-    pub told: Result<Told, String>,
+    /// Or the reason why there was no guest.
+    pub results: Result<Results, String>,
 }
 
 impl Row {
-    /// Every check that was asked for went well, and the guest came to its end.
+    /// All checks were successful, and the guest ran to its end.
     pub fn is_ok(&self) -> bool {
-        self.told.as_ref().is_ok_and(|told| told.ended && self.checks.iter().all(|check| self.cell(check).0))
+        self.results.as_ref().is_ok_and(|results| results.ended && self.checks.iter().all(|check| self.cell(check).0))
     }
 
-    /// Whether a check went well or was not asked for, and what the table says.
+    /// Whether a check was successful or not requested, and the table's text.
     fn cell(&self, check: &str) -> (bool, String) {
         if !self.checks.contains(&check) {
             return (true, "-".to_owned());
         }
-        let mut outcomes = self.told.iter().flat_map(|told| &told.outcomes);
+        let mut outcomes = self.results.iter().flat_map(|results| &results.outcomes);
         match outcomes.rfind(|outcome| outcome.check == check) {
             Some(outcome) => {
                 let word = if outcome.ok { "ok" } else { "failed" };
@@ -35,17 +35,17 @@ impl Row {
     }
 }
 
-/// As Markdown, which is read in a terminal as well.
+/// The table as Markdown, which a terminal shows well too.
 pub fn table(rows: &[Row], checks: &[&str]) -> String {
     let mut cells = vec![vec!["kernel".to_owned()]];
     cells[0].extend(checks.iter().map(|check| (*check).to_owned()));
     cells[0].push("guest".to_owned());
     for row in rows {
-        let told = row.told.as_ref().ok();
-        let release = told.and_then(|told| told.release.as_deref()).unwrap_or(row.series);
+        let results = row.results.as_ref().ok();
+        let release = results.and_then(|results| results.release.as_deref()).unwrap_or(row.series);
         let mut line = vec![release.to_owned()];
         line.extend(checks.iter().map(|check| row.cell(check).1));
-        line.push(told.map_or("none".to_owned(), |told| format!("{:.0} s", told.took.as_secs_f64())));
+        line.push(results.map_or("none".to_owned(), |results| format!("{:.0} s", results.took.as_secs_f64())));
         cells.push(line);
     }
     let width = |column: usize| cells.iter().map(|line| line[column].len()).max().unwrap_or_default();
@@ -73,24 +73,26 @@ mod tests {
             check: (*check).to_owned(),
             ok: *ok,
             took: Duration::from_millis(1_240),
-            said: String::new(),
+            message: String::new(),
         };
         let outcomes = outcomes.iter().map(outcome).collect();
-        let told = Told { release: Some("6.1.0".to_owned()), outcomes, ended, took: Duration::from_secs(9) };
-        Row { series: "6.1", checks: vec!["veth", "vlan"], told: Ok(told) }
+        let results = Results { release: Some("6.1.0".to_owned()), outcomes, ended, took: Duration::from_secs(9) };
+        Row { series: "6.1", checks: vec!["veth", "vlan"], results: Ok(results) }
     }
 
     #[test]
-    fn all_that_was_asked_for_must_go_well_to_the_end() {
-        assert!(row(&[("veth", true), ("vlan", true)], true).is_ok());
-        assert!(!row(&[("veth", true), ("vlan", true)], false).is_ok());
-        assert!(!row(&[("veth", true), ("vlan", false)], true).is_ok());
-        assert!(!row(&[("veth", true)], true).is_ok());
-        assert!(!Row { series: "6.1", checks: vec![], told: Err("no such kernel".to_owned()) }.is_ok());
+    fn a_row_is_ok_if_all_its_checks_are_and_the_guest_ended() {
+        let both = [("veth", true), ("vlan", true)];
+        assert!(row(&both, true).is_ok());
+        for (outcomes, ended) in [(&both, false), (&[("veth", true), ("vlan", false)], true)] {
+            assert!(!row(outcomes, ended).is_ok());
+        }
+        assert!(!row(&both[..1], true).is_ok());
+        assert!(!Row { series: "6.1", checks: vec![], results: Err("no such kernel".to_owned()) }.is_ok());
     }
 
     #[test]
-    fn the_table_shows_what_was_not_asked_for_and_what_was_not_reached() {
+    fn the_table_shows_checks_not_requested_and_not_reached() {
         let rows = [row(&[("veth", true)], false)];
         let expected = "\
             | kernel | veth     | vlan        | sit | guest |\n\
