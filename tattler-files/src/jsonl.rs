@@ -8,7 +8,7 @@
 
 mod backup;
 mod line;
-mod value;
+pub(crate) mod value;
 mod write;
 
 pub use backup::BackupEntry;
