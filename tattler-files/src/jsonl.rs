@@ -17,4 +17,4 @@ pub(super) use line::{Parsed, parse_any};
 pub use write::to_json_line;
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -22,7 +22,7 @@ fn read_all(text: &[u8]) -> (Vec<Observation>, Vec<String>, LineCounts) {
 }
 
 /// Reads a text; returns the backup entries.
-pub(crate) fn read_text(
+fn read_text(
     text: &[u8],
     observe: &mut dyn FnMut(Observation),
     report: &mut dyn FnMut(Fault),
