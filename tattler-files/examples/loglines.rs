@@ -10,28 +10,18 @@
 use std::io::{self, BufWriter, Write};
 use std::net::Ipv6Addr;
 
+use jiff::Timestamp;
+
 const START: u64 = 1_767_225_600; // 2026-01-01T00:00:00Z
 const DAYS: u64 = 300;
 /// The most lines.
 const MOST: u64 = 100_000_000;
 
-/// A packet or flow.
-struct Line {
-    /// Microseconds since 1970.
-    micros: u64,
-    inward: bool,
-    src: Ipv6Addr,
-    dst: Ipv6Addr,
-    src_port: u16,
-    dst_port: u16,
-}
-
 fn main() -> io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let dialect = arguments.next().unwrap_or_default();
-    let count = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(1_000_000).min(MOST);
     let mut number = |otherwise| arguments.next().and_then(|number| number.parse().ok()).unwrap_or(otherwise);
-    let (start, days): (u64, u64) = (number(START), number(DAYS));
+    let (count, start, days): (u64, u64, u64) = (number(1_000_000).min(MOST), number(START), number(DAYS));
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
     match dialect.as_str() {
         "zeek" => writeln!(
@@ -48,18 +38,7 @@ fn main() -> io::Result<()> {
     }
     let mut state = 1;
     for n in 0..count {
-        let after = n * (days * 86_400 * 1_000_000 / count);
-        let line = line(start * 1_000_000, after, &mut state);
-        let wrote = match dialect.as_str() {
-            "kernel" => kernel(&mut out, &line, false),
-            "kernel-iso" => kernel(&mut out, &line, true),
-            "zeek" => zeek(&mut out, &line),
-            "zeek-json" => zeek_json(&mut out, &line),
-            "eve" => eve(&mut out, &line),
-            "nfdump" => nfdump(&mut out, &line),
-            _ => conntrack(&mut out, &line),
-        };
-        match wrote {
+        match line(&mut out, &dialect, start * 1_000_000, n * (days * 86_400 * 1_000_000 / count), &mut state) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             wrote => wrote?,
         }
@@ -78,7 +57,7 @@ fn random(state: &mut u64, below: u64) -> u64 {
 
 /// Eight devices use a new address each day, and each visits 200 of 2,000 sites. A hundred sources at a time,
 /// each with its own port, probe the addresses of the last week.
-fn line(start: u64, after: u64, state: &mut u64) -> Line {
+fn line(out: &mut impl Write, dialect: &str, start: u64, after: u64, state: &mut u64) -> io::Result<()> {
     let day = after / 86_400_000_000;
     let inward = random(state, 2) == 0;
     let device = random(state, 8);
@@ -88,103 +67,55 @@ fn line(start: u64, after: u64, state: &mut u64) -> Line {
     let number = if inward { day / 10 * 100 + random(state, 100) } else { device * 200 + random(state, 200) };
     let first: u128 = if inward { 0x2a0d } else { 0x2a02 };
     let remote = Ipv6Addr::from((first << 112) + (u128::from(number) << 80) + 0x29);
-    let client = 32_768 + random(state, 28_000) as u16;
-    let server = [22, 23, 80, 443, 8_080][number as usize % 5];
+    let sport = 32_768 + random(state, 28_000) as u16;
+    let dport = [22, 23, 80, 443, 8_080][number as usize % 5];
     let (src, dst) = if inward { (remote, local) } else { (local, remote) };
-    Line { micros: start + after, inward, src, dst, src_port: client, dst_port: server }
+
+    let micros = start + after;
+    let time = Timestamp::from_microsecond(micros as i64).unwrap_or_default();
+    let seconds = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    // A probe has no answer.
+    let (state, history, back) = if inward { ("S0", "S", 0) } else { ("SF", "ShADadFf", 9) };
+    match dialect {
+        "kernel" | "kernel-iso" => {
+            let format = if dialect == "kernel" { "%b %e %H:%M:%S" } else { "%Y-%m-%dT%H:%M:%S%.6fZ" };
+            let (time, src, dst) = (time.strftime(format), full(src), full(dst));
+            let (from, to) = if inward { ("wan0", "lan0") } else { ("lan0", "wan0") };
+            writeln!(
+                out,
+                "{time} router kernel: [12345.678901] nft: IN={from} OUT={to} MAC=52:54:00:12:34:56:52:54:00:65:43:21:86:dd \
+                 SRC={src} DST={dst} LEN=60 TC=0 HOPLIMIT=50 FLOWLBL=12345 PROTO=TCP SPT={sport} DPT={dport} WINDOW=64240 RES=0x00 SYN URGP=0 "
+            )
+        }
+        "zeek" => writeln!(
+            out,
+            "{seconds}\tCX9aBc2dEf3gHi4jK\t{src}\t{sport}\t{dst}\t{dport}\ttcp\t-\t1.250000\t100\t200\t{state}\tT\tF\t0\t{history}\t10\t800\t{back}\t900\t-"
+        ),
+        "zeek-json" => writeln!(
+            out,
+            r#"{{"ts":{seconds},"uid":"CX9aBc2dEf3gHi4jK","id.orig_h":"{src}","id.orig_p":{sport},"id.resp_h":"{dst}","id.resp_p":{dport},"proto":"tcp","duration":1.25,"orig_bytes":100,"resp_bytes":200,"conn_state":"{state}","local_orig":true,"missed_bytes":0,"history":"{history}","orig_pkts":10,"resp_pkts":{back}}}"#
+        ),
+        "eve" => {
+            let (time, flags) = (time.strftime("%Y-%m-%dT%H:%M:%S%.6f+0000"), if inward { "00" } else { "1b" });
+            writeln!(
+                out,
+                r#"{{"timestamp":"{time}","flow_id":1234567890,"in_iface":"wan0","event_type":"flow","src_ip":"{src}","src_port":{sport},"dest_ip":"{dst}","dest_port":{dport},"proto":"TCP","flow":{{"pkts_toserver":10,"pkts_toclient":{back},"bytes_toserver":74,"bytes_toclient":0,"start":"{time}","end":"{time}","age":0,"state":"new","reason":"timeout","alerted":false}},"tcp":{{"tcp_flags":"1b","tcp_flags_ts":"1b","tcp_flags_tc":"{flags}","syn":true,"state":"closed"}}}}"#
+            )
+        }
+        "nfdump" => {
+            let time = time.strftime("%Y-%m-%d %H:%M:%S");
+            let flags = if inward { "......S." } else { "...AP.SF" };
+            writeln!(out, "{time},{time},0.000,{src},{dst},{sport},{dport},TCP,{flags},0,0,1,60,0,0")
+        }
+        _ => writeln!(
+            out,
+            "[{seconds}]\t    [NEW] ipv6     10 tcp      6 120 SYN_SENT src={src} dst={dst} sport={sport} dport={dport} \
+             [UNREPLIED] src={dst} dst={src} sport={dport} dport={sport}"
+        ),
+    }
 }
 
 /// An address as the kernel logs it.
 fn full(address: Ipv6Addr) -> String {
-    let groups: Vec<String> = address.segments().iter().map(|group| format!("{group:04x}")).collect();
-    groups.join(":")
-}
-
-fn stamp(micros: u64) -> jiff::Timestamp {
-    jiff::Timestamp::from_microsecond(micros as i64).unwrap_or_default()
-}
-
-fn kernel(out: &mut impl Write, line: &Line, is_iso: bool) -> io::Result<()> {
-    let stamp = stamp(line.micros);
-    if is_iso {
-        write!(out, "{stamp:.6}")?;
-    } else {
-        write!(out, "{}", stamp.strftime("%b %e %H:%M:%S"))?;
-    }
-    let (from, to) = if line.inward { ("wan0", "lan0") } else { ("lan0", "wan0") };
-    writeln!(
-        out,
-        " router kernel: [12345.678901] nft: IN={from} OUT={to} MAC=52:54:00:12:34:56:52:54:00:65:43:21:86:dd SRC={} DST={} \
-         LEN=60 TC=0 HOPLIMIT=50 FLOWLBL=12345 PROTO=TCP SPT={} DPT={} WINDOW=64240 RES=0x00 SYN URGP=0 ",
-        full(line.src),
-        full(line.dst),
-        line.src_port,
-        line.dst_port
-    )
-}
-
-fn seconds(micros: u64) -> String {
-    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
-}
-
-fn zeek(out: &mut impl Write, line: &Line) -> io::Result<()> {
-    let (state, history, packets) = if line.inward { ("S0", "S", 0) } else { ("SF", "ShADadFf", 9) };
-    writeln!(
-        out,
-        "{}\tCX9aBc2dEf3gHi4jK\t{}\t{}\t{}\t{}\ttcp\t-\t1.250000\t100\t200\t{state}\tT\tF\t0\t{history}\t10\t800\t{packets}\t900\t-",
-        seconds(line.micros),
-        line.src,
-        line.src_port,
-        line.dst,
-        line.dst_port
-    )
-}
-
-fn zeek_json(out: &mut impl Write, line: &Line) -> io::Result<()> {
-    let (state, history, packets) = if line.inward { ("S0", "S", 0) } else { ("SF", "ShADadFf", 9) };
-    writeln!(
-        out,
-        "{{\"ts\":{},\"uid\":\"CX9aBc2dEf3gHi4jK\",\"id.orig_h\":\"{}\",\"id.orig_p\":{},\"id.resp_h\":\"{}\",\"id.resp_p\":{},\
-         \"proto\":\"tcp\",\"duration\":1.25,\"orig_bytes\":100,\"resp_bytes\":200,\"conn_state\":\"{state}\",\
-         \"local_orig\":true,\"missed_bytes\":0,\"history\":\"{history}\",\"orig_pkts\":10,\"resp_pkts\":{packets}}}",
-        seconds(line.micros),
-        line.src,
-        line.src_port,
-        line.dst,
-        line.dst_port
-    )
-}
-
-fn eve(out: &mut impl Write, line: &Line) -> io::Result<()> {
-    let (back, flags) = if line.inward { (0, "00") } else { (9, "1b") };
-    let stamp = stamp(line.micros).strftime("%Y-%m-%dT%H:%M:%S%.6f+0000");
-    writeln!(
-        out,
-        "{{\"timestamp\":\"{stamp}\",\"flow_id\":1234567890,\"in_iface\":\"wan0\",\"event_type\":\"flow\",\"src_ip\":\"{}\",\
-         \"src_port\":{},\"dest_ip\":\"{}\",\"dest_port\":{},\"proto\":\"TCP\",\"flow\":{{\"pkts_toserver\":10,\
-         \"pkts_toclient\":{back},\"bytes_toserver\":74,\"bytes_toclient\":0,\"start\":\"{stamp}\",\"end\":\"{stamp}\",\"age\":0,\
-         \"state\":\"new\",\"reason\":\"timeout\",\"alerted\":false}},\"tcp\":{{\"tcp_flags\":\"1b\",\"tcp_flags_ts\":\"1b\",\
-         \"tcp_flags_tc\":\"{flags}\",\"syn\":true,\"state\":\"closed\"}}}}",
-        line.src, line.src_port, line.dst, line.dst_port
-    )
-}
-
-fn nfdump(out: &mut impl Write, line: &Line) -> io::Result<()> {
-    let stamp = stamp(line.micros).strftime("%Y-%m-%d %H:%M:%S");
-    let flags = if line.inward { "......S." } else { "...AP.SF" };
-    writeln!(
-        out,
-        "{stamp},{stamp},0.000,{},{},{},{},TCP,{flags},0,0,1,60,0,0",
-        line.src, line.dst, line.src_port, line.dst_port
-    )
-}
-
-fn conntrack(out: &mut impl Write, line: &Line) -> io::Result<()> {
-    let Line { src, dst, src_port, dst_port, .. } = line;
-    writeln!(
-        out,
-        "[{}]\t    [NEW] ipv6     10 tcp      6 120 SYN_SENT src={src} dst={dst} sport={src_port} dport={dst_port} \
-         [UNREPLIED] src={dst} dst={src} sport={dst_port} dport={src_port}",
-        seconds(line.micros)
-    )
+    address.segments().map(|group| format!("{group:04x}")).join(":")
 }

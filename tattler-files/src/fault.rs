@@ -2,99 +2,53 @@
 
 use std::io;
 
-use crate::reason::reason;
-
 /// An input can't be read at all. Each message is one line that names the way out.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message shows what its fields are")]
 pub enum ReadError {
     /// The file or its first bytes can't be read.
     #[error("cannot read {name}: {}: {}", reason(error), way_out(error))]
     Open {
-        /// The input.
         name: String,
         /// The reason. It is part of the message, so it is no source.
         error: io::Error,
     },
     /// The input is empty.
     #[error("{name} is empty: give a capture, a log or JSON Lines")]
-    Empty {
-        /// The input.
-        name: String,
-    },
+    Empty { name: String },
     /// The format is unknown.
     #[error("unknown format of {name}: give a pcap or pcapng file, a log or JSON Lines, plain, gzip or zstd")]
-    Format {
-        /// The input.
-        name: String,
-    },
+    Format { name: String },
     /// The compressed data is damaged at its beginning.
     #[error("cannot decompress {name}: {reason}: fetch or compress it again")]
-    Compression {
-        /// The input.
-        name: String,
-        /// The reason.
-        reason: String,
-    },
+    Compression { name: String, reason: String },
     /// The header of the capture is damaged or cut short.
     #[error("cannot read the header of {name}: {stop}: fetch or capture it again")]
-    Header {
-        /// The input.
-        name: String,
-        /// The reason.
-        stop: Stop,
-    },
+    Header { name: String, stop: Stop },
     /// All packets of the capture have an unsupported link type.
     #[error(
         "{name} has link type {link_type}, which is not supported: capture on an Ethernet, PPP, tun or loopback \
          device, or on `any`"
     )]
-    LinkType {
-        /// The input.
-        name: String,
-        /// The number in the registry of link types.
-        link_type: u16,
-    },
+    LinkType { name: String, link_type: u16 },
     /// The input has no packets, but `tattler packets` needs them.
     #[error("{name} is no capture, but {content}: `tattler packets` takes pcap and pcapng, plain, gzip or zstd")]
-    NotACapture {
-        /// The input.
-        name: String,
-        /// Its content.
-        content: &'static str,
-    },
+    NotACapture { name: String, content: &'static str },
     /// nfdump can't read the file.
     #[error("{name} is an nfcapd file, which needs nfdump: {reason}")]
-    Nfcapd {
-        /// The input.
-        name: String,
-        /// The reason.
-        reason: String,
-    },
+    Nfcapd { name: String, reason: String },
     /// Lines without a year go back in time.
     #[error(
         "{name}:{line}: the lines have no year, and here time goes back by more than a week: give the year of the \
          first line with --year, or the files one by one"
     )]
-    YearUnclear {
-        /// The input.
-        name: String,
-        /// From 1.
-        line: u64,
-    },
+    YearUnclear { name: String, line: u64 },
     /// The home prefix is not given, and can't be inferred, since the input can't be read twice.
     #[error("{name} can be read only once, so the home prefix can not be inferred: give --home PREFIX")]
-    HomeUnknown {
-        /// The input.
-        name: String,
-    },
+    HomeUnknown { name: String },
     /// No prefix, or more than one, may be home.
     #[error("cannot infer the home prefix of {name}: {reason}: give --home PREFIX")]
-    HomeUnclear {
-        /// The inputs.
-        name: String,
-        /// The prefixes found instead.
-        reason: String,
-    },
+    HomeUnclear { name: String, reason: String },
 }
 
 impl ReadError {
@@ -114,75 +68,31 @@ fn way_out(error: &io::Error) -> &'static str {
     }
 }
 
-/// A part of an input can't be read; the rest counts. Each message is one line.
+/// A part of an input can't be read; the rest counts. Each message is one line. Lines and frames count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each message shows what its fields are")]
 pub enum Fault {
     /// A bad line.
     #[error("{name}:{line}: {reason}: line skipped")]
-    Line {
-        /// The input.
-        name: String,
-        /// From 1.
-        line: u64,
-        /// The reason.
-        reason: String,
-    },
+    Line { name: String, line: u64, reason: String },
     /// Bad lines that were not reported one by one.
     #[error("{name}: {more} more lines skipped, {bad} of {lines} in all: fix or remove them")]
-    Lines {
-        /// The input.
-        name: String,
-        /// Bad lines that were not reported.
-        more: u64,
-        /// Bad lines in all.
-        bad: u64,
-        /// Lines in all, without blank ones.
-        lines: u64,
-    },
+    Lines { name: String, more: u64, bad: u64, lines: u64 },
     /// The last line has no newline.
     #[error("{name}:{line}: no newline, the line is cut short or still being written: line skipped")]
-    Unfinished {
-        /// The input.
-        name: String,
-        /// From 1.
-        line: u64,
-    },
+    Unfinished { name: String, line: u64 },
     /// The inputs have no IPv6.
     #[error("{name} has no IPv6 packet or flow: check that the program logs IPv6")]
-    NothingOfUse {
-        /// The input, or the first of them.
-        name: String,
-    },
+    NothingOfUse { name: String },
     /// The input ends, or can't be read further, in the middle.
     #[error("{name} is {stop} at {unit} {number}: all before it counts, fetch or capture it again for the rest")]
-    Stopped {
-        /// The input.
-        name: String,
-        /// `frame` or `line`.
-        unit: &'static str,
-        /// From 1.
-        number: u64,
-        /// The reason.
-        stop: Stop,
-    },
+    Stopped { name: String, unit: &'static str, number: u64, stop: Stop },
     /// Some packets of a capture have an unsupported link type.
     #[error("{name} has packets with link type {link_type} from frame {frame} on, which is not supported: skipped")]
-    LinkType {
-        /// The input.
-        name: String,
-        /// The number in the registry of link types.
-        link_type: u16,
-        /// The first frame with it.
-        frame: u64,
-    },
+    LinkType { name: String, link_type: u16, frame: u64 },
     /// The capture has no packets, or the text no lines.
     #[error("{name} has nothing to read: {way_out}")]
-    Nothing {
-        /// The input.
-        name: String,
-        /// The way out.
-        way_out: &'static str,
-    },
+    Nothing { name: String, way_out: &'static str },
 }
 
 /// The reason why an input can't be read further.
@@ -203,4 +113,11 @@ impl From<io::Error> for Stop {
             _ => Stop::Damaged(error.to_string()),
         }
     }
+}
+
+/// The text of a system error, in lower case and without "(os error 13)".
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }

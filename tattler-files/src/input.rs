@@ -89,9 +89,6 @@ impl Input {
         let read = Arc::new(AtomicU64::new(0));
         let file = Counted { file, read: Arc::clone(&read) };
         let (head, reader) = peek(file).map_err(|error| ReadError::Open { name: name(), error })?;
-        if head.is_empty() {
-            return Err(ReadError::Empty { name: name() });
-        }
         let unpacked: Box<dyn Read> = match head[..] {
             [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(reader)),
             _ if zstd::is_magic(&head) => Box::new(ZstdDecoder::new(reader)),

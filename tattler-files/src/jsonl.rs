@@ -8,7 +8,7 @@
 
 mod backup;
 mod line;
-mod value;
+pub(crate) mod value;
 mod write;
 
 pub use backup::BackupEntry;
@@ -17,4 +17,4 @@ pub(super) use line::{Parsed, parse_any};
 pub use write::to_json_line;
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -26,15 +26,13 @@ pub mod position;
 mod progress;
 mod reached;
 mod read;
-mod reason;
 mod rules;
 mod sink;
 pub mod text;
 
-pub use fault::{Fault, ReadError, Stop};
+pub use fault::{Fault, ReadError, Stop, reason};
 pub use input::Input;
 pub use position::Position;
 pub use progress::ReadProgress;
 pub use read::{ReadOptions, ReadSummary, read, read_into};
-pub use reason::reason;
 pub use sink::Sink;

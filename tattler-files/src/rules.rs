@@ -1,6 +1,7 @@
 //! Applies the rules to packets and flows of captures, logs and flow records.
 
 use ipnet::Ipv6Net;
+use sensor_common::parse::Tuple;
 use sensor_common::rules::REFRESH;
 use sensor_common::{Kind, Proto, Signal};
 use tattler_core::observation::{Contact, Observation, Traits};
@@ -136,19 +137,11 @@ impl Rules {
 
 /// The contact of an exchange that continues.
 fn lasting(record: &FlowRecord) -> Contact {
+    let Tuple { src, dst, src_port, dst_port } = record.tuple;
     let proto = record.begins.begins().unwrap_or(Proto::Tcp);
-    Contact {
-        ts: record.first,
-        last: record.last,
-        local: record.tuple.src.into(),
-        remote: record.tuple.dst.into(),
-        proto,
-        port: if proto == Proto::Icmpv6 { 0 } else { record.tuple.dst_port },
-        local_port: (proto != Proto::Icmpv6).then_some(record.tuple.src_port),
-        count: 0,
-        name: None,
-        device: None,
-    }
+    let (port, local_port) = if proto == Proto::Icmpv6 { (0, None) } else { (dst_port, Some(src_port)) };
+    let contact = Contact::new(record.first, src.into(), dst.into(), proto, port);
+    Contact { last: record.last, local_port, count: 0, ..contact }
 }
 
 fn traits(record: &FlowRecord) -> Traits {

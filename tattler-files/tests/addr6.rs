@@ -82,11 +82,8 @@ fn with_identifier(identifier: u64) -> Ipv6Addr {
 
 /// Addresses at the limits of each class.
 fn crafted() -> Vec<Ipv6Addr> {
-    let mut identifiers = Vec::new();
     // Low bytes and ports: all values of the last word, then small values in the word before it.
-    for word in 0..=0xffff_u64 {
-        identifiers.push(word);
-    }
+    let mut identifiers: Vec<u64> = (0..=0xffff).collect();
     for small in [1, 2, 15, 16, 17, 18, 255, 256] {
         for port in [21, 22, 53, 80, 443, 0x21, 0x53, 0x80, 0x443, 993, 8080, 0x8080, 6446, 0x6446, 5060, 12_345, 0] {
             identifiers.push(small << 16 | port);

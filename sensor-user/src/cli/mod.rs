@@ -1,5 +1,5 @@
-//! The command line: a file for each command. The type of its arguments is always called `Arguments`,
-//! because clap's derive shows its name nowhere and the module says which command it is.
+//! The command line: a file for each command, except for those that list rows. The type of its arguments is
+//! always called `Arguments`, because clap's derive shows its name nowhere and the module says which command it is.
 //!
 //! Results go to standard output. Errors go to standard error, one line for each problem, with the way
 //! out. Exit status: 0 success, 1 failure, 2 wrong usage.

@@ -2,14 +2,13 @@
 
 use std::io::{self, IsTerminal};
 use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use ipnet::Ipv6Net;
 use jiff::tz::TimeZone;
-use tattler_core::time::Time;
 use tattler_files::{ReadProgress, ReadSummary};
 
-use super::{complain, terminal};
+use super::{arguments, complain, terminal};
 
 /// How to read files.
 #[derive(clap::Args)]
@@ -29,12 +28,11 @@ pub(super) struct Arguments {
 impl Arguments {
     /// The options for `tattler_files`.
     pub(super) fn options(&self) -> tattler_files::ReadOptions {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         tattler_files::ReadOptions {
             home: self.home.clone(),
             zone: Some(self.timezone.clone().unwrap_or_else(TimeZone::system)),
             year: self.year,
-            now: Some(Time(i64::try_from(now.as_micros()).unwrap_or(i64::MAX))),
+            now: Some(arguments::now()),
             progress: io::stderr().is_terminal().then_some(show),
             ..tattler_files::ReadOptions::default()
         }

@@ -17,25 +17,12 @@ pub(super) enum ByteOrder {
 }
 
 impl ByteOrder {
-    pub(super) fn u16(self, bytes: [u8; 2]) -> u16 {
-        match self {
-            ByteOrder::Little => u16::from_le_bytes(bytes),
-            ByteOrder::Big => u16::from_be_bytes(bytes),
+    /// Bytes in this order, in big-endian order.
+    pub(super) fn to_big<const N: usize>(self, mut bytes: [u8; N]) -> [u8; N] {
+        if self == ByteOrder::Little {
+            bytes.reverse();
         }
-    }
-
-    pub(super) fn u32(self, bytes: [u8; 4]) -> u32 {
-        match self {
-            ByteOrder::Little => u32::from_le_bytes(bytes),
-            ByteOrder::Big => u32::from_be_bytes(bytes),
-        }
-    }
-
-    pub(super) fn i64(self, bytes: [u8; 8]) -> i64 {
-        match self {
-            ByteOrder::Little => i64::from_le_bytes(bytes),
-            ByteOrder::Big => i64::from_be_bytes(bytes),
-        }
+        bytes
     }
 }
 
@@ -65,12 +52,12 @@ impl<R: BufRead> Bytes<R> {
 
     pub(super) fn u16(&mut self) -> Result<u16, Stop> {
         let bytes = self.array()?;
-        Ok(self.order.u16(bytes))
+        Ok(u16::from_be_bytes(self.order.to_big(bytes)))
     }
 
     pub(super) fn u32(&mut self) -> Result<u32, Stop> {
         let bytes = self.array()?;
-        Ok(self.order.u32(bytes))
+        Ok(u32::from_be_bytes(self.order.to_big(bytes)))
     }
 
     /// Skips `length` bytes.

@@ -6,7 +6,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
-use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
 use sensor_common::parse::{Address, Tuple};
@@ -21,8 +20,8 @@ const MOST_EXCHANGES: usize = 1 << 18;
 pub struct HomeFinder {
     hasher: RandomState,
     seen: HashSet<u64>,
-    by_48: HashMap<[u8; 6], Ends>,
-    by_64: HashMap<[u8; 8], Ends>,
+    /// By /48 and by /64.
+    prefixes: HashMap<Ipv6Net, Ends>,
 }
 
 /// The exchanges of a prefix.
@@ -45,8 +44,8 @@ impl HomeFinder {
         }
         let (from, to) = ((src, src_port), (dst, dst_port));
         if self.seen.insert(self.hasher.hash_one((from.min(to), from.max(to), proto as u8))) {
-            count(&mut self.by_48, &src, &dst);
-            count(&mut self.by_64, &src, &dst);
+            self.count(48, src, dst);
+            self.count(64, src, dst);
         }
     }
 
@@ -65,8 +64,7 @@ impl HomeFinder {
         if exchanges == 0 {
             return Err("it has no exchange between global addresses".into());
         }
-        let by_48 = candidates(&self.by_48, exchanges);
-        let by_64 = if by_48.len() == 1 { Vec::new() } else { candidates(&self.by_64, exchanges) };
+        let (by_48, by_64) = (self.candidates(48), self.candidates(64));
         match (&by_48[..], &by_64[..]) {
             ([home], _) | (_, [home]) => Ok(*home),
             ([], []) => Err(format!("no /48 is an end of 90 % of its {exchanges} exchanges")),
@@ -76,39 +74,31 @@ impl HomeFinder {
             }
         }
     }
-}
 
-fn count<const N: usize>(ends: &mut HashMap<[u8; N], Ends>, src: &Address, dst: &Address) {
-    let (Some(src), Some(dst)) = (src.first_chunk::<N>(), dst.first_chunk::<N>()) else { return };
-    let one = usize::from(src != dst);
-    let mut add = |prefix: &[u8; N]| {
-        let ends = ends.entry(*prefix).or_default();
-        ends.any += 1;
-        ends.one += one;
-    };
-    add(src);
-    if src != dst {
-        add(dst);
+    fn count(&mut self, length: u8, src: Address, dst: Address) {
+        let prefix = |address: Address| Ipv6Net::new_assert(address.into(), length).trunc();
+        let (src, dst) = (prefix(src), prefix(dst));
+        for prefix in [Some(src), (src != dst).then_some(dst)].into_iter().flatten() {
+            let ends = self.prefixes.entry(prefix).or_default();
+            ends.any += 1;
+            ends.one += usize::from(src != dst);
+        }
     }
-}
 
-fn candidates<const N: usize>(ends: &HashMap<[u8; N], Ends>, exchanges: usize) -> Vec<Ipv6Net> {
-    let home = |ends: &Ends| ends.one > 0 && ends.any * 10 >= exchanges * 9;
-    let mut found: Vec<Ipv6Net> = ends
-        .iter()
-        .filter(|(_, ends)| home(ends))
-        .filter_map(|(prefix, _)| {
-            let mut address = [0; 16];
-            *address.first_chunk_mut()? = *prefix;
-            Ipv6Net::new(Ipv6Addr::from(address), (N * 8) as u8).ok()
-        })
-        .collect();
-    found.sort_unstable();
-    found
+    /// The prefixes of a length that may be home, in order.
+    fn candidates(&self, length: u8) -> Vec<Ipv6Net> {
+        let is_home = |ends: &Ends| ends.one > 0 && ends.any * 10 >= self.seen.len() * 9;
+        let found = self.prefixes.iter().filter(|(prefix, ends)| prefix.prefix_len() == length && is_home(ends));
+        let mut found: Vec<Ipv6Net> = found.map(|(&prefix, _)| prefix).collect();
+        found.sort_unstable();
+        found
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use sensor_common::Signal;
     use sensor_common::parse::Detail;
 

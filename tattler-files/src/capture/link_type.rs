@@ -1,18 +1,10 @@
 //! The link-layer header of a frame, by the registry of link types.
 
-use std::fmt;
-
 use sensor_common::{GiveUp, Link};
 
 /// A number in the registry of link types of tcpdump.org.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkType(pub u16);
-
-impl fmt::Display for LinkType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// How to read a link type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +102,7 @@ mod tests {
 
     fn traced(link_type: u16, bytes: &[u8]) -> (Result<u16, GiveUp>, String, bool) {
         let traced = Traced::new(&CapturedFrame { number: 1, nanos: 0, link_type: LinkType(link_type), bytes });
-        (traced.parsed.map(|header| header.detail.icmp_seq), traced.trace.link().to_string(), traced.is_ipv6())
+        (traced.parsed.map(|header| header.detail.icmp_seq), traced.trace.link(), traced.is_ipv6())
     }
 
     #[test]

@@ -25,15 +25,9 @@ pub(super) struct AgingTable<K, V> {
     kept: usize,
 }
 
-impl<K: Hash + Eq, V> AgingTable<K, V> {
-    fn new(kept: usize) -> Self {
-        AgingTable { young: HashMap::new(), old: HashMap::new(), kept }
-    }
-}
-
-impl<K: Hash + Eq, V> Default for AgingTable<K, V> {
+impl<K, V> Default for AgingTable<K, V> {
     fn default() -> Self {
-        AgingTable::new(KEPT)
+        AgingTable { young: HashMap::new(), old: HashMap::new(), kept: KEPT }
     }
 }
 
@@ -120,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_table_forgets_the_oldest_and_keeps_its_bound() {
-        let mut table = AgingTable::new(100);
+        let mut table = AgingTable { kept: 100, ..AgingTable::default() };
         let mut records = &mut table;
         for n in 0..1_000 {
             records.update(&0, |value| *value += 1); // used all the time

@@ -97,7 +97,7 @@ impl<R: BufRead> Blocks<R> {
             [0x4d, 0x3c, 0x2b, 0x1a] => ByteOrder::Little,
             _ => return Err(Stop::Damaged("a section of unknown byte order".into())),
         };
-        let length = self.bytes.order.u32(length);
+        let length = u32::from_be_bytes(self.bytes.order.to_big(length));
         let mut body = body(length)?;
         body.take(4)?;
         self.interfaces.clear();
@@ -193,7 +193,7 @@ impl Interface {
                 }
                 (TIME_OFFSET, 8) => {
                     let Ok(offset) = bytes.array() else { return };
-                    self.offset = order.i64(offset);
+                    self.offset = i64::from_be_bytes(order.to_big(offset));
                 }
                 _ => {
                     if bytes.skip(u64::from(length.next_multiple_of(4).max(length))).is_err() {

@@ -1,7 +1,6 @@
 //! Parses a frame, and keeps the layers that the parser passed.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::net::Ipv6Addr;
 
 use sensor_common::walk::MAX_EXTENSIONS;
@@ -74,31 +73,16 @@ impl Traced {
     /// Whether this is an IPv6 packet. `false` if the frame ends before the link layer announces IPv6.
     #[must_use]
     pub fn is_ipv6(&self) -> bool {
-        match self.parsed {
-            Ok(_) => true,
-            Err(GiveUp::NotIpv6 | GiveUp::UnknownLink | GiveUp::Truncated) => self.trace.announced,
-            Err(_) => true,
-        }
+        let may_be_other = matches!(self.parsed, Err(GiveUp::NotIpv6 | GiveUp::UnknownLink | GiveUp::Truncated));
+        !may_be_other || self.trace.announced
     }
 }
 
 impl Trace {
     /// The names of the link layers, such as `eth/vlan`.
     #[must_use]
-    pub fn link(&self) -> impl fmt::Display {
-        struct Joined<'a>(&'a [&'static str]);
-        impl fmt::Display for Joined<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                for (index, name) in self.0.iter().enumerate() {
-                    if index > 0 {
-                        f.write_str("/")?;
-                    }
-                    f.write_str(name)?;
-                }
-                Ok(())
-            }
-        }
-        Joined(&self.links[..self.link_count])
+    pub fn link(&self) -> String {
+        self.links[..self.link_count].join("/")
     }
 
     /// The numbers of the extension headers, in order.

@@ -54,21 +54,20 @@ impl FlowHalves {
                     let before = &mut known.half;
                     before.first = before.first.min(half.first);
                     before.last = before.last.max(half.last);
-                    before.flags = before
-                        .flags
-                        .max(half.flags)
-                        .map(|flags| flags | before.flags.unwrap_or(0) | half.flags.unwrap_or(0));
+                    let both = before.flags.zip(half.flags).map(|(one, other)| one | other);
+                    before.flags = both.or(before.flags).or(half.flags);
                     known.origin = known.origin.and(origin);
                 } else {
                     let known = *known;
                     self.waiting.remove(&key);
-                    emit_all(both(&known.half, &half), known.origin.and(origin), emit);
+                    let record = both(&known.half, &half);
+                    record.into_iter().for_each(|record| emit(record, known.origin.and(origin)));
                 }
             }
             Some(known) => {
                 let before = mem::replace(known, new);
                 self.queue.push_back((key, new.arrived));
-                emit_all(alone(&before.half), before.origin, emit);
+                alone(&before.half).into_iter().for_each(|record| emit(record, before.origin));
             }
             None => {
                 self.waiting.insert(key, new);
@@ -110,14 +109,8 @@ impl FlowHalves {
         if self.waiting.get(&key).is_some_and(|waiting| waiting.arrived == arrived)
             && let Some(Waiting { half, origin, .. }) = self.waiting.remove(&key)
         {
-            emit_all(alone(&half), origin, emit);
+            alone(&half).into_iter().for_each(|record| emit(record, origin));
         }
-    }
-}
-
-fn emit_all(record: Option<FlowRecord>, origin: LineOrigin, emit: &mut dyn FnMut(FlowRecord, LineOrigin)) {
-    if let Some(record) = record {
-        emit(record, origin);
     }
 }
 

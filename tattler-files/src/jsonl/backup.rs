@@ -3,12 +3,12 @@
 use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use tattler_core::ack::{Ack, LONGEST_NOTE};
 
 use super::line::{JsonLine, text};
 use super::value::Value;
-use super::write::Micros;
+use super::write::{Micros, optional};
 
 /// An entry of a backup that is no observation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,36 +55,27 @@ impl BackupEntry {
     /// The entry as a line of JSON, without a newline.
     #[must_use]
     pub fn to_json_line(&self) -> Option<String> {
-        let line = match self {
-            BackupEntry::Ack(ack) => serde_json::to_string(&AckLine {
-                r#type: "ack",
-                remote: ack.remote,
-                at: Micros(ack.at),
-                until: ack.until.map(Micros),
-                note: ack.note.as_deref(),
-            }),
-            BackupEntry::DeviceKey(key) => {
-                let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
-                serde_json::to_string(&KeyLine { r#type: "device-key", key })
-            }
-        };
-        line.ok()
+        serde_json::to_string(self).ok()
     }
 }
 
-#[derive(Serialize)]
-struct AckLine<'a> {
-    r#type: &'static str,
-    remote: Ipv6Net,
-    at: Micros,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<Micros>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct KeyLine {
-    r#type: &'static str,
-    key: String,
+impl Serialize for BackupEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self {
+            BackupEntry::Ack(ack) => {
+                map.serialize_entry("type", "ack")?;
+                map.serialize_entry("remote", &ack.remote)?;
+                map.serialize_entry("at", &Micros(ack.at))?;
+                optional(&mut map, "until", ack.until.map(Micros))?;
+                optional(&mut map, "note", ack.note.as_deref())?;
+            }
+            BackupEntry::DeviceKey(key) => {
+                let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+                map.serialize_entry("type", "device-key")?;
+                map.serialize_entry("key", &key)?;
+            }
+        }
+        map.end()
+    }
 }

@@ -6,6 +6,7 @@ use tattler_core::observation::{Answer, Contact, Observation, Probe, Traits};
 
 use super::backup::{self, BackupEntry};
 use super::value::Value;
+use crate::text::json;
 
 /// All known keys. Other keys are ignored.
 #[derive(Default, Deserialize)]
@@ -13,65 +14,35 @@ use super::value::Value;
 pub(super) struct JsonLine<'a> {
     #[serde(rename = "type", borrow)]
     kind_of_line: Value<'a>,
-    #[serde(borrow)]
     ts: Value<'a>,
-    #[serde(borrow)]
     last: Value<'a>,
-    #[serde(borrow)]
     local: Value<'a>,
-    #[serde(borrow)]
     pub(super) remote: Value<'a>,
-    #[serde(borrow)]
     proto: Value<'a>,
-    #[serde(borrow)]
     port: Value<'a>,
-    #[serde(borrow)]
     local_port: Value<'a>,
-    #[serde(borrow)]
     count: Value<'a>,
-    #[serde(borrow)]
     name: Value<'a>,
-    #[serde(borrow)]
     device: Value<'a>,
-    #[serde(borrow)]
     source: Value<'a>,
-    #[serde(borrow)]
     target: Value<'a>,
-    #[serde(borrow)]
     kind: Value<'a>,
-    #[serde(borrow)]
     hop_limit: Value<'a>,
-    #[serde(borrow)]
     source_port: Value<'a>,
-    #[serde(borrow)]
     icmp_id: Value<'a>,
-    #[serde(borrow)]
     icmp_seq: Value<'a>,
-    #[serde(borrow)]
     payload_len: Value<'a>,
-    #[serde(borrow)]
     payload_hash: Value<'a>,
-    #[serde(borrow)]
     window: Value<'a>,
-    #[serde(borrow)]
     tcp_options: Value<'a>,
-    #[serde(borrow)]
     tcp_flags: Value<'a>,
-    #[serde(borrow)]
     flow_label: Value<'a>,
-    #[serde(borrow)]
     contacted_source: Value<'a>,
-    #[serde(borrow)]
     answered: Value<'a>,
-    #[serde(borrow)]
     settling: Value<'a>,
-    #[serde(borrow)]
     pub(super) at: Value<'a>,
-    #[serde(borrow)]
     pub(super) until: Value<'a>,
-    #[serde(borrow)]
     pub(super) note: Value<'a>,
-    #[serde(borrow)]
     pub(super) key: Value<'a>,
 }
 
@@ -112,12 +83,7 @@ pub fn parse_any(line: &[u8]) -> Result<Parsed, String> {
     if !text.starts_with('{') {
         return Err("no JSON object, and no line of a known log".into());
     }
-    let line: JsonLine<'_> = serde_json::from_str(text).map_err(|error| {
-        let message = error.to_string();
-        // serde's number of the line is always 1: the caller adds that of the file.
-        let what = message.split(" at line ").next().unwrap_or_default();
-        format!("column {}: {what}", error.column())
-    })?;
+    let line: JsonLine<'_> = serde_json::from_str(text).map_err(|error| json::reason(&error))?;
     let observation = match &line.kind_of_line {
         Value::Text(text) if text == "contact" => Observation::Contact(contact(line)?),
         Value::Text(text) if text == "probe" => Observation::Probe(probe(line)?),

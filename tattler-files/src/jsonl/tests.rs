@@ -22,7 +22,7 @@ fn read_all(text: &[u8]) -> (Vec<Observation>, Vec<String>, LineCounts) {
 }
 
 /// Reads a text; returns the backup entries.
-pub(crate) fn read_text(
+fn read_text(
     text: &[u8],
     observe: &mut dyn FnMut(Observation),
     report: &mut dyn FnMut(Fault),
@@ -198,18 +198,9 @@ fn contact() -> impl Strategy<Value = Observation> {
     let names = (of(any::<String>()), of(any::<String>()));
     (time(), 0..1_000_000_000_i64, any::<[u128; 2]>(), proto, any::<u16>(), of(any::<u16>()), any::<u32>(), names)
         .prop_map(|(ts, later, [local, remote], proto, port, local_port, count, (name, device))| {
-            Observation::Contact(Contact {
-                ts,
-                last: Time(ts.0 + later),
-                local: local.into(),
-                remote: remote.into(),
-                proto,
-                port: if proto == Proto::Icmpv6 { 0 } else { port },
-                local_port,
-                count,
-                name,
-                device,
-            })
+            let (last, port) = (Time(ts.0 + later), if proto == Proto::Icmpv6 { 0 } else { port });
+            let contact = Contact::new(ts, local.into(), remote.into(), proto, port);
+            Observation::Contact(Contact { last, local_port, count, name, device, ..contact })
         })
 }
 
@@ -222,30 +213,21 @@ fn probe() -> impl Strategy<Value = Observation> {
             let (hop_limit, [source_port, icmp_id, icmp_seq, payload_len, window], tcp_flags, flow_label) = numbers;
             let [payload_hash, tcp_options, device] = texts;
             let [contacted_source, answered, settling] = flags;
-            Observation::Probe(Probe {
-                ts,
-                source: source.into(),
-                target: target.into(),
-                kind,
-                port: if kind == Kind::Echo { 0 } else { port },
-                count,
-                traits: Traits {
-                    hop_limit,
-                    source_port,
-                    icmp_id,
-                    icmp_seq,
-                    payload_len,
-                    payload_hash,
-                    window,
-                    tcp_options,
-                    tcp_flags,
-                    flow_label,
-                },
-                contacted_source,
-                answered,
-                settling,
-                device,
-            })
+            let traits = Traits {
+                hop_limit,
+                source_port,
+                icmp_id,
+                icmp_seq,
+                payload_len,
+                payload_hash,
+                window,
+                tcp_options,
+                tcp_flags,
+                flow_label,
+            };
+            let port = if kind == Kind::Echo { 0 } else { port };
+            let probe = Probe::new(ts, source.into(), target.into(), kind, port);
+            Observation::Probe(Probe { count, traits, contacted_source, answered, settling, device, ..probe })
         },
     )
 }

@@ -12,13 +12,15 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use tattler_core::time::Time;
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     #[default]
     Absent,
     Text(Cow<'a, str>),
     Number(u64),
+    /// No key accepts it, except the times of other programs.
+    Fraction(f64),
     Bool(bool),
-    /// A type that no key accepts: a negative or fractional number, a list or an object.
+    /// A type that no key accepts: a negative number, a list or an object.
     Other(&'static str),
 }
 
@@ -42,8 +44,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
             fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
                 Ok(Value::Other("a negative number"))
             }
-            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-                Ok(Value::Other("a fractional number"))
+            fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+                Ok(Value::Fraction(number))
             }
             fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
                 Ok(Value::Bool(value))
@@ -74,6 +76,7 @@ impl fmt::Display for Value<'_> {
                 write!(f, "{short:?}{}", if short.len() < text.len() { "…" } else { "" })
             }
             Value::Number(number) => number.fmt(f),
+            Value::Fraction(_) => f.write_str("a fractional number"),
             Value::Bool(value) => value.fmt(f),
             Value::Other(what) => f.write_str(what),
         }
@@ -91,11 +94,11 @@ fn refuse<T>(key: &str, value: &Value<'_>, wanted: &str) -> Result<T, String> {
 /// Conversions. [`Value::Absent`] is an error for all of them except [`Value::optional`].
 impl<'a> Value<'a> {
     /// `None` if the value is absent or null.
-    pub(super) fn optional<T>(self, read: impl FnOnce(Self) -> Result<T, String>) -> Result<Option<T>, String> {
+    pub(crate) fn optional<T>(self, read: impl FnOnce(Self) -> Result<T, String>) -> Result<Option<T>, String> {
         if self == Value::Absent { Ok(None) } else { read(self).map(Some) }
     }
 
-    pub(super) fn text(self, key: &str) -> Result<Cow<'a, str>, String> {
+    pub(crate) fn text(self, key: &str) -> Result<Cow<'a, str>, String> {
         match self {
             Value::Text(text) => Ok(text),
             other => refuse(key, &other, "a string"),
@@ -103,24 +106,24 @@ impl<'a> Value<'a> {
     }
 
     /// A text that `read` converts.
-    pub(super) fn name<T>(&self, key: &str, wanted: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, String> {
+    pub(crate) fn name<T>(&self, key: &str, wanted: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, String> {
         let found = if let Value::Text(text) = self { read(text) } else { None };
         found.map_or_else(|| refuse(key, self, wanted), Ok)
     }
 
-    pub(super) fn time(&self, key: &str) -> Result<Time, String> {
+    pub(crate) fn time(&self, key: &str) -> Result<Time, String> {
         self.name(key, "a time like 2026-09-01T01:41:54.831Z", |text| {
             let timestamp = jiff::Timestamp::from_str(text).ok()?;
             Some(Time(timestamp.as_microsecond()))
         })
     }
 
-    pub(super) fn address(&self, key: &str) -> Result<Ipv6Addr, String> {
+    pub(crate) fn address(&self, key: &str) -> Result<Ipv6Addr, String> {
         self.name(key, "an IPv6 address", |text| text.parse().ok())
     }
 
     /// A number from `least` to `most`.
-    pub(super) fn number<T: TryFrom<u64>>(&self, key: &str, least: u64, most: u64) -> Result<T, String> {
+    pub(crate) fn number<T: TryFrom<u64>>(&self, key: &str, least: u64, most: u64) -> Result<T, String> {
         let found = match *self {
             Value::Number(number) if (least..=most).contains(&number) => T::try_from(number).ok(),
             _ => None,
@@ -128,7 +131,7 @@ impl<'a> Value<'a> {
         found.map_or_else(|| refuse(key, self, &format!("a number from {least} to {most}")), Ok)
     }
 
-    pub(super) fn bool(&self, key: &str) -> Result<bool, String> {
+    pub(crate) fn bool(&self, key: &str) -> Result<bool, String> {
         match *self {
             Value::Bool(value) => Ok(value),
             _ => refuse(key, self, "true or false"),

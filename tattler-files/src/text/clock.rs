@@ -252,12 +252,8 @@ mod tests {
         assert_eq!(line(&mut clock, 12, 31, "23:59:59"), Ok("2025-12-31T23:59:59.000Z".into()));
         assert_eq!(line(&mut clock, 1, 1, "00:00:00"), Ok("2026-01-01T00:00:00.000Z".into()));
         // The 29th of February: the latest year that has one.
-        assert_eq!(
-            self::clock("UTC", None, "2026-03-03T10:00:00Z")
-                .time(Civil { month: 2, day: 29, ..time_of_day(b"00:00:00").unwrap().0 })
-                .map(|t| t.to_string()),
-            Ok("2024-02-29T00:00:00.000Z".into())
-        );
+        let mut clock = self::clock("UTC", None, "2026-03-03T10:00:00Z");
+        assert_eq!(line(&mut clock, 2, 29, "00:00:00"), Ok("2024-02-29T00:00:00.000Z".into()));
     }
 
     #[test]

@@ -25,17 +25,6 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// All dialects.
-    pub const ALL: [Dialect; 7] = [
-        Dialect::JsonLines,
-        Dialect::Kernel,
-        Dialect::Zeek,
-        Dialect::ZeekJson,
-        Dialect::Eve,
-        Dialect::Nfdump,
-        Dialect::Conntrack,
-    ];
-
     /// Its name, for messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -129,7 +118,8 @@ impl LineParser {
     }
 
     fn nfdump(&mut self, line: &[u8]) -> Result<LineItem, String> {
-        self.is_over |= nfdump::is_summary(line);
+        // Totals follow.
+        self.is_over |= line == b"Summary";
         // Files that were joined with `cat` have a header each.
         if line.first().is_some_and(u8::is_ascii_alphabetic)
             && let Some(columns) = nfdump::NfdumpColumns::of(line)

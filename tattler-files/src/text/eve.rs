@@ -10,31 +10,22 @@ use super::clock::LogClock;
 use super::fields::{self, Ip, ip};
 use super::{LineItem, json};
 use crate::flow::{FlowRecord, reversed};
+use crate::jsonl::value::Value;
 
 /// The fields of eve.json that are used.
 #[derive(Deserialize)]
 struct EveLine<'a> {
-    #[serde(borrow)]
-    timestamp: json::JsonTime<'a>,
+    timestamp: Value<'a>,
     #[serde(borrow)]
     event_type: Cow<'a, str>,
-    #[serde(default, borrow)]
     src_ip: Option<Cow<'a, str>>,
-    #[serde(default, borrow)]
     dest_ip: Option<Cow<'a, str>>,
-    #[serde(default)]
     src_port: Option<u16>,
-    #[serde(default)]
     dest_port: Option<u16>,
-    #[serde(default, borrow)]
     proto: Option<Cow<'a, str>>,
-    #[serde(default)]
     icmp_type: Option<u8>,
-    #[serde(default, borrow)]
     direction: Option<Cow<'a, str>>,
-    #[serde(default, borrow)]
     flow: Option<Flow<'a>>,
-    #[serde(default, borrow)]
     tcp: Option<Tcp<'a>>,
 }
 
@@ -42,21 +33,17 @@ struct EveLine<'a> {
 struct Flow<'a> {
     #[serde(default)]
     pkts_toclient: u64,
-    #[serde(default, borrow)]
-    start: Option<json::JsonTime<'a>>,
-    #[serde(default, borrow)]
-    end: Option<json::JsonTime<'a>>,
+    #[serde(borrow)]
+    start: Option<Value<'a>>,
+    end: Option<Value<'a>>,
     /// The initiator, in alerts of Suricata 7.
-    #[serde(default, borrow)]
     src_ip: Option<Cow<'a, str>>,
 }
 
 /// TCP flags in hexadecimal: of the initiator, and of the responder.
 #[derive(Deserialize)]
 struct Tcp<'a> {
-    #[serde(default, borrow)]
     tcp_flags_ts: Option<Cow<'a, str>>,
-    #[serde(default, borrow)]
     tcp_flags_tc: Option<Cow<'a, str>>,
 }
 
@@ -75,8 +62,8 @@ pub(super) fn parse(line: &[u8], clock: &mut LogClock) -> Result<LineItem, Strin
     };
     let default = Flow::default();
     let flow = line.flow.as_ref().unwrap_or(&default);
-    let first = flow.start.as_ref().unwrap_or(&line.timestamp).read(clock)?;
-    let last = flow.end.as_ref().unwrap_or(&line.timestamp).read(clock)?;
+    let first = json::time(flow.start.as_ref().unwrap_or(&line.timestamp), clock)?;
+    let last = json::time(flow.end.as_ref().unwrap_or(&line.timestamp), clock)?;
     let mut tuple = Tuple { src, dst, src_port: line.src_port.unwrap_or(0), dst_port: line.dest_port.unwrap_or(0) };
     // An alert has the addresses of its packet, which may come from the responder.
     if is_alert && flow.is_to_initiator(line.direction.as_deref(), src)? {

@@ -1,69 +1,34 @@
 //! Helpers for records in JSON.
 
-use std::borrow::Cow;
-use std::fmt;
+use serde::Deserialize;
+use tattler_core::time::Time;
 
-use serde::de::{Deserialize, Deserializer, Visitor};
-use tattler_core::time;
-
-use super::clock::{self, LogClock};
-use super::fields::wrong;
+use super::clock::{LogClock, iso};
+use crate::jsonl::value::Value;
 
 /// Reads a line.
 pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
-    serde_json::from_slice(line).map_err(|error| {
-        let message = error.to_string();
-        // serde's number of the line is always 1: the caller adds that of the file.
-        format!("column {}: {}", error.column(), message.split(" at line ").next().unwrap_or_default())
-    })
+    serde_json::from_slice(line).map_err(|error| reason(&error))
 }
 
-/// A time: seconds or milliseconds since 1970, or a text.
-pub(super) enum JsonTime<'a> {
-    Number(f64),
-    Text(Cow<'a, str>),
+/// The reason why a line is refused.
+pub(crate) fn reason(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    // serde's number of the line is always 1: the caller adds that of the file.
+    format!("column {}: {}", error.column(), message.split(" at line ").next().unwrap_or_default())
 }
 
 /// A greater number is milliseconds: as seconds it would be after the year 5138.
 const MILLISECONDS: f64 = 1e11;
 
-impl JsonTime<'_> {
-    /// The point in time.
-    pub(super) fn read(&self, clock: &mut LogClock) -> Result<time::Time, String> {
-        match self {
-            JsonTime::Number(number) => {
-                let seconds = if *number > MILLISECONDS { number / 1e3 } else { *number };
-                clock.check(time::Time((seconds * 1e6).round() as i64))
-            }
-            JsonTime::Text(text) => match clock::iso(text.as_bytes()) {
-                Some((civil, b"")) => clock.time(civil),
-                _ => Err(wrong("the time", text.as_bytes())),
-            },
-        }
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for JsonTime<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = JsonTime<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time")
-            }
-            fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-                Ok(JsonTime::Number(number))
-            }
-            fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-                Ok(JsonTime::Number(number as f64))
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(JsonTime::Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(JsonTime::Text(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_any(Either)
-    }
+/// Reads a time: seconds or milliseconds since 1970, or a text.
+pub(super) fn time(value: &Value<'_>, clock: &mut LogClock) -> Result<Time, String> {
+    let number = match value {
+        Value::Number(number) => *number as f64,
+        Value::Fraction(number) => *number,
+        Value::Text(text) if let Some((civil, b"")) = iso(text.as_bytes()) => return clock.time(civil),
+        other => return Err(format!("the time is {other}")),
+    };
+    let seconds = if number > MILLISECONDS { number / 1e3 } else { number };
+    clock.check(Time((seconds * 1e6).round() as i64))
 }

@@ -9,7 +9,7 @@ use tattler_core::observation::Traits;
 use tattler_core::time::Time;
 
 use super::clock::{self, Civil, LogClock};
-use super::fields::{self, Ip, address, decimal, port, words, wrong};
+use super::fields::{self, Ip, address, decimal, port, wrong};
 use super::{LineItem, LoggedPacket};
 
 const MONTHS: [&[u8; 3]; 12] =
@@ -76,7 +76,10 @@ impl Fields {
     /// `None` if the protocol is another, or the packet is incomplete.
     fn read(text: &[u8]) -> Result<Option<Fields>, String> {
         let mut fields = Fields::default();
-        for word in words(text) {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b' ', text).chain([text.len()]) {
+            let word = &text[start..end];
+            start = end + 1;
             match word {
                 // The packet is shorter than its header.
                 b"INCOMPLETE" => return Ok(None),
@@ -84,7 +87,7 @@ impl Fields {
                 [b'[', ..] => break,
                 _ => {}
             }
-            match memchr::memchr(b'=', word).map(|at| (&word[..at], &word[at + 1..])) {
+            match word.iter().position(|&byte| byte == b'=').map(|at| (&word[..at], &word[at + 1..])) {
                 None => fields.take_word(word),
                 Some((b"PROTO", value)) => match fields::proto(value) {
                     Some(proto) => fields.proto = Some(proto),

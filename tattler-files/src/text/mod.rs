@@ -14,7 +14,7 @@ mod conntrack;
 mod dialect;
 mod eve;
 mod fields;
-mod json;
+pub(super) mod json;
 mod kernel;
 pub mod lines;
 pub(super) mod nfdump;

@@ -93,11 +93,6 @@ impl NfdumpColumns {
     }
 }
 
-/// Whether the line ends the records. Totals follow it.
-pub(super) fn is_summary(line: &[u8]) -> bool {
-    line == b"Summary"
-}
-
 /// Reads `128.0`, or type and code in one number.
 fn icmp_type(field: &[u8]) -> Option<u64> {
     match memchr::memchr(b'.', field) {

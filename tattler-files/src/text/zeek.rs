@@ -14,6 +14,7 @@ use super::clock::LogClock;
 use super::fields::{Ip, MOST_COLUMNS, columns, decimal, ip, micros, port, wrong};
 use super::{LineItem, json};
 use crate::flow::FlowRecord;
+use crate::jsonl::value::Value;
 
 /// The positions of the columns in a conn.log, from its header.
 #[derive(Clone, Debug)]
@@ -90,8 +91,7 @@ impl ZeekColumns {
 /// A line of a conn.log in JSON.
 #[derive(Deserialize)]
 struct ConnLine<'a> {
-    #[serde(borrow)]
-    ts: json::JsonTime<'a>,
+    ts: Value<'a>,
     #[serde(rename = "id.orig_h", borrow)]
     src: Cow<'a, str>,
     #[serde(rename = "id.orig_p")]
@@ -102,14 +102,11 @@ struct ConnLine<'a> {
     dst_port: u16,
     #[serde(borrow)]
     proto: Cow<'a, str>,
-    #[serde(default)]
     duration: Option<f64>,
-    #[serde(default, borrow)]
     history: Option<Cow<'a, str>>,
-    #[serde(default)]
     resp_pkts: Option<u64>,
     /// The name of the log. Only the streaming writer writes it.
-    #[serde(default, rename = "_path", borrow)]
+    #[serde(rename = "_path")]
     path: Option<Cow<'a, str>>,
 }
 
@@ -124,7 +121,7 @@ pub(super) fn parse_json(line: &[u8], clock: &mut LogClock) -> Result<LineItem, 
         return Ok(LineItem::Nothing);
     };
     let connection = Connection {
-        first: line.ts.read(clock)?,
+        first: json::time(&line.ts, clock)?,
         duration: (line.duration.unwrap_or(0.0).max(0.0) * 1e6) as i64,
         tuple: Tuple { src, dst, src_port: line.src_port, dst_port: line.dst_port },
         proto: line.proto.as_bytes(),

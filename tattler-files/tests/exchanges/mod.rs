@@ -19,27 +19,48 @@ use tattler_files::{Input, ReadOptions, ReadSummary};
 pub type Exchange = (Ipv6Addr, Ipv6Addr, u16);
 
 pub fn contacts(observations: &[Observation], proto: Proto) -> BTreeSet<Exchange> {
-    let of = |observation: &Observation| match observation {
-        Observation::Contact(contact) if contact.proto == proto => Some((contact.local, contact.remote, contact.port)),
+    let of = |one: &Observation| match one {
+        Observation::Contact(one) if one.proto == proto => Some((one.local, one.remote, one.port)),
         _ => None,
     };
     observations.iter().filter_map(of).collect()
 }
 
 pub fn probes(observations: &[Observation], kind: Kind) -> BTreeSet<Exchange> {
-    let of = |observation: &Observation| match observation {
-        Observation::Probe(probe) if probe.kind == kind => Some((probe.target, probe.source, probe.port)),
+    let of = |one: &Observation| match one {
+        Observation::Probe(one) if one.kind == kind => Some((one.target, one.source, one.port)),
         _ => None,
     };
     observations.iter().filter_map(of).collect()
 }
 
 pub fn answers(observations: &[Observation], kind: Kind) -> BTreeSet<Exchange> {
-    let of = |observation: &Observation| match observation {
-        Observation::Answer(answer) if answer.kind == kind => Some((answer.target, answer.source, answer.port)),
+    let of = |one: &Observation| match one {
+        Observation::Answer(one) if one.kind == kind => Some((one.target, one.source, one.port)),
         _ => None,
     };
     observations.iter().filter_map(of).collect()
+}
+
+/// Compares the exchanges of many captures.
+#[derive(Default)]
+pub struct Comparison {
+    compared: usize,
+    pub wrong: Vec<String>,
+}
+
+impl Comparison {
+    pub fn same(&mut self, what: &str, found: &BTreeSet<Exchange>, expected: &BTreeSet<Exchange>) {
+        self.compared += expected.len();
+        self.wrong.extend(found.symmetric_difference(expected).map(|exchange| format!("{what}: {exchange:?}")));
+    }
+
+    pub fn finish(self) {
+        let Comparison { compared, wrong } = self;
+        assert!(wrong.is_empty(), "{} of {compared}:\n{}", wrong.len(), wrong.join("\n"));
+        assert!(compared > 300, "{compared}");
+        println!("{compared} exchanges agree");
+    }
 }
 
 /// A packet that tshark found: a SYN, echo request or UDP packet between global addresses.

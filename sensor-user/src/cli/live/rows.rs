@@ -6,8 +6,7 @@ use anyhow::Result;
 
 use super::query::{self, Printer, width};
 use crate::cli::{Usage, arguments};
-use crate::contract::Request;
-use crate::contract::{RowsAnswer, RowsQuestion};
+use crate::contract::{Request, RowsAnswer, RowsQuestion};
 use crate::query::{self as queries, QueryPlan, Subject};
 
 /// Which rows, and how many.
@@ -29,6 +28,23 @@ pub(in crate::cli) struct Arguments {
     limit: u64,
     #[command(flatten)]
     query: query::Arguments,
+}
+
+/// Rows that can be counted.
+#[derive(clap::Args)]
+#[group(skip)]
+pub(in crate::cli) struct Counted {
+    #[command(flatten)]
+    rows: Arguments,
+    /// Count by columns, such as remote/48,port: addresses by prefix length, times by minute, hour or day.
+    #[arg(long, value_name = "COLUMNS")]
+    by: Option<String>,
+}
+
+impl Counted {
+    pub(super) fn ask(self, subject: Subject, first_seen: bool) -> Result<ExitCode> {
+        self.rows.ask(subject, RowsQuestion { by: self.by, first_seen, ..RowsQuestion::default() })
+    }
 }
 
 impl Arguments {

@@ -128,15 +128,6 @@ fn a_probe_that_is_answered_makes_the_exchange_one_of_theirs() {
 }
 
 #[test]
-fn repeats_are_told_at_powers_of_two_and_none_is_lost() {
-    let repeats: Vec<_> = (0..9).map(|second| (second, inbound(Signal::Syn, 22, 4000))).collect();
-    let told = tells(&mut watch(), &repeats);
-    let expected =
-        ["probe syn 22 x1", "probe syn 22 x1", "-", "probe syn 22 x2", "-", "-", "-", "probe syn 22 x4", "-"];
-    assert_eq!(told, expected);
-}
-
-#[test]
 fn a_path_probe_is_told_hop_by_hop() {
     let hops: Vec<_> = (1..=5).map(|hop| (0, Packet { hop_limit: hop, ..inbound(Signal::Echo, 7, 7) })).collect();
     assert_eq!(tells(&mut watch(), &hops), ["probe echo 0 x1"; 5]);
