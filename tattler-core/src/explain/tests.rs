@@ -41,8 +41,10 @@ fn an_accusation_gives_meaning_counts_and_rivals() {
     for rival in ["chance", "few-locals", "one-device", "on-path", "one-of-several"] {
         assert_eq!(weight(&explanation, rival), Some(Weight::RuledOut), "{rival}: {explanation:#?}");
     }
+    assert!(explanation.visits.len() == 8 && explanation.visits.is_sorted_by_key(|visit| visit.ts));
     let text = explanation_text(&explanation);
     for part in [
+        "2a05::123: strong, rank 1 of ",
         "8 temporary addresses contacted it; 8 of them (100 %) were then probed by c1.",
         "Of 16 addresses that had not contacted it by then, 0 (0 %) were probed by the same.",
         "The odds to be probed are",
