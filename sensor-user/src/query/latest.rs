@@ -30,7 +30,7 @@ pub(super) fn latest(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError>
     // `Reverse` sorts the latest first.
     let kept = heap.into_sorted_vec();
     Ok(Kept {
-        columns: QueryRecord::columns(subject).iter().map(|&column| column.to_owned()).collect(),
+        columns: QueryRecord::columns(subject).map(str::to_owned).collect(),
         more: seen - kept.len() as u64,
         rows: kept.into_iter().map(|Reverse(Timed(_, record))| record.json(subject)).collect(),
         notes,

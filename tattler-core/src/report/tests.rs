@@ -6,7 +6,7 @@ use crate::ack::Ack;
 use crate::explain::{explain, explanation_text};
 use crate::ledger::LedgerSettings;
 use crate::ledger::tests::any_observation;
-use crate::observation::{Contact, Observation, Probe, Traits};
+use crate::observation::{Contact, Observation, Probe};
 
 pub(crate) fn addr(text: &str) -> Ipv6Addr {
     text.parse().unwrap()

@@ -4,21 +4,19 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use crate::query::Subject;
+
 mod ack;
-mod contacts;
 mod detach;
 mod doctor;
 mod explain;
 mod export;
 mod forget;
 mod import;
-mod locals;
-mod probes;
 mod progress;
 mod query;
 mod rows;
 mod run;
-mod scanners;
 mod status;
 mod suspects;
 
@@ -28,10 +26,18 @@ pub(super) enum Command {
     Status(status::Arguments),
     Suspects(suspects::Arguments),
     Explain(explain::Arguments),
-    Scanners(scanners::Arguments),
-    Probes(probes::Arguments),
-    Contacts(contacts::Arguments),
-    Locals(locals::Arguments),
+    /// Campaigns: sources that act as one scanner, those with the most probes first.
+    #[command(after_help = "Example: tattler scanners --since 7d --format csv kind syn")]
+    Scanners(rows::Scanners),
+    /// Unsolicited packets to our addresses, the latest first.
+    #[command(after_help = "Example: tattler probes --since 2d port 22 and not contacted_source")]
+    Probes(rows::Counted),
+    /// Exchanges that our addresses began, the latest first.
+    #[command(after_help = "Example: tattler contacts --first-seen remote in 2a05:d014::/32")]
+    Contacts(rows::Contacts),
+    /// Our addresses that contacted a remote, the latest used first.
+    #[command(after_help = "Example: tattler locals --since 7d exposed")]
+    Locals(rows::Counted),
     Ack(ack::Arguments),
     Import(import::Arguments),
     Export(export::Arguments),
@@ -47,10 +53,10 @@ impl Command {
             Command::Status(arguments) => status::run(&arguments),
             Command::Suspects(arguments) => suspects::run(&arguments),
             Command::Explain(arguments) => explain::run(&arguments),
-            Command::Scanners(arguments) => scanners::run(&arguments),
-            Command::Probes(arguments) => probes::run(&arguments),
-            Command::Contacts(arguments) => contacts::run(&arguments),
-            Command::Locals(arguments) => locals::run(&arguments),
+            Command::Scanners(arguments) => arguments.ask(),
+            Command::Probes(arguments) => arguments.ask(Subject::Probes, false),
+            Command::Contacts(arguments) => arguments.ask(),
+            Command::Locals(arguments) => arguments.ask(Subject::Locals, false),
             Command::Ack(arguments) => ack::run(&arguments),
             Command::Import(arguments) => import::run(&arguments),
             Command::Export(arguments) => export::run(&arguments),

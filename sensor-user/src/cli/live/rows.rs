@@ -1,4 +1,4 @@
-//! Common to `probes`, `contacts`, `locals` and `scanners`: filters, counts and limits.
+//! `tattler probes`, `contacts`, `locals` and `scanners`: rows by filters, counts and limits.
 
 use std::process::ExitCode;
 
@@ -6,14 +6,13 @@ use anyhow::Result;
 
 use super::query::{self, Printer, width};
 use crate::cli::{Usage, arguments};
-use crate::contract::Request;
-use crate::contract::{RowsAnswer, RowsQuestion};
+use crate::contract::{Request, RowsAnswer, RowsQuestion};
 use crate::query::{self as queries, QueryPlan, Subject};
 
 /// Which rows, and how many.
 #[derive(clap::Args)]
 #[group(skip)]
-pub(in crate::cli) struct Arguments {
+struct Arguments {
     /// Only rows that pass, such as port 22 and not device "printer". The error for an unknown field lists
     /// all fields.
     #[arg(value_name = "FILTER")]
@@ -31,9 +30,56 @@ pub(in crate::cli) struct Arguments {
     query: query::Arguments,
 }
 
+/// Rows that may be counted.
+#[derive(clap::Args)]
+pub(in crate::cli) struct Counted {
+    #[command(flatten)]
+    rows: Arguments,
+    /// Count by columns, such as remote/48,port: addresses by prefix length, times by minute, hour or day.
+    #[arg(long, value_name = "COLUMNS")]
+    by: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Contacts {
+    #[command(flatten)]
+    counted: Counted,
+    /// The first contact with each remote, or each group of --by; with --since only first contacts since then.
+    #[arg(long)]
+    first_seen: bool,
+}
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Scanners {
+    #[command(flatten)]
+    rows: Arguments,
+    /// List sources by number of attempts in a form that may be published: without your addresses and
+    /// names, and without sources that your addresses had contacted.
+    #[arg(long)]
+    publish: bool,
+}
+
+impl Counted {
+    pub(super) fn ask(&self, subject: Subject, first_seen: bool) -> Result<ExitCode> {
+        self.rows.ask(subject, RowsQuestion { by: self.by.clone(), first_seen, ..RowsQuestion::default() })
+    }
+}
+
+impl Contacts {
+    pub(super) fn ask(&self) -> Result<ExitCode> {
+        self.counted.ask(Subject::Contacts, self.first_seen)
+    }
+}
+
+impl Scanners {
+    pub(super) fn ask(&self) -> Result<ExitCode> {
+        self.rows.ask(Subject::Scanners, RowsQuestion { publish: self.publish, ..RowsQuestion::default() })
+    }
+}
+
 impl Arguments {
     /// Sends the query; `own` has the options of this query alone.
-    pub(super) fn ask(&self, subject: Subject, own: RowsQuestion) -> Result<ExitCode> {
+    fn ask(&self, subject: Subject, own: RowsQuestion) -> Result<ExitCode> {
         let words = (!self.words.is_empty()).then(|| self.words.join(" "));
         let question = RowsQuestion {
             since: self.query.since,
@@ -44,12 +90,11 @@ impl Arguments {
             ..own
         };
         // Reports a faulty question even without a sensor.
-        match QueryPlan::new(subject, &question, arguments::now()) {
-            Ok(_) => {}
-            Err(queries::QueryError::Usage(line)) => return Err(Usage(line).into()),
-            Err(queries::QueryError::Filter(error)) => return Err(error.into()),
-            Err(error @ queries::QueryError::Read(_)) => return Err(error.into()),
-        }
+        QueryPlan::new(subject, &question, arguments::now()).map_err(|error| match error {
+            queries::QueryError::Usage(line) => anyhow::Error::new(Usage(line)),
+            queries::QueryError::Filter(error) => error.into(),
+            queries::QueryError::Read(error) => error.into(),
+        })?;
         let request = match subject {
             Subject::Probes => Request::Probes(question),
             Subject::Contacts => Request::Contacts(question),
