@@ -63,7 +63,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
     match arguments.explain {
         Some(remote) => {
-            arguments.format.print(&explain::explain(&ledger, remote), explain::explanation_text, explain::explanation_csv)?;
+            arguments.format.print(
+                &explain::explain(&ledger, remote),
+                explain::explanation_text,
+                explain::explanation_csv,
+            )?;
         }
         None => {
             let report = report::report(&ledger, &report::ReportOptions { top: arguments.top });

@@ -6,24 +6,13 @@ use super::rivals::Weight;
 use super::*;
 use crate::attribution::Rival;
 use crate::observation::{Observation, Probe, Traits};
-use crate::report::tests::{POOL, RARE, SCANNER, SITE, addr, contact, january_2016, ledger, local, probe};
+use crate::report::tests::{POOL, RARE, SCANNER, SITE, addr, changed, contact, january_2016, ledger, local, probe};
 use crate::report::{ReportOptions, report, suspects_table};
 use crate::time::Time;
 
-/// January 2016 with changes.
-fn changed(change: impl Fn(&mut Observation)) -> Vec<Observation> {
-    let mut all = january_2016();
-    all.iter_mut().for_each(change);
-    all
-}
-
 /// Each local belongs to the device with its number modulo `devices`.
 fn with_devices(devices: i64) -> Vec<Observation> {
-    changed(|observation| {
-        if let Observation::Contact(contact) = observation {
-            contact.device = Some(format!("device-{}", contact.ts.0 / 100_000_000 % devices));
-        }
-    })
+    changed(|contact| contact.device = Some(format!("device-{}", contact.ts.0 / 100_000_000 % devices)))
 }
 
 fn explained(observations: &[Observation], remote: &str) -> Explanation {
@@ -76,11 +65,9 @@ fn without_known_devices_that_rival_is_not_ruled_out() {
 
 #[test]
 fn evidence_from_one_device_is_noted_in_table_and_explanation() {
-    let all = changed(|observation| {
-        if let Observation::Contact(contact) = observation {
-            let n = contact.ts.0 / 100_000_000;
-            contact.device = Some(if n % 3 == 0 || n % 2 == 1 { "tv".into() } else { format!("device-{n}") });
-        }
+    let all = changed(|contact| {
+        let n = contact.ts.0 / 100_000_000;
+        contact.device = Some(if n % 3 == 0 || n % 2 == 1 { "tv".into() } else { format!("device-{n}") });
     });
     let report = report(&ledger(&all), &ReportOptions::default());
     let candidate = &report.candidates[0];
@@ -114,10 +101,8 @@ fn indistinguishable_remotes_are_accused_as_one_of_them() {
 #[test]
 fn a_content_network_may_be_any_of_its_sites() {
     let cdn = "2606:4700::6810:1";
-    let all = changed(|observation| {
-        if let Observation::Contact(contact) = observation
-            && contact.remote == addr(POOL)
-        {
+    let all = changed(|contact| {
+        if contact.remote == addr(POOL) {
             contact.remote = addr(cdn);
         }
     });

@@ -50,6 +50,17 @@ pub(crate) fn january_2016() -> Vec<Observation> {
     all
 }
 
+/// January 2016 with other contacts.
+pub(crate) fn changed(mut change: impl FnMut(&mut Contact)) -> Vec<Observation> {
+    let mut all = january_2016();
+    for observation in &mut all {
+        if let Observation::Contact(contact) = observation {
+            change(contact);
+        }
+    }
+    all
+}
+
 pub(crate) fn ledger(observations: &[Observation]) -> Ledger {
     let mut ledger = Ledger::new(LedgerSettings::default());
     observations.iter().for_each(|o| ledger.observe(o));
@@ -128,14 +139,11 @@ fn a_candidate_is_shown_with_the_label_of_its_prefix() {
 
 /// The report if the visitors of the pool contact these addresses instead, each the address with its number.
 fn report_with_pools(address: impl Fn(u128) -> u128) -> Report {
-    let mut all = january_2016();
-    for observation in &mut all {
-        if let Observation::Contact(contact) = observation
-            && contact.remote == addr(POOL)
-        {
+    let all = changed(|contact| {
+        if contact.remote == addr(POOL) {
             contact.remote = Ipv6Addr::from(address(contact.ts.0 as u128 / 300_000_000));
         }
-    }
+    });
     report(&ledger(&all), &ReportOptions::default())
 }
 
@@ -167,12 +175,9 @@ fn a_short_list_leaves_room_for_remotes_that_probe_back() {
 
 #[test]
 fn tables_fit_a_hundred_columns_with_the_longest_addresses() {
-    let mut all = january_2016();
-    for observation in &mut all {
-        if let Observation::Contact(c) = observation {
-            c.remote = Ipv6Addr::from(u128::from(c.remote) | 0xffff_1234_ffff_5678_ffff_0000_0000 << 16);
-        }
-    }
+    let all = changed(|c| {
+        c.remote = Ipv6Addr::from(u128::from(c.remote) | 0xffff_1234_ffff_5678_ffff_0000_0000 << 16);
+    });
     let ledger = ledger(&all);
     let report = report(&ledger, &ReportOptions::default());
     let suspect = report.candidates[0].members[0];
