@@ -14,6 +14,7 @@
 //! - `follow`: a copy that is updated by the changes alone
 //! - `replace`: a rebuilt ledger takes the place of the current one
 //! - `intern`: addresses and strings as numbers
+//! - `configure`: facts and settings that do not come from packets
 
 mod configure;
 mod follow;
