@@ -1,6 +1,8 @@
 //! `tattler analyze` from end to end: a harvester among sites that all locals visit, found from
 //! observations and from packets, in files and on standard input, plain and compressed.
 
+mod common;
+
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -46,22 +48,10 @@ fn json_lines() -> String {
 }
 
 fn pcap() -> Vec<u8> {
-    let address = |text: &str| text.parse::<std::net::Ipv6Addr>().unwrap().octets();
-    let mut bytes = 0xa1b2_c3d4_u32.to_le_bytes().to_vec();
-    bytes.extend([0; 16]);
-    bytes.extend(101_u32.to_le_bytes());
-    for (second, src, dst, port) in traffic() {
-        for number in [(START + second) as u32, 0, 60, 60] {
-            bytes.extend(number.to_le_bytes());
-        }
-        bytes.extend([0x60, 0, 0, 0, 0, 20, 6, 64]);
-        bytes.extend(address(&src));
-        bytes.extend(address(&dst));
-        bytes.extend([0x9c, 0x40]);
-        bytes.extend(port.to_be_bytes());
-        bytes.extend([0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 0xfa, 0xf0, 0, 0, 0, 0]);
-    }
-    bytes
+    let address = |text: String| text.parse().unwrap();
+    common::pcap(
+        traffic().into_iter().map(|(second, src, dst, port)| (START + second, address(src), address(dst), port)),
+    )
 }
 
 fn analyze(arguments: &[&str], stdin: &[u8]) -> Output {

@@ -1,6 +1,8 @@
 //! Bad input: one line on standard error that names the object and the way out, and the right exit
 //! status.
 
+mod common;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -50,19 +52,9 @@ fn text(bytes: &[u8]) -> &str {
 
 /// SYNs from one local to some remotes, on raw IP, a second apart.
 fn capture(remotes: u8) -> Vec<u8> {
-    let mut bytes = 0xa1b2_c3d4_u32.to_le_bytes().to_vec();
-    bytes.extend([0; 16]);
-    bytes.extend(101_u32.to_le_bytes());
-    for remote in 1..=remotes {
-        for number in [u32::from(remote), 0, 60, 60] {
-            bytes.extend(number.to_le_bytes());
-        }
-        bytes.extend([0x60, 0, 0, 0, 0, 20, 6, 64]);
-        bytes.extend([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0xe0, 0x14, 0x9a, 0xff, 0x5e, 0x49, 0xec, 0xb3]);
-        bytes.extend([0x2a, remote, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
-        bytes.extend([0x9c, 0x40, 1, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 0xfa, 0xf0, 0, 0, 0, 0]);
-    }
-    bytes
+    let remote = |n: u8| format!("2a{n:02x}::1").parse().unwrap();
+    let local = "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap();
+    common::pcap((1..=remotes).map(|n| (n.into(), local, remote(n), 443)))
 }
 
 #[test]

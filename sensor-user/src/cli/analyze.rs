@@ -1,7 +1,6 @@
 //! `tattler analyze`: suspects from files.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -63,33 +62,20 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
 
     match arguments.explain {
-        Some(remote) => explain(&ledger, remote, arguments.format)?,
-        None => suspects(&ledger, arguments.top, arguments.format)?,
+        Some(remote) => {
+            arguments.format.print(
+                &explain::explain(&ledger, remote),
+                explain::explanation_text,
+                explain::explanation_csv,
+            )?;
+        }
+        None => {
+            let report = report::report(&ledger, &report::ReportOptions { top: arguments.top });
+            arguments.format.print(&report, report::suspects_table, report::suspects_csv)?;
+        }
     }
     let whole = summary.faults == 0 && left_out.is_none();
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn suspects(ledger: &Ledger, top: usize, format: Format) -> anyhow::Result<()> {
-    let report = report::report(ledger, &report::ReportOptions { top });
-    let mut out = io::stdout().lock();
-    match format {
-        Format::Json => out.write_all((serde_json::to_string(&report)? + "\n").as_bytes())?,
-        Format::Csv => report::suspects_csv(&report, &mut out)?,
-        Format::Table => out.write_all(report::suspects_table(&report).as_bytes())?,
-    }
-    Ok(out.flush()?)
-}
-
-fn explain(ledger: &Ledger, remote: Ipv6Net, format: Format) -> anyhow::Result<()> {
-    let explanation = explain::explain(ledger, remote);
-    let mut out = io::stdout().lock();
-    match format {
-        Format::Json => out.write_all((serde_json::to_string(&explanation)? + "\n").as_bytes())?,
-        Format::Csv => explain::explanation_csv(&explanation, &mut out)?,
-        Format::Table => out.write_all(explain::explanation_text(&explanation).as_bytes())?,
-    }
-    Ok(out.flush()?)
 }
 
 /// The message about rows that did not fit into the ledger.

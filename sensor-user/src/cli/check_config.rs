@@ -1,6 +1,5 @@
 //! `tattler check-config`: the problems of the configuration, or the configuration in effect.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,16 +29,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    let mut out = io::stdout().lock();
-    match loaded.files.as_slice() {
-        [] => writeln!(out, "# there is no {DEFAULT_PATH}; these are the defaults")?,
-        files => {
-            for file in files {
-                writeln!(out, "# read {}", file.display())?;
-            }
-        }
+    let mut text: String = loaded.files.iter().map(|file| format!("# read {}\n", file.display())).collect();
+    if text.is_empty() {
+        text = format!("# there is no {DEFAULT_PATH}; these are the defaults\n");
     }
-    out.write_all(toml::to_string(&loaded.config)?.as_bytes())?;
-    out.flush()?;
+    super::print(text + &toml::to_string(&loaded.config)?)?;
     Ok(ExitCode::SUCCESS)
 }

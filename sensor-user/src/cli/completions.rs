@@ -1,6 +1,5 @@
 //! `tattler completions`: scripts that complete commands and flags in a shell.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap_complete::Shell;
@@ -20,8 +19,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // clap_complete panics if its writer fails, so write to memory first.
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut super::help::command(), "tattler", &mut script);
-    let mut out = io::stdout().lock();
-    out.write_all(&script)?;
-    out.flush()?;
+    super::print(script)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! `tattler man`: manual pages, made from the same text as `--help`.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -31,11 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 fs::write(&path, page).map_err(|error| cannot_write(&path, &error))?;
             }
         }
-        None => {
-            let mut out = io::stdout().lock();
-            out.write_all(&pages[0].1)?;
-            out.flush()?;
-        }
+        None => super::print(&pages[0].1)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -57,10 +57,7 @@ enum Command {
 pub fn main() -> ExitCode {
     // clap would end at the first of the two arguments.
     if version::is_asked_for() {
-        return match io::stdout().write_all(version::verbose().as_bytes()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        };
+        return if print(version::verbose()).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let parsed = help::command().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
     let outcome = match parsed {
@@ -101,6 +98,29 @@ enum Format {
     Json,
     /// CSV for spreadsheets.
     Csv,
+}
+
+impl Format {
+    /// Prints an answer; the other formats than JSON have a function each.
+    fn print<T: serde::Serialize>(
+        self,
+        answer: &T,
+        table: impl Fn(&T) -> String,
+        csv: impl Fn(&T, &mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self {
+            Format::Json => print(serde_json::to_string(answer)? + "\n"),
+            Format::Csv => csv(answer, &mut io::stdout().lock()),
+            Format::Table => print(table(answer)),
+        }
+    }
+}
+
+/// Writes a result to standard output.
+fn print(text: impl AsRef<[u8]>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_ref())?;
+    out.flush()
 }
 
 const USAGE: u8 = 2;

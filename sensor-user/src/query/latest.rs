@@ -23,7 +23,7 @@ pub(super) fn latest(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError>
     })?;
     let subject = rows.plan.subject;
     Ok(Kept {
-        columns: QueryRecord::columns(subject).iter().map(|&column| column.to_owned()).collect(),
+        columns: QueryRecord::columns(subject).map(str::to_owned).collect(),
         more: seen - latest.len() as u64,
         rows: latest.into_values().rev().map(|record| record.json(subject)).collect(),
         notes,

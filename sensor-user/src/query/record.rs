@@ -102,61 +102,22 @@ impl<'n> QueryRecord<'n> {
     }
 
     /// The columns of a subject, in order.
-    pub(super) fn columns(subject: Subject) -> &'static [&'static str] {
-        match subject {
-            Subject::Probes | Subject::Scanners => &[
-                "ts",
-                "source",
-                "label",
-                "target",
-                "kind",
-                "port",
-                "count",
-                "source_port",
-                "hop_limit",
-                "iid",
-                "device",
-                "device_name",
-                "answered",
-                "contacted_source",
-                "exposed",
-                "public",
-            ],
-            Subject::Contacts => &[
-                "first",
-                "last",
-                "local",
-                "remote",
-                "name",
-                "label",
-                "proto",
-                "port",
-                "count",
-                "local_port",
-                "iid",
-                "device",
-                "device_name",
-                "exposed",
-                "public",
-            ],
-            Subject::Locals => &[
-                "local",
-                "device",
-                "device_name",
-                "iid",
-                "first",
-                "last",
-                "contacts",
-                "count",
-                "probes",
-                "exposed",
-                "public",
-            ],
-        }
+    pub(super) fn columns(subject: Subject) -> impl Iterator<Item = &'static str> {
+        let columns = match subject {
+            Subject::Probes | Subject::Scanners => {
+                "ts source label target kind port count source_port hop_limit iid device device_name answered \
+                 contacted_source exposed public"
+            }
+            Subject::Contacts => {
+                "first last local remote name label proto port count local_port iid device device_name exposed public"
+            }
+            Subject::Locals => "local device device_name iid first last contacts count probes exposed public",
+        };
+        columns.split(' ')
     }
 
     pub(super) fn json(&self, subject: Subject) -> Map<String, Value> {
-        QueryRecord::columns(subject).iter().map(|&column| (column.to_owned(), self.value(column))).collect()
+        QueryRecord::columns(subject).map(|column| (column.to_owned(), self.value(column))).collect()
     }
 
     fn value(&self, column: &str) -> Value {

@@ -38,6 +38,7 @@ enum Of {
     Source(Ipv6Addr),
 }
 
+#[derive(Default)]
 struct Scanner {
     label: Option<String>,
     probes: u64,
@@ -48,23 +49,6 @@ struct Scanner {
     ports: BTreeSet<u16>,
     first: Time,
     last: Time,
-}
-
-impl Scanner {
-    /// A scanner with its first probe not yet counted.
-    fn new(probe: &QueryRecord<'_>) -> Scanner {
-        Scanner {
-            label: probe.label.map(str::to_owned),
-            probes: 0,
-            answered: 0,
-            sources: HashSet::new(),
-            targets: HashSet::new(),
-            kinds: BTreeSet::new(),
-            ports: BTreeSet::new(),
-            first: probe.first,
-            last: probe.last,
-        }
-    }
 }
 
 /// Scanners with the probes that pass the filter, those with the most first. Campaigns are made from all
@@ -220,7 +204,12 @@ fn count(
         if scanners.len() >= MOST_SCANNERS && !scanners.contains_key(&of) {
             left_out += make_room(&mut scanners, &mut addresses);
         }
-        let scanner = scanners.entry(of).or_insert_with(|| Scanner::new(&probe));
+        let scanner = scanners.entry(of).or_insert_with(|| Scanner {
+            label: probe.label.map(str::to_owned),
+            first: probe.first,
+            last: probe.last,
+            ..Scanner::default()
+        });
         scanner.probes += probe.count;
         scanner.answered += if probe.answered { probe.count } else { 0 };
         if addresses < MOST_ADDRESSES {
@@ -274,17 +263,8 @@ mod tests {
 
     #[test]
     fn scanners_with_the_fewest_probes_are_dropped() {
-        let scanner = |probes| Scanner {
-            label: None,
-            probes,
-            answered: 0,
-            sources: HashSet::from([Ipv6Addr::LOCALHOST]),
-            targets: HashSet::new(),
-            kinds: BTreeSet::new(),
-            ports: BTreeSet::new(),
-            first: Time(0),
-            last: Time(0),
-        };
+        let sources = || HashSet::from([Ipv6Addr::LOCALHOST]);
+        let scanner = |probes| Scanner { probes, sources: sources(), ..Scanner::default() };
         let net = Of::Campaign;
         let mut scanners: HashMap<_, _> = (0..10).map(|i| (net(i), scanner(if i == 3 { 50 } else { 1 }))).collect();
         let mut addresses = 10;

@@ -14,7 +14,7 @@
 //! # Layout
 //! - `path`: probes that count hops
 //! - `fingerprint`, `syn_options`: the marks of a tool
-//! - `strand`, `partition`, `step`, `spread`, `union`: joining, within a prefix and across prefixes
+//! - `partition`, `step`, `spread`, `union`: joining, within a prefix and across prefixes
 //! - [`rhythm`], [`label`]: the properties of a campaign
 //! - [`grouping`]: the groupings for attribution
 //! - [`catalogue`], [`hosters`]: the operators of prefixes, and how far strangers share a prefix
@@ -29,7 +29,6 @@ mod path;
 pub mod rhythm;
 mod spread;
 mod step;
-mod strand;
 mod syn_options;
 #[cfg(test)]
 pub(crate) mod tests;

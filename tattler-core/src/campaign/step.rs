@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use ipnet::Ipv6Net;
 use sensor_common::Kind;
 
-use super::strand::Strand;
+use super::partition::Strand;
 use super::union::Union;
 use crate::time::{Span, Time};
 use crate::view::frame::Frame;

@@ -4,6 +4,9 @@ use std::io::{self, Write};
 
 use super::Explanation;
 
+const COLUMNS: &str = "contact local device device_name class proto port probe lag_seconds source kind probe_port count \
+                       campaign evidence contacted_source counts path_probe";
+
 /// Writes the visits of an explanation, a line for each probe that followed. A visit that no probe
 /// followed has one line.
 ///
@@ -11,26 +14,7 @@ use super::Explanation;
 /// Errors of the output.
 pub fn explanation_csv(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    writer.write_record([
-        "contact",
-        "local",
-        "device",
-        "device_name",
-        "class",
-        "proto",
-        "port",
-        "probe",
-        "lag_seconds",
-        "source",
-        "kind",
-        "probe_port",
-        "count",
-        "campaign",
-        "evidence",
-        "contacted_source",
-        "counts",
-        "path_probe",
-    ])?;
+    writer.write_record(COLUMNS.split(' '))?;
     for visit in &explanation.visits {
         let begin = [
             visit.ts.to_string(),

@@ -6,24 +6,13 @@ use super::rivals::Weight;
 use super::*;
 use crate::attribution::Rival;
 use crate::observation::{Observation, Probe, Traits};
-use crate::report::tests::{POOL, RARE, SCANNER, SITE, addr, contact, january_2016, ledger, local, probe};
+use crate::report::tests::{POOL, RARE, SCANNER, SITE, addr, changed, contact, january_2016, ledger, local, probe};
 use crate::report::{ReportOptions, report, suspects_table};
 use crate::time::Time;
 
-/// January 2016 with changes.
-fn changed(change: impl Fn(&mut Observation)) -> Vec<Observation> {
-    let mut all = january_2016();
-    all.iter_mut().for_each(change);
-    all
-}
-
 /// Each local belongs to the device with its number modulo `devices`.
 fn with_devices(devices: i64) -> Vec<Observation> {
-    changed(|observation| {
-        if let Observation::Contact(contact) = observation {
-            contact.device = Some(format!("device-{}", contact.ts.0 / 100_000_000 % devices));
-        }
-    })
+    changed(|contact| contact.device = Some(format!("device-{}", contact.ts.0 / 100_000_000 % devices)))
 }
 
 fn explained(observations: &[Observation], remote: &str) -> Explanation {
@@ -41,8 +30,10 @@ fn an_accusation_gives_meaning_counts_and_rivals() {
     for rival in ["chance", "few-locals", "one-device", "on-path", "one-of-several"] {
         assert_eq!(weight(&explanation, rival), Some(Weight::RuledOut), "{rival}: {explanation:#?}");
     }
+    assert!(explanation.visits.len() == 8 && explanation.visits.is_sorted_by_key(|visit| visit.ts));
     let text = explanation_text(&explanation);
     for part in [
+        "2a05::123: strong, rank 1 of ",
         "8 temporary addresses contacted it; 8 of them (100 %) were then probed by c1.",
         "Of 16 addresses that had not contacted it by then, 0 (0 %) were probed by the same.",
         "The odds to be probed are",
@@ -74,11 +65,9 @@ fn without_known_devices_that_rival_is_not_ruled_out() {
 
 #[test]
 fn evidence_from_one_device_is_noted_in_table_and_explanation() {
-    let all = changed(|observation| {
-        if let Observation::Contact(contact) = observation {
-            let n = contact.ts.0 / 100_000_000;
-            contact.device = Some(if n % 3 == 0 || n % 2 == 1 { "tv".into() } else { format!("device-{n}") });
-        }
+    let all = changed(|contact| {
+        let n = contact.ts.0 / 100_000_000;
+        contact.device = Some(if n % 3 == 0 || n % 2 == 1 { "tv".into() } else { format!("device-{n}") });
     });
     let report = report(&ledger(&all), &ReportOptions::default());
     let candidate = &report.candidates[0];
@@ -112,10 +101,8 @@ fn indistinguishable_remotes_are_accused_as_one_of_them() {
 #[test]
 fn a_content_network_may_be_any_of_its_sites() {
     let cdn = "2606:4700::6810:1";
-    let all = changed(|observation| {
-        if let Observation::Contact(contact) = observation
-            && contact.remote == addr(POOL)
-        {
+    let all = changed(|contact| {
+        if contact.remote == addr(POOL) {
             contact.remote = addr(cdn);
         }
     });

@@ -250,9 +250,4 @@ proptest! {
             prop_assert_eq!(read(&filter.to_string()), Ok(filter));
         }
     }
-
-    #[test]
-    fn no_bytes_panic(bytes in vec(any::<u8>(), 0..200)) {
-        let _ = read(&String::from_utf8_lossy(&bytes));
-    }
 }

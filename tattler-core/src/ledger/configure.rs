@@ -1,4 +1,7 @@
-//! Settings that can change while the ledger is in use.
+//! What does not come from packets: settings that change while the ledger is in use, whether locals are home, and
+//! their devices.
+
+use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
 
@@ -23,6 +26,30 @@ impl Ledger {
         self.revision.all += 1;
         self.settings.window = Some(window);
         self.prune(now);
+    }
+
+    /// Sets which locals are home since `at`. A local that no longer is keeps its history, but later
+    /// probes of it don't count; one that is home again counts again.
+    pub fn home_is(&mut self, is_home: impl Fn(Ipv6Addr) -> bool, at: Time) {
+        self.revision.all += 1;
+        let addresses = &self.addresses;
+        self.locals.change(|row| {
+            row.ended = if is_home(addresses.get(row.address)) { None } else { row.ended.or(Some(at)) };
+        });
+    }
+
+    /// Sets the device of a local. Addresses that are no locals are ignored.
+    pub fn belongs_to(&mut self, address: Ipv6Addr, device: &str) {
+        if let Some(row) = self.addresses.find(address).and_then(|id| self.locals.get_mut(id)) {
+            self.revision.all += 1;
+            row.device = self.devices.number(device).or(row.device);
+        }
+    }
+
+    /// The name of a device by its number.
+    #[must_use]
+    pub fn device(&self, number: u32) -> Option<&str> {
+        self.devices.get(number)
     }
 }
 

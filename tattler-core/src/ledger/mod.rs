@@ -14,12 +14,11 @@
 //! - `follow`: a copy that is updated by the changes alone
 //! - `replace`: a rebuilt ledger takes the place of the current one
 //! - `intern`: addresses and strings as numbers
-//! - `home`: facts about locals that come from the network configuration and not from packets
+//! - `configure`: facts and settings that do not come from packets
 
 mod configure;
 mod follow;
 mod forget;
-mod home;
 mod intern;
 mod recent;
 mod replace;

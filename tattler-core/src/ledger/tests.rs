@@ -2,11 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::forget::Forget;
+use crate::report::tests::{addr, ledger};
 use crate::time::Span;
-
-fn addr(text: &str) -> Ipv6Addr {
-    text.parse().unwrap()
-}
 
 fn contact(ts: i64, local: &str, remote: &str, proto: Proto, port: u16) -> Contact {
     let (local, remote) = (addr(local), addr(remote));
@@ -21,12 +18,6 @@ fn probe(ts: i64, source: &str, target: &str, kind: Kind, port: u16) -> Probe {
 const LOCAL: &str = "2001:db8::e014:9aff:5e49:ecb3";
 const SITE: &str = "2a05::80";
 const SCANNER: &str = "2a0d:5600::29";
-
-fn ledger(observations: &[Observation]) -> Ledger {
-    let mut ledger = Ledger::new(LedgerSettings::default());
-    observations.iter().for_each(|o| ledger.observe(o));
-    ledger
-}
 
 #[test]
 fn one_contact_reported_several_times_is_one_row() {

@@ -283,37 +283,3 @@ fn time_of_an_update() {
         }
     }
 }
-
-#[test]
-#[ignore = "prints times; meant for --release"]
-fn time_of_a_copy_at_the_bounds() {
-    let settings = LedgerSettings::live();
-    let (contacts, probes) = (settings.max_contacts as u128 - 1, settings.max_probes as u128 - 1);
-    let mut ledger = Ledger::new(settings);
-    let local = |n: u128| Ipv6Addr::from((0x2001_0db8 << 96) | (0xe014_9aff_5e49_0101 + (n << 32)));
-    let remote = |n: u128| Ipv6Addr::from((0x2a05 << 112) | n);
-    let at = |n: u128| Time::from_seconds(n as i64 / 10);
-    let contact =
-        |n: u128| Observation::Contact(Contact::new(at(n), local(n % 20_000), remote(n % 500_001), Proto::Tcp, 443));
-    (0..contacts).for_each(|n| ledger.observe(&contact(n)));
-    (0..probes).for_each(|n| {
-        let source = Ipv6Addr::from((0x2a0d << 112) | n);
-        ledger.observe(&Observation::Probe(Probe::new(at(n), source, local(n % 20_000), Kind::Syn, 22)));
-    });
-    println!("{} contacts, {} probes", ledger.contacts().len(), ledger.probes().len());
-    let mut live = LiveReport::default();
-    let mut copied = |what: &str, ledger: &mut Ledger| {
-        let start = Instant::now();
-        live.follow(ledger, Time(0));
-        println!("  lock {:?} {what}", start.elapsed());
-    };
-    copied("for the first copy", &mut ledger);
-    (0..1_000).for_each(|n| ledger.observe(&contact(n * 17)));
-    copied("after a thousand events", &mut ledger);
-    let start = Instant::now();
-    ledger.prune(at(contacts));
-    println!("  pruning holds it for {:?}", start.elapsed());
-    copied("after pruning without anything to drop", &mut ledger);
-    ledger.observe(&contact(0));
-    copied("after one event", &mut ledger);
-}

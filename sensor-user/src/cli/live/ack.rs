@@ -1,6 +1,5 @@
 //! `tattler ack`: acknowledges suspects.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,7 +9,7 @@ use tattler_core::time::Time;
 use tattler_core::words::remote_name;
 
 use super::Plain;
-use crate::cli::{Usage, arguments};
+use crate::cli::{Usage, arguments, print};
 use crate::contract::Request;
 use crate::socket;
 use crate::store::{StoreSettings, Store};
@@ -64,9 +63,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     } else {
         return Err(Usage("no remote given: see `tattler ack --help`".into()).into());
     };
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
+    print(text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,12 +1,11 @@
 //! `tattler detach`: removes the leftovers of a crashed sensor.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
 
-use crate::cli::complain;
+use crate::cli::{complain, print};
 use crate::datapath::{self, Leftovers, PinError};
 use crate::netlink::Netlink;
 use crate::store::{self, OpenError};
@@ -51,14 +50,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         lock => lock.ok(),
     };
     let Leftovers { removed, stays } = datapath::remove_leftovers(&devices, &pins);
-    let mut out = io::stdout().lock();
-    for line in &removed {
-        writeln!(out, "{line}")?;
-    }
-    if removed.is_empty() && stays.is_empty() {
-        writeln!(out, "nothing was left")?;
-    }
-    out.flush()?;
+    let nothing = if removed.is_empty() && stays.is_empty() { "nothing was left\n" } else { "" };
+    print(removed.iter().map(|line| format!("{line}\n")).collect::<String>() + nothing)?;
     stays.iter().for_each(complain);
     Ok(if stays.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,7 +1,6 @@
 //! `tattler doctor`: finds what keeps the sensor from seeing all packets, with advice.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,7 +8,7 @@ use serde::Serialize;
 use tattler_core::words::plural;
 
 use super::Plain;
-use crate::cli::complain;
+use crate::cli::{complain, print};
 use crate::config;
 use crate::doctor::{self, Check, Level};
 
@@ -53,9 +52,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Plain::Json => serde_json::to_string(&Examined { schema: "tattler.doctor/1", checks: &checks })? + "\n",
         Plain::Table => table(&checks),
     };
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
+    print(text)?;
     let sick = checks.iter().any(|check| check.level == Level::Problem);
     Ok(if sick { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

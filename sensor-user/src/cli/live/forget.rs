@@ -1,6 +1,5 @@
 //! `tattler forget`: deletes for good.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,7 +9,7 @@ use tattler_core::time::Time;
 use tattler_core::words::plural;
 
 use super::query;
-use crate::cli::{Usage, arguments, complain};
+use crate::cli::{Usage, arguments, complain, print};
 use crate::contract::Request;
 use crate::device_names;
 use crate::socket;
@@ -67,8 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     } else {
         serde_json::from_value(socket::ask(&arguments.socket, &Request::Forget { what: forget })?)?
     };
-    let mut out = io::stdout().lock();
-    writeln!(out, "{}", summary(&forgotten))?;
+    print(summary(&forgotten) + "\n")?;
     if forgotten == Forgotten::default() {
         complain("the diary has none of that; `tattler locals` shows addresses and devices");
     }

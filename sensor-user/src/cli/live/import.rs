@@ -1,7 +1,6 @@
 //! `tattler import`: reads files into the diary.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -13,7 +12,7 @@ use tattler_core::time::Span;
 use tattler_files::jsonl::BackupEntry;
 use tattler_files::{Fault, Input, Position, ReadSummary, Sink};
 
-use crate::cli::{complain, reading};
+use crate::cli::{complain, print, reading};
 use crate::config::{self, Config};
 use crate::store::{self, DeviceKey, ImportSettings, Imported, Importer, Store};
 
@@ -78,8 +77,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         0 => error.into(),
         _ => anyhow!("{error}; {kept} observations are imported: repeat the import to go on from there"),
     })?;
-    let mut out = io::stdout().lock();
-    writeln!(out, "{}{}", result(&imported), known(&summary))?;
+    print(result(&imported) + &known(&summary) + "\n")?;
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

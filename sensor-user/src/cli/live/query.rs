@@ -73,16 +73,7 @@ impl Arguments {
         let answer: T = serde_json::from_value(answer).with_context(|| {
             format!("cannot read the answer of the sensor at {}; is it of this version?", self.socket.display())
         })?;
-        let mut out = io::BufWriter::new(io::stdout().lock());
-        match self.format {
-            Format::Json => {
-                serde_json::to_writer(&mut out, &answer).map_err(io::Error::from)?;
-                out.write_all(b"\n")?;
-            }
-            Format::Csv => (print.csv)(&answer, &mut out)?,
-            Format::Table => out.write_all((print.table)(&answer).as_bytes())?,
-        }
-        out.flush()?;
+        self.format.print(&answer, print.table, print.csv)?;
         if !matches!(self.format, Format::Json) {
             (print.notes)(&answer).iter().for_each(complain);
         }

@@ -1,4 +1,4 @@
-//! Common to `probes`, `contacts`, `locals` and `scanners`: filters, counts and limits.
+//! `tattler probes`, `contacts`, `locals` and `scanners`: rows by filters, counts and limits.
 
 use std::process::ExitCode;
 
@@ -60,12 +60,11 @@ impl Arguments {
             ..own
         };
         // Reports a faulty question even without a sensor.
-        match QueryPlan::new(subject, &question, arguments::now()) {
-            Ok(_) => {}
-            Err(queries::QueryError::Usage(line)) => return Err(Usage(line).into()),
-            Err(queries::QueryError::Filter(error)) => return Err(error.into()),
-            Err(error @ queries::QueryError::Read(_)) => return Err(error.into()),
-        }
+        QueryPlan::new(subject, &question, arguments::now()).map_err(|error| match error {
+            queries::QueryError::Usage(line) => anyhow::Error::new(Usage(line)),
+            queries::QueryError::Filter(error) => error.into(),
+            queries::QueryError::Read(error) => error.into(),
+        })?;
         let request = match subject {
             Subject::Probes => Request::Probes(question),
             Subject::Contacts => Request::Contacts(question),

@@ -1,11 +1,10 @@
 //! Each evidence class with its counter-example.
 
-use std::net::Ipv6Addr;
-
 use sensor_common::{Kind, Proto};
 
 use crate::ledger::{Ledger, LedgerSettings};
 use crate::observation::{Contact, Observation, Probe};
+use crate::report::tests::addr;
 use crate::time::Time;
 use crate::view::evidence::Evidence;
 use crate::view::frame::Frame;
@@ -16,10 +15,6 @@ const EUI64: &str = "2001:db8:1::5054:ff:fe12:3456";
 const LOW_BYTE: &str = "2001:db8:1::7";
 const SITE: &str = "2a05::80";
 const SCANNER: &str = "2a0d:5600::29";
-
-fn addr(text: &str) -> Ipv6Addr {
-    text.parse().unwrap()
-}
 
 fn contact(at: i64, local: &str, remote: &str) -> Observation {
     let ts = Time::from_seconds(at);

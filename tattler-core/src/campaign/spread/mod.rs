@@ -24,7 +24,7 @@ use sensor_common::Kind;
 use super::catalogue::{self, PrefixUse};
 use super::fingerprint::{Fingerprint, Forms};
 use super::hosters;
-use super::strand::Strand;
+use super::partition::Strand;
 use super::union::Union;
 use crate::time::{Span, Time};
 
