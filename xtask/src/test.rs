@@ -39,7 +39,8 @@ pub fn test(options: &Test) -> Result<()> {
     let xtask = env::current_exe().context("find this program")?;
     setup::setup(setup::TESTS)?;
     mounts::provide()?;
-    let programs = tempfile::tempdir().context("make a temporary directory")?;
+    // Not in /tmp, which a container of the tests mounts over.
+    let programs = tempfile::tempdir_in(paths::tools()).context("make a temporary directory")?;
     programs::link_into(programs.path())?;
     if let Some(offset) = &options.clock {
         return test_at(offset, programs.path(), &options.arguments);

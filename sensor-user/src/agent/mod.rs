@@ -36,7 +36,7 @@ use tracing::{info, warn};
 use crate::datapath::{Datapath, PinError, Pins};
 use crate::netlink::{self, Netlink};
 use crate::store::Writer;
-use crate::{http, socket, device_names};
+use crate::{device_names, http, socket};
 pub use serve::SensorStatus;
 pub use settings::{Reload, SensorSettings};
 use state::Shared;

@@ -103,7 +103,8 @@ fn it_equals_a_fresh_report_while_a_home_grows() {
 
 #[test]
 fn two_copies_of_one_ledger_do_not_take_from_each_other() {
-    let (mut ledger, mut a, mut b) = (Ledger::new(LedgerSettings::live()), LiveReport::default(), LiveReport::default());
+    let (mut ledger, mut a, mut b) =
+        (Ledger::new(LedgerSettings::live()), LiveReport::default(), LiveReport::default());
     for (i, observation) in january_2016().iter().enumerate() {
         ledger.observe(observation);
         let live = if i % 3 == 0 { &mut a } else { &mut b };

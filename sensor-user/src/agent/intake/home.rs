@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::Ipv6Addr;
 
 use sensor_common::rules::is_global;
-use tattler_core::home::{self, NetworkDevice, HomePrefix, NetworkState, News, HomeSettings};
+use tattler_core::home::{self, HomePrefix, HomeSettings, NetworkDevice, NetworkState, News};
 
 /// HomeSettings and addresses taken as home at once in a burst of changes; the rest waits until it has settled.
 const MOST_ARRIVALS: u32 = 16;

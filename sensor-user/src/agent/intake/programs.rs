@@ -2,7 +2,7 @@
 //! made-up events, without a kernel.
 
 use sensor_common::wire::{BootTime, Event};
-use tattler_core::home::{NetworkDevice, HomePrefix};
+use tattler_core::home::{HomePrefix, NetworkDevice};
 use tracing::{info, warn};
 
 use crate::datapath::{Adopted, AttachError, Attachment, Counters, Datapath, Drained, MapError, Mode};

@@ -26,9 +26,9 @@ use crate::agent::serve::edits;
 use crate::agent::settings::{Reload, SensorSettings};
 use crate::agent::state::Shared;
 use crate::datapath::AttachError;
+use crate::device_names;
 use crate::netlink::Neighbour;
 use crate::store::{DeviceKey, Writer};
-use crate::device_names;
 
 /// Events taken out of the ring in one turn, so that a flood leaves time for everything else.
 pub const BATCH: usize = 4_096;

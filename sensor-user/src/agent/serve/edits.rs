@@ -10,8 +10,8 @@ use tattler_core::words::remote_name;
 
 use crate::agent::state::Shared;
 use crate::agent::suspects;
-use crate::store::{Store, WriteError};
 use crate::device_names;
+use crate::store::{Store, WriteError};
 
 /// Deletes from store, ledger and kernel tables. If the error says that traces are left, the rows are deleted.
 pub fn forget(shared: &Shared, what: &Forget) -> Result<Forgotten, String> {

@@ -2,7 +2,7 @@
 
 use crate::agent::state::{Shared, UplinkChanges};
 use crate::agent::suspects;
-use crate::metrics::{self, LedgerMetrics, RingMetrics, MetricsSnapshot, StoreMetrics, UplinkMetrics};
+use crate::metrics::{self, LedgerMetrics, MetricsSnapshot, RingMetrics, StoreMetrics, UplinkMetrics};
 
 /// The page for Prometheus.
 pub fn metrics(shared: &Shared) -> String {

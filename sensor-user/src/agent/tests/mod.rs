@@ -10,7 +10,7 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use sensor_common::wire::{BootTime, Event};
-use tattler_core::home::{NetworkDevice, HomePrefix};
+use tattler_core::home::{HomePrefix, NetworkDevice};
 use tattler_core::ledger::Ledger;
 use tattler_core::time::{Span, Time};
 

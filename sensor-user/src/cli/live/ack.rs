@@ -12,7 +12,7 @@ use super::Plain;
 use crate::cli::{Usage, arguments, print};
 use crate::contract::Request;
 use crate::socket;
-use crate::store::{StoreSettings, Store};
+use crate::store::{Store, StoreSettings};
 
 /// Acknowledge a suspect: it is no longer shown every day. Nothing about it is deleted.
 ///

@@ -12,7 +12,7 @@ use homes::{Background, HarvesterPlace, HarvesterPlan, HomePlan, HomeSize, Lag, 
 
 use crate::ledger::{Ledger, LedgerSettings};
 use crate::observation::{Contact, Observation, Probe};
-use crate::report::{ReportOptions, Report, report};
+use crate::report::{Report, ReportOptions, report};
 use crate::time::{Span, Time};
 
 /// What a sensor observes of a simulated home, in the order of time. Of the traits, only the hop limit.

@@ -10,7 +10,7 @@ use super::properties::check;
 use crate::attribution::Verdict;
 use crate::ledger::{Ledger, LedgerSettings};
 use crate::observation::Observation;
-use crate::report::{ReportOptions, Report, report};
+use crate::report::{Report, ReportOptions, report};
 use crate::time::Time;
 
 /// The longest time for a report. It takes some seconds in a release build on an idle core, and ten to twenty times as
@@ -172,7 +172,8 @@ fn a_million_locals() {
         })
     };
     assert!(timed("a million locals, 200,000 kept", million(), LedgerSettings::default()).locals <= 200_000);
-    let report = timed("a million locals", million(), LedgerSettings { max_locals: 2_000_000, ..LedgerSettings::default() });
+    let report =
+        timed("a million locals", million(), LedgerSettings { max_locals: 2_000_000, ..LedgerSettings::default() });
     assert_eq!((report.locals, report.probed_locals), (1_000_000, 10_000));
 }
 
