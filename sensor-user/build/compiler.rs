@@ -1,17 +1,17 @@
-//! The rustc that compiles the kernel programs, and its one pinned version. The build of sensor-user and
-//! `cargo xtask setup` both use this file.
+//! The rustc that compiles the kernel programs, and its pinned version. The build of sensor-user and `cargo xtask setup`
+//! both use this file.
 //!
-//! The compiler decides whether a kernel's verifier accepts the programs, so it is as fixed as a crate in
-//! Cargo.lock. It must use the LLVM that bpf-linker is built for, allow unstable features, and have the
-//! sources of its library, to build `core` for the kernel.
+//! The compiler decides whether a kernel's verifier accepts the programs, so it is pinned like a crate in Cargo.lock. It
+//! must use the LLVM of bpf-linker, allow unstable features, and have the sources of its library, to build `core` for
+//! the kernel.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Of rustup, with the component rust-src. LLVM 22, as Debian's. Of the two only Debian's was tried: where
-/// this project is built, no dated nightly can be had.
+/// Of rustup, with the component rust-src. LLVM 22, like Debian's. Only Debian's was tested: dated nightlies are not
+/// available where this project is built.
 pub const NIGHTLY: &str = "nightly-2026-05-20";
 /// Of Debian's rustc-web.
 pub const DEBIAN: &str = "1.96.0";
@@ -60,7 +60,7 @@ impl Compiler {
     }
 }
 
-/// Looked up as a file: asking rustup for a toolchain that is not there may install it.
+/// Looks for files: rustup may install a missing toolchain when asked for it.
 fn nightly() -> Option<PathBuf> {
     let home = match env::var_os("RUSTUP_HOME") {
         Some(home) => PathBuf::from(home),

@@ -89,7 +89,8 @@ fn all() -> impl Iterator<Item = Program> {
 }
 
 /// Whether setup installs a program of this name.
-pub fn is_listed(name: &str) -> bool {
+#[cfg(test)]
+fn is_listed(name: &str) -> bool {
     all().any(|program| program.name == name)
 }
 
@@ -126,7 +127,7 @@ mod tests {
     use crate::vm::PPP_PROGRAMS;
 
     /// How sources start a program.
-    const CALLS: [&str; 3] = ["Command::new(\"", "tool(\"", "command(\""];
+    const CALLS: [&str; 4] = ["Command::new(\"", "tool(\"", "command(\"", "paths::require(\""];
     /// The Rust toolchain, and a program for figures in the documents, which is started by hand only.
     const OTHERS: [&str; 3] = ["cargo", "rustc", "suricata"];
 
