@@ -76,7 +76,7 @@ impl Reader {
         let path = dir.join("tattler.db");
         match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(OpenError::Nothing(dir.clone())),
-            found => drop(found.map_err(directory)?),
+            found => _ = found.map_err(directory)?,
         }
         let failed = |source| OpenError::new(&path, source);
         let flags =
