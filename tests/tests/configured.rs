@@ -74,7 +74,7 @@ fn files_are_used_flags_win_and_sighup_takes_over_what_can_change() {
     let count = |words: &str| log.lines().filter(|line| line.contains(words)).count();
     assert_eq!(count("sensor.listen has changed, which takes effect at the next start"), 1, "{log}");
     assert_eq!(count("kernel.map_entries has changed, which takes effect at the next start"), 1, "{log}");
-    assert_eq!(count("which takes effect at the next start"), 2, "--interface and --state win, so their keys say nothing: {log}");
+    assert_eq!(count(", which takes effect at"), 2, "--interface and --state win, so their keys say nothing: {log}");
     let changed = "home.add home.exclude home.public store.retention_days store.window_days";
     assert!(log.contains(changed), "{log}");
     eventually("the new home", || (!home(&sensor).contains(&HOME.to_owned())).then_some(()));
