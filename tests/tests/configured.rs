@@ -74,11 +74,7 @@ fn flags_win_over_files_and_sighup_reloads_what_can_change() {
     let count = |words: &str| log.lines().filter(|line| line.contains(words)).count();
     assert_eq!(count("sensor.listen has changed, which takes effect at the next start"), 1, "{log}");
     assert_eq!(count("kernel.map_entries has changed, which takes effect at the next start"), 1, "{log}");
-    assert_eq!(
-        count("takes effect at the next start"),
-        2,
-        "--interface and --state win, so their keys say nothing: {log}"
-    );
+    assert_eq!(count(", which takes effect at"), 2, "--interface and --state win, so their keys say nothing: {log}");
     let changed = "home.add home.exclude home.public store.retention_days store.window_days";
     assert!(log.contains(changed), "{log}");
     eventually("the new home", || (!home(&sensor).contains(&HOME.to_owned())).then_some(()));
@@ -86,7 +82,7 @@ fn flags_win_over_files_and_sighup_reloads_what_can_change() {
 
     // A bad file changes nothing, and every problem is logged.
     dir.write("[sensor]\nlisten = \"\"\n[home]\nexclud = []\npublic = [\"x\"]\n");
-    let log = reload(&sensor, "goes on with the one it had");
+    let log = reload(&sensor, "the sensor keeps the one it had");
     assert!(log.contains("tattler.toml:4:1: unknown key home.exclud; did you mean exclude?"), "{log}");
     assert!(log.contains("tattler.toml:5:11: home.public: `x`"), "{log}");
     assert!(!home(&sensor).contains(&HOME.to_owned()));
