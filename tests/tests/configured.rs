@@ -90,7 +90,7 @@ fn flags_win_over_files_and_sighup_reloads_what_can_change() {
     // The next good file is compared with the running configuration.
     dir.write("[sensor]\nlisten = \"\"\n");
     let log = reload(&sensor, "configuration reloaded");
-    assert!(!log.contains("takes effect at the next start"), "{log}");
+    assert!(!log.contains("has changed, which takes effect"), "{log}");
     eventually("home by netlink", || home(&sensor).contains(&HOME.to_owned()).then_some(()));
     assert!(reload(&sensor, "configuration read again").contains(": nothing has changed"));
     sensor.stop();

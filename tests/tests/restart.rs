@@ -205,7 +205,7 @@ fn a_filter_that_another_tool_put_in_place_of_ours_stays() {
     assert!(before.iter().all(|filters| filters.contains(names::INGRESS_TC)), "{before:?}");
     let sensor = home.start(&WAN0);
     assert_eq!(["wan0", "lan0"].map(filters), before);
-    assert!(sensor.log().contains("another's is there"), "{}", sensor.log());
+    assert!(sensor.log().contains("its filter was removed or replaced"), "{}", sensor.log());
     sensor.stop();
     assert_eq!(["wan0", "lan0"].map(filters), before);
 }

@@ -5,8 +5,7 @@ use serde::Deserialize;
 use tattler_core::observation::{Answer, Contact, Observation, Probe, Traits};
 
 use super::backup::{self, BackupEntry};
-use super::value::Value;
-use crate::text::json;
+use super::value::{self, Value};
 
 /// All known keys. Other keys are ignored.
 #[derive(Default, Deserialize)]
@@ -83,7 +82,7 @@ pub fn parse_any(line: &[u8]) -> Result<Parsed, String> {
     if !text.starts_with('{') {
         return Err("no JSON object, and no line of a known log".into());
     }
-    let line: JsonLine<'_> = serde_json::from_str(text).map_err(|error| json::reason(&error))?;
+    let line: JsonLine<'_> = serde_json::from_str(text).map_err(|error| value::reason(&error))?;
     let observation = match &line.kind_of_line {
         Value::Text(text) if text == "contact" => Observation::Contact(contact(line)?),
         Value::Text(text) if text == "probe" => Observation::Probe(probe(line)?),

@@ -138,3 +138,10 @@ impl<'a> Value<'a> {
         }
     }
 }
+
+/// The reason why a line is refused.
+pub(crate) fn reason(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    // serde's number of the line is always 1: the caller adds that of the file.
+    format!("column {}: {}", error.column(), message.split(" at line ").next().unwrap_or_default())
+}

@@ -4,18 +4,11 @@ use serde::Deserialize;
 use tattler_core::time::Time;
 
 use super::clock::{LogClock, iso};
-use crate::jsonl::value::Value;
+use crate::jsonl::value::{Value, reason};
 
 /// Reads a line.
 pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(line).map_err(|error| reason(&error))
-}
-
-/// The reason why a line is refused.
-pub(crate) fn reason(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    // serde's number of the line is always 1: the caller adds that of the file.
-    format!("column {}: {}", error.column(), message.split(" at line ").next().unwrap_or_default())
 }
 
 /// A greater number is milliseconds: as seconds it would be after the year 5138.
