@@ -1,4 +1,4 @@
-//! Names of devices that do not reveal their hardware addresses.
+//! Device names that do not reveal the hardware addresses of the devices.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -6,19 +6,20 @@ use super::{Store, WriteError};
 
 const NAME: &str = "device-key";
 
-/// The secret of one store that turns hardware addresses into names. Without it, nobody can find the address of a
-/// name, not even by trying all addresses.
+/// The secret key of one store, which turns hardware addresses into names. Without the key, nobody can find the
+/// hardware address that belongs to a name, not even by trying all addresses.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeviceKey([u8; 32]);
 
 impl DeviceKey {
-    /// From the bytes in an export.
+    /// Creates the key from the bytes in an export.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> DeviceKey {
         DeviceKey(bytes)
     }
 
-    /// The secret. With it, hardware addresses can be found by trying all of them.
+    /// The bytes of the secret key. With the key, the hardware address that belongs to a name can be found by trying
+    /// all addresses.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
@@ -65,7 +66,7 @@ impl Store {
     }
 }
 
-/// Reads the key, if there is one.
+/// Reads the key. Returns `None` if the store has no key yet.
 pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<DeviceKey>> {
     let bytes = connection.query_row("SELECT value FROM meta WHERE key = ?1", [NAME], |row| row.get(0)).optional()?;
     Ok(bytes.map(DeviceKey))
