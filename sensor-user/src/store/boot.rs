@@ -19,7 +19,7 @@ pub struct Boot {
     pub origin: Time,
 }
 
-/// A time later than any row. Rows first move by this time if they could collide with each other.
+/// A time later than any row. Rows that could collide with each other first move by this amount.
 const OUT_OF_RANGE: i64 = 1 << 61;
 
 impl Store {

@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Maximum number of answers that are kept in memory to mark probes. Each answer is a packet of a local, so outsiders
 /// alone do not control the number.
 const MAX_ANSWERS: usize = 1_000_000;
-/// The time after the end of a query in which answers to its probes are searched. Hosts answer within seconds.
+/// The time after the end of the queried range in which answers to its probes are searched. Hosts answer within
+/// seconds.
 const ANSWERED_WITHIN: Span = Span::from_seconds(600);
 
 /// Read-only access to the database of a state directory. The reader sees the state at the time when it was opened.
