@@ -66,7 +66,7 @@ getters! {
 }
 
 impl StoreCounters {
-    /// The time that retention uses. `None` if the wall clock is believed.
+    /// The time that retention uses, if the wall clock is far ahead of this time. Otherwise `None`.
     #[must_use]
     pub fn believed(&self) -> Option<Time> {
         Some(self.believed.load(Relaxed)).filter(|&time| time != i64::MAX).map(Time)
