@@ -8,8 +8,8 @@ use super::{Store, WriteError, boot, positions, worths};
 use crate::mark::Mark;
 
 impl Store {
-    /// Writes all observations in one transaction, or no observation. The rows belong to the boot set by
-    /// [`Store::begin_boot`].
+    /// Writes all observations in one transaction. After an error, no observation is written. The rows belong to the
+    /// boot set by [`Store::begin_boot`].
     pub fn append(&mut self, observations: &[Observation]) -> Result<(), WriteError> {
         self.append_after(Span(0), observations, None).map(drop)
     }

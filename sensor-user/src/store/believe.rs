@@ -119,7 +119,7 @@ mod tests {
         hours(&mut belief, Time(0), 23);
         let believed = hours(&mut belief, Time::from_seconds(2_150_000_000), 2);
         assert!(believed[1] < now + Span(26 * HOUR.0));
-        // A clock that stays behind is believed in the end. The right time is then far ahead of the believed time.
+        // A clock that stays behind is finally believed. The right time is then far ahead of the believed time.
         hours(&mut belief, Time(0), 26);
         assert!(belief.now(now, HOUR) < Time::from_seconds(1_000_000));
     }

@@ -28,7 +28,7 @@ impl Store {
     /// earlier rows are final.
     ///
     /// # Errors
-    /// The store can't be written; nothing has changed.
+    /// The store can't be written. The store is unchanged.
     pub fn begin_boot(&mut self, boot_id: &str, origin: Time) -> Result<Boot, WriteError> {
         let boot = begin(&mut self.connection, boot_id, origin).map_err(|error| WriteError::new(&self.path, error))?;
         self.boot = Some(boot);
@@ -56,7 +56,8 @@ fn begin(connection: &mut Connection, boot_id: &str, origin: Time) -> rusqlite::
     Ok(Boot { number, origin })
 }
 
-/// Moves the dates of all rows of a boot, and its origin, within a transaction. Returns the number of rows.
+/// Moves the dates of all rows of a boot, and the origin of the boot, within a transaction. Returns the number of moved
+/// rows.
 pub(super) fn redate(connection: &Connection, boot: Boot, step: Span) -> rusqlite::Result<u64> {
     let origin = boot.origin + step;
     connection.execute("UPDATE clock SET origin = ?1", [origin.0])?;
@@ -142,7 +143,7 @@ mod tests {
         assert_eq!(store.begin_boot("second", Time(123)).unwrap(), Boot { number: 2, origin: Time(YEARS.0) });
         assert_eq!(redate(&mut store, Span::from_seconds(100)), 1);
         assert_eq!(contacts(&store), [(start + 1, start + 109, 4)]);
-        // Rows of an earlier boot stay as they are.
+        // Rows of an earlier boot keep their dates.
         store.begin_boot("third", Time(0)).unwrap();
         assert_eq!(redate(&mut store, Span::from_seconds(100)), 0);
         assert_eq!(contacts(&store), [(start + 1, start + 109, 4)]);

@@ -63,7 +63,7 @@ pub(super) struct Kept {
     pub(super) mark: Option<Mark>,
     /// The kernel's id of this boot. `None` before [`Store::begin_boot`].
     pub(super) boot_id: Option<String>,
-    /// Number of databases set aside since the start, and path of the latest such database.
+    /// Number of databases set aside since the start. `last` is the path of the latest such database.
     pub(super) count: u64,
     pub(super) last: Option<PathBuf>,
     /// The new path of the open database, if that database is set aside and the new database is not created yet.
@@ -73,7 +73,7 @@ pub(super) struct Kept {
 }
 
 impl Store {
-    /// [`Store::open`] for the sensor: sets a damaged database aside and creates a new one.
+    /// [`Store::open`] for the sensor: sets a damaged database aside and creates a new database.
     ///
     /// # Errors
     /// The errors of [`Store::open`], except damage. A database of a newer version is not moved.

@@ -1,4 +1,4 @@
-//! Replacing databases with real damage.
+//! Tests of the replacement of databases with real damage.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, UNIX_EPOCH};
@@ -79,7 +79,7 @@ fn device_names_and_acknowledgements_survive_damage() {
     assert!(store.device_key().unwrap() == key);
     assert_eq!(store.acks().unwrap(), [ack()]);
     assert_eq!(store.damaged().0, 2);
-    // The lock was never released.
+    // The store still holds the lock on the directory.
     assert!(matches!(Store::open(dir.path()), Err(OpenError::InUse { .. })));
 }
 

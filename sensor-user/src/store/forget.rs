@@ -43,7 +43,7 @@ impl Store {
         self.connection.query_row(sql, [TRACES], |row| row.get(0)).unwrap_or(false)
     }
 
-    /// Rewrites the database if it may contain bytes of deleted rows.
+    /// Rewrites the database if the files may contain bytes of deleted rows.
     ///
     /// # Errors
     /// [`WriteError::Traces`] while another process reads the database, or if there is no room for a copy of the
@@ -91,7 +91,7 @@ impl Store {
     }
 }
 
-/// Moves the log into the database and truncates it.
+/// Copies the log into the database and truncates the log.
 fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
     let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);

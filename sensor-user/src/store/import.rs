@@ -21,8 +21,8 @@ use super::{DeviceKey, Store, WriteError, acks, key, positions};
 const BATCH: usize = 50_000;
 /// Number of observations after which an import is committed: a few seconds of work.
 const CHUNK: u64 = 200_000;
-/// The tolerance for differences between clocks. Observations further in the future have wrong times, and retention
-/// would not delete them.
+/// The tolerance for differences between clocks. Observations further in the future have wrong times. Retention would
+/// not delete them.
 const FUTURE: Span = Span::from_days(1);
 
 /// The settings of an import.
@@ -30,7 +30,7 @@ const FUTURE: Span = Span::from_days(1);
 pub struct ImportSettings {
     /// The time of the wall clock.
     pub now: Time,
-    /// Observations older than this are left out.
+    /// Maximum age of observations. The import leaves out older observations.
     pub retention: Span,
     /// The import leaves out observations that these exclusions match.
     pub exclusions: Exclusions,
@@ -125,9 +125,9 @@ impl Importer<'_> {
         self.counts.observations - self.kept >= CHUNK
     }
 
-    /// The caller must call this after all observations up to these positions were added. If there are [enough
-    /// observations](Importer::is_due), commits them together with the positions. After an interruption, the next
-    /// import continues from the committed positions.
+    /// The caller must call this after all observations up to these positions were added. If [`Importer::is_due`],
+    /// commits the observations together with the positions. After an interruption, the next import continues from the
+    /// committed positions.
     pub fn reached(&mut self, positions: &[Position]) {
         if !self.is_due() {
             return;

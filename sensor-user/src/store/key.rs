@@ -25,8 +25,8 @@ impl DeviceKey {
         &self.0
     }
 
-    /// The name of the device with this hardware address: `dev-` and 8 hexadecimal digits of its
-    /// keyed BLAKE3 hash.
+    /// The name of the device with this hardware address: `dev-` and the first 8 hexadecimal digits of the keyed BLAKE3
+    /// hash of the address.
     #[must_use]
     pub fn id(&self, mac: [u8; 6]) -> String {
         let hash = blake3::keyed_hash(&self.0, &mac);
@@ -34,14 +34,14 @@ impl DeviceKey {
         format!("dev-{start:08x}")
     }
 
-    /// [`DeviceKey::id`], or the hardware address itself if the configuration keeps it.
+    /// [`DeviceKey::id`], or the hardware address itself if the configuration keeps hardware addresses.
     #[must_use]
     pub fn name(&self, mac: [u8; 6], keep_mac: bool) -> String {
         if keep_mac { mac.map(|byte| format!("{byte:02x}")).join(":") } else { self.id(mac) }
     }
 }
 
-/// Does not print the secret.
+/// Prints no part of the secret key.
 impl std::fmt::Debug for DeviceKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("DeviceKey(..)")
@@ -49,7 +49,7 @@ impl std::fmt::Debug for DeviceKey {
 }
 
 impl Store {
-    /// The key of this store. The first call creates it from the system's random numbers.
+    /// The key of this store. The first call creates the key from the system's random numbers.
     pub fn device_key(&mut self) -> Result<DeviceKey, WriteError> {
         let write_error = |error| WriteError::new(&self.path, error);
         if let Some(key) = read(&self.connection).map_err(write_error)? {

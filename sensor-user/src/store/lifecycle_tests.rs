@@ -1,4 +1,4 @@
-//! Forgetting, the limit in bytes, migrations, exports and imports.
+//! Tests of forgetting, the limit in bytes, migrations, exports and imports.
 
 use std::fs;
 use std::net::Ipv6Addr;
@@ -72,7 +72,7 @@ fn household(store: &mut Store) {
 /// The files of the directory that contain the bytes `needle`.
 fn found(dir: &Path, needle: &[u8]) -> Vec<String> {
     let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    // A temporary file may be removed during the search.
+    // SQLite may remove a temporary file during the search.
     let holds = |path: &Path| fs::read(path).is_ok_and(|all| all.windows(needle.len()).any(|bytes| bytes == needle));
     files.filter(|path| holds(path)).map(|path| path.display().to_string()).collect()
 }

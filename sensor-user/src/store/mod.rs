@@ -1,7 +1,8 @@
 //! The SQLite database that keeps contacts, probes and answers across restarts.
 //!
 //! At start, the sensor rebuilds the ledger from the database. One sensor owns a state directory, and one thread of the
-//! sensor owns the [`Store`].
+//! sensor owns the [`Store`]. The *ring* is the buffer through which the kernel passes events to the sensor. The *mark*
+//! is the position in the ring up to which events are stored.
 //!
 //! # Layout
 //! - [`open`]: the directory, its lock, its permissions; [`schema`]: the tables and their migration
@@ -82,7 +83,7 @@ pub struct Store {
     cap: Option<worths::Cap>,
     /// The state of the deletion of rows to make room, between two calls of [`Store::shrink_some`].
     shrinking: Option<shrink::Shrinking>,
-    /// The lock file. It is locked while it is open. If the process dies, the kernel releases the lock.
+    /// The lock file, which is locked while the file is open. If the process dies, the kernel releases the lock.
     _lock: File,
 }
 

@@ -76,8 +76,8 @@ impl OpenError {
 impl Store {
     /// Opens the database in `dir`. Creates the directory and the database if they are missing.
     ///
-    /// Only the owner can access a new directory. Only the owner can access the files of the store, also in an existing
-    /// directory. An existing directory keeps its mode, because it may contain other files.
+    /// Only the owner can access a new directory, or the files of the store in any directory. An existing directory
+    /// keeps its mode, because it may contain other files.
     pub fn open(dir: &Path) -> Result<Store, OpenError> {
         let (path, lock) = prepare(dir)?;
         let connection = connect(&path)?;
@@ -95,7 +95,7 @@ impl Store {
     }
 }
 
-/// Creates the directory and an empty database in it if they are missing, and locks the directory.
+/// Creates the directory and an empty database in the directory if they are missing, and locks the directory.
 pub(super) fn prepare(dir: &Path) -> Result<(PathBuf, File), OpenError> {
     let directory = |source| OpenError::Directory { dir: dir.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(directory)?;

@@ -1,6 +1,6 @@
 //! The positions in imported files and in the sensor's ring up to which observations are stored. Exports do not contain
 //! the positions, because they refer to files and to the kernel of this machine. If the position of a file is lost, the
-//! next import reads the file again and merges its rows.
+//! next import reads the file again and merges the rows.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tattler_core::time::Time;

@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Maximum number of answers that are kept in memory to mark probes. Each answer is a packet of a local, so outsiders
 /// alone do not control the number.
 const MAX_ANSWERS: usize = 1_000_000;
-/// The time after the end of the queried range in which answers to its probes are searched. Hosts answer within
-/// seconds.
+/// The time after the end of the queried range in which answers to probes of the range are searched. Hosts answer
+/// within seconds.
 const ANSWERED_WITHIN: Span = Span::from_seconds(600);
 
 /// Read-only access to the database of a state directory. The reader sees the state at the time when it was opened.
@@ -70,8 +70,8 @@ pub enum ExportError {
 }
 
 impl Reader {
-    /// Opens the database in `dir`. Only its owner and root have the permission. A database of an older version is
-    /// migrated first, which requires that no sensor uses the database.
+    /// Opens the database in `dir`. Only the owner of the directory and root can open the database. A database of an
+    /// older version is migrated first, which requires that no sensor uses the database.
     pub fn open(dir: &Path) -> Result<Reader, OpenError> {
         let directory = |source| OpenError::Directory { dir: dir.to_owned(), source };
         let dir = &dir.canonicalize().map_err(directory)?;
@@ -97,7 +97,7 @@ impl Reader {
         connection.busy_timeout(PATIENCE).map_err(failed)?;
         // Queries look up the contacts of the locals one local at a time.
         connection.pragma_update(None, "cache_size", -(16 << 10)).map_err(failed)?;
-        // All reads see the database as it is now.
+        // The transaction lets all reads see the same state of the database.
         connection.execute_batch("BEGIN; SELECT 1 FROM meta LIMIT 1").map_err(failed)?;
         Ok(Reader { connection, path })
     }

@@ -42,7 +42,7 @@ impl Store {
 }
 
 impl ReplayError {
-    /// Whether SQLite found damage. Rows that can't be decoded do not count: SQLite accepts them.
+    /// Whether SQLite found damage. Rows that can't be decoded do not count, because SQLite accepts such rows.
     #[must_use]
     pub fn is_corruption(&self) -> bool {
         matches!(self, ReplayError::Damaged { source, .. } if is_damage(source))

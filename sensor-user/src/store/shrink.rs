@@ -152,7 +152,7 @@ impl Left {
     }
 
     /// Deletes the oldest contacts of the locals with most contacts. If a web page makes a device contact endless
-    /// remotes, only contacts of that device are deleted.
+    /// remotes, contacts of that device are deleted.
     fn contacts(&mut self, connection: &Connection, rows: u32) -> rusqlite::Result<u64> {
         let mut delete = connection.prepare_cached(OLDEST_CONTACTS)?;
         let (mut deleted, rows) = (0, u64::from(rows));

@@ -181,7 +181,7 @@ impl Task {
     }
 
     /// Schedules another wipe if the files still contain traces of forgotten rows, for example because an export was
-    /// reading them.
+    /// reading the database.
     fn plan_wipe(&mut self) {
         self.wipe_at = self.store.has_traces().then(|| Instant::now() + self.settings.latency * WIPE_EVERY);
     }

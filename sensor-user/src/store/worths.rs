@@ -25,7 +25,7 @@ pub(super) struct Worths {
 }
 
 impl Worths {
-    /// Ranks a probe. `proves`: whether the flags of the probe allow it to be evidence.
+    /// Ranks a probe. `proves`: whether the flags of the probe allow the rank of evidence.
     pub(super) fn probe(
         &mut self,
         connection: &Connection,
@@ -81,7 +81,8 @@ impl Cap {
     }
 
     /// Whether to write an observation. Contacts and evidence are always written. The first half of the limit is
-    /// written without a look-up, because most days stay below it. The second half is not used for probes of sweeps.
+    /// written without a look-up, because most days stay below half of the limit. The second half is not used for
+    /// probes of sweeps.
     pub(super) fn takes(&mut self, connection: &Connection, observation: &Observation) -> rusqlite::Result<bool> {
         if matches!(observation, Observation::Contact(_)) {
             return Ok(true);

@@ -1,4 +1,4 @@
-//! The writer and its queue.
+//! Tests of the writer and its queue.
 
 use super::super::tests::{connection, new_store, probe_at, quick, times, wait_until};
 use super::*;
