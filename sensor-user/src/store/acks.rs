@@ -11,14 +11,14 @@ use super::replay::ReplayError;
 use super::{Store, WriteError};
 
 impl Store {
-    /// Acknowledges a remote. Replaces an earlier acknowledgement of exactly this prefix.
+    /// Acknowledges a remote. The acknowledgement replaces an earlier acknowledgement of exactly the same prefix.
     pub fn acknowledge(&mut self, ack: &Ack) -> Result<(), WriteError> {
         write(&self.connection, ack).map_err(|error| WriteError::new(&self.path, error))?;
         self.keep_acks();
         Ok(())
     }
 
-    /// Removes an acknowledgement. Returns whether there was one.
+    /// Removes an acknowledgement. Returns whether the acknowledgement existed.
     pub fn unacknowledge(&mut self, remote: Ipv6Net) -> Result<bool, WriteError> {
         let remote = remote.trunc();
         let deleted = self.connection.execute(
@@ -30,14 +30,14 @@ impl Store {
         Ok(deleted)
     }
 
-    /// Remembers the acknowledgements in case the database is damaged.
+    /// Copies the acknowledgements to memory, so that they are not lost if the database is damaged.
     pub(super) fn keep_acks(&mut self) {
         if let Ok(acks) = read(&self.connection) {
             self.kept.acks = acks;
         }
     }
 
-    /// All acknowledgements in order of addresses, including those that have expired.
+    /// All acknowledgements in order of addresses, including expired acknowledgements.
     pub fn acks(&self) -> Result<Vec<Ack>, ReplayError> {
         read(&self.connection).map_err(|error| ReplayError::new(&self.path, error))
     }

@@ -8,13 +8,14 @@ use super::{Store, WriteError, boot, positions, worths};
 use crate::mark::Mark;
 
 impl Store {
-    /// Writes all observations in one transaction, or none. They belong to the boot set by [`Store::begin_boot`].
+    /// Writes all observations in one transaction. After an error, no observation is written. The rows belong to the
+    /// boot set by [`Store::begin_boot`].
     pub fn append(&mut self, observations: &[Observation]) -> Result<(), WriteError> {
         self.append_after(Span(0), observations, None).map(drop)
     }
 
     /// In one transaction: moves the dates of this boot's rows by `step`, writes observations that already have the new
-    /// dates, and sets the mark up to which the ring is stored. Returns the number of rows that moved.
+    /// dates, and sets the mark up to which the ring is stored. Returns the number of rows whose dates changed.
     pub fn append_after(
         &mut self,
         step: Span,
@@ -51,15 +52,17 @@ impl Store {
     }
 }
 
-/// The origin of observations. Decides whether a step of the clock moves their dates, and how counts add up.
+/// The source of observations. The source decides whether a step of the clock moves the dates of the rows, and how
+/// counts of equal rows are combined.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Provenance {
-    /// The sensor, in the boot of this number. A step moves their dates. Each event comes once, so counts add up.
+    /// The sensor, in the boot of this number. A step moves the dates of the rows. Each event arrives once, so counts
+    /// are added.
     Boot(i64),
-    /// The sensor, in a boot that could not be stored: dates are final, counts add up.
+    /// The sensor, in a boot that could not be stored: dates are final, counts are added.
     UnknownBoot,
-    /// A file, which may be imported again: dates are final. Counts of contacts add up only if their times do not
-    /// overlap; otherwise the larger count stays. So a sum may be too low, never too high.
+    /// A file, which may be imported again: dates are final. Counts of contacts are added only if the times of the
+    /// contacts do not overlap; otherwise the larger count stays. So a sum may be too low, but never too high.
     Import,
 }
 
@@ -82,7 +85,7 @@ pub(super) fn write(connection: &Connection, observation: &Observation, from: Pr
     }
 }
 
-/// The latest value of the port, the name and the device that is not null stays.
+/// For each of the columns `local_port`, `name` and `device`, the latest value that is not null stays.
 const FINAL_CONTACT: &str =
     "INSERT INTO contacts (local, remote, proto, port, old_first, old_last, old_count, local_port, name, device)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
@@ -97,7 +100,7 @@ const FINAL_CONTACT: &str =
         name = iif(excluded.old_last >= last, ifnull(excluded.name, name), ifnull(name, excluded.name)),
         device = iif(excluded.old_last >= last, ifnull(excluded.device, device), ifnull(device, excluded.device))";
 
-/// Observations of this boot are later than those of earlier boots, whatever the dates say.
+/// Observations of this boot are later than observations of earlier boots, regardless of the dates.
 const CONTACT_OF_THIS_BOOT: &str =
     "INSERT INTO contacts (local, remote, proto, port, new_first, new_last, new_count, local_port, name, device)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
@@ -133,7 +136,8 @@ fn write_contact(connection: &Connection, contact: &Contact, from: Provenance) -
     Ok(())
 }
 
-/// If a probe is there already, `settling` stays only if both have it, and the first keeps its traits.
+/// If the database already contains the probe, `settling` stays set only if the old and the new probe have the flag,
+/// and the traits of the old probe stay.
 fn write_probe(connection: &Connection, probe: &Probe, from: Provenance) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO probes (ts, source, target, kind, port, count, contacted_source, answered, settling, hop_limit,

@@ -1,32 +1,32 @@
 //! The time that retention uses.
 //!
-//! Deleted rows do not come back when a wrong wall clock is corrected. A clock far ahead of the last believed time may
-//! be wrong, or the machine was off for weeks. So it is believed only after a day of running. A clock far behind
-//! deletes nothing: the machine may have no battery for its clock, and the network may not have set it yet. Until then,
-//! the last believed time stays.
+//! Deleted rows can't be restored when a wrong wall clock is corrected. A wall clock far ahead of the last believed
+//! time has two possible reasons: the clock is wrong, or the machine was off for weeks. So the clock is believed only
+//! after a day of running. A clock far behind deletes no rows: the machine may have no battery for the clock, and the
+//! clock may not be set from the network yet. Until the clock is believed, the last believed time stays.
 
 use rusqlite::params;
 use tattler_core::time::{Span, Time};
 
 use super::{Store, WriteError};
 
-/// A clock that differs by no more than this is believed at once.
+/// Maximum difference between the last believed time and a clock that is believed immediately.
 const OFF: Span = Span::from_days(1);
-/// Any other clock is believed after this time, running or suspended. Restarts do not reset it, because a machine may
-/// run for an hour a day.
+/// The time, running or suspended, after which any other clock is believed. A restart does not reset the elapsed time,
+/// because a machine may run for only an hour a day.
 const STANDS: Span = Span::from_days(1);
 
 /// The believed time, and any doubt about the wall clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Belief {
-    /// The time that was believed last; `None` before the first look, when any clock is believed.
+    /// The last believed time. `None` before the first reading of the clock: the first reading is always believed.
     pub believed: Option<Time>,
-    /// For how long the clock has been far ahead of it, or far behind (negative).
+    /// The time for which the clock has been far ahead of the believed time, or far behind (negative).
     pub stood: Span,
 }
 
 impl Belief {
-    /// The time that retention uses, if the wall clock shows `wall` and `ran` passed since the last call.
+    /// Returns the time that retention uses. `wall` is the time of the wall clock, `ran` the time since the last call.
     pub fn now(&mut self, wall: Time, ran: Span) -> Time {
         let believed = self.believed.map_or(wall, |believed| believed + ran);
         let off = wall - believed;
@@ -43,7 +43,7 @@ impl Belief {
         believed.min(wall)
     }
 
-    /// Whether the wall clock is not believed.
+    /// Whether the wall clock is far ahead and not believed yet.
     #[must_use]
     pub fn doubts(&self) -> bool {
         self.stood > Span(0)
@@ -51,7 +51,7 @@ impl Belief {
 }
 
 impl Store {
-    /// Reads what was believed last.
+    /// Reads the stored belief.
     pub fn belief(&self) -> Result<Belief, WriteError> {
         let read = self.connection.query_row("SELECT believed, stood FROM clock", [], |row| {
             Ok(Belief { believed: row.get::<_, Option<i64>>(0)?.map(Time), stood: Span(row.get(1)?) })
@@ -59,12 +59,12 @@ impl Store {
         read.map_err(|error| WriteError::new(&self.path, error))
     }
 
-    /// The time that retention uses, if the wall clock shows `wall`.
+    /// Returns the time that retention uses when the wall clock shows `wall`.
     pub fn believed_now(&self, wall: Time) -> Result<Time, WriteError> {
         Ok(self.belief()?.now(wall, Span(0)))
     }
 
-    /// Stores what is believed.
+    /// Stores the belief.
     pub fn believe(&mut self, belief: Belief) -> Result<(), WriteError> {
         let Belief { believed, stood } = belief;
         let sql = "UPDATE clock SET believed = ?1, stood = ?2";
@@ -79,7 +79,7 @@ mod tests {
 
     const HOUR: Span = Span::from_seconds(3_600);
 
-    /// Looks at a clock every hour, and returns the believed times.
+    /// Reads a clock every hour, and returns the believed times.
     fn hours(belief: &mut Belief, from: Time, count: i64) -> Vec<Time> {
         (0..count).map(|hour| belief.now(from + Span(hour * HOUR.0), HOUR)).collect()
     }
@@ -92,7 +92,7 @@ mod tests {
         let believed = hours(&mut belief, astray, 22);
         assert_eq!(believed.last(), Some(&(now + Span(22 * HOUR.0))), "running time has passed");
         assert!(belief.doubts());
-        // Once the clock is right again, it is believed at once.
+        // When the clock is right again, the clock is believed immediately.
         let back = now + Span(23 * HOUR.0);
         assert_eq!(belief.now(back, HOUR), back);
         assert!(!belief.doubts());
@@ -119,7 +119,7 @@ mod tests {
         hours(&mut belief, Time(0), 23);
         let believed = hours(&mut belief, Time::from_seconds(2_150_000_000), 2);
         assert!(believed[1] < now + Span(26 * HOUR.0));
-        // A clock that stays behind is believed in the end. The right time is then far ahead of it.
+        // A clock that stays behind is finally believed. The right time is then far ahead of the believed time.
         hours(&mut belief, Time(0), 26);
         assert!(belief.now(now, HOUR) < Time::from_seconds(1_000_000));
     }

@@ -1,33 +1,34 @@
-//! The boot that rows belong to, and their new dates after the clock was set.
+//! The boot to which rows belong, and the new dates of rows after the clock was set.
 //!
-//! Events have boot time. A row has wall-clock time: boot time plus the *origin* of its boot, the wall-clock time at
-//! which boot time was 0. Each boot has one origin, which is kept here. It changes in one transaction with the dates
-//! of all rows of the boot. So within a boot, order and lags are always those of boot time, even if the clock is set or
-//! the sensor dies.
+//! The time of an event is boot time. The time of a row is wall-clock time: boot time plus the *origin* of the boot,
+//! which is the wall-clock time at which boot time was 0. Each boot has one origin, which the database stores. The
+//! origin changes in one transaction with the dates of all rows of the boot. So within a boot, the order of rows and
+//! the lags between rows are always the same as in boot time, even if the clock is set or the sensor dies.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tattler_core::time::{Span, Time};
 
 use super::{Store, WriteError};
 
-/// The boot that new rows belong to.
+/// The boot to which new rows belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boot {
-    /// Counts the boots of this store, from 1.
+    /// The number of the boot. The boots of this store are counted from 1.
     pub(super) number: i64,
-    /// The wall-clock time at which boot time was 0; rows are dated by it.
+    /// The wall-clock time at which boot time was 0. Rows are dated by this origin.
     pub origin: Time,
 }
 
-/// Later than any row. Rows move there first if they could collide with each other.
+/// A time later than any row. Rows that could collide with each other first move by this amount.
 const OUT_OF_RANGE: i64 = 1 << 61;
 
 impl Store {
-    /// Rows that are appended from now on belong to the boot that the kernel calls `boot_id`. If the store knows that
-    /// boot, its origin stays. Otherwise `origin` holds from now on, and the dates of all rows so far are final.
+    /// Rows that are appended after this call belong to the boot with the kernel's id `boot_id`. If the store knows
+    /// that boot, the stored origin stays. Otherwise `origin` becomes the origin of the new boot, and the dates of all
+    /// earlier rows are final.
     ///
     /// # Errors
-    /// The store can't be written; nothing has changed.
+    /// The store can't be written. The store is unchanged.
     pub fn begin_boot(&mut self, boot_id: &str, origin: Time) -> Result<Boot, WriteError> {
         let boot = begin(&mut self.connection, boot_id, origin).map_err(|error| WriteError::new(&self.path, error))?;
         self.boot = Some(boot);
@@ -55,11 +56,12 @@ fn begin(connection: &mut Connection, boot_id: &str, origin: Time) -> rusqlite::
     Ok(Boot { number, origin })
 }
 
-/// Moves the dates of all rows of a boot, and its origin, within a transaction. Returns the number of rows.
+/// Moves the dates of all rows of a boot, and the origin of the boot, within a transaction. Returns the number of moved
+/// rows.
 pub(super) fn redate(connection: &Connection, boot: Boot, step: Span) -> rusqlite::Result<u64> {
     let origin = boot.origin + step;
     connection.execute("UPDATE clock SET origin = ?1", [origin.0])?;
-    // Every entry of this index changes: building it again is faster than updating it.
+    // Every entry of this index changes: rebuilding the index is faster than updating all entries.
     connection.execute_batch("DROP INDEX contacts_last")?;
     let mut rows = connection.execute(
         "UPDATE contacts SET new_first = new_first + ?1, new_last = new_last + ?1 WHERE new_last IS NOT NULL",
@@ -72,9 +74,9 @@ pub(super) fn redate(connection: &Connection, boot: Boot, step: Span) -> rusqlit
     Ok(rows as u64)
 }
 
-/// The time is part of the key, so a row that moves could collide with one that has not moved yet. Unless the step is
-/// longer than the time span of all rows, they first move out of range. A row that is still in the way is an imported
-/// copy of the same event, and is replaced.
+/// Moves the dates of the rows of a boot. The time is part of the key, so a moved row could collide with a row that has
+/// not moved yet. Unless the step is longer than the time span of all rows, the rows first move out of range. A row
+/// that still has the same key is an imported copy of the same event, and is replaced.
 fn redate_events(connection: &Connection, table: &str, boot: Boot, step: Span) -> rusqlite::Result<usize> {
     let span = format!("SELECT max(ts) - min(ts) FROM {table} WHERE boot = ?1");
     let span: Option<i64> = connection.query_row(&span, [boot.number], |row| row.get(0))?;
@@ -141,7 +143,7 @@ mod tests {
         assert_eq!(store.begin_boot("second", Time(123)).unwrap(), Boot { number: 2, origin: Time(YEARS.0) });
         assert_eq!(redate(&mut store, Span::from_seconds(100)), 1);
         assert_eq!(contacts(&store), [(start + 1, start + 109, 4)]);
-        // Rows of an earlier boot stay as they are.
+        // Rows of an earlier boot keep their dates.
         store.begin_boot("third", Time(0)).unwrap();
         assert_eq!(redate(&mut store, Span::from_seconds(100)), 0);
         assert_eq!(contacts(&store), [(start + 1, start + 109, 4)]);

@@ -8,7 +8,7 @@ use tattler_core::time::Time;
 
 use super::Store;
 
-/// What the writing thread has done.
+/// Counters and state of the writing thread.
 #[derive(Debug, Default)]
 pub struct StoreCounters {
     pub(super) written: AtomicU64,
@@ -28,7 +28,7 @@ pub struct StoreCounters {
     pub(super) failure: Mutex<Option<String>>,
 }
 
-/// Reads of single counters.
+/// Creates the functions that read single counters.
 macro_rules! getters {
     ($($(#[$doc:meta])+ $name:ident;)+) => {
         impl StoreCounters {
@@ -42,48 +42,49 @@ macro_rules! getters {
 }
 
 getters! {
-    /// Observations in the database.
+    /// Number of observations that were written to the database.
     written;
-    /// Observations that did not fit into the queue, or could not be written until the end.
+    /// Number of observations that did not fit into the queue, or could not be written before the thread ended.
     lost;
-    /// Observations that wait to be written.
+    /// Number of observations that are not written yet.
     queued;
-    /// Rows deleted because they were older than the retention.
+    /// Number of rows deleted because they were older than the retention.
     pruned;
-    /// Rows deleted to make room.
+    /// Number of rows deleted to make room.
     crowded_out;
-    /// Probes and answers that prove nothing and were not written, because their day had too many.
+    /// Number of probes and answers that were not written, because they prove nothing and the limit of the day was
+    /// reached.
     capped;
-    /// Bytes on disk after the latest write.
+    /// Number of bytes on disk after the latest write.
     bytes;
-    /// How far the ring is stored, by the marks that were sent; 0 before the first.
+    /// The position in the ring up to which events are stored, from the latest stored mark; 0 before the first mark.
     position;
-    /// Attempts to write that failed.
+    /// Number of failed writes.
     failed_writes;
-    /// Damaged databases that were set aside.
+    /// Number of damaged databases that were set aside.
     damaged;
 }
 
 impl StoreCounters {
-    /// The time that retention uses, if the wall clock is far ahead of it.
+    /// The time that retention uses, if the wall clock is far ahead of this time. Otherwise `None`.
     #[must_use]
     pub fn believed(&self) -> Option<Time> {
         Some(self.believed.load(Relaxed)).filter(|&time| time != i64::MAX).map(Time)
     }
 
-    /// The path of the last damaged database.
+    /// The path of the last damaged database that was set aside.
     #[must_use]
     pub fn damaged_file(&self) -> Option<String> {
         self.damaged_file.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Why the latest write failed or does not end, in one line.
+    /// One line: the reason why the latest write failed, or that the disk does not answer.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.failed().or_else(|| self.stalled())
     }
 
-    /// How long the disk has not answered, in one line, if that is too long.
+    /// One line: the time for which the disk has not answered. `None` if the time is within the limit.
     #[must_use]
     pub fn stalled(&self) -> Option<String> {
         self.watch.stalled().map(|since| format!("the disk has not answered for {} s", since.as_secs()))
@@ -100,18 +101,18 @@ impl StoreCounters {
         self.damaged.store(count, Relaxed);
     }
 
-    /// Sets the reason and returns the previous one.
+    /// Sets the reason for the latest failure and returns the previous reason.
     pub(super) fn set_failure(&self, reason: Option<String>) -> Option<String> {
         std::mem::replace(&mut *self.failure.lock().unwrap_or_else(PoisonError::into_inner), reason)
     }
 }
 
-/// The limit for a write. A write that takes longer waits for the disk.
+/// The time limit for a write. A longer write means that the disk does not answer.
 pub(super) const WRITE: Duration = Duration::from_secs(5);
-/// The limit for other work, such as rewriting the database, which is slow on a slow disk.
+/// The time limit for other work, such as a rewrite of the database, which takes long on a slow disk.
 pub(super) const WORK: Duration = Duration::from_secs(120);
 
-/// The begin and the limit of the current operation of the writing thread.
+/// The start and the time limit of the current operation of the writing thread.
 #[derive(Debug, Default)]
 pub(super) struct StallWatch(Mutex<Option<(Instant, Duration)>>);
 
@@ -124,12 +125,12 @@ impl StallWatch {
         *self.current() = Some((Instant::now(), limit));
     }
 
-    /// The operation ended, with success or not.
+    /// Records the end of the operation, after success or failure.
     pub(super) fn end(&self) {
         *self.current() = None;
     }
 
-    /// How long the operation has taken, if that is too long.
+    /// The duration of the current operation, if the duration exceeds the limit.
     pub(super) fn stalled(&self) -> Option<Duration> {
         let (began, limit) = (*self.current())?;
         Some(began.elapsed()).filter(|since| *since > limit)

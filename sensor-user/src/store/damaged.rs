@@ -1,7 +1,7 @@
-//! Replaces a damaged database. The damaged one is set aside under a new name and kept for a while.
+//! Replaces a damaged database. The damaged database is *set aside*: renamed, and kept for a limited time.
 //!
-//! The new database gets the key of the device names, the acknowledgements and the mark of the ring. A
-//! person can get more from the old one: docs/guide.md shows how (`sqlite3 FILE .dump`).
+//! The new database gets the key of the device names, the acknowledgements and the mark of the ring. The user can
+//! recover more rows from the damaged database: see docs/guide.md (`sqlite3 FILE .dump`).
 
 use std::fmt::{self, Display};
 use std::fs;
@@ -20,18 +20,18 @@ use super::open::{self, OpenError};
 use super::{DeviceKey, Store, WriteError, acks, key, positions};
 use crate::mark::Mark;
 
-/// The begin of the file names. The time follows, then `-wal` and `-shm` for the files of the log.
+/// The start of the file names. The time follows, then `-wal` or `-shm` for the files of the log.
 const STEM: &str = "tattler.db.damaged-";
 const STAMP: &str = "%Y-%m-%dT%H-%M-%SZ";
-/// The number of damaged databases that are kept, the latest ones.
+/// Maximum number of damaged databases that are kept. The latest are kept.
 const MOST: usize = 3;
 
 /// A database that was set aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DamagedDatabase {
-    /// The old path, now of the new database.
+    /// The original path, now the path of the new database.
     pub from: PathBuf,
-    /// The new path.
+    /// The new path of the damaged database.
     pub to: PathBuf,
     /// The damage.
     pub why: String,
@@ -39,7 +39,7 @@ pub struct DamagedDatabase {
     pub same_names: bool,
 }
 
-/// One line, with the way out.
+/// One line: the damage, and how to read the rest of the damaged database.
 impl Display for DamagedDatabase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let DamagedDatabase { from, to, why, same_names } = self;
@@ -54,35 +54,36 @@ impl Display for DamagedDatabase {
     }
 }
 
-/// Facts for a new database, if this one is damaged.
+/// Data that is copied to the new database if this database is damaged.
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) key: Option<DeviceKey>,
     pub(super) acks: Vec<Ack>,
-    /// How far the ring is stored. Later events are still in the ring.
+    /// The position in the ring up to which events are stored. Later events are still in the ring.
     pub(super) mark: Option<Mark>,
-    /// The kernel's id of this boot, once rows belong to it.
+    /// The kernel's id of this boot. `None` before [`Store::begin_boot`].
     pub(super) boot_id: Option<String>,
-    /// The number of damaged databases since the start, and the last of them.
+    /// Number of databases set aside since the start. `last` is the path of the latest such database.
     pub(super) count: u64,
     pub(super) last: Option<PathBuf>,
-    /// The new path of the open database, if it is set aside and the new one is still to be created.
+    /// The new path of the open database, if that database is set aside and the new database is not created yet.
     moved: Option<PathBuf>,
     /// Damage that a user of [`StoreHandle::with`](super::StoreHandle::with) found.
     suspicion: Option<String>,
 }
 
 impl Store {
-    /// [`Store::open`] for the sensor: sets a damaged database aside and creates a new one.
+    /// [`Store::open`] for the sensor: sets a damaged database aside and creates a new database.
     ///
     /// # Errors
-    /// As for [`Store::open`]. A database of a newer version stays where it is.
+    /// The errors of [`Store::open`], except damage. A database of a newer version is not moved.
     pub fn open_or_replace(dir: &Path, now: Time) -> Result<(Store, Option<DamagedDatabase>), OpenError> {
         let (path, lock) = open::prepare(dir)?;
         match open::connect(&path) {
             Ok(connection) => Ok((Store::new(connection, path, lock), None)),
             Err(OpenError::Damaged { path, source }) => {
-                // Opened to read what is left of it. If that fails, the empty one in memory stands in.
+                // The damaged database is opened to read its remaining rows. If it can't be opened, an empty database
+                // in memory is used instead.
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
                 let damaged = Connection::open_with_flags(&path, flags).or_else(|_| Connection::open_in_memory());
                 let connection = damaged.map_err(|source| OpenError::Failed { path: path.clone(), source })?;
@@ -94,8 +95,9 @@ impl Store {
         }
     }
 
-    /// Sets the database aside and creates a new one, with the key and the acknowledgements if they are known or can
-    /// still be read. May be called again after an error; the database is then not moved twice.
+    /// Sets the database aside and creates a new database. The new database gets the key and the acknowledgements if
+    /// these are known or still readable. The caller may repeat the call after an error; the database is not moved
+    /// twice.
     ///
     /// # Errors
     /// The directory is not writable or has no room.
@@ -114,13 +116,13 @@ impl Store {
         let to = match self.kept.moved.take() {
             Some(to) => to,
             None => {
-                // The kept facts are in a new file before the old one is moved.
+                // The kept data must be in a new file before the old file is moved.
                 drop(self.create_at(&open::next(&self.path))?);
                 move_aside(&self.path, now).map_err(directory)?
             }
         };
-        // Closing the old connection changes no log: SQLite notices that the file was moved. So the damaged database
-        // keeps its log, and the new one keeps its own.
+        // SQLite detects that the old file was moved, so closing the old connection changes no log. The damaged
+        // database keeps its log, and the new database keeps a separate log.
         match self.create() {
             Ok(connection) => self.connection = connection,
             Err(error) => {
@@ -128,7 +130,7 @@ impl Store {
                 return Err(error);
             }
         }
-        // New rows belong to the same boot and have the same origin.
+        // New rows belong to the same boot, with the same origin.
         if let (Some(id), Some(boot)) = (self.kept.boot_id.clone(), self.boot) {
             self.begin_boot(&id, boot.origin).map_err(|error| OpenError::Directory {
                 dir: self.dir().to_owned(),
@@ -150,7 +152,7 @@ impl Store {
         self.create_at(&self.path)
     }
 
-    /// Creates a database with the kept facts.
+    /// Creates a database with the kept data.
     fn create_at(&self, path: &Path) -> Result<Connection, OpenError> {
         open::make_private(path).map_err(|source| OpenError::Directory { dir: self.dir().to_owned(), source })?;
         let connection = open::connect(path)?;
@@ -163,26 +165,27 @@ impl Store {
         Ok(connection)
     }
 
-    /// Remembers damage, if this is why work on the database failed.
+    /// Records damage for `Store::suspicion`, if damage is the reason for the error.
     pub fn suspect(&mut self, error: &WriteError) {
         if let WriteError::Damaged { source, .. } = error {
             self.kept.suspicion = Some(source.to_string());
         }
     }
 
-    /// The damage remembered since the last call.
+    /// Returns and clears the damage recorded since the last call.
     pub(super) fn suspicion(&mut self) -> Option<String> {
         self.kept.suspicion.take()
     }
 
-    /// The number of damaged databases since the start, and the last of them.
+    /// Number of databases set aside since the start, and path of the latest such database.
     #[must_use]
     pub fn damaged(&self) -> (u64, Option<&Path>) {
         (self.kept.count, self.kept.last.as_deref())
     }
 
-    /// Deletes damaged databases: all but the latest few, those older than `retention`, and, if they have more than
-    /// `most_bytes`, all but the latest.
+    /// Deletes damaged databases: all except the latest three, and all that are older than `retention`. If the latest
+    /// databases use more than `most_bytes` together, the oldest are deleted until the rest fits. The limit in bytes
+    /// never deletes the latest.
     ///
     /// # Errors
     /// A file can't be deleted.
@@ -190,7 +193,8 @@ impl Store {
         let mut bytes = 0u64;
         for (n, (at, path)) in all_damaged(self.dir())?.into_iter().rev().enumerate() {
             bytes += open::size(&path);
-            // The clock may not have been set when the name was given. The file has the time of its last write.
+            // The time in the name may be wrong, if the clock was not set yet. So the time of the last write to the
+            // file counts if it is later.
             let written = fs::metadata(&path).and_then(|file| file.modified()).ok();
             let at = written
                 .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
@@ -202,7 +206,8 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes all damaged databases and returns their number. Rows can't be deleted from them reliably.
+    /// Deletes all damaged databases and returns the number of deleted databases. Single rows can't be deleted reliably
+    /// from a damaged database.
     pub(super) fn forget_damaged(&self) -> io::Result<u64> {
         let all = all_damaged(self.dir())?;
         all.iter().try_for_each(|(_, path)| open::remove(path))?;
@@ -214,8 +219,8 @@ impl Store {
     }
 }
 
-/// Renames a database and its log, the log first: a crash in between leaves a database without its latest rows, and
-/// never a new database with the log of the old one.
+/// Renames a database and its log, the log first. After a crash between the renames, the old database lacks its latest
+/// rows, but no new database can get the log of the old database.
 fn move_aside(path: &Path, now: Time) -> io::Result<PathBuf> {
     let mut at = now.timestamp();
     let to = loop {
@@ -234,7 +239,7 @@ fn move_aside(path: &Path, now: Time) -> io::Result<PathBuf> {
     Ok(to)
 }
 
-/// Damaged databases by the time when they were set aside. Files that the user renamed are left alone.
+/// Lists the damaged databases, sorted by the time in their names. Files that the user renamed are ignored.
 fn all_damaged(dir: &Path) -> io::Result<Vec<(Time, PathBuf)>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(dir)? {

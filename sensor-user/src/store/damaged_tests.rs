@@ -1,4 +1,4 @@
-//! Replacing databases with real damage.
+//! Tests of the replacement of databases with real damage.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, UNIX_EPOCH};
@@ -71,7 +71,7 @@ fn device_names_and_acknowledgements_survive_damage() {
     assert!(error.is_corruption(), "{error}");
     let aside = store.replace_damaged(&"a page", NOW).unwrap();
     assert!(aside.same_names);
-    // If they were read before, also when their tables are damaged.
+    // Key and acknowledgements were read before, so they are kept even if their tables are damaged.
     for table in ["meta", "acks"] {
         damage(dir.path(), table);
     }
@@ -79,7 +79,7 @@ fn device_names_and_acknowledgements_survive_damage() {
     assert!(store.device_key().unwrap() == key);
     assert_eq!(store.acks().unwrap(), [ack()]);
     assert_eq!(store.damaged().0, 2);
-    // The lock was never released.
+    // The store still holds the lock on the directory.
     assert!(matches!(Store::open(dir.path()), Err(OpenError::InUse { .. })));
 }
 
@@ -91,19 +91,19 @@ fn a_damaged_database_keeps_its_log() {
     assert!(!log.is_empty());
     let to = store.replace_damaged(&"whatever", NOW).unwrap().to;
     assert_eq!(fs::read(&open::files(&to)[1]).unwrap(), log);
-    // The new database keeps its log, too.
+    // The new database keeps its own log.
     let reader = Reader::open(dir.path()).unwrap();
     store.append(&[probe_at(3)]).unwrap();
     drop(reader);
     assert!(fs::metadata(dir.path().join("tattler.db-wal")).unwrap().len() > 0);
-    // Both can be opened and have their rows.
+    // Both databases can be opened and contain their rows.
     let rows = |path: &Path| {
         Connection::open(path).unwrap().query_row("SELECT count(*) FROM probes", [], |r| r.get::<_, u32>(0)).unwrap()
     };
     assert_eq!((rows(&to), times(&dir)), (2, vec![3]));
 }
 
-/// Sets a database aside with the time of its name and of its last write.
+/// Sets a database aside: `name` is the time in the new file name, `written` the time of the last write.
 fn set_aside(store: &mut Store, name: Time, written: Time) {
     let to = store.replace_damaged(&"whatever", name).unwrap().to;
     let written = UNIX_EPOCH + Duration::from_micros(written.0 as u64);
@@ -132,7 +132,7 @@ fn three_damaged_databases_are_kept_until_retention_or_forget() {
     store.tidy(NOW + days(1), days(38), 1 << 30).unwrap();
     assert_eq!(kept(), [Time(0)]);
     open::remove(&all_damaged(dir.path()).unwrap()[0].1).unwrap();
-    // A file that the user renamed is left alone.
+    // A file that the user renamed is not deleted.
     fs::write(dir.path().join("tattler.db.damaged-mine"), "x").unwrap();
     store.replace_damaged(&"whatever", NOW).unwrap();
     let what = Forget { prefix: Some("2001:db8::/32".parse().unwrap()), ..Forget::default() };
@@ -147,7 +147,7 @@ fn device_names_survive_a_crash_while_a_database_is_replaced() {
     let mac = [2, 0, 0, 0, 0, 1];
     let name = store.device_key().unwrap().name(mac, false);
     store.kept.key = key::read(&store.connection).unwrap();
-    // A crash before the old database is moved, and one after it.
+    // Two crashes: the first before the old database is moved, the second after the move.
     drop(store.create_at(&open::next(&store.path)).unwrap());
     drop(store);
     let mut store = Store::open(dir.path()).unwrap();
@@ -165,7 +165,7 @@ fn device_names_survive_a_crash_while_a_database_is_replaced() {
 fn a_failed_replacement_is_repeated_and_moves_nothing_twice() {
     let (dir, mut store) = new_store();
     store.append(&[probe_at(1)]).unwrap();
-    // A directory in its place has the effect of a full disk.
+    // A directory at the path of the database has the same effect as a full disk.
     let to = move_aside(store.path(), NOW).unwrap();
     store.kept.moved = Some(to.clone());
     fs::create_dir(dir.path().join("tattler.db")).unwrap();

@@ -1,8 +1,8 @@
-//! Outsiders send for a week as fast as the kernel's budgets allow. The contacts and the evidence of the home stay, and
-//! the database does not exceed its limit.
+//! Outsiders send for a week at the maximum rate that the kernel's budgets allow. The contacts and the evidence of the
+//! home stay in the database, and the database does not exceed its limit.
 //!
-//! The scale is 1:1,000. 100 events a second are 8,640,000 a day; here a day has 8,640 events, and the limits of the
-//! database and of a day are scaled alike.
+//! The scale is 1:1,000. 100 events per second are 8,640,000 events per day. Here a day has 8,640 events. The limit of
+//! the database and the daily limit are scaled in the same way.
 
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
@@ -22,7 +22,7 @@ const DAYS: u64 = 7;
 const HOME: u128 = 0x2001_0db8_0001_0002 << 64;
 const SCANNERS: u128 = 0x2a0d_5600 << 96;
 
-/// Random numbers, the same in each run.
+/// A generator of pseudorandom numbers: the same numbers in each run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -48,7 +48,8 @@ fn probe(ts: Time, source: u128, target: Ipv6Addr, port: u16, hop_limit: u8) -> 
     Observation::Probe(Probe { source: Ipv6Addr::from(source), target, kind: Kind::Syn, port, ..probe })
 }
 
-/// Ten addresses a day with four contacts each. Three of them are probed, because a remote passed them on.
+/// The observations of a day: ten addresses with four contacts each, and probes of three addresses that a remote passed
+/// on.
 fn household(day: u64) -> Vec<Observation> {
     let mut all = Vec::new();
     for n in 0..10 {
@@ -61,8 +62,9 @@ fn household(day: u64) -> Vec<Observation> {
     all
 }
 
-/// Sends the flood of a week together with the household, and returns the lost rows of the household. With `capped`,
-/// rows are written as by a sensor; otherwise as by an import, where only making room helps.
+/// Writes the flood of a week together with the rows of the household, and returns the lost rows of the household. With
+/// `capped`, rows are written with the daily limit of a sensor. Otherwise rows are written without a daily limit, as in
+/// an import, and only the deletion to make room limits the database.
 fn week(capped: bool, flood: impl Fn(&mut Numbers, u64) -> (u128, Ipv6Addr, u16, u8)) -> Vec<Observation> {
     let (_dir, mut store) = new_store();
     store.connection.pragma_update(None, "synchronous", false).unwrap();
@@ -104,7 +106,8 @@ fn a_week_of_sweeps_erases_no_contacts_or_evidence() {
     assert_eq!(week(false, sweep), [], "without a cap, by making room alone");
 }
 
-/// An attacker who learns one address a day: random sources of one /48, random ports, two hop limits.
+/// An attacker learns one address per day, and probes it from random sources of one /48, with random ports and two hop
+/// limits.
 #[test]
 fn a_week_of_probes_to_a_used_address_erases_none_either() {
     let flood = |numbers: &mut Numbers, day| {
@@ -116,7 +119,7 @@ fn a_week_of_probes_to_a_used_address_erases_none_either() {
     assert_eq!(week(false, flood), [], "without a cap, by making room alone");
 }
 
-/// A web page that makes a home contact endless remotes. Contacts have a share, too.
+/// A web page makes a home contact endless remotes. Contacts are limited to their share, like probes and answers.
 #[test]
 fn a_flood_of_contacts_erases_no_evidence() {
     let (_dir, mut store) = new_store();

@@ -1,4 +1,4 @@
-//! Forgetting: deletes rows from the bytes of the files too.
+//! Forgetting: deletes rows, and removes their bytes from the files.
 
 use std::io;
 use std::path::Path;
@@ -9,16 +9,18 @@ use tattler_core::forget::{Forget, Forgotten};
 
 use super::{Store, WriteError, open};
 
-/// A key in `meta` while the files may contain bytes of deleted rows.
+/// The key of an entry in `meta` that exists while the files may contain bytes of deleted rows.
 const TRACES: &str = "traces";
 
 impl Store {
     /// Deletes the matching rows in one transaction and rewrites the database, so that the files of the state directory
-    /// contain no byte of them. If no row matches and no traces of an earlier deletion are left, nothing is written.
+    /// contain no byte of the deleted rows. If no row matches and the files contain no traces of an earlier deletion,
+    /// nothing is written.
     ///
     /// # Errors
-    /// [`WriteError::Traces`]: the rows are deleted, and bytes of them stay in the files until [`Store::wipe_traces`]
-    /// succeeds, which a [`Writer`](super::Writer) tries again. Any other error: nothing has changed.
+    /// [`WriteError::Traces`]: the rows are deleted, but bytes of the rows stay in the files until
+    /// [`Store::wipe_traces`] succeeds. A [`Writer`](super::Writer) repeats [`Store::wipe_traces`]. Any other error:
+    /// nothing has changed.
     pub fn forget(&mut self, all: &[Forget]) -> Result<Forgotten, WriteError> {
         let all: Vec<&Forget> = all.iter().filter(|forget| !forget.is_nothing()).collect();
         if all.is_empty() {
@@ -37,14 +39,15 @@ impl Store {
     /// Whether the files may contain bytes of deleted rows.
     pub(super) fn has_traces(&self) -> bool {
         let sql = "SELECT EXISTS (SELECT 1 FROM meta WHERE key = ?1)";
-        // An unreadable database is reported elsewhere.
+        // The next read or write reports an unreadable database.
         self.connection.query_row(sql, [TRACES], |row| row.get(0)).unwrap_or(false)
     }
 
-    /// Rewrites the database if it may contain bytes of deleted rows.
+    /// Rewrites the database if the files may contain bytes of deleted rows.
     ///
     /// # Errors
-    /// [`WriteError::Traces`] while the database is being read, or if there is no room for its copy.
+    /// [`WriteError::Traces`] while another process reads the database, or if there is no room for a copy of the
+    /// database.
     pub fn wipe_traces(&mut self) -> Result<(), WriteError> {
         if !self.has_traces() {
             return Ok(());
@@ -52,7 +55,7 @@ impl Store {
         self.wipe().map_err(|source| WriteError::Traces { path: self.path.clone(), source })
     }
 
-    /// Whether there are rows of the device with the name `id`.
+    /// Whether the store contains rows of the device with the name `id`.
     pub fn knows_device(&self, id: &str) -> Result<bool, WriteError> {
         const SQL: &str = "SELECT EXISTS (SELECT 1 FROM contacts WHERE device = ?1)
                                OR EXISTS (SELECT 1 FROM probes WHERE device = ?1)";
@@ -60,12 +63,12 @@ impl Store {
         known.map_err(|error| WriteError::new(&self.path, error))
     }
 
-    /// SQLite overwrites deleted rows, but not the copies it left when it moved rows between pages, nor the log. So all
-    /// pages are replaced by those of a new copy, and the log is emptied.
+    /// SQLite overwrites deleted rows. It does not overwrite the log, or copies of rows that were left when SQLite
+    /// moved rows between pages. So all pages are replaced by the pages of a new copy, and the log is emptied.
     ///
-    /// `VACUUM` would use a temporary file, possibly on another disk, or memory of the size of the database.
+    /// `VACUUM` would use a temporary file, possibly on another disk, or as much memory as the size of the database.
     fn wipe(&mut self) -> rusqlite::Result<()> {
-        // Fails while somebody reads the log, before the expensive copy is made.
+        // While another process reads the log, this call fails before the expensive copy is made.
         empty_log(&self.connection)?;
         let copy = open::next(&self.path);
         let io = |error: io::Error| rusqlite::Error::ToSqlConversionFailure(Box::new(error));
@@ -88,16 +91,16 @@ impl Store {
     }
 }
 
-/// Moves the log into the database and truncates it.
+/// Copies the log into the database and truncates the log.
 fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
     let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
     if busy == 0 { Ok(()) } else { Err(rusqlite::Error::SqliteFailure(code, Some("an export is reading it".into()))) }
 }
 
-/// Deletes the matching rows and notes that traces of them are left.
+/// Deletes the matching rows and records in `meta` that the files contain traces of deleted rows.
 fn delete(connection: &mut Connection, all: &[&Forget]) -> rusqlite::Result<Forgotten> {
-    // The temporary table has the addresses of a device, which must not get into another file.
+    // The temporary table contains the addresses of a device, which must not be written to another file.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     let mut work = || {
         let transaction = connection.transaction()?;
@@ -117,7 +120,8 @@ fn delete(connection: &mut Connection, all: &[&Forget]) -> rusqlite::Result<Forg
 }
 
 fn within(transaction: &Transaction<'_>, forget: &Forget) -> rusqlite::Result<Forgotten> {
-    // Collected before rows of one table are deleted that select rows of the next.
+    // The addresses of the device are collected before any deletion, because rows of one table select the rows to
+    // delete in another table.
     transaction.execute_batch("CREATE TEMP TABLE device_locals (local BLOB PRIMARY KEY) STRICT, WITHOUT ROWID")?;
     if let Some(device) = &forget.device {
         transaction.execute(
@@ -141,8 +145,8 @@ fn within(transaction: &Transaction<'_>, forget: &Forget) -> rusqlite::Result<Fo
     let execute = |sql: &str| transaction.execute(sql, params![low, high, by_device, before]);
     let of_contacts = exchange("local", "remote");
     let contacts = execute(&format!("DELETE FROM contacts WHERE {of_contacts} AND last < ?4"))?;
-    // Contacts that continued after that time lose everything before it, including the count. Of the two parts of a
-    // contact, the one with the latest time stays.
+    // Contacts that continued after the time `before` lose all data from before that time, including the count. Of the
+    // two parts of a contact (`old_` and `new_`), the part with the latest time stays.
     let of_old = "ifnull(old_last > ifnull(new_last, old_last - 1), false)";
     let clipped = execute(&format!(
         "UPDATE contacts SET
@@ -155,7 +159,7 @@ fn within(transaction: &Transaction<'_>, forget: &Forget) -> rusqlite::Result<Fo
     let of_events = exchange("target", "source");
     let probes = execute(&format!("DELETE FROM probes WHERE {of_events} AND ts < ?4"))?;
     let answers = execute(&format!("DELETE FROM answers WHERE {of_events} AND ts < ?4"))?;
-    // Acknowledgements are about remotes, not devices.
+    // Acknowledgements belong to remotes, not to devices.
     let acks = transaction.execute(
         "DELETE FROM acks WHERE NOT ?3 AND remote BETWEEN ?1 AND ?2 AND length >= ?5 AND at < ?4",
         params![low, high, by_device, before, forget.prefix.map_or(0, |prefix| prefix.prefix_len())],

@@ -1,5 +1,5 @@
-//! Imports observations from files, in chunks that are committed with the position reached in the files. Observations
-//! that are in the store already are merged with their rows.
+//! Imports observations from files, in chunks. Each chunk is committed together with the positions reached in the
+//! files. Observations that are already in the store are merged with the existing rows.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -17,45 +17,46 @@ use tattler_files::Position;
 use super::append::{self, Provenance};
 use super::{DeviceKey, Store, WriteError, acks, key, positions};
 
-/// Observations that are sorted before they are written: some 20 MB.
+/// Number of observations that are sorted in memory before they are written: about 20 MB.
 const BATCH: usize = 50_000;
-/// Observations after which an import is committed: some seconds of work.
+/// Number of observations after which an import is committed: a few seconds of work.
 const CHUNK: u64 = 200_000;
-/// Clocks may differ by this. Later observations are mistakes, which retention would never delete.
+/// The tolerance for differences between clocks. Observations further in the future have wrong times. Retention would
+/// not delete them.
 const FUTURE: Span = Span::from_days(1);
 
-/// What to import.
+/// The settings of an import.
 #[derive(Clone, Debug)]
 pub struct ImportSettings {
-    /// The wall clock.
+    /// The time of the wall clock.
     pub now: Time,
-    /// Older observations are left out.
+    /// Maximum age of observations. The import leaves out older observations.
     pub retention: Span,
-    /// Excluded observations are left out.
+    /// The import leaves out observations that these exclusions match.
     pub exclusions: Exclusions,
 }
 
 /// The result of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// All observations in the files.
+    /// Number of all observations in the files.
     pub observations: u64,
-    /// New rows.
+    /// Number of new rows.
     pub new: u64,
-    /// Observations merged into existing rows, or into one row with others.
+    /// Number of observations that were merged into existing rows, or with other observations into one new row.
     pub merged: u64,
-    /// Left out: older than the retention.
+    /// Number of observations left out because they are older than the retention.
     pub old: u64,
-    /// Left out: in the future.
+    /// Number of observations left out because they are in the future.
     pub future: u64,
-    /// Left out: excluded by the configuration.
+    /// Number of observations left out because the configuration excludes them.
     pub excluded: u64,
-    /// Acknowledgements.
+    /// Number of acknowledgements in the files.
     pub acks: u64,
 }
 
-/// A running import. After an error, or if the process is killed, the observations after the last position that was
-/// committed by [`Importer::reached`] are not imported.
+/// An import in progress. [`Importer::reached`] commits positions. After an error, or if the process is killed, the
+/// observations after the last committed position are not imported.
 pub struct Importer<'s> {
     connection: &'s Connection,
     /// `None` after a failure.
@@ -65,10 +66,10 @@ pub struct Importer<'s> {
     batch: Batch,
     counts: Imported,
     rows_before: u64,
-    /// Whether rows had device names before the import.
+    /// Whether some rows had device names before the import.
     names_devices: bool,
     failure: Option<rusqlite::Error>,
-    /// Committed observations.
+    /// Number of committed observations.
     kept: u64,
 }
 
@@ -76,7 +77,7 @@ impl Store {
     /// Begins an import.
     pub fn import(&mut self, settings: ImportSettings) -> Result<Importer<'_>, WriteError> {
         let begin = || -> rusqlite::Result<Importer<'_>> {
-            // `unchecked` is sound here: this is the only transaction on this connection.
+            // `unchecked_transaction` is sound here, because this connection has no other transaction.
             let transaction = self.connection.unchecked_transaction()?;
             Ok(Importer {
                 rows_before: rows(&transaction)?,
@@ -96,7 +97,7 @@ impl Store {
 }
 
 impl Importer<'_> {
-    /// Adds an observation. [`Importer::has_failed`] and [`Importer::finish`] report a failure to write.
+    /// Adds an observation. [`Importer::has_failed`] and [`Importer::finish`] report a failed write.
     pub fn add(&mut self, observation: Observation) {
         self.counts.observations += 1;
         let last = match &observation {
@@ -118,14 +119,15 @@ impl Importer<'_> {
         }
     }
 
-    /// Whether enough was added for a commit.
+    /// Whether enough observations were added for a commit.
     #[must_use]
     pub fn is_due(&self) -> bool {
         self.counts.observations - self.kept >= CHUNK
     }
 
-    /// To be called when everything up to these positions was added. If a commit [is due](Importer::is_due), commits it
-    /// together with the positions. An interrupted import continues from there.
+    /// The caller must call this after all observations up to these positions were added. If [`Importer::is_due`],
+    /// commits the observations together with the positions. After an interruption, the next import continues from the
+    /// committed positions.
     pub fn reached(&mut self, positions: &[Position]) {
         if !self.is_due() {
             return;
@@ -143,25 +145,25 @@ impl Importer<'_> {
         }
     }
 
-    /// Stores how far files were read.
+    /// Stores the positions up to which files were read.
     pub fn keep(&mut self, positions: &[Position]) {
         let now = self.settings.now;
         self.attempt(|connection| positions::write(connection, positions, now));
     }
 
-    /// Whether nothing more can be written.
+    /// Whether a write failed. After a failure, nothing more is written.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.failure.is_some()
     }
 
-    /// Observations that are committed.
+    /// Number of committed observations.
     #[must_use]
     pub fn kept(&self) -> u64 {
         self.kept
     }
 
-    /// Adds an acknowledgement. Of two with the same prefix, the later one stays.
+    /// Adds an acknowledgement. Of two acknowledgements with the same prefix, the later stays.
     pub fn acknowledge(&mut self, ack: &Ack) {
         self.counts.acks += 1;
         let known = self.attempt(acks::read).unwrap_or_default();
@@ -170,8 +172,8 @@ impl Importer<'_> {
         }
     }
 
-    /// Uses the key of another store, so that devices keep their names. Returns `false` and keeps the own key if rows
-    /// have names by it.
+    /// Adopts the key of another store, so that devices keep their names. If rows of this store already have names made
+    /// with the store's own key, keeps the own key and returns `false`.
     pub fn adopt_key(&mut self, other: &DeviceKey) -> bool {
         let names_devices = self.names_devices;
         let adopted = self.attempt(|connection| {
@@ -187,10 +189,10 @@ impl Importer<'_> {
         adopted.unwrap_or(false)
     }
 
-    /// Commits the rest.
+    /// Writes and commits the remaining observations.
     ///
     /// # Errors
-    /// The observations beyond [`Importer::kept`] are not imported.
+    /// A write failed. Only the first [`Importer::kept`] observations are imported.
     pub fn finish(mut self) -> Result<Imported, WriteError> {
         self.write();
         let rows = self.attempt(rows).unwrap_or(0);
@@ -216,7 +218,7 @@ impl Importer<'_> {
         });
     }
 
-    /// Does nothing after the first failure.
+    /// Runs an action on the transaction. Does nothing after the first failure.
     fn attempt<T>(&mut self, action: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Option<T> {
         if self.failure.is_some() {
             return None;
@@ -236,13 +238,13 @@ fn names_devices(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(sql, [], |row| row.get(0))
 }
 
-/// Observations before they are written, merged as the database would merge them.
+/// Observations that are not written yet, merged by the same rules as in the database.
 #[derive(Default)]
 struct Batch {
     contacts: HashMap<(Ipv6Addr, Ipv6Addr, Proto, u16), Contact>,
     probes: HashMap<(Time, Ipv6Addr, Ipv6Addr, Kind, u16), Probe>,
     others: Vec<Observation>,
-    /// Observations added, including merged ones.
+    /// Number of added observations, including merged observations.
     taken: usize,
 }
 
@@ -269,7 +271,7 @@ impl Batch {
         }
     }
 
-    /// In the order of the tables, so that their pages are written one after the other.
+    /// Returns the observations in the order of the tables, so that the pages of the tables are written in sequence.
     fn in_order(self) -> Vec<Observation> {
         let mut contacts: Vec<Contact> = self.contacts.into_values().collect();
         contacts.sort_unstable_by_key(|c| (c.local, c.remote, c.proto as u8, c.port));
@@ -281,7 +283,7 @@ impl Batch {
     }
 }
 
-/// Merges as [`Provenance::Import`] describes.
+/// Merges two contacts by the rules of [`Provenance::Import`].
 fn merge(old: &mut Contact, new: Contact) {
     let apart = new.ts > old.last || new.last < old.ts;
     old.count = if apart { old.count.saturating_add(new.count) } else { old.count.max(new.count) };

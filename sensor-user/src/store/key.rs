@@ -1,4 +1,4 @@
-//! Names of devices that do not reveal their hardware addresses.
+//! Device names that do not reveal the hardware addresses of the devices.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -6,26 +6,27 @@ use super::{Store, WriteError};
 
 const NAME: &str = "device-key";
 
-/// The secret of one store that turns hardware addresses into names. Without it, nobody can find the address of a
-/// name, not even by trying all addresses.
+/// The secret key of one store, which turns hardware addresses into names. Without the key, nobody can find the
+/// hardware address that belongs to a name, not even by trying all addresses.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeviceKey([u8; 32]);
 
 impl DeviceKey {
-    /// From the bytes in an export.
+    /// Creates the key from the bytes in an export.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> DeviceKey {
         DeviceKey(bytes)
     }
 
-    /// The secret. With it, hardware addresses can be found by trying all of them.
+    /// The bytes of the secret key. With the key, the hardware address that belongs to a name can be found by trying
+    /// all addresses.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The name of the device with this hardware address: `dev-` and 8 hexadecimal digits of its
-    /// keyed BLAKE3 hash.
+    /// The name of the device with this hardware address: `dev-` and the first 8 hexadecimal digits of the keyed BLAKE3
+    /// hash of the address.
     #[must_use]
     pub fn id(&self, mac: [u8; 6]) -> String {
         let hash = blake3::keyed_hash(&self.0, &mac);
@@ -33,14 +34,14 @@ impl DeviceKey {
         format!("dev-{start:08x}")
     }
 
-    /// [`DeviceKey::id`], or the hardware address itself if the configuration keeps it.
+    /// [`DeviceKey::id`], or the hardware address itself if the configuration keeps hardware addresses.
     #[must_use]
     pub fn name(&self, mac: [u8; 6], keep_mac: bool) -> String {
         if keep_mac { mac.map(|byte| format!("{byte:02x}")).join(":") } else { self.id(mac) }
     }
 }
 
-/// Does not print the secret.
+/// Prints no part of the secret key.
 impl std::fmt::Debug for DeviceKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("DeviceKey(..)")
@@ -48,7 +49,7 @@ impl std::fmt::Debug for DeviceKey {
 }
 
 impl Store {
-    /// The key of this store. The first call creates it from the system's random numbers.
+    /// The key of this store. The first call creates the key from the system's random numbers.
     pub fn device_key(&mut self) -> Result<DeviceKey, WriteError> {
         let write_error = |error| WriteError::new(&self.path, error);
         if let Some(key) = read(&self.connection).map_err(write_error)? {
@@ -65,7 +66,7 @@ impl Store {
     }
 }
 
-/// Reads the key, if there is one.
+/// Reads the key. Returns `None` if the store has no key yet.
 pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<DeviceKey>> {
     let bytes = connection.query_row("SELECT value FROM meta WHERE key = ?1", [NAME], |row| row.get(0)).optional()?;
     Ok(bytes.map(DeviceKey))

@@ -1,4 +1,4 @@
-//! Forgetting, the limit in bytes, migrations, exports and imports.
+//! Tests of forgetting, the limit in bytes, migrations, exports and imports.
 
 use std::fs;
 use std::net::Ipv6Addr;
@@ -49,7 +49,7 @@ fn ack(remote: &str, at: i64) -> Ack {
     Ack { remote: remote.parse().unwrap(), at: Time(at), until: Some(Time(at + 7)), note: Some("seen".into()) }
 }
 
-/// Enough rows that SQLite moves some between pages, which leaves copies of them.
+/// Writes so many rows that SQLite moves some rows between pages. The moves leave copies of rows in the file.
 fn household(store: &mut Store) {
     for round in 0..40_i64 {
         let mut batch = Vec::new();
@@ -69,10 +69,10 @@ fn household(store: &mut Store) {
     store.acknowledge(&ack("2a06::/32", 5)).unwrap();
 }
 
-/// The files of the directory that contain the bytes.
+/// The files of the directory that contain the bytes `needle`.
 fn found(dir: &Path, needle: &[u8]) -> Vec<String> {
     let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    // A temporary file may be removed meanwhile.
+    // SQLite may remove a temporary file during the search.
     let holds = |path: &Path| fs::read(path).is_ok_and(|all| all.windows(needle.len()).any(|bytes| bytes == needle));
     files.filter(|path| holds(path)).map(|path| path.display().to_string()).collect()
 }
@@ -97,7 +97,7 @@ fn settings(now: i64) -> ImportSettings {
     ImportSettings { now: Time(now), retention: RETENTION, exclusions: Exclusions::default() }
 }
 
-/// Imports like the command.
+/// Imports JSON Lines in the same way as the command `import`.
 fn import(dir: &Path, text: &str, now: i64) -> Imported {
     let mut store = Store::open(dir).unwrap();
     let mut importer = store.import(settings(now)).unwrap();
@@ -140,7 +140,7 @@ fn no_byte_of_a_forgotten_device_is_left_in_the_directory() {
 fn rows_deleted_earlier_without_overwriting_are_wiped_too() {
     let (dir, mut store) = new_store();
     household(&mut store);
-    // The first version deleted like this. The migration notes it.
+    // Version 1 of the schema deleted rows without overwriting them. The migration records `traces` for this reason.
     store.connection.pragma_update_and_check(None, "secure_delete", false, |_| Ok(())).unwrap();
     for (table, column) in [("contacts", "local"), ("probes", "target"), ("answers", "target")] {
         let sql = format!("DELETE FROM {table} WHERE {column} = ?1");
@@ -244,7 +244,7 @@ fn a_store_that_is_too_large_loses_its_oldest_repeats() {
         }
         now
     };
-    // Once at the start, and again after more rows.
+    // Room is made at the start, and again after more rows.
     let crowded_out = settle(0);
     writer.send((40_001..60_001).map(|n| probe(n * 10, PHONE)).collect());
     settle(crowded_out);
@@ -322,13 +322,13 @@ fn a_chunk_is_committed_with_its_position_and_the_rest_is_not() {
     assert_eq!(importer.kept(), 400_000);
     drop(importer);
     assert_eq!(stored(&store), (400_000, 400_000));
-    // The next import continues from there.
+    // The next import continues from the stored position.
     let mut importer = store.import(settings(0)).unwrap();
     (400_000..450_000).for_each(|n| importer.add(probe(n * 10, PHONE)));
     importer.keep(&[Position { items: 450_000, ..start }]);
     assert_eq!(importer.finish().unwrap().new, 50_000);
     assert_eq!(stored(&store), (450_000, 450_000));
-    // Positions may move back, and are deleted by retention.
+    // Positions may move back, and retention deletes positions.
     let mut importer = store.import(settings(RETENTION.0)).unwrap();
     importer.keep(&[Position { items: 3, ..start }]);
     importer.finish().unwrap();
@@ -340,7 +340,7 @@ fn a_chunk_is_committed_with_its_position_and_the_rest_is_not() {
 #[test]
 fn a_failed_migration_leaves_the_old_version_unchanged() {
     let dir = tempfile::tempdir().unwrap();
-    // The second version creates a table of this name.
+    // The migration to version 2 fails, because it creates a table of this name.
     drop(old_version(dir.path(), 1, &["CREATE TABLE acks (x)"]));
     assert!(Store::open(dir.path()).is_err());
     let old = connection(dir.path());

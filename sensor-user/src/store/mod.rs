@@ -1,19 +1,23 @@
 //! The SQLite database that keeps contacts, probes and answers across restarts.
 //!
-//! The ledger is rebuilt from it at start. One sensor owns a state directory, and one thread of the sensor owns the
-//! [`Store`].
+//! At start, the sensor rebuilds the ledger from the database. One sensor owns a state directory, and one thread of the
+//! sensor owns the [`Store`]. The *ring* is the buffer through which the kernel passes events to the sensor. The *mark*
+//! is the position in the ring up to which events are stored.
 //!
 //! # Layout
 //! - [`open`]: the directory, its lock, its permissions; [`schema`]: the tables and their migration
-//! - [`append`], [`replay`]: write and read observations; [`read`]: queries and exports, without the lock
-//! - [`prune`]: deletes rows by age; [`shrink`]: deletes rows to make room, by their worth; [`worths`]: the worth of
-//!   rows, and the limit of a day for rows that prove nothing
-//! - [`forget`]: deletes rows from the bytes of the files too
-//! - [`import`]: adds observations from files; [`positions`]: how far files and the ring are stored
+//! - [`append`], [`replay`]: write and read observations; [`read`]: queries and exports without the lock of the
+//!   directory
+//! - [`prune`]: deletes rows by age; [`shrink`]: deletes the rows of least worth to make room; [`worths`]: the worth of
+//!   rows, and the daily limit for rows that prove nothing
+//! - [`forget`]: deletes rows, and overwrites their bytes in the files
+//! - [`import`]: adds observations from files; [`positions`]: the positions in files and in the ring up to which
+//!   observations are stored
 //! - [`acks`], [`key`]: acknowledged remotes, and the key of the device names
 //! - [`damaged`]: replaces a damaged database
 //! - [`boot`], [`believe`]: the dates of rows, and the time that retention uses
-//! - [`writer`]: a queue that never blocks its caller; [`task`]: the thread behind it; [`counters`]: its state
+//! - [`writer`]: a queue that never blocks its caller; [`task`]: the thread that empties the queue; [`counters`]: the
+//!   state of the thread
 
 mod acks;
 mod append;
@@ -62,24 +66,24 @@ pub use writer::{StoreHandle, StoreSettings, Writer, WriterSummary};
 pub const DEFAULT_DIR: &str = "/var/lib/tattler";
 /// The default retention.
 pub const RETENTION: Span = Span::from_days(38);
-/// The default limit of the database in bytes: 1 GiB.
+/// The default limit for the size of the database in bytes: 1 GiB.
 pub const MOST_BYTES: u64 = 1 << 30;
-/// The rows of probes and answers that are written on one day. Evidence of leaks is written beyond it. In 38 days they
-/// use about half of [`MOST_BYTES`], however many packets outsiders send.
+/// The default limit for rows of probes and answers per day. Evidence of leaks is written even beyond the limit. In 38
+/// days, the rows within the limit use about half of [`MOST_BYTES`], however many packets outsiders send.
 pub const UNPROVEN_A_DAY: u64 = 100_000;
 
-/// The database of one state directory, and the exclusive right to it.
+/// The database of one state directory, with the exclusive right to write to the database.
 pub struct Store {
     connection: Connection,
     path: PathBuf,
     kept: damaged::Kept,
-    /// The boot of appended rows.
+    /// The boot to which appended rows belong.
     boot: Option<Boot>,
-    /// The limit of a day, for a sensor. Imports have none.
+    /// The daily limit for rows that prove nothing. Only a sensor has the limit; imports have no limit.
     cap: Option<worths::Cap>,
-    /// The state of making room, between two steps of it.
+    /// The state of the deletion of rows to make room, between two calls of [`Store::shrink_some`].
     shrinking: Option<shrink::Shrinking>,
-    /// Locked while it is open. If the process dies, the kernel releases the lock.
+    /// The lock file, which is locked while the file is open. If the process dies, the kernel releases the lock.
     _lock: File,
 }
 
@@ -94,20 +98,20 @@ impl Store {
         &self.path
     }
 
-    /// Bytes on disk, including the write-ahead log.
+    /// Number of bytes on disk, including the write-ahead log.
     #[must_use]
     pub fn size(&self) -> u64 {
         open::size(&self.path)
     }
 }
 
-/// Why the store could not be changed. Nothing has changed, except where a variant says so.
+/// Reason for a failed change of the store. The store is unchanged, except where a variant says otherwise.
 #[derive(Debug, Error)]
 pub enum WriteError {
     /// The disk is full.
     #[error("no room is left for {}; free some, or shorten the retention", .0.display())]
     Full(PathBuf),
-    /// Writing more would make the damage worse.
+    /// The database is damaged. More writes would increase the damage.
     #[error("{} is damaged ({source}); `tattler run` sets it aside and creates a new one, or move it out of the way yourself", path.display())]
     Damaged {
         /// The database.
@@ -115,7 +119,7 @@ pub enum WriteError {
         /// The error of SQLite.
         source: rusqlite::Error,
     },
-    /// Rows were deleted, and the files could not be rewritten.
+    /// Rows were deleted, but the files could not be rewritten.
     #[error("deleted, but traces are left in {}: {source}; a running sensor tries again every 30 s, otherwise repeat it when there is room and no export runs", path.display())]
     Traces {
         /// The database.
@@ -123,7 +127,7 @@ pub enum WriteError {
         /// The error of SQLite.
         source: rusqlite::Error,
     },
-    /// Anything else, such as a read-only file system or a failing disk.
+    /// Any other error, such as a read-only file system or a failing disk.
     #[error("cannot write to {}: {source}", path.display())]
     Failed {
         /// The database.

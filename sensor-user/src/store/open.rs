@@ -11,10 +11,10 @@ use thiserror::Error;
 
 use super::{Store, is_damage, schema};
 
-/// Why a state directory can't be used.
+/// Reason for a failure to open a state directory.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// It can't be created, entered or written.
+    /// The directory can't be created, entered or written.
     #[error("cannot use the state directory {}: {}; run as its owner, or name another with --state", dir.display(), reason(source))]
     Directory {
         /// The state directory.
@@ -25,26 +25,26 @@ pub enum OpenError {
     /// Other users could replace the files.
     #[error("others can write to the state directory {}; run `chmod go-w` on it, or name another with --state", .0.display())]
     Shared(PathBuf),
-    /// Another sensor, or an import, uses it.
+    /// Another sensor, or an import, uses the directory.
     #[error("the state directory {} is in use by another tattler{holder}; stop it, or name another with --state", dir.display())]
     InUse {
         /// The state directory.
         dir: PathBuf,
-        /// Its process in brackets, if known.
+        /// The process that holds the lock on the directory, in brackets. Empty if unknown.
         holder: String,
     },
-    /// A newer program wrote it. This one would misread its tables.
+    /// A newer version of the program wrote the database. This version would misread the tables.
     #[error("{} has schema version {found}, this tattler knows up to {}; upgrade tattler, or name another directory with --state", path.display(), schema::VERSION)]
     Newer {
         /// The database.
         path: PathBuf,
-        /// Its version.
+        /// The schema version of the database.
         found: i64,
     },
-    /// There is no database.
+    /// The directory contains no database.
     #[error("there is no database in {}; name the sensor's state directory with --state", .0.display())]
     Nothing(PathBuf),
-    /// Not a database, or no longer one.
+    /// The file is not a database, or the database is damaged.
     #[error("{} is damaged ({source}); `tattler run` sets it aside and creates a new one, or move it out of the way yourself", path.display())]
     Damaged {
         /// The database.
@@ -52,10 +52,11 @@ pub enum OpenError {
         /// The error of SQLite.
         source: rusqlite::Error,
     },
-    /// A write-ahead log needs memory shared between processes, which network file systems do not have.
+    /// The file system can't keep a write-ahead log. The log needs memory shared between processes, which network file
+    /// systems do not offer.
     #[error("cannot keep a write-ahead log next to {}; name a directory on a local file system with --state", .0.display())]
     NoLog(PathBuf),
-    /// Anything else.
+    /// Any other error.
     #[error("cannot open {}: {source}", path.display())]
     Failed {
         /// The database.
@@ -75,30 +76,30 @@ impl OpenError {
 impl Store {
     /// Opens the database in `dir`. Creates the directory and the database if they are missing.
     ///
-    /// Only the owner can access a new directory, and the files in any directory. An existing directory keeps its
-    /// mode, because it may contain other files.
+    /// Only the owner can access a new directory, or the files of the store in any directory. An existing directory
+    /// keeps its mode, because it may contain other files.
     pub fn open(dir: &Path) -> Result<Store, OpenError> {
         let (path, lock) = prepare(dir)?;
         let connection = connect(&path)?;
         Ok(Store::new(connection, path, lock))
     }
 
-    /// Opens the database in `dir` if there is one. Commands that change a database use this, so that a mistyped
-    /// directory does not get a new one.
+    /// Opens an existing database in `dir`. Commands that change a database use this function, so that no new database
+    /// is created in a mistyped directory.
     pub fn open_existing(dir: &Path) -> Result<Store, OpenError> {
         match fs::symlink_metadata(dir.join("tattler.db")) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OpenError::Nothing(dir.to_owned())),
-            // Opening reports any other error.
+            // `open` reports any other error.
             _ => Store::open(dir),
         }
     }
 }
 
-/// Creates the directory and an empty database in it if they are missing, and locks the directory.
+/// Creates the directory and an empty database in the directory if they are missing, and locks the directory.
 pub(super) fn prepare(dir: &Path) -> Result<(PathBuf, File), OpenError> {
     let directory = |source| OpenError::Directory { dir: dir.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(directory)?;
-    // SQLite is told to follow no links, so the path must have none.
+    // SQLite is configured to follow no symbolic links, so the path must contain no links.
     let dir = &dir.canonicalize().map_err(directory)?;
     if fs::metadata(dir).map_err(directory)?.mode() & 0o022 != 0 {
         return Err(OpenError::Shared(dir.clone()));
@@ -107,17 +108,17 @@ pub(super) fn prepare(dir: &Path) -> Result<(PathBuf, File), OpenError> {
     let path = dir.join("tattler.db");
     let next = next(&path);
     if path.exists() {
-        // A sensor died before it could set the old database aside.
+        // A sensor died before it could rename the damaged database.
         remove(&next).map_err(directory)?;
     } else if next.exists() {
-        // A sensor died just after that.
+        // A sensor died after it renamed the damaged database.
         fs::rename(&next, &path).map_err(directory)?;
     }
     make_private(&path).map_err(directory)?;
     Ok((path, lock))
 }
 
-/// Where the replacement of a damaged database is created.
+/// The path at which the replacement of a damaged database is created.
 pub(super) fn next(path: &Path) -> PathBuf {
     path.with_file_name("tattler.db.next")
 }
@@ -130,12 +131,12 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     })
 }
 
-/// Bytes of the database and its log.
+/// Number of bytes of the database and its log.
 pub(super) fn size(path: &Path) -> u64 {
     files(path).iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum()
 }
 
-/// The database, and the log and the index of the log that SQLite keeps next to it.
+/// The paths of the database, of its log, and of the index of the log. SQLite keeps the three files in one directory.
 pub(super) fn files(path: &Path) -> [PathBuf; 3] {
     ["", "-wal", "-shm"].map(|suffix| {
         let mut name = path.as_os_str().to_owned();
@@ -144,11 +145,11 @@ pub(super) fn files(path: &Path) -> [PathBuf; 3] {
     })
 }
 
-/// Prevents others from opening the database of a directory for writing while the returned file is open. `None` if
-/// there never was a database.
+/// Prevents other processes from opening the database of a directory for writing while the returned file is open.
+/// Returns `None` if the directory never had a database.
 ///
 /// # Errors
-/// Another process has it open.
+/// Another process has the database open.
 pub fn hold(dir: &Path) -> Result<Option<File>, OpenError> {
     if dir.join("tattler.lock").exists() { lock(dir).map(Some) } else { Ok(None) }
 }
@@ -198,18 +199,18 @@ pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
     if found > schema::VERSION {
         return Err(OpenError::Newer { path: path.to_owned(), found });
     }
-    // SQLite accepts this only before there are tables. Retention by size needs it.
+    // SQLite accepts this setting only before the first table is created. Retention by size needs the setting.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(failed)?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failed)?;
     if mode != "wal" {
         return Err(OpenError::NoLog(path.to_owned()));
     }
-    // If the process dies, all commits are kept. A power cut may lose the last seconds and leaves the file intact.
-    // FULL would sync the disk at every commit.
+    // If the process dies, all commits are kept. After a power cut, the commits of the last seconds may be lost, but
+    // the file is intact. FULL would sync the disk at every commit.
     connection.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
-    // Contacts are stored in order of addresses and arrive in any order. With the default of 2 MB, pages would be read
-    // and written again and again. SQLite uses no more than the file has.
+    // Contacts are stored in order of addresses, but arrive in any order. With the default cache of 2 MB, SQLite would
+    // read and write the same pages repeatedly. The cache never grows beyond the size of the file.
     connection.pragma_update(None, "cache_size", -(32 << 10)).map_err(failed)?;
     connection.pragma_update(None, "wal_autocheckpoint", 4_000).map_err(failed)?;
     // Overwrites deleted rows, so that forgotten addresses do not stay in free pages.

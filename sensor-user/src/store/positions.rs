@@ -1,5 +1,6 @@
-//! How far imported files and the sensor's ring are stored. Exports do not contain this: it is about files and the
-//! kernel of this machine. If the position of a file is lost, the file is read again and its rows are merged.
+//! The positions in imported files and in the sensor's ring up to which observations are stored. Exports do not contain
+//! the positions, because they refer to files and to the kernel of this machine. If the position of a file is lost, the
+//! next import reads the file again and merges the rows.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tattler_core::time::Time;
@@ -9,11 +10,11 @@ use super::Store;
 use super::replay::ReplayError;
 use crate::mark::Mark;
 
-/// The number of files whose positions are kept, the latest ones.
+/// Maximum number of files whose positions are kept. The latest positions are kept.
 const MOST: u32 = 10_000;
 
 impl Store {
-    /// How far files have been imported.
+    /// The positions up to which files have been imported.
     pub fn positions(&self) -> Result<Vec<Position>, ReplayError> {
         read(&self.connection).map_err(|error| ReplayError::new(&self.path, error))
     }
@@ -24,7 +25,7 @@ impl Store {
     }
 }
 
-/// Sets positions. A position may move back, if a file is imported again from its start. Position 0 is not stored.
+/// Sets positions. A position may move back, when a file is imported again from its start. Position 0 is not stored.
 pub(super) fn write(connection: &Connection, positions: &[Position], at: Time) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT OR REPLACE INTO positions (head_length, head_hash, items, at) VALUES (?1, ?2, ?3, ?4)",
@@ -42,7 +43,7 @@ pub(super) fn write(connection: &Connection, positions: &[Position], at: Time) -
     Ok(())
 }
 
-/// Deletes positions that are older than `since`, and the oldest of too many.
+/// Deletes positions that are older than `since`. If more than [`MOST`] positions are left, also deletes the oldest.
 pub(super) fn prune(connection: &Connection, since: Time) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM positions WHERE at < ?1", [since.0])?;
     connection.execute(
@@ -62,7 +63,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Vec<Position>> {
     rows.collect()
 }
 
-/// Sets the mark. To be called in the transaction of the observations before the mark.
+/// Sets the mark. The caller must use the same transaction for the mark and for the observations before the mark.
 pub(super) fn write_mark(connection: &Connection, mark: &Mark) -> rusqlite::Result<()> {
     let mut statement = connection
         .prepare_cached("INSERT OR REPLACE INTO mark (only, boot, ring, position, since) VALUES (1, ?1, ?2, ?3, ?4)")?;

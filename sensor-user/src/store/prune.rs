@@ -5,7 +5,7 @@ use tattler_core::time::Time;
 
 use super::{Store, WriteError};
 
-/// Each deletes rows older than ?1, ?2 of them at most.
+/// Each statement deletes at most ?2 rows that are older than ?1.
 const STATEMENTS: [&str; 3] = [
     "DELETE FROM contacts WHERE (local, remote, proto, port) IN
         (SELECT local, remote, proto, port FROM contacts WHERE last < ?1 LIMIT ?2)",
@@ -15,12 +15,13 @@ const STATEMENTS: [&str; 3] = [
         (SELECT ts, source, target, kind, port FROM answers WHERE ts < ?1 LIMIT ?2)",
 ];
 
-/// Pages returned to the file system at once.
+/// Maximum number of pages that one call returns to the file system.
 const VACUUM_PAGES: u32 = 1_000;
 
 impl Store {
-    /// Deletes contacts last seen, and probes and answers seen, before a time: at most `rows` of each table, so that
-    /// the writer can continue with its queue. Returns the number of rows, 0 if nothing is left to delete.
+    /// Deletes contacts that were last seen before a time, and probes and answers that were seen before that time.
+    /// Deletes at most `rows` rows of each table, so that the writer can continue with its queue. Returns the number of
+    /// deleted rows, 0 if no such rows are left.
     pub fn prune_some(&mut self, before: Time, rows: u32) -> Result<u64, WriteError> {
         let deleted = prune(&self.connection, before, rows).and_then(|deleted| {
             give_back(&self.connection)?;
@@ -29,7 +30,7 @@ impl Store {
         deleted.map_err(|error| WriteError::new(&self.path, error))
     }
 
-    /// Bytes of the database that rows use, without free pages and the write-ahead log.
+    /// Number of bytes that rows use in the database, without free pages and without the write-ahead log.
     pub fn used(&self) -> Result<u64, WriteError> {
         used(&self.connection).map_err(|error| WriteError::new(&self.path, error))
     }
@@ -49,10 +50,11 @@ fn used(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(u64::try_from((pages - free) * size).unwrap_or(0))
 }
 
-/// Returns some free pages at the end of the file to the file system, few enough to take no time.
+/// Returns free pages at the end of the file to the file system. The number of pages is so small that this takes no
+/// noticeable time.
 pub(super) fn give_back(connection: &Connection) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
-    // Each row frees a page.
+    // Each row of the result frees a page.
     let mut rows = statement.query([])?;
     while rows.next()?.is_some() {}
     Ok(())

@@ -1,4 +1,4 @@
-//! Reading while a sensor writes: queries and exports use a connection of their own that can't write.
+//! Reads while a sensor writes: queries and exports use a separate, read-only connection.
 
 use std::collections::HashSet;
 use std::fs;
@@ -18,45 +18,47 @@ use thiserror::Error;
 use super::replay::{self, ReplayError};
 use super::{DeviceKey, OpenError, Store, acks, key, open, schema};
 
-/// The longest wait for a checkpoint or a change of the schema.
+/// Maximum wait for a checkpoint or a schema change by another process.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Answers kept in memory to mark probes. A local has to answer for each, so outsiders alone do not decide their
-/// number.
+/// Maximum number of answers that are kept in memory to mark probes. Each answer is a packet of a local, so outsiders
+/// alone do not control the number.
 const MAX_ANSWERS: usize = 1_000_000;
-/// How long after a probe its answer is looked for. Hosts answer within seconds.
+/// The time after the end of the queried range in which answers to probes of the range are searched. Hosts answer
+/// within seconds.
 const ANSWERED_WITHIN: Span = Span::from_seconds(600);
 
-/// The database of a state directory, read only, as it was when the reader was opened.
+/// Read-only access to the database of a state directory. The reader sees the state at the time when it was opened.
 pub struct Reader {
     connection: Connection,
     path: PathBuf,
 }
 
-/// How many rows there are.
+/// Totals of the rows in a time range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreTotals {
-    /// Different locals with a contact.
+    /// Number of different locals with a contact.
     pub locals: u64,
-    /// Contacts: local, remote, protocol and port.
+    /// Number of contacts: different combinations of local, remote, protocol and port.
     pub contacts: u64,
-    /// Probes, repeats included.
+    /// Number of probes, including repeats.
     pub probes: u64,
-    /// The first and the last time of anything.
+    /// The first and the last time of all contacts and probes.
     pub span: Option<(Time, Time)>,
 }
 
-/// What to export.
+/// The settings of an export.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Export {
-    /// Also write answers, acknowledgements and the key of the device names, so that the store can be restored.
+    /// Whether to export also the answers, the acknowledgements and the key of the device names, so that the store can
+    /// be restored.
     pub all: bool,
-    /// Leaves out observations that ended earlier.
+    /// The export leaves out observations that ended before this time.
     pub since: Option<Time>,
-    /// Leaves out observations that began later.
+    /// The export leaves out observations that began after this time.
     pub until: Option<Time>,
 }
 
-/// Why an export is incomplete.
+/// Reason for an incomplete export.
 #[derive(Debug, Error)]
 pub enum ExportError {
     /// The database can't be read to its end.
@@ -68,8 +70,8 @@ pub enum ExportError {
 }
 
 impl Reader {
-    /// Opens the database in `dir`; its owner and root may. A database of an older version is migrated first, which
-    /// requires that no sensor uses it.
+    /// Opens the database in `dir`. Only the owner of the directory and root can open the database. A database of an
+    /// older version is migrated first, which requires that no sensor uses the database.
     pub fn open(dir: &Path) -> Result<Reader, OpenError> {
         let directory = |source| OpenError::Directory { dir: dir.to_owned(), source };
         let dir = &dir.canonicalize().map_err(directory)?;
@@ -93,14 +95,14 @@ impl Reader {
             return Err(OpenError::Newer { path, found });
         }
         connection.busy_timeout(PATIENCE).map_err(failed)?;
-        // Queries look up the contacts of one local after the other.
+        // Queries look up the contacts of the locals one local at a time.
         connection.pragma_update(None, "cache_size", -(16 << 10)).map_err(failed)?;
-        // All reads see the database as it is now.
+        // The transaction lets all reads see the same state of the database.
         connection.execute_batch("BEGIN; SELECT 1 FROM meta LIMIT 1").map_err(failed)?;
         Ok(Reader { connection, path })
     }
 
-    /// The key of the device names, if there is one.
+    /// The key of the device names. `None` if the store has no key yet.
     pub fn device_key(&self) -> Result<Option<DeviceKey>, ReplayError> {
         self.checked(key::read(&self.connection))
     }
@@ -110,13 +112,13 @@ impl Reader {
         self.checked(acks::read(&self.connection))
     }
 
-    /// Bytes on disk, including the write-ahead log.
+    /// Number of bytes on disk, including the write-ahead log.
     #[must_use]
     pub fn size(&self) -> u64 {
         open::size(&self.path)
     }
 
-    /// Yields the contacts that were going on between `since` and `until`, in no order of time.
+    /// Yields the contacts that overlap the time between `since` and `until`. The contacts are not sorted by time.
     pub fn contacts(
         &self,
         since: Time,
@@ -129,7 +131,8 @@ impl Reader {
     }
 
     /// Yields the probes between `since` and `until`, the latest first. Marks probes that were answered in that time or
-    /// soon after, and probes whose source the target had contacted, as far as the database still knows.
+    /// soon after, and probes whose source the target had contacted. The marks depend on the answers and contacts that
+    /// are still in the database.
     pub fn probes(
         &self,
         since: Time,
@@ -152,7 +155,7 @@ impl Reader {
         })
     }
 
-    /// The locals that ever answered a probe.
+    /// The locals that answered a probe at any time.
     pub fn exposed(&self) -> Result<HashSet<Ipv6Addr>, ReplayError> {
         let mut exposed = HashSet::new();
         self.answers(Time(i64::MIN), Time(i64::MAX), &mut |answer| {
@@ -171,7 +174,7 @@ impl Reader {
     }
 
     /// Yields all observations between `since` and `until` in order of time, as a ledger needs them. Contacts that
-    /// continued after `until` end there.
+    /// continued after `until` are cut to end at `until`.
     pub fn replay(&self, since: Time, until: Time, give: &mut dyn FnMut(Observation)) -> Result<(), ReplayError> {
         self.checked(replay::read(&self.connection, since, &mut |mut observation| {
             if observation.ts() > until {
@@ -184,7 +187,7 @@ impl Reader {
         }))
     }
 
-    /// Counts what there is between `since` and `until`.
+    /// Counts the rows between `since` and `until`.
     pub fn totals(&self, since: Time, until: Time) -> Result<StoreTotals, ReplayError> {
         type Counted = (u64, u64, Option<i64>, Option<i64>);
         let count = |sql: &str| -> rusqlite::Result<Counted> {
@@ -207,8 +210,9 @@ impl Reader {
         self.checked(read())
     }
 
-    /// Writes observations as JSON Lines, sorted by time and, within the same time, always in the same order. Returns
-    /// the number of lines. A sensor can write meanwhile; its log grows until this is done.
+    /// Writes observations as JSON Lines, sorted by time. Observations of the same time are always in the same order.
+    /// Returns the number of lines. A sensor can write during the export; the write-ahead log grows until the export
+    /// ends.
     pub fn export(&self, export: &Export, out: &mut dyn Write) -> Result<u64, ExportError> {
         let mut lines = 0;
         let mut written = Ok(());

@@ -1,4 +1,4 @@
-//! Rows become observations again, in order of time.
+//! Reads rows as observations, in order of time.
 
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use thiserror::Error;
 
 use super::{Store, is_damage};
 
-/// Why the store could not be read to its end.
+/// Reason for an incomplete read of the store.
 #[derive(Debug, Error)]
 pub enum ReplayError {
-    /// The observations read before are sound; the rest is lost.
+    /// The database is damaged. The observations that were read before the error are valid; the rest is lost.
     #[error("{} is damaged ({source}); `tattler run` sets it aside and creates a new one, or move it out of the way yourself", path.display())]
     Damaged {
         /// The database.
@@ -22,7 +22,7 @@ pub enum ReplayError {
         /// The error of SQLite.
         source: rusqlite::Error,
     },
-    /// Anything else, such as a failing disk.
+    /// Any other error, such as a failing disk.
     #[error("cannot read {}: {source}", path.display())]
     Failed {
         /// The database.
@@ -34,15 +34,15 @@ pub enum ReplayError {
 
 impl Store {
     /// Yields all observations at `since` or later, in order of [`Observation::ts`]. Contacts are merged, and keep
-    /// their beginning even if it is before `since`. At the same time, contacts come before probes and probes before
-    /// answers, as cause and effect do.
+    /// their start time even if the start is before `since`. For equal times, contacts come before probes and probes
+    /// before answers, because a cause comes before its effect.
     pub fn replay(&self, since: Time, give: &mut dyn FnMut(Observation)) -> Result<(), ReplayError> {
         read(&self.connection, since, give).map_err(|error| ReplayError::new(&self.path, error))
     }
 }
 
 impl ReplayError {
-    /// Whether SQLite found damage. Rows that can't be decoded do not count: SQLite accepts them.
+    /// Whether SQLite found damage. Rows that can't be decoded do not count, because SQLite accepts such rows.
     #[must_use]
     pub fn is_corruption(&self) -> bool {
         matches!(self, ReplayError::Damaged { source, .. } if is_damage(source))
@@ -59,9 +59,9 @@ impl ReplayError {
     }
 }
 
-/// [`Store::replay`] over any connection.
+/// Like [`Store::replay`], with any connection.
 pub(super) fn read(connection: &Connection, since: Time, give: &mut dyn FnMut(Observation)) -> rusqlite::Result<()> {
-    // The decoders below use positions: names of columns are looked up again for each row.
+    // The decoders below use column numbers, because column names would be looked up for each row.
     let mut contacts = connection.prepare(
         "SELECT first, last, local, remote, proto, port, local_port, count, name, device
          FROM contacts WHERE last >= ?1 ORDER BY first, local, remote, proto, port",
@@ -84,7 +84,7 @@ pub(super) fn read(connection: &Connection, since: Time, give: &mut dyn FnMut(Ob
     for (head, stream) in heads.iter_mut().zip(&mut streams) {
         *head = stream.next().transpose()?;
     }
-    // `min_by_key` takes the first of equals.
+    // For equal times, `min_by_key` returns the first element.
     let earliest = |heads: &[Option<Observation>]| {
         let known = heads.iter().enumerate().filter_map(|(i, head)| Some((i, head.as_ref()?.ts())));
         known.min_by_key(|&(_, ts)| ts).map(|(i, _)| i)

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-/// Each entry leads from the version of its index to the next one. Released entries never change; a change of the
-/// tables is a new entry.
+/// The entry with index N migrates a database from version N to version N + 1. Released entries never change; a change
+/// of the tables needs a new entry.
 const MIGRATIONS: &[&str] = &[
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
@@ -12,15 +12,15 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/5.sql"),
 ];
 
-/// The current version.
+/// The current schema version.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Migrates an older database to [`VERSION`] in one transaction. No copy of the old one is kept: retention and `forget`
-/// would not apply to it.
+/// Migrates an older database to [`VERSION`] in one transaction. No copy of the old database is kept, because retention
+/// and `forget` would not apply to the copy.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let from = version(connection)?;
     if from >= VERSION {

@@ -1,8 +1,8 @@
-//! Makes room: if the database is too large, the rows that are worth least are deleted first.
+//! Makes room: if the database is too large, the rows of least worth are deleted first.
 //!
-//! Probes of unused addresses are deleted first, then repeats, each the oldest first ([`Worth`]). If that is not
-//! enough, contacts and evidence follow, from the table that is furthest above its share. So no table can displace
-//! another.
+//! Probes of unused addresses are deleted first, then repeats ([`Worth`]). Within each group, the oldest rows are
+//! deleted first. If the database is still too large, contacts and evidence are deleted, from the table that is
+//! furthest above its share. So no table can displace another table.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -17,12 +17,13 @@ use tattler_core::time::Time;
 use super::worths::Worths;
 use super::{Store, WriteError, prune, replay};
 
-/// The steps. After them, contacts and evidence are left.
+/// The first steps: table, and highest worth of the rows to delete. After these steps, only contacts and evidence are
+/// left.
 const STEPS: [(Table, Worth); 3] =
     [(Table::Probes, Worth::Sweep), (Table::Probes, Worth::Repeat), (Table::Answers, Worth::Repeat)];
 
-/// The bytes of a row of contacts, probes and answers, divided by the share of the table in sixteenths. The shares are
-/// a half, three eighths and an eighth.
+/// Bytes per row, divided by the share of the table in sixteenths, for contacts, probes and answers. The shares are a
+/// half, three eighths and an eighth.
 const SHARES: [u64; 3] = [240 / 8, 150 / 6, 80 / 2];
 
 const OLDEST_CONTACTS: &str = "DELETE FROM contacts WHERE (local, remote, proto, port) IN
@@ -41,7 +42,7 @@ enum Table {
 /// The key of an event: time, source, target, kind and port.
 type Key = (i64, Ipv6Addr, Ipv6Addr, Kind, u16);
 
-/// The state of making room.
+/// The state of the deletion, between two calls of [`Store::shrink_some`].
 #[derive(Default)]
 pub(super) struct Shrinking {
     step: usize,
@@ -51,18 +52,19 @@ pub(super) struct Shrinking {
     left: Option<Left>,
 }
 
-/// The rows after the steps: contacts and evidence.
+/// The rows that are left after [`STEPS`]: contacts and evidence.
 struct Left {
-    /// Contacts, probes, answers.
+    /// Number of contacts, of probes and of answers.
     counts: [u64; 3],
-    /// Locals by the number of their contacts; among equals, the least recently used first.
+    /// Locals with the number of their contacts, the largest number first. Locals with equal numbers: the least
+    /// recently used local first.
     locals: BinaryHeap<(u64, Reverse<i64>, [u8; 16])>,
 }
 
 impl Store {
-    /// If the rows use more than `most` bytes, deletes rows until a sixteenth of that is free, so that the next rows
+    /// If the rows use more than `most` bytes, deletes rows until a sixteenth of `most` is free, so that the next rows
     /// fit. One call handles `rows` rows, so that the writer can continue with its queue. Returns the number of deleted
-    /// rows, `None` if nothing is left to do.
+    /// rows, or `None` if no more rows must be deleted.
     pub fn shrink_some(&mut self, most: u64, rows: u32) -> Result<Option<u64>, WriteError> {
         let used = self.used()?;
         let mut shrinking = match self.shrinking.take() {
@@ -89,7 +91,7 @@ fn shrink(connection: &mut Connection, shrinking: &mut Shrinking, rows: u32) -> 
 }
 
 impl Shrinking {
-    /// Ranks the next rows of a table and deletes those that are worth no more than `worth`.
+    /// Ranks the next rows of a table and deletes the rows whose worth is at most `worth`.
     fn look(&mut self, connection: &Connection, table: Table, worth: Worth, rows: u32) -> rusqlite::Result<u64> {
         let found = next(connection, table, self.after, rows)?;
         self.worths.look_again();
@@ -115,7 +117,7 @@ impl Shrinking {
         Ok(deleted)
     }
 
-    /// Deletes the oldest rows of the table that is furthest above its share. `None` if all are empty.
+    /// Deletes the oldest rows of the table that is furthest above its share. Returns `None` if all tables are empty.
     fn oldest(&mut self, connection: &Connection, rows: u32) -> rusqlite::Result<Option<u64>> {
         let left = match self.left.take() {
             Some(left) => self.left.insert(left),
@@ -130,7 +132,7 @@ impl Shrinking {
             1 => connection.prepare_cached(OLDEST_PROBES)?.execute([rows])? as u64,
             _ => connection.prepare_cached(OLDEST_ANSWERS)?.execute([rows])? as u64,
         };
-        // If this table is empty, another one may have rows.
+        // If this table is empty, another table may still have rows.
         left.counts[table] = if deleted == 0 { 0 } else { left.counts[table].saturating_sub(deleted) };
         Ok(Some(deleted))
     }
@@ -149,8 +151,8 @@ impl Left {
         Ok(Left { counts: [contacts, probes, answers], locals })
     }
 
-    /// Deletes the oldest contacts of the locals that have most. If a web page makes a device contact endless remotes,
-    /// that device loses contacts.
+    /// Deletes the oldest contacts of the locals with most contacts. If a web page makes a device contact endless
+    /// remotes, contacts of that device are deleted.
     fn contacts(&mut self, connection: &Connection, rows: u32) -> rusqlite::Result<u64> {
         let mut delete = connection.prepare_cached(OLDEST_CONTACTS)?;
         let (mut deleted, rows) = (0, u64::from(rows));
@@ -167,7 +169,7 @@ impl Left {
     }
 }
 
-/// The next rows, and whether each could be evidence by its own flags.
+/// Reads the next rows. The flag of each row: whether the columns of the row allow the row to be evidence.
 fn next(connection: &Connection, table: Table, after: Option<Key>, rows: u32) -> rusqlite::Result<Vec<(Key, bool)>> {
     let mut statement = connection.prepare_cached(match table {
         Table::Probes => {

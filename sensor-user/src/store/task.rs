@@ -13,35 +13,36 @@ use super::writer::{Message, StoreSettings};
 use super::{Belief, Store, WriteError};
 use crate::mark::Mark;
 
-/// With this many observations, a larger transaction would not be cheaper.
+/// Number of pending observations at which they are written immediately. Larger transactions would not be cheaper per
+/// observation.
 const ENOUGH: usize = 10_000;
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
-/// Rows deleted at once, before the queue gets its turn.
+/// Maximum number of rows per table and step of a deletion. The thread handles its messages between two steps.
 const PRUNE_ROWS: u32 = 5_000;
-/// Latencies between two attempts to wipe traces of forgotten rows: half a minute.
+/// Time between two attempts to wipe traces of forgotten rows, in multiples of the latency: 30 s by default.
 const WIPE_EVERY: u32 = 60;
-/// A disk that damages one database after another gets no more new ones within this time.
+/// Minimum time between two replacements of a damaged database, in case the disk damages every new database.
 const REPLACE_EVERY: Duration = Duration::from_secs(60);
 
-/// The state of the thread.
+/// The state of the writing thread.
 pub(super) struct Task {
     pub(super) store: Store,
     pub(super) counters: Arc<StoreCounters>,
     pub(super) settings: StoreSettings,
-    /// Taken from the channel and not written yet. Still counted as queued.
+    /// Observations that were taken from the channel, but are not written yet. They still count as queued.
     pub(super) pending: Vec<Observation>,
-    /// The next write first moves the dates of this boot's rows by this.
+    /// The step by which the next write moves the dates of this boot's rows, before it writes new rows.
     pub(super) step: Span,
-    /// To be written with `pending`.
+    /// The mark that will be written together with `pending`.
     pub(super) mark: Option<Mark>,
     /// Whether the database was too large after the latest write.
     pub(super) too_large: bool,
-    /// When a damaged database was last replaced.
+    /// Time of the last replacement of a damaged database.
     pub(super) replaced_at: Option<Instant>,
     pub(super) belief: Belief,
-    /// The time since boot when the clock was last read.
+    /// The time since boot at the last reading of the clock.
     pub(super) looked: Span,
-    /// When to wipe traces of forgotten rows, if there are any.
+    /// Time of the next attempt to wipe traces of forgotten rows. `None` if there are no traces.
     pub(super) wipe_at: Option<Instant>,
 }
 
@@ -53,7 +54,7 @@ impl Task {
             Ok(belief) => self.belief = belief,
             Err(error) => tracing::warn!("{error}; retention uses the wall clock"),
         }
-        // When to write. Used only while something is pending.
+        // Time of the next write. Used only while a write is pending.
         let mut write_at = prune_at;
         loop {
             let wake = if self.is_idle() { prune_at } else { write_at.min(prune_at) };
@@ -102,7 +103,7 @@ impl Task {
             if (healthy_and_many || Instant::now() >= write_at) && !self.write() {
                 write_at = Instant::now() + self.settings.latency;
             }
-            // A database that is too large does not wait for the hour.
+            // If the database is too large, rows are deleted now, not only at the next hourly deletion.
             if std::mem::take(&mut self.too_large) {
                 prune_at = Instant::now();
             }
@@ -120,17 +121,17 @@ impl Task {
         }
     }
 
-    /// Whether there is nothing to write.
+    /// Whether no write is pending.
     fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.mark.is_none() && self.step == Span(0)
     }
 
-    /// Writes everything pending. Returns whether that succeeded.
+    /// Writes all pending data. Returns whether the write succeeded.
     fn write(&mut self) -> bool {
         if self.is_idle() {
             return true;
         }
-        // Redating a whole boot takes longer than a write.
+        // A move of the dates of a whole boot takes longer than a write.
         self.counters.watch.begin(if self.step == Span(0) { WRITE } else { WORK });
         let step = self.step;
         let outcome = self.store.append_after(step, &self.pending, self.mark.as_ref());
@@ -179,7 +180,8 @@ impl Task {
         }
     }
 
-    /// Plans to complete a forget that could not be completed, for example during an export.
+    /// Schedules another wipe if the files still contain traces of forgotten rows, for example because an export was
+    /// reading the database.
     fn plan_wipe(&mut self) {
         self.wipe_at = self.store.has_traces().then(|| Instant::now() + self.settings.latency * WIPE_EVERY);
     }
@@ -203,7 +205,7 @@ impl Task {
         }
     }
 
-    /// Sets the database aside and creates a new one. Returns whether that succeeded.
+    /// Sets the database aside and creates a new database. Returns whether the replacement succeeded.
     fn replace_damaged(&mut self, why: &dyn std::fmt::Display) -> bool {
         if self.replaced_at.is_some_and(|at| at.elapsed() < REPLACE_EVERY) {
             return false;
@@ -247,11 +249,12 @@ impl Task {
         if let Err(error) = self.store.believe(self.belief) {
             tracing::warn!("{error}");
         }
-        // If the clock was just set, rows of this boot still have old dates. By the new time they would look too old.
+        // If the clock was just set, rows of this boot still have old dates, and would appear too old by the new time.
         self.store.boot.map_or(now, |boot| now.min(boot.origin + ran))
     }
 
-    /// Deletes a part of the old and excess rows. Returns whether nothing more is to be deleted.
+    /// Deletes a part of the old and excess rows. Returns `true` if the deletion is complete, or must wait for the next
+    /// scheduled time.
     fn prune(&mut self) -> bool {
         // Rows of this boot do not have their new dates yet.
         if self.step != Span(0) {

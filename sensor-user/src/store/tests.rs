@@ -1,4 +1,4 @@
-//! What is written can be read back, and errors to open a store are one line.
+//! Written observations can be read back, and each error on opening a store is one line.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -60,7 +60,7 @@ pub(super) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// A second connection, like that of a person with sqlite3.
+/// A second connection to the database, like a connection of the program sqlite3.
 pub(super) fn connection(dir: &Path) -> Connection {
     Connection::open(dir.join("tattler.db")).unwrap()
 }
@@ -76,7 +76,7 @@ pub(crate) fn damage(dir: &Path, table: &str) {
     std::os::unix::fs::FileExt::write_all_at(&file, &vec![0xa5; size as usize], (root - 1) * size).unwrap();
 }
 
-/// Few addresses and ports, so that some contacts are the same.
+/// Three frequent addresses and random addresses, so that some contacts are equal.
 fn address() -> impl Strategy<Value = Ipv6Addr> {
     prop_oneof![
         (0u16..3).prop_map(|n| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n)),
@@ -126,7 +126,8 @@ prop_compose! {
     }
 }
 
-/// The expected rows: the same contacts, probes and answers are merged; in order of time, equal times in order of type.
+/// The expected rows. Equal contacts, probes and answers are merged. The rows are in order of time, and for equal times
+/// in order of type.
 fn expected(sent: &[Observation], since: i64) -> Vec<Observation> {
     let mut contacts = BTreeMap::new();
     let mut probes: BTreeMap<_, Probe> = BTreeMap::new();
@@ -262,7 +263,7 @@ fn a_directory_that_cannot_be_used_is_refused_with_the_way_out() {
         state.display()
     );
     assert_eq!(refusal(&state), expected);
-    // Not even root can write there.
+    // Not even root can write to /proc.
     assert!(refusal(Path::new("/proc/tattler")).starts_with("cannot use the state directory /proc/tattler: "));
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
     assert!(refusal(dir.path()).contains("chmod go-w"));

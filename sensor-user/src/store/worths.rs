@@ -1,5 +1,6 @@
-//! The worth of rows of probes and answers, by the contacts of their targets in the database. It decides which rows are
-//! still written when there are many, and which are deleted first when there are too many.
+//! The worth of rows of probes and answers, by the contacts of their targets in the database. On a day with many rows,
+//! the worth of a row decides whether the row is written. When the database is too large, rows of least worth are
+//! deleted first.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
@@ -11,7 +12,7 @@ use tattler_core::ledger::worth::{CurrentDay, Ranking, Target, Worth};
 use tattler_core::observation::Observation;
 use tattler_core::time::Time;
 
-/// Targets whose contacts are remembered, so that a flood of probes to one of them costs one look-up.
+/// Maximum number of targets whose contacts are cached, so that a flood of probes to one target costs one look-up.
 const MOST_REMEMBERED: usize = 65_536;
 
 /// Ranks rows in order of time.
@@ -24,7 +25,7 @@ pub(super) struct Worths {
 }
 
 impl Worths {
-    /// Ranks a probe. `proves`: it could be evidence by its own flags.
+    /// Ranks a probe. `proves`: whether the flags of the probe allow the rank of evidence.
     pub(super) fn probe(
         &mut self,
         connection: &Connection,
@@ -36,12 +37,12 @@ impl Worths {
         Ok(self.probes.rank(at, source, target, kind, class))
     }
 
-    /// Ranks an answer. A host that answers exists, with contacts or without.
+    /// Ranks an answer. A host that answers exists, whether or not the database has contacts of the host.
     pub(super) fn answer(&mut self, (at, source, target, kind): (Time, Ipv6Addr, Ipv6Addr, Kind)) -> Worth {
         self.answers.rank(at, source, target, kind, Target::Unguessable)
     }
 
-    /// Forgets what it knows of targets: contacts may have been added or deleted.
+    /// Clears the cached contacts of targets, because contacts may have been added or deleted.
     pub(super) fn look_again(&mut self) {
         self.used.clear();
     }
@@ -55,7 +56,7 @@ impl Worths {
         )?;
         let used =
             statement.query_row([local.octets()], |row| Ok((Time(row.get(0)?), Time(row.get(1)?)))).optional()?;
-        // A sweep probes each address once, so unused targets are not remembered.
+        // A sweep probes each address once, so unused targets are not cached.
         if let Some(used) = used.filter(|_| self.used.len() < MOST_REMEMBERED) {
             self.used.insert(local, used);
         }
@@ -63,14 +64,14 @@ impl Worths {
     }
 }
 
-/// Limits the rows of a day that prove nothing.
+/// The daily limit for rows that prove nothing.
 pub(super) struct Cap {
     most: u64,
     worths: Worths,
     day: CurrentDay,
-    /// Rows of today that count towards the limit.
+    /// Number of today's rows that count towards the limit.
     written: u64,
-    /// Rows not written since the start.
+    /// Number of rows since the start that were not written because of the limit.
     pub(super) left_out: u64,
 }
 
@@ -80,7 +81,8 @@ impl Cap {
     }
 
     /// Whether to write an observation. Contacts and evidence are always written. The first half of the limit is
-    /// written without a look-up, because most days stay below it. The second half is not for sweeps.
+    /// written without a look-up, because most days stay below half of the limit. The second half is not used for
+    /// probes of sweeps.
     pub(super) fn takes(&mut self, connection: &Connection, observation: &Observation) -> rusqlite::Result<bool> {
         if matches!(observation, Observation::Contact(_)) {
             return Ok(true);
@@ -115,13 +117,13 @@ impl Cap {
         }
     }
 
-    /// To be called at the begin of a transaction. Returns the argument for [`Cap::undo`].
+    /// The caller must call this at the start of a transaction. Returns the argument for [`Cap::undo`].
     pub(super) fn begin(&mut self) -> u64 {
         self.worths.look_again();
         self.left_out
     }
 
-    /// To be called if the transaction failed: its evidence counts as not seen.
+    /// The caller must call this after a failed transaction. The evidence of the transaction then counts as not seen.
     pub(super) fn undo(&mut self, left_out: u64) {
         self.worths = Worths::default();
         self.left_out = left_out;

@@ -1,5 +1,5 @@
-//! The queue of the writing thread. Its callers never wait: a stalled disk costs counted observations and does not
-//! stall the ring.
+//! The queue of the writing thread. Callers of the queue never wait: if the disk stalls, observations are lost and
+//! counted, and the ring is still read.
 
 use std::io;
 use std::sync::Arc;
@@ -21,17 +21,18 @@ use crate::system_clock;
 /// The settings of a [`Writer`].
 #[derive(Clone, Copy, Debug)]
 pub struct StoreSettings {
-    /// How long observations are collected for one transaction, and the pause after a failed write.
+    /// The time for which observations are collected for one transaction, and the pause after a failed write.
     pub latency: Duration,
-    /// The size of the queue, including the observations of a failed write. Beyond it, observations are lost.
+    /// Maximum number of observations in the queue, including the observations of a failed write. Further observations
+    /// are lost.
     pub capacity: u64,
-    /// Older rows are deleted, at start and every hour.
+    /// The age after which rows are deleted. Old rows are deleted at start and every hour.
     pub retention: Span,
-    /// Bytes that rows may use. Beyond it, the rows that are worth least are deleted.
+    /// Maximum number of bytes that rows use. Beyond the limit, the rows of least worth are deleted.
     pub most_bytes: u64,
-    /// Rows of probes and answers that are written on one day. Evidence of leaks is written beyond it.
+    /// The limit for rows of probes and answers per day. Evidence of leaks is written even beyond the limit.
     pub unproven_a_day: u64,
-    /// How long [`Writer::finish`] waits for the disk.
+    /// Maximum time for which [`Writer::finish`] waits for the disk.
     pub patience: Duration,
     /// The wall clock, which retention uses as far as it is [believed](Belief).
     pub clock: fn() -> Time,
@@ -54,40 +55,40 @@ impl Default for StoreSettings {
     }
 }
 
-/// What a writer did.
+/// The result of a writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriterSummary {
-    /// Observations in the database.
+    /// Number of observations that were written to the database.
     pub written: u64,
-    /// Observations that could not be written.
+    /// Number of observations that could not be written.
     pub lost: u64,
-    /// Why the last write failed, if it did.
+    /// Reason for a failure of the last write. `None` if the last write succeeded.
     pub failure: Option<String>,
 }
 
-/// Work on the store. It gets an error if the store can't be written.
+/// Work on the store. The work receives an error instead of the store if the store can't be written.
 type Work = Box<dyn FnOnce(Result<&mut Store, String>) + Send>;
 
 /// A message to the writing thread.
 pub(super) enum Message {
     Write(Vec<Observation>, Option<Mark>),
-    /// Runs after everything sent before is written, or with the error.
+    /// The work runs after all earlier observations are written. If they can't be written, the work receives the error.
     Do(Work),
-    /// Moves the dates of this boot's rows, and of the observations sent before.
+    /// Moves the dates of this boot's rows, and of the observations that were sent earlier.
     Redate(Span),
     /// Changes the retention and the limit in bytes.
     Keep(StoreSettings),
-    /// A reader found damage: [`StoreCounters::damaged`] when it began to read, and the damage.
+    /// A reader found damage: the value of [`StoreCounters::damaged`] when the reader was opened, and the damage.
     Damaged(u64, String),
     End,
 }
 
-/// Runs work on the store, between two writes of its thread.
+/// A handle to run work on the store, between two writes of the writing thread.
 #[derive(Clone)]
 pub struct StoreHandle(Sender<Message>);
 
 impl StoreHandle {
-    /// Runs `action` on the writing thread, after everything sent before is written, and waits for the result.
+    /// Runs `action` on the writing thread, after all earlier observations are written, and waits for the result.
     ///
     /// # Errors
     /// One line: the store can't be written, or the thread has ended.
@@ -101,17 +102,18 @@ impl StoreHandle {
         receiver.recv().map_err(|_| ended())?
     }
 
-    /// Reports damage that a reader found, so that the database is set aside. `before` is [`StoreCounters::damaged`]
-    /// when the reader was opened: if it has changed, the database was replaced already.
+    /// Reports damage that a reader found, so that the database is set aside. `before` is the value of
+    /// [`StoreCounters::damaged`] when the reader was opened. If the value has changed, the database was already
+    /// replaced.
     pub fn found_damage(&self, before: u64, why: String) {
         // If the thread has ended, the next start finds the damage.
         let _ = self.0.send(Message::Damaged(before, why));
     }
 }
 
-/// The owner of the writing thread. Dropping it writes what is queued, as [`Writer::finish`] does.
+/// The owner of the writing thread. A drop of the writer writes the queued observations, like [`Writer::finish`].
 pub struct Writer {
-    /// `None` when the thread is to end.
+    /// `None` after [`Message::End`] was sent.
     sender: Option<Sender<Message>>,
     thread: Option<JoinHandle<()>>,
     counters: Arc<StoreCounters>,
@@ -120,7 +122,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread, which then owns the store.
+    /// Starts the writing thread, which then owns the store.
     pub fn start(mut store: Store, settings: StoreSettings) -> io::Result<Writer> {
         store.cap = Some(Cap::new(settings.unproven_a_day));
         let counters = Arc::new(StoreCounters { believed: AtomicI64::new(i64::MAX), ..StoreCounters::default() });
@@ -157,15 +159,15 @@ impl Writer {
         self.sender.clone().map(StoreHandle)
     }
 
-    /// Queues a batch, or counts it as lost if the queue has no room for all of it. Never waits.
+    /// Queues a batch. If the queue has no room for the whole batch, counts the batch as lost. Never waits.
     pub fn send(&self, batch: Vec<Observation>) {
         if !batch.is_empty() {
             self.queue(batch, None);
         }
     }
 
-    /// [`Writer::send`] with the mark up to which the ring is read. The batch may be empty. Returns whether there was
-    /// room.
+    /// Like [`Writer::send`], with the mark up to which the ring is read. The batch may be empty. Returns whether the
+    /// queue had room.
     pub fn send_up_to(&self, batch: Vec<Observation>, mark: Mark) -> bool {
         self.queue(batch, Some(mark))
     }
@@ -182,24 +184,25 @@ impl Writer {
         taken
     }
 
-    /// Moves the dates of this boot's rows, and of the observations sent before, by `step`. Observations sent later
-    /// must have the new dates. If the store can't be written now, the next write does it. Never waits.
+    /// Moves the dates of this boot's rows, and of the observations that were sent earlier, by `step`. Observations
+    /// sent later must have the new dates. If the store can't be written now, the next write moves the dates. Never
+    /// waits.
     pub fn redate(&self, step: Span) {
         let _ = self.sender.as_ref().map(|sender| sender.send(Message::Redate(step)));
     }
 
-    /// Runs `action` on the thread, after everything sent before is written. Never waits.
+    /// Runs `action` on the writing thread, after all earlier observations are written. Never waits.
     pub fn then(&self, action: impl FnOnce(Result<&mut Store, String>) + Send + 'static) {
         let _ = self.sender.as_ref().map(|sender| sender.send(Message::Do(Box::new(action))));
     }
 
-    /// Applies another retention and another limit in bytes at once. The other settings stay.
+    /// Applies a new retention and a new limit in bytes immediately. The other settings stay.
     pub fn keep(&self, settings: StoreSettings) {
         let _ = self.sender.as_ref().map(|sender| sender.send(Message::Keep(settings)));
     }
 
-    /// Writes what is queued, ends the thread and closes the store. If the disk does not answer in time, the rest of
-    /// the queue is lost.
+    /// Writes the queued observations, ends the thread and closes the store. If the disk does not answer in time, the
+    /// rest of the queue is lost.
     #[must_use]
     pub fn finish(mut self) -> WriterSummary {
         self.join();

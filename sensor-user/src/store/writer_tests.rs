@@ -1,4 +1,4 @@
-//! The writer and its queue.
+//! Tests of the writer and its queue.
 
 use super::super::tests::{connection, new_store, probe_at, quick, times, wait_until};
 use super::*;
@@ -36,7 +36,7 @@ fn a_database_that_refuses_costs_counted_observations() {
     for _ in 0..4 {
         writer.send(vec![probe_at(1), probe_at(2)]);
     }
-    // Two batches fit into the queue.
+    // The queue has room for two batches.
     wait_until("a failure", || counters.failure().is_some());
     assert_eq!((counters.written(), counters.lost(), counters.queued()), (0, 4, 4));
     let summary = writer.finish();
@@ -96,7 +96,7 @@ fn a_jump_to_2038_and_back_deletes_nothing_and_months_off_still_do() {
     drop(store);
     let settings = StoreSettings { clock: || Time(WALL.load(Relaxed)), ran: || Span(RAN.load(Relaxed)), ..quick() };
     let mut lives = 0;
-    // Runs a sensor that looks at the clock every hour.
+    // Runs a sensor that reads the clock every hour.
     let mut live = |wall: i64, hours: i64| {
         lives += 1;
         let mut store = Store::open(dir.path()).unwrap();
@@ -110,7 +110,7 @@ fn a_jump_to_2038_and_back_deletes_nothing_and_months_off_still_do() {
             RAN.fetch_add(hour, Relaxed);
             let looked = Arc::new(AtomicI64::new(0));
             writer.keep(settings);
-            // This runs after the pruning.
+            // This work runs after the pruning.
             let seen = Arc::clone(&looked);
             writer.then(move |_| seen.store(1, Relaxed));
             wait_until("the pruning", || looked.load(Relaxed) == 1);
@@ -122,7 +122,7 @@ fn a_jump_to_2038_and_back_deletes_nothing_and_months_off_still_do() {
     assert_eq!(live(now, 2), (2, false));
     assert_eq!(live(now + 12 * 365 * day, 20), (2, true), "2038");
     assert_eq!(live(now + day, 2), (2, false), "and back");
-    // After two months off, with an hour a day on, the clock is believed in the end.
+    // The machine was off for two months and then runs one hour a day. The clock is finally believed.
     let after = (0..40).map(|n| live(now + (60 + n) * day, 1)).take_while(|&(rows, _)| rows > 0).count();
     assert!((20..=26).contains(&after), "{after} days");
 }
@@ -131,7 +131,7 @@ fn a_jump_to_2038_and_back_deletes_nothing_and_months_off_still_do() {
 fn rows_that_wait_for_new_dates_are_not_pruned() {
     const NOW: Time = Time::from_seconds(1_790_000_000);
     let (_dir, mut store) = new_store();
-    // An earlier boot knew the time. This one began in 1970, and the clock was just set.
+    // The clock was right in an earlier boot. The current boot began in 1970, and the clock was just set.
     store.believe(Belief { believed: Some(NOW), stood: Span(0) }).unwrap();
     store.begin_boot("boot", Time(0)).unwrap();
     store.append(&[probe_at(5_000_000)]).unwrap();
