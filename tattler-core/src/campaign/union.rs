@@ -1,4 +1,4 @@
-//! Disjoint sets, with path halving and union by size: practically linear.
+//! Disjoint sets, with path halving and union by size: the time is practically linear.
 
 pub(super) struct Union {
     parents: Vec<u32>,
@@ -6,7 +6,7 @@ pub(super) struct Union {
 }
 
 impl Union {
-    /// `n` things, each alone.
+    /// `n` things, each in its own set.
     pub(super) fn new(n: usize) -> Union {
         Union { parents: (0..n as u32).collect(), sizes: vec![1; n] }
     }
@@ -37,7 +37,7 @@ impl Union {
         }
     }
 
-    /// The root of each thing.
+    /// The representative of each thing's set.
     pub(super) fn roots(&mut self) -> Vec<u32> {
         (0..self.parents.len() as u32).map(|i| self.root(i)).collect()
     }
