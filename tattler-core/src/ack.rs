@@ -1,4 +1,4 @@
-//! Acknowledged remotes: suspects that the user has seen and does not want to see every day.
+//! Acknowledged remotes: suspects that the user has seen and does not want to see again every day.
 
 use std::net::Ipv6Addr;
 
@@ -36,7 +36,7 @@ impl Ack {
     }
 }
 
-/// The acknowledgement as a candidate of a report shows it.
+/// The acknowledgement of a candidate, as part of a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acked {
     /// Time when the acknowledgement expires; null: never.

@@ -9,7 +9,7 @@ use sensor_common::{Kind, Proto};
 use crate::observation::{Answer, Contact, Observation, Probe, Traits};
 use crate::time::Time;
 
-/// The observation that an event describes; `None` if the event holds values that our programs never write.
+/// The observation that an event describes; `None` if the event holds values that Tattler's programs never write.
 ///
 /// `watched_since`: the time from which the programs have seen all packets, and so know the ports in use. `origin`:
 /// the wall-clock time at which boot time was 0.

@@ -1,4 +1,4 @@
-//! Observations that are never recorded, neither in the ledger nor in the store.
+//! Exclusions: observations that neither the ledger nor the store ever records.
 
 use ipnet::Ipv6Net;
 use sensor_common::Proto;
@@ -19,7 +19,7 @@ pub struct Exclusions {
 /// An excluded port: `5060` for TCP and UDP, or `"tcp/25"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Port {
-    /// TCP or UDP; `None`: both.
+    /// The protocol, TCP or UDP; `None`: both.
     pub proto: Option<Proto>,
     /// The port number.
     pub number: u16,

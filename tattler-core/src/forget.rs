@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
 
-/// Selection of rows to forget. Without any field it selects nothing; callers refuse such a
-/// selection.
+/// Selection of rows to forget. A selection without any field selects nothing; callers refuse such
+/// a selection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Forget {
@@ -75,7 +75,7 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl Forgotten {
-    /// The sum of two deletions.
+    /// The sums of the numbers of two deletions.
     #[must_use]
     pub fn and(self, other: Forgotten) -> Forgotten {
         Forgotten {

@@ -9,7 +9,7 @@ use sensor_common::rules::is_global;
 
 /// Minimum length of a home prefix. Shorter prefixes are in fact default routes, such as 2000::/3, which VPNs set.
 const SHORTEST: u8 = 16;
-/// ARPHRD_LOOPBACK.
+/// Device type of the loopback device: ARPHRD_LOOPBACK.
 const LOOPBACK: u16 = 772;
 
 /// A network device.
@@ -30,7 +30,7 @@ impl NetworkDevice {
         match self.kind {
             // Ethernet and loopback.
             1 | 772 => Some(Link::Ethernet),
-            // PPP, ip6tnl, tunnel, sit, ipgre, ip6gre, rawip, none (tun, WireGuard).
+            // PPP, ip6tnl, tunnel, sit, ipgre, ip6gre, rawip; ARPHRD_NONE (tun, WireGuard).
             512 | 768 | 769 | 776 | 778 | 823 | 519 | 65534 => Some(Link::Raw),
             _ => None,
         }
@@ -110,7 +110,7 @@ pub enum News {
 pub struct HomePrefix {
     /// The prefix.
     pub prefix: Ipv6Net,
-    /// `true`: ours; `false`: excluded.
+    /// `true`: the prefix is ours; `false`: the prefix is excluded.
     pub ours: bool,
 }
 

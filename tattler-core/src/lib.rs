@@ -4,7 +4,7 @@
 //! and times, and returns values. `Cargo.toml` and `clippy.toml` enforce this.
 //!
 //! # Layout
-//! Each module uses only modules above it in this list:
+//! Each module uses only modules that come before it in this list:
 //! - [`time`], [`when`], [`words`]: times and spans, their written form, numbers and lists in prose
 //! - [`observation`]: contact, probe, answer; [`event`]: converts events of the kernel to
 //!   observations
@@ -13,11 +13,11 @@
 //! - [`home`]: the prefixes that are ours
 //! - [`filter`]: the language of all queries
 //! - [`ledger`]: the in-memory index of the window
-//! - [`view`]: the ledger laid out for attribution, and what each probe proves
+//! - [`view`]: the ledger arranged for attribution, and the evidence class of each probe
 //! - [`campaign`]: sources that act as one scanner
 //! - [`attribution`]: the earlier contact that explains the probes
-//! - [`report`]: the result, as the JSON contract and as tables
-//! - [`explain`]: the evidence about one remote, in sentences
+//! - [`report`]: the result of attribution, as the JSON contract and as tables
+//! - [`explain`]: the evidence about a single remote, in sentences
 //! - [`live_report`]: report and explanation of a ledger that changes continuously
 
 #![cfg_attr(test, expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests measure times"))]

@@ -40,7 +40,7 @@ struct Kept {
     basis: Basis,
 }
 
-/// Figures for a dashboard.
+/// Numbers for a dashboard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overview {
     /// Number of candidates per verdict, without acknowledged candidates.
@@ -118,7 +118,7 @@ impl LiveReport {
         self.as_of
     }
 
-    /// The number of computations, and counts of reused work.
+    /// The number of computations, and the counts of reused work.
     #[must_use]
     pub fn cost(&self) -> (u64, MemoCounts) {
         (self.updates, self.memo.counts())

@@ -7,7 +7,7 @@ use sensor_common::{Kind, Proto};
 
 use crate::time::{Span, Time};
 
-/// One observation, from a live sensor or from a file.
+/// A single observation, from a live sensor or from a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observation {
     /// A local began or continues an exchange with a remote.
@@ -39,7 +39,7 @@ impl Observation {
     }
 }
 
-/// A local began an exchange with a remote.
+/// A local began or continued an exchange with a remote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
     /// Time of the first packet.
@@ -50,7 +50,7 @@ pub struct Contact {
     pub local: Ipv6Addr,
     /// The remote: an address outside.
     pub remote: Ipv6Addr,
-    /// TCP, UDP or ICMPv6.
+    /// The protocol: TCP, UDP or ICMPv6.
     pub proto: Proto,
     /// The remote's port, 0 for ICMPv6.
     pub port: u16,
@@ -123,7 +123,7 @@ impl Probe {
 /// Header fields of a probe beyond kind and port. Fields are `None` if the sensor, log or capture lacks them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Traits {
-    /// Hop limit on arrival.
+    /// The hop limit on arrival.
     pub hop_limit: Option<u8>,
     /// The source's port.
     pub source_port: Option<u16>,

@@ -16,13 +16,13 @@ use super::distinct;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PrefixUse {
-    /// A scanner.
+    /// The network of a scanner.
     Scanner,
     /// A service that passed on the addresses of its visitors.
     Harvester,
     /// A hoster where strangers share a /64.
     HosterDense,
-    /// NTP servers.
+    /// A network with NTP servers.
     Ntp,
     /// A content network: a single address serves many sites.
     Cdn,
@@ -76,7 +76,7 @@ impl CatalogueEntry {
     }
 }
 
-/// Entries by length and bits. A lookup takes one step for each prefix length in the catalogue.
+/// Entries by prefix length and bits. A lookup takes one step for each prefix length in the catalogue.
 struct Catalogue {
     entries: Vec<CatalogueEntry>,
     by_prefix: HashMap<(u8, u128), usize>,
@@ -141,7 +141,7 @@ pub fn named(address: Ipv6Addr) -> Option<String> {
     operator(address).filter(|entry| entry.usage != PrefixUse::HosterDense).map(CatalogueEntry::named)
 }
 
-/// The dense hoster of an address, if the catalogue knows one.
+/// The dense hoster whose prefix contains an address, if the catalogue has such a hoster.
 pub(super) fn dense_hoster(address: Ipv6Addr) -> Option<&'static CatalogueEntry> {
     CATALOGUE.covering(address).find(|entry| entry.usage == PrefixUse::HosterDense)
 }

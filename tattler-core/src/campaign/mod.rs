@@ -12,7 +12,7 @@
 //!   tool. Groupings overlap, and attribution tests each grouping.
 //!
 //! # Layout
-//! - `path`: path probes, which count hops: their hop limits ascend step by step
+//! - `path`: path probes. They count hops, which means that their hop limits ascend step by step
 //! - `fingerprint`, `syn_options`: the marks of a tool
 //! - `partition`, `step`, `spread`, `union`: joins within a prefix and across prefixes
 //! - [`rhythm`], [`label`]: the properties of a campaign

@@ -91,8 +91,8 @@ fn join_customers(strands: &[Strand], union: &mut Union) {
     }
 }
 
-/// Joins strands with equal fingerprints. A less complete fingerprint joins a more complete fingerprint if it agrees
-/// with exactly one such fingerprint. If it agrees with several, it stays alone.
+/// Joins strands with equal fingerprints. Strands with a less complete fingerprint join the strands with a more
+/// complete fingerprint if exactly one such fingerprint agrees. If several agree, they stay separate.
 fn join_bucket(strands: &[Strand], bucket: &mut [u32], union: &mut Union) {
     let print = |&i: &u32| strands[i as usize].fingerprint;
     // The most complete fingerprints come first.

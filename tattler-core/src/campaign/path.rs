@@ -11,7 +11,7 @@ use crate::time::{Span, Time};
 
 /// The minimum number of hop limits in a path probe. Fewer steps may be chance.
 const STEPS: u32 = 4;
-/// The longest pause between two steps.
+/// The maximum pause between two steps.
 const PAUSE: Span = Span::from_seconds(60);
 
 /// For each row, whether the row is part of a path probe.

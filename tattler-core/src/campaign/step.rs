@@ -5,7 +5,8 @@
 //! could make two tenants go in step, and are excluded:
 //! - few probes: [`MATCHES`] bursts must meet
 //! - many probes, some of which always meet: at other delays the bursts must not meet as often
-//! - the clock: jobs that cron starts begin at the same seconds of the minute
+//! - the clock: jobs of cron begin at the same seconds of the minute, so bursts must begin in at least [`PHASES`]
+//!   twelfths of a minute
 //! - a common cause, such as a visit of ours that two tenants learn of: each tenant has its own delay, which varies
 
 use std::cmp::Reverse;
@@ -19,7 +20,7 @@ use super::union::Union;
 use crate::time::{Span, Time};
 use crate::view::frame::Frame;
 
-/// Rows less than this apart are one burst: ports tried together, or a scan without pauses.
+/// Rows less than this time apart form one burst: ports tried together, or a scan without pauses.
 const BURST: Span = Span::from_seconds(1);
 /// The maximum delay from one unit to the other.
 const DELAY: Span = Span::from_seconds(10);

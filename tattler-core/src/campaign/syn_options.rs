@@ -12,7 +12,7 @@ pub(super) enum SynOptions {
     Odd,
 }
 
-/// Option kinds, by IANA.
+/// Numbers of option kinds, assigned by IANA.
 const MSS: u8 = 2;
 const WINDOW_SCALE: u8 = 3;
 const SACK_PERMITTED: u8 = 4;

@@ -11,7 +11,7 @@ impl Union {
         Union { parents: (0..n as u32).collect(), sizes: vec![1; n] }
     }
 
-    /// The thing that represents the set of `i`.
+    /// The representative of the set that contains `i`.
     pub(super) fn root(&mut self, mut i: u32) -> u32 {
         while self.parents[i as usize] != i {
             let above = self.parents[self.parents[i as usize] as usize];

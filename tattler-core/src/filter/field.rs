@@ -48,11 +48,11 @@ pub enum Field {
 /// The type of a field's values.
 #[derive(Clone, Copy, Debug)]
 pub enum Type {
-    /// Addresses and prefixes.
+    /// Addresses, tested against prefixes.
     Address,
-    /// Whole numbers up to a maximum.
+    /// Whole numbers up to the maximum in the variant.
     Number(u64),
-    /// A word of a closed set.
+    /// Words of a closed set: the function that reads a word, and the expected words for an error message.
     Word(fn(&str) -> Option<&'static str>, &'static str),
     /// Free text; `*` in a pattern matches any text.
     Text,

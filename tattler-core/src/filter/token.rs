@@ -19,7 +19,7 @@ pub(super) enum Token {
 const SIGNS: [(&str, &str); 7] =
     [("!=", "!="), ("==", "="), ("<=", "<="), (">=", ">="), ("=", "="), ("<", "<"), (">", ">")];
 
-/// Splits a text into tokens, each with the byte at which it begins.
+/// Splits a text into tokens, each with the offset of its first byte.
 pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, FilterError> {
     let mut tokens = Vec::new();
     let mut at = 0;

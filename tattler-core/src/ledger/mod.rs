@@ -47,7 +47,7 @@ use crate::time::Time;
 /// The maximum number of answers that arrived before their probe. An answer is kept until its probe arrives.
 const MAX_EARLY_ANSWERS: usize = 4_096;
 
-/// The index; see the module documentation.
+/// The in-memory index; see the module documentation.
 pub struct Ledger {
     settings: LedgerSettings,
     addresses: AddressNumbers,
@@ -60,14 +60,14 @@ pub struct Ledger {
     early_answers: HashSet<ProbeKey>,
     counts: LedgerCounts,
     revision: Revision,
-    /// Changes whenever addresses are renumbered.
+    /// A number that changes whenever addresses are renumbered.
     numbering: u64,
     /// Number of times that a copy was made or updated.
     followed: u64,
 }
 
 impl Ledger {
-    /// An empty ledger. Bounds below 1 count as 1.
+    /// An empty ledger. Bounds below 1 in the settings count as 1.
     #[must_use]
     pub fn new(settings: LedgerSettings) -> Ledger {
         Ledger {
@@ -97,12 +97,12 @@ impl Ledger {
         }
     }
 
-    /// The operating system says at `at` that `address` is temporary (RFC 8981).
+    /// Records that the operating system reported at `at` that `address` is temporary (RFC 8981).
     pub fn mark_temporary(&mut self, address: Ipv6Addr, at: Time) {
         self.mark(address, true, at);
     }
 
-    /// The operating system says at `at` that `address` is not temporary.
+    /// Records that the operating system reported at `at` that `address` is not temporary.
     pub fn mark_stable(&mut self, address: Ipv6Addr, at: Time) {
         self.mark(address, false, at);
     }
@@ -129,7 +129,7 @@ impl Ledger {
         &self.settings
     }
 
-    /// Counts of observations and evictions.
+    /// The counts of observations and evictions.
     #[must_use]
     pub fn counts(&self) -> LedgerCounts {
         self.counts
@@ -243,7 +243,7 @@ impl Ledger {
         self.room_for_probe();
         let answered = probe.answered || self.answered_early(probe);
         if answered {
-            // Call this before taking the numbers below: it may evict rows and renumber addresses.
+            // Call this before taking the numbers below: the call may evict rows and renumber addresses.
             self.expose(probe.target, probe.ts);
         }
         let source = self.addresses.number(probe.source);

@@ -53,7 +53,7 @@ impl Ledger {
     }
 
     /// Deletes addresses without a row if there is at least one such address for every four rows. Eviction leaves
-    /// such addresses. An earlier deletion saves too little memory for the cost of new numbers for all addresses.
+    /// such addresses. With fewer, the freed memory would not be worth the cost of new numbers for all addresses.
     fn compact_if_due(&mut self) {
         let rows = self.locals.rows().len() + self.contacts.rows().len() + self.probes.rows().len();
         if self.addresses.len() > rows + rows / 4 + 65_536 {
@@ -61,9 +61,9 @@ impl Ledger {
         }
     }
 
-    /// Deletes the contacts of removed locals and the numbers that no row uses, and assigns new numbers. Numbers of
-    /// strings are reassigned too: a telephone has another hardware address in each network, or each day. If no name
-    /// were ever deleted, there would some day be no room for new names.
+    /// Deletes the contacts of removed locals and the numbers that no row uses, and assigns new numbers. Strings get
+    /// new numbers too: a phone has another hardware address in each network, or each day. If names were never
+    /// deleted, there would some day be no room for new names.
     pub(super) fn compact(&mut self) {
         let old = std::mem::take(&mut self.addresses);
         let mut new = AddressNumbers::default();

@@ -10,7 +10,7 @@ use crate::time::Time;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddrId(pub u32);
 
-/// An address in a home prefix.
+/// A local: an address in a home prefix.
 #[derive(Clone, Debug)]
 pub struct Local {
     /// The address.
@@ -34,7 +34,7 @@ pub struct Local {
     pub latest: Time,
 }
 
-/// A local's contacts with a remote over one protocol and port.
+/// The contacts of a local with a remote over one protocol and port.
 #[derive(Clone, Debug)]
 pub struct ContactRow {
     /// The local: the address inside.
@@ -49,11 +49,11 @@ pub struct ContactRow {
     pub count: u32,
     /// The remote's port.
     pub port: u16,
-    /// TCP, UDP or ICMPv6.
+    /// The protocol: TCP, UDP or ICMPv6.
     pub proto: Proto,
 }
 
-/// A source's probes of a target with one kind and port.
+/// The probes of a source to a target with one kind and port.
 #[derive(Clone, Debug)]
 pub struct ProbeRow {
     /// The remote that sent the probes.

@@ -40,13 +40,13 @@ impl<R: Keyed> KeyedTable<R> {
         Some(&mut self.rows[at as usize])
     }
 
-    /// Changes rows in place; keys must not change.
+    /// Changes rows in place. The keys must not change.
     pub(super) fn change(&mut self, change: impl FnMut(&mut R)) {
         self.changed = Changed::All;
         self.rows.iter_mut().for_each(change);
     }
 
-    /// Adds a row whose key must be new.
+    /// Adds a row. The key of the row must be new.
     pub(super) fn insert(&mut self, row: R) -> &mut R {
         let at = self.rows.len();
         self.index.insert(row.key(), at as u32);

@@ -10,8 +10,8 @@ use sensor_common::Kind;
 
 use crate::time::{Span, Time};
 
-/// The maximum number of evidence rows for one target and one day. Real scanners cause a few. The bound prevents a
-/// flood from random sources from ranking as evidence.
+/// The maximum number of evidence rows for one target and one day. Real scanners cause only a few such rows. The
+/// bound prevents a flood from random sources from ranking as evidence.
 const MOST_OF_A_TARGET: usize = 64;
 /// The maximum number of targets with evidence on one day: the ledger's bound of locals.
 const MOST_TARGETS: usize = 200_000;
@@ -19,7 +19,7 @@ const MOST_TARGETS: usize = 200_000;
 const STABLE_AFTER: Span = Span::from_days(1);
 const DAY: i64 = Span::from_days(1).0;
 
-/// The rank of a probe. The lowest is evicted first.
+/// The rank of a probe. Probes with the lowest rank are evicted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Worth {
     /// The target had not been seen in use.
@@ -87,7 +87,7 @@ impl Ranking {
         if self.day.begins(at) {
             self.seen.clear();
         }
-        // A scanner has at least a /48.
+        // A scanner has at least a /48, so the source network is a /48.
         let seen = u64::from_be_bytes(source.octets()[..8].try_into().unwrap_or_default()) >> 16 << 16 | kind as u64;
         if self.seen.len() >= MOST_TARGETS && !self.seen.contains_key(&address) {
             return Worth::Repeat;

@@ -30,8 +30,8 @@ pub enum Evidence {
 
 impl Evidence {
     /// Classifies the first probe of a row.
+    ///
     /// Only contacts before this probe count: the scanner cannot know an address that was not yet in use.
-    /// Only contacts before it count: the scanner cannot know an address that was not in use.
     #[must_use]
     pub fn of(frame: &Frame, row: &ProbeRow) -> Evidence {
         let unused = || match frame.ledger.local(row.target) {

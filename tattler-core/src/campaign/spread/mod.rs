@@ -5,12 +5,12 @@
 //! - the operator: all prefixes that only the operator uses, according to the catalogue
 //! - tool, kind, port and a constant: a source port, an ICMPv6 id or a flow label that stays the same over several
 //!   targets, as in no kernel
-//! - tool and network, if they count hops: one /48, or one /32 at the same time
+//! - tool and network, if the units count hops: one /48, or one /32 at the same time
 //!
 //! or, if the tool is distinctive (no kernel sends such packets),
 //! - tool, kind, port and network; but at dense hosters a common network says nothing
 //! - tool, kind and port, if there are many units with few probes each
-//! - an unusual set of tools and ports
+//! - a set of tools and ports that is unusual
 //!
 //! Every rule sorts and then examines neighbours, so outsiders cannot increase the cost much.
 
@@ -29,7 +29,7 @@ use super::partition::Strand;
 use super::union::Union;
 use crate::time::{Span, Time};
 
-/// The maximum pause of a scanner in many networks. Rounds with shorter pauses, even of days, belong to one scanner.
+/// The maximum pause of a scanner in many networks. Rounds separated by shorter pauses belong to one scanner.
 const PAUSE: Span = Span::from_days(14);
 /// The minimum number of units that share a constant, or of prefixes that two scanners share. Fewer may be chance.
 const SHARERS: usize = 4;

@@ -32,9 +32,9 @@ pub(super) fn join_networks(bucket: &[Joinable], union: &mut Union) {
     }
 }
 
-/// Joins the units of one network that count hops: a scanner that measures paths may use several /48s. No kernel
-/// counts hops by pings, so the tool need not be distinctive. But many tools count hops, so this rule does not join
-/// units across networks.
+/// Joins the units that count hops and are in one network: a scanner that measures paths may use several /48s. No
+/// kernel counts hops by pings, so the tool need not be distinctive. But many tools count hops, so this rule does not
+/// join units across networks.
 pub(super) fn join_paths(bucket: &[Joinable], union: &mut Union) {
     let paths: Vec<Joinable> = bucket.iter().filter(|one| one.strand.prints.count_hops()).copied().collect();
     join_networks(&paths, union);
@@ -45,7 +45,7 @@ fn network(customer: Ipv6Net, length: u8) -> Option<u128> {
     (customer.prefix_len() <= 64).then(|| u128::from(customer.network()) >> (128 - length))
 }
 
-/// Joins the units of one tool, kind and port that have a constant in common.
+/// Joins the units that have the same tool, kind and port and a constant in common.
 pub(super) fn join_constants(bucket: &[Joinable], union: &mut Union) {
     let units = count_units(bucket);
     let mut sharers: Vec<_> = bucket
@@ -54,10 +54,10 @@ pub(super) fn join_constants(bucket: &[Joinable], union: &mut Union) {
         .collect();
     sharers.sort_unstable_by_key(|(constant, is_sure, one)| (*constant, *is_sure, one.unit, one.number));
     for same in sharers.chunk_by(|a, b| a.0 == b.0) {
-        // If a constant was seen often enough, join its units even if a kernel sends such packets: a kernel uses
+        // If a constant was seen often enough, join its units even if the tool is not distinctive: a kernel uses
         // another port or id for each target.
         join_all(same.iter().filter(|(_, is_sure, _)| *is_sure).map(|(.., one)| *one), union);
-        // Join the others only if it cannot be chance: among thousands of machines, some use the same of 28,000
+        // Join the other units only if chance is excluded: among thousands of machines, some use the same of 28,000
         // ports.
         let sharing = || same.iter().map(|(.., one)| *one);
         let count = count_units(sharing());
