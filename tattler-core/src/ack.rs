@@ -1,4 +1,4 @@
-//! Acknowledged remotes: suspects that the user has seen and does not want to see every day.
+//! Acknowledged remotes: suspects that the user has seen and does not want to see again every day.
 
 use std::net::Ipv6Addr;
 
@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
 
-/// The longest note that is kept, in bytes.
+/// The longest note that can be stored, in bytes.
 pub const LONGEST_NOTE: usize = 1_024;
 
-/// An acknowledged remote or prefix. Nothing about it is deleted.
+/// An acknowledged remote or prefix. Data about the remote are not deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
     /// The remote or prefix.
     pub remote: Ipv6Net,
-    /// When it was acknowledged.
+    /// Time of the acknowledgement.
     pub at: Time,
-    /// When the acknowledgement expires; `None`: never.
+    /// Time when the acknowledgement expires; `None`: never.
     pub until: Option<Time>,
     /// The user's reason.
     pub note: Option<String>,
 }
 
 impl Ack {
-    /// Whether it has not expired.
+    /// Whether the acknowledgement has not expired.
     #[must_use]
     pub fn holds(&self, now: Time) -> bool {
         self.until.is_none_or(|until| now < until)
@@ -36,25 +36,26 @@ impl Ack {
     }
 }
 
-/// The acknowledgement as a candidate of a report shows it.
+/// The acknowledgement of a candidate, as part of a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acked {
-    /// When it expires; null: never.
+    /// Time when the acknowledgement expires; null: never.
     pub until: Option<Time>,
-    /// The user's reason; null if none was given.
+    /// The user's reason; null if the user gave no reason.
     pub note: Option<String>,
-    /// When it was acknowledged.
+    /// Time of the acknowledgement.
     pub at: Time,
 }
 
-/// Whether a candidate with these members and this prefix is acknowledged now.
+/// Whether an acknowledgement that has not expired covers a candidate with these members and this
+/// prefix.
 #[must_use]
 pub fn is_acked(acks: &[Ack], members: &[Ipv6Addr], prefix: Ipv6Net, now: Time) -> bool {
     acks.iter().any(|ack| ack.holds(now) && ack.covers(members, prefix))
 }
 
-/// The acknowledgement of a candidate with these members and this prefix. If several hold now, the one
-/// with the longest prefix wins.
+/// The acknowledgement of a candidate with these members and this prefix. If several hold now, the
+/// result is the acknowledgement with the longest prefix.
 #[must_use]
 pub fn acked(acks: &[Ack], members: &[Ipv6Addr], prefix: Ipv6Net, now: Time) -> Option<Acked> {
     let covering = acks.iter().filter(|ack| ack.holds(now) && ack.covers(members, prefix));

@@ -1,4 +1,4 @@
-//! Events, which come from the kernel programs or from a capture, become observations.
+//! Converts events to observations. Events come from the kernel programs or from a capture.
 
 use std::net::Ipv6Addr;
 
@@ -9,10 +9,10 @@ use sensor_common::{Kind, Proto};
 use crate::observation::{Answer, Contact, Observation, Probe, Traits};
 use crate::time::Time;
 
-/// The observation that an event stands for; `None` if it holds values that no program of ours writes.
+/// The observation that an event describes; `None` if the event holds values that Tattler's programs never write.
 ///
-/// `watched_since`: since when the programs have seen all packets, so that they know which ports are in
-/// use. `origin`: the wall-clock time at which boot time was 0.
+/// `watched_since`: the time from which the programs have seen all packets, and so know the ports in use. `origin`:
+/// the wall-clock time at which boot time was 0.
 #[must_use]
 pub fn observation(event: &Event, watched_since: BootTime, origin: Time) -> Option<Observation> {
     let ts = Time(origin.0.saturating_add(i64::try_from(event.time / 1_000).ok()?));
@@ -59,7 +59,8 @@ pub fn observation(event: &Event, watched_since: BootTime, origin: Time) -> Opti
     })
 }
 
-/// Echo requests have no port; the kernel keeps their identifier there.
+/// Port of the target, 0 for echo requests. Echo requests have no port; the kernel program writes the echo identifier
+/// into this field.
 fn port(kind: Kind, event: &Event) -> u16 {
     if kind == Kind::Echo { 0 } else { event.local_port }
 }

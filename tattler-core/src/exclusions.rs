@@ -1,25 +1,25 @@
-//! Observations that are never recorded, neither in the ledger nor in the store.
+//! Exclusions: observations that neither the ledger nor the store ever records.
 
 use ipnet::Ipv6Net;
 use sensor_common::Proto;
 
 use crate::observation::Observation;
 
-/// Devices, remotes and ports whose observations are not recorded. By default none.
+/// Devices, remotes and ports whose observations are not recorded. Empty by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exclusions {
-    /// Devices, by the identifiers that observations carry.
+    /// Devices, by the identifiers that observations contain.
     pub devices: Vec<String>,
     /// Remotes: addresses or prefixes.
     pub remotes: Vec<Ipv6Net>,
-    /// Ports: the remote's of a contact, the target's of a probe. ICMPv6 has none.
+    /// Ports: the remote's port of a contact, the target's port of a probe. ICMPv6 has no ports.
     pub ports: Vec<Port>,
 }
 
 /// An excluded port: `5060` for TCP and UDP, or `"tcp/25"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Port {
-    /// TCP or UDP; `None`: both.
+    /// The protocol, TCP or UDP; `None`: both.
     pub proto: Option<Proto>,
     /// The port number.
     pub number: u16,
@@ -32,14 +32,14 @@ impl Port {
 }
 
 impl Exclusions {
-    /// Whether the observation is excluded, judged by its own fields.
+    /// Whether the observation is excluded, according to its own fields.
     #[must_use]
     pub fn excludes(&self, observation: &Observation) -> bool {
         self.excludes_of(observation, None)
     }
 
-    /// As [`Exclusions::excludes`], for a caller that knows the device of the local: an answer does not
-    /// carry it.
+    /// Same as [`Exclusions::excludes`], for a caller that knows the device of the local: an answer does not contain
+    /// the device.
     #[must_use]
     pub fn excludes_of(&self, observation: &Observation, owner: Option<&str>) -> bool {
         let (remote, proto, port, device) = match observation {
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(all("2a05::54", 5060, None), [true; 3]);
         assert_eq!(all("2a05::54", 25, None), [false; 3], "only for UDP");
         assert_eq!(all("2a05::54", 443, Some("printer")), [false; 3]);
-        // An answer carries no device; the caller may pass it.
+        // An answer does not contain a device; the caller may pass the device.
         assert_eq!(all("2a05::54", 443, Some("diary")), [true, true, false]);
         let [_, _, answer] = observations("2a05::54", 443, None);
         assert!(exclusions.excludes_of(&answer, Some("diary")));

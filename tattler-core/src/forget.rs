@@ -1,4 +1,4 @@
-//! What to forget: a device, a prefix, a time, or a device or prefix before a time.
+//! Selection of rows to forget: a device, a prefix, a time, or a device or prefix before a time.
 
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
 
-/// What to forget. With no field set it is nothing; callers refuse that.
+/// Selection of rows to forget. A selection without any field selects nothing; callers refuse such
+/// a selection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Forget {
@@ -18,7 +19,7 @@ pub struct Forget {
     /// All rows with a local or a remote in this prefix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<Ipv6Net>,
-    /// Only rows before this time. Of a contact that continued, the last time stays.
+    /// Only rows before this time. A contact that continued after this time keeps its last time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Time>,
 }
@@ -40,8 +41,8 @@ impl Forget {
         *self == Forget::default()
     }
 
-    /// Whether an exchange between these two matches, ignoring its time. `locals` are the addresses of
-    /// the device.
+    /// Whether an exchange between `local` and `remote` matches, whatever its time. `locals`: the
+    /// addresses of the device.
     #[must_use]
     pub fn means(&self, local: Ipv6Addr, remote: Ipv6Addr, locals: &HashSet<Ipv6Addr>) -> bool {
         self.prefix.is_none_or(|prefix| prefix.contains(&local) || prefix.contains(&remote))
@@ -49,20 +50,21 @@ impl Forget {
     }
 }
 
-/// The number of rows deleted.
+/// Numbers of deleted rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forgotten {
-    /// Contacts.
+    /// Number of deleted contacts.
     pub contacts: u64,
-    /// Contacts that continued, of which only the last time stayed.
+    /// Number of contacts that continued: only their last time is kept.
     pub clipped: u64,
-    /// Probes.
+    /// Number of deleted probes.
     pub probes: u64,
-    /// Answers.
+    /// Number of deleted answers.
     pub answers: u64,
-    /// Acknowledgements.
+    /// Number of deleted acknowledgements.
     pub acks: u64,
-    /// Damaged databases that had been set aside: their content can't be searched.
+    /// Number of deleted databases: damaged databases that had been moved out of the way. Their
+    /// content can't be searched.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub damaged_files: u64,
 }
@@ -73,7 +75,7 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl Forgotten {
-    /// The sum of two deletions.
+    /// The sums of the numbers of two deletions.
     #[must_use]
     pub fn and(self, other: Forgotten) -> Forgotten {
         Forgotten {

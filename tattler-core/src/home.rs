@@ -1,4 +1,4 @@
-//! Home: the prefixes that are ours, derived from addresses and routes of this machine (docs/rules.md).
+//! Home: the prefixes that are ours, derived from the addresses and routes of this machine (docs/rules.md).
 
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
@@ -7,30 +7,30 @@ use ipnet::Ipv6Net;
 use sensor_common::Link;
 use sensor_common::rules::is_global;
 
-/// Shorter prefixes are default routes in disguise, as VPNs set them (2000::/3).
+/// Minimum length of a home prefix. Shorter prefixes are in fact default routes, such as 2000::/3, which VPNs set.
 const SHORTEST: u8 = 16;
-/// ARPHRD_LOOPBACK.
+/// Device type of the loopback device: ARPHRD_LOOPBACK.
 const LOOPBACK: u16 = 772;
 
 /// A network device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkDevice {
-    /// Its name.
+    /// Name of the device.
     pub name: String,
-    /// Its index.
+    /// Index of the device.
     pub index: u32,
-    /// ARPHRD_* of linux/if_arp.h.
+    /// Device type: ARPHRD_* of linux/if_arp.h.
     pub kind: u16,
 }
 
 impl NetworkDevice {
-    /// The link layer of its packets; `None` for device types that are not watched.
+    /// The link layer of the device's packets; `None` for device types that are not watched.
     #[must_use]
     pub fn link(&self) -> Option<Link> {
         match self.kind {
             // Ethernet and loopback.
             1 | 772 => Some(Link::Ethernet),
-            // PPP, ip6tnl, tunnel, sit, ipgre, ip6gre, rawip, none (tun, WireGuard).
+            // PPP, ip6tnl, tunnel, sit, ipgre, ip6gre, rawip; ARPHRD_NONE (tun, WireGuard).
             512 | 768 | 769 | 776 | 778 | 823 | 519 | 65534 => Some(Link::Raw),
             _ => None,
         }
@@ -44,9 +44,9 @@ pub struct InterfaceAddress {
     pub device: u32,
     /// The address.
     pub address: Ipv6Addr,
-    /// The length of its on-link prefix.
+    /// The length of the address's on-link prefix.
     pub prefix_len: u8,
-    /// A temporary address (RFC 8981).
+    /// Whether the address is temporary (RFC 8981).
     pub temporary: bool,
 }
 
@@ -55,16 +55,16 @@ pub struct InterfaceAddress {
 pub struct Route {
     /// The destination.
     pub prefix: Ipv6Net,
-    /// The device's index, 0 if none.
+    /// The device's index, 0 if the route has no device.
     pub device: u32,
-    /// An unreachable route: DHCPv6 clients set one for the unused part of a delegated prefix.
+    /// Whether the route is unreachable: DHCPv6 clients set such a route for the unused part of a delegated prefix.
     pub refuses: bool,
 }
 
 /// Devices, addresses and routes of this machine at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkState {
-    /// Devices.
+    /// Devices of this machine.
     pub devices: Vec<NetworkDevice>,
     /// Indices of the devices that are up.
     pub up: Vec<u32>,
@@ -81,7 +81,7 @@ impl NetworkState {
         self.devices.iter().find(|device| device.name == name)
     }
 
-    /// The devices of the IPv6 default routes: the uplinks if none are configured.
+    /// The devices of the IPv6 default routes. These devices are the uplinks if no uplinks are configured.
     #[must_use]
     pub fn default_uplinks(&self) -> Vec<NetworkDevice> {
         let leads_out = |device: &&NetworkDevice| {
@@ -94,42 +94,42 @@ impl NetworkState {
 /// A change of devices, IPv6 addresses or IPv6 routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    /// The device with this index was deleted or moved to another namespace. The index may be in use
-    /// again by now.
+    /// The device with this index was deleted or moved to another namespace. Another device may already use the
+    /// index.
     Gone(u32),
     /// An address was added or changed.
     Address(InterfaceAddress),
     /// A route was added or changed.
     Route(Route),
-    /// Something else changed, or may have.
+    /// Something else changed, or may have changed.
     Changed,
 }
 
-/// A prefix, and whether it is ours. The longest matching prefix decides.
+/// A prefix, and whether the prefix is ours. The longest matching prefix decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HomePrefix {
     /// The prefix.
     pub prefix: Ipv6Net,
-    /// `true`: ours; `false`: excluded.
+    /// `true`: the prefix is ours; `false`: the prefix is excluded.
     pub ours: bool,
 }
 
 /// The user's settings for home.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HomeSettings {
-    /// Only these are home, and netlink is ignored. Empty: use netlink.
+    /// If not empty, only these prefixes are home, and netlink is ignored.
     pub only: Vec<Ipv6Net>,
-    /// Home as well, for example the outside prefix of a translation, which no route shows.
+    /// More home prefixes, for example the outside prefix of a translation. No route shows that prefix.
     pub add: Vec<Ipv6Net>,
-    /// Not home, including all that netlink finds inside.
+    /// Prefixes that are not home, even if netlink finds home prefixes inside them.
     pub exclude: Vec<Ipv6Net>,
 }
 
 /// The home prefixes, sorted.
 ///
-/// A prefix is ours if it is routed inside: networks on devices other than the uplinks, routes to such
-/// devices, and delegated prefixes, whose unused part has an unreachable route. On an uplink only the
-/// addresses of this machine are ours: hosters put many customers into one /64.
+/// A prefix is ours if it is routed inside: networks on devices other than the uplinks, routes to such devices, and
+/// delegated prefixes. The unused part of a delegated prefix has an unreachable route. On an uplink only the
+/// addresses of this machine are ours, since hosters put many customers into one /64.
 #[must_use]
 pub fn home(network: &NetworkState, uplinks: &[NetworkDevice], settings: &HomeSettings) -> Vec<HomePrefix> {
     let mut home: Vec<HomePrefix> = Vec::new();
@@ -143,7 +143,7 @@ pub fn home(network: &NetworkState, uplinks: &[NetworkDevice], settings: &HomeSe
         home.push(HomePrefix { prefix: exclude, ours: false });
     }
     home.extend(settings.add.iter().map(|prefix| HomePrefix { prefix: prefix.trunc(), ours: true }));
-    // If inside and uplink share a prefix, inside wins: `true` sorts last.
+    // If an inside device and an uplink share a prefix, the prefix is ours: `true` sorts last.
     home.sort();
     home.reverse();
     home.dedup_by_key(|home| home.prefix);
@@ -151,7 +151,7 @@ pub fn home(network: &NetworkState, uplinks: &[NetworkDevice], settings: &HomeSe
     home
 }
 
-/// Indices of the devices that have a global address of ours and are not uplinks.
+/// Indices of the devices that are not uplinks and have a global address of ours.
 #[must_use]
 pub fn inside(network: &NetworkState, uplinks: &[NetworkDevice]) -> HashSet<u32> {
     let leads_out = network.default_uplinks();
@@ -161,9 +161,9 @@ pub fn inside(network: &NetworkState, uplinks: &[NetworkDevice]) -> HashSet<u32>
     addresses.filter(|index| !outside(index) && !loopback(index)).collect()
 }
 
-/// The home prefixes that follow from one change alone, before the whole network is read again: networks
-/// of devices that are known to be inside, and unreachable routes. Any other device may be an uplink, where
-/// only the address itself is ours.
+/// The home prefixes that follow from a single change, before the whole network is read again: networks of devices
+/// that are known to be inside, and unreachable routes. Any other device may be an uplink, on which only the address
+/// itself is ours.
 #[must_use]
 pub fn arrived(news: News, inside: &HashSet<u32>, settings: &HomeSettings) -> Vec<HomePrefix> {
     let mut network = NetworkState::default();

@@ -1,23 +1,24 @@
-//! The core of Tattler: works out from observations who told the scanners about an address.
+//! The core of Tattler: determines from observations which remote passed an address on to scanners.
 //!
-//! The core does no I/O, reads no clock and knows nothing of the kernel: observations and times come in,
-//! values go out. `Cargo.toml` and `clippy.toml` enforce this.
+//! The core does no I/O, reads no clock and does not depend on the kernel: it receives observations
+//! and times, and returns values. `Cargo.toml` and `clippy.toml` enforce this.
 //!
 //! # Layout
-//! Each module uses only modules above it in this list:
-//! - [`time`], [`when`], [`words`]: times and spans, how people write them, numbers and lists in prose
-//! - [`observation`]: contact, probe, answer; [`event`]: makes them from events of the kernel
+//! Each module uses only modules that come before it in this list:
+//! - [`time`], [`when`], [`words`]: times and spans, their written form, numbers and lists in prose
+//! - [`observation`]: contact, probe, answer; [`event`]: converts events of the kernel to
+//!   observations
 //! - [`names`], [`remote`], [`exclusions`], [`forget`], [`ack`]: the user's settings and requests about
 //!   devices and remotes
 //! - [`home`]: the prefixes that are ours
 //! - [`filter`]: the language of all queries
 //! - [`ledger`]: the in-memory index of the window
-//! - [`view`]: the ledger laid out for attribution, and what each probe proves
+//! - [`view`]: the ledger arranged for attribution, and the evidence class of each probe
 //! - [`campaign`]: sources that act as one scanner
-//! - [`attribution`]: which earlier contact explains the probes
-//! - [`report`]: the result, as the JSON contract and as tables
-//! - [`explain`]: the evidence about one remote, in sentences
-//! - [`live_report`]: report and explanation of a ledger that keeps changing
+//! - [`attribution`]: the earlier contact that explains the probes
+//! - [`report`]: the result of attribution, as the JSON contract and as tables
+//! - [`explain`]: the evidence about a single remote, in sentences
+//! - [`live_report`]: report and explanation of a ledger that changes continuously
 
 #![cfg_attr(test, expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests measure times"))]
 

@@ -5,11 +5,11 @@ use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
 
-/// Names from the configuration. Empty by default: then addresses and identifiers are shown.
+/// Names from the configuration. Without names, reports show addresses and identifiers.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     devices: HashMap<String, String>,
-    /// By prefix length; iterated backwards, so the longest comes first.
+    /// Labels by prefix length. Look-ups iterate backwards, so they find the longest prefix first.
     prefixes: BTreeMap<u8, HashMap<Ipv6Addr, String>>,
     public: Vec<Ipv6Net>,
 }
@@ -20,12 +20,12 @@ impl Names {
         self.devices.insert(id.into(), name.into());
     }
 
-    /// Labels a prefix; a longer prefix inside it takes precedence.
+    /// Labels a prefix. A label of a longer prefix inside this prefix takes precedence.
     pub fn label_prefix(&mut self, prefix: Ipv6Net, label: impl Into<String>) {
         self.prefixes.entry(prefix.prefix_len()).or_default().insert(prefix.network(), label.into());
     }
 
-    /// Marks locals in `prefix` as meant to be reached.
+    /// Marks locals in `prefix` as public: meant to be reached from outside.
     pub fn mark_public(&mut self, prefix: Ipv6Net) {
         self.public.push(prefix);
     }
@@ -36,7 +36,7 @@ impl Names {
         self.devices.get(id).map(String::as_str)
     }
 
-    /// Identifiers of the devices with this name, ignoring case as filters do.
+    /// Identifiers of the devices with this name. Case is ignored, as in filters.
     #[must_use]
     pub fn devices_called(&self, name: &str) -> Vec<String> {
         let name = name.to_lowercase();
@@ -52,13 +52,13 @@ impl Names {
         })
     }
 
-    /// The prefixes of locals that are meant to be reached.
+    /// The prefixes of public locals.
     #[must_use]
     pub fn public(&self) -> &[Ipv6Net] {
         &self.public
     }
 
-    /// Whether a local is meant to be reached.
+    /// Whether a local is public.
     #[must_use]
     pub fn is_public(&self, local: Ipv6Addr) -> bool {
         self.public.iter().any(|prefix| prefix.contains(&local))

@@ -1,4 +1,5 @@
-//! Observations: what sources yield and everything else consumes.
+//! Observations: the input of the core, from a live sensor or a file. A local is an address in a home prefix, and a
+//! remote is an address outside.
 
 use std::net::Ipv6Addr;
 
@@ -6,10 +7,10 @@ use sensor_common::{Kind, Proto};
 
 use crate::time::{Span, Time};
 
-/// One observation, from a live sensor or from a file.
+/// A single observation, from a live sensor or from a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observation {
-    /// A local began an exchange with a remote, or continues one.
+    /// A local began or continues an exchange with a remote.
     Contact(Contact),
     /// An unsolicited packet from a remote to a local.
     Probe(Probe),
@@ -18,7 +19,7 @@ pub enum Observation {
 }
 
 impl Observation {
-    /// When it was seen.
+    /// Time of the observation.
     #[must_use]
     pub fn ts(&self) -> Time {
         match self {
@@ -28,7 +29,7 @@ impl Observation {
         }
     }
 
-    /// Moves its times by `step`.
+    /// Moves the times of the observation by `step`.
     pub fn shift(&mut self, step: Span) {
         match self {
             Observation::Contact(contact) => (contact.ts, contact.last) = (contact.ts + step, contact.last + step),
@@ -38,24 +39,24 @@ impl Observation {
     }
 }
 
-/// A local began an exchange with a remote.
+/// A local began or continued an exchange with a remote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
-    /// First seen.
+    /// Time of the first packet.
     pub ts: Time,
-    /// Last seen; not before `ts`.
+    /// Time of the last packet; not before `ts`.
     pub last: Time,
-    /// The address in a home prefix.
+    /// The local: an address in a home prefix.
     pub local: Ipv6Addr,
-    /// The address outside.
+    /// The remote: an address outside.
     pub remote: Ipv6Addr,
-    /// TCP, UDP or ICMPv6.
+    /// The protocol: TCP, UDP or ICMPv6.
     pub proto: Proto,
     /// The remote's port, 0 for ICMPv6.
     pub port: u16,
-    /// The local's port, where known.
+    /// The local's port, if known.
     pub local_port: Option<u16>,
-    /// Number of exchanges; 0 in a mere refresh.
+    /// Number of exchanges; 0 if the observation only updates `last`.
     pub count: u32,
     /// The remote's name as seen in DNS or TLS.
     pub name: Option<String>,
@@ -64,7 +65,7 @@ pub struct Contact {
 }
 
 impl Contact {
-    /// One exchange with all optional fields unknown.
+    /// A single exchange whose optional fields are unknown.
     #[must_use]
     pub const fn new(ts: Time, local: Ipv6Addr, remote: Ipv6Addr, proto: Proto, port: u16) -> Contact {
         let last = ts;
@@ -75,32 +76,32 @@ impl Contact {
 /// An unsolicited packet from a source to a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// When.
+    /// Time of the packet.
     pub ts: Time,
-    /// The remote that sent it.
+    /// The remote that sent the packet.
     pub source: Ipv6Addr,
-    /// The local that got it.
+    /// The local that received the packet.
     pub target: Ipv6Addr,
     /// The kind of packet.
     pub kind: Kind,
     /// The target's port, 0 for echo requests.
     pub port: u16,
-    /// Number of probes of this kind that it stands for, at least 1.
+    /// Number of probes of this kind that the observation represents, at least 1.
     pub count: u32,
-    /// Header fields that distinguish scanners, where known.
+    /// Header fields that distinguish scanners, if known.
     pub traits: Traits,
-    /// The target had contacted the source before, as far as the observer knew.
+    /// Whether the target had contacted the source before, as far as the observer knew.
     pub contacted_source: bool,
-    /// The target answered, as far as the observer knew.
+    /// Whether the target answered, as far as the observer knew.
     pub answered: bool,
-    /// UDP seen so soon after the sensor's start that the ports in use were not yet known: no evidence.
+    /// Whether this is UDP from just after the sensor's start, when the ports in use were not yet known: no evidence.
     pub settling: bool,
     /// The device that the target belongs to.
     pub device: Option<String>,
 }
 
 impl Probe {
-    /// One packet with all optional fields unknown.
+    /// A single packet whose optional fields are unknown.
     #[must_use]
     pub fn new(ts: Time, source: Ipv6Addr, target: Ipv6Addr, kind: Kind, port: u16) -> Probe {
         Probe {
@@ -119,10 +120,10 @@ impl Probe {
     }
 }
 
-/// Header fields of a probe beyond kind and port. Fields that a source can't see are `None`.
+/// Header fields of a probe beyond kind and port. Fields are `None` if the sensor, log or capture lacks them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Traits {
-    /// Hop limit on arrival.
+    /// The hop limit on arrival.
     pub hop_limit: Option<u8>,
     /// The source's port.
     pub source_port: Option<u16>,
@@ -130,13 +131,13 @@ pub struct Traits {
     pub icmp_id: Option<u16>,
     /// ICMPv6 echo sequence number.
     pub icmp_seq: Option<u16>,
-    /// Bytes after the upper-layer header.
+    /// Number of bytes after the upper-layer header.
     pub payload_len: Option<u16>,
-    /// A hash of the payload; the form depends on the source.
+    /// A hash of the payload. Its form depends on the sensor, log or capture.
     pub payload_hash: Option<String>,
     /// TCP window.
     pub window: Option<u16>,
-    /// TCP options; the form depends on the source.
+    /// TCP options. Their form depends on the sensor, log or capture.
     pub tcp_options: Option<String>,
     /// TCP flags.
     pub tcp_flags: Option<u8>,
@@ -147,7 +148,7 @@ pub struct Traits {
 /// A local answered a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// When.
+    /// Time of the answer.
     pub ts: Time,
     /// The remote that had sent the probe.
     pub source: Ipv6Addr,

@@ -1,4 +1,4 @@
-//! Remotes as people write them.
+//! Remotes in their written form: an address or a prefix.
 
 use std::net::Ipv6Addr;
 
@@ -7,7 +7,7 @@ use ipnet::Ipv6Net;
 /// Reads an address or a prefix.
 ///
 /// # Errors
-/// One line that shows the text and says what is expected.
+/// One line that shows the text and the expected form.
 pub fn parse(text: &str) -> Result<Ipv6Net, String> {
     let address = text.parse().map(|address: Ipv6Addr| address.into());
     address.or_else(|_| text.parse()).map_err(|_| format!("{text} is neither an IPv6 address nor a prefix"))

@@ -10,24 +10,24 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub i64);
 
-/// A span between two points: microseconds, negative if it goes back.
+/// A span between two points in time, in microseconds; negative if the second point is earlier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(pub i64);
 
 impl Time {
-    /// From seconds since 1970.
+    /// A point in time from seconds since 1970.
     #[must_use]
     pub const fn from_seconds(seconds: i64) -> Time {
         Time(seconds.saturating_mul(1_000_000))
     }
 
-    /// From nanoseconds since 1970.
+    /// A point in time from nanoseconds since 1970.
     #[must_use]
     pub const fn from_nanos(nanos: i64) -> Time {
         Time(nanos.div_euclid(1_000))
     }
 
-    /// As a calendar time, clamped to jiff's range of years.
+    /// The calendar time, clamped to jiff's range of years.
     #[must_use]
     pub fn timestamp(self) -> Timestamp {
         Timestamp::from_microsecond(self.0).unwrap_or(if self.0 < 0 { Timestamp::MIN } else { Timestamp::MAX })
@@ -35,19 +35,19 @@ impl Time {
 }
 
 impl Span {
-    /// From seconds.
+    /// A span from seconds.
     #[must_use]
     pub const fn from_seconds(seconds: i64) -> Span {
         Span(seconds.saturating_mul(1_000_000))
     }
 
-    /// From days of 24 hours.
+    /// A span from days of 24 hours.
     #[must_use]
     pub const fn from_days(days: i64) -> Span {
         Span::from_seconds(days.saturating_mul(86_400))
     }
 
-    /// In seconds.
+    /// The span in seconds.
     #[must_use]
     pub fn seconds(self) -> f64 {
         self.0 as f64 / 1e6
@@ -75,7 +75,7 @@ impl Sub<Span> for Time {
     }
 }
 
-/// RFC 3339 in UTC with milliseconds, as in the JSON contract.
+/// The time in RFC 3339, in UTC with milliseconds, as in the JSON contract.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.3}", self.timestamp())

@@ -1,4 +1,4 @@
-//! Points in time and spans as people write them.
+//! Points in time and spans in their written form.
 
 use std::str::FromStr;
 
@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::time::{Span, Time};
 
-/// Units of a span, in microseconds, longest first.
+/// Units of a span, in microseconds, the longest unit first.
 const UNITS: [(&str, i64); 7] = [
     ("w", 7 * 86_400_000_000),
     ("d", 86_400_000_000),
@@ -18,11 +18,11 @@ const UNITS: [(&str, i64); 7] = [
     ("us", 1),
 ];
 
-/// A point in time: RFC 3339, a date or a date and time in UTC, or a span before `now`, such as `2h`
-/// or `3d ago`.
+/// Reads a point in time: RFC 3339, a date or a date and time in UTC, or a span before `now`, such as `2h` or `3d
+/// ago`.
 ///
 /// # Errors
-/// One line that says what is expected.
+/// One line with the expected form.
 pub fn time(text: &str, now: Time) -> Result<Time, String> {
     let utc = |date_time: DateTime| TimeZone::UTC.to_timestamp(date_time);
     let back = text.strip_suffix("ago").map_or(text, str::trim_end);
@@ -39,10 +39,10 @@ pub fn time(text: &str, now: Time) -> Result<Time, String> {
         .map_err(|_| "expected a time as 2026-09-01, 2026-09-01T12:00:00Z, 2h or 3d".into())
 }
 
-/// A span: a number and a unit, such as `90s`, `15m`, `2h`, `3d`, `1w`.
+/// Reads a span: a number and a unit, such as `90s`, `15m`, `2h`, `3d`, `1w`.
 ///
 /// # Errors
-/// One line that says what is expected.
+/// One line with the expected form.
 pub fn span(text: &str) -> Result<Span, String> {
     let wrong = || "expected a span as 90s, 15m, 2h, 3d or 1w".to_owned();
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -53,14 +53,14 @@ pub fn span(text: &str) -> Result<Span, String> {
     number.checked_mul(size).map(Span).ok_or_else(|| "longer than any history".into())
 }
 
-/// Writes a span that is not negative in the longest unit that divides it; [`span`] reads it back.
+/// Writes a non-negative span in the longest unit that divides the span. [`span`] reads the text back.
 #[must_use]
 pub fn write_span(span: Span) -> String {
     let whole = UNITS.iter().find(|(_, size)| span.0 != 0 && span.0 % size == 0);
     whole.map_or_else(|| "0s".to_owned(), |(name, size)| format!("{}{name}", span.0 / size))
 }
 
-/// Checks that a window does not end before it begins.
+/// Checks that a window does not end before its start.
 ///
 /// # Errors
 /// One line that names the options `--since` and `--until`.

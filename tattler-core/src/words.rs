@@ -1,10 +1,10 @@
-//! Numbers, lists and times as people write them.
+//! Text of numbers, lists and times for readers.
 
 use ipnet::Ipv6Net;
 
 use crate::time::Time;
 
-/// `1 probe`, `3 probes`.
+/// A number and its noun: `1 probe`, `3 probes`.
 pub fn plural(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
@@ -15,12 +15,12 @@ pub fn remote_name(prefix: Ipv6Net) -> String {
     text.strip_suffix("/128").unwrap_or(&text).to_owned()
 }
 
-/// `was` or `were`.
+/// The verb for a number: `was` or `were`.
 pub(super) fn were(n: u64) -> &'static str {
     if n == 1 { "was" } else { "were" }
 }
 
-/// `0.04`, `3e-7`.
+/// Text of a p-value: `0.04`, `3e-7`.
 pub(super) fn p_value(p: f64) -> String {
     match p {
         p if p >= 0.995 => "1".to_owned(),
@@ -31,7 +31,7 @@ pub(super) fn p_value(p: f64) -> String {
     }
 }
 
-/// `62 %`. Rounding never makes 0 or 100 % of anything else.
+/// Text of a share: `62 %`. Rounding never changes another share to 0 or 100 %.
 pub(super) fn percent(share: f64) -> String {
     match share * 100.0 {
         p if p > 0.0 && p < 1.0 => "<1 %".to_owned(),
@@ -40,7 +40,8 @@ pub(super) fn percent(share: f64) -> String {
     }
 }
 
-/// A ratio from its natural logarithm: `1.4`, `25`, `17,000`. Beyond a million no model is that exact.
+/// Text of a ratio, given its natural logarithm: `1.4`, `25`, `17,000`. No model is exact enough for figures above a
+/// million.
 pub(super) fn times(ln: f64) -> String {
     match ln.exp() {
         n if n < 9.95 => format!("{n:.1}"),
@@ -50,15 +51,15 @@ pub(super) fn times(ln: f64) -> String {
     }
 }
 
-/// `2026-09-01 03:51:56`, in UTC.
+/// Text of a time in UTC: `2026-09-01 03:51:56`.
 pub(super) fn instant(ts: Time) -> String {
     let text = ts.to_string();
-    // Years beyond 9999 are written differently.
+    // Years beyond 9999 have another form.
     let seconds = text.split('.').next().unwrap_or(&text);
     seconds.trim_end_matches('Z').replacen('T', " ", 1)
 }
 
-/// `a`, `a and b`, `a, b and c`.
+/// Text of a list: `a`, `a and b`, `a, b and c`.
 pub(super) fn list(items: &[String]) -> String {
     match items {
         [] => String::new(),
@@ -67,7 +68,7 @@ pub(super) fn list(items: &[String]) -> String {
     }
 }
 
-/// `0.4 s`, `12 s`, `3 min`, `5 h`, `2 d`.
+/// Text of a duration: `0.4 s`, `12 s`, `3 min`, `5 h`, `2 d`.
 pub(super) fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 10.0 => format!("{s:.1} s"),

@@ -1,7 +1,7 @@
-//! The known operators of prefixes: `catalogue.csv`, compiled in.
+//! The known operators of prefixes, from `catalogue.csv`, which is compiled in.
 //!
-//! It names operators and says how far strangers share a prefix. It accuses nobody. Addresses change hands, so each
-//! entry has a date and a source.
+//! The catalogue names operators and says how far strangers share a prefix. It accuses nobody. Addresses change
+//! hands, so each entry has a date and a source.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
@@ -16,20 +16,20 @@ use super::distinct;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PrefixUse {
-    /// A scanner.
+    /// The network of a scanner.
     Scanner,
     /// A service that passed on the addresses of its visitors.
     Harvester,
     /// A hoster where strangers share a /64.
     HosterDense,
-    /// NTP servers.
+    /// A network with NTP servers.
     Ntp,
-    /// A content network: an address serves many sites.
+    /// A content network: a single address serves many sites.
     Cdn,
 }
 
 impl PrefixUse {
-    /// Whether the operator runs the machines itself, and not its customers.
+    /// Whether the operator, and not a customer, runs the machines.
     #[must_use]
     pub fn is_operator_run(self) -> bool {
         matches!(self, PrefixUse::Scanner | PrefixUse::Harvester | PrefixUse::Ntp)
@@ -43,9 +43,9 @@ pub struct CatalogueEntry {
     pub prefix: Ipv6Net,
     /// The name of the operator.
     pub operator: String,
-    /// The use.
+    /// The use of the prefix.
     pub usage: PrefixUse,
-    /// The length of the prefix of one customer, for dense hosters only.
+    /// The prefix length of a single customer, for dense hosters only.
     pub customer: Option<u8>,
     /// The source of this entry.
     pub source: String,
@@ -53,40 +53,41 @@ pub struct CatalogueEntry {
     pub date: String,
 }
 
-/// Years after which an entry is out of date. The core has no clock, so the newest entry stands for today.
+/// Number of years after which an entry is out of date. The core has no clock, so the date of the newest entry counts
+/// as today.
 const YEARS: i32 = 5;
 
 impl CatalogueEntry {
-    /// The year of its date.
+    /// The year of the entry's date.
     fn year(&self) -> i32 {
         self.date.get(..4).and_then(|year| year.parse().ok()).unwrap_or_default()
     }
 
-    /// The operator, with the year if the entry is out of date: `Censys`, or `Shodan in 2016`.
+    /// The name of the operator, with the year if the entry is out of date: `Censys`, or `Shodan in 2016`.
     #[must_use]
     pub fn named(&self) -> String {
         if self.is_current() { self.operator.clone() } else { format!("{} in {}", self.operator, self.year()) }
     }
 
-    /// Whether it describes today's operator, and not that of years ago.
+    /// Whether the entry is recent enough to name the present operator.
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.year() + YEARS > CATALOGUE.newest
     }
 }
 
-/// Entries by length and bits, so that a lookup costs one step for each length that occurs.
+/// Entries by prefix length and bits. A lookup takes one step for each prefix length in the catalogue.
 struct Catalogue {
     entries: Vec<CatalogueEntry>,
     by_prefix: HashMap<(u8, u128), usize>,
-    /// The longest first.
+    /// The prefix lengths in the catalogue, the longest first.
     lengths: Vec<u8>,
-    /// The first bytes of all prefixes, in order: for most addresses this lookup suffices.
+    /// The first three bytes of all prefixes, in order: for most addresses a lookup here is enough.
     beginnings: Vec<u32>,
     newest: i32,
 }
 
-/// The first three bytes. A test checks that no prefix is shorter.
+/// The first three bytes of an address. A test checks that no prefix is shorter.
 fn beginning(address: Ipv6Addr) -> u32 {
     (u128::from(address) >> 104) as u32
 }
@@ -94,7 +95,7 @@ fn beginning(address: Ipv6Addr) -> u32 {
 static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::read(include_str!("catalogue.csv")));
 
 impl Catalogue {
-    /// Skips lines that do not parse; a test finds them.
+    /// Reads the catalogue. Lines that do not parse are skipped; a test finds such lines.
     fn read(text: &str) -> Catalogue {
         let entries: Vec<CatalogueEntry> = csv::Reader::from_reader(text.as_bytes()).deserialize().flatten().collect();
         let key = |entry: &CatalogueEntry| (entry.prefix.prefix_len(), u128::from(entry.prefix.network()));
@@ -107,7 +108,7 @@ impl Catalogue {
         Catalogue { entries, by_prefix, lengths, beginnings, newest }
     }
 
-    /// The entries whose prefix covers an address, the longest first.
+    /// The entries whose prefix contains an address, the longest prefix first.
     fn covering(&self, address: Ipv6Addr) -> impl Iterator<Item = &CatalogueEntry> {
         let bits = u128::from(address);
         let lengths = match self.beginnings.binary_search(&beginning(address)) {
@@ -127,19 +128,20 @@ pub(crate) fn entries() -> &'static [CatalogueEntry] {
     &CATALOGUE.entries
 }
 
-/// The entry with the longest prefix that covers an address.
+/// The entry with the longest prefix that contains an address.
 #[must_use]
 pub fn operator(address: Ipv6Addr) -> Option<&'static CatalogueEntry> {
     CATALOGUE.covering(address).next()
 }
 
-/// The name of an address's operator, as [`CatalogueEntry::named`]. A dense hoster is no name for its tenants.
+/// The name of an address's operator, as [`CatalogueEntry::named`]. The name of a dense hoster does not name its
+/// tenants.
 #[must_use]
 pub fn named(address: Ipv6Addr) -> Option<String> {
     operator(address).filter(|entry| entry.usage != PrefixUse::HosterDense).map(CatalogueEntry::named)
 }
 
-/// The dense hoster of an address, if the catalogue knows one.
+/// The dense hoster whose prefix contains an address, if the catalogue has such a hoster.
 pub(super) fn dense_hoster(address: Ipv6Addr) -> Option<&'static CatalogueEntry> {
     CATALOGUE.covering(address).find(|entry| entry.usage == PrefixUse::HosterDense)
 }

@@ -1,7 +1,7 @@
-//! The fingerprint of a probe: the marks of the tool that sent it, from the source's side only.
+//! The fingerprint of a probe: the marks of the tool that sent the probe, from the source's side only.
 //!
-//! A trait that was not seen, or that changes from probe to probe, is no mark, and agrees with any value. Firewall
-//! logs and flow records lack most traits.
+//! A trait is not a mark if it was not seen or changes from probe to probe. Such a trait agrees with any value.
+//! Firewall logs and flow records lack most traits.
 
 use std::collections::HashMap;
 
@@ -20,26 +20,26 @@ pub(super) struct Fingerprint {
 const WINDOW: usize = 0;
 const OPTIONS: usize = 1;
 const FLAGS: usize = 2;
-/// The initial hop limit, estimated from the one at arrival.
+/// The initial hop limit, estimated from the hop limit on arrival.
 const HOPS: usize = 3;
 const LENGTH: usize = 4;
 const PAYLOAD: usize = 5;
-/// 1: no flow label. Kernels set one.
+/// 1: the probe has no flow label. Kernels set a flow label.
 const UNLABELLED: usize = 6;
-/// 1: one source port for all probes. Kernels use another for each.
+/// 1: the strand has one source port for all probes. Kernels use another source port for each probe.
 const ONE_PORT: usize = 7;
 const MARKS: usize = 8;
 
-/// The least number of rows after which a source port that never changed is constant.
+/// The minimum number of rows after which a source port that never changed counts as constant.
 const CONSTANT: u32 = 4;
 
 impl Fingerprint {
-    /// How many marks are known.
+    /// Number of known marks.
     pub(super) fn known(&self) -> usize {
         self.marks.iter().flatten().count()
     }
 
-    /// Whether all marks that both have are equal.
+    /// Whether all marks that are known in both fingerprints are equal.
     pub(super) fn agrees(&self, other: &Fingerprint) -> bool {
         self.kind == other.kind
             && self.marks.iter().zip(&other.marks).all(|(a, b)| a.is_none() || b.is_none() || a == b)
@@ -51,8 +51,8 @@ impl Fingerprint {
         self
     }
 
-    /// Whether no kernel sends such packets: a program made them itself. Sources in different networks that share such
-    /// a tool may be one. That two machines run Linux says nothing.
+    /// Whether no kernel sends such packets, so that a program made the packets itself. Sources in different networks
+    /// that share such a tool may be one scanner. Two machines that both run Linux are no evidence of one scanner.
     pub(super) fn is_distinctive(&self, forms: &Forms) -> bool {
         let raw = self.marks[HOPS] == Some(255);
         let unlabelled = self.marks[UNLABELLED] == Some(1);
@@ -72,17 +72,17 @@ impl Fingerprint {
     }
 }
 
-/// Payload lengths of ordinary pings in bytes: Windows 32, busybox and fping variants 48 and 64, iputils and
-/// BSD 56.
+/// Payload lengths of ordinary pings in bytes: Windows 32, variants of busybox and fping 48 and 64, iputils and BSD
+/// 56.
 const PING: [u32; 4] = [32, 48, 56, 64];
 
-/// Whether no usual kernel opens with this window. zmap's 65535 is also that of macOS, which starts with 64 hops and
-/// sets a flow label. 1024 is masscan's; nmap uses it and its multiples.
+/// Whether no usual kernel sends SYNs with this window. zmap uses 65535. macOS uses 65535 too, but starts with 64
+/// hops and sets a flow label. masscan uses 1024; nmap uses 1024 and its multiples.
 fn is_odd_window(window: u32, unlabelled: bool, hops: Option<u32>) -> bool {
     match window {
         65_535 => unlabelled || hops.is_none(),
         8_192 | 16_384 | 32_768 | 65_280 => false,
-        // Linux opens with a multiple of the segment size, which depends on the path's MTU.
+        // Linux sends a multiple of the segment size, which depends on the path's MTU.
         5_000.. => ![
             1_220, 1_340, 1_360, 1_380, 1_400, 1_410, 1_412, 1_420, 1_428, 1_432, 1_440, 1_448, 1_452, 1_460, 8_940,
             8_949, 8_961,
@@ -93,7 +93,7 @@ fn is_odd_window(window: u32, unlabelled: bool, hops: Option<u32>) -> bool {
     }
 }
 
-/// The makers of SYNs, by the ledger's numbers of TCP options.
+/// The makers of SYNs, by the ledger's numbers for TCP options.
 pub(super) struct Forms(HashMap<u32, SynOptions>);
 
 impl Forms {
@@ -136,7 +136,7 @@ impl Seen {
     }
 }
 
-/// A value that a tool keeps over all targets, and that chance does not repeat.
+/// A value that a tool keeps over all targets, and that does not repeat by chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Constant {
     SourcePort(u32),
@@ -149,7 +149,8 @@ pub(super) enum Constant {
 pub(super) struct Prints {
     rows: u32,
     marks: [Seen; MARKS],
-    /// Rows that are part of a path probe. That is no mark: the prober's other probes are of the same tool.
+    /// Number of rows that are part of a path probe. This number is not a mark: the prober uses the same tool for its
+    /// other probes.
     path_rows: u32,
     source_port: Seen,
     icmp_id: Seen,
@@ -157,7 +158,7 @@ pub(super) struct Prints {
 }
 
 impl Prints {
-    /// `counts_hops`: the probe varies its hop limit on purpose.
+    /// Adds the traits of a row. `counts_hops`: whether the probe varies its hop limit on purpose.
     pub(super) fn add(&mut self, row: &ProbeRow, counts_hops: bool) {
         let PackedTraits { hop_limit, tcp_flags, window, tcp_options, payload_len, payload_hash, flow_label, .. } =
             row.print;
@@ -167,7 +168,7 @@ impl Prints {
         let payload = payload_hash.filter(|_| payload_len != Some(0));
         let flags = tcp_flags.filter(|_| row.kind == Kind::TcpOther).map(u32::from);
         let window = window.map(|window| match window {
-            // nmap chooses one of these at random.
+            // nmap chooses one of these windows, or 1024, at random.
             2_048 | 3_072 | 4_096 => 1_024,
             other => u32::from(other),
         });
@@ -203,8 +204,8 @@ impl Prints {
         Fingerprint { kind, marks }
     }
 
-    /// The constants, and whether each was seen often enough to be sure. Values that many tools share do not count:
-    /// ports of services, ids 0 and 1 of simple pings.
+    /// The constants, and whether each constant was seen often enough to be sure. Values that many tools share do not
+    /// count: ports of services, and ids 0 and 1 of simple pings.
     pub(super) fn constants(&self) -> impl Iterator<Item = (Constant, bool)> {
         let port = self.source_port.one().filter(|&port| port >= 1_024).map(Constant::SourcePort);
         let id = self.icmp_id.one().filter(|id| ![0, 1, 256, 512, 0xffff].contains(id)).map(Constant::IcmpId);
@@ -214,8 +215,8 @@ impl Prints {
     }
 }
 
-/// The usual initial hop limit for one at arrival. No kernel of today starts with 32; nmap draws one between 37 and 60
-/// for each packet, and some of these arrive with less than 32.
+/// The usual initial hop limit for a hop limit on arrival. No kernel of today starts with 32. nmap draws an initial
+/// hop limit between 37 and 60 for each packet, and some of these packets arrive with less than 32.
 fn initial_hop_limit(arrived: u8) -> u32 {
     match arrived {
         0..=64 => 64,

@@ -1,8 +1,8 @@
-//! Groupings: probes that may be one scanner's.
+//! Groupings: sets of probes that one scanner may have sent.
 //!
-//! A /64, a /48 or all probes of one tool may be one scanner's; nobody knows beforehand. A harvester that feeds one
-//! scanner stands out in the right grouping. Attribution tests all groupings and corrects for their number, so there
-//! are few: groupings with the same hits are one.
+//! One scanner may have sent all probes from a /64, from a /48, or by one tool; nobody knows beforehand. A harvester
+//! that feeds one scanner stands out in the right grouping. Attribution tests all groupings and corrects for their
+//! number. To keep the number low, groupings with the same hits count as a single grouping.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -14,25 +14,25 @@ use crate::ledger::AddrId;
 use crate::view::evidence::Evidence;
 use crate::view::frame::Frame;
 
-/// The most groupings.
+/// The maximum number of groupings.
 const MAX_GROUPINGS: usize = 128;
-/// The campaigns among them that stay even if other groupings have more hits.
+/// Number of campaigns among the groupings that stay even if other groupings have more hits.
 const CAMPAIGNS: usize = 96;
-/// The least number of exact targets that can be compared. A campaign with fewer is a grouping only if there is room:
-/// a torrent leads to hundreds of peers that try one address each.
+/// The minimum number of exact targets for a comparison. A campaign with fewer exact targets is a grouping only if
+/// there is room: a torrent leads to hundreds of peers that try one address each.
 const TARGETS: usize = 2;
 
-/// Probes that may be one scanner's.
+/// A set of probes that one scanner may have sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grouping {
-    /// Positions in [`crate::ledger::Ledger::probes`], in order: all its probes, path probes too.
+    /// The probes of the grouping, path probes too: positions in [`crate::ledger::Ledger::probes`], in order.
     pub rows: Vec<u32>,
-    /// The campaigns of these probes, positions in [`Campaigns::list`], in order.
+    /// The campaigns of these probes: positions in [`Campaigns::list`], in order.
     pub campaigns: Vec<u32>,
 }
 
-/// The property that the probes of a grouping share. Of groupings with the same hits, the one with the first level in
-/// [`LEVELS`] stays.
+/// The property that the probes of a grouping share. If groupings have the same hits, only the grouping with the
+/// first level in [`LEVELS`] stays.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
     Campaign,
@@ -51,7 +51,7 @@ const LEVELS: [Level; 7] = [
     Level::Prefix(128),
 ];
 
-/// The values of the properties.
+/// The data from which the properties of a row are computed.
 struct Keys<'a> {
     frame: &'a Frame<'a>,
     partition: &'a Partition,
@@ -59,12 +59,12 @@ struct Keys<'a> {
 }
 
 impl Keys<'_> {
-    /// The value for a row; `None` where it is not known.
+    /// The value of the property for a row; `None` if unknown.
     fn of(&self, level: Level, row: u32) -> Option<u128> {
         let source = || self.frame.ledger.address(self.frame.ledger.probes()[row as usize].source);
         match level {
             Level::Campaign => Some(self.of_row[row as usize].into()),
-            // Customers whose prefixes differ in length differ in address too.
+            // Customers with prefixes of different lengths have different addresses too.
             Level::Customer => Some(hosters::customer(source()).network().into()),
             Level::Prefix(length) => Some(hosters::prefix(source(), length).network().into()),
             Level::Tool => self.partition.tool_of[row as usize].map(u128::from),
@@ -72,7 +72,7 @@ impl Keys<'_> {
     }
 }
 
-/// The exact hits of a grouping.
+/// The exact hits of a grouping, in short form.
 #[derive(Default)]
 struct Sketch {
     targets: HashSet<AddrId>,
@@ -80,16 +80,16 @@ struct Sketch {
     count: usize,
 }
 
-/// A grouping before its rows are gathered.
+/// A grouping before its rows are collected.
 struct Found {
     targets: usize,
-    /// A position in [`LEVELS`].
+    /// The level of the grouping: a position in [`LEVELS`].
     level: usize,
     key: u128,
 }
 
 impl Found {
-    /// The most exact targets first.
+    /// The sort key: groupings with the most exact targets come first.
     fn order(&self) -> (Reverse<usize>, usize, u128) {
         (Reverse(self.targets), self.level, self.key)
     }
@@ -130,7 +130,7 @@ pub(super) fn groupings(frame: &Frame, partition: &Partition, campaigns: &Campai
     gather(rows.len(), &keys, &found)
 }
 
-/// Gathers the rows of the groupings, a level at a time.
+/// Collects the rows of the groupings, one level at a time.
 fn gather(rows: usize, keys: &Keys, found: &[Found]) -> Vec<Grouping> {
     let mut groupings = vec![Grouping { rows: Vec::new(), campaigns: Vec::new() }; found.len()];
     for (level, &of) in LEVELS.iter().enumerate() {

@@ -1,7 +1,7 @@
-//! The prefix of one customer: at some hosters, strangers share a /64.
+//! The prefix of a single customer: at some hosters, strangers share a /64.
 //!
-//! Of 882 /64s with known scanners, 20 were shared by at least two operators, all of them at hosters that assign single
-//! addresses or /124s. No /124 was shared (public-domain list, June 2026).
+//! Among 882 /64s with known scanners, at least two operators shared 20 of the /64s, all at hosters that assign
+//! single addresses or /124s. No /124 was shared (public-domain list, June 2026).
 
 use std::net::Ipv6Addr;
 
@@ -9,7 +9,7 @@ use ipnet::Ipv6Net;
 
 use super::catalogue::dense_hoster;
 
-/// The length of the prefix of one customer, by the catalogue; 64 unless it says otherwise.
+/// The prefix length of a single customer, from the catalogue; 64 if the catalogue has no length.
 pub(super) fn customer_prefix(source: Ipv6Addr) -> u8 {
     dense_hoster(source).and_then(|entry| entry.customer).unwrap_or(64)
 }
@@ -20,7 +20,7 @@ pub fn customer(source: Ipv6Addr) -> Ipv6Net {
     prefix(source, customer_prefix(source))
 }
 
-/// The prefix of this length, at most 128, that contains an address.
+/// The prefix that contains an address and has this length, at most 128.
 pub(super) fn prefix(address: Ipv6Addr, length: u8) -> Ipv6Net {
     Ipv6Net::new(address, length).unwrap_or_default().trunc()
 }

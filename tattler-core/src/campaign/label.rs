@@ -11,22 +11,22 @@ use crate::view::frame::Frame;
 /// A property of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Label {
-    /// Most of its probes count hops.
+    /// Most probes of the campaign count hops.
     PathProbe,
-    /// It probes many unused targets.
+    /// The campaign probes many unused targets.
     Sweep,
-    /// Many sources that work through one list of targets, with few probes each.
+    /// Many sources use one list of targets, with few probes each.
     SlowAndSpreadOut,
-    /// The catalogue knows its operator.
+    /// The catalogue knows the campaign's operator.
     KnownOperator,
-    /// Its rhythm.
+    /// The rhythm of the campaign.
     Rhythm(Rhythm),
-    /// No campaign: the rest, where there are too many campaigns.
+    /// This is not a campaign, but the probes of all excess campaigns, if there are too many campaigns.
     Remainder,
 }
 
 impl Label {
-    /// The name in JSON and tables.
+    /// The name of the label in JSON and tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,23 +40,23 @@ impl Label {
     }
 }
 
-/// The least number of prefixes, or of campaigns with one list of targets, that counts as spread out.
+/// The minimum number of prefixes, or of campaigns with one list of targets, that counts as spread out.
 const SOURCES: usize = 8;
-/// The least duration that counts as slow.
+/// The minimum duration that counts as slow.
 const SLOW: Span = Span::from_seconds(6 * 3_600);
-/// The most probes of each, on average.
+/// The maximum average number of probes of each prefix or campaign.
 const FEW: u64 = 32;
 
-/// Whether it has many prefixes with few probes each, over hours.
+/// Whether the campaign has many prefixes with few probes each, over hours.
 pub(super) fn is_slow_and_spread_out(campaign: &Campaign) -> bool {
     campaign.prefixes.len() >= SOURCES
         && campaign.probes <= FEW * campaign.prefixes.len() as u64
         && campaign.last - campaign.first >= SLOW
 }
 
-/// Labels small campaigns that try one set of ports on one list of targets, if there are too many of them for chance:
-/// machines with ordinary kernels under one control, which no fingerprint joins. They stay separate campaigns, since
-/// common targets are the outcome that attribution explains.
+/// Labels small campaigns that try one set of ports on one list of targets, if there are too many such campaigns for
+/// chance. These are machines with ordinary kernels under the control of one operator, and no fingerprint joins the
+/// machines. They stay separate campaigns, since common targets are the outcome that attribution explains.
 pub(super) fn mark_common_lists(frame: &Frame, list: &mut [Campaign]) {
     type Ports<'a> = (&'a [sensor_common::Kind], &'a [u16]);
     let mut alike: HashMap<Ports, Vec<usize>> = HashMap::new();
@@ -72,7 +72,7 @@ pub(super) fn mark_common_lists(frame: &Frame, list: &mut [Campaign]) {
         let pairs = members.iter().map(|&i| list[i].targets).sum::<usize>();
         let rows = members.iter().flat_map(|&i| &list[i].rows);
         let targets: HashSet<AddrId> = rows.map(|&row| frame.ledger.probes()[row as usize].target).collect();
-        // On average, three of them or more try each target.
+        // On average, at least three of these campaigns try each target.
         if is_slow && pairs >= 3 * targets.len() {
             marked.extend(members);
         }
@@ -86,7 +86,7 @@ pub(super) fn mark_common_lists(frame: &Frame, list: &mut [Campaign]) {
     }
 }
 
-/// The label as text: `sweep: echo, syn 22 80 443 from 2001:db8::/64`, `Censys: syn 443 from 2602:80d:1000::/64`.
+/// The labels as text: `sweep: echo, syn 22 80 443 from 2001:db8::/64`, `Censys: syn 443 from 2602:80d:1000::/64`.
 pub(super) fn text(campaign: &Campaign) -> String {
     let mut what: Vec<String> = campaign.operator_named().into_iter().collect();
     for label in &campaign.labels {

@@ -1,20 +1,20 @@
 //! Campaigns: sources that act as one scanner.
 //!
 //! # Words
-//! Probes are joined in three steps:
-//! - strand: the rows of one source with one kind and one port
+//! Three steps join probes:
+//! - strand: the rows with the same source, kind and port
 //! - unit: the strands of one scanner within one customer's prefix
 //! - campaign: the units of one scanner, the result
 //!
 //! Two more words are needed:
-//! - tool: the program that sent a probe, known by its fingerprint; a tool has many users
-//! - grouping: probes that may be one scanner's: a campaign, or all probes from one prefix or by one tool. Groupings
-//!   overlap, and attribution tests each.
+//! - tool: the program that sent a probe, identified by its fingerprint; a tool has many users
+//! - grouping: a set of probes that one scanner may have sent: a campaign, or all probes from one prefix or by one
+//!   tool. Groupings overlap, and attribution tests each grouping.
 //!
 //! # Layout
-//! - `path`: probes that count hops
+//! - `path`: path probes. They count hops, which means that their hop limits ascend step by step
 //! - `fingerprint`, `syn_options`: the marks of a tool
-//! - `partition`, `step`, `spread`, `union`: joining, within a prefix and across prefixes
+//! - `partition`, `step`, `spread`, `union`: joins within a prefix and across prefixes
 //! - [`rhythm`], [`label`]: the properties of a campaign
 //! - [`grouping`]: the groupings for attribution
 //! - [`catalogue`], [`hosters`]: the operators of prefixes, and how far strangers share a prefix
@@ -50,67 +50,69 @@ use crate::time::Time;
 use crate::view::evidence::Evidence;
 use crate::view::frame::Frame;
 
-/// From this number of unused targets on, a campaign sweeps.
+/// The minimum number of unused targets of a campaign that sweeps.
 const SWEEP: usize = 8;
-/// The most campaigns. Outsiders decide how many there are, so the last one holds the rest: those with the fewest
-/// exact hits and probes.
+/// The maximum number of campaigns. Outsiders control the number of campaigns, so the last campaign holds the probes
+/// of all excess campaigns: the campaigns with the fewest exact hits and probes.
 const MAX_CAMPAIGNS: usize = 20_000;
 
 /// Sources that act as one scanner.
 #[derive(Clone, Debug)]
 pub struct Campaign {
-    /// `c1` is the one seen first. It is valid within one report: when old probes are forgotten, or late ones come in,
-    /// other campaigns get it.
+    /// The identifier. `c1` is the campaign seen first. The identifier is valid within one report: when old probes
+    /// are forgotten or late probes arrive, other campaigns get the identifier.
     pub id: String,
-    /// What it does and from where, as text.
+    /// The activity and the origin of the campaign, as text.
     pub label: String,
-    /// Its labels, in order.
+    /// The labels of the campaign, in order.
     pub labels: Vec<Label>,
-    /// The operator of all its sources, if the catalogue knows one.
+    /// The operator of all sources, if the catalogue knows the operator.
     pub operator: Option<&'static CatalogueEntry>,
-    /// Its rhythm.
+    /// The rhythm of the campaign.
     pub rhythm: Rhythm,
-    /// Its sources, in order of address.
+    /// The sources, in order of address.
     pub sources: Vec<AddrId>,
-    /// Their prefixes.
+    /// The customers' prefixes of the sources.
     pub prefixes: Vec<Ipv6Net>,
-    /// The kinds of its probes.
+    /// The kinds of the probes.
     pub kinds: Vec<Kind>,
-    /// The ports it tries, TCP and UDP together.
+    /// The ports that the campaign tries, TCP and UDP together.
     pub ports: Vec<u16>,
-    /// Probes.
+    /// Number of probes.
     pub probes: u64,
-    /// Different targets.
+    /// Number of different targets.
     pub targets: usize,
-    /// Targets that were not in use.
+    /// Number of targets that were not in use.
     pub unused_targets: usize,
-    /// Targets that were exact hits.
+    /// Number of targets that were exact hits.
     pub exact_targets: usize,
-    /// First probe.
+    /// Time of the first probe.
     pub first: Time,
-    /// Last probe.
+    /// Time of the last probe.
     pub last: Time,
-    /// It probes many unused targets.
+    /// Whether the campaign probes many unused targets.
     pub sweeps: bool,
-    /// All its probes count hops.
+    /// Whether all probes count hops.
     pub is_path_probe: bool,
-    /// Its probes: positions in [`crate::ledger::Ledger::probes`].
+    /// The probes of the campaign: positions in [`crate::ledger::Ledger::probes`].
     pub rows: Vec<u32>,
 }
 
 /// All campaigns, and the properties of each probe.
 pub struct Campaigns {
-    /// In order of their first probe.
+    /// The campaigns, in order of their first probe.
     pub list: Vec<Campaign>,
-    /// For each probe of the ledger its campaign, a position in `list`.
+    /// For each probe of the ledger, its campaign: a position in `list`.
     pub of_row: Vec<u32>,
-    /// For each probe of the ledger its evidence class.
+    /// For each probe of the ledger, its evidence class.
     pub evidence: Vec<Evidence>,
-    /// For each probe of the ledger whether it counts hops, alone or together with others of its source.
+    /// For each probe of the ledger, whether the probe counts hops, alone or together with other probes of its
+    /// source.
     pub is_path: Vec<bool>,
-    /// Probes that may be one scanner's, those with the most exact targets first. The campaigns are among them.
+    /// Sets of probes that one scanner may have sent, the groupings with the most exact targets first. Campaigns are
+    /// among the groupings.
     pub groupings: Vec<Grouping>,
-    /// Campaigns that were put into one, since there are too many.
+    /// Number of campaigns that were combined into one campaign, since there are too many campaigns.
     pub lumped: u64,
 }
 
@@ -143,7 +145,8 @@ impl Campaigns {
     }
 }
 
-/// The rows of each campaign, and how many campaigns were put into the last one because there are too many.
+/// The rows of each campaign, and the number of campaigns that were combined into the last campaign because there are
+/// too many.
 fn rows_of_campaigns(frame: &Frame, partition: &Partition, evidence: &[Evidence]) -> (Vec<Vec<u32>>, u64) {
     let probes = frame.ledger.probes();
     let mut campaigns: Vec<Vec<u32>> = vec![Vec::new(); partition.len];
@@ -240,14 +243,14 @@ impl Campaign {
     }
 }
 
-/// Sorts a list and drops repeats.
+/// Sorts a list and removes repeats.
 pub(crate) fn distinct<T: Ord>(mut list: Vec<T>) -> Vec<T> {
     list.sort_unstable();
     list.dedup();
     list
 }
 
-/// The operator of all the sources, unless it only rents out machines.
+/// The operator of all the sources, unless the operator only rents out machines.
 fn operator(sources: &[(Ipv6Addr, AddrId)]) -> Option<&'static CatalogueEntry> {
     let mut entries = sources.iter().map(|&(source, _)| catalogue::operator(source));
     let first = entries.next()??;

@@ -1,9 +1,9 @@
-//! Divides the rows among campaigns, by features of the source's side only: to join sources by common targets
-//! would put the outcome into the evidence.
+//! Divides the rows among campaigns, using only features of the source's side. Targets are not used: to join sources
+//! by common targets would put the outcome into the evidence.
 //!
-//! All strands of one source are one. Strands from one customer's prefix with one kind and port are one unless
-//! their fingerprints differ: two tenants of a /64 are two. [`step`](super::step) then joins units of one prefix
-//! whose kinds differ, and [`spread`](super::spread) joins units across prefixes.
+//! All strands of one source form one unit. Strands from one customer's prefix with one kind and port form one unit
+//! unless their fingerprints differ: two tenants of a /64 stay two units. [`step`](super::step) then joins units of
+//! one prefix whose kinds differ, and [`spread`](super::spread) joins units across prefixes.
 
 use std::collections::HashMap;
 
@@ -17,11 +17,11 @@ use crate::ledger::AddrId;
 use crate::time::Time;
 use crate::view::frame::Frame;
 
-/// From this number of fingerprints of one prefix, kind and port on, they say nothing: somebody uses another for
-/// each address.
+/// Number of fingerprints of one prefix, kind and port above which fingerprints say nothing: a scanner uses another
+/// fingerprint for each address.
 const MANY: usize = 8;
 
-/// The rows that one source sent of one kind to one port.
+/// The rows that have the same source, kind and port.
 pub(super) struct Strand {
     pub(super) source: AddrId,
     pub(super) customer: Ipv6Net,
@@ -36,11 +36,11 @@ pub(super) struct Strand {
 
 /// The campaign and the tool of each row.
 pub(super) struct Partition {
-    /// For each row of the ledger the number of its tool; `None` where nothing is known.
+    /// For each row of the ledger, the number of its tool; `None` if no mark of the tool is known.
     pub(super) tool_of: Vec<Option<u32>>,
-    /// For each row the number of its campaign, below `len`.
+    /// For each row, the number of its campaign, less than `len`.
     pub(super) of_row: Vec<u32>,
-    /// How many campaigns there are.
+    /// Number of campaigns.
     pub(super) len: usize,
 }
 
@@ -91,11 +91,11 @@ fn join_customers(strands: &[Strand], union: &mut Union) {
     }
 }
 
-/// Joins strands with equal fingerprints. A less complete fingerprint joins the one more complete fingerprint that
-/// it agrees with; if it agrees with several, it stays alone.
+/// Joins strands with equal fingerprints. Strands with a less complete fingerprint join the strands with a more
+/// complete fingerprint if exactly one such fingerprint agrees. If several agree, they stay separate.
 fn join_bucket(strands: &[Strand], bucket: &mut [u32], union: &mut Union) {
     let print = |&i: &u32| strands[i as usize].fingerprint;
-    // The most complete first.
+    // The most complete fingerprints come first.
     bucket.sort_unstable_by_key(|i| (std::cmp::Reverse(print(i).known()), print(i)));
     let alike: Vec<&[u32]> = bucket.chunk_by(|a, b| print(a) == print(b)).collect();
     if alike.len() > MANY {
@@ -113,7 +113,7 @@ fn join_bucket(strands: &[Strand], bucket: &mut [u32], union: &mut Union) {
     }
 }
 
-/// All strands, and for each row of the ledger the number of its strand.
+/// All strands, and for each row of the ledger the number of the row's strand.
 pub(super) fn strands(frame: &Frame, is_path: &[bool]) -> (Vec<Strand>, Vec<u32>) {
     let rows = frame.ledger.probes();
     let mut index: HashMap<(AddrId, Kind, u16), u32> = HashMap::new();

@@ -1,19 +1,20 @@
-//! Path probes: echo requests with hop limits that ascend step by step, a traceroute by ping.
+//! Path probes: echo requests with hop limits that ascend step by step. This is a traceroute by ping.
 //!
-//! A prober may use one target for all hops, which a single row shows, or another target for each hop, which only
-//! its rows together show: in order of time, each hop limit is that of the row before, or the next.
+//! If a prober uses one target for all hops, a single row shows the path probe. If a prober uses another target for
+//! each hop, only the rows of the prober together show it: in order of time, each hop limit equals the hop limit of
+//! the previous row, or is one higher.
 
 use sensor_common::Kind;
 
 use crate::ledger::{AddrId, ProbeRow};
 use crate::time::{Span, Time};
 
-/// Fewer steps may be chance.
+/// The minimum number of hop limits in a path probe. Fewer steps may be chance.
 const STEPS: u32 = 4;
-/// The longest pause between two steps.
+/// The maximum pause between two steps.
 const PAUSE: Span = Span::from_seconds(60);
 
-/// For each row whether it is part of a path probe.
+/// For each row, whether the row is part of a path probe.
 pub(super) fn path_rows(rows: &[ProbeRow]) -> Vec<bool> {
     let mut is_path: Vec<bool> = rows.iter().map(ProbeRow::is_path_probe).collect();
     let mut echoes: Vec<(AddrId, Time, u8, u32)> = Vec::new();

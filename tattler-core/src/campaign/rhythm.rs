@@ -1,25 +1,25 @@
-//! The rhythm of a scanner: once, at intervals, again and again.
+//! The rhythm of a scanner: active once, at intervals, or continuously.
 
 use crate::time::{Span, Time};
 
 /// The rhythm of a scanner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rhythm {
-    /// Once, for a day at most.
+    /// Active once, for a day at most.
     OneOff,
-    /// In rounds at equal distances.
+    /// Active in rounds at equal distances.
     Periodic,
-    /// In rounds at other distances.
+    /// Active in rounds at unequal distances.
     Returning,
-    /// For more than a day without a pause.
+    /// Active for more than a day without a pause.
     Steady,
 }
 
-/// Pauses that separate rounds, the shortest first: an hourly scanner has shorter pauses than a weekly one.
+/// Pauses that separate rounds, the shortest pause first: an hourly scanner has shorter pauses than a weekly scanner.
 const PAUSES: [Span; 3] = [Span::from_seconds(20 * 60), Span::from_seconds(6 * 3_600), Span::from_days(2)];
-/// The distances of fewer rounds say nothing.
+/// The minimum number of rounds for a comparison of distances.
 const ROUNDS: usize = 5;
-/// The shortest pause after which a scanner returns.
+/// The minimum pause after which a scanner counts as returning.
 const RETURN: Span = Span::from_seconds(12 * 3_600);
 
 impl Rhythm {
@@ -39,7 +39,7 @@ impl Rhythm {
         }
     }
 
-    /// The name in JSON and tables.
+    /// The name of the rhythm in JSON and tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -51,14 +51,14 @@ impl Rhythm {
     }
 }
 
-/// The begins and ends of rounds. `times` is in order.
+/// The start and end of each round. `times` is in order.
 fn rounds(times: &[Time], pause: Span) -> Vec<(Time, Time)> {
     times.chunk_by(|&a, &b| b - a <= pause).map(|round| (round[0], round[round.len() - 1])).collect()
 }
 
-/// Whether three quarters of the distances are within a twentieth of the median, and rounds are short. Activity that
-/// follows a household's days is neither punctual nor short. A quarter may differ, since a round that did not reach
-/// us doubles a distance.
+/// Whether rounds are short and at least three quarters of the distances are within a twentieth of the median.
+/// Activity that follows a household's days is neither punctual nor short. A quarter of the distances may differ,
+/// since a round that did not reach us doubles a distance.
 fn is_regular(rounds: &[(Time, Time)]) -> bool {
     if rounds.len() < ROUNDS {
         return false;

@@ -1,12 +1,13 @@
-//! Joins two sources of one customer's prefix that go in step: one pings, the other follows with SYNs.
+//! Joins two units of one customer's prefix that go in step: one unit pings, and the other unit follows with SYNs.
 //!
-//! Their kinds differ, so their fingerprints cannot be compared. They are one if the second follows the first with
-//! the same delay, time after time. Only the times count, never the targets. Four causes could make two tenants look
-//! like that, and are excluded:
-//! - few probes: it takes [`MATCHES`]
-//! - many probes, of which some always meet: at other delays they must not meet as often
-//! - the clock: jobs that cron starts begin at the same seconds of the minute
-//! - a common cause, such as a visit of ours that two tenants learn of: each has its own delay, which varies
+//! The kinds of the units differ, so their fingerprints cannot be compared. Two units are one scanner if the second
+//! unit follows the first with the same delay, again and again. Only the times count, never the targets. Four causes
+//! could make two tenants go in step, and are excluded:
+//! - few probes: [`MATCHES`] bursts must meet
+//! - many probes, some of which always meet: at other delays the bursts must not meet as often
+//! - the clock: jobs of cron begin at the same seconds of the minute, so bursts must begin in at least [`PHASES`]
+//!   twelfths of a minute
+//! - a common cause, such as a visit of ours that two tenants learn of: each tenant has its own delay, which varies
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -19,19 +20,20 @@ use super::union::Union;
 use crate::time::{Span, Time};
 use crate::view::frame::Frame;
 
-/// Rows closer than this are one burst: ports tried together, or a scan without pauses.
+/// Rows less than this time apart form one burst: ports tried together, or a scan without pauses.
 const BURST: Span = Span::from_seconds(1);
-/// The longest delay from one to the other.
+/// The maximum delay from one unit to the other.
 const DELAY: Span = Span::from_seconds(10);
-/// How far a delay may differ from the usual one.
+/// The maximum difference between a delay and the usual delay.
 const TOLERANCE: Span = Span(500_000);
-/// How many bursts must meet; of each unit four of five must.
+/// The minimum number of bursts that must meet. Also, four fifths of the bursts of each unit must meet.
 const MATCHES: usize = 12;
-/// Delays, in seconds from the usual one, at which bursts meet by chance only.
+/// Differences from the usual delay, in seconds, at which bursts meet only by chance.
 const OTHERS: [i64; 6] = [-8, -5, -3, 3, 5, 8];
-/// In how many twelfths of a minute there must be a burst.
+/// The minimum number of twelfths of a minute that must contain a burst.
 const PHASES: usize = 6;
-/// How many units of one customer are compared: a bound, since each is compared with each.
+/// The maximum number of units of one customer that are compared. A bound is needed since each unit is compared with
+/// each.
 const COMPARED: usize = 8;
 
 /// A unit of a customer.
@@ -41,11 +43,11 @@ struct Unit {
     bursts: Vec<Time>,
 }
 
-/// Joins the units that go in step. No unit may reach beyond a customer's prefix yet.
+/// Joins the units that go in step. At this point, each unit must be within one customer's prefix.
 pub(super) fn join(frame: &Frame, strands: &[Strand], strand_of: &[u32], union: &mut Union) {
     let roots = union.roots();
     let mut of_customer: HashMap<Ipv6Net, HashSet<u32>> = HashMap::new();
-    // At dense hosters neighbours are strangers, and the prefix of one customer is a guess.
+    // At dense hosters neighbours are strangers, and the prefix of a single customer is a guess.
     for (strand, &root) in strands.iter().zip(&roots).filter(|(strand, _)| strand.customer.prefix_len() <= 64) {
         of_customer.entry(strand.customer).or_default().insert(root);
     }
@@ -76,7 +78,7 @@ pub(super) fn join(frame: &Frame, strands: &[Strand], strand_of: &[u32], union: 
     }
 }
 
-/// The begins of the bursts, in order.
+/// The start of each burst, in order.
 fn begins(mut times: Vec<Time>) -> Vec<Time> {
     times.sort_unstable();
     let mut last = None;
@@ -84,7 +86,7 @@ fn begins(mut times: Vec<Time>) -> Vec<Time> {
     times
 }
 
-/// Whether `b` follows `a` with one delay. Both lists are in order.
+/// Whether `b` follows `a` with a constant delay. Both lists are in order.
 fn in_step(a: &[Time], b: &[Time]) -> bool {
     let Some(delay) = usual_delay(a, b) else { return false };
     let (there, back) = (meet(a, b, delay), meet(b, a, -delay));
@@ -94,12 +96,12 @@ fn in_step(a: &[Time], b: &[Time]) -> bool {
     is_usual(there, a) && is_usual(back, b) && by_chance * 3 <= there * OTHERS.len() && phases.len() >= PHASES
 }
 
-/// The most frequent delay of one of `b` after one of `a`, within the tolerance, in microseconds.
+/// The most frequent delay of a burst of `b` after a burst of `a`, within the tolerance, in microseconds.
 fn usual_delay(a: &[Time], b: &[Time]) -> Option<i64> {
     let mut delays = Vec::new();
     for at in a {
         let from = b.partition_point(|&other| (other - *at).0 < -DELAY.0);
-        // At most 20, since they are a burst apart from each other.
+        // At most 20 delays, since the bursts of `b` are at least `BURST` apart.
         delays.extend(b[from..].iter().map(|&other| (other - *at).0).take_while(|&delay| delay <= DELAY.0));
     }
     delays.sort_unstable();
@@ -108,7 +110,7 @@ fn usual_delay(a: &[Time], b: &[Time]) -> Option<i64> {
     Some(most[most.len() / 2])
 }
 
-/// How many of `a` are followed by one of `b` after `delay`, in microseconds.
+/// Number of bursts of `a` that a burst of `b` follows after `delay`, in microseconds.
 fn meet(a: &[Time], b: &[Time], delay: i64) -> usize {
     let meets = |at: Time| nearest(b, at).is_some_and(|near| (near - at).0.saturating_abs() <= TOLERANCE.0);
     a.iter().filter(|at| meets(Time(at.0.saturating_add(delay)))).count()
@@ -129,7 +131,7 @@ mod tests {
     use crate::observation::Probe;
     use crate::view::frame::Frame;
 
-    /// Probes from one source at these milliseconds, each of another target.
+    /// Probes from one source at these times in milliseconds, each of another target.
     fn from(source: &str, kind: Kind, targets: u64, at: impl IntoIterator<Item = i64>) -> Vec<Probe> {
         let one = |(n, ms): (usize, i64)| Probe {
             ts: Time(ms * 1_000),
@@ -157,7 +159,7 @@ mod tests {
         let pings = || from("2a0e::a", Kind::Echo, 0, irregular(3));
         let syns = |source| from(source, Kind::Syn, 0, irregular(3).enumerate().map(jitter));
         assert_eq!(campaigns([pings(), syns("2a0e::b")]), 1);
-        // The targets do not matter, the prefix does.
+        // The targets do not matter, but the prefix does.
         assert_eq!(campaigns([pings(), from("2a0e::b", Kind::Syn, 500, irregular(3).map(|at| at + 900))]), 1);
         assert_eq!(campaigns([pings(), syns("2a0e:0:0:1::b")]), 2);
         let few = |probes: Vec<Probe>| probes[..MATCHES - 1].to_vec();
@@ -168,10 +170,10 @@ mod tests {
     fn two_tenants_of_a_64_with_different_rhythms_stay_two() {
         let pings = || from("2a0e::a", Kind::Echo, 0, irregular(3));
         assert_eq!(campaigns([pings(), from("2a0e::b", Kind::Syn, 0, irregular(4))]), 2);
-        // The same visits of ours led to both, each after its own delay.
+        // The same visits of ours led to both units, each after its own delay.
         let slow = irregular(3).enumerate().map(|(n, at)| at + 500 + n as i64 * 3_701 % 8_000);
         assert_eq!(campaigns([pings(), from("2a0e::b", Kind::Syn, 0, slow)]), 2);
-        // Half of them meet.
+        // Half of the bursts meet.
         let half = irregular(3).enumerate().map(|(n, at)| if n % 2 == 0 { at + 1_000 } else { at + 40_000 });
         assert_eq!(campaigns([pings(), from("2a0e::b", Kind::Syn, 0, half)]), 2);
     }

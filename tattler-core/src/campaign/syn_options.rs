@@ -1,23 +1,25 @@
-//! The maker of a SYN, by its TCP options. Each kind of log writes options in its own form.
+//! The type of program that made a SYN, by its TCP options. Each kind of log writes options in its
+//! own form.
 
-/// The maker of a SYN with these options.
+/// The type of program that made a SYN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SynOptions {
-    /// No options, or the segment size alone: a scanner that makes its packets itself.
+    /// No options, or only the segment size: a scanner that makes its packets itself.
     Bare,
     /// Window scale and selective acknowledgements: a kernel.
     Kernel,
-    /// Any others.
+    /// Any other options.
     Odd,
 }
 
-/// Option kinds, by IANA.
+/// Numbers of option kinds, assigned by IANA.
 const MSS: u8 = 2;
 const WINDOW_SCALE: u8 = 3;
 const SACK_PERMITTED: u8 = 4;
 
 impl SynOptions {
-    /// Reads names (`mss,sackOK,ts,nop,ws`), kinds as numbers (`2-4-8-1-3`) or bytes in hexadecimal.
+    /// Reads option names (`mss,sackOK,ts,nop,ws`), option kinds as numbers (`2-4-8-1-3`), or bytes
+    /// in hexadecimal.
     pub(super) fn read(text: &str) -> SynOptions {
         let text = text.trim().to_ascii_lowercase();
         let words: Vec<&str> =
@@ -39,7 +41,8 @@ impl SynOptions {
     }
 }
 
-/// `None` for the value of an option, as in `mss=1440`.
+/// The kind of the option with a name; `None` if the word is the value of an option, as in
+/// `mss=1440`.
 fn kind_of_name(word: &str) -> Option<u8> {
     match word {
         "eol" | "none" => Some(0),

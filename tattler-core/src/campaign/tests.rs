@@ -164,7 +164,7 @@ fn two_users_of_one_tool_in_different_networks_are_two() {
     };
     let varying = |ts: i64, _| Traits { source_port: Some(32_768 + (ts * 7_919 % 28_000) as u16), ..zmap() };
     assert_eq!(campaigns_of(&of(&varying)).list.len(), 2);
-    // One source port for all probes is no coincidence.
+    // The same source port for all probes is not a coincidence.
     let constant = |_, _| Traits { source_port: Some(41_234), ..zmap() };
     assert_eq!(campaigns_of(&of(&constant)).list.len(), 1);
     let echoes = |id: &dyn Fn(i64) -> u16| -> usize {
@@ -174,7 +174,7 @@ fn two_users_of_one_tool_in_different_networks_are_two() {
         campaigns_of(&(0..10).flat_map(each).collect::<Vec<_>>()).list.len()
     };
     assert_eq!((echoes(&|_| 4_242), echoes(&|ts| 5_000 + ts as u16), echoes(&|_| 1)), (1, 2, 2), "a fixed id joins");
-    // That two machines run Linux says nothing, even if they send few probes.
+    // Two machines that both run Linux are no evidence of one scanner, even if they send few probes.
     let kernels: Vec<Probe> = (0..60i64)
         .map(|n| {
             with(probe(n * 600, &format!("2a10:{n:x}::1"), n as u64 % 4, Kind::Syn, 22), &linux(40_000 + n as u16))
@@ -232,7 +232,7 @@ fn prefixes_of_a_known_operator_are_one_campaign_with_its_name() {
     assert_eq!(labels(&campaigns), expected);
 }
 
-/// A home with exact hits: each target contacts a site before its probe.
+/// A home with exact hits: each target contacts a site before the target's probe.
 fn home(probes: &[Probe]) -> Ledger {
     let mut ledger = ledger_of(probes);
     for probe in probes {
@@ -255,7 +255,8 @@ fn groupings_with_the_most_hits_come_first() {
     assert_eq!(campaigns.list.len(), 4);
     let sizes: Vec<(usize, usize)> =
         campaigns.groupings.iter().map(|grouping| (grouping.rows.len(), grouping.campaigns.len())).collect();
-    // The /48, which is also the /32 and the tool; three /64s, which are campaigns; and one campaign more.
+    // The /48, which has the same hits as the /32 and the tool; three /64s, which are campaigns; and one more
+    // campaign.
     assert_eq!(sizes, [(30, 3), (10, 1), (10, 1), (10, 1), (1, 1)]);
     assert_eq!(campaigns.groupings[0].campaigns, [0, 1, 2]);
 }
@@ -266,7 +267,7 @@ fn there_are_never_more_than_128_groupings() {
         (0..900u64).map(|n| probe(n as i64, &format!("2a0e:{:x}:{:x}::1", n % 300, n % 2), n, Kind::Syn, 22)).collect();
     let campaigns = Campaigns::new(&Frame::new(&home(&probes)));
     assert_eq!(campaigns.groupings.len(), 128);
-    // The peers of a torrent, which try one address each, displace no other grouping.
+    // The peers of a torrent, which try one address each, do not displace other groupings.
     let mut peers: Vec<Probe> =
         (0..400u64).map(|n| probe(n as i64, &format!("2a0e:{n:x}::1"), n, Kind::Syn, 51_413)).collect();
     peers.extend((0..3u64).map(|n| probe(1_000, &format!("2a0f:0:{n:x}::1"), 500 + n, Kind::Syn, 22)));
@@ -276,7 +277,7 @@ fn there_are_never_more_than_128_groupings() {
     assert!(campaigns.groupings.windows(2).all(|pair| pair[0].rows.len() >= pair[1].rows.len()));
 }
 
-/// A ledger of sources that each send one probe, each from another prefix and with other traits.
+/// A ledger of sources that send one probe each. Each source has another prefix and other traits.
 fn flood(n: u64) -> Ledger {
     let mut ledger = Ledger::new(LedgerSettings::default());
     for i in 0..n {
@@ -301,7 +302,7 @@ fn a_flood_of_sources_is_bounded_and_costs_the_same_for_each() {
         assert!(campaigns.lumped > 0 || n < 100_000);
         took
     });
-    // Five times as many sources; the rest is for a busy machine.
+    // Five times as many sources should take five times as long; the rest of the factor is for a busy machine.
     assert!(large < small * 20, "20,000 rows take {small:?}, 100,000 {large:?}");
 }
 
@@ -350,7 +351,7 @@ proptest! {
 
     #[test]
     fn the_order_of_arrival_changes_no_campaign(probes in prop::collection::vec(any_probe(), 0..80)) {
-        // Of two rows at one time, the first print kept depends on the order of arrival: make the times distinct.
+        // If two rows have the same time, the order of arrival decides which print is kept: make the times distinct.
         let mut probes = probes;
         probes.iter_mut().enumerate().for_each(|(i, probe)| probe.ts = Time(probe.ts.0 + i as i64));
         let reversed: Vec<Probe> = probes.iter().rev().cloned().collect();

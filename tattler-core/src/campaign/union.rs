@@ -1,4 +1,4 @@
-//! Disjoint sets, with path halving and union by size: practically linear.
+//! Disjoint sets, with path halving and union by size: the time is practically linear.
 
 pub(super) struct Union {
     parents: Vec<u32>,
@@ -6,12 +6,12 @@ pub(super) struct Union {
 }
 
 impl Union {
-    /// `n` things, each alone.
+    /// `n` things, each in its own set.
     pub(super) fn new(n: usize) -> Union {
         Union { parents: (0..n as u32).collect(), sizes: vec![1; n] }
     }
 
-    /// The thing that represents the set of `i`.
+    /// The representative of the set that contains `i`.
     pub(super) fn root(&mut self, mut i: u32) -> u32 {
         while self.parents[i as usize] != i {
             let above = self.parents[self.parents[i as usize] as usize];
@@ -37,7 +37,7 @@ impl Union {
         }
     }
 
-    /// The root of each thing.
+    /// The representative of each thing's set.
     pub(super) fn roots(&mut self) -> Vec<u32> {
         (0..self.parents.len() as u32).map(|i| self.root(i)).collect()
     }

@@ -2,26 +2,26 @@
 
 use sensor_common::{IidClass, Kind, Proto};
 
-/// A field of a row. Its first name is the printed one.
+/// A field of a row. A filter is printed with the first name of the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Field {
-    /// The address inside: `local`, or `target` of a probe.
+    /// The local: `local` of a contact, or `target` of a probe.
     Local,
-    /// The address outside: `remote`, or `source` of a probe.
+    /// The remote: `remote` of a contact, or `source` of a probe.
     Remote,
-    /// The remote's port of a contact, the target's port of a probe.
+    /// The remote's port of a contact, or the target's port of a probe.
     Port,
     /// The local's port of a contact.
     LocalPort,
     /// The source's port of a probe.
     SourcePort,
-    /// Exchanges of a contact, repeats of a probe.
+    /// Number of exchanges of a contact, or number of repeats of a probe.
     Count,
-    /// Hop limit on arrival.
+    /// The hop limit on arrival.
     HopLimit,
     /// The kind of a probe.
     Kind,
-    /// TCP, UDP or ICMPv6.
+    /// The protocol: TCP, UDP or ICMPv6.
     Proto,
     /// The class of the local's interface identifier.
     Iid,
@@ -29,38 +29,38 @@ pub enum Field {
     Device,
     /// The remote's name as seen in DNS or TLS, or the label of its prefix.
     Name,
-    /// When it was first seen; the time of a probe.
+    /// The time of the first packet of a contact, or the time of a probe.
     First,
-    /// When it was last seen; the time of a probe.
+    /// The time of the last packet of a contact, or the time of a probe.
     Last,
-    /// The span from first to last.
+    /// The span from the first to the last packet.
     Lasted,
-    /// The target answered.
+    /// Whether the target answered.
     Answered,
-    /// The target had contacted the source before.
+    /// Whether the target had contacted the source before.
     ContactedSource,
-    /// The local answered any probe.
+    /// Whether the local answered any probe.
     Exposed,
-    /// The local is meant to be reached.
+    /// Whether the local is meant to be reached.
     Public,
 }
 
 /// The type of a field's values.
 #[derive(Clone, Copy, Debug)]
 pub enum Type {
-    /// Addresses and prefixes.
+    /// Addresses, tested against prefixes.
     Address,
-    /// Whole numbers up to a maximum.
+    /// Whole numbers up to the maximum in the variant.
     Number(u64),
-    /// A word of a closed set.
+    /// Words of a closed set: the function that reads a word, and the expected words for an error message.
     Word(fn(&str) -> Option<&'static str>, &'static str),
-    /// Free text; `*` stands for anything.
+    /// Free text; `*` in a pattern matches any text.
     Text,
     /// Points in time.
     Time,
     /// Spans of time.
     Span,
-    /// True or false, without a value.
+    /// Flags. A flag is true or false, and a filter tests it without a value.
     Flag,
 }
 
@@ -90,7 +90,7 @@ impl Field {
         Field::Public,
     ];
 
-    /// Its names; the first is printed.
+    /// The names of the field. Filters are printed with the first name.
     #[must_use]
     pub const fn names(self) -> &'static [&'static str] {
         match self {
@@ -116,7 +116,7 @@ impl Field {
         }
     }
 
-    /// The name that is printed.
+    /// The name with which filters are printed.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.names()[0]
@@ -128,7 +128,7 @@ impl Field {
         Field::ALL.into_iter().find(|field| field.names().iter().any(|known| known.eq_ignore_ascii_case(name)))
     }
 
-    /// The type of its values.
+    /// The type of the field's values.
     #[must_use]
     pub fn kind(self) -> Type {
         match self {
@@ -150,7 +150,7 @@ impl Field {
     }
 }
 
-/// The names of fields for an error: `local (target), remote (source), port`.
+/// The names of fields for an error message: `local (target), remote (source), port`.
 pub fn list(fields: &[Field]) -> String {
     let names = |field: &Field| match field.names() {
         [name, other, ..] => format!("{name} ({other})"),

@@ -5,10 +5,10 @@
 //! ```
 //!
 //! # Layout
-//! - this file: a filter, and whether a row passes
-//! - [`field`]: fields and their types
-//! - `token`, `parse`: text to filter, with the position of an error
-//! - `print`: filter to text that parses to the same filter
+//! - this file: a filter, and the test whether a row passes the filter
+//! - [`field`]: fields and the types of their values
+//! - `token`, `parse`: conversion of text to a filter, with the position of an error
+//! - `print`: conversion of a filter to text that parses to the same filter
 
 pub mod field;
 mod parse;
@@ -27,57 +27,57 @@ pub use self::field::{Field, Type};
 pub use self::parse::{MAX_DEPTH, MAX_LENGTH, parse};
 use crate::time::{Span, Time};
 
-/// A typed filter: a port can't be tested against a prefix.
+/// A typed filter: for example, it can't test a port against a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Filter {
-    /// All must pass; two or more.
+    /// A row must pass all of these filters; at least two filters.
     And(Vec<Filter>),
-    /// One must pass; two or more.
+    /// A row must pass at least one of these filters; at least two filters.
     Or(Vec<Filter>),
-    /// The inner filter must not pass.
+    /// A row must not pass the inner filter.
     Not(Box<Filter>),
     /// The test of one field.
     Test(Field, FieldTest),
 }
 
-/// The test of a field. A list passes if one of its values does. A value that a row doesn't have passes
-/// no test, and so passes every negated test.
+/// The test of a field. A test with several values passes if at least one value passes. If a row lacks the field,
+/// every test of the field fails, and every negated test passes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FieldTest {
     /// The flag is set.
     Set,
-    /// An address in one of these.
+    /// The address is in at least one of these prefixes.
     In(Vec<Ipv6Net>),
-    /// A number in one of these ranges.
+    /// The number is in at least one of these ranges.
     Numbers(Vec<RangeInclusive<u64>>),
-    /// One of these words.
+    /// The word is one of these words.
     Words(Vec<&'static str>),
-    /// A text that matches one of these patterns, where `*` stands for anything; ignores case.
+    /// The text matches at least one of these patterns, in which `*` matches any text. Case is ignored.
     Texts(Vec<String>),
-    /// A point in time in this range.
+    /// The point in time is in this range.
     Times(RangeInclusive<Time>),
-    /// A span in this range.
+    /// The span is in this range.
     Spans(RangeInclusive<Span>),
 }
 
 /// A row that a filter can test. `None`: the value is unknown, or the row has no such field.
 pub trait FilterRow {
-    /// An address.
+    /// The value of an address field.
     fn address(&self, field: Field) -> Option<Ipv6Addr>;
-    /// A number.
+    /// The value of a number field.
     fn number(&self, field: Field) -> Option<u64>;
-    /// A word of a closed set.
+    /// The value of a field whose values are words of a closed set.
     fn word(&self, field: Field) -> Option<&'static str>;
-    /// A text and an alternative: an identifier and a name.
+    /// The value of a text field and an alternative value: an identifier and a name.
     fn texts(&self, field: Field) -> [Option<&str>; 2];
-    /// A point in time.
+    /// The value of a time field.
     fn time(&self, field: Field) -> Option<Time>;
-    /// A flag; unknown counts as not set.
+    /// The value of a flag; an unknown flag counts as not set.
     fn flag(&self, field: Field) -> bool;
 }
 
 impl Filter {
-    /// Whether a row passes.
+    /// Whether a row passes the filter.
     #[must_use]
     pub fn passes(&self, row: &impl FilterRow) -> bool {
         match self {
@@ -112,8 +112,8 @@ impl FieldTest {
     }
 }
 
-/// Whether a text matches a pattern. Backtracks to the latest `*` only, so the time is bounded by the
-/// product of both lengths.
+/// Whether a text matches a pattern. The search backtracks only to the latest `*`, so the product of both lengths
+/// bounds the time.
 fn is_like(text: &str, pattern: &str) -> bool {
     let same = |a: char, b: char| a == b || a.to_lowercase().eq(b.to_lowercase());
     let (mut text, mut pattern) = (text.chars(), pattern.chars());
@@ -128,7 +128,7 @@ fn is_like(text: &str, pattern: &str) -> bool {
             (None, None) => return true,
             (Some(a), Some(b)) if same(a, b) => {}
             _ => {
-                // The latest star takes one more character.
+                // The latest star matches one more character.
                 let Some((mut held, after)) = star.take() else { return false };
                 if held.next().is_none() {
                     return false;
@@ -147,17 +147,17 @@ fn is_like(text: &str, pattern: &str) -> bool {
 pub struct FilterError {
     /// The text of the filter.
     pub text: String,
-    /// The offset of the error in bytes; the end if something is missing.
+    /// The offset of the error in bytes. If something is missing at the end, the offset of the end.
     pub at: usize,
-    /// The error, and what is expected.
+    /// Description of the error, and the expected text.
     pub message: String,
 }
 
-/// Characters shown on either side of the error.
+/// Maximum number of characters shown on each side of the error.
 const SHOWN: usize = 60;
 
 impl FilterError {
-    /// The column, from 1, in characters.
+    /// The column of the error in characters, starting at 1.
     #[must_use]
     pub fn column(&self) -> usize {
         self.text.get(..self.at).map_or(0, |before| before.chars().count()) + 1

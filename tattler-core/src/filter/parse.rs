@@ -1,4 +1,4 @@
-//! Text to filter, by recursive descent:
+//! Conversion of text to a filter, by recursive descent:
 //!
 //! ```text
 //! or    = and { "or" and }
@@ -18,15 +18,15 @@ use super::{FieldTest, Filter, FilterError};
 use crate::time::{Span, Time};
 use crate::when;
 
-/// The deepest nesting of parentheses and `not`.
+/// The maximum nesting depth of parentheses and `not`.
 pub const MAX_DEPTH: usize = 64;
-/// The longest filter, in bytes.
+/// The maximum length of a filter, in bytes.
 pub const MAX_LENGTH: usize = 16 * 1024;
 
-/// Reads a filter over `fields`; times such as `2h` go back from `now`.
+/// Reads a filter over `fields`. Times such as `2h` mean two hours before `now`.
 ///
 /// # Errors
-/// The error and its position.
+/// A description of the error, and its position.
 pub fn parse(text: &str, fields: &[Field], now: Time) -> Result<Filter, FilterError> {
     if text.len() > MAX_LENGTH {
         let message = format!("it is longer than {MAX_LENGTH} bytes");
@@ -130,7 +130,7 @@ impl Parser<'_> {
         }
     }
 
-    /// `port < 1024`
+    /// Reads a comparison, such as `port < 1024`.
     fn compare(&mut self, field: Field, sign: &str, sign_at: usize) -> Parsed<FieldTest> {
         let value_at = self.next;
         let empty = |parser: &mut Self| {
@@ -211,7 +211,7 @@ impl Parser<'_> {
         if self.take_word("and") { Ok(()) } else { self.fail(format!("expected `and`, not {}", self.found())) }
     }
 
-    /// A list of values, with or without parentheses.
+    /// Reads a list of values, with or without parentheses.
     fn list(&mut self, field: Field) -> Parsed<FieldTest> {
         let open = self.take(&Token::Open);
         let test = match field.kind() {
@@ -248,7 +248,7 @@ impl Parser<'_> {
         self.value(read, "expected an IPv6 address or a prefix as 2a00::/32")
     }
 
-    /// `22` or `8000-8100`.
+    /// Reads a number or a range: `22` or `8000-8100`.
     fn range(&mut self, field: Field, most: u64) -> Parsed<RangeInclusive<u64>> {
         let read = |word: &str| {
             let (from, to) = word.split_once('-').unwrap_or((word, word));
@@ -262,7 +262,7 @@ impl Parser<'_> {
         self.value(|word| whole(word, most), &numbers(field, most))
     }
 
-    /// A time. Date and time of day may be quoted together; `ago` may follow.
+    /// Reads a time. A date and a time of day may be quoted together; `ago` may follow.
     fn time(&mut self) -> Parsed<Time> {
         let now = self.now;
         let wanted = "expected a time as 2026-09-01, 2026-09-01T12:00:00Z, 2h or 3d";
@@ -295,7 +295,7 @@ impl Parser<'_> {
         self.value(|word| Some(word.to_owned()), "expected a text")
     }
 
-    /// A word as a value; a keyword is a value only in quotes.
+    /// Reads a word as a value. A keyword can be a value only in quotes.
     fn value<T>(&mut self, read: impl FnOnce(&str) -> Option<T>, wanted: &str) -> Parsed<T> {
         let value = match self.peek() {
             Some(Token::Word(word)) if !is_keyword(word) => read(word),
@@ -326,7 +326,7 @@ impl Parser<'_> {
         is
     }
 
-    /// The next token for a message, shortened.
+    /// The next token, shortened for an error message.
     fn found(&self) -> String {
         let shorten = |text: &str| match text.char_indices().nth(40) {
             Some((at, _)) => format!("{}…", &text[..at]),
@@ -343,7 +343,7 @@ impl Parser<'_> {
         }
     }
 
-    /// An error at the next token.
+    /// Returns an error at the position of the next token.
     fn fail<T>(&self, message: impl Into<String>) -> Parsed<T> {
         let at = self.tokens.get(self.next).map_or(self.text.trim_end().len(), |(at, _)| *at);
         Err(FilterError { text: self.text.to_owned(), at, message: message.into() })
@@ -358,7 +358,7 @@ fn one_or(mut filters: Vec<Filter>, many: fn(Vec<Filter>) -> Filter) -> Filter {
     if filters.len() == 1 { filters.remove(0) } else { many(filters) }
 }
 
-/// Digits only: no sign, no space.
+/// Reads a number of digits only: no sign, no space.
 fn whole(text: &str, most: u64) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|&number| digits && number <= most)

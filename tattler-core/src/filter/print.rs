@@ -1,4 +1,4 @@
-//! A filter as text that parses to the same filter.
+//! Conversion of a filter to text that parses to the same filter.
 
 use std::fmt::{self, Display, Formatter, Write};
 use std::ops::RangeInclusive;

@@ -89,7 +89,7 @@ fn a_row_passes_the_filters_that_are_true_of_it() {
         ("last < 1h ago and first > 9d ago", true),
         ("lasted >= 2h and lasted < 121m", true),
         ("NOT port 80 AND Kind syn", true),
-        // An unknown value passes no test, so it passes the negation.
+        // An unknown value fails every test, so it passes the negation.
         ("hop_limit < 60", false),
         ("hop_limit != 60", true),
     ] {
@@ -184,7 +184,7 @@ fn words(words: &'static [&'static str]) -> impl Strategy<Value = FieldTest> {
     vec(proptest::sample::select(words), 1..3).prop_map(FieldTest::Words)
 }
 
-/// Ranges of microseconds, at most one end open.
+/// Ranges of microseconds with at most one open end.
 fn micros(least: i64) -> impl Strategy<Value = (i64, i64)> {
     let value = 0i64..4_000_000_000_000_000;
     (value.clone(), value, 0..3).prop_map(move |(a, b, open)| match open {

@@ -11,15 +11,15 @@ pub(super) enum Token {
     Open,
     Close,
     Comma,
-    /// `=`, `!=`, `<`, `<=`, `>`, `>=`
+    /// A sign: `=`, `!=`, `<`, `<=`, `>`, `>=`
     Sign(&'static str),
 }
 
-/// Longer signs first.
+/// Signs and their meanings, longer signs first.
 const SIGNS: [(&str, &str); 7] =
     [("!=", "!="), ("==", "="), ("<=", "<="), (">=", ">="), ("=", "="), ("<", "<"), (">", ">")];
 
-/// Splits a text into tokens, each with the byte at which it begins.
+/// Splits a text into tokens, each with the offset of its first byte.
 pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, FilterError> {
     let mut tokens = Vec::new();
     let mut at = 0;
@@ -54,9 +54,9 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, FilterError> {
                     Token::Sign(means)
                 } else {
                     let ends = |c: char| c.is_whitespace() || "(),=<>\"'".contains(c);
-                    // The first character ends no word, or an earlier arm would have matched.
+                    // The first character cannot end a word, or an earlier arm would have matched.
                     let length = rest.char_indices().skip(1).find(|&(_, c)| ends(c)).map_or(rest.len(), |(i, _)| i);
-                    // `port!=22`
+                    // In `port!=22`, the `!` belongs to the sign.
                     let length = rest[..length]
                         .strip_suffix('!')
                         .filter(|word| !word.is_empty() && rest[length..].starts_with('='))
@@ -71,7 +71,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, FilterError> {
     Ok(tokens)
 }
 
-/// The content of a quoted text, and its length with the quotes. A backslash escapes the next character.
+/// The content of a quoted text, and the length of the text with its quotes. A backslash escapes the next character.
 fn quoted(text: &str, quote: char) -> Option<(String, usize)> {
     let mut content = String::new();
     let mut chars = text.char_indices().skip(1);

@@ -1,5 +1,5 @@
-//! What does not come from packets: settings that change while the ledger is in use, whether locals are home, and
-//! their devices.
+//! Facts and settings that do not come from packets: settings that change while the ledger is in use, whether locals
+//! are home, and the devices of locals.
 
 use std::net::Ipv6Addr;
 
@@ -9,7 +9,7 @@ use super::Ledger;
 use crate::time::{Span, Time};
 
 impl Ledger {
-    /// Sets which locals are meant to be reached, including existing ones.
+    /// Sets the prefixes of public locals: locals that are meant to be reached. Existing locals change too.
     pub fn set_public(&mut self, public: Vec<Ipv6Net>) {
         self.revision.all += 1;
         let addresses = &self.addresses;
@@ -20,16 +20,16 @@ impl Ledger {
         self.settings.public = public;
     }
 
-    /// Sets the window. A shorter one takes effect now; the rows that a longer one adds are loaded at
-    /// the next start.
+    /// Sets the window. A shorter window takes effect now. The additional rows of a longer window are loaded at the
+    /// next start.
     pub fn set_window(&mut self, window: Span, now: Time) {
         self.revision.all += 1;
         self.settings.window = Some(window);
         self.prune(now);
     }
 
-    /// Sets which locals are home since `at`. A local that no longer is keeps its history, but later
-    /// probes of it don't count; one that is home again counts again.
+    /// Updates whether locals are home. A local that is not home from `at` on keeps its history, but later probes
+    /// of the local don't count. Probes of a local that is home again count again.
     pub fn home_is(&mut self, is_home: impl Fn(Ipv6Addr) -> bool, at: Time) {
         self.revision.all += 1;
         let addresses = &self.addresses;
@@ -38,7 +38,7 @@ impl Ledger {
         });
     }
 
-    /// Sets the device of a local. Addresses that are no locals are ignored.
+    /// Sets the device of a local. Addresses that are not locals are ignored.
     pub fn belongs_to(&mut self, address: Ipv6Addr, device: &str) {
         if let Some(row) = self.addresses.find(address).and_then(|id| self.locals.get_mut(id)) {
             self.revision.all += 1;
@@ -46,7 +46,7 @@ impl Ledger {
         }
     }
 
-    /// The name of a device by its number.
+    /// The name of the device with a number.
     #[must_use]
     pub fn device(&self, number: u32) -> Option<&str> {
         self.devices.get(number)

@@ -1,28 +1,30 @@
-//! A copy of the ledger that is updated at the cost of the changes alone. Long computations use the
-//! copy while the ledger takes new observations.
+//! A copy of the ledger. An update of the copy costs as much as the changes since the previous update. Long
+//! computations use the copy while the ledger receives new observations.
 
 use super::{Ledger, LedgerSettings};
 
-/// Up to this many rows, or this share of them, are remembered as changed; beyond that all are copied.
+/// Maximum number of changed rows in the list of changes: this number, or the table's rows divided by `SHARE` if that
+/// is more. Beyond the maximum, the next update copies all rows.
 const LEAST: usize = 4_096;
 const SHARE: usize = 8;
 
-/// The state of the ledger, as counters: any change raises one.
+/// The state of the ledger, as counters: every change increments at least one counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Revision {
-    /// Changes of any kind.
+    /// Number of changes of any kind.
     pub all: u64,
-    /// New probes of locals in use that can't be guessed: only these make suspects. Other changes move
-    /// denominators.
+    /// Number of new probes of locals in use whose addresses can't be guessed: only such probes make suspects. Other
+    /// changes affect only denominators.
     pub evidence: u64,
-    /// How often rows were removed at the user's request or by age.
+    /// Number of times that rows were removed at the user's request or by age.
     pub forgotten: u64,
 }
 
-/// Rows that changed since the last update of the copy. New rows are at the end and need no note.
+/// Rows that changed since the last update of the copy. New rows need no entry, since they are at the end of the
+/// table.
 pub(super) enum Changed {
     Rows(Vec<u32>),
-    /// Too many changed, rows moved, or there is no copy yet.
+    /// Too many rows changed, rows moved, or there is no copy yet.
     All,
 }
 
@@ -47,15 +49,15 @@ impl Ledger {
         self.revision
     }
 
-    /// An empty ledger that can [`Ledger::follow`] another one. It then takes as much memory.
+    /// An empty ledger that can [`Ledger::follow`] another ledger. It then uses as much memory as the other ledger.
     #[must_use]
     pub fn copy() -> Ledger {
         Ledger::new(LedgerSettings::default())
     }
 
-    /// Becomes a copy of `other`: locals, contacts and probes, without the state that only observing
-    /// needs. Costs as much as has changed since the last call. Several copies of one ledger are
-    /// allowed, but then each call copies everything.
+    /// Becomes a copy of `other`: locals, contacts and probes, without the state that only [`Ledger::observe`] needs.
+    /// The cost is proportional to the changes since the last call. Several copies of one ledger are allowed, but
+    /// then each call copies everything.
     pub fn follow(&mut self, other: &mut Ledger) {
         let is_mine = self.followed != 0 && self.followed == other.followed && self.numbering == other.numbering;
         other.followed += 1;

@@ -1,4 +1,4 @@
-//! Forgetting: rows that the store deletes are deleted here too.
+//! Forgetting: deletes the rows from the ledger that the store deletes.
 
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
@@ -22,8 +22,8 @@ impl Ledger {
         of_device.map(|row| self.addresses.get(row.address)).collect()
     }
 
-    /// Deletes the matching rows, as the store does. A contact that continued after `before` keeps only
-    /// its last time. Returns the number of rows removed.
+    /// Deletes the matching rows, as the store does. A contact that continued after `before` keeps
+    /// only its last time. Returns the number of deleted rows.
     pub fn forget(&mut self, forget: &Forget) -> usize {
         if forget.is_nothing() {
             return 0;
@@ -47,7 +47,7 @@ impl Ledger {
             if !forget.means(addresses.get(row.target), addresses.get(row.source), &locals) {
                 return true;
             }
-            // A row stands for many probes, but only the first and last times are known.
+            // A row can represent many probes, but only the first and last times are known.
             if !before(row.last) && before(row.first) {
                 (row.first, row.count) = (row.last, 1);
             }

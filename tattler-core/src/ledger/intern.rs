@@ -1,11 +1,11 @@
-//! Addresses and strings as numbers, so that rows stay small and arrays replace look-ups.
+//! Numbers for addresses and strings: rows stay small, and arrays replace look-ups.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
 
 use super::rows::AddrId;
 
-/// Numbers of addresses, both ways.
+/// Numbers of addresses, with look-ups in both directions.
 #[derive(Default)]
 pub(super) struct AddressNumbers {
     numbers: HashMap<Ipv6Addr, AddrId>,
@@ -25,7 +25,8 @@ impl AddressNumbers {
         self.numbers.get(&address).copied()
     }
 
-    /// Becomes a copy of `other`. `knows`: it already is a copy of an earlier, smaller state of it.
+    /// Becomes a copy of `other`. `knows`: whether `self` already is a copy of an earlier, smaller
+    /// state of `other`.
     pub(super) fn follow(&mut self, other: &AddressNumbers, knows: bool) {
         if knows {
             let known = self.addresses.len();
@@ -36,7 +37,8 @@ impl AddressNumbers {
         }
     }
 
-    /// The number of `address`; assigns one if it has none. Bounded by the bounds of the rows.
+    /// The number of `address`. Assigns a number if there is none. The bounds of the rows also
+    /// bound the numbers.
     pub(super) fn number(&mut self, address: Ipv6Addr) -> AddrId {
         *self.numbers.entry(address).or_insert_with(|| {
             self.addresses.push(address);
@@ -45,29 +47,29 @@ impl AddressNumbers {
     }
 }
 
-/// The most distinct strings kept.
+/// The maximum number of distinct strings.
 const MAX_STRINGS: usize = 65_536;
-/// The longest string kept, in bytes.
+/// The maximum length of a string, in bytes.
 const MAX_BYTES: usize = 256;
 
-/// Numbers of strings. Outsiders choose the strings: one beyond the bounds gets no number.
+/// Numbers of strings. Outsiders choose the strings, so a string beyond the bounds gets no number.
 #[derive(Default)]
 pub(super) struct Strings {
     numbers: HashMap<Box<str>, u32>,
 }
 
 impl Strings {
-    /// The string with a number, by linear search: only a few names are shown at a time.
+    /// The string with a number, by linear search: reports show only a few names at a time.
     pub(super) fn get(&self, number: u32) -> Option<&str> {
         self.numbers.iter().find(|&(_, &n)| n == number).map(|(text, _)| &**text)
     }
 
-    /// All strings, unordered.
+    /// All strings and their numbers, in no order.
     pub(super) fn all(&self) -> impl Iterator<Item = (u32, &str)> {
         self.numbers.iter().map(|(text, &number)| (number, &**text))
     }
 
-    /// All strings, indexed by their number.
+    /// All strings, indexed by number.
     pub(super) fn by_number(&self) -> Vec<&str> {
         let mut all = vec![""; self.numbers.len()];
         for (number, text) in self.all() {
@@ -76,12 +78,13 @@ impl Strings {
         all
     }
 
-    /// The number of a string, if it has one.
+    /// The number of a string, if the string has a number.
     pub(super) fn find(&self, text: &str) -> Option<u32> {
         self.numbers.get(text).copied()
     }
 
-    /// Becomes a copy of `other`. `knows`: it already is a copy of an earlier, smaller state of it.
+    /// Becomes a copy of `other`. `knows`: whether `self` already is a copy of an earlier, smaller
+    /// state of `other`.
     pub(super) fn follow(&mut self, other: &Strings, knows: bool) {
         let known = self.numbers.len();
         if !knows {

@@ -1,19 +1,18 @@
-//! The in-memory index of the window: locals, contacts, probes.
+//! The in-memory index of the window, the period that the ledger covers: locals, contacts, probes.
 //!
-//! No I/O and no clock: time comes with the observations. The content does not depend on the order
-//! of arrival, except for the UDP rule, which looks back. Everything has a bound; evictions are
-//! counted.
+//! No I/O and no clock: time comes with the observations. The content does not depend on the order of arrival, except
+//! for the UDP rule, which uses earlier observations. Every table has a bound; evictions are counted.
 //!
 //! # Layout
 //! - `settings`: bounds and counters
 //! - [`rows`]: the rows
-//! - `table`: rows with an index, and their removal
-//! - `room`: eviction when the ledger is full; [`worth`]: the rank of probes then
-//! - `recent`: outgoing UDP of the last minutes
+//! - `table`: rows with an index, and removal of rows
+//! - `room`: eviction when the ledger is full; [`worth`]: the rank of probes for eviction
+//! - `recent`: outgoing UDP of the last six minutes
 //! - `forget`: deletion at the user's request
-//! - `follow`: a copy that is updated by the changes alone
-//! - `replace`: a rebuilt ledger takes the place of the current one
-//! - `intern`: addresses and strings as numbers
+//! - `follow`: a copy of the ledger, updated only with the changes
+//! - `replace`: replacement of the current ledger by a rebuilt ledger
+//! - `intern`: numbers for addresses and strings
 //! - `configure`: facts and settings that do not come from packets
 
 mod configure;
@@ -45,10 +44,10 @@ use self::table::KeyedTable;
 use crate::observation::{Answer, Contact, Observation, Probe, Traits};
 use crate::time::Time;
 
-/// Answers that arrived before their probe, kept until it arrives.
+/// The maximum number of answers that arrived before their probe. An answer is kept until its probe arrives.
 const MAX_EARLY_ANSWERS: usize = 4_096;
 
-/// The index; see the module documentation.
+/// The in-memory index; see the module documentation.
 pub struct Ledger {
     settings: LedgerSettings,
     addresses: AddressNumbers,
@@ -61,14 +60,14 @@ pub struct Ledger {
     early_answers: HashSet<ProbeKey>,
     counts: LedgerCounts,
     revision: Revision,
-    /// Changes whenever addresses are renumbered.
+    /// A number that changes whenever addresses are renumbered.
     numbering: u64,
-    /// How often a copy was made or updated.
+    /// Number of times that a copy was made or updated.
     followed: u64,
 }
 
 impl Ledger {
-    /// An empty ledger. Bounds below 1 count as 1.
+    /// An empty ledger. Bounds below 1 in the settings count as 1.
     #[must_use]
     pub fn new(settings: LedgerSettings) -> Ledger {
         Ledger {
@@ -88,7 +87,7 @@ impl Ledger {
         }
     }
 
-    /// Adds an observation. `local` and `target` are taken as ours.
+    /// Adds an observation. The caller guarantees that `local` or `target` is home.
     pub fn observe(&mut self, observation: &Observation) {
         self.revision.all += 1;
         match observation {
@@ -98,17 +97,17 @@ impl Ledger {
         }
     }
 
-    /// The operating system says at `at` that `address` is temporary (RFC 8981).
+    /// Records that the operating system reported at `at` that `address` is temporary (RFC 8981).
     pub fn mark_temporary(&mut self, address: Ipv6Addr, at: Time) {
         self.mark(address, true, at);
     }
 
-    /// The operating system says at `at` that `address` is not temporary.
+    /// Records that the operating system reported at `at` that `address` is not temporary.
     pub fn mark_stable(&mut self, address: Ipv6Addr, at: Time) {
         self.mark(address, false, at);
     }
 
-    /// Removes rows older than the window, if there is one.
+    /// Removes rows from before the start of the window, if there is a window.
     pub fn prune(&mut self, now: Time) {
         let Some(window) = self.settings.window else { return };
         let from = now - window;
@@ -124,25 +123,25 @@ impl Ledger {
         }
     }
 
-    /// The settings.
+    /// The settings of the ledger.
     #[must_use]
     pub fn settings(&self) -> &LedgerSettings {
         &self.settings
     }
 
-    /// Counts of observations and evictions.
+    /// The counts of observations and evictions.
     #[must_use]
     pub fn counts(&self) -> LedgerCounts {
         self.counts
     }
 
-    /// The number of addresses; each [`AddrId`] is below it.
+    /// The number of addresses; each [`AddrId`] is smaller.
     #[must_use]
     pub fn addresses(&self) -> usize {
         self.addresses.len()
     }
 
-    /// The address with a number.
+    /// The address with the number `id`.
     #[must_use]
     pub fn address(&self, id: AddrId) -> Ipv6Addr {
         self.addresses.get(id)
@@ -154,48 +153,48 @@ impl Ledger {
         self.addresses.find(address)
     }
 
-    /// A local, if the address is one.
+    /// The local with this address, if the address is a local.
     #[must_use]
     pub fn local(&self, id: AddrId) -> Option<&Local> {
         self.locals.get(id)
     }
 
-    /// All locals, unordered.
+    /// All locals, in no order.
     #[must_use]
     pub fn locals(&self) -> &[Local] {
         self.locals.rows()
     }
 
-    /// The number of locals seen in use. The others are known from netlink or from answers.
+    /// The number of locals seen in use. The ledger knows other locals from netlink or from answers.
     #[must_use]
     pub fn locals_in_use(&self) -> usize {
         self.locals().iter().filter(|local| local.used.is_some()).count()
     }
 
-    /// All contacts, unordered.
+    /// All contacts, in no order.
     #[must_use]
     pub fn contacts(&self) -> &[ContactRow] {
         self.contacts.rows()
     }
 
-    /// All probes, unordered.
+    /// All probes, in no order.
     #[must_use]
     pub fn probes(&self) -> &[ProbeRow] {
         self.probes.rows()
     }
 
-    /// The row of a source's probes of a target with one kind and port.
+    /// The row for the probes of one source, target, kind and port.
     #[must_use]
     pub fn probe_of(&self, source: AddrId, target: AddrId, kind: Kind, port: u16) -> Option<&ProbeRow> {
         self.probes.get((source, target, kind, port))
     }
 
-    /// The strings that [`PackedTraits`] refer to, with their numbers.
+    /// The strings whose numbers [`PackedTraits`] contain, with these numbers.
     pub fn texts(&self) -> impl Iterator<Item = (u32, &str)> {
         self.strings.all()
     }
 
-    /// The first and the last time of all contacts and probes.
+    /// The earliest and the latest time of all contacts and probes.
     #[must_use]
     pub fn span(&self) -> Option<(Time, Time)> {
         let contacts = self.contacts().iter().map(|row| (row.first, row.last));
@@ -212,10 +211,10 @@ impl Ledger {
         let device = contact.device.as_deref().and_then(|name| self.devices.number(name));
         if let Some(row) = self.locals.get_mut(local) {
             row.used = Some(row.used.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
-            // The last device wins. Contradictions are rare, and any other choice would depend on the
-            // order of arrival too.
+            // The last device replaces an earlier device. Contradictions are rare, and any other choice would depend
+            // on the order of arrival too.
             row.device = device.or(row.device);
-            // In use again, even if netlink reported it gone.
+            // The local is in use again, even if netlink reported its removal.
             row.ended = row.ended.filter(|&ended| last < ended);
         }
         if contact.proto == Proto::Udp {
@@ -244,7 +243,7 @@ impl Ledger {
         self.room_for_probe();
         let answered = probe.answered || self.answered_early(probe);
         if answered {
-            // Before the numbers below are taken: this may evict rows and renumber addresses.
+            // Call this before taking the numbers below: the call may evict rows and renumber addresses.
             self.expose(probe.target, probe.ts);
         }
         let source = self.addresses.number(probe.source);
@@ -283,7 +282,7 @@ impl Ledger {
         }
     }
 
-    /// A local in use whose address can't be guessed.
+    /// Whether the target is a local in use whose address can't be guessed.
     fn may_be_leaked(&self, target: AddrId) -> bool {
         self.locals.get(target).is_some_and(|local| {
             let unguessable = local.temporary.unwrap_or(local.iid == IidClass::Random);
@@ -291,7 +290,7 @@ impl Ledger {
         })
     }
 
-    /// The kernel's UDP rule, applied again.
+    /// Whether the kernel's UDP rule, applied again, shows that the packet is not a probe.
     fn is_explained(&self, probe: &Probe) -> bool {
         let ids = || Some((self.addresses.find(probe.target)?, self.addresses.find(probe.source)));
         probe.kind == Kind::Udp
@@ -303,7 +302,8 @@ impl Ledger {
         ids.is_some_and(|(source, target)| self.early_answers.remove(&(source, target, probe.kind, probe.port)))
     }
 
-    /// An answer to a packet that was no probe (UDP while the sensor settled) exposes nobody.
+    /// Records an answer. An answer to a packet without a row (UDP while the sensor settled) does not make the local
+    /// exposed.
     fn answer(&mut self, answer: &Answer) {
         self.counts.answers += 1;
         if self.early_answers.len() >= MAX_EARLY_ANSWERS && self.addresses.find(answer.source).is_none() {
@@ -334,7 +334,7 @@ impl Ledger {
         }
     }
 
-    /// The number of a local's address; its row is created if missing.
+    /// The number of a local's address. Creates the local's row if there is none.
     fn local_row(&mut self, address: Ipv6Addr, at: Time) -> AddrId {
         if self.addresses.find(address).and_then(|id| self.locals.get(id)).is_none()
             && self.locals.rows().len() >= self.settings.max_locals.max(1)

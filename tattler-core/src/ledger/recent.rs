@@ -1,15 +1,16 @@
-//! The UDP rule, applied again: a packet to a port that sent recently, or from a remote that was
-//! contacted recently, is no probe, even if the kernel has evicted that state.
+//! The UDP rule, applied again: a packet is not a probe if it goes to a port that sent recently, or
+//! comes from a remote that was contacted recently. This works even if the kernel has evicted the
+//! state for its own rule.
 
 use std::collections::HashMap;
 
 use super::rows::AddrId;
 use crate::time::{Span, Time};
 
-/// How long outgoing UDP explains incoming UDP: five minutes as in the kernel's rule, and one more
-/// because ports and pairs are reported once a minute.
+/// Time during which outgoing UDP explains incoming UDP: five minutes as in the kernel's rule, and
+/// another minute because ports and pairs are reported once a minute.
 const MEMORY: Span = Span::from_seconds(360);
-/// The most ports and pairs remembered; 64 bytes each.
+/// The maximum number of ports and pairs; each takes 64 bytes.
 const MAX: usize = 262_144;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,8 +19,8 @@ enum Key {
     Pair(AddrId, AddrId),
 }
 
-/// The times at which locals sent UDP, by port and by remote. Addresses are numbers, so it is cleared
-/// whenever addresses are renumbered: at each pruning, too.
+/// The times at which locals sent UDP, by port and by remote. Entries contain the numbers of
+/// addresses, so all entries are deleted whenever addresses are renumbered, also at each pruning.
 #[derive(Default)]
 pub(super) struct Recent {
     sent: HashMap<Key, (Time, Time)>,
@@ -44,8 +45,8 @@ impl Recent {
         }
     }
 
-    /// Whether UDP that arrived at `at` follows recent outgoing UDP. `remote` is `None` for a remote
-    /// that was never seen.
+    /// Whether UDP that arrived at `at` follows recent outgoing UDP. `remote` is `None` for a
+    /// remote that the ledger has never seen.
     pub(super) fn explains(&self, local: AddrId, port: u16, remote: Option<AddrId>, at: Time) -> bool {
         let pair = remote.map(|remote| Key::Pair(local, remote));
         [Some(Key::Port(local, port)), pair]
@@ -63,8 +64,8 @@ impl Recent {
         let horizon = self.latest - MEMORY;
         self.sent.retain(|_, span| span.1 > horizon);
         if self.sent.len() > MAX / 2 {
-            // All entries are minutes old. Dropping them is safe: the kernel's own tables still apply
-            // the rule.
+            // All entries are at most six minutes old. It is safe to delete the entries: the
+            // kernel's own tables still apply the rule.
             self.sent.clear();
         }
     }

@@ -1,11 +1,11 @@
-//! A ledger that was rebuilt from the store replaces the live one.
+//! Replacement of the live ledger by a ledger that was rebuilt from the store.
 
 use super::Ledger;
 use crate::time::Span;
 
 impl Ledger {
-    /// Takes over from `old` what the store does not have: facts about locals that came from the network, and
-    /// counts. `step` is added to the times that `old` has of these facts.
+    /// Copies from `old` the data that the store does not have: counts, and facts about locals that
+    /// came from the network. `step` is added to the times of these facts.
     pub fn replace(&mut self, old: &Ledger, step: Span) {
         for row in old.locals.rows() {
             if row.temporary.is_none() && row.ended.is_none() && row.device.is_none() {
@@ -25,7 +25,8 @@ impl Ledger {
         self.counts.evicted_contacts += evicted.evicted_contacts;
         self.counts.evicted_probes += evicted.evicted_probes;
         self.counts.evicted_evidence += evicted.evicted_evidence;
-        // Copies follow the old ledger: make them copy everything again, at once, as after forgetting.
+        // Copies still follow the old ledger. Make each copy copy everything again at once, as
+        // after forgetting.
         self.revision = old.revision;
         self.revision.all += 1;
         self.revision.forgotten += 1;

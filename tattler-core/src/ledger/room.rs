@@ -12,7 +12,7 @@ impl Ledger {
         }
     }
 
-    /// Outsiders control the number of probes: a flood must not evict evidence.
+    /// Makes room for a probe. Outsiders control the number of probes, so a flood must not evict evidence.
     pub(super) fn room_for_probe(&mut self) {
         if self.probes.rows().len() >= self.settings.max_probes.max(1) {
             let worths = self.worths();
@@ -27,7 +27,7 @@ impl Ledger {
         }
     }
 
-    /// The worth of each probe, in order of rows.
+    /// The worth of each probe, in the order of the rows.
     fn worths(&self) -> Vec<Worth> {
         let rows = self.probes.rows();
         let mut worths = vec![Worth::Sweep; rows.len()];
@@ -45,14 +45,15 @@ impl Ledger {
         worths
     }
 
-    /// Addresses without a row (of probes that were none, of answers) are dropped at this number.
+    /// Number of addresses at which addresses without a row are deleted. Such addresses come from answers and from
+    /// packets that were not probes.
     fn address_bound(&self) -> usize {
         let LedgerSettings { max_locals, max_contacts, max_probes, .. } = self.settings;
         max_locals.saturating_add(max_contacts).saturating_add(max_probes.saturating_mul(2)).saturating_add(65_536)
     }
 
-    /// Making room leaves addresses without a row. They go when there is one for every four rows: new
-    /// numbers for all cost more than the room is worth.
+    /// Deletes addresses without a row if there is at least one such address for every four rows. Eviction leaves
+    /// such addresses. With fewer, the freed memory would not be worth the cost of new numbers for all addresses.
     fn compact_if_due(&mut self) {
         let rows = self.locals.rows().len() + self.contacts.rows().len() + self.probes.rows().len();
         if self.addresses.len() > rows + rows / 4 + 65_536 {
@@ -60,9 +61,9 @@ impl Ledger {
         }
     }
 
-    /// Drops contacts of locals that left and numbers that no row uses, and gives out new ones. Those of
-    /// strings as well: a telephone has another hardware address in each network, or each day, and names
-    /// that are never given up would some day leave no room for others.
+    /// Deletes the contacts of removed locals and the numbers that no row uses, and assigns new numbers. Strings get
+    /// new numbers too: a phone has another hardware address in each network, or each day. If names were never
+    /// deleted, there would some day be no room for new names.
     pub(super) fn compact(&mut self) {
         let old = std::mem::take(&mut self.addresses);
         let mut new = AddressNumbers::default();

@@ -5,63 +5,64 @@ use sensor_common::{IidClass, Kind, Proto};
 use super::table::Keyed;
 use crate::time::Time;
 
-/// The ledger's number for an address. Numbers are dense, and valid until the ledger is pruned or
-/// evicts rows.
+/// The ledger's number for an address. Numbers are dense. They are valid until the ledger is pruned
+/// or evicts rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddrId(pub u32);
 
-/// An address in a home prefix.
+/// A local: an address in a home prefix.
 #[derive(Clone, Debug)]
 pub struct Local {
     /// The address.
     pub address: AddrId,
-    /// First and last contact; `None` if it was never seen in use.
+    /// Times of the first and last contact; `None` if the local was never seen in use.
     pub used: Option<(Time, Time)>,
-    /// The class of its interface identifier.
+    /// The class of the address's interface identifier.
     pub iid: IidClass,
-    /// Whether it is temporary (RFC 8981) according to the operating system; `None` if unknown.
+    /// Whether the address is temporary (RFC 8981) according to the operating system; `None` if
+    /// unknown.
     pub temporary: Option<bool>,
-    /// Meant to be reached, according to the configuration.
+    /// Whether the configuration says that the local is meant to be reached.
     pub public: bool,
-    /// Answered a probe.
+    /// Whether the local answered a probe.
     pub exposed: bool,
-    /// When it stopped being home, if it did: later probes are no evidence.
+    /// Time from which the local was no longer home, if any: later probes are no evidence.
     pub ended: Option<Time>,
-    /// Its device, where known: a number of the ledger.
+    /// The number of the local's device in the ledger, if known.
     pub device: Option<u32>,
-    /// The latest time of any information about it.
+    /// The latest time of any information about the local.
     pub latest: Time,
 }
 
-/// A local's contacts with a remote over one protocol and port.
+/// The contacts of a local with a remote over one protocol and port.
 #[derive(Clone, Debug)]
 pub struct ContactRow {
-    /// The address inside.
+    /// The local: the address inside.
     pub local: AddrId,
-    /// The address outside.
+    /// The remote: the address outside.
     pub remote: AddrId,
-    /// First exchange.
+    /// Time of the first exchange.
     pub first: Time,
-    /// Last exchange.
+    /// Time of the last exchange.
     pub last: Time,
-    /// Exchanges begun, as far as counted.
+    /// Number of exchanges that began, as far as counted.
     pub count: u32,
     /// The remote's port.
     pub port: u16,
-    /// TCP, UDP or ICMPv6.
+    /// The protocol: TCP, UDP or ICMPv6.
     pub proto: Proto,
 }
 
-/// A source's probes of a target with one kind and port.
+/// The probes of a source to a target with one kind and port.
 #[derive(Clone, Debug)]
 pub struct ProbeRow {
-    /// The sender.
+    /// The remote that sent the probes.
     pub source: AddrId,
-    /// The receiver.
+    /// The local that received the probes.
     pub target: AddrId,
-    /// First probe.
+    /// Time of the first probe.
     pub first: Time,
-    /// Last probe.
+    /// Time of the last probe.
     pub last: Time,
     /// Number of probes.
     pub count: u32,
@@ -69,10 +70,10 @@ pub struct ProbeRow {
     pub port: u16,
     /// The kind of packet.
     pub kind: Kind,
-    /// The observer knew of an earlier contact of the target with the source. Contacts in the ledger
-    /// are looked up when needed, so the order of arrival does not matter.
+    /// Whether the observer knew of an earlier contact of the target with the source. Contacts in
+    /// the ledger are looked up when needed, so the order of arrival does not matter.
     pub contacted_source: bool,
-    /// The target answered.
+    /// Whether the target answered.
     pub answered: bool,
     /// The hop limits on arrival.
     pub hops: Hops,
@@ -81,15 +82,17 @@ pub struct ProbeRow {
 }
 
 impl ProbeRow {
-    /// Echo requests with four consecutive hop limits: a traceroute by ping.
+    /// Whether the row consists of echo requests with four consecutive hop limits: a traceroute by
+    /// ping.
     #[must_use]
     pub fn is_path_probe(&self) -> bool {
         self.kind == Kind::Echo && self.hops.ascend()
     }
 }
 
-/// A set of hop limits below 128. A traceroute arrives with low ones: no path is long enough to bring
-/// a higher one down. Two words, because a `u128` would align the row to 16 bytes.
+/// A set of hop limits below 128. Packets of a traceroute arrive with low hop limits. Other packets
+/// start with a higher hop limit, and no path is long enough to reduce it that far. The set is
+/// stored as two words, because a `u128` would align the row to 16 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hops([u64; 2]);
 
@@ -101,7 +104,7 @@ impl Hops {
         }
     }
 
-    /// Adds all of another set.
+    /// Adds all hop limits of another set.
     pub fn union(&mut self, other: Hops) {
         self.0[0] |= other.0[0];
         self.0[1] |= other.0[1];
@@ -115,7 +118,8 @@ impl Hops {
     }
 }
 
-/// [`Traits`](crate::observation::Traits) of a probe in compact form; strings are numbers of the ledger.
+/// [`Traits`](crate::observation::Traits) of a probe in compact form. Strings are replaced by their
+/// numbers in the ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackedTraits {
     /// Hop limit on arrival.
@@ -132,17 +136,17 @@ pub struct PackedTraits {
     pub payload_len: Option<u16>,
     /// TCP window.
     pub window: Option<u16>,
-    /// IPv6 flow label.
+    /// Number of bytes after the upper-layer header.
     pub flow_label: Option<u32>,
-    /// A hash of the payload.
+    /// A hash of the payload, as the number of a string.
     pub payload_hash: Option<u32>,
-    /// TCP options.
+    /// TCP options, as the number of a string.
     pub tcp_options: Option<u32>,
 }
 
-/// (local, remote, protocol, port)
+/// The key of a contact: (local, remote, protocol, port).
 pub(super) type ContactKey = (AddrId, AddrId, Proto, u16);
-/// (source, target, kind, port)
+/// The key of a probe: (source, target, kind, port).
 pub(super) type ProbeKey = (AddrId, AddrId, Kind, u16);
 
 impl Keyed for Local {

@@ -1,23 +1,23 @@
-//! What the ledger goes by, and what it counts.
+//! The settings of the ledger, and its counters.
 
 use ipnet::Ipv6Net;
 
 use crate::time::Span;
 
-/// What the ledger goes by.
+/// The settings of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerSettings {
-    /// Locals in these prefixes are meant to be reached: probes of them are no evidence.
+    /// Prefixes of public locals, which are meant to be reached: probes of these locals are no evidence.
     pub public: Vec<Ipv6Net>,
-    /// How long a temporary address stays valid after its last use. 7 days, as Linux has it.
+    /// Time for which a temporary address stays valid after its last use. 7 days, as in Linux.
     pub validity: Span,
-    /// How far back the ledger looks; `None`: all that was observed counts.
+    /// Length of the window, the period that the ledger covers; `None`: the ledger covers all observations.
     pub window: Option<Span>,
-    /// Locals kept. A row takes about 100 bytes with its index.
+    /// Maximum number of locals. A row takes about 100 bytes with its index.
     pub max_locals: usize,
-    /// Contacts kept. A row takes about 80 bytes with its index.
+    /// Maximum number of contacts. A row takes about 80 bytes with its index.
     pub max_contacts: usize,
-    /// Probes kept. A row takes about 170 bytes with its index.
+    /// Maximum number of probes. A row takes about 170 bytes with its index.
     pub max_probes: usize,
 }
 
@@ -35,38 +35,38 @@ impl Default for LedgerSettings {
 }
 
 impl LedgerSettings {
-    /// For a running sensor: a window of 30 days.
+    /// Settings for a running sensor: a window of 30 days.
     #[must_use]
     pub fn live() -> LedgerSettings {
         LedgerSettings { window: Some(Span::from_days(30)), max_contacts: 2_000_000, ..LedgerSettings::default() }
     }
 }
 
-/// What came in and what had to leave.
+/// Numbers of observations and of evicted rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LedgerCounts {
-    /// Contacts observed.
+    /// Number of contacts observed.
     pub contacts: u64,
-    /// Probes observed.
+    /// Number of probes observed.
     pub probes: u64,
-    /// Answers observed.
+    /// Number of answers observed.
     pub answers: u64,
-    /// UDP probes set aside because the sensor had just started.
+    /// Number of UDP probes that do not count because the sensor had just started.
     pub settling: u64,
-    /// UDP probes that were none: the local had just sent from that port or to that source.
+    /// Number of UDP packets that were not probes: the local had just sent from that port or to that source.
     pub not_probes: u64,
-    /// Locals that left to make room.
+    /// Number of locals evicted to make room.
     pub evicted_locals: u64,
-    /// Contacts that left to make room.
+    /// Number of contacts evicted to make room.
     pub evicted_contacts: u64,
-    /// Probes that left to make room.
+    /// Number of probes evicted to make room.
     pub evicted_probes: u64,
-    /// Of these, evidence of a leak.
+    /// Number of evicted probes that were evidence of a leak.
     pub evicted_evidence: u64,
 }
 
 impl LedgerCounts {
-    /// In one sentence, that rows left which verdicts go by.
+    /// A sentence that says that rows were evicted on which verdicts depend; `None` if no such rows were evicted.
     #[must_use]
     pub fn caveat(&self) -> Option<String> {
         let LedgerCounts { evicted_contacts: contacts, evicted_evidence: evidence, .. } = *self;

@@ -1,4 +1,4 @@
-//! Rows with a key, and the two ways to remove them: by a rule, and by eviction.
+//! Tables of rows with a key. Rows are removed by a rule or by eviction.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,8 +11,8 @@ pub(super) trait Keyed {
     fn key(&self) -> Self::Key;
 }
 
-/// Rows in order of arrival with an index. Keys are hashed with a secret, because outsiders choose the
-/// addresses in them.
+/// Rows in order of arrival, with an index. The index hashes keys with a secret, because outsiders
+/// choose the addresses in the keys.
 pub(super) struct KeyedTable<R: Keyed> {
     rows: Vec<R>,
     index: HashMap<R::Key, u32>,
@@ -40,13 +40,13 @@ impl<R: Keyed> KeyedTable<R> {
         Some(&mut self.rows[at as usize])
     }
 
-    /// Changes rows in place; keys must not change.
+    /// Changes rows in place. The keys must not change.
     pub(super) fn change(&mut self, change: impl FnMut(&mut R)) {
         self.changed = Changed::All;
         self.rows.iter_mut().for_each(change);
     }
 
-    /// Adds a row whose key must be new.
+    /// Adds a row. The key of the row must be new.
     pub(super) fn insert(&mut self, row: R) -> &mut R {
         let at = self.rows.len();
         self.index.insert(row.key(), at as u32);
@@ -54,10 +54,11 @@ impl<R: Keyed> KeyedTable<R> {
         &mut self.rows[at]
     }
 
-    /// Keeps the rows for which `keep` returns true; it may change them, but not their keys. Returns how
-    /// many were removed.
+    /// Keeps the rows for which `keep` returns true. `keep` may change rows, but not their keys.
+    /// Returns the number of removed rows.
     ///
-    /// The index is corrected in place and not rebuilt: hashing is the main cost with a million rows.
+    /// The index is corrected in place and not rebuilt: for a million rows, hashing is the main
+    /// cost.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&mut R) -> bool) -> usize {
         const GONE: u32 = u32::MAX;
         self.changed = Changed::All;
@@ -77,8 +78,8 @@ impl<R: Keyed> KeyedTable<R> {
         before - self.rows.len()
     }
 
-    /// Keeps the rows for which `keep` returns true; it may change them including their keys. Returns how
-    /// many were removed.
+    /// Keeps the rows for which `keep` returns true. `keep` may change rows and their keys. Returns
+    /// the number of removed rows.
     pub(super) fn rebuild(&mut self, keep: impl FnMut(&mut R) -> bool) -> usize {
         let before = self.rows.len();
         self.changed = Changed::All;
@@ -88,7 +89,8 @@ impl<R: Keyed> KeyedTable<R> {
         before - self.rows.len()
     }
 
-    /// Becomes a copy of `other`. `knows`: it already is a copy of the state before the latest changes.
+    /// Becomes a copy of `other`. `knows`: whether `self` already is a copy of the state before the
+    /// latest changes.
     pub(super) fn follow(&mut self, other: &mut KeyedTable<R>, knows: bool)
     where
         R: Clone,
@@ -108,9 +110,9 @@ impl<R: Keyed> KeyedTable<R> {
         }
     }
 
-    /// Removes the sixteenth of the rows (at least one) with the lowest `rank`. That spreads the cost
-    /// over the many rows that then fit. Each row is ranked once, in order of arrival. Returns how many
-    /// were removed.
+    /// Removes the sixteenth of the rows (at least one row) with the lowest `rank`. One eviction
+    /// makes room for many new rows, which share its cost. Each row is ranked once, in order of
+    /// arrival. Returns the number of removed rows.
     pub(super) fn evict<K: Ord + Copy>(&mut self, rank: impl FnMut(&R) -> K) -> usize {
         let quota = (self.rows.len() / 16).max(1).min(self.rows.len());
         if quota == 0 {

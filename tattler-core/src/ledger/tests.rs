@@ -128,7 +128,7 @@ fn pruning_removes_only_rows_older_than_the_window() {
 fn names_of_devices_no_longer_seen_make_room_for_others() {
     let mut ledger =
         Ledger::new(LedgerSettings { window: Some(Span::from_seconds(10 * 3_600)), ..LedgerSettings::live() });
-    // More than there is room for at once.
+    // More contacts than the ledger has room for at once.
     for hour in 0..700 {
         for n in 0..100 {
             let (local, name) = (format!("2001:db8::1:{hour:x}:{n:x}:7"), format!("{hour}-{n}"));
@@ -197,7 +197,7 @@ fn forgetting_a_device_a_prefix_or_a_time_keeps_the_rest() {
 }
 
 prop_compose! {
-    /// Few addresses, ports and times, so that everything collides: locals that are remotes too.
+    /// Observations with few addresses, ports and times, so that all of these collide. Some locals are remotes too.
     pub(crate) fn any_observation()(
         what in 0..3u8, ts in -5..5i64, back in -5..5i64, a in 0..6u8, b in 0..6u8,
         kind in 0..4usize, port in 0..3u16, count in prop_oneof![Just(0), Just(1), Just(u32::MAX)],

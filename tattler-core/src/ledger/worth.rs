@@ -10,39 +10,39 @@ use sensor_common::Kind;
 
 use crate::time::{Span, Time};
 
-/// The most rows of evidence for one target and one day. Real scanners cause a few; the bound keeps a flood
-/// from random sources from ranking as evidence.
+/// The maximum number of evidence rows for one target and one day. Real scanners cause only a few such rows. The
+/// bound prevents a flood from random sources from ranking as evidence.
 const MOST_OF_A_TARGET: usize = 64;
-/// The most targets with evidence on one day: the ledger's bound of locals.
+/// The maximum number of targets with evidence on one day: the ledger's bound of locals.
 const MOST_TARGETS: usize = 200_000;
-/// An address in use for longer than its validity and a day is not temporary.
+/// An address that is in use for longer than its validity plus this time is not temporary.
 const STABLE_AFTER: Span = Span::from_days(1);
 const DAY: i64 = Span::from_days(1).0;
 
-/// The rank of a probe. The lowest is evicted first.
+/// The rank of a probe. Probes with the lowest rank are evicted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Worth {
-    /// Its target had not been seen in use.
+    /// The target had not been seen in use.
     Sweep,
-    /// It proves nothing, or nothing beyond another row.
+    /// The probe proves nothing, or nothing beyond another row.
     Repeat,
-    /// The first of its day, source network and kind that hit an address that can't be guessed.
+    /// The first probe of its day, source network and kind that hit an address that can't be guessed.
     Evidence,
 }
 
-/// The class of a target, which decides what probes of it prove.
+/// The class of a target, which decides what a probe of the target proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// It had not been seen in use.
+    /// The target had not been seen in use.
     Unused,
-    /// Its address may have been guessed, found published, or known for long.
+    /// The target's address may have been guessed, found in a publication, or known for a long time.
     Known,
-    /// In use, and a probe means that its address was passed on.
+    /// The target is in use, and a probe means that somebody passed its address on.
     Unguessable,
 }
 
 impl Target {
-    /// The class of a target for a probe at `at`, by the target's first and last contact.
+    /// The class of a target for a probe at `at`. `used`: the times of the target's first and last contact.
     #[must_use]
     pub fn of(used: Option<(Time, Time)>, at: Time, validity: Span, unguessable: bool) -> Target {
         let Some((first, last)) = used.filter(|&(first, _)| first <= at) else { return Target::Unused };
@@ -56,8 +56,8 @@ impl Target {
 pub struct CurrentDay(i64);
 
 impl CurrentDay {
-    /// Whether another day begins with `at`. Late observations of yesterday count as today; a time further
-    /// back (the clock was set) begins another day.
+    /// Whether `at` begins another day. Late observations of yesterday count as today. A time before yesterday
+    /// (somebody set the clock back) begins another day.
     pub fn begins(&mut self, at: Time) -> bool {
         let day = at.0.div_euclid(DAY);
         let begins = day > self.0 || day < self.0 - 1;
@@ -72,7 +72,7 @@ impl CurrentDay {
 #[derive(Default)]
 pub struct Ranking {
     day: CurrentDay,
-    /// The source networks and kinds of today, for each target.
+    /// The source networks and kinds of today's evidence, for each target.
     seen: HashMap<Ipv6Addr, Vec<u64>>,
 }
 
@@ -87,7 +87,7 @@ impl Ranking {
         if self.day.begins(at) {
             self.seen.clear();
         }
-        // A scanner has at least a /48.
+        // A scanner has at least a /48, so the source network is a /48.
         let seen = u64::from_be_bytes(source.octets()[..8].try_into().unwrap_or_default()) >> 16 << 16 | kind as u64;
         if self.seen.len() >= MOST_TARGETS && !self.seen.contains_key(&address) {
             return Worth::Repeat;

@@ -1,37 +1,37 @@
-//! The evidence class of a probe, by its target alone.
+//! The evidence class of a probe, which depends on the target alone.
 
 use sensor_common::IidClass;
 
 use super::frame::{Frame, LocalClass};
 use crate::ledger::ProbeRow;
 
-/// The evidence class of a probe. It is never stored, so that earlier probes are reclassified when more is known
-/// of a local.
+/// The evidence class of a probe. The store never contains the class, so earlier probes are reclassified when more is
+/// known about a local.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Evidence {
-    /// A temporary address in use: somebody told the scanner about it.
+    /// A temporary address in use: somebody passed the address on to the scanner.
     Exact,
-    /// A temporary address whose last use is longer ago than its validity, or whose prefix had gone away: from a
-    /// hitlist.
+    /// A temporary address whose last use is longer ago than its validity, or whose prefix was no longer home: the
+    /// address came from a hitlist.
     Expired,
-    /// A random address in use for longer than a temporary one lives: it may be published.
+    /// A random address in use for longer than the lifetime of a temporary address: the address may be published.
     Stable,
-    /// Made from a MAC address and in use.
+    /// An address in use that is made from a MAC address.
     Eui64,
-    /// Guessable (RFC 7707).
+    /// A guessable address (RFC 7707).
     Guessable,
-    /// Configured as public.
+    /// A local that is configured as public.
     Public,
-    /// Not seen in use before the probe, with an identifier that sweeps try.
+    /// An address that was not seen in use before the probe, with an identifier that sweeps try.
     UnusedPattern,
-    /// Not seen in use before the probe, and random.
+    /// An address that was not seen in use before the probe, with a random identifier.
     UnusedRandom,
 }
 
 impl Evidence {
     /// Classifies the first probe of a row.
     ///
-    /// Only contacts before it count: the scanner cannot know an address that was not in use.
+    /// Only contacts before this probe count: the scanner cannot know an address that was not yet in use.
     #[must_use]
     pub fn of(frame: &Frame, row: &ProbeRow) -> Evidence {
         let unused = || match frame.ledger.local(row.target) {
@@ -63,8 +63,8 @@ impl Evidence {
         matches!(self, Evidence::UnusedPattern | Evidence::UnusedRandom)
     }
 
-    /// The name in JSON and tables. `sweep`: whether the campaign sweeps; then a random target is part of the sweep,
-    /// and no stray.
+    /// The name of the class in JSON and tables. `sweep`: whether the campaign sweeps. If so, a random target is part
+    /// of the sweep, and not a stray.
     #[must_use]
     pub fn as_str(self, sweep: bool) -> &'static str {
         match self {

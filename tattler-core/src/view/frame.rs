@@ -1,4 +1,5 @@
-//! The ledger by local and time: for each local its class, and the remotes that it contacted, in order.
+//! The frame: the ledger arranged by local and time. The frame has the class of each local and the remotes that the
+//! local contacted, in order of time.
 
 use std::net::Ipv6Addr;
 
@@ -7,49 +8,51 @@ use sensor_common::IidClass;
 use crate::ledger::{AddrId, Ledger, Local, ProbeRow};
 use crate::time::{Span, Time};
 
-/// A temporary address is valid for a week. One that is used for longer than its validity and this is stable.
+/// A temporary address is valid for a week. An address in use for longer than its validity plus this time is stable.
 const STABLE_AFTER: Span = Span::from_days(1);
 
 /// The first contact of a local with a remote, over any protocol and port.
 #[derive(Clone, Copy, Debug)]
 pub struct First {
-    /// The begin.
+    /// The time of the first exchange.
     pub at: Time,
     /// The remote.
     pub remote: AddrId,
-    /// The last exchange of the two.
+    /// The time of the last exchange between the local and the remote.
     pub last: Time,
-    /// How many exchanges they began, as far as known; at least 1.
+    /// Number of exchanges that the local began with the remote, as far as known; at least 1.
     pub count: u32,
-    /// The last use of the local by this contact or an earlier one.
+    /// The last use of the local by this contact or an earlier contact.
     pub used_until: Time,
 }
 
-/// The class of a local, which decides what a probe of it proves.
+/// The class of a local, which decides what a probe of the local proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalClass {
-    /// Temporary, or random and young enough to be temporary: nobody guesses or publishes it.
+    /// A temporary address, or a random address young enough to be temporary: nobody guesses or publishes such an
+    /// address.
     Temporary,
-    /// Random, and in use for longer than a temporary address lives or stable by netlink.
+    /// A random address that is in use for longer than the lifetime of a temporary address, or that netlink reports
+    /// as stable.
     Stable,
-    /// Made from a MAC address.
+    /// An address made from a MAC address.
     Eui64,
-    /// Guessable (RFC 7707).
+    /// A guessable address (RFC 7707).
     Guessable,
-    /// Configured as public.
+    /// A local that is configured as public.
     Public,
 }
 
-/// See the module. The numbers of locals in the frame are in the order of first use.
+/// The frame; see the module documentation. The frame numbers the locals in order of first use.
 pub struct Frame<'l> {
-    /// The ledger that it was built from.
+    /// The ledger that the frame was built from.
     pub ledger: &'l Ledger,
     locals: Vec<&'l Local>,
     classes: Vec<LocalClass>,
     number: Vec<u32>,
     starts: Vec<u32>,
     firsts: Vec<First>,
-    /// The remotes of each local and their first contacts, in the order of the remotes' numbers.
+    /// For each local, the remotes and the times of their first contacts, in the order of the remotes' numbers.
     by_remote: Vec<(AddrId, Time)>,
 }
 
@@ -92,7 +95,7 @@ impl<'l> Frame<'l> {
             previous = local;
         }
         for i in 1..starts.len() {
-            // A local whose contacts were evicted has none.
+            // A local whose contacts were evicted has no first contacts.
             starts[i] = starts[i].max(starts[i - 1]);
         }
         let validity = ledger.settings().validity;
@@ -100,7 +103,7 @@ impl<'l> Frame<'l> {
         Frame { ledger, locals, classes, number, starts, firsts, by_remote }
     }
 
-    /// How many locals were seen in use.
+    /// Number of locals that were seen in use.
     #[must_use]
     pub fn len(&self) -> usize {
         self.locals.len()
@@ -112,13 +115,13 @@ impl<'l> Frame<'l> {
         self.locals.is_empty()
     }
 
-    /// The number of a local here, if it was seen in use.
+    /// The number of a local in the frame, if the local was seen in use.
     #[must_use]
     pub fn number(&self, id: AddrId) -> Option<usize> {
         self.number.get(id.0 as usize).filter(|&&n| n != u32::MAX).map(|&n| n as usize)
     }
 
-    /// The local with a number.
+    /// The local with the number `number`.
     #[must_use]
     pub fn local(&self, number: usize) -> &'l Local {
         self.locals[number]
@@ -130,26 +133,26 @@ impl<'l> Frame<'l> {
         self.classes[number]
     }
 
-    /// The first contacts of a local, in order of time (and of address where times are equal).
+    /// The first contacts of a local, in order of time. Contacts at the same time are in order of address.
     #[must_use]
     pub fn firsts(&self, number: usize) -> &[First] {
         &self.firsts[self.starts[number] as usize..self.starts[number + 1] as usize]
     }
 
-    /// How many remotes a local had contacted before `at`.
+    /// Number of remotes that a local had contacted before `at`.
     #[must_use]
     pub fn contacted_before(&self, number: usize, at: Time) -> usize {
         self.firsts(number).partition_point(|first| first.at < at)
     }
 
-    /// Whether a local was no longer home at `at`, so that nobody could probe it.
+    /// Whether a local was no longer home at `at`, so that a probe could not reach the local.
     #[must_use]
     pub fn has_ended(&self, number: usize, at: Time) -> bool {
         self.locals[number].ended.is_some_and(|ended| at >= ended)
     }
 
-    /// Whether the target of a probe had contacted its source before. This is a lookup, since outsiders decide how many
-    /// probes hit a local with many contacts.
+    /// Whether the target of a probe had contacted its source before. This is a binary search, since outsiders decide
+    /// how many probes hit a local with many contacts.
     #[must_use]
     pub fn is_answer_to_contact(&self, row: &ProbeRow) -> bool {
         row.contacted_source
@@ -161,10 +164,10 @@ impl<'l> Frame<'l> {
     }
 }
 
-/// Whether the identifier is made from a MAC address, universal or locally administered, as those of virtual
-/// machines, containers and phones are. ([`IidClass`] requires a universal one, as `addr6` does.) One in 65,536
-/// random identifiers looks like this too. To miss it costs less than to take a machine's address for a temporary
-/// one.
+/// Whether the identifier is made from a MAC address, either universal or locally administered. Virtual machines,
+/// containers and phones have locally administered MAC addresses. ([`IidClass`] requires a universal MAC address, as
+/// `addr6` does.) One in 65,536 random identifiers looks the same. To misjudge such an identifier costs less than to
+/// treat a machine's address as temporary.
 fn is_from_mac(address: &Ipv6Addr) -> bool {
     let octets = address.octets();
     octets[11] == 0xff && octets[12] == 0xfe
@@ -174,7 +177,7 @@ fn class_of(local: &Local, address: &Ipv6Addr, validity: Span) -> LocalClass {
     let age = local.used.map_or(Span(0), |(first, last)| last - first);
     match (local.public, local.temporary, local.iid) {
         (true, _, _) => LocalClass::Public,
-        // netlink overrules the form of the identifier.
+        // netlink takes precedence over the form of the identifier.
         (_, Some(true), _) => LocalClass::Temporary,
         (_, _, IidClass::Eui64) => LocalClass::Eui64,
         (_, _, IidClass::Random) if is_from_mac(address) => LocalClass::Eui64,

@@ -1,4 +1,4 @@
-//! Units that share a network, a constant or a set of ports.
+//! Joins units that share a network, a constant or a set of ports.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,7 +12,7 @@ use super::super::union::Union;
 use super::{Joinable, PAUSE, SHARERS, chains, count_units, join_all};
 use crate::time::Span;
 
-/// Units in one /32 are one if each is active within this time of another.
+/// Units in one /32 form one scanner if each unit is active within this time of another.
 const TOGETHER: Span = Span::from_days(1);
 /// Ports that every scanner tries.
 const USUAL_PORTS: [u16; 24] = [
@@ -20,8 +20,8 @@ const USUAL_PORTS: [u16; 24] = [
     8443,
 ];
 
-/// Joins the units of each /48, and those of each /32 that are active at the same time. `bucket` is in order of
-/// customers, so a network is one run of it.
+/// Joins the units of each /48, and the units of each /32 that are active at the same time. `bucket` is in order of
+/// customers, so the strands of a network are adjacent.
 pub(super) fn join_networks(bucket: &[Joinable], union: &mut Union) {
     let net = |one: &Joinable, length| network(one.strand.customer, length);
     for near in bucket.chunk_by(|a, b| net(a, 48).is_some() && net(a, 48) == net(b, 48)) {
@@ -32,9 +32,9 @@ pub(super) fn join_networks(bucket: &[Joinable], union: &mut Union) {
     }
 }
 
-/// Joins the units of one network that count hops: a scanner that measures paths may use several /48s. No kernel
-/// counts hops by pings, so the tool need not be distinctive. But many tools do it, so this rule joins nothing across
-/// networks.
+/// Joins the units that count hops and are in one network: a scanner that measures paths may use several /48s. No
+/// kernel counts hops by pings, so the tool need not be distinctive. But many tools count hops, so this rule does not
+/// join units across networks.
 pub(super) fn join_paths(bucket: &[Joinable], union: &mut Union) {
     let paths: Vec<Joinable> = bucket.iter().filter(|one| one.strand.prints.count_hops()).copied().collect();
     join_networks(&paths, union);
@@ -45,7 +45,7 @@ fn network(customer: Ipv6Net, length: u8) -> Option<u128> {
     (customer.prefix_len() <= 64).then(|| u128::from(customer.network()) >> (128 - length))
 }
 
-/// Joins the units of one tool, kind and port that have a constant in common.
+/// Joins the units that have the same tool, kind and port and a constant in common.
 pub(super) fn join_constants(bucket: &[Joinable], union: &mut Union) {
     let units = count_units(bucket);
     let mut sharers: Vec<_> = bucket
@@ -54,10 +54,11 @@ pub(super) fn join_constants(bucket: &[Joinable], union: &mut Union) {
         .collect();
     sharers.sort_unstable_by_key(|(constant, is_sure, one)| (*constant, *is_sure, one.unit, one.number));
     for same in sharers.chunk_by(|a, b| a.0 == b.0) {
-        // If it was seen often enough, join even if a kernel sends such packets: a kernel uses another port or id for
-        // each target.
+        // If a constant was seen often enough, join its units even if the tool is not distinctive: a kernel uses
+        // another port or id for each target.
         join_all(same.iter().filter(|(_, is_sure, _)| *is_sure).map(|(.., one)| *one), union);
-        // Join the others only if it cannot be chance: of thousands of machines some use the same one of 28,000 ports.
+        // Join the other units only if chance is excluded: among thousands of machines, some use the same of 28,000
+        // ports.
         let sharing = || same.iter().map(|(.., one)| *one);
         let count = count_units(sharing());
         if bucket[0].is_distinctive && count >= SHARERS && count * 200 > units {
@@ -72,7 +73,7 @@ struct PortSet<'s> {
     earliest: Joinable<'s>,
 }
 
-/// Joins units whose distinctive tools and ports are the same unusual set.
+/// Joins units that have the same unusual set of distinctive tools and ports.
 pub(super) fn join_port_sets(all: &[Joinable], union: &mut Union) {
     let mut sets: HashMap<u32, PortSet> = HashMap::new();
     let with_ports = |one: &&Joinable| one.is_distinctive && matches!(one.tool.kind, Kind::Syn | Kind::Udp);

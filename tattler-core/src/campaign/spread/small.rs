@@ -1,4 +1,4 @@
-//! Many units with few probes each: a scanner that changes its address after a few probes.
+//! Joins many units with few probes each: a scanner that changes its address after a few probes.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -9,28 +9,31 @@ use super::super::distinct;
 use super::super::union::Union;
 use super::{Joinable, PAUSE, SHARERS, chains, count_units, join_all};
 
-/// From this number of small units of one tool, kind and port on, they are one scanner.
+/// The minimum number of small units of one tool, kind and port that count as one scanner.
 const UNITS: usize = 8;
-/// The most rows of a small unit.
+/// The maximum number of rows of a small unit.
 const FEW: u32 = 8;
-/// The same where there are [`MANY_UNITS`] of them.
+/// The maximum number of rows of a small unit if there are at least [`MANY_UNITS`] such units.
 const FEW_OF_MANY: u32 = 32;
 const MANY_UNITS: usize = 32;
-/// Microseconds in a step of a rhythm: six hours.
+/// Length of one step of a rhythm, in microseconds: six hours.
 const STEP: i64 = 6 * 3_600_000_000;
-/// How many scanners of one tool have their rhythms compared: a bound, since each is compared with each.
+/// The maximum number of scanners of one tool whose rhythms are compared. A bound is needed since each scanner is
+/// compared with each.
 const COMPARED: usize = 64;
-/// A prefix with more scanners says nothing; this is a bound as well.
+/// The maximum number of scanners in a prefix that is used: a prefix with more scanners says nothing. This bounds the
+/// time too.
 const MANY_SCANNERS: usize = 8;
 
-/// Small units of one tool, kind and port that are one scanner.
+/// Small units of one tool, kind and port that form one scanner.
 pub(super) struct SmallUnits<'s> {
     strands: Vec<Joinable<'s>>,
-    /// The steps of time in which it was active, in order.
+    /// The steps of time in which the scanner was active, in order.
     rhythm: Vec<i64>,
 }
 
-/// Joins the small units of one tool, kind and port, if there are many. `rows`: the rows of each unit.
+/// Joins the small units of one tool, kind and port, if there are many such units. `rows`: number of rows of each
+/// unit.
 pub(super) fn join<'s>(bucket: &[Joinable<'s>], rows: &HashMap<u32, u32>, union: &mut Union) -> Vec<SmallUnits<'s>> {
     let small = |few: u32| bucket.iter().filter(move |one| rows[&one.unit] <= few);
     let few = if count_units(small(FEW_OF_MANY)) >= MANY_UNITS { FEW_OF_MANY } else { FEW };
@@ -44,8 +47,8 @@ pub(super) fn join<'s>(bucket: &[Joinable<'s>], rows: &HashMap<u32, u32>, union:
     chains.filter(|chain| count_units(chain) >= UNITS).map(scanner).collect()
 }
 
-/// If each source sends one probe, the ports of one scanner are in different units. Joins those with the same tool
-/// that are active at the same times, and those from the same prefixes whatever their tools.
+/// Joins scanners with the same tool that are active at the same times, and scanners from the same prefixes whatever
+/// their tools. This is needed if each source sends one probe: then the ports of one scanner are in different units.
 pub(super) fn join_scanners(mut scanners: Vec<SmallUnits>, union: &mut Union) {
     scanners.sort_by_cached_key(|scanner| {
         let Joinable { tool, strand, .. } = scanner.strands[0];
