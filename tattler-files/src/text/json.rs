@@ -6,7 +6,7 @@ use tattler_core::time::Time;
 use super::clock::{LogClock, iso};
 use crate::jsonl::value::Value;
 
-/// Reads a line.
+/// Reads a line as JSON.
 pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(line).map_err(|error| reason(&error))
 }
@@ -14,11 +14,11 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String>
 /// The reason why a line is refused.
 pub(crate) fn reason(error: &serde_json::Error) -> String {
     let message = error.to_string();
-    // serde's number of the line is always 1: the caller adds that of the file.
+    // The line number in serde's message is always 1. The caller adds the line number in the file.
     format!("column {}: {}", error.column(), message.split(" at line ").next().unwrap_or_default())
 }
 
-/// A greater number is milliseconds: as seconds it would be after the year 5138.
+/// Limit between seconds and milliseconds. As seconds, a greater number would be after the year 5138.
 const MILLISECONDS: f64 = 1e11;
 
 /// Reads a time: seconds or milliseconds since 1970, or a text.
