@@ -32,7 +32,7 @@ pub struct FigureRow {
 /// | names_anyone | share of homes in which any remote is accused |
 /// | false_discovery, false_discovery_strong | wrong share of the accusations, and of the strong accusations |
 /// | addresses_needed | probed addresses until the harvester is first and stays first, up to 20 |
-/// | leaks_needed | number of these addresses that were probed because of the harvester; where it became first |
+/// | leaks_needed | number of these addresses that were probed because of the harvester, if it became first |
 /// | first_after_5 | share of homes in which five probed addresses were enough |
 /// | brier | Brier score of the stated probabilities |
 /// | interval_coverage | share of the 95 % leak intervals of true harvesters that contain the truth |

@@ -126,7 +126,7 @@ pub fn address(network: usize, day: usize, plan: &HomePlan, random: &mut SeededR
     loop {
         let iid = random.bits();
         let address = Ipv6Addr::from(0x2001_0db8u128 << 96 | site << 80 | (network as u128) << 64 | u128::from(iid));
-        // In one of thousands, zeros or the marks of a MAC address make the random identifier look guessable.
+        // One random identifier in thousands looks guessable because of zeros, or looks made from a MAC address.
         let looks_made = iid >> 24 & 0xffff == 0xfffe;
         if IidClass::of(&address.octets()) == IidClass::Random && !looks_made {
             return address;

@@ -1,11 +1,12 @@
-//! What scanners learn, and when they probe: because of harvesters, by chance, and because of rivals.
+//! Tips, and the times of the probes that follow. In a tip, a scanner learns of an address: from a harvester, by
+//! chance, or from a rival.
 
 use crate::home::{Life, SimulatedDevice};
 use crate::internet::SimulatedInternet;
 use crate::plan::{DAY, HOUR, HomePlan, Lag, LeakPlan, MINUTE, RivalPlan};
 use crate::random::SeededRandom;
 
-/// A scanner's knowledge of an address, and the probe that follows.
+/// A tip: a scanner learned of an address, and probes the address later.
 #[derive(Clone, Copy, Debug)]
 pub struct Tip {
     /// Time at which the scanner learned of the address.
@@ -20,8 +21,7 @@ pub struct Tip {
     pub by: Option<usize>,
 }
 
-/// Probability that a stable address is hit. The reason for the high value: scanners' lists have held the address for
-/// long.
+/// Probability that a stable address is hit: lists of addresses have held it for long.
 const STABLE_KNOWN: f64 = 0.8;
 
 impl Lag {

@@ -7,7 +7,7 @@
 //! - `random`: random numbers
 //! - `home`: devices, addresses and daily rhythms; `visits`: the contacts of a day
 //! - `internet`: the addresses of remotes
-//! - `leaks`: what scanners learn; `scans`, `tools`: the probes that they send
+//! - `leaks`: the tips of scanners; `scans`, `tools`: the probes that scanners send
 //! - `truth`: the true harvesters
 
 mod home;

@@ -68,13 +68,13 @@ pub struct HomePlan {
     pub fashion: bool,
     /// The harvesters.
     pub harvesters: Vec<HarvesterPlan>,
-    /// The scanners. Harvesters refer to them by position; probes by chance come from all of them.
+    /// The scanners. Harvesters refer to scanners by position. Probes by chance come from all scanners.
     pub scanners: Vec<ScannerPlan>,
     /// Probes by chance.
     pub background: Background,
     /// Whether the provider delegates another prefix every day.
     pub prefix_changes: bool,
-    /// Share of devices with one stable random address (RFC 7217) instead of temporary ones.
+    /// Share of devices with one stable random address (RFC 7217) instead of temporary addresses.
     pub stable: f64,
     /// First and last day of an outage, in which the sensor sees nothing.
     pub outage: Option<(f64, f64)>,
@@ -86,7 +86,7 @@ pub struct HomePlan {
     pub pace: f64,
 }
 
-/// A remote, or an operator of several, that passes on the addresses that contact it.
+/// A remote, or an operator of several remotes, that passes on the addresses of its visitors.
 #[derive(Clone, Copy, Debug)]
 pub struct HarvesterPlan {
     /// The way in which a home contacts the harvester.

@@ -159,8 +159,8 @@ impl Format {
 /// Number of bytes from which the format is detected. Some dialects have a long first line.
 const HEAD: usize = 4_096;
 
-/// Reads the first bytes. Returns the first bytes, and a reader that begins with them. If an error follows some
-/// bytes, the reader returns the error after these bytes.
+/// Reads the first bytes. Returns the first bytes, and a reader that starts with these bytes. If an error follows
+/// some bytes, the reader returns the error after these bytes.
 fn peek(mut reader: impl Read + 'static) -> io::Result<(Vec<u8>, Box<dyn BufRead>)> {
     let mut head = vec![0; HEAD];
     let mut filled = 0;

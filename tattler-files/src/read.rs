@@ -29,7 +29,7 @@ pub struct ReadOptions {
     pub zone: Option<TimeZone>,
     /// The year of the first line of a log without years. If not given, the latest possible year.
     pub year: Option<i16>,
-    /// The current time. Times far after it are refused. `None` accepts all times.
+    /// The current time. Times far after `now` are refused. `None` accepts all times.
     pub now: Option<Time>,
     /// Positions that earlier readings reached. Items before these positions make no observations again.
     pub known: Vec<Position>,

@@ -126,8 +126,8 @@ impl Rules {
             observe(observation);
         }
         let goes_on = self.observer.goes_on(&opening, nanos(record.last));
-        // If an exchange began within a minute after another exchange with the same remote, it makes no new contact.
-        // But it may last longer than the other exchange.
+        // An exchange makes no new contact if it began within a minute after another exchange with the same remote.
+        // But the later exchange may last longer than the earlier exchange.
         if goes_on && !is_contact && record.last - record.first >= Span((REFRESH / 1_000) as i64) {
             observe(Observation::Contact(lasting(record)));
         }

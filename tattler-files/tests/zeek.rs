@@ -70,7 +70,7 @@ struct Connection {
     packets: [u32; 2],
 }
 
-/// Connections in the order in which they end, as Zeek writes them.
+/// Connections in the order of their ends, as in a conn.log written by Zeek.
 fn connections(capture: &Path) -> Vec<Connection> {
     let fields = [
         "frame.time_epoch",

@@ -12,7 +12,7 @@ const ACTIVE: Background = Background { share: 0.15, follows_activity: true, by_
 const TORRENT: Torrent = Torrent { share: 0.2, peers: 250, inbound: 6 };
 
 pub(super) const FAMILIES: &[Family] = &[
-    // One harvester or five, visited by some, few or all addresses.
+    // One harvester or five harvesters, visited by some, few or all addresses.
     Family::rank("one", "one harvester, a scan within minutes", HomePlan::base).replayed(),
     Family::rank("five-own-scanners", "five harvesters, each with a scanner of its own", |size| five(size, |n| n)),
     Family::rank("five-one-scanner", "five harvesters that feed one scanner", |size| five(size, |_| 0)),
@@ -130,7 +130,7 @@ pub(super) const FAMILIES: &[Family] = &[
         let middle = size.days as f64 / 2.0;
         HomePlan { outage: Some((middle - 1.0, middle + 1.0)), ..HomePlan::base(size) }
     }),
-    // Causes that look like a leak by a remote: some are none, and others can't be distinguished from a leak.
+    // Probes that look like the result of a leak by a remote. The cause is another, or can't be determined.
     Family::without("on-path", "somebody on the path passes on 5 % of all contacts", Expect::NotStrong, |size| {
         rival(size, RivalPlan::OnPath(0.05))
     }),
@@ -163,7 +163,7 @@ pub(super) const FAMILIES: &[Family] = &[
     }),
 ];
 
-/// Five harvesters. These shares of the addresses visit them, and the lags range from seconds to hours.
+/// Five harvesters. These shares of the addresses visit the harvesters, and the lags range from seconds to hours.
 fn five(size: HomeSize, scanner: fn(usize) -> usize) -> HomePlan {
     let shares = [0.2, 0.15, 0.12, 0.1, 0.08];
     let lags = [MINUTE, 10.0 * MINUTE, HOUR, 4.0 * HOUR, 10.0];

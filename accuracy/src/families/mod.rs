@@ -13,8 +13,8 @@ pub enum Expect {
     Rank,
     /// The correct report names no remote.
     Nobody,
-    /// The correct report calls no remote strong. A suspected remote is not a mistake, but a report without suspects
-    /// is better.
+    /// The correct report calls no remote strong. A suspected remote is not a mistake, but no suspected remote is
+    /// better.
     NotStrong,
     /// The data look the same as the data of a real leak. The result is shown, but not counted.
     Undecidable,

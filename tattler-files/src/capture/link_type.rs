@@ -17,7 +17,7 @@ pub enum Framing {
     Ipv6,
     /// PPP, with or without an HDLC address.
     Ppp,
-    /// PPPoE without the Ethernet header before it.
+    /// PPPoE without the preceding Ethernet header.
     PppEther,
 }
 

@@ -141,8 +141,8 @@ fn both(a: &FlowHalf, b: &FlowHalf) -> Option<FlowRecord> {
 
 /// The exchange of a half without a counterpart, if the exporter saw the beginning.
 fn alone(half: &FlowHalf) -> Option<FlowRecord> {
-    // Both sides send SYN and ACK. The initiator sends them in two packets, and the responder sends them in one
-    // packet. The responder is a service, which has the lower port.
+    // Both sides send SYN and ACK: the initiator in two packets, the responder in one packet. The responder is a
+    // service, which has the lower port.
     let sent_both = half.flags.is_some_and(|flags| flags & (SYN | ACK) == SYN | ACK);
     if half.is_reply || is_answer(half) || sent_both && half.tuple.src_port < half.tuple.dst_port {
         return None;

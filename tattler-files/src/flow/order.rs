@@ -24,7 +24,7 @@ pub struct FlowOrder {
 impl FlowOrder {
     /// Adds a record.
     pub fn push(&mut self, record: FlowRecord, origin: LineOrigin) {
-        // Records are written when they end, so their ends are nearly in order.
+        // An exporter writes each record at its end, so the ends are nearly in order.
         self.latest = self.latest.max(Some(record.last));
         self.arrived += 1;
         self.waiting.insert((record.first, self.arrived), (record, origin));

@@ -70,7 +70,7 @@ impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Absent => f.write_str("missing"),
-            // The text is untrusted input: escape and shorten it.
+            // The text is untrusted input, so the message gets a short, escaped part.
             Value::Text(text) => {
                 let short: String = text.chars().take(40).collect();
                 write!(f, "{short:?}{}", if short.len() < text.len() { "…" } else { "" })

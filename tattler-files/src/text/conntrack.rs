@@ -1,4 +1,4 @@
-//! Events of the kernel's connection tracking, as `conntrack -E -o timestamp` prints them.
+//! Events of the kernel's connection tracking, in the format of `conntrack -E -o timestamp`.
 //!
 //! NEW begins an exchange. An UPDATE without UNREPLIED means that the exchange is answered. DESTROY comes long after
 //! the last packet and adds nothing.
@@ -62,7 +62,7 @@ pub(super) fn parse(line: &[u8], clock: &LogClock) -> Result<LineItem, String> {
 /// An entry of the connection table.
 #[derive(Default)]
 struct Entry {
-    /// The direction of the first packet, then the opposite one.
+    /// The direction of the first packet, then the opposite direction.
     sides: [Side; 2],
     icmp_type: Option<u64>,
     is_unreplied: bool,

@@ -1,4 +1,4 @@
-//! Packets that the kernel's firewall logs, as journald, syslog daemons and dmesg write them.
+//! Packets that the kernel's firewall logs, in the formats of journald, syslog daemons and dmesg.
 //!
 //! nftables (`log`), ip6tables (`-j LOG`) and ulogd print the same fields from `IN=` on. The user's log prefix stands
 //! before these fields, and the time and the host stand before the prefix.

@@ -40,7 +40,7 @@ pub enum LineItem {
     Observation(Observation),
     /// A line of a backup without an observation.
     Backup(BackupEntry),
-    /// A packet. The rules decide whether it makes an observation.
+    /// A packet. The rules decide whether the packet makes an observation.
     Packet(LoggedPacket),
     /// Both directions of an exchange.
     Flow(FlowRecord),

@@ -129,7 +129,8 @@ pub fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The directory of the captures, if the directory exists. The programs must exist: `cargo xtask test` installs them.
+/// The directory of the captures, if the directory exists. The programs must exist; `cargo xtask test` installs the
+/// programs.
 pub fn captures(programs: &[&str]) -> Option<PathBuf> {
     let captures = captures::directory()?;
     for program in programs {
