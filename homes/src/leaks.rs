@@ -21,7 +21,7 @@ pub struct Tip {
     pub by: Option<usize>,
 }
 
-/// Probability that a stable address is hit: lists of addresses have held it for long.
+/// Probability that a stable address is hit: scanners' lists have held the address for long.
 const STABLE_KNOWN: f64 = 0.8;
 
 impl Lag {

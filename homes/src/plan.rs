@@ -76,7 +76,7 @@ pub struct HomePlan {
     pub prefix_changes: bool,
     /// Share of devices with one stable random address (RFC 7217) instead of temporary addresses.
     pub stable: f64,
-    /// First and last day of an outage, in which the sensor sees nothing.
+    /// Start and end of an outage, in days. The sensor sees nothing during the outage.
     pub outage: Option<(f64, f64)>,
     /// Peer-to-peer sessions.
     pub torrent: Option<Torrent>,
@@ -181,7 +181,8 @@ impl ScannerPlan {
 /// Probes by chance: scanners learned of the addresses in ways that the sensor can't see.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Background {
-    /// Share of addresses that are hit, as the mean over devices. Some devices are hit far more often than others.
+    /// Share of addresses that are hit (probed by chance), as the mean over devices. Some devices are hit far more
+    /// often than others.
     pub share: f64,
     /// Whether probes come shortly after a contact with any remote, so that busy hours have more probes. Otherwise
     /// probes come at any time.

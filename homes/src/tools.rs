@@ -121,11 +121,11 @@ const TOOLS: [Tool; 10] = [
     },
 ];
 
-/// The number of the operating system of peers.
+/// The tool number of the operating system of peers.
 pub const PEER: usize = 9;
-/// The number of the tool of the service that checks for open proxies.
+/// The tool number of the service that checks for open proxies.
 pub const PROXY_CHECK: usize = 3;
-/// The number of the tool of the sweeper and of the content network.
+/// The tool number of the sweeper and of the content network.
 pub const SWEEP: usize = 5;
 
 /// A tool by its number.

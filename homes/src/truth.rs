@@ -20,9 +20,9 @@ pub struct Truth {
 pub struct TrueHarvester {
     /// The harvester's addresses that the home contacted.
     pub addresses: BTreeSet<Ipv6Addr>,
-    /// Remotes that the home always contacts together with the harvester, so that no data distinguish these remotes.
-    /// A ranking may name companions together with the harvester. Companions without the harvester are a wrong
-    /// answer.
+    /// Remotes that the home always contacts together with the harvester, so no data distinguish a companion from the
+    /// harvester. A ranking may name companions together with the harvester. Companions without the harvester are a
+    /// wrong answer.
     pub companions: BTreeSet<Ipv6Addr>,
     /// Number of temporary addresses that contacted the harvester.
     pub visitors: usize,

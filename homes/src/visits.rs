@@ -71,7 +71,7 @@ pub struct DayOfVisits<'a> {
 }
 
 impl<'a> DayOfVisits<'a> {
-    /// Starts the day at time `from`.
+    /// The day that begins at time `from`.
     pub fn new(
         plan: &'a HomePlan,
         habits: &'a Habits,

@@ -25,7 +25,7 @@ const MOST_BACKUP_ENTRIES: usize = 100_000;
 pub struct ReadOptions {
     /// The home prefixes, for all inputs except JSON Lines. Inferred if empty.
     pub home: Vec<Ipv6Net>,
-    /// The zone of times without a zone. UTC if not given.
+    /// The time zone of times without a stated zone. UTC if not given.
     pub zone: Option<TimeZone>,
     /// The year of the first line of a log without years. If not given, the latest possible year.
     pub year: Option<i16>,

@@ -14,7 +14,7 @@ use sensor_common::track::{RecordTable, Tables};
 use sensor_common::wire::{BootTime, Event, Flow, FlowKey, Pair, PairKey, PortKey, Repeat, RepeatKey, What};
 
 /// The least number of entries that a full table keeps. A table holds at most twice as many. The tables use some 80
-/// MB if all are full. A hash table is at most seven eighths full, and doubles its size beyond.
+/// MB if all tables are full. A hash table is at most seven eighths full, and doubles its size beyond.
 const KEPT: usize = (1 << 17) / 8 * 7;
 
 /// A table in two halves. Used entries move to the young half. When the young half is full, the old half is dropped
