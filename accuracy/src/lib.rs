@@ -1,8 +1,8 @@
-//! How well Tattler names harvesters, measured on simulated homes whose truth is known.
+//! Measures how well Tattler names harvesters, on simulated homes with known truth.
 //!
 //! # Layout
-//! - [`families`]: the homes, which the crate `homes` simulates; [`observe`]: what a sensor observes of them
-//! - [`methods`]: the methods that are compared
+//! - [`families`]: the homes, which the crate `homes` simulates; [`observe`]: a sensor's observations of these homes
+//! - [`methods`]: the compared methods
 //! - [`measure`]: the quality of a ranking
 //! - [`run`]: simulates and measures the homes of a family
 //! - [`limits`]: figures and their confidence limits

@@ -1,4 +1,4 @@
-//! Figures with their 95 % limits, two-sided.
+//! Figures with two-sided 95 % limits.
 
 use homes::SeededRandom;
 use serde::Serialize;
@@ -13,28 +13,28 @@ pub struct Figure {
     pub low: f64,
     /// The upper limit.
     pub high: f64,
-    /// The number of homes, accusations or intervals.
+    /// Number of homes, accusations or intervals that the figure covers.
     pub n: usize,
 }
 
-/// Resamples of a bootstrap.
+/// Number of resamples of a bootstrap.
 const RESAMPLES: usize = 2_000;
 
-/// A share, with the limits of Clopper and Pearson. `None` if `of` is 0.
+/// A share with the limits of Clopper and Pearson. `None` if `of` is 0.
 #[must_use]
 pub fn share(hits: usize, of: usize) -> Option<Figure> {
     let [low, high] = clopper_pearson(hits, of);
     (of > 0).then(|| Figure { value: hits as f64 / of as f64, low, high, n: of })
 }
 
-/// A mean, with the limits of a seeded percentile bootstrap. `None` without values.
+/// A mean with the limits of a seeded percentile bootstrap. `None` without values.
 #[must_use]
 pub fn mean(values: &[f64]) -> Option<Figure> {
     mean_of_means(&[values])
 }
 
-/// The mean of the means of several groups, which have equal weights; resampled within groups. Groups without values
-/// are left out.
+/// The mean of the means of several groups. The groups have equal weights, and values are resampled within groups.
+/// Groups without values are left out.
 #[must_use]
 pub fn mean_of_means(groups: &[&[f64]]) -> Option<Figure> {
     let groups: Vec<&[f64]> = groups.iter().copied().filter(|group| !group.is_empty()).collect();

@@ -36,17 +36,17 @@ struct Cli {
     /// Only this size, in addresses: 50, 300 or 1500; may be repeated
     #[arg(long, value_name = "N", value_parser = size)]
     size: Vec<HomeSize>,
-    /// The number of simulated homes of each family and size; with 50 there are 450 clean ones
+    /// The number of simulated homes of each family and size; with 50 there are 450 clean homes
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// The seed of the first of them; others have the seeds after it
+    /// The seed of the first home; later homes have the following seeds
     #[arg(long, value_name = "N", default_value_t = 0)]
     first_seed: u64,
     /// The number of threads
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
     /// Write the observations of one home, of the first family and size and of --first-seed, to this file as JSON
-    /// Lines for `tattler analyze`, print who leaks, and exit
+    /// Lines for `tattler analyze`, print the true harvesters, and exit
     #[arg(long, value_name = "FILE")]
     observations: Option<PathBuf>,
     /// List the families, and exit

@@ -10,8 +10,9 @@ pub fn judge(entries: &[RankedEntry], truth: &Truth) -> Vec<Option<usize>> {
     entries.iter().map(|entry| truth.named_by(&entry.members)).collect()
 }
 
-/// The ranking as groups of tied entries, the best first: the number of entries, and of those that are the first to
-/// name one of `wanted`. Entries that name a harvester again, or one that can't be found, take no place.
+/// Groups of tied entries, the best group first. Each group has two numbers: the number of entries, and the number of
+/// entries that are the first to name one of the `wanted` harvesters. An entry takes no place if it names a harvester
+/// again, or a harvester that can't be found.
 fn groups(entries: &[RankedEntry], judged: &[Option<usize>], wanted: &[usize]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut groups: Vec<(f64, usize, usize)> = Vec::new();
@@ -32,9 +33,10 @@ fn groups(entries: &[RankedEntry], judged: &[Option<usize>], wanted: &[usize]) -
     groups.into_iter().map(|(_, all, right)| (all, right)).collect()
 }
 
-/// Average precision: for each harvester that can be found, the share of right entries down to the one that names it,
-/// or 0 if none does; the mean of these. Tied entries are in random order, and this is the exact mean over all orders
-/// (McSherry and Najork 2008). `None`: no harvester can be found.
+/// Average precision: the mean over all harvesters that can be found. The value of a harvester is the share of right
+/// entries in the ranking down to the entry that names the harvester, or 0 without such an entry. Tied entries are in
+/// random order, and the result is the exact mean over all orders (McSherry and Najork 2008). `None`: no harvester
+/// can be found.
 #[must_use]
 pub fn average_precision(entries: &[RankedEntry], judged: &[Option<usize>], wanted: &[usize]) -> Option<f64> {
     if wanted.is_empty() {
@@ -54,7 +56,8 @@ pub fn average_precision(entries: &[RankedEntry], judged: &[Option<usize>], want
     Some(sum / wanted.len() as f64)
 }
 
-/// The share of the harvesters that can be found that is in as many first places. Ties as above.
+/// Recall: with n harvesters that can be found, the share of these harvesters in the first n places. Ties count as in
+/// [`average_precision`].
 #[must_use]
 pub fn recall_at_true_number(entries: &[RankedEntry], judged: &[Option<usize>], wanted: &[usize]) -> Option<f64> {
     let mut places = wanted.len() as f64;
@@ -67,8 +70,8 @@ pub fn recall_at_true_number(entries: &[RankedEntry], judged: &[Option<usize>], 
     (!wanted.is_empty()).then(|| found / wanted.len() as f64)
 }
 
-/// The mean square of the stated probability minus the truth, over entries that state one. The truth of an entry that
-/// names a harvester is 1, even if the harvester can't be found.
+/// Mean square of the stated probability minus the truth, over entries with a stated probability. The truth of an
+/// entry that names a harvester is 1, even if the harvester can't be found.
 #[must_use]
 pub fn brier(entries: &[RankedEntry], judged: &[Option<usize>]) -> Option<f64> {
     let stated = entries.iter().zip(judged).filter_map(|(entry, judged)| {

@@ -1,14 +1,14 @@
-//! The methods that are compared. Each ranks remotes by observations.
+//! The compared methods. Each method ranks remotes by observations.
 //!
-//! - distinct count: the method of 2015. For each remote the number of probed addresses that had contacted it before;
-//!   it names the first.
+//! - distinct count: the method of 2015. The score of a remote is the number of probed addresses that had contacted
+//!   the remote before. The method accuses the first remote.
 //! - Fisher: one 2x2 table for each remote (probed or not, contacted before or not), one-sided, all scanners together,
 //!   and the procedure of Benjamini and Hochberg at 5 %.
 //! - ours: the report of `tattler analyze`.
 //!
-//! The first two share no code with the model. They use the same evidence as the model does: random addresses in use
-//! for at most eight days; first probes within seven days of the last contact, by sources that the target had not
-//! contacted; no pings that arrive with their last hops.
+//! The first two methods share no code with the model, but use the same evidence: random addresses in use for at most
+//! eight days; first probes within seven days of the last contact, by sources that the target had not contacted; no
+//! pings that arrive with one of their last hops.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv6Addr;
@@ -28,7 +28,7 @@ pub enum Method {
     Ours,
     /// Fisher's exact test with Benjamini and Hochberg's correction.
     Fisher,
-    /// The count of 2015.
+    /// The distinct count of 2015.
     DistinctCount,
 }
 
@@ -52,13 +52,13 @@ impl Method {
 pub struct RankedEntry {
     /// The remotes.
     pub members: Vec<Ipv6Addr>,
-    /// Higher is more suspicious; equal ones are tied.
+    /// Suspicion: higher scores are more suspicious, and equal scores are tied.
     pub score: f64,
-    /// It is accused.
+    /// Whether the entry is accused.
     pub named: bool,
-    /// It is accused, and strongly.
+    /// Whether the entry is accused strongly.
     pub strong: bool,
-    /// The stated probability that it leaks.
+    /// The stated probability that the entry leaks.
     pub probability: Option<f64>,
     /// The stated interval of the probability that a contact leads to a probe.
     pub leak_interval: Option<[f64; 2]>,
@@ -68,12 +68,12 @@ pub struct RankedEntry {
 const FALSE_DISCOVERIES: f64 = 0.05;
 /// The time for which temporary addresses stay valid after their last use.
 const VALIDITY: Span = Span::from_days(7);
-/// Pings that arrive with a lower hop limit measure the path. Others are sent with 64 or more.
+/// Pings that arrive with a lower hop limit measure the path. Other pings are sent with a hop limit of 64 or more.
 const PATH_PROBE: u8 = 16;
-/// Random addresses in use for longer are not temporary.
+/// Longest use of a temporary address. Random addresses in use for longer are not temporary.
 const LONGEST_USE: Span = Span::from_days(8);
 
-/// The ranking by Tattler. Remotes that probe back are listed in a report, but not ranked.
+/// The ranking by Tattler. Reports also list remotes that probe back, but do not rank these remotes.
 #[must_use]
 pub fn ours(ledger: &Ledger) -> Vec<RankedEntry> {
     let ranked = report(ledger, &ReportOptions { top: 0 })
@@ -92,7 +92,7 @@ pub fn ours(ledger: &Ledger) -> Vec<RankedEntry> {
         .collect()
 }
 
-/// A ledger of these observations.
+/// A ledger built from these observations.
 #[must_use]
 pub fn ledger(observations: &[Observation]) -> Ledger {
     let mut ledger = Ledger::new(LedgerSettings::default());
@@ -100,18 +100,19 @@ pub fn ledger(observations: &[Observation]) -> Ledger {
     ledger
 }
 
-/// The number of addresses that contacted a remote and were probed later, and of those that were not probed.
+/// For each remote, the number of addresses that contacted the remote and were probed later, and the number of
+/// addresses that contacted the remote and were not probed.
 #[derive(Clone, Debug, Default)]
 pub struct RemoteCounts {
     remotes: BTreeMap<Ipv6Addr, (u64, u64)>,
     probed: u64,
     spared: u64,
-    /// When addresses were probed for the first time, in order.
+    /// Times of the first probes of addresses, in order.
     pub first_probes: Vec<Time>,
 }
 
 impl RemoteCounts {
-    /// Counts observations, which are in the order of time.
+    /// Counts observations. The observations must be in the order of time.
     #[must_use]
     pub fn new(observations: &[Observation]) -> RemoteCounts {
         let mut locals: HashMap<Ipv6Addr, Seen> = HashMap::new();
@@ -162,7 +163,7 @@ impl RemoteCounts {
         counts
     }
 
-    /// The ranking of 2015.
+    /// The ranking by the distinct count of 2015.
     #[must_use]
     pub fn distinct_count(&self) -> Vec<RankedEntry> {
         let most = self.remotes.values().map(|counts| counts.0).max().unwrap_or(0);
@@ -181,7 +182,7 @@ impl RemoteCounts {
         let counted = self.remotes.iter().filter(|(_, counts)| counts.0 > 0);
         let mut entries = sorted(counted.map(|(&remote, &(a, b))| RankedEntry {
             members: vec![remote],
-            // Above zero, so that only equal tables are tied.
+            // The p-value is kept above zero, so that only equal tables are tied.
             score: -fisher(a, b, self.probed - a, self.spared - b).max(1e-300).ln(),
             ..RankedEntry::default()
         }));
@@ -208,8 +209,8 @@ impl Seen {
     }
 }
 
-/// Upper tail of Fisher's exact test: `a` contacted and probed, `b` contacted and not probed, `c` and `d` the same for
-/// addresses that did not contact.
+/// Upper tail of Fisher's exact test. `a`: addresses that contacted the remote and were probed. `b`: addresses that
+/// contacted the remote and were not probed. `c` and `d`: the same for addresses that did not contact the remote.
 fn fisher(a: u64, b: u64, c: u64, d: u64) -> f64 {
     let ln_choose = |n: u64, k: u64| ln_factorial(n) - ln_factorial(k) - ln_factorial(n - k);
     let all = ln_choose(a + b + c + d, a + c);

@@ -1,16 +1,16 @@
-//! What a sensor observes of a simulated home.
+//! A sensor's observations of a simulated home.
 
 use homes::SimulatedHome;
 use tattler_core::observation::{Contact, Observation, Probe, Traits};
 use tattler_core::time::{Span, Time};
 
-/// A time of the sensor's clock. Second 0 is midnight of 2026-03-01, UTC.
+/// A time of the sensor's clock. Second 0 is midnight at the start of 2026-03-01, UTC.
 #[must_use]
 pub fn time(seconds: f64) -> Time {
     Time::from_seconds(1_772_323_200) + Span((seconds * 1e6) as i64)
 }
 
-/// The observations, in the order of time.
+/// The observations of a home, in the order of time.
 #[must_use]
 pub fn observe(home: &SimulatedHome) -> Vec<Observation> {
     home.seen(

@@ -11,11 +11,11 @@ use crate::run::{Score, Scores};
 pub struct FigureRow {
     /// The family's name.
     pub family: String,
-    /// Addresses.
+    /// Number of addresses.
     pub size: usize,
-    /// ours, fisher or distinct-count.
+    /// Name of the method: ours, fisher or distinct-count.
     pub method: &'static str,
-    /// The metric; see [`rows`].
+    /// Name of the metric; see [`rows`].
     pub metric: &'static str,
     /// The figure, with its limits.
     #[serde(flatten)]
@@ -24,18 +24,18 @@ pub struct FigureRow {
 
 /// All rows of a family at one size. A figure without values has no row.
 ///
-/// | metric | |
+/// | metric | meaning |
 /// |---|---|
 /// | average_precision | over homes in which a harvester leaked twice |
-/// | recall_at_true_number | of those, the share in as many first places |
-/// | average_precision_minus_fisher, …_minus_distinct_count | ours minus theirs, paired by home |
-/// | names_anyone | share of homes |
-/// | false_discovery, false_discovery_strong | share of the accusations; of those called strong |
+/// | recall_at_true_number | over the same homes, the share of n harvesters in the first n places |
+/// | average_precision_minus_fisher, …_minus_distinct_count | our value minus the other method's, paired by home |
+/// | names_anyone | share of homes in which any remote is accused |
+/// | false_discovery, false_discovery_strong | wrong share of the accusations, and of the strong accusations |
 /// | addresses_needed | probed addresses until the harvester is first and stays first, up to 20 |
-/// | leaks_needed | how many of those were probed because of the harvester; where it became first |
-/// | first_after_5 | share of homes in which five were enough |
-/// | brier | of the stated probabilities |
-/// | interval_coverage | share of the 95 % leak intervals of true harvesters that hold the truth |
+/// | leaks_needed | number of these addresses that were probed because of the harvester, if it became first |
+/// | first_after_5 | share of homes in which five probed addresses were enough |
+/// | brier | Brier score of the stated probabilities |
+/// | interval_coverage | share of the 95 % leak intervals of true harvesters that contain the truth |
 #[must_use]
 pub fn rows(family: &str, size: usize, scores: &[Scores]) -> Vec<FigureRow> {
     let mut rows = Vec::new();
@@ -66,7 +66,7 @@ pub fn rows(family: &str, size: usize, scores: &[Scores]) -> Vec<FigureRow> {
     rows
 }
 
-/// Our average precision minus that of another method, by home.
+/// Average precision of our method minus average precision of another method, by home.
 #[must_use]
 pub fn lead(scores: &[Scores], other: Method) -> Vec<f64> {
     scores.iter().filter_map(|s| Some(s[0].average_precision? - s[other as usize].average_precision?)).collect()

@@ -1,4 +1,4 @@
-//! Simulates and measures the homes of a family, on several threads if wanted.
+//! Simulates and measures the homes of a family, on one or more threads.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,32 +17,33 @@ use crate::observe::{observe, time};
 /// The result of one method for one home.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Score {
-    /// See [`average_precision`].
+    /// Average precision; see [`average_precision`].
     pub average_precision: Option<f64>,
-    /// See [`recall_at_true_number`].
+    /// Recall; see [`recall_at_true_number`].
     pub recall: Option<f64>,
-    /// Accused entries.
+    /// Number of accused entries.
     pub named: usize,
-    /// Those of them that are wrong.
+    /// Number of accused entries that are wrong.
     pub wrong: usize,
-    /// Strongly accused entries.
+    /// Number of strongly accused entries.
     pub strong: usize,
-    /// Those of them that are wrong.
+    /// Number of strongly accused entries that are wrong.
     pub wrong_strong: usize,
-    /// See [`brier`].
+    /// Brier score; see [`brier`].
     pub brier: Option<f64>,
-    /// Intervals stated for true harvesters.
+    /// Number of intervals stated for true harvesters.
     pub intervals: usize,
-    /// Those of them that contain the truth.
+    /// Number of these intervals that contain the truth.
     pub covered: usize,
-    /// The number of probed addresses after which the harvester was first and stayed first; 21 if it
-    /// never was. `None`: not measured.
+    /// Number of probed addresses after which the harvester was first and stayed first; 21 if it was never first.
+    /// `None`: not measured.
     pub needed: Option<usize>,
-    /// The number of those that were probed because of the harvester. `None`: not measured, or never first.
+    /// Number of these probed addresses that were probed because of the harvester. `None`: not measured, or never
+    /// first.
     pub needed_leaks: Option<usize>,
 }
 
-/// The number of probed addresses after which a replay ends.
+/// Number of probed addresses after which a replay ends.
 const REPLAYED: usize = 20;
 
 /// Scores of the methods, in the order of [`Method::ALL`](crate::methods::Method::ALL).
@@ -86,7 +87,7 @@ fn score(entries: &[RankedEntry], truth: &Truth) -> Score {
         if let Some(number) = *judged
             && let Some([low, high]) = entry.leak_interval
             && let Some(leak) = truth.harvesters[number].leak
-            // Some of an operator's servers leak less than all of them.
+            // An entry with only some of an operator's servers leaks less than the operator.
             && truth.harvesters[number].addresses.iter().all(|address| entry.members.contains(address))
         {
             score.intervals += 1;
@@ -96,10 +97,10 @@ fn score(entries: &[RankedEntry], truth: &Truth) -> Score {
     score
 }
 
-/// Ranks the observations up to the n-th probed address, for each n. Returns the n after which the harvester is first
-/// and stays first, for each method.
+/// Ranks the observations up to the n-th probed address, for each n. Returns, for each method, the n after which the
+/// harvester is first and stays first.
 fn replay(observations: &[Observation], truth: &Truth, counts: &RemoteCounts) -> [usize; 3] {
-    // The other probes of the scanner's burst.
+    // Duration of the scanner's burst: the other probes of the burst count too.
     let burst = Span::from_seconds(10);
     let mut needed = [1; 3];
     let mut growing = Ledger::new(LedgerSettings::default());
@@ -124,16 +125,16 @@ fn replay(observations: &[Observation], truth: &Truth, counts: &RemoteCounts) ->
 /// The seeds of the homes, and the number of threads.
 #[derive(Clone, Copy, Debug)]
 pub struct Seeds {
-    /// The first seed.
+    /// Seed of the first home.
     pub first: u64,
-    /// The number of seeds.
+    /// Number of seeds.
     pub count: u64,
-    /// Threads.
+    /// Number of threads.
     pub jobs: usize,
 }
 
-/// The scores of a family at one size, in the order of seeds. After each home, calls `done` with the number of homes
-/// that are done.
+/// The scores of a family at one size, in the order of seeds. After each home, calls `done` with the number of
+/// finished homes.
 #[must_use]
 pub fn all(family: &Family, size: HomeSize, seeds: Seeds, done: &(dyn Fn(u64) + Sync)) -> Vec<Scores> {
     let (next, finished) = (AtomicU64::new(0), AtomicU64::new(0));

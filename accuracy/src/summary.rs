@@ -1,4 +1,4 @@
-//! The figures of all families together, for which Tattler has targets.
+//! The figures over all families. Tattler has targets for these figures.
 
 use homes::HomeSize;
 
@@ -14,15 +14,15 @@ pub struct Cell {
     pub family: Family,
     /// The size.
     pub size: HomeSize,
-    /// The scores of its homes.
+    /// The scores of the cell's homes.
     pub scores: Vec<Scores>,
 }
 
 /// The summary as lines, and as rows of a family called `all`.
 pub struct OverallSummary {
-    /// For people.
+    /// Lines for people.
     pub lines: Vec<String>,
-    /// For the JSON file.
+    /// Rows for the JSON file.
     pub rows: Vec<FigureRow>,
 }
 
@@ -94,7 +94,8 @@ impl OverallSummary {
         }
     }
 
-    /// Where a leak can't be excluded, `strong` is a mistake and `suspected` is not. Undecidable families do not count.
+    /// Where a leak can't be excluded, the verdict `strong` is a mistake and `suspected` is not. Undecidable families
+    /// do not count.
     fn discoveries(&mut self, cells: &[Cell]) {
         for method in Method::ALL {
             let sum = |part: fn(&Score) -> usize, expects: &[Expect]| -> usize {
@@ -193,7 +194,7 @@ fn median(values: &[usize]) -> Option<usize> {
     values.get(values.len() / 2).copied()
 }
 
-/// As in `0.98 [0.97, 0.99]`.
+/// A figure and its limits, as in `0.98 [0.97, 0.99]`.
 #[must_use]
 pub fn with_limits(figure: Figure) -> String {
     format!("{:.3} [{:.3}, {:.3}]", figure.value, figure.low, figure.high)

@@ -1,4 +1,4 @@
-//! The table for people. The part of each family is printed when it is complete.
+//! The table for people. Each family's part is printed when the part is complete.
 
 use comfy_table::{CellAlignment, ColumnConstraint, Table, Width, presets};
 
@@ -20,7 +20,7 @@ const COLUMNS: [(&str, u16); 12] = [
     ("holds", 7),
 ];
 
-/// What the columns mean.
+/// Explanation of the columns.
 pub const LEGEND: &str = "\
 AP: average precision. lead: ours minus this method's, * if significant, paired by home. recall: of as many
 first places as there are harvesters. named: homes in which anyone is accused, of all. wrong: wrong accusations
@@ -42,7 +42,7 @@ pub fn part(rows: &[FigureRow]) -> String {
     let mut table = table();
     let plain = |figure: Figure| format!("{:.3}", figure.value);
     let limits = |figure: Figure| format!("{:.3} {:.2}-{:.2}", figure.value, figure.low, figure.high);
-    // A share as two counts.
+    // Shows a share as two counts.
     let counts = |figure: Figure| format!("{}/{}", (figure.value * figure.n as f64).round(), figure.n);
     let signed = |figure: Figure| {
         let significant = figure.low > 0.0 || figure.high < 0.0;
@@ -79,7 +79,7 @@ fn table() -> Table {
     table
 }
 
-/// The columns have fixed widths, since parts are printed one after another.
+/// Formats a table. Columns have fixed widths, since the parts are printed one after another.
 fn text(mut table: Table) -> String {
     for ((position, column), (_, width)) in table.column_iter_mut().enumerate().zip(COLUMNS) {
         column.set_padding((0, 2));

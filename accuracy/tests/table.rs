@@ -1,4 +1,4 @@
-//! The program, as it is called.
+//! Tests of the program `accuracy`, run as a user runs it.
 
 use std::process::{Command, Output};
 
@@ -26,7 +26,7 @@ fn a_small_run_prints_a_table_and_writes_every_figure_with_its_limits() {
     let has = |family: &str, metric: &str| rows.iter().any(|row| row["family"] == family && row["metric"] == metric);
     assert!(has("one", "average_precision") && has("one", "average_precision_minus_fisher"));
     assert!(has("one", "addresses_needed") && has("clean", "names_anyone") && has("all", "clean_names_anyone"));
-    // Threads make no difference.
+    // The number of threads makes no difference.
     let again = accuracy(&["--family", "one", "--family", "clean", "--size", "50", "--seeds", "3"]);
     assert_eq!(String::from_utf8(again.stdout).unwrap(), text);
 }

@@ -10,7 +10,7 @@ use crate::random::SeededRandom;
 /// A contact of a local with a remote.
 #[derive(Clone, Copy, Debug)]
 pub struct SimulatedVisit {
-    /// When.
+    /// Time of the contact.
     pub at: f64,
     /// The remote.
     pub remote: Ipv6Addr,
@@ -20,7 +20,7 @@ pub struct SimulatedVisit {
     pub port: u16,
     /// The harvester's position in the plan, if the remote is one.
     pub harvester: Option<usize>,
-    /// Made because the address is new: never from the previous one.
+    /// Whether the contact occurs because the address is new. Such a contact never uses the previous address.
     pub fresh: bool,
 }
 
@@ -31,18 +31,18 @@ pub struct Life {
     pub device: usize,
     /// The address.
     pub address: Ipv6Addr,
-    /// When the device begins to prefer it.
+    /// Time from which the device prefers the address.
     pub from: f64,
-    /// When it no longer prefers it.
+    /// Time until which the device prefers the address.
     pub until: f64,
-    /// A temporary address (RFC 8981); otherwise a stable one (RFC 7217).
+    /// Whether the address is a temporary one (RFC 8981). Otherwise the address is stable (RFC 7217).
     pub temporary: bool,
-    /// Contacts, in no order. A few come after `until`, by programs that still use the address.
+    /// Contacts, in no order. A few contacts come after `until`, from programs that still use the address.
     pub visits: Vec<SimulatedVisit>,
 }
 
 impl Life {
-    /// When it contacted a harvester, in order.
+    /// Times of the contacts with a harvester, in order.
     #[must_use]
     pub fn contacts_with(&self, harvester: usize) -> Vec<f64> {
         let visits = self.visits.iter().filter(|visit| visit.harvester == Some(harvester));
@@ -51,7 +51,7 @@ impl Life {
         contacts
     }
 
-    /// The time of the first contact that a condition holds for.
+    /// Time of the first contact that satisfies a condition.
     pub(crate) fn first(&self, is: impl Fn(&SimulatedVisit) -> bool) -> Option<f64> {
         self.visits.iter().filter(|visit| is(visit)).map(|visit| visit.at).reduce(f64::min)
     }
@@ -59,32 +59,33 @@ impl Life {
 
 /// A device and its habits.
 pub struct SimulatedDevice {
-    /// The number of its /64.
+    /// Number of the device's /64.
     pub network: usize,
-    /// The time of day at which it takes a new address.
+    /// Time of day at which the device takes a new address.
     pub changes_at: f64,
-    /// It has one stable address, and no temporary ones.
+    /// Whether the device has one stable address instead of temporary addresses.
     pub stable: bool,
-    /// Its visits, relative to the mean.
+    /// Number of the device's visits, relative to the mean over devices.
     pub busy: f64,
-    /// Hours by which its day is late. `None`: it is always on.
+    /// Hours by which the device's day is late. `None`: the device is always on.
     pub day: Option<f64>,
-    /// The ranks of sites that it visits every day.
+    /// Ranks of the sites that the device visits every day.
     pub favourites: Vec<usize>,
-    /// Its hits by chance, relative to the mean: not every device runs what passes on its addresses.
+    /// Number of the device's hits by chance, relative to the mean: not every device runs the software that passes on
+    /// addresses.
     pub exposed: f64,
-    /// Its visits of each harvester, relative to the mean.
+    /// Number of the device's visits of each harvester, relative to the mean.
     pub drawn: Vec<f64>,
 }
 
-/// People's visits by hour of the day, in any unit.
+/// Number of people's visits by hour of the day, in any unit.
 const PEOPLE: [f64; 24] = [
     0.8, 0.3, 0.15, 0.1, 0.1, 0.2, 0.8, 2.0, 3.0, 3.0, 3.0, 3.0, 3.5, 3.0, 3.0, 3.0, 3.5, 4.5, 6.0, 7.0, 7.5, 7.0, 5.0,
     2.5,
 ];
 
 impl SimulatedDevice {
-    /// Three devices in five follow people's days.
+    /// A device with random habits. Three devices in five follow people's days.
     pub fn new(
         number: usize,
         plan: &HomePlan,
@@ -95,7 +96,7 @@ impl SimulatedDevice {
         let in_the_night = 4.0 * HOUR;
         SimulatedDevice {
             network: number % plan.size.networks,
-            // A change of prefix comes with the provider's nightly reconnection.
+            // The prefix changes at the provider's nightly reconnection.
             changes_at: if plan.prefix_changes { in_the_night + 60.0 * random.unit() } else { DAY * random.unit() },
             stable: (number as f64) < plan.stable * plan.size.devices as f64,
             busy: random.factor(plan.unevenness),
@@ -119,13 +120,13 @@ impl SimulatedDevice {
     }
 }
 
-/// A random address in a /64 of the home. If the prefix changes daily, in that of the day.
+/// A random address in a /64 of the home. If the prefix changes daily, the /64 belongs to the prefix of the day.
 pub fn address(network: usize, day: usize, plan: &HomePlan, random: &mut SeededRandom) -> Ipv6Addr {
     let site = if plan.prefix_changes { day as u128 + 1 } else { 1 };
     loop {
         let iid = random.bits();
         let address = Ipv6Addr::from(0x2001_0db8u128 << 96 | site << 80 | (network as u128) << 64 | u128::from(iid));
-        // One in thousands looks guessable for its zeros, or made from a MAC address.
+        // One random identifier in thousands looks guessable because of zeros, or looks made from a MAC address.
         let looks_made = iid >> 24 & 0xffff == 0xfffe;
         if IidClass::of(&address.octets()) == IidClass::Random && !looks_made {
             return address;
@@ -133,7 +134,7 @@ pub fn address(network: usize, day: usize, plan: &HomePlan, random: &mut SeededR
     }
 }
 
-/// The lives of all addresses, without visits; those of one device are consecutive.
+/// The lives of all addresses, without visits. The lives of one device are consecutive.
 pub fn lives(devices: &[SimulatedDevice], plan: &HomePlan, random: &mut SeededRandom) -> Vec<Life> {
     let mut lives = Vec::new();
     for (number, device) in devices.iter().enumerate() {

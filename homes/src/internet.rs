@@ -1,7 +1,7 @@
 //! The addresses of remotes.
 //!
-//! Every organisation has a /48 that depends on the home's key, so that neither an address nor the order of addresses
-//! shows a role. Three sites in ten share the /48 of one of ten hosters, each in a /64 of its own.
+//! Every organisation has a /48 that depends on the home's key, so neither an address nor the order of addresses
+//! shows a role. Three sites in ten share the /48 of one of ten hosters. Each such site has its own /64.
 
 use std::net::Ipv6Addr;
 
@@ -18,10 +18,10 @@ const COMPANIONS: u32 = 160_000;
 const SCANNERS: u32 = 170_000;
 const SWARM: u32 = 1_000_000;
 
-/// Third parties that many sites load.
+/// Number of third parties that many sites load.
 pub const THIRD_PARTY_POOL: usize = 20;
 
-/// See the module.
+/// The remotes of a home, with addresses as the module documentation describes.
 pub struct SimulatedInternet {
     key: u32,
     fresh: u32,
@@ -32,7 +32,7 @@ impl SimulatedInternet {
         SimulatedInternet { key: random.bits() as u32, fresh: 0 }
     }
 
-    /// The /48 of an organisation: 2aXX:XXXX:XX00. Each step is invertible, so no two collide.
+    /// The /48 of an organisation: 2aXX:XXXX:XX00. Each step is invertible, so no two organisations collide.
     fn organisation(&self, number: u32) -> u128 {
         let mut x = number ^ self.key;
         x = (x ^ (x >> 16)).wrapping_mul(0x045d_9f3b);
@@ -45,7 +45,7 @@ impl SimulatedInternet {
         Ipv6Addr::from(self.organisation(organisation) | u128::from(network) << 64 | u128::from(host))
     }
 
-    /// A site by its popularity; 0 is the most popular.
+    /// The address of a site by its popularity; 0 is the most popular site.
     pub fn site(&self, number: usize) -> Ipv6Addr {
         let number = number as u32;
         if number % 10 < 3 {
@@ -55,7 +55,7 @@ impl SimulatedInternet {
         }
     }
 
-    /// Another host of a site's operator; only sites with a /48 of their own have one.
+    /// Another host of a site's operator. Only sites with their own /48 have such a host.
     pub fn beside_site(&self, number: usize) -> Ipv6Addr {
         self.host(number as u32, 2, 0x99)
     }
@@ -82,13 +82,14 @@ impl SimulatedInternet {
         self.host(NTP + number as u32, 1, 0x123)
     }
 
-    /// The address of a harvester at a time; `which` of those that it has at the same time.
+    /// The address of a harvester at a time. `which` selects among the addresses that the harvester has at the same
+    /// time.
     pub fn harvester(&self, number: usize, plan: &HarvesterPlan, at: f64, which: usize) -> Ipv6Addr {
         let organisation = HARVESTERS + number as u32;
         let moves = |hours: u32| (at / HOUR / f64::from(hours)) as u64 + 1;
         match plan.addresses {
             HarvesterAddresses::One => self.host(organisation, 1, 0x80),
-            // By the multiplier, consecutive addresses are not neighbours.
+            // The multiplier ensures that consecutive addresses are not neighbours.
             HarvesterAddresses::MovesWithin64(hours) => {
                 self.host(organisation, 1, moves(hours).wrapping_mul(0x9e37_79b9_7f4a_7c15))
             }
@@ -99,17 +100,17 @@ impl SimulatedInternet {
         }
     }
 
-    /// A source of a scanner in one of its networks, which belong to different organisations.
+    /// The address of a source of a scanner. The scanner's networks belong to different organisations.
     pub fn source(&self, place: usize, network: usize, host: u64) -> Ipv6Addr {
         self.host(SCANNERS + (place * 1_000 + network) as u32, 0x5600, host)
     }
 
-    /// A peer that is met more than once.
+    /// A peer that the home meets more than once.
     pub fn known_peer(&self, number: usize) -> Ipv6Addr {
         self.host(SWARM + number as u32, 1, 0xa1b2_c3d4_e5f6_0718 ^ number as u64)
     }
 
-    /// A peer that nobody has met before.
+    /// A peer that the home has not met before.
     pub fn new_peer(&mut self) -> Ipv6Addr {
         self.fresh += 1;
         self.known_peer(1_000_000 + self.fresh as usize)

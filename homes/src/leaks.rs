@@ -1,26 +1,27 @@
-//! What scanners learn, and when they probe: by harvesters, by chance, by rivals.
+//! Tips, and the times of the probes that follow. In a tip, a scanner learns of an address: from a harvester, by
+//! chance, or from a rival.
 
 use crate::home::{Life, SimulatedDevice};
 use crate::internet::SimulatedInternet;
 use crate::plan::{DAY, HOUR, HomePlan, Lag, LeakPlan, MINUTE, RivalPlan};
 use crate::random::SeededRandom;
 
-/// A scanner learned of an address.
+/// A tip: a scanner learned of an address, and probes the address later.
 #[derive(Clone, Copy, Debug)]
 pub struct Tip {
-    /// When it learned of the address.
+    /// Time at which the scanner learned of the address.
     pub learned: f64,
-    /// When it probes.
+    /// Time at which the scanner probes.
     pub at: f64,
     /// The position in [`SimulatedHome::lives`](crate::SimulatedHome::lives).
     pub life: usize,
     /// The scanner's position in the plan.
     pub scanner: usize,
-    /// The harvester's position in the plan; `None`: by another way.
+    /// The harvester's position in the plan. `None`: the scanner learned of the address in another way.
     pub by: Option<usize>,
 }
 
-/// The probability that a stable address is hit: it has been on lists for long.
+/// Probability that a stable address is hit: scanners' lists have held the address for long.
 const STABLE_KNOWN: f64 = 0.8;
 
 impl Lag {
@@ -37,7 +38,7 @@ impl Lag {
 }
 
 impl LeakPlan {
-    /// The position of the contact that is passed on, if any.
+    /// The position of the contact that the harvester passes on, if any.
     fn draw(self, contacts: usize, random: &mut SeededRandom) -> Option<usize> {
         match self {
             LeakPlan::First(p) => (contacts > 0 && random.chance(p)).then_some(0),
@@ -46,7 +47,7 @@ impl LeakPlan {
         }
     }
 
-    /// The probability that an address with this number of contacts is passed on.
+    /// Probability that the harvester passes on an address with this number of contacts.
     pub fn probability(self, contacts: usize) -> f64 {
         match self {
             LeakPlan::First(p) if contacts > 0 => p,
@@ -57,7 +58,7 @@ impl LeakPlan {
     }
 }
 
-/// What a harvester passes on of a life with these contacts, which are in order.
+/// The tip that a harvester gives about a life with these contacts, if any. `contacts` are times in ascending order.
 pub fn harvested(
     plan: &HomePlan,
     number: usize,
@@ -71,7 +72,7 @@ pub fn harvested(
     Some(Tip { learned, at, life, scanner: harvester.scanner, by: Some(number) })
 }
 
-/// Probes by chance.
+/// Tips that lead to probes by chance.
 pub fn background(plan: &HomePlan, devices: &[SimulatedDevice], lives: &[Life], random: &mut SeededRandom) -> Vec<Tip> {
     let fed: Vec<usize> = plan.harvesters.iter().map(|harvester| harvester.scanner).collect();
     let others: Vec<usize> = (0..plan.scanners.len()).filter(|scanner| !fed.contains(scanner)).collect();
@@ -107,7 +108,7 @@ pub fn background(plan: &HomePlan, devices: &[SimulatedDevice], lives: &[Life], 
     tips
 }
 
-/// What the rival causes, by the first scanner.
+/// Tips that the rival gives to the first scanner.
 pub fn rival(plan: &HomePlan, lives: &[Life], internet: &SimulatedInternet, random: &mut SeededRandom) -> Vec<Tip> {
     let mut tips = Vec::new();
     let Some(rival) = plan.rival else { return tips };

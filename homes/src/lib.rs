@@ -1,13 +1,14 @@
-//! Simulated homes whose truth is known: who leaks addresses, and to which scanner. Seeded. It simulates how homes,
-//! harvesters and scanners behave, and knows nothing of how Tattler attributes probes.
+//! Simulated homes with known truth: the harvesters that leak addresses, and the scanners that receive these
+//! addresses. A seed determines each home. The simulation covers the behaviour of homes, harvesters and scanners, and
+//! contains nothing about Tattler's attribution of probes.
 //!
 //! # Layout
 //! - `plan`: the parameters of a home
 //! - `random`: random numbers
 //! - `home`: devices, addresses and daily rhythms; `visits`: the contacts of a day
 //! - `internet`: the addresses of remotes
-//! - `leaks`: what scanners learn; `scans`, `tools`: the probes that they send
-//! - `truth`: who leaked
+//! - `leaks`: the tips of scanners; `scans`, `tools`: the probes that scanners send
+//! - `truth`: the true harvesters
 
 mod home;
 mod internet;
@@ -36,20 +37,20 @@ use self::internet::SimulatedInternet;
 use self::scans::Scans;
 use self::visits::{DayOfVisits, Habits};
 
-/// Share of contacts in an address's first two hours that still use the previous one.
+/// Share of contacts in an address's first two hours that still use the previous address.
 const HOLDS_ON: f64 = 0.1;
 /// Contacts less than this many seconds apart belong together.
 const TOGETHER: f64 = 3.0;
 
-/// All that happens in a home, and the truth. Times are seconds from the first midnight.
+/// All events in a home, and the truth. Times are seconds from the first midnight.
 pub struct SimulatedHome {
-    /// The plan that it follows.
+    /// The plan of this home.
     pub plan: HomePlan,
     /// The harvesters.
     pub truth: Truth,
     /// Addresses and their contacts.
     pub lives: Vec<Life>,
-    /// The addresses that scanners learned of and probed.
+    /// The tips of scanners: addresses that scanners learned of and probed.
     pub tips: Vec<Tip>,
     /// Probes, in no order.
     pub probes: Vec<SimulatedProbe>,
@@ -89,8 +90,8 @@ impl SimulatedHome {
         SimulatedHome { plan: plan.clone(), truth, lives, tips, probes: scans.probes }
     }
 
-    /// What a sensor sees, in the order of its clock, as the caller's observations. The clock runs at the plan's pace:
-    /// the closures take their first argument for the time.
+    /// The sensor's view of the home as the caller's observations, in the order of the sensor's clock. The clock runs
+    /// at the plan's pace. The closures get the clock's time as their first argument.
     pub fn seen<T>(
         &self,
         contact: impl Fn(f64, &Life, &SimulatedVisit) -> T,
@@ -132,9 +133,9 @@ fn visit(
             visits.sort_by(|a, b| a.at.total_cmp(&b.at));
             let (mut before, mut old) = (f64::NEG_INFINITY, false);
             for visit in visits {
-                // Once the prefix has changed, the old address is of no use.
+                // After a change of the prefix, the old address is unusable.
                 let may = follows && !plan.prefix_changes && !visit.fresh && visit.at < from + 2.0 * HOUR;
-                // What is loaded together uses one address.
+                // All contacts of one page load use one address.
                 if visit.at - before > TOGETHER {
                     old = random.chance(HOLDS_ON);
                 }

@@ -1,6 +1,6 @@
 //! The parameters of a home: habits, harvesters, scanners, probes by chance.
 //!
-//! [`HomePlan::base`] is an ordinary home with one harvester. In every home, also, a scanner sweeps low addresses, a
+//! [`HomePlan::base`] is an ordinary home with one harvester. In every home, a scanner also sweeps low addresses, a
 //! service checks its visitors for open proxies, and a content network measures the path to its visitors.
 //!
 //! Shares are shares of the temporary addresses, unless the field says otherwise. Times are in seconds.
@@ -12,16 +12,16 @@ pub const HOUR: f64 = 3_600.0;
 /// A day in seconds.
 pub const DAY: f64 = 86_400.0;
 
-/// Devices and days; each device uses one temporary address a day.
+/// Number of devices and days. Each device uses one temporary address a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HomeSize {
-    /// Devices.
+    /// Number of devices.
     pub devices: usize,
-    /// Days that are simulated.
+    /// Number of simulated days.
     pub days: usize,
-    /// Sites that the household may visit.
+    /// Number of sites that the household may visit.
     pub sites: usize,
-    /// The /64s of the home.
+    /// Number of the home's /64s.
     pub networks: usize,
 }
 
@@ -35,7 +35,7 @@ impl HomeSize {
     /// All sizes.
     pub const ALL: [HomeSize; 3] = [HomeSize::SMALL, HomeSize::MEDIUM, HomeSize::LARGE];
 
-    /// Temporary addresses.
+    /// Number of temporary addresses.
     pub const fn addresses(self) -> usize {
         self.devices * self.days
     }
@@ -46,127 +46,128 @@ impl HomeSize {
     }
 }
 
-/// See the module.
+/// The plan of a home, as the module documentation describes.
 #[derive(Clone, Debug)]
 pub struct HomePlan {
-    /// Devices, days, sites.
+    /// Number of devices, days, sites and /64s.
     pub size: HomeSize,
-    /// The mean number of visits of sites in the life of an address. With all others, it has about 40 contacts.
+    /// Mean number of visits of sites in the life of an address. Together with all other contacts, an address has
+    /// about 40 contacts.
     pub visits: f64,
-    /// How much that varies between devices and between days: standard deviation of the logarithm.
+    /// Variation of `visits` between devices and between days: standard deviation of the logarithm.
     pub unevenness: f64,
-    /// Sites that nearly every address contacts early in its life.
+    /// Number of sites that nearly every address contacts early in its life.
     pub ubiquitous: usize,
-    /// Sites that nearly every address contacts at some time in its life.
+    /// Number of sites that nearly every address contacts at some time in its life.
     pub common: usize,
-    /// Servers of the NTP pool.
+    /// Number of servers of the NTP pool.
     pub ntp_servers: usize,
-    /// How many of them an address asks.
+    /// Number of NTP servers that an address asks.
     pub ntp_asked: usize,
-    /// Each site is popular for a few days only.
+    /// Whether each site is popular for a few days only.
     pub fashion: bool,
     /// The harvesters.
     pub harvesters: Vec<HarvesterPlan>,
-    /// The scanners. Harvesters refer to them by position; probes by chance come from all of them.
+    /// The scanners. Harvesters refer to scanners by position. Probes by chance come from all scanners.
     pub scanners: Vec<ScannerPlan>,
     /// Probes by chance.
     pub background: Background,
-    /// The provider delegates another prefix every day.
+    /// Whether the provider delegates another prefix every day.
     pub prefix_changes: bool,
-    /// Share of devices with one stable random address (RFC 7217) instead of temporary ones.
+    /// Share of devices with one stable random address (RFC 7217) instead of temporary addresses.
     pub stable: f64,
-    /// The sensor sees nothing between these days.
+    /// Start and end of an outage, in days. The sensor sees nothing during the outage.
     pub outage: Option<(f64, f64)>,
     /// Peer-to-peer sessions.
     pub torrent: Option<Torrent>,
     /// A cause of probes other than a harvester.
     pub rival: Option<RivalPlan>,
-    /// Seconds of the sensor's clock for each second of the plan. The lab has a day in less than a minute.
+    /// Seconds of the sensor's clock for each second of the plan. In the lab, a day takes less than a minute.
     pub pace: f64,
 }
 
-/// A remote, or an operator of several, that passes on the addresses that contact it.
+/// A remote, or an operator of several remotes, that passes on the addresses of its visitors.
 #[derive(Clone, Copy, Debug)]
 pub struct HarvesterPlan {
-    /// How it is contacted.
+    /// The way in which a home contacts the harvester.
     pub place: HarvesterPlace,
-    /// Its addresses.
+    /// The harvester's addresses.
     pub addresses: HarvesterAddresses,
-    /// Third parties that are loaded whenever it is.
+    /// Number of third parties that are loaded with every contact of the harvester.
     pub companions: usize,
-    /// The share of other visits that load each of those as well.
+    /// Share of other visits that load each of these third parties as well.
     pub companions_elsewhere: f64,
-    /// The contacts that it passes on.
+    /// The contacts that the harvester passes on.
     pub leak: LeakPlan,
     /// The time until the scanner probes.
     pub lag: Lag,
-    /// The position in [`HomePlan::scanners`] of the scanner that it feeds.
+    /// Position in [`HomePlan::scanners`] of the scanner that the harvester feeds.
     pub scanner: usize,
 }
 
-/// How a harvester is contacted.
+/// The way in which a home contacts a harvester.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum HarvesterPlace {
-    /// A site that this share of the addresses visits, some devices far more often than others. Half of the visits
-    /// come from another, popular site.
+    /// A site that this share of the addresses visits. Some devices visit the site far more often than others. Half
+    /// of the visits come from another, popular site.
     Site(f64),
-    /// By nearly every address early in its life; the mean time until then.
+    /// Contacts by nearly every address early in its life; the value is the mean time until the contact.
     Early(f64),
-    /// By nearly every address at some time, like other common sites.
+    /// Contacts by nearly every address at some time, as with other common sites.
     Common,
-    /// As servers of the NTP pool, one for each of its addresses.
+    /// Servers of the NTP pool: each address of the harvester is a server.
     Ntp,
-    /// As a peer in most peer-to-peer sessions.
+    /// A peer in most peer-to-peer sessions.
     Peer,
 }
 
 /// The addresses of a harvester.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HarvesterAddresses {
-    /// One.
+    /// One address.
     One,
-    /// Another interface identifier after this number of hours.
+    /// One interface identifier at a time, with a change after this number of hours.
     MovesWithin64(u32),
-    /// Another /64 of one /48 after this number of hours.
+    /// One /64 of a /48 at a time, with a change after this number of hours.
     MovesWithin48(u32),
-    /// This number at the same time, in /64s of one /48.
+    /// This number of addresses at the same time, in /64s of one /48.
     Several(usize),
 }
 
 /// The contacts that a harvester passes on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LeakPlan {
-    /// The first of an address, with this probability.
+    /// The first contact of an address, with this probability.
     First(f64),
-    /// Each with this probability, until one is passed on.
+    /// Each contact with this probability, until one contact is passed on.
     Each(f64),
-    /// The k-th of an address, with this probability.
+    /// The k-th contact of an address, with this probability.
     Kth(usize, f64),
 }
 
 /// The time from the contact to the first probe.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Lag {
-    /// Log-normal, by median and standard deviation of the logarithm.
+    /// Log-normal, with this median and this standard deviation of the logarithm.
     About(f64, f64),
-    /// Always the same, plus up to two seconds.
+    /// A constant time, plus up to two seconds.
     Fixed(f64),
-    /// What was learned by day is probed from 03:00 on, within this time.
+    /// Probes from 03:00 on, within this time, of the addresses that were learned by day.
     Night(f64),
 }
 
-/// A scanner, and what its probes look like.
+/// A scanner, and the form of its probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScannerPlan {
-    /// The number of its networks: scanners with the same number share them.
+    /// Number that identifies the scanner's networks. Scanners with the same number share these networks.
     pub from: usize,
-    /// The number of /64s that it uses.
+    /// Number of /64s that the scanner uses.
     pub networks: usize,
-    /// The number of its tool: scanners with the same number share the fingerprint.
+    /// Number of the scanner's tool. Scanners with the same number share the fingerprint.
     pub tool: usize,
-    /// Another tool that it uses for half of the targets.
+    /// Another tool, which the scanner uses for half of the targets.
     pub second_tool: Option<usize>,
-    /// On each day it probes only the first address that it learns of in a /64.
+    /// Whether, on each day, the scanner probes only the first address that it learns of in a /64.
     pub once_a_day: bool,
 }
 
@@ -177,18 +178,20 @@ impl ScannerPlan {
     }
 }
 
-/// Probes by chance: scanners learned of the addresses by ways that the sensor can't see.
+/// Probes by chance: scanners learned of the addresses in ways that the sensor can't see.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Background {
-    /// The share of addresses that are hit, the mean over devices. Some are hit far more often than others.
+    /// Share of addresses that are hit (probed by chance), as the mean over devices. Some devices are hit far more
+    /// often than others.
     pub share: f64,
-    /// Probes come shortly after a contact with any remote, so that busy hours have more. Otherwise at any time.
+    /// Whether probes come shortly after a contact with any remote, so that busy hours have more probes. Otherwise
+    /// probes come at any time.
     pub follows_activity: bool,
-    /// Addresses with more contacts are hit more often, in proportion.
+    /// Whether the frequency of hits is proportional to an address's number of contacts.
     pub by_activity: bool,
-    /// Only addresses whose life begins in this part of the whole time are hit.
+    /// The part of the whole time in which the life of a hit address begins. `None`: any time.
     pub burst: Option<(f64, f64)>,
-    /// The share of these probes that comes from scanners that harvesters feed.
+    /// Share of these probes that comes from scanners that harvesters feed.
     pub from_fed: f64,
 }
 
@@ -197,9 +200,9 @@ pub struct Background {
 pub struct Torrent {
     /// The share of addresses with a session.
     pub share: f64,
-    /// Peers that are contacted in a session.
+    /// Number of peers that an address contacts in a session.
     pub peers: usize,
-    /// Connections from peers that were not contacted, to the session's port.
+    /// Number of connections to the session's port from peers that the session did not contact.
     pub inbound: usize,
 }
 
@@ -217,8 +220,9 @@ pub enum RivalPlan {
 }
 
 impl HomePlan {
-    /// An ordinary home: an eighth of the addresses visits the one harvester, some devices often and others hardly
-    /// ever. It passes on six of ten, and the scanner probes within minutes. One address in twenty is hit by chance.
+    /// An ordinary home. An eighth of the addresses visits the one harvester; some devices visit often and others
+    /// hardly ever. The harvester passes on six of ten visitors, and the scanner probes within minutes. One address
+    /// in twenty is hit by chance.
     pub fn base(size: HomeSize) -> HomePlan {
         HomePlan {
             size,
@@ -241,19 +245,19 @@ impl HomePlan {
         }
     }
 
-    /// The same without a harvester.
+    /// The base plan without a harvester.
     pub fn clean(size: HomeSize) -> HomePlan {
         HomePlan { harvesters: Vec::new(), ..HomePlan::base(size) }
     }
 
-    /// The base with a changed harvester.
+    /// The base plan with a changed harvester.
     pub fn with(size: HomeSize, change: impl FnOnce(&mut HarvesterPlan)) -> HomePlan {
         let mut harvester = HarvesterPlan::BASE;
         change(&mut harvester);
         HomePlan { harvesters: vec![harvester], ..HomePlan::base(size) }
     }
 
-    /// When the simulation ends: a day after the last address was new, or after a hitlist was replayed.
+    /// Time at which the simulation ends: a day after the last address was new, or after the replay of a hitlist.
     pub(crate) fn end(&self) -> f64 {
         let replay = match self.rival {
             Some(RivalPlan::Hitlist(_, days)) => days + 1.0,
@@ -262,14 +266,14 @@ impl HomePlan {
         (self.size.days as f64 + replay) * DAY
     }
 
-    /// Whether the sensor runs at a time.
+    /// Whether the sensor runs at time `at`.
     pub(crate) fn sees(&self, at: f64) -> bool {
         at < self.end() && self.outage.is_none_or(|(from, to)| !(from * DAY..to * DAY).contains(&at))
     }
 }
 
 impl HarvesterPlan {
-    /// See [`HomePlan::base`].
+    /// The harvester of [`HomePlan::base`].
     pub const BASE: HarvesterPlan = HarvesterPlan {
         place: HarvesterPlace::Site(0.12),
         addresses: HarvesterAddresses::One,
@@ -282,7 +286,7 @@ impl HarvesterPlan {
 }
 
 impl Background {
-    /// See [`HomePlan::base`].
+    /// The probes by chance of [`HomePlan::base`].
     pub const BASE: Background =
         Background { share: 0.05, follows_activity: false, by_activity: false, burst: None, from_fed: 0.5 };
 }

@@ -4,11 +4,11 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, Exp, LogNormal, Poisson};
 use rand_pcg::Pcg64;
 
-/// A seeded generator. The same name, size and seed give the same stream on every machine.
+/// A seeded generator. The same name, size and seed give the same sequence on every machine.
 pub struct SeededRandom(Pcg64);
 
 impl SeededRandom {
-    /// Each name, size and seed has a stream of its own (FNV-1a over all three).
+    /// Starts the sequence for this name, size and seed (FNV-1a over all three).
     pub fn new(name: &str, size: usize, seed: u64) -> SeededRandom {
         let mut hash = 0xcbf2_9ce4_8422_2325u64;
         for byte in name.bytes().chain(size.to_le_bytes()).chain(seed.to_le_bytes()) {
@@ -22,47 +22,47 @@ impl SeededRandom {
         self.0.next_u64()
     }
 
-    /// From 0 to 1, without 1.
+    /// A number from 0 to 1, excluding 1.
     pub fn unit(&mut self) -> f64 {
         self.0.random()
     }
 
-    /// From 0 to `n`, without `n`. 0 if `n` is 0.
+    /// A number from 0 to `n`, excluding `n`. 0 if `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
         self.0.random_range(0..n.max(1))
     }
 
-    /// True with this probability.
+    /// True with probability `p`.
     pub fn chance(&mut self, p: f64) -> bool {
         self.unit() < p
     }
 
-    /// Exponential, by its mean.
+    /// A number from the exponential distribution with this mean.
     pub fn exponential(&mut self, mean: f64) -> f64 {
         self.sample(Exp::new(1.0 / mean.max(1e-9)).ok(), mean)
     }
 
-    /// Log-normal, by its median and the standard deviation of its logarithm.
+    /// A number from the log-normal distribution with this median and this standard deviation of the logarithm.
     pub fn lognormal(&mut self, median: f64, sigma: f64) -> f64 {
         self.sample(LogNormal::new(median.max(1e-9).ln(), sigma).ok(), median)
     }
 
-    /// Log-normal with a mean of 1.
+    /// A number from the log-normal distribution with a mean of 1.
     pub fn factor(&mut self, sigma: f64) -> f64 {
         self.lognormal((-sigma * sigma / 2.0).exp(), sigma)
     }
 
-    /// Poisson, by its mean.
+    /// A number from the Poisson distribution with this mean.
     pub fn poisson(&mut self, mean: f64) -> usize {
         self.sample(Poisson::new(mean.max(1e-9)).ok(), mean) as usize
     }
 
-    /// From a distribution.
+    /// A number from the given distribution.
     pub fn draw(&mut self, distribution: &impl Distribution<f64>) -> f64 {
         distribution.sample(&mut self.0)
     }
 
-    /// Parameters out of range give the fallback: plans are constants, and tests check the result.
+    /// Returns the fallback if parameters are out of range: plans are constants, and tests check the result.
     fn sample(&mut self, distribution: Option<impl Distribution<f64>>, fallback: f64) -> f64 {
         distribution.map_or(fallback, |distribution| distribution.sample(&mut self.0))
     }

@@ -1,4 +1,4 @@
-//! The probes of scanners: of addresses that they learned of, sweeps, and strays.
+//! The probes of scanners: probes of addresses that scanners learned of, sweeps, and strays.
 
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
@@ -10,16 +10,17 @@ use crate::plan::{DAY, HOUR, HomePlan};
 use crate::random::SeededRandom;
 use crate::tools::{PEER, PROXY_CHECK, SWEEP, SimulatedProbe, tool};
 
-/// The share of targets that a scanner probes again within days.
+/// Share of targets that a scanner probes again within days.
 const COMES_BACK: f64 = 0.3;
-/// The number of hosts that a scanner uses in one of its /64s.
+/// Number of hosts that a scanner uses in one of its /64s.
 const HOSTS: usize = 4;
-/// The site that checks its visitors for open proxies, from the address that they contacted, and the share that it
-/// checks.
+/// The site that checks visitors for open proxies, from the contacted address, and the share of visitors that the
+/// site checks.
 const CHECKS: (usize, f64) = (6, 0.5);
-/// The content network that measures the path to its visitors, from other addresses, and the share of them.
+/// The content network that measures the path to visitors, from other addresses, and the share of visitors that the
+/// content network measures.
 const MEASURES: (usize, f64) = (4, 0.3);
-/// The number of the sweeper's networks, which no scanner of a plan has.
+/// Network number of the sweeper. No scanner of a plan has this number.
 const SWEEPER: usize = 90;
 
 /// The probes of all scanners.
@@ -28,7 +29,7 @@ pub struct Scans {
 }
 
 impl Scans {
-    /// Sends the probes that tips lead to. Returns the tips that scanners acted on, in the order of time.
+    /// Sends the probes that result from tips. Returns the tips on which scanners acted, in the order of time.
     pub fn follow(
         &mut self,
         plan: &HomePlan,
@@ -63,7 +64,7 @@ impl Scans {
         tips
     }
 
-    /// A tool's probes of one target: of all its ports, within seconds.
+    /// Adds a tool's probes of all the tool's ports at one target, within seconds.
     fn burst(
         &mut self,
         mut at: f64,
@@ -80,7 +81,7 @@ impl Scans {
         }
     }
 
-    /// Connections from peers that were not contacted, to the session's port.
+    /// Adds connections to the session's port from peers that the session did not contact.
     pub fn inbound(
         &mut self,
         start: f64,
@@ -96,8 +97,8 @@ impl Scans {
         }
     }
 
-    /// Probes by the visited sites themselves, which are no leaks: one checks for open proxies, another sends pairs of
-    /// echo requests with ascending hop limits, as a traceroute does.
+    /// Adds probes by visited sites. These probes do not result from a leak. One site checks for open proxies.
+    /// Another site sends pairs of echo requests with ascending hop limits, as a traceroute does.
     pub fn services(&mut self, lives: &[Life], internet: &SimulatedInternet, random: &mut SeededRandom) {
         for life in lives {
             let first = |site: usize| life.first(|visit| visit.remote == internet.site(site));
@@ -117,7 +118,7 @@ impl Scans {
         }
     }
 
-    /// Three sweeps of low addresses, and a few probes of random addresses that no device uses.
+    /// Adds three sweeps of low addresses, and a few probes of random addresses that no device uses.
     pub fn noise(&mut self, plan: &HomePlan, internet: &SimulatedInternet, random: &mut SeededRandom) {
         let days = plan.size.days as f64;
         for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! What holds for every simulated home.
+//! Properties of every simulated home.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv6Addr;
@@ -11,7 +11,7 @@ fn home(plan: &HomePlan, seed: u64) -> SimulatedHome {
     SimulatedHome::new(plan, "test", seed)
 }
 
-/// What a sensor sees: when, and both addresses.
+/// A sensor's observations: time, and both addresses.
 fn seen(home: &SimulatedHome) -> Vec<(f64, Ipv6Addr, Ipv6Addr)> {
     home.seen(|at, life, visit| (at, life.address, visit.remote), |at, probe| (at, probe.target, probe.source))
 }
@@ -37,7 +37,7 @@ fn an_address_has_about_forty_contacts_at_every_size() {
     for (size, addresses) in HomeSize::ALL.into_iter().zip([50, 300, 1_500]) {
         assert_eq!(size.addresses(), addresses);
         let mut mean = 0.0;
-        // Homes differ.
+        // Different seeds give different homes.
         for seed in 0..8 {
             let home = home(&HomePlan::base(size), seed);
             assert_eq!(home.lives.len(), addresses);
@@ -53,7 +53,7 @@ fn an_address_is_random_and_a_device_uses_it_for_a_day_and_a_little_longer() {
     for life in &home.lives {
         assert_eq!(IidClass::of(&life.address.octets()), IidClass::Random, "{}", life.address);
         assert!((life.until - life.from - DAY).abs() < 1e-6);
-        // Programs may use it for two more hours, and a session may take longer.
+        // Programs may use an old address for two more hours, and a session may take longer.
         assert!(life.visits.iter().all(|visit| visit.at > life.from - HOUR && visit.at < life.until + 3.0 * HOUR));
     }
     let addresses: BTreeSet<Ipv6Addr> = home.lives.iter().map(|life| life.address).collect();
@@ -97,7 +97,7 @@ fn harvesters_are_contacted_and_their_prefixes_differ_between_homes() {
 #[test]
 fn no_two_organisations_share_a_prefix() {
     let internet = SimulatedInternet::new(&mut SeededRandom::new("test", 0, 9));
-    // The others are with a hoster.
+    // The other sites are with a hoster.
     let own = (0..40_000).filter(|n| n % 10 >= 3);
     let prefixes: BTreeSet<u128> = own.clone().map(|n| u128::from(internet.site(n)) >> 80).collect();
     assert_eq!(prefixes.len(), own.count());

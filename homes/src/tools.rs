@@ -1,6 +1,7 @@
-//! The tools of scanners: what their probes look like.
+//! The tools of scanners, and the form of their probes.
 //!
-//! Like ZMap, masscan, nmap, ping and connecting scanners. The values need only be plausible, and constant for a tool.
+//! The tools resemble ZMap, masscan, nmap, ping and connecting scanners. The values need only be plausible, and
+//! constant for a tool.
 
 use std::net::Ipv6Addr;
 
@@ -8,10 +9,10 @@ use sensor_common::Kind;
 
 use crate::random::SeededRandom;
 
-/// A probe as it arrives.
+/// A probe at its arrival.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SimulatedProbe {
-    /// When.
+    /// Time of arrival.
     pub at: f64,
     /// The scanner's address.
     pub source: Ipv6Addr,
@@ -21,38 +22,38 @@ pub struct SimulatedProbe {
     pub kind: Kind,
     /// The target's port, 0 for echo requests.
     pub port: u16,
-    /// The hop limit as it arrived.
+    /// Hop limit at arrival.
     pub hop_limit: u8,
     /// The IPv6 flow label.
     pub flow_label: u32,
-    /// The source's port, except of echo requests.
+    /// The source's port. `None` for echo requests.
     pub source_port: Option<u16>,
     /// The identifier of an echo request.
     pub icmp_id: Option<u16>,
     /// Window and options of TCP.
     pub tcp: Option<(u16, &'static str)>,
-    /// The length of the payload, and a hash of it.
+    /// Length of the payload, and a hash of the payload.
     pub payload: (u16, &'static str),
 }
 
-/// The value of a field; `None`: another, random one in each probe.
+/// The value of a field. `None`: a new random value in each probe.
 type Fill = Option<u32>;
 
 fn draw(fill: Fill, random: &mut SeededRandom) -> u32 {
     fill.unwrap_or_else(|| random.bits() as u32)
 }
 
-/// A tool and how its owner uses it.
+/// A tool, and how the tool's owner uses it.
 pub struct Tool {
     kind: Kind,
-    /// The ports that it probes; `[0]` for echo requests.
+    /// The ports that the tool probes; `[0]` for echo requests.
     pub ports: &'static [u16],
     hop_limit: u8,
     window: u16,
     options: &'static str,
     source_port: Fill,
     icmp_id: Fill,
-    /// The length of the payload, and a hash of it.
+    /// Length of the payload, and a hash of the payload.
     payload: (u16, &'static str),
     flow_label: Fill,
 }
@@ -71,7 +72,7 @@ const SYN: Tool = Tool {
 const ECHO: Tool = Tool { kind: Kind::Echo, ports: &[0], window: 0, ..SYN };
 const UDP: Tool = Tool { kind: Kind::Udp, ports: &[53, 161], window: 0, payload: (40, "c0ffee01"), ..SYN };
 
-/// The tools, by number. The first four belong to the scanners of the base plan.
+/// The tools, by number. The first four tools belong to the scanners of the base plan.
 const TOOLS: [Tool; 10] = [
     // ZMap-like, no options.
     SYN,
@@ -97,7 +98,7 @@ const TOOLS: [Tool; 10] = [
         hop_limit: 59,
         ..SYN
     },
-    // ping's own payload, another identifier in each run.
+    // The payload of ping, and another identifier in each run.
     Tool { hop_limit: 64, icmp_id: None, payload: (56, "10111213"), flow_label: None, ..ECHO },
     UDP,
     Tool {
@@ -109,7 +110,7 @@ const TOOLS: [Tool; 10] = [
         ..SYN
     },
     Tool { ports: &[5_900, 3_389], window: 14_600, options: "mss,sackok", hop_limit: 128, ..SYN },
-    // The operating systems of peers.
+    // The operating system of peers.
     Tool {
         ports: &[51_413],
         window: 64_240,
@@ -120,11 +121,11 @@ const TOOLS: [Tool; 10] = [
     },
 ];
 
-/// The operating systems of peers.
+/// The tool number of the operating system of peers.
 pub const PEER: usize = 9;
-/// The tool of the service that checks for open proxies.
+/// The tool number of the service that checks for open proxies.
 pub const PROXY_CHECK: usize = 3;
-/// The tool of the sweeper, and of the content network.
+/// The tool number of the sweeper and of the content network.
 pub const SWEEP: usize = 5;
 
 /// A tool by its number.

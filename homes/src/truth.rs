@@ -1,4 +1,4 @@
-//! Who leaked.
+//! The truth about the leaks in a home.
 
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
@@ -8,30 +8,33 @@ use crate::internet::SimulatedInternet;
 use crate::leaks::Tip;
 use crate::plan::{HomePlan, LeakPlan};
 
-/// Who leaks in a home.
+/// The true harvesters of a simulated home, for comparison with a report.
 #[derive(Clone, Debug, Default)]
 pub struct Truth {
-    /// One for each harvester of the plan.
+    /// The truth about each harvester of the plan, in the same order.
     pub harvesters: Vec<TrueHarvester>,
 }
 
-/// A harvester.
+/// The truth about a harvester.
 #[derive(Clone, Debug)]
 pub struct TrueHarvester {
-    /// The addresses under which it was contacted.
+    /// The harvester's addresses that the home contacted.
     pub addresses: BTreeSet<Ipv6Addr>,
-    /// Remotes that are always contacted together with it, so that no data distinguish them. It is no mistake to name
-    /// them with it; it is one to name them without it.
+    /// Remotes that the home always contacts together with the harvester, so no data distinguish a companion from the
+    /// harvester. A ranking may name companions together with the harvester. Companions without the harvester are a
+    /// wrong answer.
     pub companions: BTreeSet<Ipv6Addr>,
-    /// Temporary addresses that contacted it.
+    /// Number of temporary addresses that contacted the harvester.
     pub visitors: usize,
-    /// Those of them that were probed because of that, if the sensor saw both the contact and the probe.
+    /// Number of visitors that were probed because of the harvester, if the sensor saw both the contact and the
+    /// probe.
     pub leaked: usize,
-    /// The probability that a visitor is passed on, the mean over visitors; `None` if it depends on the scanner too.
+    /// Mean, over visitors, of the probability that the visitor is passed on. `None` if this probability depends on
+    /// the scanner too.
     pub leak: Option<f64>,
 }
 
-/// A harvester with fewer leaks can't be identified: a single probe may be chance.
+/// The least number of leaks of an identifiable harvester: a single probe may be chance.
 const LEAST_LEAKS: usize = 2;
 
 impl Truth {

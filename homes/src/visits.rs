@@ -1,5 +1,5 @@
-//! The contacts of an address on a day: services early on, sites in sessions, third parties with them, time servers,
-//! peers.
+//! The contacts of an address on a day: early contacts with services, sites in sessions, third parties that sites
+//! load, time servers, and peers.
 
 use std::net::Ipv6Addr;
 
@@ -14,22 +14,22 @@ use crate::random::SeededRandom;
 /// Mean seconds until the contact with each ubiquitous service: the check for a captive portal, push services,
 /// telemetry, mail, updates.
 const EARLY: [f64; 6] = [5.0, 15.0, 30.0, MINUTE, 5.0 * MINUTE, 30.0 * MINUTE];
-/// The share of addresses that contact an ubiquitous site, and a common one.
+/// Share of addresses that contact a given ubiquitous site, and share of addresses that contact a given common site.
 const NEARLY_ALL: f64 = 0.99;
-/// Sites are visited a few at a time.
+/// Mean number of site visits in a session.
 const VISITS_IN_A_SESSION: f64 = 5.0;
 /// The mean length of a session.
 const SESSION: f64 = 8.0 * MINUTE;
 /// The share of visits that are repeated later in the day.
 const REPEATED: f64 = 0.25;
-/// The share of visits that lead to the neighbour in rank.
+/// Share of visits that lead to a visit of the neighbour in rank.
 const LEADS_ON: f64 = 0.15;
-/// The share of visits of a harvester's site that come from a popular one, and the rank of the first such site.
+/// Share of visits of a harvester's site that come from a popular site, and rank of the first such popular site.
 const REFERRED: f64 = 0.5;
 const REFERRER: usize = 10;
 /// The time for which a site is popular.
 const ERA: f64 = 4.0 * DAY;
-/// Peers that are met more than once.
+/// Number of peers that a home meets more than once.
 const KNOWN_PEERS: f64 = 2_000.0;
 
 /// The popularity of sites, third parties and peers.
@@ -63,15 +63,15 @@ pub struct DayOfVisits<'a> {
     random: &'a mut SeededRandom,
     device: &'a SimulatedDevice,
     from: f64,
-    /// In no order.
+    /// Visits, in no order.
     pub visits: Vec<SimulatedVisit>,
     sessions: Vec<f64>,
-    /// When a peer-to-peer session began.
+    /// Time at which a peer-to-peer session began.
     pub swarm_at: Option<f64>,
 }
 
 impl<'a> DayOfVisits<'a> {
-    /// The day that begins at `from`.
+    /// The day that begins at time `from`.
     pub fn new(
         plan: &'a HomePlan,
         habits: &'a Habits,
@@ -95,7 +95,7 @@ impl<'a> DayOfVisits<'a> {
         day
     }
 
-    /// A moment in one of the day's sessions.
+    /// A random time in one of the day's sessions.
     fn in_session(&mut self) -> f64 {
         let session = self.sessions[self.random.below(self.sessions.len())];
         session + self.random.exponential(SESSION)
@@ -109,13 +109,14 @@ impl<'a> DayOfVisits<'a> {
         self.push(at, remote, Proto::Tcp, 443, None);
     }
 
-    /// A contact with a harvester, and with the third parties that are loaded with it.
+    /// Adds a contact with a harvester, and contacts with the third parties that are loaded with the harvester.
     fn harvester(&mut self, number: usize, at: f64, which: usize, proto: Proto, port: u16) {
         let plan = &self.plan.harvesters[number];
         let remote = self.internet.harvester(number, plan, at, which);
         self.push(at, remote, proto, port, Some(number));
         for companion in 0..plan.companions {
-            // Within the same page load, so the lags do not tell them apart.
+            // All these contacts belong to one page load, so lags do not distinguish a third party from the
+            // harvester.
             let at = at + 0.01 + 0.3 * self.random.unit();
             self.tcp(at, self.internet.companion(number, companion));
         }
@@ -125,7 +126,7 @@ impl<'a> DayOfVisits<'a> {
         self.plan.harvesters.iter().enumerate().map(|(number, harvester)| (number, harvester.place))
     }
 
-    /// Always-on services, when the device notices its new address or wakes up.
+    /// Adds contacts with always-on services, when the device notices its new address or wakes up.
     fn early(&mut self) {
         let awake = self.sessions.iter().copied().fold(f64::INFINITY, f64::min);
         let awake = awake.min(self.from + self.random.exponential(HOUR));
@@ -178,7 +179,7 @@ impl<'a> DayOfVisits<'a> {
     }
 
     fn site(&mut self, rank: usize, at: f64) {
-        // Sites change at different times.
+        // The popularity of each site changes at a different time.
         let era = if self.plan.fashion {
             (at / ERA + rank as f64 * 0.37) as usize - (rank as f64 * 0.37) as usize
         } else {
@@ -205,7 +206,7 @@ impl<'a> DayOfVisits<'a> {
         }
     }
 
-    /// Servers that the pool's DNS returns; half are asked a second time.
+    /// Adds contacts with servers that the pool's DNS returns. Half of the servers are asked a second time.
     fn time_servers(&mut self) {
         let ours: Vec<(usize, usize)> = self
             .harvesters()

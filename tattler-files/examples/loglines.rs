@@ -4,8 +4,8 @@
 //! cargo run --release --example loglines -- kernel 10000000 | tattler analyze --home 2001:db8:1::/48 -
 //! ```
 //!
-//! The same arguments make the same log. Two more arguments set its beginning, in seconds since 1970, and its
-//! length in days: an import leaves out lines older than the retention.
+//! The same arguments make the same log. Two more arguments set the beginning of the log, in seconds since 1970, and
+//! its length in days: an import leaves out lines older than the retention.
 
 use std::io::{self, BufWriter, Write};
 use std::net::Ipv6Addr;
@@ -46,7 +46,7 @@ fn main() -> io::Result<()> {
     out.flush()
 }
 
-/// Numbers that look random (Steele, Lea, Flood 2014: SplitMix64).
+/// A pseudorandom number (Steele, Lea, Flood 2014: SplitMix64).
 fn random(state: &mut u64, below: u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
@@ -55,8 +55,8 @@ fn random(state: &mut u64, below: u64) -> u64 {
     (z ^ (z >> 31)) % below
 }
 
-/// Eight devices use a new address each day, and each visits 200 of 2,000 sites. A hundred sources at a time,
-/// each with its own port, probe the addresses of the last week.
+/// Writes a line. Eight devices use a new address each day, and each device visits 200 of 2,000 sites. A hundred
+/// simultaneous sources, each with its own port, probe the addresses of the last week.
 fn line(out: &mut impl Write, dialect: &str, start: u64, after: u64, state: &mut u64) -> io::Result<()> {
     let day = after / 86_400_000_000;
     let inward = random(state, 2) == 0;
@@ -115,7 +115,7 @@ fn line(out: &mut impl Write, dialect: &str, start: u64, after: u64, state: &mut
     }
 }
 
-/// An address as the kernel logs it.
+/// An address in the form that the kernel logs.
 fn full(address: Ipv6Addr) -> String {
     address.segments().map(|group| format!("{group:04x}")).join(":")
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// An input can't be read at all. Each message is one line that names the way out.
+/// An error for an input that can't be read at all. Each message is one line that names the way out.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each message shows what its fields are")]
 pub enum ReadError {
@@ -10,7 +10,7 @@ pub enum ReadError {
     #[error("cannot read {name}: {}: {}", reason(error), way_out(error))]
     Open {
         name: String,
-        /// The reason. It is part of the message, so it is no source.
+        /// The reason. The message contains the reason, so `source()` returns `None`.
         error: io::Error,
     },
     /// The input is empty.
@@ -43,16 +43,16 @@ pub enum ReadError {
          first line with --year, or the files one by one"
     )]
     YearUnclear { name: String, line: u64 },
-    /// The home prefix is not given, and can't be inferred, since the input can't be read twice.
+    /// The home prefix is not given, and inference is impossible, because the input can't be read twice.
     #[error("{name} can be read only once, so the home prefix can not be inferred: give --home PREFIX")]
     HomeUnknown { name: String },
-    /// No prefix, or more than one, may be home.
+    /// No prefix, or more than one prefix, may be home.
     #[error("cannot infer the home prefix of {name}: {reason}: give --home PREFIX")]
     HomeUnclear { name: String, reason: String },
 }
 
 impl ReadError {
-    /// Whether other arguments help: exit status 2.
+    /// Whether other arguments help. The exit status is then 2.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
         matches!(self, ReadError::HomeUnknown { .. } | ReadError::HomeUnclear { .. } | ReadError::YearUnclear { .. })
@@ -68,14 +68,15 @@ fn way_out(error: &io::Error) -> &'static str {
     }
 }
 
-/// A part of an input can't be read; the rest counts. Each message is one line. Lines and frames count from 1.
+/// A fault in a part of an input that can't be read. The other parts count. Each message is one line. Lines and
+/// frames count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message shows what its fields are")]
 pub enum Fault {
     /// A bad line.
     #[error("{name}:{line}: {reason}: line skipped")]
     Line { name: String, line: u64, reason: String },
-    /// Bad lines that were not reported one by one.
+    /// Bad lines that were not reported individually.
     #[error("{name}: {more} more lines skipped, {bad} of {lines} in all: fix or remove them")]
     Lines { name: String, more: u64, bad: u64, lines: u64 },
     /// The last line has no newline.
@@ -84,7 +85,7 @@ pub enum Fault {
     /// The inputs have no IPv6.
     #[error("{name} has no IPv6 packet or flow: check that the program logs IPv6")]
     NothingOfUse { name: String },
-    /// The input ends, or can't be read further, in the middle.
+    /// The input ends early, or can't be read beyond a point in the middle.
     #[error("{name} is {stop} at {unit} {number}: all before it counts, fetch or capture it again for the rest")]
     Stopped { name: String, unit: &'static str, number: u64, stop: Stop },
     /// Some packets of a capture have an unsupported link type.
@@ -98,10 +99,10 @@ pub enum Fault {
 /// The reason why an input can't be read further.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stop {
-    /// It ends in the middle of a line or frame.
+    /// The input ends in the middle of a line or frame.
     #[error("cut short")]
     CutShort,
-    /// Its bytes violate the format.
+    /// The bytes violate the format.
     #[error("damaged ({0})")]
     Damaged(String),
 }

@@ -1,4 +1,4 @@
-//! Infers the home prefix of the inputs if the user gave none, by reading them once before.
+//! Infers the home prefix if the user gave none, with an additional reading of the inputs.
 
 use ipnet::Ipv6Net;
 use sensor_common::Header;
@@ -11,10 +11,11 @@ use super::read::ReadOptions;
 use super::text::{Dialect, LineItem};
 use super::{Fault, Input, ReadError, flow, open};
 
-/// Infers the home prefix of all `inputs` except JSON Lines; `None` if there are no others.
+/// Infers the home prefix of all `inputs` except JSON Lines; `None` if all inputs are JSON Lines.
 ///
 /// # Errors
-/// The prefix is unclear. Before that, `report` gets each input that ended too early.
+/// The prefix is unclear. Before returning this error, `find_home` reports each input that ended too early to
+/// `report`.
 pub(super) fn find_home(
     inputs: &[Input],
     options: &ReadOptions,
@@ -29,7 +30,7 @@ pub(super) fn find_home(
             continue;
         }
         let name = input.to_string();
-        // If this succeeds, the second reading reports all faults.
+        // If inference succeeds, the second reading reports all faults.
         let mut keep_cut = |fault| {
             if matches!(fault, Fault::Stopped { .. }) {
                 cut.push(fault);
@@ -80,13 +81,13 @@ pub(super) fn find_home(
         [first, rest @ ..] => format!("{first} and {} more", rest.len()),
     };
     finder.find().map(Some).map_err(|reason| {
-        // An input that ended too early may be the cause.
+        // The unclear prefix may result from an input that ended too early.
         cut.into_iter().for_each(report);
         ReadError::HomeUnclear { name, reason }
     })
 }
 
-/// The header of a packet of the item, as far as it is known.
+/// The header of the item's packet, with the known fields.
 fn header(item: &LineItem) -> Option<Header> {
     match item {
         LineItem::Packet(packet) => Some(packet.header),

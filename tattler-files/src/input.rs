@@ -40,13 +40,13 @@ pub enum Format {
 
 /// An open input, decompressed.
 pub struct Content {
-    /// Its format.
+    /// Format of the content.
     pub format: Format,
-    /// Its first bytes.
+    /// First bytes of the content.
     pub head: Vec<u8>,
-    /// All its bytes, from the first one.
+    /// All bytes of the content, from the first byte.
     pub reader: Box<dyn BufRead>,
-    /// Bytes read of the file so far, as stored on the disk.
+    /// Number of bytes read from the file so far, as stored on the disk.
     pub read: Arc<AtomicU64>,
 }
 
@@ -57,12 +57,12 @@ impl Input {
         if argument == "-" { Input::Stdin } else { Input::File(argument.into()) }
     }
 
-    /// Whether it can be read twice. Standard input and pipes can't.
+    /// Whether the input can be read twice. Standard input and pipes can be read only once.
     #[must_use]
     pub fn is_rereadable(&self) -> bool {
         match self {
             Input::Stdin => false,
-            // If this fails, opening the file reports the error.
+            // If reading the metadata fails, opening the file reports the error.
             Input::File(path) => fs::metadata(path).map_or(true, |meta| meta.is_file()),
         }
     }
@@ -76,10 +76,10 @@ impl Input {
         }
     }
 
-    /// Opens it and detects its format.
+    /// Opens the input and detects its format.
     ///
     /// # Errors
-    /// It can't be read, is empty, or has an unknown format.
+    /// The input can't be read, is empty, or has an unknown format.
     pub fn open(&self) -> Result<Content, ReadError> {
         let name = || self.to_string();
         let file: Box<dyn Read> = match self {
@@ -144,9 +144,10 @@ impl Format {
             | [0xa1, 0xb2, 0xcd, 0x34, ..]
             | [0x34, 0xcd, 0xb2, 0xa1, ..] => Some(Format::Pcap),
             [0x0a, 0x0d, 0x0d, 0x0a, ..] => Some(Format::Pcapng),
-            // Version 1 is of nfdump 1.6, version 2 of 1.7. Both are in the byte order of the machine.
+            // nfdump 1.6 writes version 1, and nfdump 1.7 writes version 2. Both are in the byte order of the
+            // machine.
             [0x0c, 0xa5, 1 | 2, 0, ..] | [0xa5, 0x0c, 0, 1 | 2, ..] => Some(Format::Nfcapd),
-            // Text. If its dialect is unknown, each line is reported as bad.
+            // The content is text. If the dialect is unknown, each line is reported as bad.
             _ if head.iter().all(|&byte| byte >= b' ' || b"\t\n\r".contains(&byte)) => {
                 Some(Format::Text(Dialect::of(head)))
             }
@@ -155,11 +156,11 @@ impl Format {
     }
 }
 
-/// Bytes from which the format is detected. Some dialects have a long first line.
+/// Number of bytes from which the format is detected. Some dialects have a long first line.
 const HEAD: usize = 4_096;
 
-/// Reads the first bytes. Returns them, and a reader that begins with them. If an error follows some bytes,
-/// the reader returns it after them.
+/// Reads the first bytes. Returns the first bytes, and a reader that starts with these bytes. If an error follows
+/// some bytes, the reader returns the error after these bytes.
 fn peek(mut reader: impl Read + 'static) -> io::Result<(Vec<u8>, Box<dyn BufRead>)> {
     let mut head = vec![0; HEAD];
     let mut filled = 0;

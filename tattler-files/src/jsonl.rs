@@ -1,10 +1,10 @@
 //! Reads and writes observations as JSON Lines.
 //!
-//! The contract is in docs: `ts`, addresses, `proto` or `kind`, and `port` of protocols with ports are
-//! required. Other keys are optional, and unknown keys are ignored. [`text`](super::text) reads the
-//! lines; it reports a bad line with its number and skips it.
+//! The contract is in docs: `ts`, addresses, `proto` or `kind`, and `port` of protocols with ports are required.
+//! Other keys are optional, and unknown keys are ignored. [`text`](super::text) reads the lines, reports each bad
+//! line with its number, and skips the bad line.
 //!
-//! A backup holds more than the contract: answers, and [`BackupEntry`]s, which are no observations.
+//! A backup holds more than the contract: answers, and [`BackupEntry`]s, which are separate from observations.
 
 mod backup;
 mod line;

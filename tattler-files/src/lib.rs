@@ -1,18 +1,18 @@
 //! Reads captures, logs and flow records into observations; reads and writes observations as JSON Lines.
 //!
 //! # Layout
-//! In the order in which the bytes pass:
-//! - [`input`]: a file or standard input, compressed or not; its format, from its content
+//! Parts in the order in which the bytes pass through:
+//! - [`input`]: a file or standard input, compressed or not; format detection by content
 //! - [`jsonl`]: observations as JSON Lines
 //! - [`text`]: logs and flow records of other programs, line by line; `nfcapd`: files that nfdump reads
-//! - [`flow`]: flow records become exchanges, in order of time
-//! - [`capture`]: packets of captures, and the rules
-//! - `rules`: logged packets and flow records become observations
-//! - [`position`], `reached`: how far an input was read
+//! - [`flow`]: turns flow records into exchanges, in order of time
+//! - [`capture`]: packets of captures, and the rules for these packets
+//! - `rules`: turns logged packets and flow records into observations
+//! - [`position`], `reached`: the position up to which an input was read
 //! - [`read_into`]: reads a list of inputs into a [`Sink`]; `find_home`: infers the home prefix
 //!
-//! All inputs are streamed, so memory has a bound for files of any size. A part that can't be read is
-//! reported as a [`Fault`], and the rest counts.
+//! All inputs are streamed, so memory has a bound for files of any size. A part that can't be read is reported as a
+//! [`Fault`], and the other parts count.
 
 pub mod capture;
 mod fault;

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use super::ReadError;
 use super::text::nfdump::COLUMNS;
 
-/// The columns of `-o csv`, but with milliseconds, which it leaves out.
+/// The columns of `-o csv`, with milliseconds. `-o csv` leaves out milliseconds.
 const FORMAT: &str = "fmt:%ts,%te,%pr,%sa,%sp,%da,%dp,%flg";
 
 /// Starts nfdump on a file. Times are in UTC.
@@ -19,7 +19,7 @@ pub(super) fn open(name: &str, path: &Path) -> Result<impl Read + use<>, ReadErr
     let mut child = Command::new("nfdump")
         .arg("-r")
         .arg(path)
-        // Full addresses, full numbers, no totals.
+        // These options give full addresses, full numbers, and no totals.
         .args(["-6", "-N", "-q", "-o", FORMAT, "ipv6"])
         .env("TZ", "UTC")
         .stdin(Stdio::null())
@@ -34,7 +34,7 @@ pub(super) fn open(name: &str, path: &Path) -> Result<impl Read + use<>, ReadErr
     Ok(Cursor::new(format!("{COLUMNS}\n")).chain(Output { child, output }))
 }
 
-/// The output of nfdump. If nfdump fails, its end is an error.
+/// The output of nfdump. If nfdump fails, the output ends with an error.
 struct Output {
     child: Child,
     output: ChildStdout,
@@ -55,7 +55,7 @@ impl Read for Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        // It may have ended already, and no caller is left for an error.
+        // nfdump may have ended already, and no caller is left for an error.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -13,7 +13,7 @@ use super::read::ReadOptions;
 use super::text::{Dialect, LogClock, TextReader};
 use super::{Input, ReadError, nfcapd};
 
-/// The lines of a text, or those that nfdump prints.
+/// The lines of a text, or the lines that nfdump prints.
 pub(super) type InputLines = TextReader<Box<dyn Read>>;
 
 /// Opens the lines of an input.
@@ -41,7 +41,8 @@ pub(super) fn lines(
     }
 }
 
-/// The first two bytes of a file on the disk, which differ from the content if it is compressed. nfdump does not decompress.
+/// The first two bytes of a file on the disk. These differ from the content if the file is compressed. nfdump does
+/// not decompress.
 fn first_bytes(path: &Path) -> [u8; 2] {
     let mut bytes = [0; 2];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut bytes));

@@ -1,49 +1,50 @@
-//! How far an input was read, so that the next reading hands on only new observations.
+//! The position up to which an input was read, so that the next reading hands on only new observations.
 //!
-//! A log that grows, is renamed (`kern.log` to `kern.log.1`) or compressed is the same log: it begins
-//! with the same bytes. Its known lines are read again, because the rules need their memory and headers
-//! matter, but their observations are dropped.
+//! A log that grows, is renamed (`kern.log` to `kern.log.1`) or compressed is the same log: the log begins with the
+//! same bytes. The known lines of a log are read again, because the rules need their memory and headers matter. The
+//! observations of known lines are dropped.
 
 use serde::{Deserialize, Serialize};
 use tattler_core::time::Time;
 
-/// How far an input was read.
+/// The position up to which an input was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// Bytes at its beginning that were hashed: 4,096, or all if it has fewer. 0 for a file that is another one
-    /// after any change.
+    /// Number of hashed bytes at the beginning of the input: 4,096, or all bytes of a shorter input. 0 for a file
+    /// that counts as another file after any change.
     pub head_length: u32,
-    /// Their hash: FNV-1a with 64 bits, the same on all machines. It is not meant to resist attackers.
+    /// Hash of these bytes: FNV-1a with 64 bits, the same on all machines. The hash does not resist attackers.
     pub head_hash: u64,
-    /// Whole lines, or frames of a capture, that were read so far.
+    /// Number of whole lines, or of frames of a capture, that were read so far.
     pub items: u64,
 }
 
 impl Position {
-    /// The beginning of an input with these first bytes.
+    /// The start position of an input with these first bytes.
     #[must_use]
     pub fn start(head: &[u8]) -> Position {
         Position { head_length: head.len() as u32, head_hash: fnv(head), items: 0 }
     }
 
-    /// The beginning of a file that is another one after any change: all exports have the same first bytes.
+    /// The start position of a file that counts as another file after any change, because all exports have the same
+    /// first bytes.
     #[must_use]
     pub fn start_of_whole(head: &[u8], size: u64, written: Time) -> Position {
         let bytes = [&size.to_le_bytes()[..], &written.0.to_le_bytes(), head].concat();
         Position { head_length: 0, head_hash: fnv(&bytes), items: 0 }
     }
 
-    /// The number of known items of the file with this beginning.
+    /// Number of known items in the file with this start position.
     #[must_use]
     pub fn known_of_whole(self, positions: &[Position]) -> u64 {
         let same = |known: &&Position| (known.head_length, known.head_hash) == (0, self.head_hash);
         positions.iter().filter(same).map(|known| known.items).max().unwrap_or(0)
     }
 
-    /// The number of known items of the input that begins with `head`, by the furthest of `positions`.
+    /// Number of known items in the input that begins with `head`, according to the furthest of `positions`.
     #[must_use]
     pub fn known(positions: &[Position], head: &[u8]) -> u64 {
-        // Nearly all positions have the same length, so keep the hash of the last one.
+        // Nearly all positions have the same head length, so keep the hash of the last head.
         let mut last = (0, 0);
         let known = positions.iter().filter(|position| {
             let length = position.head_length;

@@ -8,19 +8,19 @@ use super::Input;
 use super::input::Content;
 use super::read::ReadOptions;
 
-/// Lines or frames between two reports.
+/// Number of lines or frames between two reports.
 pub(super) const STEP: u64 = 1 << 14;
 
 /// The progress of a reading.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadProgress<'a> {
-    /// The input.
+    /// Name of the input.
     pub name: &'a str,
-    /// Bytes read of it so far, as stored on the disk.
+    /// Number of bytes read from the input so far, as stored on the disk.
     pub read: u64,
-    /// Its size, if it has one.
+    /// Size of the input, if known.
     pub size: Option<u64>,
-    /// Lines or frames so far.
+    /// Number of lines or frames read so far.
     pub items: u64,
     /// Whether this is the first of two readings, which only infers the home prefix.
     pub finds_home: bool,

@@ -17,7 +17,7 @@ pub(super) struct Reached(Vec<ReachedInput>);
 struct ReachedInput {
     /// The number of the input.
     index: usize,
-    /// Items that an earlier reading has read.
+    /// Number of items that an earlier reading has read.
     known: u64,
     position: Position,
 }
@@ -28,14 +28,14 @@ impl Reached {
         self.0.push(ReachedInput { index, known, position: Position { items: known, ..start } });
     }
 
-    /// Moves the position of an input behind so many items. Returns whether the input has a position.
+    /// Moves an input's position behind this number of items. Returns whether the input has a position.
     pub(super) fn advance(&mut self, index: usize, items: u64) -> bool {
         let Some(last) = self.0.last_mut().filter(|last| last.index == index) else { return false };
         last.position.items = items.max(last.known);
         true
     }
 
-    /// The positions before `waiting`, the first line that was not handed on yet.
+    /// The positions before `waiting`, the first line that was not yet handed on.
     pub(super) fn before(&self, waiting: Option<(usize, u64)>) -> Vec<Position> {
         let (waits, line) = waiting.unwrap_or((usize::MAX, 0));
         let reached = self.0.iter().filter(|reached| reached.index <= waits);
@@ -45,14 +45,15 @@ impl Reached {
         reached.map(position).collect()
     }
 
-    /// The positions when all inputs were read. JSON Lines start at the beginning the next time.
+    /// The positions after all inputs were read. The position of JSON Lines is the beginning, for the next reading.
     pub(super) fn at_the_end(&self) -> Vec<Position> {
         let items = |position: Position| if position.head_length == 0 { 0 } else { position.items };
         self.0.iter().map(|&ReachedInput { position, .. }| Position { items: items(position), ..position }).collect()
     }
 }
 
-/// The beginning of an input, unless it can't be recognized again, and the number of its items that are known.
+/// The beginning of an input, and the number of known items in the input. The beginning is `None` if no later reading
+/// can recognize the input.
 pub(super) fn start(input: &Input, content: &Content, known: &[Position]) -> (Option<Position>, u64) {
     if content.format != Format::Text(Dialect::JsonLines) {
         return (Some(Position::start(&content.head)), Position::known(known, &content.head));

@@ -17,54 +17,54 @@ use super::sink::{Functions, Sink};
 use super::text::{Dialect, LineItem};
 use super::{Fault, Input, Position, ReadError};
 
-/// The most backup entries that are handed on. No user acknowledges so many remotes.
+/// The most backup entries that a reading hands on. No user acknowledges so many remotes.
 const MOST_BACKUP_ENTRIES: usize = 100_000;
 
-/// How to read.
+/// Options of a reading.
 #[derive(Clone, Debug, Default)]
 pub struct ReadOptions {
     /// The home prefixes, for all inputs except JSON Lines. Inferred if empty.
     pub home: Vec<Ipv6Net>,
-    /// The zone of times without one. UTC if not given.
+    /// The time zone of times without a stated zone. UTC if not given.
     pub zone: Option<TimeZone>,
-    /// The year of the first line of a log without years. Otherwise the latest possible year.
+    /// The year of the first line of a log without years. If not given, the latest possible year.
     pub year: Option<i16>,
-    /// The current time. Times far after it are refused. `None` accepts all times.
+    /// The current time. Times far after `now` are refused. `None` accepts all times.
     pub now: Option<Time>,
-    /// How far earlier readings came. Items before these positions make no observations again.
+    /// Positions that earlier readings reached. Items before these positions make no observations again.
     pub known: Vec<Position>,
-    /// Called from time to time with the progress.
+    /// Function that is called from time to time with the progress.
     pub progress: Option<fn(&ReadProgress<'_>)>,
 }
 
 /// The result of a reading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadSummary {
-    /// Observations handed on.
+    /// Number of observations handed on.
     pub observations: u64,
-    /// Lines of text, without blank ones.
+    /// Number of text lines, without blank lines.
     pub lines: u64,
-    /// Lines that were skipped.
+    /// Number of lines that were skipped.
     pub bad_lines: u64,
-    /// Lines with an observation, or with a packet or flow of IPv6.
+    /// Number of lines with an observation, or with a packet or flow of IPv6.
     pub lines_of_use: u64,
-    /// Frames of captures.
+    /// Number of frames in captures.
     pub frames: u64,
-    /// Faults reported.
+    /// Number of faults reported.
     pub faults: u64,
     /// The home prefixes of captures, logs and flows.
     pub home: Vec<Ipv6Net>,
     /// Whether the home prefix was inferred.
     pub home_is_inferred: bool,
-    /// Lines and frames that were known by [`ReadOptions::known`].
+    /// Number of lines and frames that were known from [`ReadOptions::known`].
     pub known: u64,
-    /// The position reached in each input. For JSON Lines it is the beginning: they are read as a whole
-    /// each time, unless a reading was interrupted.
+    /// The position reached in each input. The position of JSON Lines is the beginning: JSON Lines are read as a
+    /// whole each time, unless a reading was interrupted.
     pub positions: Vec<Position>,
 }
 
-/// Reads `inputs` one after the other. All captures count as one, as `tcpdump -C` splits them: the rules
-/// remember one file in the next. The same holds for logs, as long as time does not go back.
+/// Reads `inputs` one after the other. All captures count as one capture, as `tcpdump -C` splits captures: the rules
+/// remember one file while reading the next. The same holds for logs, as long as time does not go back.
 ///
 /// # Errors
 /// An input can't be read at all. The observations handed on so far are then incomplete.
@@ -80,7 +80,7 @@ pub fn read(
 /// Reads like [`read`], into a sink that may stop the reading and store its observations before the end.
 ///
 /// # Errors
-/// As [`read`].
+/// See [`read`].
 pub fn read_into(inputs: &[Input], options: &ReadOptions, sink: &mut dyn Sink) -> Result<ReadSummary, ReadError> {
     let mut summary = ReadSummary { home: options.home.clone(), ..ReadSummary::default() };
     if summary.home.is_empty() {
@@ -111,7 +111,7 @@ struct Reading<'a> {
 /// The input that is being read.
 struct Current<'a> {
     index: usize,
-    /// Items that an earlier reading has read.
+    /// Number of items that an earlier reading has read.
     known: u64,
     reporter: Reporter<'a>,
 }
@@ -141,7 +141,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Reads a text; returns the number of its whole lines.
+    /// Reads a text. Returns the number of whole lines.
     fn lines(&mut self, current: &Current<'_>, mut lines: InputLines) -> Result<u64, ReadError> {
         loop {
             let number = lines.number() + 1;
@@ -178,7 +178,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Reads a capture; returns the number of its frames.
+    /// Reads a capture. Returns the number of frames.
     fn packets(&mut self, current: &Current<'_>, mut packets: Packets) -> u64 {
         let mut items = 0;
         while let Some((frame, traced)) = packets.next(&mut |fault| self.report(fault)) {
@@ -198,7 +198,7 @@ impl Reading<'_> {
     }
 
     /// Called from time to time, before the item `number`. `is_certain` if no later item can change the earlier
-    /// ones. Returns whether to read on.
+    /// items. Returns whether to read on.
     fn step(&mut self, current: &Current<'_>, number: u64, is_certain: bool) -> bool {
         current.reporter.report(number);
         if is_certain {
@@ -207,8 +207,8 @@ impl Reading<'_> {
         self.sink.goes_on()
     }
 
-    /// Moves the position of an input behind so many items. An input without a position is one part: nothing
-    /// of it may be stored before its end.
+    /// Moves an input's position behind this number of items. An input without a position is one part: no observation
+    /// of the input may be stored before the end of the input.
     fn reach(&mut self, index: usize, items: u64) {
         if self.reached.advance(index, items) && self.sink.wants_positions() {
             self.sink.reached(&self.reached.before(self.rules.earliest()));

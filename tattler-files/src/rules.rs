@@ -11,16 +11,16 @@ use super::capture::PacketObserver;
 use super::flow::{FlowHalf, FlowHalves, FlowOrder, FlowRecord, LineOrigin};
 use super::text::LoggedPacket;
 
-/// How far the lines of a log may be out of order. A line that goes back further is of another file, or the
-/// clock was set: the rules then start without memory.
+/// Tolerance for log lines out of order. If a line goes back further, the line is from another file or the clock was
+/// set. The rules then start without memory.
 const PACKETS_BACK: Span = Span::from_seconds(600);
-/// The same for the ends of flow records. Collectors write a file every few minutes.
+/// Tolerance for the ends of flow records out of order. Collectors write a file every few minutes.
 const FLOWS_BACK: Span = Span::from_seconds(7_200);
 
 /// The rules, for all inputs of a reading.
 pub(super) struct Rules {
     home: Vec<Ipv6Net>,
-    /// Packets of captures go directly to it.
+    /// The rules for packets. Packets of captures go directly to this observer.
     pub(super) observer: PacketObserver,
     halves: FlowHalves,
     order: FlowOrder,
@@ -40,7 +40,7 @@ impl Rules {
         }
     }
 
-    /// Takes a logged packet. If it `is_old`, its observation is dropped.
+    /// Takes a logged packet. Drops the packet's observation if the packet `is_old`.
     pub(super) fn packet(&mut self, packet: LoggedPacket, is_old: bool, observe: &mut dyn FnMut(Observation)) {
         if self.latest_packet.is_some_and(|latest| latest - packet.ts > PACKETS_BACK) {
             self.observer = PacketObserver::new(self.home.clone());
@@ -71,13 +71,12 @@ impl Rules {
         self.play_due(observe);
     }
 
-    /// The first line whose record still waits, with the number of its input. Iterates over all records that
-    /// wait.
+    /// The first line with a waiting record, and the number of the line's input. Iterates over all waiting records.
     pub(super) fn earliest(&self) -> Option<(usize, u64)> {
         self.halves.earliest().into_iter().chain(self.order.earliest()).min()
     }
 
-    /// Hands on all records that wait.
+    /// Hands on all waiting records.
     pub(super) fn finish(&mut self, observe: &mut dyn FnMut(Observation)) {
         let order = &mut self.order;
         self.halves.flush(&mut |record, origin| order.push(record, origin));
@@ -127,15 +126,15 @@ impl Rules {
             observe(observation);
         }
         let goes_on = self.observer.goes_on(&opening, nanos(record.last));
-        // An exchange that began within a minute after another one with the same remote makes no new contact,
-        // but it may last longer.
+        // An exchange makes no new contact if it began within a minute after another exchange with the same remote.
+        // But the later exchange may last longer than the earlier exchange.
         if goes_on && !is_contact && record.last - record.first >= Span((REFRESH / 1_000) as i64) {
             observe(Observation::Contact(lasting(record)));
         }
     }
 }
 
-/// The contact of an exchange that continues.
+/// The contact that extends an earlier contact.
 fn lasting(record: &FlowRecord) -> Contact {
     let Tuple { src, dst, src_port, dst_port } = record.tuple;
     let proto = record.begins.begins().unwrap_or(Proto::Tcp);

@@ -1,4 +1,4 @@
-//! The destination of a reading.
+//! The receiver of a reading's observations and faults.
 
 use tattler_core::observation::Observation;
 
@@ -13,7 +13,7 @@ pub trait Sink {
     /// Receives a fault of an input.
     fn report(&mut self, fault: Fault);
 
-    /// Receives an entry of JSON Lines that is no observation, even if it is before a known position.
+    /// Receives a line of JSON Lines with a backup entry, even if the line is before a known position.
     fn backup(&mut self, _entry: BackupEntry) {}
 
     /// Whether [`Sink::reached`] should be called now. Finding the positions takes time.
@@ -21,18 +21,19 @@ pub trait Sink {
         false
     }
 
-    /// All content before these positions was handed on, and no later line changes it. Some flow records
-    /// after them were handed on too, since these come in the order of their beginnings. Called from time
-    /// to time, but never within a log without years: its end may show that the year was another.
+    /// Called from time to time with the positions that the reading has reached. All content before these positions
+    /// was handed on, and no later line changes this content. Some flow records after the positions were handed on
+    /// too, because flow records come in the order of their beginnings. Never called within a log without years: the
+    /// end of such a log may show that the year was wrong.
     fn reached(&mut self, _positions: &[Position]) {}
 
-    /// Whether to read on.
+    /// Whether the reading continues.
     fn goes_on(&self) -> bool {
         true
     }
 }
 
-/// A sink of two functions.
+/// A sink made from two functions.
 pub(super) struct Functions<'a> {
     pub(super) observe: &'a mut dyn FnMut(Observation),
     pub(super) report: &'a mut dyn FnMut(Fault),

@@ -1,5 +1,5 @@
-//! Compares our classes of interface identifiers with those of `addr6` of Fernando Gont's ipv6toolkit, which
-//! they are named after.
+//! Compares our classes of interface identifiers with the classes of `addr6` of Fernando Gont's ipv6toolkit. Our
+//! classes have the names of the classes in `addr6`.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use sensor_common::IidClass;
 
-/// The number of random addresses, in addition to the crafted ones.
+/// Number of random addresses, in addition to the crafted addresses.
 const RANDOM: usize = 20_000;
 
 #[test]
@@ -80,9 +80,9 @@ fn with_identifier(identifier: u64) -> Ipv6Addr {
     Ipv6Addr::from(0x2001_0db8_0001_0002_u128 << 64 | u128::from(identifier))
 }
 
-/// Addresses at the limits of each class.
+/// Addresses at the boundaries of each class.
 fn crafted() -> Vec<Ipv6Addr> {
-    // Low bytes and ports: all values of the last word, then small values in the word before it.
+    // Low bytes and ports: all values of the last word, then small values in the preceding word.
     let mut identifiers: Vec<u64> = (0..=0xffff).collect();
     for small in [1, 2, 15, 16, 17, 18, 255, 256] {
         for port in [21, 22, 53, 80, 443, 0x21, 0x53, 0x80, 0x443, 993, 8080, 0x8080, 6446, 0x6446, 5060, 12_345, 0] {
@@ -101,7 +101,7 @@ fn crafted() -> Vec<Ipv6Addr> {
             }
         }
     }
-    // The marks of EUI-64 and ISATAP, with and without their bits.
+    // The marks of EUI-64 and ISATAP, with and without the bits of each mark.
     for first in [0x0000_u64, 0x0200, 0x0211, 0x0011, 0xfdff, 0xffff, 0x0100, 0x0300] {
         for second in [0x5efe_u64, 0x22ff, 0x00ff, 0xff00, 0x5eff] {
             for third in [0xfe33_u64, 0xc000, 0xfe00, 0x00fe] {
@@ -112,7 +112,7 @@ fn crafted() -> Vec<Ipv6Addr> {
     identifiers.into_iter().map(with_identifier).collect()
 }
 
-/// A random identifier with some parts set to zero or to the mark of a class.
+/// A random identifier with some parts set to zero, or to the mark of a class.
 fn near_a_class(random: &mut Random) -> Ipv6Addr {
     let mut identifier = random.next();
     match random.next() % 8 {
@@ -140,7 +140,7 @@ fn seed() -> u64 {
     }
 }
 
-/// SplitMix64.
+/// SplitMix64 generator.
 struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! The capture formats: both byte orders, all resolutions, sections, cut files and wrong lengths.
+//! Tests of the capture formats: both byte orders, all resolutions, sections, cut files and wrong lengths.
 
 use std::io::Write;
 
@@ -7,10 +7,10 @@ use tattler_files::capture::Frames;
 use tattler_files::{Input, ReadError, Stop};
 use tempfile::NamedTempFile;
 
-/// A frame: nanoseconds, link type, bytes.
+/// A frame: nanoseconds, link type and bytes.
 type Read = (i64, u16, Vec<u8>);
 
-/// Reads a file. Returns the reason if it can't be read to its end.
+/// Reads a file. Also returns the reason if the file can't be read to its end.
 fn read(bytes: &[u8]) -> Result<(Vec<Read>, Option<Stop>), ReadError> {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
@@ -32,7 +32,7 @@ fn whole(bytes: &[u8]) -> Vec<Read> {
     frames
 }
 
-/// Writes numbers in one byte order.
+/// Writes numbers in a byte order.
 #[derive(Clone, Copy)]
 enum Order {
     Little,
@@ -137,7 +137,7 @@ fn pcapng_sections_interfaces_and_resolutions_are_read() {
 #[test]
 fn simple_and_obsolete_packets_of_pcapng_are_read() {
     let mut bytes = [section(Little), interface(Little, 1, 4, &[]), packet(Little, 0, 7_000_000, b"full")].concat();
-    // Longer on the wire than the snapshot length: the rest was not captured.
+    // The packet on the wire is longer than the snapshot length: the rest was not captured.
     bytes.extend(block(Little, 3, &[&Little.u32(1_500)[..], b"simp"].concat()));
     bytes.extend(block(Little, 3, &[&Little.u32(2)[..], b"si\0\0"].concat()));
     let obsolete = [&Little.u16(0)[..], &[0xff, 0xff], &Little.u32(0), &Little.u32(8_000_000), &Little.u32(3)];

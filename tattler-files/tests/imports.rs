@@ -1,7 +1,7 @@
-//! Observations of logs and flow records of other programs.
+//! Tests of the observations from logs and flow records of other programs.
 //!
-//! The lines follow the kernel (Linux 6, net/netfilter/nf_log_syslog.c), the documentation of Zeek and
-//! Suricata (suricata.rs has lines that Suricata wrote), and conntrack-tools 1.4.
+//! The lines follow the kernel (Linux 6, net/netfilter/nf_log_syslog.c), the documentation of Zeek and Suricata
+//! (suricata.rs has lines written by Suricata), and conntrack-tools 1.4.
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ fn options() -> ReadOptions {
 }
 
 struct Reading {
-    /// The observations, a short line each.
+    /// The observations, each as a short line.
     observed: Vec<String>,
     faults: Vec<String>,
     summary: ReadSummary,
@@ -54,7 +54,7 @@ fn read(text: &str, options: &ReadOptions) -> Reading {
     read_files(&[file.path()], options).unwrap()
 }
 
-/// `contact 2026-09-01T00:00:00.000Z tcp 443`
+/// An observation as a short line, such as `contact 2026-09-01T00:00:00.000Z tcp 443`.
 fn short(observation: &Observation) -> String {
     match observation {
         Observation::Contact(contact) => {
@@ -93,7 +93,7 @@ fn every_time_format_of_firewall_logs_is_read() {
         ("Tue Sep  1 01:41:54 2026 kern.warn kernel: [12.3] reject wan in: ", "2026-09-01T00:41:54.000Z"),
         ("2026-09-01T01:41:54,831456+00:00 SRC=x OUT=y IN=", "2026-09-01T01:41:54.831Z"),
     ] {
-        // A log prefix may stand directly before the fields.
+        // A log prefix may stand immediately before the fields.
         let Reading { observed, faults, .. } = read(&format!("{before}{}\n", syn(true, 22)), &options());
         assert_eq!(faults, [""; 0], "{before}");
         assert_eq!(observed, [format!("probe {expected} 2a0d:5600::29 syn 22")], "{before}");
@@ -180,7 +180,7 @@ fn bad_lines_are_reported_and_never_half_read() {
             format!("{name}:11: no newline, the line is cut short or still being written: line skipped"),
         ]
     );
-    // The second SYN is a repeat, and is handed on as one.
+    // The second SYN is a repeat, and is handed on as a repeat.
     assert_eq!(observed.len(), 2);
     assert_eq!((summary.lines, summary.bad_lines, summary.positions[0].items), (10, 8, 10));
 }
@@ -198,7 +198,7 @@ fn a_log_that_has_grown_makes_only_new_observations() {
     let grown = read_files(&[file.path()], &known).unwrap();
     assert_eq!(grown.observed, ["probe 2026-09-01T00:00:03.000Z 2a0d:5600::29 syn 24"]);
     assert_eq!(grown.summary.positions[0].items, 3);
-    // The same log compressed under another name, and another log.
+    // The same log under another name and compressed, and another log.
     let text = line(1, 22) + &line(2, 23);
     let packed = ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
     let rotated = tempfile::NamedTempFile::new().unwrap();
@@ -217,7 +217,7 @@ fn rotated_logs_may_be_read_newest_first() {
     };
     let directory = tempfile::tempdir().unwrap();
     let (new, old) = (directory.path().join("log"), directory.path().join("log.1"));
-    // On the 2nd port 5000 is in use; on the 1st it was not.
+    // Port 5000 is in use on the 2nd, but not on the 1st.
     fs::write(&new, line(2, &udp(LOCAL_FULL, SITE_FULL, 5_000, 123))).unwrap();
     fs::write(&old, line(1, &udp(SCANNER_FULL, LOCAL_FULL, 9, 5_000))).unwrap();
     let observed = read_files(&[&new, &old], &options()).unwrap().observed;
@@ -242,7 +242,7 @@ fn missing_years_come_from_the_file_or_from_the_user() {
     fs::write(&file, line("Mar  1") + &line("Dec 31") + &line("Jan  1") + &line("Mar  1")).unwrap();
     file.as_file().set_modified(written).unwrap();
     let error = read_files(&[file.path()], &options()).err().unwrap();
-    // March 2025, December 2025, January 2026, and then March again.
+    // The lines are from March 2025, December 2025, January 2026, and then March again.
     assert!(error.is_usage() && error.to_string().contains(":4: ") && error.to_string().contains("--year"), "{error}");
 }
 
@@ -278,7 +278,7 @@ fn zeek_has_initiators_and_answers_in_both_formats() {
          #types\ttime\tstring\taddr\tport\taddr\tport\tenum\tstring\tinterval\tstring\tcount\n",
     );
     let mut json = String::new();
-    // Zeek writes a connection when it ends: the long one comes last.
+    // Zeek writes a connection when the connection ends, so the long connection comes last.
     for (ts, orig, orig_p, resp, resp_p, proto, duration, history, packets) in
         rows.iter().cycle().skip(1).take(rows.len())
     {
@@ -378,7 +378,7 @@ fn conntrack_has_beginnings_and_answers_as_on_the_uplink() {
     assert_eq!((echo.kind, echo.traits.icmp_id), (Kind::Echo, Some(7)));
 }
 
-/// As printed by conntrack 1.4.7 and Linux 6.18 in a namespace; the addresses were changed.
+/// Lines as printed by conntrack 1.4.7 and Linux 6.18 in a namespace. Only the addresses were changed.
 #[test]
 fn real_lines_of_conntrack_and_the_kernel_are_read() {
     let conntrack = "\

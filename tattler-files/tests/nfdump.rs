@@ -1,5 +1,5 @@
-//! Compares the observations of flow records that nfpcapd makes of captures with the counts of nfdump, the
-//! SYNs of tshark, and the observations of the packets.
+//! Compares observations from flow records with three references: the counts of nfdump, the SYNs of tshark, and the
+//! observations from the packets. nfpcapd makes the flow records from captures.
 //!
 //! Needs `nfpcapd`, `nfdump` and the captures; see captures.rs.
 
@@ -12,8 +12,8 @@ use exchanges::{answers, contacts, inward, outward, probes, read, run, truth};
 use ipnet::Ipv6Net;
 use sensor_common::{Kind, Proto};
 
-/// Captures, and the home prefix for each: that of the clients, or that of the servers, as if the traffic
-/// were inbound.
+/// Captures, each with a home prefix: the prefix of the clients, or the prefix of the servers, as if the traffic were
+/// inbound.
 const CAPTURES: [(&str, &str); 7] = [
     ("nDPI__reddit.pcap", "2a01:cb01:2049::/48"),
     ("nDPI__pinterest.pcap", "2a01:cb01:2049::/48"),
@@ -36,7 +36,7 @@ fn flows_of_a_capture_make_the_observations_of_its_packets() {
             std::fs::read_dir(flows.path()).unwrap().map(|file| file.unwrap().path()).collect();
         files.sort();
         let csv = run(Command::new("nfdump").arg("-R").arg(flows.path()).args(["-o", "csv"]).env("TZ", "UTC"));
-        // In another directory: nfdump reads all files next to the flows.
+        // The CSV file is in another directory, because nfdump reads all files next to the flows.
         let csv_file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&csv_file, csv).unwrap();
 
@@ -45,7 +45,7 @@ fn flows_of_a_capture_make_the_observations_of_its_packets() {
         let (of_nfcapd, summary) = read(&files, home);
         let (of_csv, csv_summary) = read(&[csv_file.path().to_owned()], home);
 
-        // The counts of nfdump.
+        // Compare with the counts of nfdump.
         let filter = "ipv6 and (proto tcp or proto udp)";
         let listed = run(Command::new("nfdump").arg("-R").arg(flows.path()).args(["-q", "-o", "csv", filter]));
         let counted = listed.lines().filter(|line| line.contains(',') && !line.starts_with("ts,")).count() as u64;
@@ -55,7 +55,7 @@ fn flows_of_a_capture_make_the_observations_of_its_packets() {
         assert_eq!((summary.lines_of_use, summary.bad_lines), (counted + echoes, 0), "{file}");
         assert_eq!((csv_summary.lines_of_use, csv_summary.bad_lines), (counted + echoes, 0), "{file}");
 
-        // The SYNs of tshark.
+        // Compare with the SYNs of tshark.
         let rows = truth(&captures, file);
         assert_eq!(contacts(&of_nfcapd, Proto::Tcp), outward(&rows, Kind::Syn, home), "{file}");
         assert_eq!(probes(&of_nfcapd, Kind::Syn), inward(&rows, Kind::Syn, home), "{file}");

@@ -1,8 +1,8 @@
-//! Compares the observations of records that Suricata wrote with its own counts, those of tshark, and the
-//! observations of the packets.
+//! Compares observations from records written by Suricata with Suricata's own counts, the counts of tshark, and the
+//! observations from the packets.
 //!
-//! One test reads the few lines in `data/eve.json`. The other one runs `suricata` on all captures, if both
-//! exist; 7.0.10 of bookworm-backports was used.
+//! One test reads the few lines in `data/eve.json`. Another test runs `suricata` on all captures, if both exist;
+//! 7.0.10 of bookworm-backports was used.
 
 mod exchanges;
 
@@ -20,20 +20,19 @@ const SETTINGS: &str = "%YAML 1.1\n---\n\
     vars: { address-groups: { HOME_NET: any, EXTERNAL_NET: any } }\n\
     outputs: [ { eve-log: { enabled: yes, filetype: regular, filename: eve.json, types: [alert, flow] } } ]\n";
 
-/// An alert for each SYN and echo request.
+/// Rules that give an alert for each SYN and echo request.
 const RULES: &str = "alert tcp any any -> any any (msg:\"SYN\"; flags:S,12; sid:1;)\n\
     alert icmp any any -> any any (msg:\"echo\"; itype:128; sid:2;)\n";
 
-/// Captures with packets that Suricata refuses to decode, but tshark and the parser read.
+/// Captures with packets that Suricata refuses to decode. tshark and the parser decode these packets.
 const REFUSED: [&str; 3] = [
     "tcpdump__ipv6_invalid_length_2.pcap",
     "tcpdump__ipv6_jumbogram_1.pcap",
     "tcpdump__ipv6_jumbogram_invalid_length.pcap",
 ];
 
-/// Lines that `suricata -c suricata.yaml -S all.rules -k none --runmode single -r 6in4tunnel.pcap -l .`
-/// wrote with the settings and rules above, and an alert for UDP. The capture is in tests/cfgs/default/pcap of
-/// nDPI.
+/// Lines that `suricata -c suricata.yaml -S all.rules -k none --runmode single -r 6in4tunnel.pcap -l .` wrote with
+/// the settings and rules above, and an alert for UDP. The capture is in tests/cfgs/default/pcap of nDPI.
 const FEW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/eve.json");
 
 #[test]
@@ -54,7 +53,7 @@ fn real_lines_are_read_with_home_at_both_ends() {
     assert_eq!(contacts(&outward, Proto::Icmpv6), [at(host, server, 0)].into());
     assert_eq!(outward.iter().filter(|one| !matches!(one, Observation::Contact(_))).count(), 0);
 
-    // With home at the server: the alert for a reply is no probe of the resolver.
+    // With home at the server, the alert for a reply is not a probe of the resolver.
     let inward = found("2604:a880:1::/48");
     assert_eq!(probes(&inward, Kind::Syn), [at(server, host, 443)].into());
     assert_eq!(probes(&inward, Kind::Echo), [at(server, host, 0)].into());
@@ -82,7 +81,7 @@ fn flows_and_alerts_make_the_observations_of_the_packets() {
             fs::write(&path, of_kind.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
             path
         });
-        // Suricata's own counts: an alert for each packet.
+        // Suricata's own counts: each packet has an alert.
         let is_global = |line: &Value, key: &str| {
             line[key].as_str().and_then(|ip| ip.parse::<Ipv6Addr>().ok()).is_some_and(|ip| ip.segments()[0] >> 13 == 1)
         };
@@ -98,7 +97,7 @@ fn flows_and_alerts_make_the_observations_of_the_packets() {
         }
         for home in homes(&rows) {
             let [packets, of_flows, of_alerts] = [&captures.join(file), &flows, &alerts].map(|path| {
-                // An empty file is refused.
+                // The reader refuses an empty file.
                 if fs::metadata(path).unwrap().len() > 0 {
                     read(std::slice::from_ref(path), home).0
                 } else {
@@ -123,7 +122,7 @@ fn flows_and_alerts_make_the_observations_of_the_packets() {
     comparison.finish();
 }
 
-/// Runs Suricata on a capture; returns its records.
+/// Runs Suricata on a capture. Returns the records.
 fn suricata(capture: &Path, dir: &Path) -> Vec<Value> {
     let files = [("suricata.yaml", SETTINGS), ("all.rules", RULES), ("empty", "")];
     let [settings, rules, empty] = files.map(|(name, text)| {

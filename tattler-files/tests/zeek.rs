@@ -1,7 +1,7 @@
-//! Compares the observations of a conn.log with the ground truth and the observations of the packets.
+//! Compares the observations from a conn.log with the ground truth and with the observations from the packets.
 //!
-//! Zeek was not available, so the test writes the conn.log, as Zeek's documentation describes it, from packets
-//! that tshark decoded. Needs `tshark` and the captures.
+//! Zeek was not available. The test writes the conn.log from packets that tshark decoded, as Zeek's documentation
+//! describes the file. Needs `tshark` and the captures.
 
 mod exchanges;
 
@@ -14,8 +14,8 @@ use std::process::Command;
 use exchanges::{Comparison, answers, contacts, homes, inward, outward, probes, read, run, truth};
 use sensor_common::{Kind, Proto};
 
-/// UDP after a hundred extension headers, which tshark reads and the parser does not. captures.rs leaves it out
-/// too.
+/// A capture of UDP after a hundred extension headers, which tshark reads and the parser does not. captures.rs also
+/// leaves this capture out.
 const LEFT_OUT: [&str; 1] = ["libpcap__ipv6_ext_headers.pcap"];
 
 /// The columns in the order of the documentation (logs/conn).
@@ -60,7 +60,7 @@ fn connections_of_zeek_match_the_ground_truth() {
     comparison.finish();
 }
 
-/// A line of conn.log. The originator is the first end.
+/// A line of conn.log. The originator is the first end of the connection.
 struct Connection {
     ends: [(String, u16); 2],
     proto: &'static str,
@@ -70,7 +70,7 @@ struct Connection {
     packets: [u32; 2],
 }
 
-/// Connections in the order in which they end, as Zeek writes them.
+/// Connections in the order of their ends, as in a conn.log written by Zeek.
 fn connections(capture: &Path) -> Vec<Connection> {
     let fields = [
         "frame.time_epoch",
@@ -96,14 +96,14 @@ fn connections(capture: &Path) -> Vec<Connection> {
         let [ts, layers, src, dst, tcp_src, tcp_dst, flags, udp_src, udp_dst, icmp, len] = fields[..] else {
             panic!("{line}")
         };
-        // Skip IPv6 in IPv6: a field may be of either header. IPv6 inside UDP is harmless.
+        // Skip IPv6 in IPv6: a field may be from either header. IPv6 inside UDP is harmless.
         let outside = layers.split(':').take_while(|layer| *layer != "udp");
         if outside.filter(|layer| *layer == "ipv6").count() != 1 {
             continue;
         }
         let port = |text: &str| text.parse::<u16>().unwrap();
-        // tshark shows the ports of a packet that an ICMPv6 error quotes too. Echo requests and replies are one
-        // connection.
+        // If an ICMPv6 error quotes a packet, tshark also shows the ports of the quoted packet. Echo requests and
+        // replies are one connection.
         let (proto, ports, quiet) = match (icmp, tcp_src, udp_src) {
             ("128", ..) => ("icmp", [128, 129], 60.0),
             ("129", ..) => ("icmp", [129, 128], 60.0),
@@ -174,7 +174,7 @@ fn tsv(connections: &[Connection]) -> String {
     text + "#close\t2026-01-01-01-00-00\n"
 }
 
-/// Fields that are not set are left out.
+/// Writes connections as JSON. Unset fields are left out.
 fn json(connections: &[Connection]) -> String {
     let line = |Connection { ends: [orig, resp], proto, first, last, history, packets }: &Connection| {
         let mut line = serde_json::json!({

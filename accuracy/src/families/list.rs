@@ -7,12 +7,12 @@ use homes::{
 
 use super::{Expect, Family};
 
-/// Probes by chance that come minutes after contacts with any remote, more often of busy addresses.
+/// Probes by chance that come minutes after contacts with any remote. Busy addresses are hit more often.
 const ACTIVE: Background = Background { share: 0.15, follows_activity: true, by_activity: true, ..Background::BASE };
 const TORRENT: Torrent = Torrent { share: 0.2, peers: 250, inbound: 6 };
 
 pub(super) const FAMILIES: &[Family] = &[
-    // One harvester or five, visited by some addresses, by few or by all.
+    // One harvester or five harvesters, visited by some, few or all addresses.
     Family::rank("one", "one harvester, a scan within minutes", HomePlan::base).replayed(),
     Family::rank("five-own-scanners", "five harvesters, each with a scanner of its own", |size| five(size, |n| n)),
     Family::rank("five-one-scanner", "five harvesters that feed one scanner", |size| five(size, |_| 0)),
@@ -54,7 +54,7 @@ pub(super) const FAMILIES: &[Family] = &[
     Family::rank("lag-night", "what was learned by day is scanned from 03:00 on", |size| {
         lag(size, Lag::Night(20.0 * MINUTE))
     }),
-    // More probes by chance.
+    // A higher share of probes by chance.
     Family::rank("background-15", "15 % of addresses are hit by chance", |size| HomePlan {
         background: Background { share: 0.15, ..Background::BASE },
         ..HomePlan::base(size)
@@ -62,7 +62,7 @@ pub(super) const FAMILIES: &[Family] = &[
     Family::rank("background-15-active", "15 % are hit by chance, minutes after contacts with anybody", |size| {
         HomePlan { background: ACTIVE, ..HomePlan::base(size) }
     }),
-    // Harvesters of several addresses, and remotes that come with them.
+    // Harvesters with several addresses, and remotes that are contacted together with a harvester.
     Family::rank("moves-within-64", "the harvester has another address every day, in one /64", |size| {
         HomePlan::with(size, |harvester| harvester.addresses = HarvesterAddresses::MovesWithin64(24))
     }),
@@ -83,11 +83,11 @@ pub(super) const FAMILIES: &[Family] = &[
             harvester.lag = Lag::About(MINUTE, 1.0);
         })
     }),
-    // A quarter of the visits is of the site that leaks; the sensor sees the address only.
+    // A quarter of the visits goes to the site that leaks. The sensor sees only the shared address.
     Family::rank("cdn-front", "one address before many sites, of which one leaks", |size| {
         popular(size, LeakPlan::Each(0.2))
     }),
-    // Scanners that are hard to recognise as one, or as two.
+    // Scanners that are hard to recognise as one scanner, or as two scanners.
     Family::rank("scanner-in-700-networks", "the scanner spreads over 700 /64s, with one fingerprint", |size| {
         scanner(HomePlan::base(size), |scanner| scanner.networks = 700)
     }),
@@ -130,7 +130,7 @@ pub(super) const FAMILIES: &[Family] = &[
         let middle = size.days as f64 / 2.0;
         HomePlan { outage: Some((middle - 1.0, middle + 1.0)), ..HomePlan::base(size) }
     }),
-    // What looks like a leak by a remote and is none, or can't be distinguished from one.
+    // Probes that look like the result of a leak by a remote. The cause is another, or can't be determined.
     Family::without("on-path", "somebody on the path passes on 5 % of all contacts", Expect::NotStrong, |size| {
         rival(size, RivalPlan::OnPath(0.05))
     }),
@@ -146,7 +146,7 @@ pub(super) const FAMILIES: &[Family] = &[
         Expect::Undecidable,
         |size| rival(size, RivalPlan::Framing(0.5)),
     ),
-    // No harvester: scanners, and probes by chance.
+    // No harvester: only scanners, and probes by chance.
     Family::clean("clean", "15 % of addresses are hit by chance", |size| HomePlan {
         background: Background { share: 0.15, ..Background::BASE },
         ..HomePlan::clean(size)
@@ -163,7 +163,7 @@ pub(super) const FAMILIES: &[Family] = &[
     }),
 ];
 
-/// Five harvesters, visited by these shares of the addresses, with lags from seconds to hours.
+/// Five harvesters. These shares of the addresses visit the harvesters, and the lags range from seconds to hours.
 fn five(size: HomeSize, scanner: fn(usize) -> usize) -> HomePlan {
     let shares = [0.2, 0.15, 0.12, 0.1, 0.08];
     let lags = [MINUTE, 10.0 * MINUTE, HOUR, 4.0 * HOUR, 10.0];

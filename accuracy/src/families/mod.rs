@@ -9,33 +9,34 @@ use homes::{HomePlan, HomeSize};
 /// The correct result for a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// Its harvesters can be found: it counts for average precision.
+    /// The harvesters can be found, so the family counts for average precision.
     Rank,
-    /// No remote is to be named.
+    /// The correct report names no remote.
     Nobody,
-    /// No remote is to be called strong. To suspect one is no mistake, though none is better.
+    /// The correct report calls no remote strong. A suspected remote is not a mistake, but no suspected remote is
+    /// better.
     NotStrong,
-    /// The data are those of a leak. The result is shown, but not counted.
+    /// The data look the same as the data of a real leak. The result is shown, but not counted.
     Undecidable,
 }
 
 /// Homes that have the same plan.
 #[derive(Clone, Copy)]
 pub struct Family {
-    /// Its name on the command line and in tables.
+    /// Name of the family on the command line and in tables.
     pub name: &'static str,
     /// A description.
     pub about: &'static str,
     /// The correct result.
     pub expect: Expect,
-    /// Its harvesters are hard to find: lags of days, or few contacts that leak.
+    /// Whether the harvesters are hard to find: lags of days, or few contacts that leak.
     pub hard: bool,
-    /// No remote leaks, and nothing looks as if one did.
+    /// Whether the homes have no leak and nothing that looks like a leak.
     pub clean: bool,
-    /// Also measured: the number of probed addresses after which the harvester ranks first. It needs one harvester
-    /// and a short lag.
+    /// Whether a replay also measures the number of probed addresses after which the harvester ranks first. A replay
+    /// needs one harvester and a short lag.
     pub replayed: bool,
-    /// The plan of its homes.
+    /// The plan of the family's homes.
     pub plan: fn(HomeSize) -> HomePlan,
 }
 
@@ -72,7 +73,7 @@ pub fn all() -> &'static [Family] {
     list::FAMILIES
 }
 
-/// The family with a name.
+/// The family with this name.
 #[must_use]
 pub fn named(name: &str) -> Option<Family> {
     all().iter().copied().find(|family| family.name == name)

@@ -1,4 +1,4 @@
-//! The homes of each family are as it says.
+//! Tests that the homes of each family match the family's description.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv6Addr;
@@ -17,7 +17,7 @@ fn large(name: &str) -> SimulatedHome {
     SimulatedHome::new(&(named(name).unwrap().plan)(HomeSize::LARGE), name, 1)
 }
 
-/// The times from the contact to the probe, in order.
+/// The times from contact to probe, in order.
 fn lags(home: &SimulatedHome) -> Vec<f64> {
     let leaked = home.tips.iter().filter(|tip| tip.by.is_some());
     let mut lags: Vec<f64> = leaked.map(|tip| tip.at - tip.learned).collect();
@@ -34,7 +34,7 @@ fn visitors(home: &SimulatedHome) -> f64 {
     home.truth.harvesters[0].visitors as f64 / home.lives.len() as f64
 }
 
-/// The share of addresses that were hit by chance.
+/// Share of addresses that were hit by chance.
 fn by_chance(home: &SimulatedHome) -> f64 {
     let hit = home.tips.iter().filter(|tip| tip.by.is_none()).map(|tip| tip.life);
     hit.collect::<BTreeSet<_>>().len() as f64 / home.lives.len() as f64
@@ -146,7 +146,7 @@ fn few_contacts_leak_or_the_third() {
 
 #[test]
 fn chance_hits_a_share_and_may_follow_activity() {
-    // Devices differ, so one home may have more or fewer.
+    // Devices differ, so a single home may have more or fewer hits by chance.
     near(by_chance(&large("one")), 0.05, 0.02);
     near(by_chance(&large("background-15")), 0.15, 0.05);
     let active = medium("background-15-active");
@@ -250,7 +250,7 @@ fn rivals_cause_probes_as_described() {
     let hit = on_path.tips.iter().map(|tip| tip.life).collect::<BTreeSet<_>>().len();
     assert!(hit > 200, "{hit}");
     let device = medium("one-device");
-    // Chance hits others as well.
+    // Chance hits the addresses of other devices as well.
     let of_device = device.tips.iter().filter(|tip| device.lives[tip.life].device == 0).count();
     assert!(of_device >= 12 && of_device * 2 > device.tips.len() / 2, "{of_device} of {}", device.tips.len());
     let hitlist = medium("hitlist");

@@ -1,4 +1,4 @@
-//! Measures, calculated by hand.
+//! Tests of the measures against values calculated by hand.
 
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
@@ -11,7 +11,7 @@ fn remote(number: u128) -> Ipv6Addr {
     Ipv6Addr::from(0x2a05u128 << 112 | number)
 }
 
-/// Harvesters with the addresses 1, 2, … and, of the first, the companions 101 and 102.
+/// Harvesters with the addresses 1, 2, …. The first harvester has the companions 101 and 102.
 fn truth(harvesters: u128) -> Truth {
     let harvester = |n: u128| TrueHarvester {
         addresses: BTreeSet::from([remote(n)]),
@@ -48,21 +48,21 @@ fn a_ranking_without_ties_has_the_textbook_average_precision() {
     let entries = [entry(4.0, &[1]), entry(3.0, &[50]), entry(2.0, &[2]), entry(1.0, &[51])];
     close(precision(&entries, 2), (1.0 + 2.0 / 3.0) / 2.0);
     close(recall(&entries, 2), 0.5);
-    // A third harvester that is not listed counts as never found.
+    // A third harvester that is not in the ranking counts as never found.
     close(precision(&entries, 3), (1.0 + 2.0 / 3.0) / 3.0);
 }
 
 #[test]
 fn ties_count_as_the_mean_over_their_orders() {
-    // One of three tied: places 1, 2, 3 with a third each.
+    // One of three tied entries is right: places 1, 2, 3 with a third each.
     let entries = [entry(1.0, &[50]), entry(1.0, &[1]), entry(1.0, &[51])];
     close(precision(&entries, 1), (1.0 + 1.0 / 2.0 + 1.0 / 3.0) / 3.0);
     close(recall(&entries, 1), 1.0 / 3.0);
-    // Two of three tied: places {1,2}, {1,3}, {2,3} with (1+1)/2, (1+2/3)/2, (1/2+2/3)/2.
+    // Two of three tied entries are right: places {1,2}, {1,3}, {2,3} with (1+1)/2, (1+2/3)/2, (1/2+2/3)/2.
     let entries = [entry(1.0, &[2]), entry(1.0, &[1]), entry(1.0, &[51])];
     close(precision(&entries, 2), (2.0 + 5.0 / 3.0 + 7.0 / 6.0) / 6.0);
     close(recall(&entries, 2), 2.0 / 3.0);
-    // A place taken above the tie: harvester at 2 or 3.
+    // An entry above the tie takes place 1: the harvester is at place 2 or 3.
     let entries = [entry(2.0, &[50]), entry(1.0, &[1]), entry(1.0, &[51])];
     close(precision(&entries, 1), (1.0 / 2.0 + 1.0 / 3.0) / 2.0);
     close(recall(&entries, 1), 0.0);

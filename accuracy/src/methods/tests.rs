@@ -1,4 +1,4 @@
-//! The methods that ours is compared with, on observations small enough to count by hand.
+//! Tests of the methods other than Tattler's, on observations small enough to count by hand.
 
 use sensor_common::Proto;
 use tattler_core::observation::{Contact, Probe};
@@ -29,7 +29,7 @@ fn counts(mut observations: Vec<Observation>) -> RemoteCounts {
 
 #[test]
 fn fisher_agrees_with_tables_worked_by_hand() {
-    // The lady tasting tea: three of four right.
+    // The lady tasting tea: three of four answers are right.
     assert!((fisher(3, 1, 1, 3) - 17.0 / 70.0).abs() < 1e-9);
     assert!((fisher(10, 0, 0, 20) * 30_045_015.0 - 1.0).abs() < 1e-6);
     assert!((fisher(0, 5, 5, 0) - 1.0).abs() < 1e-9);
@@ -78,7 +78,8 @@ fn the_count_of_2015_ranks_by_probed_addresses_and_names_the_first() {
 
 #[test]
 fn fisher_names_as_many_as_benjamini_and_hochberg_allow() {
-    // 10 contacted remote 10 and were probed, 20 did not and were not; all contacted remote 11.
+    // Ten addresses contacted remote 10 and were probed. Twenty addresses did neither. All addresses contacted remote
+    // 11.
     let mut observations = Vec::new();
     for of in 0..30 {
         observations.push(contact(0, of, 11));

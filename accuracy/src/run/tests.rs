@@ -6,9 +6,9 @@ use super::*;
 use crate::families;
 use crate::methods::Method;
 
-/// Sixty addresses.
+/// A small home with sixty addresses.
 const SIZE: HomeSize = HomeSize { devices: 5, days: 12, sites: 150, networks: 1 };
-/// A quarter of the addresses visits it, and it passes on all of them.
+/// A harvester that a quarter of the addresses visits. The harvester passes on all visitors.
 const BASE: HarvesterPlan = HarvesterPlan {
     place: HarvesterPlace::Site(0.25),
     leak: LeakPlan::First(1.0),
@@ -20,7 +20,7 @@ fn plan(size: HomeSize, harvesters: &[HarvesterPlan]) -> HomePlan {
     HomePlan { harvesters: harvesters.to_vec(), ..HomePlan::base(size) }
 }
 
-/// As in the lab: few remotes, and a day in 40 s.
+/// A plan as in the lab: few remotes, and a day of 40 s.
 fn lab(size: HomeSize) -> HomePlan {
     let size = HomeSize { sites: 12, ..size };
     let harvester = HarvesterPlan { place: HarvesterPlace::Site(0.5), lag: Lag::About(HOUR, 0.7), ..BASE };
@@ -87,7 +87,7 @@ fn at_most_one_in_twenty_clean_homes_accuses_anybody() {
         }),
     ];
     for family in families::all().iter().filter(|family| family.clean).chain(&more) {
-        // With a true share of 5 %, 16 or more of 200 occur in one of twenty such tests.
+        // With a true share of 5 %, one of twenty such tests has 16 or more such homes of 200.
         let share = wronged(&scores(family, 200));
         println!("{}: {share:.3}", family.name);
         assert!(share <= 0.05, "{}: {share}", family.name);

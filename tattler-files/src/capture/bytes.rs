@@ -1,4 +1,4 @@
-//! Integers in the byte order of a file, and frames as far as the parser reads them.
+//! Integers in the byte order of a file, and the part of each frame that the parser reads.
 
 use std::io::{self, BufRead};
 
@@ -6,10 +6,10 @@ use sensor_common::packet::FAR;
 
 use crate::Stop;
 
-/// Bytes of a frame that are kept. The parser reads no further.
+/// Number of bytes of a frame that are kept. The parser reads no further.
 const KEPT: usize = FAR + 64;
 
-/// The byte order of a file or of a section in it.
+/// The byte order of a file, or of a section in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ByteOrder {
     Little,
@@ -17,7 +17,7 @@ pub(super) enum ByteOrder {
 }
 
 impl ByteOrder {
-    /// Bytes in this order, in big-endian order.
+    /// Converts bytes from this order to big-endian order.
     pub(super) fn to_big<const N: usize>(self, mut bytes: [u8; N]) -> [u8; N] {
         if self == ByteOrder::Little {
             bytes.reverse();
@@ -26,7 +26,7 @@ impl ByteOrder {
     }
 }
 
-/// A reader with a byte order.
+/// A reader for a file with a byte order.
 pub(super) struct Bytes<R> {
     pub(super) reader: R,
     pub(super) order: ByteOrder,
@@ -74,7 +74,7 @@ impl<R: BufRead> Bytes<R> {
         Ok(())
     }
 
-    /// Reads a frame of `length` bytes; `frame` keeps the first [`KEPT`] of them.
+    /// Reads a frame of `length` bytes. `frame` keeps the first [`KEPT`] bytes.
     pub(super) fn frame(&mut self, length: u32, frame: &mut Vec<u8>) -> Result<(), Stop> {
         let kept = KEPT.min(length as usize);
         frame.resize(kept, 0);

@@ -1,4 +1,4 @@
-//! The frames of a capture, of either format.
+//! The frames of a capture in either format.
 
 use std::io::BufRead;
 
@@ -10,13 +10,13 @@ use crate::{ReadError, Stop};
 /// A frame.
 #[derive(Clone, Copy, Debug)]
 pub struct CapturedFrame<'a> {
-    /// Its number, from 1.
+    /// Number of the frame. The first frame has number 1.
     pub number: u64,
-    /// The time of the capture.
+    /// Time of capture.
     pub nanos: Nanos,
-    /// The kind of its link-layer header.
+    /// Kind of the link-layer header.
     pub link_type: LinkType,
-    /// Its bytes, as far as the parser can read.
+    /// Bytes of the frame, up to the end of the part that the parser can read.
     pub bytes: &'a [u8],
 }
 
@@ -73,7 +73,7 @@ fn not_a_capture(name: &str, content: &'static str) -> ReadError {
     ReadError::NotACapture { name: name.to_owned(), content }
 }
 
-/// The kind of a text. Elsewhere unknown text counts as JSON Lines.
+/// The name for the kind of a text. Outside this function, unknown text counts as JSON Lines.
 fn text(dialect: Dialect, head: &[u8]) -> &'static str {
     match dialect {
         Dialect::JsonLines if !head.trim_ascii_start().starts_with(b"{") => "text",

@@ -1,8 +1,8 @@
 //! Infers the home prefix if the user gave none.
 //!
-//! On an uplink every exchange has one end at home. So home is the /48 with an end of at least 90 % of the
-//! global-unicast exchanges. If two /48s have, or both ends are in the same /48, the same test decides
-//! among the /64s. If no single prefix is left, the user has to name it: a wrong guess is worse.
+//! On an uplink, every exchange has one end at home. So home is the /48 with an end of at least 90 % of the
+//! global-unicast exchanges. If two /48s pass this test, or if both ends are in the same /48, the same test decides
+//! among the /64s. If no single prefix is left, the user must give the prefix: a wrong guess is worse.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -12,7 +12,8 @@ use sensor_common::parse::{Address, Tuple};
 use sensor_common::rules::is_global;
 use sensor_common::{Header, Kind};
 
-/// The most distinct exchanges that are counted. Memory has a bound, and more would hardly change the result.
+/// The most distinct exchanges that are counted. This limit bounds memory. More exchanges would hardly change the
+/// result.
 const MOST_EXCHANGES: usize = 1 << 18;
 
 /// Counts the exchanges by their ends.
@@ -20,16 +21,16 @@ const MOST_EXCHANGES: usize = 1 << 18;
 pub struct HomeFinder {
     hasher: RandomState,
     seen: HashSet<u64>,
-    /// By /48 and by /64.
+    /// Counts for each /48 and each /64.
     prefixes: HashMap<Ipv6Net, Ends>,
 }
 
-/// The exchanges of a prefix.
+/// Number of exchanges of a prefix.
 #[derive(Clone, Copy, Default)]
 struct Ends {
-    /// With one or both ends in it.
+    /// Number of exchanges with one or both ends in the prefix.
     any: usize,
-    /// With one end in it and one outside.
+    /// Number of exchanges with one end in the prefix and the other end outside.
     one: usize,
 }
 
@@ -49,7 +50,7 @@ impl HomeFinder {
         }
     }
 
-    /// Whether more packets are ignored.
+    /// Whether further packets are ignored.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.seen.len() >= MOST_EXCHANGES
@@ -58,7 +59,7 @@ impl HomeFinder {
     /// The home prefix.
     ///
     /// # Errors
-    /// No prefix, or more than one, may be home. The reason is returned.
+    /// No prefix, or more than one prefix, may be home. The error is the reason.
     pub fn find(&self) -> Result<Ipv6Net, String> {
         let exchanges = self.seen.len();
         if exchanges == 0 {
@@ -85,7 +86,7 @@ impl HomeFinder {
         }
     }
 
-    /// The prefixes of a length that may be home, in order.
+    /// The prefixes of this length that may be home, in order.
     fn candidates(&self, length: u8) -> Vec<Ipv6Net> {
         let is_home = |ends: &Ends| ends.one > 0 && ends.any * 10 >= self.seen.len() * 9;
         let found = self.prefixes.iter().filter(|(prefix, ends)| prefix.prefix_len() == length && is_home(ends));

@@ -17,7 +17,7 @@ pub enum Framing {
     Ipv6,
     /// PPP, with or without an HDLC address.
     Ppp,
-    /// PPPoE without the Ethernet header before it.
+    /// PPPoE without the preceding Ethernet header.
     PppEther,
 }
 
@@ -25,14 +25,14 @@ const PPP_IPV4: u16 = 0x0021;
 const PPP_IPV6: u16 = 0x0057;
 
 impl LinkType {
-    /// How to read it; `None` if it is not supported.
+    /// Framing of the link type; `None` if the link type is not supported.
     #[must_use]
     pub const fn framing(self) -> Option<Framing> {
         Some(match self.0 {
             0 | 108 => Framing::Plain(Link::Null),
             1 => Framing::Plain(Link::Ethernet),
             9 | 50 => Framing::Ppp,
-            // BSDs write 12 and 14 for raw IP.
+            // BSD systems write 12 and 14 for raw IP.
             12 | 14 | 101 => Framing::Plain(Link::Raw),
             51 => Framing::PppEther,
             113 => Framing::Plain(Link::Sll),
@@ -45,8 +45,8 @@ impl LinkType {
 }
 
 impl Framing {
-    /// The part of `frame` for the parser, its link layer, and the names of the layers before it. The names are
-    /// `None` if the parser reports the layers itself.
+    /// The part of `frame` for the parser, the link layer of this part, and the names of the layers before this part.
+    /// The names are `None` if the parser reports the layers itself.
     ///
     /// # Errors
     /// The frame is not IPv6, or is cut short.
@@ -74,7 +74,7 @@ impl Framing {
 fn ppp(frame: &[u8]) -> Result<&[u8], GiveUp> {
     let frame = frame.strip_prefix(&[0xff, 0x03]).unwrap_or(frame);
     let (protocol, rest) = match frame {
-        // A compressed protocol field: the first byte is odd, and there is no second.
+        // With a compressed protocol field, the first byte is odd and there is no second byte.
         [low, rest @ ..] if low & 1 == 1 => (u16::from(*low), rest),
         [high, low, rest @ ..] => (u16::from_be_bytes([*high, *low]), rest),
         _ => return Err(GiveUp::Truncated),
@@ -91,7 +91,7 @@ mod tests {
     use crate::capture::CapturedFrame;
     use crate::capture::trace::Traced;
 
-    /// An echo request after these bytes.
+    /// A frame with these bytes before an echo request.
     fn behind(before: &[u8]) -> Vec<u8> {
         let mut bytes = before.to_vec();
         bytes.extend([0x60, 0, 0, 0, 0, 8, 58, 64]);

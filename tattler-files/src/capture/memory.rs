@@ -1,7 +1,7 @@
 //! The tables of the rules, for a capture.
 //!
-//! Each table has a bound, as the kernel's maps have. When it is full, the entries that were not used
-//! for the longest time are dropped.
+//! Each table has a bound, as the kernel's maps have. A full table drops the entries with the longest time since
+//! their last use.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -13,12 +13,12 @@ use sensor_common::parse::Address;
 use sensor_common::track::{RecordTable, Tables};
 use sensor_common::wire::{BootTime, Event, Flow, FlowKey, Pair, PairKey, PortKey, Repeat, RepeatKey, What};
 
-/// The least number of entries that a table keeps; it holds twice as many at most. Some 80 MB if all
-/// tables are full. A hash table is at most seven eighths full, and doubles beyond.
+/// The least number of entries that a full table keeps. A table holds at most twice as many. The tables use some 80
+/// MB if all tables are full. A hash table is at most seven eighths full, and doubles its size beyond.
 const KEPT: usize = (1 << 17) / 8 * 7;
 
-/// A table in two halves. Used entries move to the young half. When that is full, the old half is
-/// dropped and the young one becomes old.
+/// A table in two halves. Used entries move to the young half. When the young half is full, the old half is dropped
+/// and the young half becomes the old half.
 pub(super) struct AgingTable<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
@@ -49,7 +49,7 @@ impl<K: Copy + Hash + Eq, V: Copy + Default> RecordTable<K, V> for &mut AgingTab
     }
 }
 
-/// The tables that the kernel has as maps, and the event of the current packet.
+/// The tables that the kernel keeps as maps, and the event of the current packet.
 #[derive(Default)]
 pub(super) struct CaptureTables {
     home: Vec<Ipv6Net>,
@@ -93,11 +93,11 @@ impl Tables for &mut CaptureTables {
         &mut self.locals
     }
     fn take_budget(&mut self, _: BootTime) -> bool {
-        // A file can wait.
+        // A file can wait, so the budget always permits the packet.
         true
     }
     fn submit(&mut self, event: impl FnOnce() -> Event) -> bool {
-        // A packet makes one event at most.
+        // A packet makes at most one event.
         self.event = Some(event());
         true
     }
@@ -117,7 +117,7 @@ mod tests {
         let mut table = AgingTable { kept: 100, ..AgingTable::default() };
         let mut records = &mut table;
         for n in 0..1_000 {
-            records.update(&0, |value| *value += 1); // used all the time
+            records.update(&0, |value| *value += 1); // this entry stays in use
             records.update(&(n + 1), |value| *value = n);
         }
         assert_eq!(records.get(&0), Some(1_000));

@@ -1,18 +1,18 @@
-//! The packets of a capture file, and the rules that make observations of them.
+//! The packets of a capture file, and the rules that turn packets into observations.
 //!
 //! # Layout
 //! - `bytes`: integers in the byte order of the file, and the part of a frame that the parser reads
 //! - `pcap`, `pcapng`: the two formats
 //! - `link_type`: the link-layer header of a frame
-//! - `frames`: the frames of either format
-//! - [`trace`]: a frame parsed, with the layers that the parser passed
-//! - `packets`: all frames of a capture, parsed
+//! - `frames`: the frames of a capture in either format
+//! - [`trace`]: a parsed frame, with the layers that the parser passed
+//! - `packets`: all frames of a capture, after parsing
 //! - [`home`]: infers the home prefix
-//! - `watch`: the kernel's rules; `memory`: their tables
+//! - `watch`: the kernel's rules; `memory`: the tables of these rules
 //!
-//! We parse the formats ourselves. `pcap-file` refuses frames longer than the snapshot length, which
-//! some tools write. `pcap-parser` reads resolutions in powers of two and big-endian time offsets
-//! wrongly, and needs each block in memory as a whole.
+//! We parse the formats ourselves. `pcap-file` refuses frames longer than the snapshot length, but some tools write
+//! such frames. `pcap-parser` reads resolutions in powers of two and big-endian time offsets wrongly, and needs each
+//! whole block in memory.
 
 mod bytes;
 mod frames;

@@ -1,4 +1,4 @@
-//! The frames of a capture, each with the result of the parser.
+//! The frames of a capture, each with its parser result.
 
 use sensor_common::GiveUp;
 
@@ -7,11 +7,11 @@ use super::{CapturedFrame, Frames};
 use crate::input::Content;
 use crate::{Fault, ReadError};
 
-/// Reads the frames of a capture and parses each.
+/// Reads and parses the frames of a capture.
 pub struct Packets {
     name: String,
     frames: Frames,
-    /// The number of the last frame.
+    /// Number of the last frame that was read.
     number: u64,
     has_reported_link_type: bool,
 }
@@ -20,13 +20,13 @@ impl Packets {
     /// Reads the header of the capture called `name`.
     ///
     /// # Errors
-    /// The header can't be read, or its link type is not supported.
+    /// The header can't be read, or the link type is not supported.
     pub fn new(name: &str, content: Content) -> Result<Packets, ReadError> {
         let frames = Frames::new(name, content)?;
         Ok(Packets { name: name.into(), frames, number: 0, has_reported_link_type: false })
     }
 
-    /// The next frame; `None` at the end, or where the capture can't be read further.
+    /// The next frame. `None` at the end, or at a point beyond which the capture can't be read.
     pub fn next(&mut self, report: &mut dyn FnMut(Fault)) -> Option<(CapturedFrame<'_>, Traced)> {
         let name = || self.name.clone();
         match self.frames.next() {

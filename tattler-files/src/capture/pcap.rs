@@ -6,15 +6,16 @@ use super::bytes::{ByteOrder, Bytes};
 use super::{LinkType, Nanos};
 use crate::Stop;
 
-/// Twice the longest packet of the kernel (BIG TCP). A record that claims more is damaged.
+/// The longest accepted frame: twice the longest packet of the kernel (BIG TCP). A record with a greater length is
+/// damaged.
 const LONGEST: u32 = 1 << 20;
 
 /// The records of a file.
 pub(super) struct Records<R> {
     bytes: Bytes<R>,
-    /// Nanoseconds in a unit of the second time field.
+    /// Number of nanoseconds in a unit of the second time field.
     unit: i64,
-    /// Bytes between the header of a record and its frame.
+    /// Number of bytes between the header of a record and its frame.
     extra: u64,
     pub(super) link_type: LinkType,
 }
@@ -30,14 +31,14 @@ impl<R: BufRead> Records<R> {
         let (unit, extra) = match magic {
             0xa1b2_c3d4 | 0xd4c3_b2a1 => (1_000, 0),
             0xa1b2_3c4d | 0x4d3c_b2a1 => (1, 0),
-            // Kuznetsov's patch of 1998: interface, protocol and packet type before each frame.
+            // Kuznetsov's patch of 1998 puts interface, protocol and packet type before each frame.
             0xa1b2_cd34 | 0x34cd_b2a1 => (1_000, 8),
             _ => return Err(Stop::Damaged(format!("magic {magic:#010x}"))),
         };
         // Skip the version, two reserved words and the snapshot length. Frames have their own lengths, and some
         // tools write wrong versions and snapshot lengths.
         bytes.skip(16)?;
-        // The upper bits describe a frame check sequence, which is last and never read.
+        // The upper bits describe a frame check sequence, which stands last and is never read.
         let link_type = LinkType((bytes.u32()? & 0xffff) as u16);
         Ok(Records { bytes, unit, extra, link_type })
     }

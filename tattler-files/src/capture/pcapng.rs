@@ -1,6 +1,6 @@
 //! The pcapng format: draft-ietf-opsawg-pcapng.
 //!
-//! Sections, interfaces and packets are read. Other blocks are skipped.
+//! Only sections, interfaces and packets are read. Other blocks are skipped.
 
 use std::io::{BufRead, Cursor};
 
@@ -10,32 +10,32 @@ use crate::Stop;
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
-/// Obsolete, but some tools still write it.
+/// An obsolete block type that some tools still write.
 const PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
 
 /// The most interfaces of a section.
 const MOST_INTERFACES: usize = 1 << 16;
-/// Bytes of the options of an interface that are read. The two options that matter come early.
+/// Number of bytes that are read from the options of an interface. The two options that matter come early.
 const OPTIONS: u32 = 1 << 16;
 
 /// Reads the packets of a file.
 pub(super) struct Blocks<R> {
     bytes: Bytes<R>,
     interfaces: Vec<Interface>,
-    /// The time of the last packet with a time. Simple packets have none.
+    /// Time of the last packet with a time. Simple packets have no time.
     last: Nanos,
 }
 
 #[derive(Clone, Copy)]
 struct Interface {
     link_type: LinkType,
-    /// The longest frame that it captures, in bytes; 0 for no limit.
+    /// Length of the longest frame that the interface captures, in bytes; 0 for no limit.
     snapshot: u32,
-    /// Units of time in a second.
+    /// Number of time units in a second.
     resolution: u128,
-    /// Seconds to add.
+    /// Number of seconds to add to each time.
     offset: i64,
 }
 
@@ -43,7 +43,7 @@ struct Interface {
 struct Body(u32);
 
 impl Body {
-    /// Accounts for `length` bytes.
+    /// Marks `length` bytes as read.
     fn take(&mut self, length: u32) -> Result<(), Stop> {
         self.0 = self.0.checked_sub(length).ok_or_else(|| Stop::Damaged("a block too short for its content".into()))?;
         Ok(())
@@ -89,7 +89,7 @@ impl<R: BufRead> Blocks<R> {
         Ok(None)
     }
 
-    /// Reads a section header after its type. Each section has its own byte order and interfaces.
+    /// Reads a section header after the block type. Each section has its own byte order and interfaces.
     fn section(&mut self) -> Result<(), Stop> {
         let length = self.bytes.array()?;
         self.bytes.order = match self.bytes.array()? {
@@ -158,7 +158,7 @@ impl<R: BufRead> Blocks<R> {
 
     /// Skips the rest of a block, and reads the length at its end.
     fn finish(&mut self, rest: Body, length: u32) -> Result<(), Stop> {
-        // Blocks are padded to four bytes, even if their length is no multiple of four.
+        // Blocks are padded to a multiple of four bytes, even if the stated length is not a multiple of four.
         let padding = length.next_multiple_of(4) - length;
         self.bytes.skip(u64::from(rest.0) + u64::from(padding))?;
         let again = self.bytes.u32()?;
@@ -169,7 +169,7 @@ impl<R: BufRead> Blocks<R> {
     }
 }
 
-/// The body of a block of `length` bytes, without the type and both lengths.
+/// The body of a block of `length` bytes, excluding the type and both lengths.
 fn body(length: u32) -> Result<Body, Stop> {
     match length.checked_sub(12) {
         Some(body) if length <= u32::MAX - 3 => Ok(Body(body)),

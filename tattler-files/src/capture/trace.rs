@@ -1,4 +1,4 @@
-//! Parses a frame, and keeps the layers that the parser passed.
+//! Parses a frame, and records the layers that the parser passed.
 
 use std::cell::RefCell;
 use std::net::Ipv6Addr;
@@ -8,7 +8,7 @@ use sensor_common::{GiveUp, Header, Layer, Link, Packet, link};
 
 use super::{CapturedFrame, Framing};
 
-/// Ethernet, two VLAN tags, PPPoE, PPP and IPv4.
+/// The most link layers: Ethernet, two VLAN tags, PPPoE, PPP and IPv4.
 const MOST_LINKS: usize = 6;
 
 /// A parsed frame.
@@ -70,7 +70,7 @@ impl Traced {
         Traced { parsed, trace }
     }
 
-    /// Whether this is an IPv6 packet. `false` if the frame ends before the link layer announces IPv6.
+    /// Whether the frame holds an IPv6 packet. `false` if the frame ends before the link layer announces IPv6.
     #[must_use]
     pub fn is_ipv6(&self) -> bool {
         let may_be_other = matches!(self.parsed, Err(GiveUp::NotIpv6 | GiveUp::UnknownLink | GiveUp::Truncated));

@@ -1,7 +1,7 @@
-//! The kernel's rules over a capture.
+//! Applies the kernel's rules to a capture.
 //!
-//! Packets go through the same [`FlowTracker`] as in the kernel, over tables of our own. There are no
-//! budgets, because a file can wait.
+//! Packets go through the same [`FlowTracker`] as in the kernel, with tables in memory. There are no budgets,
+//! because a file can wait.
 
 use ipnet::Ipv6Net;
 use sensor_common::rules::{self, is_global};
@@ -15,7 +15,7 @@ use tattler_core::time::Time;
 use super::Nanos;
 use super::memory::CaptureTables;
 
-/// Makes observations of packets.
+/// Turns packets into observations.
 pub struct PacketObserver {
     tables: CaptureTables,
     /// The time of the first packet.
@@ -23,7 +23,7 @@ pub struct PacketObserver {
 }
 
 impl PacketObserver {
-    /// With the home prefixes.
+    /// An observer for these home prefixes.
     #[must_use]
     pub fn new(home: Vec<Ipv6Net>) -> PacketObserver {
         PacketObserver { tables: CaptureTables::new(home), watched_since: None }
@@ -34,13 +34,13 @@ impl PacketObserver {
         let now = time(nanos);
         let watched_since = *self.watched_since.get_or_insert(now);
         let event = self.event(header, now)?;
-        // 1970, unless `nanos` is before that.
+        // 1970, unless `nanos` is before 1970.
         let booted = Time(Time::from_nanos(nanos).0.saturating_sub((now / 1_000) as i64));
         observation(&event, watched_since, booted)
     }
 
-    /// The event that a packet makes, if any. A packet from home to elsewhere goes out, one from
-    /// elsewhere to home comes in, and others are ignored.
+    /// The event that a packet makes, if any. A packet from home to elsewhere is outbound, and a packet from
+    /// elsewhere to home is inbound. Other packets are ignored.
     pub fn event(&mut self, header: &Header, now: BootTime) -> Option<Event> {
         let (src, dst) = (header.tuple.src, header.tuple.dst);
         if !is_global(&src) || !is_global(&dst) {
@@ -71,8 +71,8 @@ impl PacketObserver {
         &self.tables.counters
     }
 
-    /// Extends the exchange that `header` began until `nanos`, as a flow record says. Returns whether the
-    /// exchange is a contact or continues one.
+    /// Extends the exchange that `header` began until `nanos`, the end in a flow record. Returns whether the exchange
+    /// is a contact or continues a contact.
     pub fn goes_on(&mut self, header: &Header, nanos: Nanos) -> bool {
         let now = time(nanos);
         let Some(proto) = header.signal.begins() else { return false };
@@ -97,7 +97,7 @@ impl PacketObserver {
     }
 }
 
-/// A time in the tables, where 0 means never.
+/// A time for the tables. In the tables, 0 means never.
 fn time(nanos: Nanos) -> BootTime {
     u64::try_from(nanos).unwrap_or(0).max(1)
 }

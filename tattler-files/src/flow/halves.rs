@@ -1,4 +1,4 @@
-//! Joins two records of one direction each.
+//! Joins the two records of an exchange, one record for each direction. A half is one such record.
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
@@ -11,10 +11,10 @@ use super::{FlowHalf, FlowRecord, LineOrigin};
 
 /// The longest pause in an exchange, as in the rules.
 const QUIET: Span = Span::from_seconds(300);
-/// How long a half waits for the other one, by the times in the records. Exporters write both within their
-/// time-outs, and collectors start a file every five minutes.
+/// Time for which a half waits for its counterpart, according to the times in the records. Exporters write both
+/// halves within their time-outs, and collectors start a file every five minutes.
 const WAIT: Span = Span::from_seconds(900);
-/// The most halves that wait; about 20 MB.
+/// The most halves that wait, with a memory use of about 20 MB.
 const MOST: usize = 1 << 17;
 
 const SYN: u8 = 0x02;
@@ -23,11 +23,11 @@ const ACK: u8 = 0x10;
 /// Both ends, in the order of their addresses, and the protocol.
 type Key = ((Address, u16), (Address, u16), Proto);
 
-/// Halves that wait for the other one.
+/// The halves that wait for their counterparts.
 #[derive(Default)]
 pub struct FlowHalves {
     waiting: HashMap<Key, Waiting>,
-    /// In the order of arrival. Entries stay when their half is gone.
+    /// Keys in the order of arrival. A key stays in the queue after its half was removed.
     queue: VecDeque<(Key, u64)>,
     arrived: u64,
     latest: Option<Time>,
@@ -41,7 +41,7 @@ struct Waiting {
 }
 
 impl FlowHalves {
-    /// Adds a half. `emit` gets the exchanges that are complete now.
+    /// Adds a half. `emit` gets the exchanges that are then complete.
     pub fn push(&mut self, half: FlowHalf, origin: LineOrigin, emit: &mut dyn FnMut(FlowRecord, LineOrigin)) {
         self.latest = self.latest.max(Some(half.last));
         let key = key(&half);
@@ -50,7 +50,7 @@ impl FlowHalves {
         match self.waiting.get_mut(&key) {
             Some(known) if is_near(&known.half, &half) => {
                 if known.half.tuple.src == half.tuple.src && known.half.tuple.src_port == half.tuple.src_port {
-                    // The exchange continues, or a second router exported it too.
+                    // The exchange continues, or a second router also exported the half.
                     let before = &mut known.half;
                     before.first = before.first.min(half.first);
                     before.last = before.last.max(half.last);
@@ -77,13 +77,13 @@ impl FlowHalves {
         self.give_up(emit);
     }
 
-    /// The first line of the halves that wait.
+    /// The first line of the waiting halves.
     #[must_use]
     pub fn earliest(&self) -> Option<(usize, u64)> {
         self.waiting.values().map(|waiting| waiting.origin.at).min()
     }
 
-    /// Emits all halves: no more follow, or only records of another time.
+    /// Emits all halves: no more halves follow, or only records from another time.
     pub fn flush(&mut self, emit: &mut dyn FnMut(FlowRecord, LineOrigin)) {
         self.latest = None;
         for (key, arrived) in mem::take(&mut self.queue) {
@@ -104,7 +104,7 @@ impl FlowHalves {
         }
     }
 
-    /// Emits the half under `key`, if it is the one that arrived then.
+    /// Emits the half under `key`, if this half has the arrival number `arrived`.
     fn release(&mut self, key: Key, arrived: u64, emit: &mut dyn FnMut(FlowRecord, LineOrigin)) {
         if self.waiting.get(&key).is_some_and(|waiting| waiting.arrived == arrived)
             && let Some(Waiting { half, origin, .. }) = self.waiting.remove(&key)
@@ -124,9 +124,9 @@ fn is_near(a: &FlowHalf, b: &FlowHalf) -> bool {
     a.first - b.last < QUIET && b.first - a.last < QUIET
 }
 
-/// The exchange of two halves, if its beginning was seen.
+/// The exchange of two halves, if the exporter saw the beginning.
 fn both(a: &FlowHalf, b: &FlowHalf) -> Option<FlowRecord> {
-    // If times are in whole seconds, both halves may begin at once. Then the service has the lower port.
+    // If times are in whole seconds, both halves may have the same beginning. The service then has the lower port.
     let rank = |half: &FlowHalf| (half.is_reply, is_answer(half), half.first, half.tuple.dst_port, half.tuple.src_port);
     let (opening, reply) = if rank(a) <= rank(b) { (a, b) } else { (b, a) };
     let begins = begins(opening)?;
@@ -139,10 +139,10 @@ fn both(a: &FlowHalf, b: &FlowHalf) -> Option<FlowRecord> {
     Some(FlowRecord { first, last, tuple: opening.tuple, begins, answered, flags: opening.flags })
 }
 
-/// The exchange of a half without the other one, if its beginning was seen.
+/// The exchange of a half without a counterpart, if the exporter saw the beginning.
 fn alone(half: &FlowHalf) -> Option<FlowRecord> {
-    // Both sides send SYN and ACK: the initiator one after the other, the responder at once. The responder
-    // is a service, which has the lower port.
+    // Both sides send SYN and ACK: the initiator in two packets, the responder in one packet. The responder is a
+    // service, which has the lower port.
     let sent_both = half.flags.is_some_and(|flags| flags & (SYN | ACK) == SYN | ACK);
     if half.is_reply || is_answer(half) || sent_both && half.tuple.src_port < half.tuple.dst_port {
         return None;
@@ -151,19 +151,19 @@ fn alone(half: &FlowHalf) -> Option<FlowRecord> {
     Some(FlowRecord { first, last, tuple, begins: begins(half)?, answered: false, flags })
 }
 
-/// Whether this is TCP without a SYN, which opens nothing.
+/// Whether the half is TCP without a SYN. Such a half opens no exchange.
 fn is_answer(half: &FlowHalf) -> bool {
     half.flags.is_some_and(|flags| flags & ACK != 0 && flags & SYN == 0)
 }
 
-/// The signal that the half begins with; `None` if the exporter did not see the beginning.
+/// The signal at the beginning of the half; `None` if the exporter did not see the beginning.
 fn begins(half: &FlowHalf) -> Option<Signal> {
     match half.proto {
         Proto::Icmpv6 => (!half.is_reply).then_some(Signal::Echo),
         Proto::Udp => Some(Signal::Udp),
         Proto::Tcp => match half.flags? {
             flags if flags & SYN != 0 => Some(Signal::Syn),
-            // The exporter has no flags.
+            // The exporter does not record flags.
             0 => None,
             flags => Some(Signal::of_tcp(flags)).filter(|&signal| signal == Signal::TcpOther),
         },

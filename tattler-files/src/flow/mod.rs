@@ -1,11 +1,11 @@
-//! Flow records: exchanges that were written down when they ended.
+//! Flow records: exchanges that an exporter wrote down at their ends.
 //!
-//! A record has the initiator, the first and last time, and whether the other side answered. The rules
-//! need packets in the order of time. So records wait for a while, and then the rules get the packets of
-//! each: its opening, its answer and its end.
+//! A record has the initiator, the first and last time, and whether the other side answered. The rules need packets
+//! in the order of time. So records wait for a while. Then the rules get the packets of each record: its opening, its
+//! answer and its end.
 //!
 //! # Layout
-//! - `halves`: joins two records of one direction each
+//! - `halves`: joins two records that each cover one direction
 //! - `order`: sorts records by their beginnings
 
 use sensor_common::parse::{Detail, Tuple};
@@ -18,18 +18,18 @@ mod order;
 pub use halves::FlowHalves;
 pub use order::FlowOrder;
 
-/// An exchange: both directions.
+/// An exchange with both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowRecord {
-    /// The time of its first packet.
+    /// Time of the first packet.
     pub first: Time,
-    /// The time of its last packet, of either side; not before `first`.
+    /// Time of the last packet of either side; not before `first`.
     pub last: Time,
-    /// `src` is the initiator. Ports are 0 for ICMPv6, unless the echo identifier is known.
+    /// Addresses and ports; `src` is the initiator. Ports are 0 for ICMPv6, unless the echo identifier is known.
     pub tuple: Tuple,
-    /// Its opening: an echo request, a SYN, UDP or impossible TCP flags.
+    /// Signal of the first packet: an echo request, a SYN, UDP or impossible TCP flags.
     pub begins: Signal,
-    /// Whether the other side answered, with SYN-ACK, echo reply or UDP.
+    /// Whether the other side answered with SYN-ACK, echo reply or UDP.
     pub answered: bool,
     /// All TCP flags that the initiator sent.
     pub flags: Option<u8>,
@@ -42,27 +42,28 @@ pub struct FlowHalf {
     pub first: Time,
     /// The time of the last packet; not before `first`.
     pub last: Time,
-    /// `src` is the sender.
+    /// Addresses and ports; `src` is the sender.
     pub tuple: Tuple,
     /// The protocol.
     pub proto: Proto,
-    /// All TCP flags that were sent; `None` or 0 if the exporter has none.
+    /// All TCP flags that were sent; `None` or 0 if the exporter records no flags.
     pub flags: Option<u8>,
-    /// Whether these are echo replies.
+    /// Whether the packets are echo replies.
     pub is_reply: bool,
 }
 
-/// The line of a record. An import needs it to know the position before which all is handed on.
+/// The origin of a record: its line. An import needs the origin to find the position before which all records were
+/// handed on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LineOrigin {
-    /// The number of the input and of the line in it. For a record of two lines, the first.
+    /// Number of the input, and number of the line in the input. For a record made from two lines, the first line.
     pub at: (usize, u64),
-    /// Whether an earlier reading has handed it on.
+    /// Whether an earlier reading has handed the line on.
     pub is_old: bool,
 }
 
 impl LineOrigin {
-    /// The origin of a record of two lines.
+    /// The origin of a record made from two lines.
     #[must_use]
     pub fn and(self, other: LineOrigin) -> LineOrigin {
         LineOrigin { at: self.at.min(other.at), is_old: self.is_old || other.is_old }
@@ -70,13 +71,13 @@ impl LineOrigin {
 }
 
 impl FlowRecord {
-    /// Its first packet.
+    /// The first packet of the exchange.
     #[must_use]
     pub fn opening(&self) -> Header {
         Header { signal: self.begins, tuple: self.tuple, detail: Detail::default() }
     }
 
-    /// The packet that answered it, if any.
+    /// The packet that answered the first packet, if any.
     #[must_use]
     pub fn reply(&self) -> Option<Header> {
         let signal = match self.begins {
@@ -96,7 +97,7 @@ pub(crate) const fn reversed(tuple: Tuple) -> Tuple {
     Tuple { src: dst, dst: src, src_port: dst_port, dst_port: src_port }
 }
 
-/// The header of a packet of a half, as far as it is known.
+/// The header of a packet of a half, with the known fields.
 #[must_use]
 pub fn header(half: &FlowHalf) -> Header {
     let signal = match half.proto {

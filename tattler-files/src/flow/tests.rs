@@ -11,7 +11,7 @@ fn address(first: u8) -> Address {
     address
 }
 
-/// TCP from `src` to `dst`, from one second to another.
+/// A TCP half from `src` to `dst`, with the given first and last second.
 fn half((src, src_port): (u8, u16), (dst, dst_port): (u8, u16), flags: u8, seconds: (i64, i64)) -> FlowHalf {
     FlowHalf {
         first: Time::from_seconds(seconds.0),
@@ -64,7 +64,7 @@ fn a_reset_is_no_answer_and_begins_nothing() {
 fn a_single_half_counts_if_it_has_the_beginning() {
     assert_eq!(exchanges(&[half((THEIRS, 40_000), (OURS, 22), SYN, (1, 2))]).len(), 1);
     assert_eq!(exchanges(&[half((OURS, 40_000), (THEIRS, 443), ALL, (1, 2))]).len(), 1);
-    // An answer without its client, the middle of a connection, and no flags.
+    // An answer without a request, the middle of a connection, and a half without flags.
     for (from, to, flags) in
         [((OURS, 22), (THEIRS, 40_000), SYN_ACK), ((OURS, 40_000), (THEIRS, 443), 0x10), ((OURS, 1), (THEIRS, 2), 0)]
     {
@@ -108,7 +108,7 @@ fn the_first_line_that_waits_is_known() {
     for (half, line) in [(there, 2), (other, 3), (back, 4)] {
         halves.push(half, from(line), &mut |record, origin| order.push(record, origin));
     }
-    // A pair is as old as the older of its halves.
+    // A pair has the age of its older half.
     assert_eq!((halves.earliest(), order.earliest()), (Some((0, 3)), Some((0, 2))));
     assert!(order.pop_any().is_some_and(|(_, origin)| origin == from(2)));
     assert_eq!(order.earliest(), None);

@@ -1,4 +1,4 @@
-//! Zstandard: any number of frames one after the other, as `zstd` and `cat` write them.
+//! Zstandard: one or more frames in sequence, as `zstd` and `cat` write them.
 
 use std::io::{self, BufRead, Read};
 
@@ -22,7 +22,7 @@ impl<R: BufRead> ZstdDecoder<R> {
         ZstdDecoder { source, frame: FrameDecoder::new(), in_frame: false }
     }
 
-    /// Begins the next frame; `false` at the end.
+    /// Begins the next frame. Returns `false` at the end.
     fn begin(&mut self) -> io::Result<bool> {
         while !self.source.fill_buf()?.is_empty() {
             match self.frame.init(&mut self.source) {
@@ -42,7 +42,7 @@ impl<R: BufRead> ZstdDecoder<R> {
         Ok(false)
     }
 
-    /// The error of a frame. If the source ends here, the frame was cut short.
+    /// The error of a frame. If the source ends here, the frame is cut short.
     fn error(&mut self, error: FrameDecoderError) -> io::Error {
         match self.source.fill_buf() {
             Ok([]) => io::ErrorKind::UnexpectedEof.into(),

@@ -1,4 +1,4 @@
-//! The lines of a backup that are no observations.
+//! The lines of a backup without an observation.
 
 use std::net::Ipv6Addr;
 
@@ -10,7 +10,7 @@ use super::line::{JsonLine, text};
 use super::value::Value;
 use super::write::{Micros, optional};
 
-/// An entry of a backup that is no observation.
+/// An entry of a backup other than an observation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackupEntry {
     /// A remote that the user acknowledged.
@@ -36,7 +36,7 @@ pub(super) fn device_key(line: &JsonLine<'_>) -> Result<BackupEntry, String> {
     let Value::Text(text) = &line.key else {
         return line.key.name("key", "64 hexadecimal digits", |_| None);
     };
-    // Do not quote a secret in a message.
+    // The message must not quote a secret.
     key(text).map(BackupEntry::DeviceKey).ok_or_else(|| "key is not 64 hexadecimal digits".into())
 }
 

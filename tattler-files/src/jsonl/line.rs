@@ -50,19 +50,19 @@ pub(super) struct JsonLine<'a> {
 pub enum Parsed {
     /// An observation.
     Observation(Observation),
-    /// An entry of a backup that is no observation.
+    /// An entry of a backup other than an observation.
     Backup(BackupEntry),
 }
 
 const U16: u64 = u16::MAX as u64;
 const U32: u64 = u32::MAX as u64;
-/// Twenty bits.
+/// The greatest flow label: twenty bits.
 const FLOW_LABEL: u64 = 0xf_ffff;
 
 /// Parses an observation.
 ///
 /// # Errors
-/// The line is no observation. The reason names the key.
+/// The line has no valid observation. The reason names the key.
 pub fn parse(line: &[u8]) -> Result<Observation, String> {
     match parse_any(line)? {
         Parsed::Observation(observation) => Ok(observation),
@@ -109,7 +109,7 @@ fn contact(line: JsonLine<'_>) -> Result<Contact, String> {
         proto,
         port: port(&line.port, proto)?,
         local_port: line.local_port.optional(|value| value.number("local_port", 0, U16))?,
-        // 0 for an exchange that continues: no contact began, and `last` moves.
+        // The count is 0 for an exchange that continues: no contact began, and only `last` changes.
         count: line.count.optional(|value| value.number("count", 0, U32))?.unwrap_or(1),
         name: text("name", line.name)?,
         device: text("device", line.device)?,

@@ -21,7 +21,7 @@ fn read_all(text: &[u8]) -> (Vec<Observation>, Vec<String>, LineCounts) {
     (observations, reported, counts)
 }
 
-/// Reads a text; returns the backup entries.
+/// Reads a text. Returns the backup entries.
 fn read_text(
     text: &[u8],
     observe: &mut dyn FnMut(Observation),
@@ -189,7 +189,7 @@ fn entries_of_a_backup_are_read_as_they_are_written() {
 }
 
 fn time() -> impl Strategy<Value = Time> {
-    // From the year 1 to the year 9998.
+    // Times from the year 1 to the year 9998.
     (-62_135_596_800_000_000_i64..253_000_000_000_000_000).prop_map(Time)
 }
 

@@ -17,7 +17,7 @@ pub(crate) enum Value<'a> {
     Absent,
     Text(Cow<'a, str>),
     Number(u64),
-    /// No key accepts it, except the times of other programs.
+    /// A number with a fraction. No key accepts a fraction, except the times of other programs.
     Fraction(f64),
     Bool(bool),
     /// A type that no key accepts: a negative number, a list or an object.
@@ -70,7 +70,7 @@ impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Absent => f.write_str("missing"),
-            // Untrusted input: escape and shorten it.
+            // The text is untrusted input, so the message gets a short, escaped part.
             Value::Text(text) => {
                 let short: String = text.chars().take(40).collect();
                 write!(f, "{short:?}{}", if short.len() < text.len() { "…" } else { "" })
@@ -91,7 +91,7 @@ fn refuse<T>(key: &str, value: &Value<'_>, wanted: &str) -> Result<T, String> {
     }
 }
 
-/// Conversions. [`Value::Absent`] is an error for all of them except [`Value::optional`].
+/// Conversions. [`Value::Absent`] is an error for all conversions except [`Value::optional`].
 impl<'a> Value<'a> {
     /// `None` if the value is absent or null.
     pub(crate) fn optional<T>(self, read: impl FnOnce(Self) -> Result<T, String>) -> Result<Option<T>, String> {
@@ -105,7 +105,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A text that `read` converts.
+    /// Reads a text and converts it with `read`.
     pub(crate) fn name<T>(&self, key: &str, wanted: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, String> {
         let found = if let Value::Text(text) = self { read(text) } else { None };
         found.map_or_else(|| refuse(key, self, wanted), Ok)
@@ -122,7 +122,7 @@ impl<'a> Value<'a> {
         self.name(key, "an IPv6 address", |text| text.parse().ok())
     }
 
-    /// A number from `least` to `most`.
+    /// Reads a number from `least` to `most`.
     pub(crate) fn number<T: TryFrom<u64>>(&self, key: &str, least: u64, most: u64) -> Result<T, String> {
         let found = match *self {
             Value::Number(number) if (least..=most).contains(&number) => T::try_from(number).ok(),
@@ -142,6 +142,6 @@ impl<'a> Value<'a> {
 /// The reason why a line is refused.
 pub(crate) fn reason(error: &serde_json::Error) -> String {
     let message = error.to_string();
-    // serde's number of the line is always 1: the caller adds that of the file.
+    // The line number in serde's message is always 1. The caller adds the line number in the file.
     format!("column {}: {}", error.column(), message.split(" at line ").next().unwrap_or_default())
 }

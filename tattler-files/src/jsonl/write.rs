@@ -5,8 +5,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use tattler_core::observation::{Contact, Observation, Probe};
 use tattler_core::time::Time;
 
-/// The observation as a line of JSON, without a newline. Only backups have lines for answers; elsewhere
-/// the probe has `answered`.
+/// The observation as a line of JSON, without a newline. Only backups have lines for answers. Elsewhere, the probe
+/// has the key `answered`.
 #[must_use]
 pub fn to_json_line(observation: &Observation) -> Option<String> {
     serde_json::to_string(&Line(observation)).ok()
@@ -72,7 +72,7 @@ fn probe<M: SerializeMap>(map: &mut M, probe: &Probe) -> Result<(), M::Error> {
     optional(map, "device", probe.device.as_deref())
 }
 
-/// ICMPv6 has no ports.
+/// The port of a protocol with ports. ICMPv6 has no ports.
 fn port(proto: Proto, port: u16) -> Option<u16> {
     (proto != Proto::Icmpv6).then_some(port)
 }
@@ -81,7 +81,7 @@ pub(super) fn optional<M: SerializeMap>(map: &mut M, key: &str, value: Option<im
     value.map_or(Ok(()), |value| map.serialize_entry(key, &value))
 }
 
-/// A time with milliseconds, or with microseconds if it has any.
+/// A time: with milliseconds if milliseconds are exact, otherwise with microseconds.
 pub(super) struct Micros(pub(super) Time);
 
 impl Serialize for Micros {

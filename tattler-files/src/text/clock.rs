@@ -1,4 +1,4 @@
-//! The times of log lines: time zones, and the year where a log has none.
+//! The times of log lines: time zones, and the year in logs without years.
 
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
@@ -6,16 +6,16 @@ use tattler_core::time::{Span, Time};
 
 use super::fields::{decimal, fraction, micros};
 
-/// How far the clock that wrote the log may be ahead of ours.
+/// The most by which the clock that wrote the log may be ahead of our clock.
 const AHEAD: Span = Span::from_days(1);
-/// How far the lines of a log may be out of order. A line that goes back further has another year than
-/// we assumed.
+/// The most by which the lines of a log may be out of order. If a line goes back further, its year differs from the
+/// year that we assumed.
 const BACK: Span = Span::from_days(7);
 
 /// A date and a time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Civil {
-    /// `None` where the format has no years.
+    /// The year. `None` if the format has no years.
     pub(super) year: Option<i16>,
     pub(super) month: i8,
     pub(super) day: i8,
@@ -23,7 +23,7 @@ pub(super) struct Civil {
     pub(super) minute: i8,
     pub(super) second: i8,
     pub(super) micros: i64,
-    /// Seconds east of Greenwich; `None` where the zone is not written.
+    /// Seconds east of Greenwich. `None` if the text has no zone.
     pub(super) offset: Option<i32>,
 }
 
@@ -31,26 +31,26 @@ pub(super) struct Civil {
 #[derive(Clone, Debug)]
 pub struct LogClock {
     zone: TimeZone,
-    /// The year that the user gave for the first line. It grows when January follows December.
+    /// The year that the user gave for the first line. The year increases when January follows December.
     year: Option<i16>,
-    /// When the input was last written to. No line is later.
+    /// Time of the last write to the input. No line is later.
     written: Option<Time>,
     now: Option<Time>,
     last: Option<(Time, i8)>,
-    /// Month and day of the last line without a year, and the year that we assumed.
+    /// Month and day of the last line without a year, and the year that we assumed for this line.
     guessed: Option<(i8, i8, i16)>,
-    /// The last minute that was converted, and its beginning: a cache, since lines are close in time.
+    /// The last converted minute, and the time of its beginning: a cache, since lines are close in time.
     minute: Option<(Civil, Time)>,
 }
 
 impl LogClock {
-    /// `written` is when the input was last written to. `now` is the current time, if there is a clock.
+    /// `written` is the time of the last write to the input. `now` is the current time, if there is a clock.
     #[must_use]
     pub fn new(zone: TimeZone, year: Option<i16>, written: Option<Time>, now: Option<Time>) -> LogClock {
         LogClock { zone, year, written: written.or(now), now, last: None, guessed: None, minute: None }
     }
 
-    /// Whether a later line may prove the year of the lines so far wrong.
+    /// Whether a later line may show that the assumed year of the earlier lines is wrong.
     pub(super) fn is_guessing(&self) -> bool {
         self.guessed.is_some()
     }
@@ -75,7 +75,7 @@ impl LogClock {
     /// Converts a date and time.
     ///
     /// # Errors
-    /// There is no such day or time, or the year is unclear.
+    /// The day or time does not exist, or the year is unclear.
     pub(super) fn time(&mut self, civil: Civil) -> Result<Time, String> {
         let time = if civil.year.is_some() { self.point(civil)? } else { self.guess_year(civil)? };
         self.check(time)
@@ -85,7 +85,7 @@ impl LogClock {
         if let Some(year) = self.year {
             let stepped = self.last.is_some_and(|(_, month)| month == 12 && civil.month == 1);
             let back = self.last.is_some_and(|(_, month)| month == 1 && civil.month == 12);
-            // Lines around midnight of New Year may be out of order.
+            // Lines around midnight at New Year may be out of order.
             let in_year = if back { year - 1 } else { year + i16::from(stepped) };
             let time = self.point(Civil { year: Some(in_year), ..civil })?;
             self.year = Some(in_year);
@@ -99,7 +99,7 @@ impl LogClock {
         }
         let written = self.written.ok_or("no year: give --year")?;
         let latest = written.timestamp().to_zoned(self.zone.clone()).year();
-        // The latest year that has this day and is not after the last write to the file.
+        // The latest year that has this day, with a time not after the last write to the file.
         let found = (latest - 8..=latest + 1).rev().find_map(|year| {
             let time = self.point(Civil { year: Some(year), ..civil }).ok()?;
             (time <= written + AHEAD).then_some((time, year))
@@ -117,7 +117,7 @@ impl LogClock {
 
     fn point(&mut self, civil: Civil) -> Result<Time, String> {
         let minute = Civil { second: 0, micros: 0, ..civil };
-        // Count a leap second as the second before it.
+        // A leap second counts as the second before the leap second.
         let within = Span(i64::from(civil.second.min(59)) * 1_000_000 + civil.micros);
         if let Some((known, begin)) = self.minute
             && known == minute
@@ -141,8 +141,8 @@ impl LogClock {
 /// The reason for refusing a log without years that goes back in time.
 pub(super) const SPANS_YEARS: &str = "it goes back in time, or spans more than a year";
 
-/// Reads `2026-09-01T01:41:54.831Z`. The T may be a blank, the point a comma, and the offset may have a
-/// colon or be missing. Returns the rest of the text as well.
+/// Reads `2026-09-01T01:41:54.831Z`. A blank may replace the T, and a comma may replace the point. The offset may
+/// have a colon or be missing. Also returns the rest of the text.
 pub(super) fn iso(bytes: &[u8]) -> Option<(Civil, &[u8])> {
     let (date, rest) = bytes.split_at_checked(10)?;
     let (&[b'T' | b't' | b' '], rest) = rest.split_first_chunk::<1>()? else { return None };
@@ -251,7 +251,7 @@ mod tests {
         let mut clock = clock("UTC", None, "2026-01-03T10:00:00Z");
         assert_eq!(line(&mut clock, 12, 31, "23:59:59"), Ok("2025-12-31T23:59:59.000Z".into()));
         assert_eq!(line(&mut clock, 1, 1, "00:00:00"), Ok("2026-01-01T00:00:00.000Z".into()));
-        // The 29th of February: the latest year that has one.
+        // For the 29th of February, the year is the latest leap year.
         let mut clock = self::clock("UTC", None, "2026-03-03T10:00:00Z");
         assert_eq!(line(&mut clock, 2, 29, "00:00:00"), Ok("2024-02-29T00:00:00.000Z".into()));
     }

@@ -1,6 +1,6 @@
-//! Events of the kernel's connection tracking, as `conntrack -E -o timestamp` prints them.
+//! Events of the kernel's connection tracking, in the format of `conntrack -E -o timestamp`.
 //!
-//! NEW begins an exchange. An UPDATE that is no longer UNREPLIED answers it. DESTROY comes long after
+//! NEW begins an exchange. An UPDATE without UNREPLIED means that the exchange is answered. DESTROY comes long after
 //! the last packet and adds nothing.
 
 use sensor_common::parse::{Detail, Tuple};
@@ -59,10 +59,10 @@ pub(super) fn parse(line: &[u8], clock: &LogClock) -> Result<LineItem, String> {
     Ok(if is_answered { packet(answers, reversed(tuple), Traits::default()) } else { LineItem::Nothing })
 }
 
-/// An entry of the table of connections.
+/// An entry of the connection table.
 #[derive(Default)]
 struct Entry {
-    /// The direction of the first packet, then the opposite one.
+    /// The direction of the first packet, then the opposite direction.
     sides: [Side; 2],
     icmp_type: Option<u64>,
     is_unreplied: bool,
@@ -114,14 +114,14 @@ impl Entry {
         Ok(entry)
     }
 
-    /// The exchange as seen on the uplink. With address translation, the two directions differ.
+    /// The exchange as seen on the uplink. With address translation, the two directions have different addresses.
     /// `None` for IPv4.
     fn tuple(&self) -> Result<Option<Tuple>, String> {
         let [there, back] = self.sides;
         let (src, dst) = (there.src.ok_or("src is missing")?, there.dst.ok_or("dst is missing")?);
         let (Ip::V6(src), Ip::V6(dst)) = (src, dst) else { return Ok(None) };
         Ok(Some(match (back.src, back.dst) {
-            // A unique local address (RFC 4193) never leaves the home: it was translated.
+            // A unique local address (RFC 4193) never leaves the home, so the router translated this address.
             (Some(Ip::V6(remote)), Some(Ip::V6(local))) if src[0] & 0xfe == 0xfc => {
                 Tuple { src: local, dst: remote, src_port: back.dst_port, dst_port: back.src_port }
             }

@@ -7,7 +7,7 @@ use crate::jsonl::{Parsed, parse_any};
 /// The format of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// Observations as JSON Lines. Also for unknown text, so that each of its lines is reported.
+    /// Observations as JSON Lines. Unknown text has this dialect too, so that each line is reported.
     #[default]
     JsonLines,
     /// A log of the kernel's firewall.
@@ -25,7 +25,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// Its name, for messages.
+    /// Name of the dialect, for messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -39,8 +39,8 @@ impl Dialect {
         }
     }
 
-    /// The dialect of a text that begins with `head`: that of the first line whose dialect is clear. The last
-    /// line may be cut.
+    /// The dialect of a text that begins with `head`. The first line with a clear dialect decides. The last line may
+    /// be cut.
     #[must_use]
     pub fn of(head: &[u8]) -> Dialect {
         head.split(|&byte| byte == b'\n').find_map(of_line).unwrap_or_default()
@@ -85,7 +85,7 @@ impl LineParser {
         LineParser { dialect, clock, zeek: zeek::ZeekColumns::default(), nfdump: None, is_over: false }
     }
 
-    /// Whether no later line can change the lines so far.
+    /// Whether no later line can change the earlier lines.
     pub(super) fn is_certain(&self) -> bool {
         !self.clock.is_guessing()
     }
@@ -95,7 +95,7 @@ impl LineParser {
     /// # Errors
     /// The line is malformed; the reason is returned.
     pub(super) fn parse(&mut self, line: &[u8]) -> Result<LineItem, String> {
-        // A line of JSON in another dialect is from another program.
+        // In another dialect, a line of JSON is from another program.
         let is_json = matches!(self.dialect, Dialect::JsonLines | Dialect::ZeekJson | Dialect::Eve);
         if !is_json && line.starts_with(b"{") {
             return Err(format!("JSON in a {}", self.dialect.as_str()));
@@ -118,9 +118,9 @@ impl LineParser {
     }
 
     fn nfdump(&mut self, line: &[u8]) -> Result<LineItem, String> {
-        // Totals follow.
+        // Totals follow the summary line.
         self.is_over |= line == b"Summary";
-        // Files that were joined with `cat` have a header each.
+        // Files that were joined with `cat` each have a header.
         if line.first().is_some_and(u8::is_ascii_alphabetic)
             && let Some(columns) = nfdump::NfdumpColumns::of(line)
         {

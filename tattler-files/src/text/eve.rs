@@ -1,4 +1,4 @@
-//! Suricata's EVE: flow records, and alerts with their flow.
+//! Suricata's EVE: flow records, and alerts with a flow.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use super::{LineItem, json};
 use crate::flow::{FlowRecord, reversed};
 use crate::jsonl::value::Value;
 
-/// The fields of eve.json that are used.
+/// The used fields of eve.json.
 #[derive(Deserialize)]
 struct EveLine<'a> {
     timestamp: Value<'a>,
@@ -36,11 +36,11 @@ struct Flow<'a> {
     #[serde(borrow)]
     start: Option<Value<'a>>,
     end: Option<Value<'a>>,
-    /// The initiator, in alerts of Suricata 7.
+    /// The initiator. Alerts of Suricata 7 have this field.
     src_ip: Option<Cow<'a, str>>,
 }
 
-/// TCP flags in hexadecimal: of the initiator, and of the responder.
+/// TCP flags in hexadecimal: the flags of the initiator, and the flags of the responder.
 #[derive(Deserialize)]
 struct Tcp<'a> {
     tcp_flags_ts: Option<Cow<'a, str>>,
@@ -65,7 +65,7 @@ pub(super) fn parse(line: &[u8], clock: &mut LogClock) -> Result<LineItem, Strin
     let first = json::time(flow.start.as_ref().unwrap_or(&line.timestamp), clock)?;
     let last = json::time(flow.end.as_ref().unwrap_or(&line.timestamp), clock)?;
     let mut tuple = Tuple { src, dst, src_port: line.src_port.unwrap_or(0), dst_port: line.dest_port.unwrap_or(0) };
-    // An alert has the addresses of its packet, which may come from the responder.
+    // An alert has the addresses of the packet that caused the alert. The responder may have sent this packet.
     if is_alert && flow.is_to_initiator(line.direction.as_deref(), src)? {
         tuple = reversed(tuple);
     }
@@ -92,7 +92,7 @@ impl EveLine<'_> {
                 // Alerts have no flags.
                 None => is_alert.then_some((Signal::Syn, false)),
                 Some(tcp) => match hex(&tcp.tcp_flags_ts) {
-                    // No SYN.
+                    // The initiator sent no SYN.
                     Some(flags) if flags & 0x02 == 0 && !is_alert => {
                         (flags != 0 && Signal::of_tcp(flags) == Signal::TcpOther).then_some((Signal::TcpOther, false))
                     }

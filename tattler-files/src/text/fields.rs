@@ -1,4 +1,4 @@
-//! Fields of a line: words, columns, numbers and addresses, without an allocation.
+//! Parses the fields of a line without an allocation: words, columns, numbers and addresses.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -14,7 +14,7 @@ pub(super) enum Ip {
     V6(Address),
 }
 
-/// The most columns that are read. A conn.log has about 25.
+/// The most columns that are read from a line. A conn.log has about 25 columns.
 pub(super) const MOST_COLUMNS: usize = 64;
 
 /// The words between blanks and tabs.
@@ -22,7 +22,7 @@ pub(super) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty())
 }
 
-/// The columns of a line, trimmed, and their number.
+/// The trimmed columns of a line, and the number of columns.
 pub(super) fn columns(line: &[u8], separator: u8) -> ([&[u8]; MOST_COLUMNS], usize) {
     let mut columns = [&b""[..]; MOST_COLUMNS];
     let mut count = 0;
@@ -50,7 +50,7 @@ pub(super) fn ip(name: &str, value: &[u8]) -> Result<Ip, String> {
     address(value).ok_or_else(|| wrong(name, value))
 }
 
-/// A protocol, by its name or number.
+/// Reads a protocol name or number.
 pub(super) fn proto(value: &[u8]) -> Option<Proto> {
     match value {
         b"TCP" | b"tcp" | b"6" => Some(Proto::Tcp),
@@ -60,7 +60,7 @@ pub(super) fn proto(value: &[u8]) -> Option<Proto> {
     }
 }
 
-/// A number of digits only.
+/// Reads a number that consists of digits only.
 pub(super) fn decimal(bytes: &[u8]) -> Option<u64> {
     if bytes.is_empty() || bytes.len() > 19 {
         return None;
@@ -68,12 +68,12 @@ pub(super) fn decimal(bytes: &[u8]) -> Option<u64> {
     bytes.iter().try_fold(0_u64, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0')))
 }
 
-/// A number of at most 16 bits.
+/// Reads a number of at most 16 bits.
 pub(super) fn port(bytes: &[u8]) -> Option<u16> {
     decimal(bytes).and_then(|number| number.try_into().ok())
 }
 
-/// Seconds, with a fraction or without, in microseconds. Digits after the sixth are cut off.
+/// Reads seconds, with or without a fraction, in microseconds. Digits after the sixth are cut off.
 pub(super) fn micros(bytes: &[u8]) -> Option<i64> {
     let mut parts = bytes.splitn(2, |&byte| byte == b'.');
     let seconds = i64::try_from(decimal(parts.next()?)?).ok()?;
@@ -81,7 +81,7 @@ pub(super) fn micros(bytes: &[u8]) -> Option<i64> {
     seconds.checked_mul(1_000_000)?.checked_add(fraction)
 }
 
-/// The digits of a fraction of a second, in microseconds.
+/// Reads the digits of a fraction of a second, in microseconds.
 pub(super) fn fraction(digits: &[u8]) -> Option<i64> {
     let mut micros = 0;
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
@@ -93,7 +93,7 @@ pub(super) fn fraction(digits: &[u8]) -> Option<i64> {
     Some(micros)
 }
 
-/// An address of either family.
+/// Reads an address of either family.
 pub(super) fn address(bytes: &[u8]) -> Option<Ip> {
     if let Some(address) = full_address(bytes) {
         return Some(Ip::V6(address));
@@ -106,7 +106,7 @@ pub(super) fn address(bytes: &[u8]) -> Option<Ip> {
     }
 }
 
-/// An address of eight groups of four digits, as the kernel logs all addresses.
+/// Reads an address of eight groups of four digits. The kernel logs all addresses in this form.
 fn full_address(bytes: &[u8]) -> Option<Address> {
     let bytes: &[u8; 39] = bytes.try_into().ok()?;
     let mut address = [0; 16];

@@ -6,12 +6,12 @@ use tattler_core::time::Time;
 use super::clock::{LogClock, iso};
 use crate::jsonl::value::{Value, reason};
 
-/// Reads a line.
+/// Reads a line as JSON.
 pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(line).map_err(|error| reason(&error))
 }
 
-/// A greater number is milliseconds: as seconds it would be after the year 5138.
+/// Limit between seconds and milliseconds. As seconds, a greater number would be after the year 5138.
 const MILLISECONDS: f64 = 1e11;
 
 /// Reads a time: seconds or milliseconds since 1970, or a text.

@@ -1,7 +1,7 @@
-//! Packets that the kernel's firewall logs, as journald, syslog daemons and dmesg write them.
+//! Packets that the kernel's firewall logs, in the formats of journald, syslog daemons and dmesg.
 //!
-//! nftables (`log`), ip6tables (`-j LOG`) and ulogd print the same fields from `IN=` on. Before them
-//! stands the user's log prefix, and before that the time and the host.
+//! nftables (`log`), ip6tables (`-j LOG`) and ulogd print the same fields from `IN=` on. The user's log prefix stands
+//! before these fields, and the time and the host stand before the prefix.
 
 use sensor_common::parse::{Detail, Tuple};
 use sensor_common::{Header, Proto, Signal};
@@ -18,12 +18,12 @@ const DAYS: [&[u8; 3]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"S
 const BOOT_TIME: &str =
     "its time counts from the start of the machine: write the log with `journalctl -k -o short-iso`";
 
-/// Whether the line is of a syslog, with or without a packet in it.
+/// Whether the line is from a syslog, with or without a packet.
 pub(super) fn is_log(line: &[u8]) -> bool {
     fields(line).is_some() || !matches!(stamp(line), Err(None))
 }
 
-/// Reads a line. Lines without a packet are of no interest.
+/// Reads a line. Lines without a packet give [`LineItem::Nothing`].
 pub(super) fn parse(line: &[u8], clock: &mut LogClock) -> Result<LineItem, String> {
     let Some(fields) = fields(line) else { return Ok(LineItem::Nothing) };
     let Some(fields) = Fields::read(fields)? else { return Ok(LineItem::Nothing) };
@@ -40,7 +40,7 @@ pub(super) fn parse(line: &[u8], clock: &mut LogClock) -> Result<LineItem, Strin
     Ok(LineItem::Packet(LoggedPacket { ts, header, traits }))
 }
 
-/// The text after `IN=…`, from ` OUT=` on. The kernel writes both; a log prefix hardly does.
+/// The text after `IN=…`, from ` OUT=` on. The kernel writes both words. A log prefix is unlikely to contain both.
 fn fields(line: &[u8]) -> Option<&[u8]> {
     memchr::memmem::find_iter(line, b" OUT=").find_map(|at| {
         let before = &line[..at];
@@ -63,9 +63,9 @@ struct Fields {
     hop_limit: Option<u8>,
     flow_label: Option<u32>,
     window: Option<u16>,
-    /// Bytes of the packet.
+    /// Number of bytes in the packet.
     length: Option<u64>,
-    /// Bytes of the UDP header and its payload.
+    /// Number of bytes in the UDP header and its payload.
     udp_length: Option<u64>,
     is_fragment: bool,
     tcp_flags: u8,
@@ -73,7 +73,7 @@ struct Fields {
 }
 
 impl Fields {
-    /// `None` if the protocol is another, or the packet is incomplete.
+    /// Reads the fields. `None` for another protocol, or an incomplete packet.
     fn read(text: &[u8]) -> Result<Option<Fields>, String> {
         let mut fields = Fields::default();
         let mut start = 0;
@@ -81,9 +81,9 @@ impl Fields {
             let word = &text[start..end];
             start = end + 1;
             match word {
-                // The packet is shorter than its header.
+                // The packet is shorter than its header should be.
                 b"INCOMPLETE" => return Ok(None),
-                // The packet that an ICMPv6 error quotes.
+                // An ICMPv6 error quotes the packet that follows.
                 [b'[', ..] => break,
                 _ => {}
             }
@@ -115,7 +115,7 @@ impl Fields {
             b"DPT" => self.dst_port = Some(port(value)?),
             b"TYPE" => self.icmp_type = Some(decimal(value)? as u8),
             b"ID" => self.icmp_id = port(value)?,
-            // TCP has a field of this name too.
+            // TCP also has a field of this name.
             b"SEQ" if self.proto == Some(Proto::Icmpv6) => self.icmp_seq = port(value)?,
             b"WINDOW" => self.window = Some(port(value)?),
             // This field follows the TCP flags, so no flag is cut off.
@@ -141,7 +141,7 @@ impl Fields {
         self.is_fragment |= word.starts_with(b"FRAG:");
     }
 
-    /// `None` for IPv4 and later fragments.
+    /// The packet. `None` for IPv4 and later fragments.
     fn packet(self) -> Result<Option<(Header, Traits)>, String> {
         let (src, dst) = (self.src.ok_or("SRC is missing")?, self.dst.ok_or("DST is missing")?);
         let (Ip::V6(src), Ip::V6(dst)) = (src, dst) else { return Ok(None) };
@@ -193,10 +193,10 @@ enum Stamp {
     Unix(Time),
 }
 
-/// The time at the beginning of a line, in any form of journalctl, syslog daemons and dmesg.
+/// The time at the beginning of a line, in any format of journalctl, syslog daemons and dmesg.
 ///
 /// # Errors
-/// There is no time. The reason is given if there is one that can't be used.
+/// The line has no usable time. If the line has an unusable time, the error gives the reason.
 fn stamp(line: &[u8]) -> Result<Stamp, Option<&'static str>> {
     let line = without_priority(line.trim_ascii_start());
     let civil = match line {
@@ -217,7 +217,7 @@ fn stamp(line: &[u8]) -> Result<Stamp, Option<&'static str>> {
     civil.map(Stamp::Civil).ok_or(None)
 }
 
-/// Skips `<4>`, and the `1 ` of RFC 5424 after it.
+/// Skips `<4>`, and the following `1 ` of RFC 5424.
 fn without_priority(line: &[u8]) -> &[u8] {
     let Some(rest) = line.strip_prefix(b"<") else { return line };
     match memchr::memchr(b'>', &rest[..rest.len().min(4)]) {
@@ -237,8 +237,8 @@ fn month(line: &[u8]) -> Option<Civil> {
     Some(Civil { month, day: clock::two(&[a, b])?, ..clock::time_of_day(rest)?.0 })
 }
 
-/// Reads `Fri Nov 20 19:41:00 2026` of dmesg -T and OpenWrt's logread, and `Fri 2026-11-20 19:41:00 UTC`
-/// of journald.
+/// Reads `Fri Nov 20 19:41:00 2026` from dmesg -T and OpenWrt's logread, and `Fri 2026-11-20 19:41:00 UTC` from
+/// journald.
 fn weekday(line: &[u8]) -> Option<Civil> {
     let (name, rest) = line.split_first_chunk::<3>()?;
     if !DAYS.contains(&name) {

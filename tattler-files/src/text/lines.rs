@@ -4,14 +4,14 @@ use std::io::{self, Read};
 
 /// The longest line that is read, in bytes. Suricata writes lines of a few kilobytes.
 pub const LONGEST: usize = 1 << 16;
-/// Bytes of a read.
+/// Number of bytes requested by a read.
 const CHUNK: usize = 1 << 18;
 
 /// A line, without its newline.
 pub struct RawLine<'a> {
-    /// Its bytes; `None` if it is longer than [`LONGEST`].
+    /// The bytes of the line; `None` if the line is longer than [`LONGEST`].
     pub bytes: Option<&'a [u8]>,
-    /// Whether a newline follows. Otherwise the input ends here: it is cut short or still being written.
+    /// Whether a newline follows. Otherwise the input ends here: the line is cut short or still being written.
     pub is_ended: bool,
 }
 
@@ -24,7 +24,7 @@ pub struct Lines<R> {
 }
 
 impl<R: Read> Lines<R> {
-    /// From the first byte of `reader`.
+    /// Starts at the first byte of `reader`.
     pub fn new(reader: R) -> Self {
         Lines { reader, buffer: vec![0; CHUNK + LONGEST + 1], start: 0, end: 0 }
     }
@@ -32,7 +32,7 @@ impl<R: Read> Lines<R> {
     /// The next line; `None` at the end.
     ///
     /// # Errors
-    /// Reading failed. The part of the line that was read is lost.
+    /// Reading failed. The part of the line that was already read is lost.
     #[expect(clippy::should_implement_trait, reason = "a line borrows its bytes, so this is no iterator")]
     pub fn next(&mut self) -> io::Result<Option<RawLine<'_>>> {
         let mut searched = 0;
@@ -58,7 +58,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Reads more bytes after the unread ones. Moves these to the front if there is little room.
+    /// Reads more bytes after the unread bytes. Moves the unread bytes to the front if there is little room.
     fn fill(&mut self) -> io::Result<usize> {
         if self.buffer.len() - self.end < CHUNK {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -82,7 +82,7 @@ impl<R: Read> Lines<R> {
 mod tests {
     use super::*;
 
-    /// Returns a few bytes for each read.
+    /// A reader that returns a few bytes for each read.
     struct Slow<'a>(&'a [u8], usize);
 
     impl Read for Slow<'_> {

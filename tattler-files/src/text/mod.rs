@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`lines`]: the lines of an input
 //! - `dialect`: the dialect of a text, from its first lines
-//! - `clock`: time zones, and the year where a log has none
+//! - `clock`: time zones, and the year in logs without years
 //! - `kernel`, `conntrack`: packets
 //! - `zeek`, `eve`, `nfdump`: flows
 //! - `json`, `fields`: helpers of several dialects
@@ -38,25 +38,25 @@ use super::jsonl::BackupEntry;
 pub enum LineItem {
     /// An observation.
     Observation(Observation),
-    /// A line of a backup that is no observation.
+    /// A line of a backup without an observation.
     Backup(BackupEntry),
-    /// A packet, for the rules.
+    /// A packet. The rules decide whether the packet makes an observation.
     Packet(LoggedPacket),
     /// Both directions of an exchange.
     Flow(FlowRecord),
     /// One direction of an exchange.
     Half(FlowHalf),
-    /// Nothing of interest: a header, IPv4, or a line of another program.
+    /// Nothing of interest: a header, IPv4, or a line from another program.
     Nothing,
 }
 
 /// A packet that another program logged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoggedPacket {
-    /// Its time.
+    /// Time of the packet.
     pub ts: Time,
-    /// Its header. Unknown fields are 0.
+    /// Header of the packet. Unknown fields are 0.
     pub header: Header,
-    /// The traits that the log has.
+    /// Traits that the log records.
     pub traits: Traits,
 }

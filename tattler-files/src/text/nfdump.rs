@@ -1,6 +1,6 @@
-//! Flow records that `nfdump -o csv` of nfdump 1.6 and 1.7 prints.
+//! Flow records that nfdump 1.6 and 1.7 print with `nfdump -o csv`.
 //!
-//! A record is one direction of an exchange. Columns are found by their names in the first line.
+//! A record is one direction of an exchange. The names in the first line determine the columns.
 
 use sensor_common::Proto;
 use sensor_common::parse::Tuple;
@@ -11,7 +11,7 @@ use super::clock::LogClock;
 use super::fields::{self, Ip, MOST_COLUMNS, decimal, ip, micros, port};
 use crate::flow::FlowHalf;
 
-/// The header for the output of an nfdump that we run.
+/// The header for the output of nfdump, when Tattler runs nfdump.
 pub(crate) const COLUMNS: &str = "ts,te,pr,sa,sp,da,dp,flg";
 
 /// The positions of the columns.
@@ -29,7 +29,7 @@ pub(super) struct NfdumpColumns {
 }
 
 impl NfdumpColumns {
-    /// From the first line; `None` if nfdump did not write it.
+    /// Reads the columns from the first line; `None` if nfdump did not write the line.
     pub(super) fn of(header: &[u8]) -> Option<NfdumpColumns> {
         let names: Vec<&[u8]> = header.split(|&byte| byte == b',').take(MOST_COLUMNS).map(<[u8]>::trim_ascii).collect();
         let find = |names_of: &[&str]| {
@@ -93,7 +93,7 @@ impl NfdumpColumns {
     }
 }
 
-/// Reads `128.0`, or type and code in one number.
+/// Reads `128.0`, or type and code combined in one number.
 fn icmp_type(field: &[u8]) -> Option<u64> {
     match memchr::memchr(b'.', field) {
         Some(at) => decimal(&field[..at]),
@@ -101,7 +101,7 @@ fn icmp_type(field: &[u8]) -> Option<u64> {
     }
 }
 
-/// Reads `...AP.SF` or `......S.`, with dots for flags that are not set, or a hexadecimal number.
+/// Reads `...AP.SF` or `......S.`, with dots for unset flags, or a hexadecimal number.
 fn flags(field: &[u8]) -> Option<u8> {
     if let Some(hex) = field.strip_prefix(b"0x") {
         return u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok();
@@ -117,7 +117,7 @@ fn flags(field: &[u8]) -> Option<u8> {
             b'E' => 0x40,
             b'C' | b'W' => 0x80,
             b'.' => 0,
-            // A Christmas tree packet, with all six classic flags. nfdump writes eight of them.
+            // A Christmas tree packet has all six classic flags. nfdump writes eight flags.
             b'X' => 0x3f,
             _ => return None,
         };

@@ -8,19 +8,19 @@ use super::dialect::{Dialect, LineParser};
 use super::lines::{LONGEST, Lines};
 use crate::{Fault, ReadError, Stop};
 
-/// Bad lines of an input that are reported one by one.
+/// The most bad lines of an input that are reported individually.
 const MOST_REPORTED: u64 = 10;
 
-/// The lines of an input, counted.
+/// Line counts of an input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LineCounts {
-    /// All lines except blank ones.
+    /// Number of lines, without blank lines.
     pub all: u64,
-    /// Lines that were skipped.
+    /// Number of lines that were skipped.
     pub bad: u64,
-    /// Lines with an observation, a packet or a flow.
+    /// Number of lines with an observation, a packet or a flow.
     pub of_use: u64,
-    /// Lines up to the last whole one, with blank ones.
+    /// Number of whole lines up to the last whole line, with blank lines.
     pub whole: u64,
 }
 
@@ -41,12 +41,12 @@ impl<R: Read> TextReader<R> {
         TextReader { name: name.into(), dialect, lines, parser, number: 0, counts: LineCounts::default() }
     }
 
-    /// The number of the last line, from 1.
+    /// Number of the last line that was read. The first line has number 1.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// Whether no later line can change the lines so far.
+    /// Whether no later line can change the earlier lines.
     pub fn is_certain(&self) -> bool {
         self.parser.is_certain()
     }
@@ -73,7 +73,7 @@ impl<R: Read> TextReader<R> {
         }
         let is_json = text.is_some_and(|text| text.starts_with(b"{") && text.ends_with(b"}"));
         if !line.is_ended && !is_json && self.dialect != Dialect::JsonLines {
-            // A number that is cut in half would still be read as a number.
+            // A number that is cut in half would still be a valid number.
             report(Fault::Unfinished { name: name(), line: number });
             return Ok(None);
         }
@@ -98,7 +98,7 @@ impl<R: Read> TextReader<R> {
         }
     }
 
-    /// Reports the bad lines that were not reported one by one, and an input without lines.
+    /// Reports the bad lines that were not reported individually. Also reports an input without lines.
     pub fn finish(self, report: &mut dyn FnMut(Fault)) -> LineCounts {
         let LineCounts { all, bad, .. } = self.counts;
         if bad > MOST_REPORTED {

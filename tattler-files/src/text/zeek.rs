@@ -1,7 +1,7 @@
 //! Zeek's conn.log, as tab-separated values and as JSON.
 //!
-//! The originator sent the first packet. For ICMP the ports are type and code. `history` has a letter for
-//! each kind of TCP packet: `S` for a SYN of the originator, `h` for a SYN-ACK of the responder.
+//! The originator sent the first packet. For ICMP, the ports are type and code. `history` has a letter for each kind
+//! of TCP packet: `S` for the originator's SYN, `h` for the responder's SYN-ACK.
 
 use std::borrow::Cow;
 
@@ -16,13 +16,13 @@ use super::{LineItem, json};
 use crate::flow::FlowRecord;
 use crate::jsonl::value::Value;
 
-/// The positions of the columns in a conn.log, from its header.
+/// The positions of the columns in a conn.log, according to the header.
 #[derive(Clone, Debug)]
 pub(super) struct ZeekColumns {
     separator: u8,
     unset: Vec<u8>,
     is_conn: bool,
-    /// In the order of [`NAMES`].
+    /// Positions in the order of [`NAMES`].
     at: [Option<usize>; NAMES.len()],
 }
 
@@ -39,7 +39,7 @@ impl ZeekColumns {
     /// Reads a line that begins with `#`.
     fn header(&mut self, line: &[u8]) {
         if let Some(value) = line.strip_prefix(b"#separator ") {
-            // Written as `\x09`.
+            // The header writes the separator as `\x09`.
             let code = value.strip_prefix(b"\\x").and_then(|hex| std::str::from_utf8(hex).ok());
             self.separator = code.and_then(|hex| u8::from_str_radix(hex.trim(), 16).ok()).unwrap_or(b'\t');
             return;
@@ -66,7 +66,7 @@ impl ZeekColumns {
             return Err("no line of a conn.log".into());
         }
         let (fields, _) = columns(line, self.separator);
-        // A missing column means the same as a field that is not set.
+        // A missing column means the same as an unset field.
         let value = |name: usize| {
             let field = self.at[name].map(|at| fields[at]);
             field.filter(|field| !field.is_empty() && *field != self.unset.as_slice())
@@ -105,7 +105,7 @@ struct ConnLine<'a> {
     duration: Option<f64>,
     history: Option<Cow<'a, str>>,
     resp_pkts: Option<u64>,
-    /// The name of the log. Only the streaming writer writes it.
+    /// Name of the log. Only the streaming writer writes this name.
     #[serde(rename = "_path")]
     path: Option<Cow<'a, str>>,
 }
@@ -134,7 +134,7 @@ pub(super) fn parse_json(line: &[u8], clock: &mut LogClock) -> Result<LineItem, 
 /// A record of either format.
 struct Connection<'a> {
     first: Time,
-    /// Microseconds.
+    /// Duration in microseconds.
     duration: i64,
     tuple: Tuple,
     proto: &'a [u8],

@@ -1,4 +1,4 @@
-//! Observations as sets, to compare them with the counts of other programs.
+//! Observations as sets, for comparison with the counts of other programs.
 
 #![allow(dead_code, reason = "each test file is a program of its own and uses a part of it")]
 
@@ -15,7 +15,7 @@ use sensor_common::{Kind, Proto};
 use tattler_core::observation::Observation;
 use tattler_files::{Input, ReadOptions, ReadSummary};
 
-/// (local, remote, port)
+/// An exchange: local, remote and port.
 pub type Exchange = (Ipv6Addr, Ipv6Addr, u16);
 
 pub fn contacts(observations: &[Observation], proto: Proto) -> BTreeSet<Exchange> {
@@ -68,11 +68,11 @@ pub struct Row {
     pub kind: Kind,
     pub src: Ipv6Addr,
     pub dst: Ipv6Addr,
-    /// 0 for echo.
+    /// The port. 0 for echo requests.
     pub port: u16,
 }
 
-/// The rows of the ground truth for a file.
+/// The rows of a file in the ground truth.
 pub fn truth(captures: &Path, file: &str) -> Vec<Row> {
     let text = std::fs::read_to_string(captures.join("truth.jsonl")).unwrap();
     let of = |line: &str| {
@@ -91,26 +91,26 @@ pub fn truth(captures: &Path, file: &str) -> Vec<Row> {
     text.lines().filter_map(of).collect()
 }
 
-/// The exchanges from `home` to others, by the ground truth.
+/// The exchanges from `home` to others, according to the ground truth.
 pub fn outward(rows: &[Row], kind: Kind, home: Ipv6Net) -> BTreeSet<Exchange> {
     let is_out = |row: &&Row| row.kind == kind && home.contains(&row.src) && !home.contains(&row.dst);
     rows.iter().filter(is_out).map(|row| (row.src, row.dst, row.port)).collect()
 }
 
-/// The exchanges from others to `home`.
+/// The exchanges from others to `home`, according to the ground truth.
 pub fn inward(rows: &[Row], kind: Kind, home: Ipv6Net) -> BTreeSet<Exchange> {
     let is_in = |row: &&Row| row.kind == kind && home.contains(&row.dst) && !home.contains(&row.src);
     rows.iter().filter(is_in).map(|row| (row.dst, row.src, row.port)).collect()
 }
 
-/// Each /48 of the rows, to use as home one after the other. So each exchange of a capture is outbound once
-/// and inbound once.
+/// Each /48 of the rows, for use as home in turn. In this way, each exchange of a capture is outbound once and
+/// inbound once.
 pub fn homes(rows: &[Row]) -> BTreeSet<Ipv6Net> {
     let net = |address| Ipv6Net::new(address, 48).unwrap().trunc();
     rows.iter().flat_map(|row| [net(row.src), net(row.dst)]).collect()
 }
 
-/// Reads files without bad lines. They may have no IPv6.
+/// Reads files without bad lines. The files may have no IPv6.
 pub fn read(files: &[PathBuf], home: Ipv6Net) -> (Vec<Observation>, ReadSummary) {
     let inputs: Vec<Input> = files.iter().map(|file| Input::from_argument(file.as_os_str())).collect();
     let options = ReadOptions { home: vec![home], ..ReadOptions::default() };
@@ -129,7 +129,8 @@ pub fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The directory of the captures, if it is there. The programs must exist: `cargo xtask test` installs them.
+/// The directory of the captures, if the directory exists. The programs must exist; `cargo xtask test` installs the
+/// programs.
 pub fn captures(programs: &[&str]) -> Option<PathBuf> {
     let captures = captures::directory()?;
     for program in programs {

@@ -7,7 +7,7 @@ use tattler_core::observation::Probe;
 use super::*;
 
 const SECOND: Nanos = 1_000_000_000;
-/// After the first minutes, in which ports in use are not known.
+/// A time after the first minutes. In the first minutes, the ports in use are unknown.
 const LATER: Nanos = 1_000 * SECOND;
 
 /// One packet between a local and a remote.
@@ -47,7 +47,7 @@ fn watch() -> PacketObserver {
     watch
 }
 
-/// What packets at seconds after [`LATER`] tell, in a word each.
+/// The observations from packets at seconds after [`LATER`], as a short text for each packet.
 fn tells(watch: &mut PacketObserver, packets: &[(i64, Packet)]) -> Vec<String> {
     let mut told = Vec::new();
     for (second, packet) in packets {
