@@ -1,4 +1,4 @@
-//! `tattler export`: the diary as JSON Lines.
+//! `tattler export`: writes the diary as JSON Lines.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -12,7 +12,7 @@ use tattler_core::time::Time;
 use crate::cli::{arguments, cannot_write, in_order};
 use crate::store::{Export, Reader};
 
-/// Write contacts and probes as JSON Lines, while the sensor runs or not.
+/// Write contacts and probes as JSON Lines, whether the sensor runs or not.
 ///
 /// Run it as the owner of the state directory or as root. The output is as private as the diary.
 #[derive(clap::Args)]
