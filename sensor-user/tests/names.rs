@@ -1,4 +1,4 @@
-//! Names of the configuration without a running sensor: in queries and in `forget`.
+//! Names from the configuration, in queries and in `forget`, without a running sensor.
 #![cfg(feature = "live")]
 
 use std::fs;

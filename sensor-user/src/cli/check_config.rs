@@ -15,7 +15,7 @@ pub(super) struct Arguments {
     /// The file to check [default: /etc/tattler/tattler.toml]
     #[arg(value_name = "PATH", conflicts_with = "config")]
     path: Option<PathBuf>,
-    /// The file to check, as an option like that of other commands
+    /// The file to check, as an option, as for other commands
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
 }

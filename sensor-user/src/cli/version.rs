@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
-/// Whether the command line consists of `--version` and `--verbose`.
+/// Whether the arguments are exactly `--version` (or `-V`) and `--verbose`, in any order.
 pub(super) fn is_asked_for() -> bool {
     let arguments: Vec<_> = env::args_os().skip(1).collect();
     let is_version = |argument: &OsString| argument == "--version" || argument == "-V";
