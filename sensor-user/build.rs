@@ -103,7 +103,7 @@ fn compile(object: &Path) -> Result<String, String> {
 }
 
 /// Removes the DWARF: the kernel reads only BTF, which the linker has already made. The tool must be of the same LLVM
-/// version. Without the tool, the object keeps the DWARF: it works too, but is four times as large.
+/// version. Without the tool, the object keeps the DWARF: the object then works too, but is four times as large.
 fn strip(object: &Path, llvm: Option<u32>) {
     let tool = format!("/usr/lib/llvm-{}/bin/llvm-objcopy", llvm.unwrap_or_default());
     let _ = Command::new(tool).arg("--strip-debug").arg(object).status();

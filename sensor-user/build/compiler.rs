@@ -23,7 +23,7 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// The pinned nightly if it is installed, else the distribution's rustc.
+    /// Finds the pinned nightly if installed, else the distribution's rustc.
     pub fn find() -> Option<Compiler> {
         let sysroot = nightly().or_else(|| has_sources(Path::new("/usr")).then(|| PathBuf::from("/usr")))?;
         let said = Command::new(sysroot.join("bin/rustc")).arg("-vV").output().ok()?;

@@ -27,7 +27,7 @@ const UNSUPPORTED: [(&str, &str); 2] = [
 ];
 
 /// Frames that are marked as IPv6 but contain something else. `tattler packets` prints these frames with the reason;
-/// tshark finds no IPv6 in them.
+/// tshark finds no IPv6 in these frames.
 const NO_IPV6_TO_TSHARK: [(&str, u64, &str); 5] = [
     ("tcpdump__beep-oobr.pcap", 1, "bad_version"),
     ("tcpdump__hoobr_rt6_print.pcap", 1, "bad_version"),

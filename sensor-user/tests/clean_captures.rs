@@ -103,7 +103,7 @@ fn names_nobody(what: &str, stdout: &[u8]) -> [u64; 3] {
 }
 
 fn analyze<'a>(files: impl Iterator<Item = &'a PathBuf>, options: &[&str]) -> Output {
-    // The output goes to files: a pipe would fill while nobody reads it.
+    // The output goes to files, because an unread pipe would fill.
     let directory = tempfile::tempdir().unwrap();
     let [stdout, stderr] = ["stdout", "stderr"].map(|name| directory.path().join(name));
     let mut tattler = tattler();

@@ -20,8 +20,8 @@ use tattler_core::observation::{Contact, Observation, Probe};
 use tattler_core::time::Time;
 use tempfile::TempDir;
 
-/// The n-th observation, a contact or a probe. The probes hit an unused address, so the oldest of them are deleted
-/// first to make room.
+/// The n-th observation, a contact or a probe. The probes go to an unused address. To make room, the oldest of these
+/// probes are therefore deleted first.
 fn observation(n: i64) -> Observation {
     let (ts, local) = (Time(n), "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap());
     // The addresses are in random order, like real addresses.
@@ -33,7 +33,8 @@ fn observation(n: i64) -> Observation {
     Observation::Contact(Contact::new(ts, local, remote, Proto::Tcp, 443))
 }
 
-/// Held while a child is started: between fork and exec, a child holds all open files of its parent, including locks.
+/// A lock, so that no child is started while a store is open here: between fork and exec, a child holds all open files
+/// of its parent, including locks.
 static FORKS: Mutex<()> = Mutex::new(());
 
 /// The process that is killed. It prints `at N` when all observations before the N-th are written.

@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     /// A table for people, JSON for programs, CSV for spreadsheets.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// The longest list of candidates; 0 for all.
+    /// Maximum number of candidates; 0 for all.
     #[arg(long, value_name = "N", value_parser = super::whole::<usize>, default_value_t = 20)]
     top: usize,
     /// Show the evidence about this address or prefix instead, as `tattler explain` does.

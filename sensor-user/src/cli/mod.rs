@@ -75,7 +75,7 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(status) => status,
-        // The reader of the output closed it, which is normal.
+        // The reader of the output closed the output, which is normal.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(one_line(&error));

@@ -72,7 +72,7 @@ fn show(progress: &ReadProgress<'_>) {
     }
     *shown = Some(Instant::now());
     let part = match progress.size {
-        // A file that grows may yield more bytes than it had when it was opened.
+        // A file that grows may yield more bytes than the file had when it was opened.
         Some(size) if size > 0 => format!("{:3} %", (progress.read.min(size) * 100) / size),
         _ => format!("{} MB", progress.read / 1_000_000),
     };

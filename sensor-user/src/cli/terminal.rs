@@ -7,7 +7,7 @@ const COLUMNS: usize = 80;
 /// Moves the cursor to the first column and clears the line.
 const WIPE: &str = "\r\x1b[K";
 
-/// Shows a line of three parts. If it is too long, the beginning of `name` is cut.
+/// Shows a line of three parts. If the line is too long, the beginning of `name` is cut.
 pub(super) fn show(before: &str, name: &str, after: &str) {
     // Wide characters may make the line too long. Line wrap is off, because a wrapped line could not be removed.
     let line = fit(before, name, after, columns());

@@ -11,7 +11,7 @@ pub(super) fn is_asked_for() -> bool {
     matches!(&arguments[..], [one, other] if is_version(one) && other == "--verbose" || one == "--verbose" && is_version(other))
 }
 
-/// The version, the hash of the kernel programs and the tools that built them, and the features.
+/// The version, the kernel programs' hash and build tools, and the features.
 pub(super) fn verbose() -> String {
     let mut text = concat!("tattler ", env!("CARGO_PKG_VERSION"), "\n").to_owned();
     #[cfg(feature = "live")]

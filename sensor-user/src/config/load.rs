@@ -19,7 +19,7 @@ pub const DEFAULT_PATH: &str = "/etc/tattler/tattler.toml";
 /// Size of the largest file read, in bytes: larger than any configuration. A device file would have no end.
 const LARGEST: u64 = 4 << 20;
 
-/// A configuration and the files it was read from.
+/// A configuration and the paths of its files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
     /// The configuration.
@@ -135,7 +135,7 @@ fn read_one(
         let what = error.message().lines().collect::<Vec<_>>().join(", ");
         found.add(error.span().unwrap_or_default(), format!("not TOML: {what}"));
     }
-    // If the syntax is wrong, report only the syntax: it may be the cause of other problems.
+    // If the syntax is wrong, report only the syntax error, which may be the cause of other problems.
     if errors.is_empty() {
         apply(config, locations, table.get_ref(), &mut found);
     }

@@ -59,7 +59,7 @@ pub struct SensorSection {
     pub state: PathBuf,
     /// The query socket.
     pub socket: PathBuf,
-    /// The address that serves metrics and health; `""` in the file disables it.
+    /// The address that serves metrics and health; `None`, or `""` in the file: no listener.
     #[serde(serialize_with = "values::write_listen")]
     pub listen: Option<SocketAddr>,
     /// The mode in which the ingress program is attached.

@@ -34,7 +34,7 @@ impl FileProblems<'_> {
 pub(super) struct Section<'t, 'i> {
     /// The full name, with dots; empty for the file itself.
     name: &'static str,
-    /// The table; `None` if it is not in the file.
+    /// The table; `None` if the file has no such table.
     table: Option<&'t DeTable<'i>>,
     known: Vec<&'static str>,
 }
@@ -50,7 +50,7 @@ impl<'t, 'i> Section<'t, 'i> {
         self.table?.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
     }
 
-    /// Reads the value of a key into `target`, or reports why it is invalid. Returns its location.
+    /// Reads the value of a key into `target`, or reports the fault of the value. Returns the value's location.
     pub fn read<T>(
         &mut self,
         key: &'static str,

@@ -1,4 +1,4 @@
-//! Reads each key into its field.
+//! Functions that read each key into its field.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

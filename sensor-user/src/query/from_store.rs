@@ -156,8 +156,8 @@ pub fn holdings(
     })
 }
 
-/// The ledger of the rows between two times. If `since` is `None`, the ledger covers a window as long as a live
-/// ledger's, up to the last observation.
+/// The ledger of the rows between two times. If `since` is `None`, the ledger covers the window length of a live
+/// ledger, up to the last observation.
 fn ledger(
     reader: &Reader,
     since: Option<Time>,

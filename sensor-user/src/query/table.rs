@@ -20,7 +20,7 @@ struct Column {
 /// Maximum number of ports shown in a row.
 const PORTS: usize = 4;
 
-/// The table, with lines of at most `width` characters; `None`: lines of any length.
+/// The table, fitted to lines of `width` characters if possible; `None`: lines of any length.
 #[must_use]
 pub fn table(answer: &RowsAnswer, width: Option<u16>) -> String {
     if answer.rows.is_empty() {
@@ -276,7 +276,7 @@ fn notes(row: &Row) -> String {
     flags.iter().filter(|(key, _)| is(key)).map(|(_, word)| *word).collect::<Vec<_>>().join(", ")
 }
 
-/// The first contacts of a group and the contacts around them, shown below a table with a single row.
+/// The first contacts of a group, and other contacts near in time. Shown below a table with a single row.
 fn beginning(row: &Row) -> String {
     let mut text = String::new();
     for (key, title) in

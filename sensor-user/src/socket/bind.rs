@@ -39,7 +39,7 @@ pub enum SocketBindError {
     },
 }
 
-/// The listening socket. Dropping it removes the file.
+/// The listening socket. Dropping the value removes the socket file.
 #[derive(Debug)]
 pub struct Listener {
     pub(super) listener: UnixListener,
@@ -70,7 +70,7 @@ impl Listener {
             Ok(Listener { listener, path: path.to_owned(), inode })
         });
         made.map_err(|source| {
-            let _ = fs::remove_file(&draft); // It may not exist; the first error counts.
+            let _ = fs::remove_file(&draft); // The draft may not exist; the first error counts.
             failed(source)
         })
     }
@@ -86,7 +86,7 @@ impl Drop for Listener {
     fn drop(&mut self) {
         // Don't remove the socket of a later sensor.
         if fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode) {
-            let _ = fs::remove_file(&self.path); // If it stays, the next sensor replaces it.
+            let _ = fs::remove_file(&self.path); // If the file stays, the next sensor replaces it.
         }
     }
 }
@@ -128,7 +128,7 @@ fn give_to(group: Option<u32>, path: &Path) -> io::Result<()> {
 }
 
 pub(crate) fn group_id(name: &CStr) -> Option<u32> {
-    // The buffer also receives the members' names; a group too large for it counts as missing.
+    // The buffer also receives the members' names. A group too large for the buffer counts as missing.
     let mut names = vec![0; 64 * 1024];
     let mut group = std::mem::MaybeUninit::<libc::group>::uninit();
     let mut found = std::ptr::null_mut();

@@ -59,7 +59,7 @@ pub async fn serve(listener: Listener, handler: Handler, shutdown: impl Future<O
         }
     }
     drop(listener);
-    let _ = timeout(ENDING, permits.acquire_many(MOST)).await; // Longer ones are aborted.
+    let _ = timeout(ENDING, permits.acquire_many(MOST)).await; // Longer responses are aborted.
 }
 
 async fn converse(mut stream: UnixStream, handler: Handler) -> io::Result<()> {

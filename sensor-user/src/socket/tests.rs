@@ -45,7 +45,7 @@ impl Sensor {
     /// Sends the bytes and reads the whole response.
     fn raw(&self, bytes: &[u8]) -> Value {
         let mut stream = UnixStream::connect(self.path()).unwrap();
-        // The sensor may close the connection before it has read everything.
+        // The sensor may close the connection before it has read all bytes.
         let _ = stream.write_all(bytes);
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer);

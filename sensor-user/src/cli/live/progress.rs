@@ -20,7 +20,7 @@ pub(super) struct QueryProgress {
 }
 
 impl QueryProgress {
-    /// Shows `what`, the time since the start, and the number of rows read so far, unless it is 0.
+    /// Shows `what`, the time since the start, and the number of rows read so far. The number 0 is not shown.
     pub(super) fn start(what: String, rows: Arc<AtomicU64>) -> QueryProgress {
         if !io::stderr().is_terminal() {
             return QueryProgress { stop: None, thread: None };

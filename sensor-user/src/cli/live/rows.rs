@@ -23,7 +23,7 @@ pub(in crate::cli) struct Arguments {
     /// Leave out rows that pass this filter, such as rows of known good sources; may be given again.
     #[arg(long, value_name = "FILTER")]
     except: Vec<String>,
-    /// The most rows; 0 for as many as an answer can hold.
+    /// Maximum number of rows; 0 for as many as an answer can hold.
     #[arg(long, value_name = "N", value_parser = crate::cli::whole::<u64>, default_value_t = queries::USUAL)]
     limit: u64,
     #[command(flatten)]

@@ -20,8 +20,9 @@ use crate::store;
 
 /// Watch the uplink and record contacts and probes.
 ///
-/// Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. Waits for an uplink that is not there yet. SIGINT or SIGTERM stops it; without --keep it
-/// then leaves nothing attached. SIGHUP makes it read the configuration again.
+/// Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. Waits for an uplink that does not exist yet. SIGINT or
+/// SIGTERM stops the sensor; without --keep the sensor then leaves nothing attached. SIGHUP makes the sensor read the
+/// configuration again.
 #[derive(Args)]
 #[command(after_help = "Example: tattler run --interface wan0")]
 pub(in crate::cli) struct Arguments {
@@ -45,7 +46,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "PREFIX", value_parser = tattler_core::remote::parse)]
     public: Vec<Ipv6Net>,
 
-    /// A NAT64 prefix of this network besides the well-known ones; may be given again
+    /// A NAT64 prefix of this network besides the well-known prefixes; may be given again
     #[arg(long, value_name = "PREFIX", value_parser = tattler_core::remote::parse)]
     nat64: Vec<Ipv6Net>,
 
@@ -124,7 +125,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 impl Arguments {
-    /// Reads the configuration files, and replaces values by those of the flags.
+    /// Reads the configuration files. The values of flags replace the values of the files.
     fn settings(&self) -> Result<SensorSettings, config::Problems> {
         let Config { sensor, home, store, exclude, names, privacy, kernel } =
             config::load(self.config.as_deref())?.config;

@@ -15,7 +15,7 @@ use crate::contract::Request;
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     query: query::Arguments,
-    /// The longest list of candidates; 0 for all.
+    /// Maximum number of candidates; 0 for all.
     #[arg(long, value_name = "N", value_parser = crate::cli::whole::<usize>, default_value_t = 20)]
     top: usize,
     /// Show acknowledged suspects too; JSON always includes them, with `acked`.
