@@ -1,7 +1,7 @@
 //! Builds the kernel programs for the live sensor.
 //!
-//! Uses the object that `TATTLER_EBPF_OBJECT` names, else compiles `sensor-ebpf` with the pinned rustc and bpf-linker,
-//! which `cargo xtask setup` installs.
+//! Uses the object file that `TATTLER_EBPF_OBJECT` names. Otherwise compiles `sensor-ebpf` with the pinned rustc and
+//! bpf-linker, which `cargo xtask setup` installs.
 
 #[path = "build/compiler.rs"]
 mod compiler;
@@ -32,12 +32,12 @@ fn main() {
     };
     match result {
         Ok(builders) => println!("cargo::rustc-env=TATTLER_BPF_BUILT_BY={builders}"),
-        // This ends the build. With an exit status, cargo would print all output of this program too.
+        // This line ends the build. After a nonzero exit status, cargo would also print all output of this program.
         Err(reason) => println!("cargo::error=cannot build the kernel programs: {reason}"),
     }
 }
 
-/// Returns the names of the programs that made the object.
+/// Compiles the kernel programs to `object`. Returns the names of the tools used.
 fn compile(object: &Path) -> Result<String, String> {
     let out = object.parent().unwrap_or(Path::new("."));
     let workspace = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("..");
@@ -59,7 +59,7 @@ fn compile(object: &Path) -> Result<String, String> {
     }
 
     let mut cargo = Command::new(compiler.tool("cargo"));
-    // The settings of the outer build must not reach this one.
+    // The settings of the outer build must not affect the build of the kernel programs.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         let ours = text.starts_with("CARGO") || text.starts_with("RUST");
@@ -67,7 +67,7 @@ fn compile(object: &Path) -> Result<String, String> {
             cargo.env_remove(&name);
         }
     }
-    // Debian's rustc is a stable one, which needs RUSTC_BOOTSTRAP for unstable features.
+    // Debian's rustc is a stable release, which needs RUSTC_BOOTSTRAP for unstable features.
     cargo.env("RUSTC", compiler.tool("rustc")).env("RUSTC_BOOTSTRAP", "1");
     let home = env::var("CARGO_HOME").unwrap_or_else(|_| format!("{}/.cargo", env::var("HOME").unwrap_or_default()));
     let flags = [
@@ -76,7 +76,7 @@ fn compile(object: &Path) -> Result<String, String> {
         format!("-Clinker={}", linker.display()),
         "-C".into(),
         "link-arg=--btf".into(),
-        // The object has the same bytes wherever it is built.
+        // The object must have the same bytes in whatever directory it is built.
         format!("--remap-path-prefix={}=/tattler", workspace.canonicalize().unwrap_or(workspace.clone()).display()),
         format!("--remap-path-prefix={home}/registry/src=/registry"),
     ];
@@ -102,8 +102,8 @@ fn compile(object: &Path) -> Result<String, String> {
     Ok(format!("{}, {}", compiler.name(), String::from_utf8_lossy(&version.stdout).trim()))
 }
 
-/// Removes the DWARF: the kernel reads only BTF, which exists by now. The tool must be of the same LLVM. Without it
-/// the object works too, but is four times as large.
+/// Removes the DWARF: the kernel reads only BTF, which the linker has already made. The tool must be of the same LLVM
+/// version. Without the tool, the object keeps the DWARF: the object then works too, but is four times as large.
 fn strip(object: &Path, llvm: Option<u32>) {
     let tool = format!("/usr/lib/llvm-{}/bin/llvm-objcopy", llvm.unwrap_or_default());
     let _ = Command::new(tool).arg("--strip-debug").arg(object).status();

@@ -1,29 +1,29 @@
-//! The rustc that compiles the kernel programs, and its pinned version. The build of sensor-user and `cargo xtask setup`
-//! both use this file.
+//! The rustc that compiles the kernel programs, and its pinned version. Used by the build of sensor-user and by
+//! `cargo xtask setup`.
 //!
-//! The compiler decides whether a kernel's verifier accepts the programs, so it is pinned like a crate in Cargo.lock. It
-//! must use the LLVM of bpf-linker, allow unstable features, and have the sources of its library, to build `core` for
-//! the kernel.
+//! Whether a kernel's verifier accepts the programs depends on the compiler, so its version is pinned like a crate in
+//! Cargo.lock. The compiler must use the same LLVM as bpf-linker, allow unstable features, and have the sources of the
+//! standard library, to build `core` for the kernel.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Of rustup, with the component rust-src. LLVM 22, like Debian's. Only Debian's was tested: dated nightlies are not
-/// available where this project is built.
+/// The pinned toolchain of rustup, with the component rust-src. It uses LLVM 22, like Debian's rustc. Only Debian's
+/// rustc was tested: dated nightlies are not available where this project is built.
 pub const NIGHTLY: &str = "nightly-2026-05-20";
-/// Of Debian's rustc-web.
+/// The pinned version of Debian's package rustc-web.
 pub const DEBIAN: &str = "1.96.0";
 
 pub struct Compiler {
     sysroot: PathBuf,
-    /// The answer to `rustc -vV`.
+    /// The output of `rustc -vV`.
     version: String,
 }
 
 impl Compiler {
-    /// The pinned nightly if it is installed, else the distribution's rustc.
+    /// Finds the pinned nightly if installed, else the distribution's rustc.
     pub fn find() -> Option<Compiler> {
         let sysroot = nightly().or_else(|| has_sources(Path::new("/usr")).then(|| PathBuf::from("/usr")))?;
         let said = Command::new(sysroot.join("bin/rustc")).arg("-vV").output().ok()?;
@@ -35,18 +35,18 @@ impl Compiler {
         self.sysroot.join("bin").join(name)
     }
 
-    /// The major version of its LLVM, which bpf-linker's must equal.
+    /// The major version of the compiler's LLVM. bpf-linker must use the same major version.
     pub fn llvm(&self) -> Option<u32> {
         let line = self.version.lines().find_map(|line| line.strip_prefix("LLVM version: "))?;
         line.split('.').next()?.parse().ok()
     }
 
-    /// Its name and version in one line.
+    /// The compiler's name and version in one line.
     pub fn name(&self) -> &str {
         self.version.lines().next().unwrap_or("rustc")
     }
 
-    /// The warning if it is another version than the pinned one.
+    /// The warning if the compiler's version is not the pinned version.
     pub fn warning(&self) -> Option<String> {
         let release = self.version.lines().find_map(|line| line.strip_prefix("release: ")).unwrap_or_default();
         if self.sysroot != Path::new("/usr") || release == DEBIAN {
@@ -60,7 +60,7 @@ impl Compiler {
     }
 }
 
-/// Looks for files: rustup may install a missing toolchain when asked for it.
+/// Finds the pinned nightly by its files, without calling rustup: rustup may install a missing toolchain.
 fn nightly() -> Option<PathBuf> {
     let home = match env::var_os("RUSTUP_HOME") {
         Some(home) => PathBuf::from(home),

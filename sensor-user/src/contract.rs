@@ -1,6 +1,6 @@
-//! Requests to a sensor or its store, and the tables that answer them, as JSON.
+//! Requests to a sensor or its store, and the tables with the answers, as JSON.
 //!
-//! Commands send requests through the socket to a running sensor, or `query` answers them from the store.
+//! Commands send requests through the socket to a running sensor, or `query` answers the requests from the store.
 
 use ipnet::Ipv6Net;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use tattler_core::time::Time;
 pub enum Request {
     /// The state of the sensor.
     Status {
-        /// Ignore earlier rows; without it the ledger in memory is used.
+        /// Ignore earlier rows. If `None`, the ledger in memory is used.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<Time>,
         /// Ignore later rows.
@@ -24,10 +24,10 @@ pub enum Request {
     },
     /// Remotes that leak.
     Suspects {
-        /// The most candidates; 0: all, absent: 20.
+        /// Maximum number of candidates; 0: all, absent: 20.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         top: Option<usize>,
-        /// Ignore earlier rows; without it the ledger in memory is used.
+        /// Ignore earlier rows. If `None`, the ledger in memory is used.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<Time>,
         /// Ignore later rows.
@@ -38,7 +38,7 @@ pub enum Request {
     Explain {
         /// An address or a prefix.
         remote: String,
-        /// Ignore earlier rows; without it the ledger in memory is used.
+        /// Ignore earlier rows. If `None`, the ledger in memory is used.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<Time>,
         /// Ignore later rows.
@@ -62,7 +62,7 @@ pub enum Request {
     Ack {
         /// An address or a prefix.
         remote: Ipv6Net,
-        /// When it expires.
+        /// Time at which the acknowledgement expires.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
         /// The user's reason.
@@ -79,7 +79,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// Whether only the owner of the store may send it.
+    /// Whether only the owner of the store may send this request.
     #[must_use]
     pub const fn is_for_the_owner(&self) -> bool {
         matches!(self, Request::Forget { .. })
@@ -90,28 +90,28 @@ impl Request {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RowsQuestion {
-    /// Nothing earlier.
+    /// Ignore earlier rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
     /// Ignore later rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
-    /// Only rows that pass.
+    /// A filter: only rows that pass are in the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
-    /// Without rows that pass one of these.
+    /// Filters: rows that pass any of these filters are left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<String>,
-    /// Count by these columns, such as `remote/48,port`.
+    /// Columns by which rows are counted, such as `remote/48,port`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// The first contact of each group.
+    /// List the first contact of each group.
     #[serde(skip_serializing_if = "is_false")]
     pub first_seen: bool,
     /// For scanners: list sources in a form that may be published.
     #[serde(skip_serializing_if = "is_false")]
     pub publish: bool,
-    /// The most rows; 0: as many as an answer can hold.
+    /// Maximum number of rows; 0: as many as an answer can hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
 }
@@ -126,22 +126,22 @@ fn is_false(flag: &bool) -> bool {
 pub struct RowsAnswer {
     /// The name of the contract: `tattler.contacts/1`.
     pub schema: String,
-    /// As in the question.
+    /// Beginning of the window, as in the question.
     pub since: Option<Time>,
-    /// As in the question.
+    /// End of the window, as in the question.
     pub until: Option<Time>,
-    /// Keys of the rows in the order of columns, without those of lists of objects.
+    /// Keys of the rows in the order of the columns, without the keys of lists of objects.
     pub columns: Vec<String>,
     /// The rows.
     pub rows: Vec<Map<String, Value>>,
     /// Number of rows that the limit left out.
     pub more: u64,
-    /// Notes on other omissions, a line each.
+    /// Notes on other omissions, one line each.
     pub notes: Vec<String>,
 }
 
 impl RowsAnswer {
-    /// Converts to JSON without a copy of the rows: a long answer takes much memory.
+    /// Converts the answer to JSON without a copy of the rows: a long answer takes much memory.
     #[must_use]
     pub fn into_value(self) -> Value {
         let RowsAnswer { schema, since, until, columns, rows, more, notes } = self;

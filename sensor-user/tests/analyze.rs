@@ -1,5 +1,5 @@
-//! `tattler analyze` from end to end: a harvester among sites that all locals visit, found from
-//! observations and from packets, in files and on standard input, plain and compressed.
+//! `tattler analyze` from end to end: finds a harvester among sites that all locals visit. The input is observations
+//! or packets, in files or on standard input, plain or compressed.
 
 mod common;
 
@@ -71,7 +71,7 @@ fn analyze(arguments: &[&str], stdin: &[u8]) -> Output {
 #[track_caller]
 fn report(arguments: &[&str], stdin: &[u8]) -> Value {
     let output = analyze(&[&["--format", "json"], arguments].concat(), stdin);
-    // The inferred home is reported.
+    // Standard error must name the inferred home.
     let stderr = String::from_utf8_lossy(&output.stderr);
     let is_asked = arguments.iter().any(|argument| argument.ends_with("uplink.pcap") || argument.contains("part"));
     assert!(
@@ -109,7 +109,7 @@ fn observations_and_packets_lead_to_the_same_harvester() {
     let found = report(&[&write("uplink.pcap", &capture)], b"");
     names_the_harvester(&found);
     assert_eq!(report(&["--home", "2001:db8:1::/48", "-"], &capture), found);
-    // As `tcpdump -C` splits it.
+    // Split the capture as `tcpdump -C` does.
     let frames = capture[24..].chunks(76 * 50).map(|frames| [&capture[..24], frames].concat());
     let parts: Vec<String> = frames.enumerate().map(|(n, part)| write(&format!("part{n}"), &part)).collect();
     assert!(parts.len() > 2);

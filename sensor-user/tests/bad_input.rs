@@ -1,5 +1,4 @@
-//! Bad input: one line on standard error that names the object and the way out, and the right exit
-//! status.
+//! Bad input leads to one line on standard error, with the object and advice, and to the right exit status.
 
 mod common;
 
@@ -41,7 +40,7 @@ impl Files {
 
 fn tattler(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tattler"));
-    // No backtrace may show, even if requested.
+    // No backtrace may be shown, even if RUST_BACKTRACE requests a backtrace.
     command.current_dir(directory).env("RUST_BACKTRACE", "1");
     command
 }
@@ -50,7 +49,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// SYNs from one local to some remotes, on raw IP, a second apart.
+/// A capture, with link type raw IP, of SYNs from one local to some remotes, one second apart.
 fn capture(remotes: u8) -> Vec<u8> {
     let remote = |n: u8| format!("2a{n:02x}::1").parse().unwrap();
     let local = "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap();
@@ -143,7 +142,7 @@ fn a_home_that_can_not_be_inferred_is_a_usage_error() {
     assert!(files.run(&["analyze", "two.pcap"]).status.success());
     assert!(files.run(&["analyze", "--home", "2001:db8::/48", "one.pcap"]).status.success());
 
-    // The truncation may be the reason, so it is reported first.
+    // The truncation may be the reason for the second problem, so the truncation is reported first.
     files.write("cut.pcap", &capture(2)[..120]);
     let output = files.run(&["analyze", "cut.pcap"]);
     let cut = "is cut short at frame";
@@ -151,7 +150,7 @@ fn a_home_that_can_not_be_inferred_is_a_usage_error() {
     let line = line.replace("one.pcap", "cut.pcap");
     assert_eq!(text(&output.stderr), format!("tattler: cut.pcap {cut} 2: {rest}\ntattler: {line}\n"));
     assert_eq!(output.status.code(), Some(2));
-    // Without a frame, --home would not help.
+    // In a file without frames, --home would not help.
     files.write("header.pcap", &capture(1)[..60]);
     files.fails(&["analyze", "header.pcap"], 1, &format!("header.pcap {cut} 1: {rest}"));
 

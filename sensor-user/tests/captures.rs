@@ -1,7 +1,7 @@
-//! `tattler packets` over captures that nobody here made, against a ground truth that others made
-//! with tshark and checked with a second parser.
+//! `tattler packets` on captures that others made. The output is compared with a ground truth, which others also made,
+//! with tshark, and checked with a second parser.
 //!
-//! Tests of crafted frames in sensor-common need no captures.
+//! The tests in sensor-common use crafted frames and need no captures.
 
 #[path = "../../tests/src/captures.rs"]
 mod captures;
@@ -12,22 +12,22 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-/// A file and a frame in it.
+/// The name of a file and the number of a frame in the file.
 type Place = (String, u64);
 
-/// Rows of the ground truth that the parser does not give, each called ambiguous by whoever made
-/// the ground truth.
+/// Rows of the ground truth that the parser does not output. The authors of the ground truth call each of these
+/// rows ambiguous.
 const EXCEPTIONS: [(&str, u64, &str); 1] =
     [("libpcap__ipv6_ext_headers.pcap", 1, "UDP behind a hundred extension headers; the parser reads eight")];
 
-/// Files without a link type that is supported: one line says so.
+/// Files whose link type is not supported, and the text that the error must contain.
 const UNSUPPORTED: [(&str, &str); 2] = [
     ("tcpdump__OSPFv3_NBMA_adjacencies.pcap", "link type 107"), // frame relay
     ("tcpdump__OSPFv3_multipoint_adjacencies.pcap", "link type 107"),
 ];
 
-/// Frames that say IPv6 and are something else: `tattler packets` prints them with the reason, and
-/// tshark has no IPv6 in them.
+/// Frames that are marked as IPv6 but contain something else. `tattler packets` prints these frames with the reason;
+/// tshark finds no IPv6 in these frames.
 const NO_IPV6_TO_TSHARK: [(&str, u64, &str); 5] = [
     ("tcpdump__beep-oobr.pcap", 1, "bad_version"),
     ("tcpdump__hoobr_rt6_print.pcap", 1, "bad_version"),
@@ -103,7 +103,7 @@ fn every_capture_is_read_to_its_end_or_says_why_not() {
     }
 }
 
-/// What both sides tell of a packet.
+/// The fields of a packet that both the ground truth and the parser have.
 fn comparable(packet: &Value) -> Value {
     json!({
         "kind": packet["kind"], "src": packet["src"], "dst": packet["dst"], "port": packet["port"],
@@ -131,7 +131,7 @@ fn truth(captures: &Path) -> BTreeMap<Place, Value> {
     rows.collect()
 }
 
-/// Files and how many frames of each hold IPv6, by link layers; other tunnels are left out.
+/// Number of frames with IPv6, by file and link layers. Frames in other tunnels are left out.
 fn index(captures: &Path) -> BTreeMap<String, BTreeMap<String, u64>> {
     let text = std::fs::read_to_string(captures.join("index.tsv")).unwrap();
     let mut lines = text.lines().map(|line| line.split('\t').collect::<Vec<_>>());
@@ -140,14 +140,14 @@ fn index(captures: &Path) -> BTreeMap<String, BTreeMap<String, u64>> {
     let (file, encap) = (column("file"), column("encap"));
     let link = |part: &str| {
         let (link, count) = part.trim().rsplit_once(':')?;
-        // What the index calls a header of LINKTYPE_IPV6, which has nothing before it.
+        // The index uses "none(" for LINKTYPE_IPV6, where nothing precedes the IPv6 header.
         let link = if link.starts_with("none(") { "raw" } else { link };
         Some((link.to_owned(), count.parse().ok()?))
     };
     lines.map(|line| (line[file].to_owned(), line[encap].split([',', ';', ' ']).filter_map(link).collect())).collect()
 }
 
-/// Everything that `tattler packets` prints of `files`.
+/// The complete output of `tattler packets` for `files`.
 fn packets<'a>(captures: &Path, files: impl Iterator<Item = &'a String>) -> BTreeMap<Place, Value> {
     let output = tattler().arg("packets").args(files.map(|file| captures.join(file))).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

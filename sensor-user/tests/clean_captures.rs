@@ -1,5 +1,4 @@
-//! `tattler analyze` over captures in which nobody leaks anything: whatever is taken for home, nobody
-//! is named.
+//! `tattler analyze` on captures without leaks: whichever prefix is taken for home, the report must accuse nobody.
 
 #[path = "../../tests/src/captures.rs"]
 mod captures;
@@ -16,13 +15,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// The two without a link type that is supported.
+/// The two captures whose link type is not supported.
 const UNSUPPORTED: [&str; 2] = ["tcpdump__OSPFv3_NBMA_adjacencies.pcap", "tcpdump__OSPFv3_multipoint_adjacencies.pcap"];
 
-/// Prefixes of a capture that are tried as home: those of its busiest ends.
+/// Number of prefixes of a capture that are tried as home: the prefixes with the most packets.
 const HOMES: usize = 6;
 
-/// For any one capture, the largest of which has 9,000 packets; a debug build on a busy machine.
+/// Time limit for each capture, for a debug build on a busy machine. The largest capture has 9,000 packets.
 const TIME: Duration = Duration::from_secs(20);
 
 #[test]
@@ -40,7 +39,7 @@ fn no_capture_names_anybody_with_its_home_inferred() {
                 *inferred.lock().unwrap() += 1;
             }
             Some(1) => assert!(UNSUPPORTED.contains(&file.as_str()), "{file}: {told}"),
-            // Most are of no home at all, or have but one exchange.
+            // Most captures are from outside any home, or have only one exchange.
             Some(2) => assert!(told.contains("cannot infer the home prefix"), "{file}: {told}"),
             _ => panic!("{file}: {}: {told}", output.status),
         }
@@ -70,7 +69,7 @@ fn no_capture_names_anybody_whichever_end_is_home() {
     println!("{captures} captures, {homes} homes: {locals} locals, {probes} probes, {candidates} candidates");
 }
 
-/// Everything that was ever captured, as if one home had seen it.
+/// All captures together, as if one home had recorded them.
 #[test]
 fn all_captures_together_name_nobody() {
     let Some(directory) = captures::directory() else { return };
@@ -91,7 +90,7 @@ fn all_captures_together_name_nobody() {
     }
 }
 
-/// The locals, probes and candidates of a report that accuses nobody.
+/// Asserts that a report accuses nobody. Returns the numbers of its locals, probes and candidates.
 fn names_nobody(what: &str, stdout: &[u8]) -> [u64; 3] {
     let report: Value = serde_json::from_slice(stdout).unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_eq!(report["schema"], "tattler.report/1", "{what}");
@@ -104,7 +103,7 @@ fn names_nobody(what: &str, stdout: &[u8]) -> [u64; 3] {
 }
 
 fn analyze<'a>(files: impl Iterator<Item = &'a PathBuf>, options: &[&str]) -> Output {
-    // To files: a pipe that nobody reads while waiting would fill.
+    // The output goes to files, because an unread pipe would fill.
     let directory = tempfile::tempdir().unwrap();
     let [stdout, stderr] = ["stdout", "stderr"].map(|name| directory.path().join(name));
     let mut tattler = tattler();
@@ -126,7 +125,7 @@ fn analyze<'a>(files: impl Iterator<Item = &'a PathBuf>, options: &[&str]) -> Ou
     Output { status, stdout: fs::read(stdout).unwrap(), stderr: fs::read(stderr).unwrap() }
 }
 
-/// Does `check` for each, on all cores.
+/// Calls `check` for each element, on all cores.
 fn each<T: Sync>(all: &[T], check: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -140,7 +139,7 @@ fn each<T: Sync>(all: &[T], check: impl Fn(&T) + Sync) {
     });
 }
 
-/// The /64s of the busiest global unicast ends of each capture, by what the parser reads.
+/// The global unicast /64s with the most packets in each capture, by the parser's results.
 fn ends(directory: &Path) -> BTreeMap<String, Vec<String>> {
     let files = files(directory);
     let output = tattler().arg("packets").args(files.iter().map(|file| directory.join(file))).output().unwrap();
@@ -165,7 +164,7 @@ fn ends(directory: &Path) -> BTreeMap<String, Vec<String>> {
     packets.into_iter().map(|(file, nets)| (file, busiest(nets))).collect()
 }
 
-/// All captures, by the index.
+/// The file names of all captures, from the index.
 fn files(directory: &Path) -> Vec<String> {
     let index = fs::read_to_string(directory.join("index.tsv")).unwrap();
     let column = index.lines().next().unwrap().split('\t').position(|column| column == "file").unwrap();

@@ -1,5 +1,5 @@
-//! Crashes of the store: a process that is killed at any moment, and logs that are cut or changed at any byte. Every
-//! row that was reported as written is there once.
+//! Crashes of the store: a process is killed at any moment, or a log is cut or changed at any byte. Afterwards the
+//! store must contain every row that was reported as written, once.
 #![cfg(feature = "live")]
 
 use std::fs;
@@ -20,11 +20,11 @@ use tattler_core::observation::{Contact, Observation, Probe};
 use tattler_core::time::Time;
 use tempfile::TempDir;
 
-/// The n-th observation, a contact or a probe. The probes hit an unused address, so the oldest of them are deleted
-/// first to make room.
+/// The n-th observation, a contact or a probe. The probes go to an unused address. To make room, the oldest of these
+/// probes are therefore deleted first.
 fn observation(n: i64) -> Observation {
     let (ts, local) = (Time(n), "2001:db8::e014:9aff:5e49:ecb3".parse().unwrap());
-    // In no order, like real addresses.
+    // The addresses are in random order, like real addresses.
     let remote = Ipv6Addr::from_bits(0x2a00 << 112 | u128::from((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
     if n % 2 == 0 {
         let target = "2001:db8::5d2c:71ff:fe02:99a1".parse().unwrap();
@@ -33,10 +33,11 @@ fn observation(n: i64) -> Observation {
     Observation::Contact(Contact::new(ts, local, remote, Proto::Tcp, 443))
 }
 
-/// Between fork and exec, a child holds all open files of its parent, including locks.
+/// A lock, so that no child is started while a store is open here: between fork and exec, a child holds all open files
+/// of its parent, including locks.
 static FORKS: Mutex<()> = Mutex::new(());
 
-/// The process that is killed. Prints `at N` when all observations before the N-th are written.
+/// The process that is killed. It prints `at N` when all observations before the N-th are written.
 #[test]
 #[ignore = "the tests of this file run it and kill it"]
 fn works_until_it_is_killed() {
@@ -69,7 +70,7 @@ fn works_until_it_is_killed() {
         thread::spawn(move || {
             let other = Connection::open(path).unwrap();
             loop {
-                // It may be busy.
+                // The database may be busy.
                 let _ = other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
             }
         });
@@ -81,7 +82,7 @@ fn works_until_it_is_killed() {
             let what = Forget { prefix: Some(remote), ..Forget::default() };
             loop {
                 let (ack, what) = (ack.clone(), what.clone());
-                // Rewrites the whole database.
+                // This call rewrites the whole database.
                 let _ = handle.with(move |store| store.acknowledge(&ack).and_then(|()| store.forget(&[what])).is_ok());
             }
         });
@@ -97,7 +98,7 @@ fn works_until_it_is_killed() {
     }
 }
 
-/// Runs the process and kills it after some microseconds. Returns the last N that it reported.
+/// Runs the process and kills it after `after` microseconds. Returns the last N that the process reported.
 fn killed(mode: &str, dir: &Path, from: i64, after: u64) -> i64 {
     let (said, mut command) = (tempfile::tempfile().unwrap(), Command::new(std::env::current_exe().unwrap()));
     command
@@ -132,7 +133,7 @@ impl Random {
     }
 }
 
-/// The numbers of the observations in a table. Asserts that each was counted once.
+/// The numbers of the observations in a table. Asserts that each observation was counted once.
 fn numbers(database: &Connection, sql: &str) -> Vec<i64> {
     let mut statement = database.prepare(sql).unwrap();
     let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap();
@@ -144,7 +145,7 @@ fn numbers(database: &Connection, sql: &str) -> Vec<i64> {
     .collect()
 }
 
-/// Opens the store after a crash and checks its integrity. Returns the numbers of its contacts and probes.
+/// Opens the store after a crash and checks its integrity. Returns the observation numbers of its contacts and probes.
 fn opened(dir: &Path) -> [Vec<i64>; 2] {
     let one_at_a_time = FORKS.lock();
     drop(Store::open(dir).unwrap());
@@ -164,7 +165,7 @@ fn kills(mode: &str, times: u32, longest: u64) -> usize {
     let mut random = Random(times.into());
     let (mut from, mut rows, mut unfinished) = (0, 0, 0);
     if mode == "prune" {
-        // More than the limit, and more than one step of the pruning deletes.
+        // More rows than the limit allows, and more rows than one step of the pruning deletes.
         from = 45_000;
         let _one_at_a_time = FORKS.lock();
         Store::open(dir.path()).unwrap().append(&(0..from).map(observation).collect::<Vec<_>>()).unwrap();
@@ -175,7 +176,7 @@ fn kills(mode: &str, times: u32, longest: u64) -> usize {
         unfinished += u32::from(log > 0);
         let tables = opened(dir.path());
         for table in &tables {
-            // Every second number is of one type. The oldest may be deleted.
+            // Every second observation is in the same table. The oldest rows may be deleted.
             assert!(table.windows(2).all(|two| two[1] == two[0] + 2), "{mode} {time}: a gap in {table:?}");
         }
         let (last, first) = (
@@ -222,11 +223,11 @@ fn a_kill_while_a_database_is_set_aside_leaves_one_that_opens() {
     for _ in 0..12 {
         let written = killed("replace", dir.path(), from, random.below(60_000));
         let tables = opened(dir.path());
-        // One row of each run since the last replacement.
+        // The tables contain one row of each run since the last replacement of the database.
         assert!(tables.concat().iter().all(|&n| n <= written), "{tables:?}");
         from = written + 1;
     }
-    // The next start deletes old databases that a killed process did not.
+    // The next start deletes the old databases that the killed processes left.
     Store::open(dir.path()).unwrap().tidy(Time(0), sensor_user::store::RETENTION, 1 << 30).unwrap();
     let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let asides: std::collections::BTreeSet<_> =
@@ -265,11 +266,11 @@ fn a_kill_while_migrating_leaves_one_version_with_all_rows() {
         assert_eq!(probes as i64, ROWS);
     }
     println!("killed so often at each version: {versions:?}");
-    // Some were killed before the migration, and none in between.
+    // Some processes were killed before the migration, and no database has a version in between.
     assert!(versions[1] > 0 && versions.iter().filter(|&&times| times > 0).count() <= 2, "{versions:?}");
 }
 
-/// A database with a log of some transactions, and the length of the log after each.
+/// A database, its log of some transactions, and the length of the log after each transaction.
 fn log_of(transactions: i64, dir: &Path) -> (Vec<u8>, Vec<u8>, Vec<u64>) {
     let mut store = Store::open(dir).unwrap();
     let log = dir.join("tattler.db-wal");

@@ -1,5 +1,5 @@
 //! The commands of the diary: backup and restore, forget, ack, and imports that are killed or run out of
-//! space. Needs root, to mount a small file system and to run as other users.
+//! space. The tests need root, to mount a small file system and to run as other users.
 #![cfg(feature = "live")]
 
 use std::fs;
@@ -39,7 +39,7 @@ fn ok(arguments: &[&str], state: &Path) -> String {
     out
 }
 
-/// Recent contacts and probes, within any retention.
+/// JSON lines with recent contacts and probes, newer than any retention limit.
 fn lines(count: u64) -> String {
     let now = jiff::Timestamp::now().as_second() as u64;
     let ts = |n: u64| jiff::Timestamp::from_second((now - 100_000 + n % 90_000) as i64).unwrap();
@@ -163,13 +163,13 @@ fn unusable_directories_and_files_are_refused_in_one_line() {
     }
     fs::remove_file(state.join("tattler.db")).unwrap();
     ok(&import, &state);
-    // One of two files is missing: neither is imported.
+    // If one of two files is missing, neither file is imported.
     let before = ok(&["export", "--all"], &state);
     let other = dir.path().join("other.jsonl");
     fs::write(&other, lines(400)).unwrap();
     refused(&["import", other.to_str().unwrap(), "/no/such/file"], "cannot read /no/such/file");
     assert_eq!(ok(&["export", "--all"], &state), before);
-    // A bad line is reported and skipped; the others are imported.
+    // A bad line is reported and skipped; the other lines are imported.
     fs::write(&other, lines(100) + "nonsense\n").unwrap();
     let (status, out, err) = run(&["import", other.to_str().unwrap()], &state);
     assert_eq!((status, err.lines().count()), (1, 1), "{err}");
@@ -212,7 +212,7 @@ fn a_killed_import_of_a_short_export_changes_nothing() {
     assert!(ok(&["export", "--all"], &state) == after);
 }
 
-/// A recent firewall log, each line a distinct probe.
+/// A recent firewall log. Each line is a distinct probe.
 fn log(numbers: std::ops::Range<u64>) -> String {
     let now = jiff::Timestamp::now().as_second() as u64 / 3_600 * 3_600;
     let line = |n: u64| {
@@ -227,7 +227,7 @@ fn log(numbers: std::ops::Range<u64>) -> String {
     numbers.map(line).collect()
 }
 
-/// The output of `import`.
+/// The expected output of `import`.
 fn said(observations: u64, new: u64, known: u64) -> String {
     let known = match known {
         0 => String::new(),
@@ -249,10 +249,10 @@ fn a_log_is_read_from_its_former_end_and_an_export_as_a_whole() {
     assert_eq!(ok(&import, &state), said(7, 7, 1_000));
     assert_eq!(ok(&again, &state), said(1_007, 0, 0));
     assert_eq!(ok(&import, &state), said(0, 0, 1_007));
-    // Positions refer to files of this machine and are no part of a backup.
+    // A backup does not contain positions, because positions refer to files of this machine.
     let backup = ok(&["export", "--all"], &state);
     assert_eq!(backup.lines().count(), 1_007);
-    // Two exports that begin alike; the new lines are in the middle of the second.
+    // Two exports with the same beginning; the new lines are in the middle of the second export.
     let lines: Vec<&str> = backup.lines().collect();
     let (one, two, elsewhere) = (dir.path().join("1"), dir.path().join("2"), dir.path().join("elsewhere"));
     fs::write(&one, [&lines[..500], &lines[600..]].concat().join("\n")).unwrap();
@@ -290,7 +290,7 @@ fn an_import_of_a_long_log_resumes_where_it_stopped() {
     assert_eq!(rows(&state), LINES);
 }
 
-/// Starts an import and kills it once a part of it is stored.
+/// Starts an import, and kills the process as soon as a part of the input is stored.
 fn kill_after_a_chunk(import: &[&str], state: &Path) {
     let mut child = command(import, state).stdout(Stdio::null()).spawn().unwrap();
     // A part is stored together with its position.
@@ -319,10 +319,10 @@ fn an_import_of_a_long_export_resumes_where_it_stopped() {
     ok(&["ack", "2a05::/16", "--note", "ours"], &other);
     let key = sensor_user::store::Store::open(&other).unwrap().device_key().unwrap();
     let backup = ok(&["export", "--all"], &other);
-    // Probes of a device, so that the key must be stored with the first part.
+    // The probes have a device, so that the key must be stored with the first part.
     fs::write(&path, backup.replace(r#""kind":"syn""#, r#""kind":"syn","device":"dev-00000001""#)).unwrap();
 
-    // A store with its own key, which is not in use yet.
+    // A store with a key of its own, which no row uses yet.
     sensor_user::store::Store::open(&state).unwrap().device_key().unwrap();
     let import = ["import", path.to_str().unwrap()];
     kill_after_a_chunk(&import, &state);
@@ -338,8 +338,8 @@ fn an_import_of_a_long_export_resumes_where_it_stopped() {
     assert_eq!(ok(&import, &state).replace(acks, ""), said(LINES, 0, 0));
 }
 
-/// Flow records of one direction each. Every eighth is the answer to the one before it. One in sixteen
-/// lasted ten minutes, so that it began before records that precede it in the file.
+/// Flow records of one direction each. Every eighth record is the answer to the preceding record. One record in
+/// sixteen lasted ten minutes, so that the flow began before flows that precede it in the file.
 fn flows(numbers: std::ops::Range<u64>) -> String {
     let now = jiff::Timestamp::now().as_second() as u64 / 3_600 * 3_600;
     let line = |n: u64| {
@@ -370,7 +370,7 @@ fn an_import_of_flow_records_resumes_before_waiting_records() {
     let kept = all(&state).lines().count();
     assert!((100_000..350_000).contains(&kept), "{kept}");
     let said = ok(&import, &state);
-    // Records after the first one that was still waiting are read again and merged.
+    // All records after the first record that was still waiting are read again and merged.
     let (_, known) = said.split_once("merged; ").unwrap();
     let known: u64 = known.split(' ').next().unwrap().parse().unwrap();
     assert!((100_000..300_000).contains(&known) && !said.contains(" 0 merged"), "{said}");
@@ -419,21 +419,21 @@ fn an_import_that_fills_the_disk_changes_nothing() {
     assert_eq!((status, out.as_str(), err.lines().count()), (1, "", 1), "{err}");
     assert!(err.contains("no room is left for /") && err.contains("tattler.db"), "{err}");
     assert_eq!(ok(&["export", "--all"], &state), before);
-    // The space is free again.
+    // The failed import must leave the space free.
     ok(&["import", small.to_str().unwrap()], &state);
 }
 
-/// Runs a program as a user who does not own the diary and is only in `group`.
+/// Runs a program as a user who does not own the diary and whose only group is `group`.
 fn as_user(group: u32, program: &str, arguments: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(program);
     let become_nobody = move || {
-        // SAFETY: the calls take plain numbers and a list that is valid during its call.
+        // SAFETY: the arguments of the calls are plain numbers, and a list that is valid during the call that takes it.
         let failed = unsafe {
             libc::setgroups(1, &raw const group) != 0 || libc::setgid(NOBODY) != 0 || libc::setuid(NOBODY) != 0
         };
         if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
     };
-    // SAFETY: between fork and exec it makes only async-signal-safe system calls.
+    // SAFETY: between fork and exec `become_nobody` makes only async-signal-safe system calls.
     unsafe { command.pre_exec(become_nobody) };
     outcome(&command.args(arguments).stdin(Stdio::null()).output().unwrap())
 }
@@ -445,7 +445,7 @@ fn a_member_of_the_group_may_query_but_not_read_the_files() {
     let input = dir.path().join("in.jsonl");
     fs::write(&input, lines(10)).unwrap();
     ok(&["import", input.to_str().unwrap()], &state);
-    // A copy that other users may run.
+    // Make a copy of the program that other users may run.
     let program = dir.path().join("tattler");
     fs::copy(TATTLER, &program).unwrap();
     let program = program.to_str().unwrap();
@@ -456,7 +456,7 @@ fn a_member_of_the_group_may_query_but_not_read_the_files() {
         let _guard = runtime.enter();
         socket::Listener::bind(&path).unwrap()
     };
-    // Stands for the group `tattler`, which may not exist here.
+    // This group stands for the group `tattler`, which may not exist on this machine.
     let (group, stranger) = (54_321, 54_322);
     chown(path.parent().unwrap(), None, Some(group)).unwrap();
     chown(&path, None, Some(group)).unwrap();

@@ -1,4 +1,4 @@
-//! Names of the configuration without a running sensor: in queries and in `forget`.
+//! Names from the configuration, in queries and in `forget`, without a running sensor.
 #![cfg(feature = "live")]
 
 use std::fs;
@@ -22,7 +22,7 @@ fn tattler(arguments: &[&str], dir: &Path) -> Result<String, String> {
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
-/// Two devices, one of them named by its MAC address, and a public local.
+/// A store with two devices, and a configuration that names one device by its MAC address and has a public local.
 fn household(dir: &Path) {
     let mut store = Store::open(&dir.join("state")).unwrap();
     let printer = store.device_key().unwrap().id(MAC);

@@ -1,4 +1,4 @@
-//! Runs every command of docs/queries.md and compares the output that the document shows.
+//! Runs every command of docs/queries.md and compares the output with the output in the document.
 
 #![cfg(feature = "live")]
 
@@ -11,7 +11,7 @@ use std::process::Command;
 use sensor_user::store::Store;
 use tattler_files::jsonl;
 
-/// Creates the store of the document's household in `dir`.
+/// Creates in `dir` the store of the household in the document.
 fn make_store(dir: &Path) {
     let fixture = include_str!("data/household.jsonl");
     let observations: Vec<_> = fixture.lines().map(|line| jsonl::parse(line.as_bytes()).unwrap()).collect();
@@ -49,7 +49,7 @@ fn every_command_of_the_document_gives_its_output() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     make_store(&state);
-    // Runs `tattler QUERY …` with the state directory of the test.
+    // A script that runs `tattler QUERY …` with the state directory of the test.
     let bin = dir.path().join("bin");
     fs::create_dir(&bin).unwrap();
     let script = format!(

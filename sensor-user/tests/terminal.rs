@@ -1,4 +1,4 @@
-//! Progress is shown on a terminal and only there.
+//! Progress is shown only on a terminal.
 #![cfg(feature = "live")]
 
 use std::fs::{self, File};
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::ptr;
 use std::thread;
 
-/// A pseudo-terminal with this many columns: our end and the program's.
+/// A pseudo-terminal with `columns` columns: the test's end and the program's end.
 fn terminal(columns: u16) -> (File, File) {
     let size = libc::winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let (mut ours, mut theirs) = (0, 0);
@@ -16,7 +16,7 @@ fn terminal(columns: u16) -> (File, File) {
     let opened =
         unsafe { libc::openpty(&raw mut ours, &raw mut theirs, ptr::null_mut(), ptr::null(), &raw const size) };
     assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
-    // SAFETY: openpty has just opened both, and nothing else owns them.
+    // SAFETY: openpty has just opened both descriptors, and nothing else owns the descriptors.
     unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) }
 }
 
@@ -30,7 +30,7 @@ fn progress_is_one_line_that_fits_and_is_removed() {
     let (mut ours, theirs) = terminal(60);
     let reading = thread::spawn(move || {
         let mut shown = Vec::new();
-        // Linux reports an error, not an end of file, once the program has closed its end.
+        // After the program has closed its end, Linux reports an error instead of an end of file.
         let _ = ours.read_to_end(&mut shown);
         String::from_utf8(shown).unwrap()
     });
@@ -48,7 +48,7 @@ fn progress_is_one_line_that_fits_and_is_removed() {
         assert!(text.ends_with(" lines or frames") && text.chars().count() == 59, "{text:?}");
     }
 
-    // No progress in a pipe.
+    // In a pipe no progress is shown.
     let piped = Command::new(env!("CARGO_BIN_EXE_tattler")).arg("analyze").arg(&path).output().unwrap();
     assert_eq!((piped.stderr.as_slice(), &piped.stdout), (&b""[..], &output.stdout));
 }

@@ -1,4 +1,4 @@
-//! `tattler --version --verbose` tells which kernel programs are in the binary, and what made them.
+//! `tattler --version --verbose` names the kernel programs in the binary and the tools that built the programs.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! `tattler analyze`: suspects from files.
+//! `tattler analyze`: finds the suspects in files.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     /// A table for people, JSON for programs, CSV for spreadsheets.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// The longest list of candidates; 0 for all.
+    /// Maximum number of candidates; 0 for all.
     #[arg(long, value_name = "N", value_parser = super::whole::<usize>, default_value_t = 20)]
     top: usize,
     /// Show the evidence about this address or prefix instead, as `tattler explain` does.
@@ -78,7 +78,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The message about rows that did not fit into the ledger.
+/// The message about rows that did not fit into the ledger; `None` if all fitted.
 fn left_out(counts: &LedgerCounts) -> Option<String> {
     let LedgerCounts { evicted_locals: locals, evicted_contacts: contacts, evicted_probes: probes, .. } = *counts;
     let any = locals > 0 || contacts > 0 || probes > 0;

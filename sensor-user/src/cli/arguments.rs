@@ -8,7 +8,7 @@ pub(super) fn time(text: &str) -> Result<Time, String> {
     when::time(text, now())
 }
 
-/// The wall clock.
+/// The current time of the wall clock.
 pub(super) fn now() -> Time {
     Time(jiff::Timestamp::now().as_microsecond())
 }

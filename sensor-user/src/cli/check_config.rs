@@ -1,4 +1,4 @@
-//! `tattler check-config`: the problems of the configuration, or the configuration in effect.
+//! `tattler check-config`: lists the problems of the configuration, or prints the configuration in effect.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,16 +6,16 @@ use std::process::ExitCode;
 use super::complain;
 use crate::config::{self, DEFAULT_PATH};
 
-/// List the problems of the configuration, one a line, or print the configuration in effect.
+/// List the problems of the configuration, one per line, or print the configuration in effect.
 ///
-/// Reads the file and those of conf.d in the same directory. The output is a valid configuration.
+/// Reads the file and the files of conf.d in the same directory. The output is a valid configuration.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler check-config /etc/tattler/tattler.toml")]
 pub(super) struct Arguments {
     /// The file to check [default: /etc/tattler/tattler.toml]
     #[arg(value_name = "PATH", conflicts_with = "config")]
     path: Option<PathBuf>,
-    /// The same, as other commands take it
+    /// The file to check, as an option, as for other commands
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
 }

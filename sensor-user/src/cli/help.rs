@@ -1,10 +1,10 @@
-//! The end of every `--help`: an example, which a test parses, and the exit statuses.
+//! The text at the end of every `--help`: an example, which a test parses, and the exit statuses.
 
 use clap::{Command, CommandFactory};
 
 use super::Arguments;
 
-/// The command line with all its help.
+/// The definition of the command line, with all help texts.
 pub(super) fn command() -> Command {
     finish(Arguments::command())
 }
@@ -34,7 +34,7 @@ mod tests {
 
     use super::*;
 
-    /// Splits as a shell does: words and quotes, up to a pipe or a redirection.
+    /// Splits a line as a shell does: into words, with quotes, up to a pipe or a redirection.
     fn words(line: &str) -> Vec<String> {
         let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
         for c in line.chars() {

@@ -12,7 +12,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 use super::cannot_write;
 use super::help::exit_statuses;
 
-/// Write the manual pages: tattler.1, and one for each command.
+/// Write the manual pages: tattler.1, and a page for each command.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler man --dir /usr/local/share/man/man1")]
 pub(super) struct Arguments {
@@ -36,10 +36,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// All pages with their file names; that of `tattler` comes first.
+/// All pages with their file names; the page of `tattler` comes first.
 fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut command = super::Arguments::command().disable_help_subcommand(true);
-    // Sets the full names of subcommands for the synopses.
+    // This sets the full names of subcommands for the synopses.
     command.build();
     let mut pages = Vec::new();
     collect(&command, "tattler", &mut pages)?;

@@ -1,8 +1,9 @@
-//! The command line: a file for each command, except for those that list rows. The type of its arguments is
-//! always called `Arguments`, because clap's derive shows its name nowhere and the module says which command it is.
+//! The command line. Each command has a file of its own, except for the commands that list rows. The type of a
+//! command's arguments is always called `Arguments`: clap's derive does not show this name, and the module names the
+//! command.
 //!
-//! Results go to standard output. Errors go to standard error, one line for each problem, with the way
-//! out. Exit status: 0 success, 1 failure, 2 wrong usage.
+//! Results go to standard output. Errors go to standard error, one line for each problem, with advice. Exit
+//! status: 0 success, 1 failure, 2 wrong usage.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -55,7 +56,7 @@ enum Command {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    // clap would end at the first of the two arguments.
+    // clap would stop at the first of `--version` and `--verbose`.
     if version::is_asked_for() {
         return if print(version::verbose()).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
@@ -74,7 +75,7 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(status) => status,
-        // The reader of the output has closed it: no failure.
+        // The reader of the output closed the output, which is normal.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(one_line(&error));
@@ -88,7 +89,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// How a result is printed.
+/// The output format of a result.
 #[derive(Clone, Copy, Default, clap::ValueEnum)]
 enum Format {
     /// A table for people.
@@ -101,7 +102,7 @@ enum Format {
 }
 
 impl Format {
-    /// Prints an answer; the other formats than JSON have a function each.
+    /// Prints an answer. Each format except JSON has a function of its own.
     fn print<T: serde::Serialize>(
         self,
         answer: &T,
@@ -125,7 +126,7 @@ fn print(text: impl AsRef<[u8]>) -> io::Result<()> {
 
 const USAGE: u8 = 2;
 
-/// A whole number.
+/// Reads a whole number.
 fn whole<N: std::str::FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| "expected a whole number".to_owned())
 }
@@ -135,16 +136,16 @@ fn whole<N: std::str::FromStr>(text: &str) -> Result<N, String> {
 #[error("{0}")]
 struct Usage(String);
 
-/// Refuses a window that ends before it begins.
+/// Refuses a window whose end is before its beginning.
 fn in_order(since: Option<Time>, until: Option<Time>) -> Result<(), Usage> {
     when::in_order(since, until).map_err(Usage)
 }
 
-/// Prints help or version if requested; any other error is one line.
+/// Prints help or version if requested; prints any other error as one line.
 fn usage(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // A closed output is no failure.
+            // A closed output is normal.
             let _ = error.print();
             return ExitCode::SUCCESS;
         }
@@ -163,7 +164,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-/// An error and its causes in one line. A cause that the error's own message contains is left out.
+/// An error and its causes in one line. Leaves out a cause if the error's message contains the cause.
 fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain().map(|cause| without_number(&cause.to_string())) {
@@ -200,7 +201,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Shows the filter with a caret below the error, on a terminal only.
+/// Shows the filter, with a caret below the position of the error. Only on a terminal.
 fn point(error: &FilterError) {
     if io::stderr().is_terminal() {
         let [text, caret] = error.caret();
@@ -219,7 +220,7 @@ fn complain(message: impl std::fmt::Display) {
         }
     }
     line.push('\n');
-    // If standard error is closed, there is nowhere to report that.
+    // If standard error is closed, the message has no other destination.
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
@@ -245,7 +246,7 @@ mod tests {
 
     #[test]
     fn clap_accepts_the_arguments_of_every_command() {
-        // By itself clap checks only the command that runs, in debug builds.
+        // Without this call, clap checks only the command that runs, and only in debug builds.
         help::command().debug_assert();
     }
 }

@@ -1,4 +1,4 @@
-//! `tattler packets`: the parser's result for each IPv6 packet of a capture.
+//! `tattler packets`: prints the parser's result for each IPv6 packet of a capture.
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut status = ExitCode::SUCCESS;
     for file in &arguments.files {
         let name = if file == "-" { "-".into() } else { file.to_string_lossy() };
-        // Flush first, so that output and errors keep their order on a terminal.
+        // Flush the output before an error, so that they keep their order on a terminal.
         if let Err(error) = packets(&Input::from_argument(file), &serde_json::to_string(&name)?, &mut out, &mut status)?
         {
             out.flush()?;
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(status)
 }
 
-/// Prints the packets of one input. The inner error is one of the input, the outer one of the output.
+/// Prints the packets of one input. The inner error is an error of the input, the outer an error of the output.
 fn packets(
     input: &Input,
     name: &str,
@@ -60,7 +60,7 @@ fn packets(
     Ok(Ok(()))
 }
 
-/// Prints one packet; `name` is encoded as JSON already.
+/// Prints one packet; `name` is already encoded as JSON.
 fn print(out: &mut impl Write, name: &str, frame: &CapturedFrame<'_>, traced: &Traced) -> io::Result<()> {
     let trace = &traced.trace;
     write!(out, r#"{{"file":{name},"frame":{},"link":"{}","#, frame.number, trace.link())?;

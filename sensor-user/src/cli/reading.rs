@@ -1,4 +1,4 @@
-//! Common to all commands that read files: arguments, progress, and the summary.
+//! Arguments, progress and summary, common to all commands that read files.
 
 use std::io::{self, IsTerminal};
 use std::sync::Mutex;
@@ -10,14 +10,14 @@ use tattler_files::{ReadProgress, ReadSummary};
 
 use super::{arguments, complain, terminal};
 
-/// How to read files.
+/// Arguments for reading files.
 #[derive(clap::Args)]
 #[group(skip)]
 pub(super) struct Arguments {
     /// A home prefix for captures, logs and flow records; may be given again. Inferred if not given.
     #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     pub(super) home: Vec<Ipv6Net>,
-    /// The zone of times without one, such as Europe/Berlin or +01:00. Default: this machine's.
+    /// The zone of times without a zone, such as Europe/Berlin or +01:00. Default: this machine's zone.
     #[arg(long, value_name = "ZONE", value_parser = zone)]
     timezone: Option<TimeZone>,
     /// The year of the first line of a log without years. Inferred if not given.
@@ -56,12 +56,12 @@ fn zone(text: &str) -> Result<TimeZone, String> {
         .ok_or_else(|| "no zone as Europe/Berlin or +01:00; names need the package tzdata".into())
 }
 
-/// If reading takes longer, the rate is reported: limits for a terminal, and elsewhere.
+/// If reading takes longer, the rate is reported. First the limit if standard error is a terminal, then otherwise.
 const LONG: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
-/// The interval between updates of the terminal.
+/// The shortest interval between updates of the progress line.
 const OFTEN: Duration = Duration::from_millis(200);
 
-/// When the line on the terminal was last updated.
+/// Time of the last update of the progress line; `None`: no line is shown.
 static SHOWN: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// Updates the progress line on the terminal.
@@ -72,11 +72,11 @@ fn show(progress: &ReadProgress<'_>) {
     }
     *shown = Some(Instant::now());
     let part = match progress.size {
-        // A file that grows may yield more than its size when it was opened.
+        // A file that grows may yield more bytes than the file had when it was opened.
         Some(size) if size > 0 => format!("{:3} %", (progress.read.min(size) * 100) / size),
         _ => format!("{} MB", progress.read / 1_000_000),
     };
-    // The next pass begins at 0 % again.
+    // The pass that finds home is named, because the next pass begins at 0 % again.
     let pass = if progress.finds_home { "finding home: " } else { "" };
     terminal::show(&format!("{pass}{part} of "), progress.name, &format!(", {} lines or frames", progress.items));
 }

@@ -1,17 +1,17 @@
-//! A progress line on the terminal that is overwritten and finally removed.
+//! A progress line on the terminal. Each update overwrites the line; the end removes it.
 
 use std::io::{self, Write};
 
-/// The width if the terminal's is unknown.
+/// The assumed width of a terminal of unknown width.
 const COLUMNS: usize = 80;
-/// Returns to the margin and clears the line.
+/// Moves the cursor to the first column and clears the line.
 const WIPE: &str = "\r\x1b[K";
 
-/// Shows a line of three parts. If it is too long, the beginning of `name` is cut.
+/// Shows a line of three parts. If the line is too long, the beginning of `name` is cut.
 pub(super) fn show(before: &str, name: &str, after: &str) {
-    // Line wrap is off, because a wrapped line could not be removed: wide characters may exceed the margin.
+    // Wide characters may make the line too long. Line wrap is off, because a wrapped line could not be removed.
     let line = fit(before, name, after, columns());
-    // A closed terminal is no failure.
+    // A closed terminal is normal.
     let _ = write!(io::stderr(), "{WIPE}\x1b[?7l{line}\x1b[?7h");
 }
 
@@ -29,7 +29,7 @@ fn columns() -> usize {
 
 fn fit(before: &str, name: &str, after: &str, columns: usize) -> String {
     let name: Vec<char> = name.chars().map(|char| if char.is_control() { '?' } else { char }).collect();
-    // One column for the cursor.
+    // The cursor needs one column.
     let room = columns.saturating_sub(before.chars().count() + after.chars().count() + 1);
     let name: String = match name.len() {
         length if length <= room => name.iter().collect(),

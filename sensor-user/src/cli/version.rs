@@ -1,17 +1,17 @@
-//! `tattler --version --verbose`: what is in this binary.
+//! `tattler --version --verbose`: the contents of this binary.
 
 use std::env;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
-/// Whether the command line asks for it and for nothing else.
+/// Whether the arguments are exactly `--version` (or `-V`) and `--verbose`, in any order.
 pub(super) fn is_asked_for() -> bool {
     let arguments: Vec<_> = env::args_os().skip(1).collect();
     let is_version = |argument: &OsString| argument == "--version" || argument == "-V";
     matches!(&arguments[..], [one, other] if is_version(one) && other == "--verbose" || one == "--verbose" && is_version(other))
 }
 
-/// The version, the kernel programs by their hash and what built them, and the features.
+/// The version, the kernel programs' hash and build tools, and the features.
 pub(super) fn verbose() -> String {
     let mut text = concat!("tattler ", env!("CARGO_PKG_VERSION"), "\n").to_owned();
     #[cfg(feature = "live")]

@@ -16,19 +16,19 @@ use super::{Config, FileLocation, Problem, SensorSection};
 /// The default file; `conf.d` is in the same directory.
 pub const DEFAULT_PATH: &str = "/etc/tattler/tattler.toml";
 
-/// The largest file read. Larger than any configuration; a device file has no end.
+/// Size of the largest file read, in bytes: larger than any configuration. A device file would have no end.
 const LARGEST: u64 = 4 << 20;
 
-/// A configuration and its files.
+/// A configuration and the paths of its files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
-    /// The result.
+    /// The configuration.
     pub config: Config,
-    /// The files that were read, in order.
+    /// The files, in the order in which they were read.
     pub files: Vec<PathBuf>,
 }
 
-/// All problems; never empty.
+/// All problems of a configuration; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
@@ -44,7 +44,7 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Reads a configuration: the named file, which must exist, or the default one, which need not; and the
+/// Reads a configuration: the named file, which must exist, or the default file, which may be missing; and the
 /// files of `conf.d` in the same directory.
 ///
 /// # Errors
@@ -82,16 +82,16 @@ pub fn load(named: Option<&Path>) -> Result<Loaded, Problems> {
     if problems.is_empty() { Ok(loaded) } else { Err(Problems(problems)) }
 }
 
-/// The section `[sensor]` of the default configuration, for commands that look for socket and state
-/// directory. A configuration that is unreadable or has a problem counts as none: no running sensor
-/// uses it.
+/// The section `[sensor]` of the default configuration, for commands that need the socket or the state
+/// directory. A configuration that is unreadable or has a problem counts as missing: no running sensor
+/// uses such a configuration.
 #[must_use]
 pub fn default_sensor() -> SensorSection {
     static SENSOR: OnceLock<SensorSection> = OnceLock::new();
     SENSOR.get_or_init(|| load(None).map_or_else(|_| SensorSection::default(), |loaded| loaded.config.sensor)).clone()
 }
 
-/// The files of `conf.d`, in order of name.
+/// The paths of the files of `conf.d`, in order of name.
 fn parts(main: &Path) -> Result<Vec<PathBuf>, Problem> {
     let dir = main.with_file_name("conf.d");
     let entries = match fs::read_dir(&dir) {
@@ -135,7 +135,7 @@ fn read_one(
         let what = error.message().lines().collect::<Vec<_>>().join(", ");
         found.add(error.span().unwrap_or_default(), format!("not TOML: {what}"));
     }
-    // If the syntax is wrong, report only that: other problems may follow from it.
+    // If the syntax is wrong, report only the syntax error, which may be the cause of other problems.
     if errors.is_empty() {
         apply(config, locations, table.get_ref(), &mut found);
     }

@@ -2,13 +2,13 @@
 //!
 //! `/etc/tattler/tattler.toml` is read first, then `/etc/tattler/conf.d/*.toml` in order of name. A key in
 //! a later file replaces the earlier value, lists included; names of devices and prefixes are merged.
-//! Flags of the command line override both.
+//! Flags of the command line replace the values of the files.
 //!
 //! # Layout
 //! - this file: all keys and their defaults
 //! - [`load`]: finds and reads the files, and collects all problems
 //! - [`sections`]: reads each key into its field
-//! - [`reader`]: a table that remembers which keys were read; the others are unknown
+//! - [`reader`]: a table that remembers the keys that were read; all other keys are unknown
 //! - [`values`]: validates text and numbers
 //! - [`problem`]: a problem with file, line and column
 
@@ -50,7 +50,7 @@ pub struct Config {
     pub kernel: KernelSection,
 }
 
-/// `[sensor]`: the same as flags of `tattler run`.
+/// `[sensor]`: settings that are also flags of `tattler run`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SensorSection {
     /// The uplinks by name; empty: the devices of the IPv6 default routes.
@@ -59,18 +59,18 @@ pub struct SensorSection {
     pub state: PathBuf,
     /// The query socket.
     pub socket: PathBuf,
-    /// The address that serves metrics and health; `""` in the file disables it.
+    /// The address that serves metrics and health; `None`, or `""` in the file: no listener.
     #[serde(serialize_with = "values::write_listen")]
     pub listen: Option<SocketAddr>,
-    /// How the ingress program is attached.
+    /// The mode in which the ingress program is attached.
     pub attach: Attach,
 }
 
-/// How the ingress program is attached to an uplink.
+/// The mode in which the ingress program is attached to an uplink.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Attach {
-    /// The first of the others that the kernel accepts.
+    /// The first of the other modes that the kernel accepts.
     #[default]
     Auto,
     /// XDP in the driver.
@@ -96,21 +96,21 @@ impl Default for SensorSection {
 /// `[home]`: the prefixes that are ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct HomeSection {
-    /// Only these are home, and netlink is ignored; empty: use netlink.
+    /// The home prefixes, instead of the prefixes from netlink; empty: use netlink.
     pub prefixes: Vec<Ipv6Net>,
-    /// Home as well.
+    /// Prefixes that are home in addition.
     pub add: Vec<Ipv6Net>,
-    /// Not home, including all that netlink finds inside.
+    /// Prefixes that are not home, including all prefixes that netlink finds inside.
     pub exclude: Vec<Ipv6Net>,
-    /// Locals that are meant to be reached: probes of them are no evidence.
+    /// Locals that outsiders are meant to reach: probes of these locals do not count as evidence.
     pub public: Vec<Ipv6Net>,
-    /// NAT64 prefixes of this network (RFC 6052) besides the well-known ones: remotes in them are IPv4
+    /// NAT64 prefixes of this network (RFC 6052) besides the well-known prefixes. Remotes in a NAT64 prefix are IPv4
     /// hosts and are ignored.
     pub nat64: Vec<Ipv6Net>,
 }
 
 impl HomeSection {
-    /// The settings as [`tattler_core::home`] takes them.
+    /// The settings in the form that [`tattler_core::home`] takes.
     #[must_use]
     pub fn for_netlink(&self) -> tattler_core::home::HomeSettings {
         let HomeSection { prefixes, add, exclude, .. } = self.clone();
@@ -121,11 +121,11 @@ impl HomeSection {
 /// `[store]`: the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StoreSection {
-    /// Older rows are deleted; in days of 24 hours.
+    /// Age at which rows are deleted, in days of 24 hours.
     pub retention_days: u32,
-    /// How far back attribution looks, in days of 24 hours; at most the retention.
+    /// Length of the window that attribution uses, in days of 24 hours; at most the retention.
     pub window_days: u32,
-    /// The maximum size of the database in MiB. 0: no bound.
+    /// The maximum size of the database in MiB. 0: unlimited.
     pub max_size_mib: u32,
 }
 
@@ -138,37 +138,37 @@ impl Default for StoreSection {
 /// `[exclude]`: observations that are never recorded, neither in memory nor on disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ExcludeSection {
-    /// Devices, by MAC address or by the identifier that `tattler locals` shows.
+    /// Devices, given by MAC address or by the identifier that `tattler locals` shows.
     pub devices: Vec<DeviceId>,
     /// Remotes: addresses or prefixes.
     pub remotes: Vec<Ipv6Net>,
-    /// Ports: the remote's of a contact, the target's of a probe.
+    /// Ports: of the remote in a contact, of the target in a probe.
     #[serde(serialize_with = "values::write_ports")]
     pub ports: Vec<tattler_core::exclusions::Port>,
 }
 
-/// `[names.devices]` and `[names.prefixes]`.
+/// `[names.devices]` and `[names.prefixes]`: names that queries show.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NamesSection {
-    /// By MAC address or by the identifier that `tattler locals` shows.
+    /// Names of devices, by MAC address or by the identifier that `tattler locals` shows.
     pub devices: BTreeMap<DeviceId, String>,
-    /// By address or prefix; the longest matching prefix gives the name.
+    /// Names of addresses and prefixes. The longest prefix that contains an address gives the name.
     pub prefixes: BTreeMap<Ipv6Net, String>,
 }
 
-/// `[privacy]`.
+/// `[privacy]`: data kept about devices.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PrivacySection {
-    /// Whether MAC addresses are stored in clear and not as keyed hashes. A change needs a restart.
+    /// Whether MAC addresses are stored in clear; otherwise as keyed hashes. A change needs a restart.
     pub keep_mac: bool,
 }
 
-/// `[kernel]`.
+/// `[kernel]`: sizes of the kernel's maps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KernelSection {
     /// The size of the ring between kernel and user space in MiB; a power of two.
     pub ring_mib: u32,
-    /// Entries of each map that grows with traffic.
+    /// Maximum number of entries in each map that grows with traffic.
     pub map_entries: u32,
 }
 

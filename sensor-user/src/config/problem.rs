@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// A location in a file. Lines and columns count from 1, columns in characters.
+/// A location in a file. Lines and columns count from 1. A column is a character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileLocation {
     /// The file.
@@ -15,7 +15,7 @@ pub struct FileLocation {
 impl FileLocation {
     /// The location of a byte offset in a file's text.
     pub(super) fn at(file: PathBuf, text: &str, offset: usize) -> FileLocation {
-        // The parser's spans are on character boundaries; any other offset counts as the end.
+        // The parser's spans begin at character boundaries; any other offset counts as the end of the file.
         let before = text.get(..offset).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
@@ -33,12 +33,12 @@ impl fmt::Display for FileLocation {
     }
 }
 
-/// A problem.
+/// A problem of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Its location.
+    /// The location of the problem.
     pub location: FileLocation,
-    /// The fault, and what is expected.
+    /// The fault, and the expected value.
     pub what: String,
 }
 

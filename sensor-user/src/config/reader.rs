@@ -1,5 +1,5 @@
-//! A table that remembers which keys were read, so that the others are unknown. Problems are collected
-//! with their location.
+//! A table that remembers the keys that were read: all other keys are unknown. Problems are collected with their
+//! location.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,10 +9,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{FileLocation, Problem};
 
-/// The largest edit distance that counts as a typing error: two letters, or a third of a short key.
+/// The largest edit distance that counts as a typing error, in letters. For a short key: a third of the key's length.
 const SLIP: usize = 2;
 
-/// A file while it is read, and its problems so far.
+/// The problems found so far in the file that is being read.
 pub(super) struct FileProblems<'a> {
     pub file: &'a Path,
     pub text: &'a str,
@@ -32,9 +32,9 @@ impl FileProblems<'_> {
 
 /// A table of a file.
 pub(super) struct Section<'t, 'i> {
-    /// The name with dots; empty for the file itself.
+    /// The full name, with dots; empty for the file itself.
     name: &'static str,
-    /// `None` if the file lacks it.
+    /// The table; `None` if the file has no such table.
     table: Option<&'t DeTable<'i>>,
     known: Vec<&'static str>,
 }
@@ -50,7 +50,7 @@ impl<'t, 'i> Section<'t, 'i> {
         self.table?.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
     }
 
-    /// Reads the value of a key into `target`, or reports why it is invalid. Returns its location.
+    /// Reads the value of a key into `target`, or reports the fault of the value. Returns the value's location.
     pub fn read<T>(
         &mut self,
         key: &'static str,
@@ -66,7 +66,7 @@ impl<'t, 'i> Section<'t, 'i> {
         Some(problems.location(&value.span()))
     }
 
-    /// Reads a list into `target`. Each invalid element is a problem of its own.
+    /// Reads a list into `target`. Reports a problem for each invalid element.
     pub fn read_list<T>(
         &mut self,
         key: &'static str,
@@ -88,7 +88,7 @@ impl<'t, 'i> Section<'t, 'i> {
         }
     }
 
-    /// The table of a key; empty if it is missing.
+    /// The table of a key; an empty table if the key is missing.
     pub fn section(
         &mut self,
         key: &'static str,

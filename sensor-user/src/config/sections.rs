@@ -1,4 +1,4 @@
-//! Reads each key into its field.
+//! Functions that read each key into its field.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -10,7 +10,7 @@ use super::reader::{FileProblems, Section, report_unknown_keys};
 use super::values::{self, number, text};
 use super::{Config, FileLocation};
 
-/// A hundred years: more is a typing error.
+/// The largest number of days, a hundred years: a larger number is a typing error.
 const MOST_DAYS: u32 = 36_500;
 /// The locations of two values that are checked against each other.
 #[derive(Default)]
@@ -80,7 +80,7 @@ pub(super) fn apply(
     report_unknown_keys(&[file, sensor, home, store, exclude, names, privacy, kernel], problems);
 }
 
-/// Merges names into the existing ones. Two spellings of one key in a file are a problem.
+/// Merges names into the existing names. Reports a problem if a file has the same key in two spellings.
 fn read_names<K: Ord + Display + Clone>(
     section: &Section<'_, '_>,
     names: &mut BTreeMap<K, String>,

@@ -1,4 +1,4 @@
-//! Files as people write them.
+//! Tests with configuration files as people write them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use tattler_core::exclusions::Port;
 
 use super::*;
 
-/// A directory with a main file and others.
+/// A directory with a main file and the files of `conf.d`.
 struct Files(tempfile::TempDir);
 
 impl Files {
@@ -45,7 +45,7 @@ fn the_sample_holds_the_defaults_and_its_examples_are_valid() {
     let sample = include_str!("../../../dist/tattler.toml");
     assert_eq!(Files::new(sample).load(), Ok(Config::default()));
 
-    // An example is a comment with `key = value`, below the same key if that has a value.
+    // An example is a comment with `key = value`. If the key has a default value, the example is below that value.
     let is_example = |line: &str| {
         let code = line.strip_prefix("# ")?;
         let (key, value) = code.split_once(" = ")?;

@@ -1,4 +1,4 @@
-//! Validates text and numbers.
+//! Validation of text and numbers.
 
 use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -16,12 +16,12 @@ use toml::de::DeValue;
 use super::Attach;
 use super::reader::kind;
 
-/// The shortest prefix that IANA allocates to a registry.
+/// Length of the shortest prefix that IANA allocates to a registry.
 const SHORTEST: u8 = 12;
-/// The longest name: it must fit into a column of a table.
+/// Length of the longest name in characters: a name must fit into a column of a table.
 const NAME_CHARS: usize = 40;
 
-/// A device's link-layer address.
+/// The link-layer address of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);
 
@@ -48,17 +48,17 @@ impl FromStr for Mac {
     }
 }
 
-/// A device as the configuration refers to it.
+/// A reference to a device in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DeviceId {
-    /// By its MAC address.
+    /// The device's MAC address.
     Mac(Mac),
-    /// By the identifier that `tattler locals` shows.
+    /// The identifier that `tattler locals` shows for the device.
     Id(String),
 }
 
 impl DeviceId {
-    /// The identifier that observations carry; `name` makes one from a MAC address.
+    /// The device's identifier in observations; `name` converts a MAC address to an identifier.
     pub fn known_as(&self, name: impl Fn([u8; 6]) -> String) -> String {
         match self {
             DeviceId::Mac(mac) => name(mac.0),
@@ -96,7 +96,7 @@ impl Serialize for DeviceId {
     }
 }
 
-/// Writes ports as the files have them: `443`, or `"tcp/443"`.
+/// Writes ports in the form that the files use: `443`, or `"tcp/443"`.
 pub(super) fn write_ports<S: Serializer>(ports: &[Port], serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     #[serde(untagged)]
@@ -149,7 +149,7 @@ pub fn attach(text: &str) -> Result<Attach, String> {
     }
 }
 
-/// Reads the address to listen on; the empty text is none.
+/// Reads the address to listen on. The empty text means no listener.
 ///
 /// # Errors
 /// One line that says what is expected.
@@ -167,7 +167,7 @@ pub(super) fn write_listen<S: Serializer>(listen: &Option<SocketAddr>, serialize
     }
 }
 
-/// A reader of text that `parse` accepts.
+/// Returns a function that reads a text value with `parse`.
 pub(super) fn text<T>(
     parse: impl Fn(&str) -> Result<T, String>,
     example: &'static str,

@@ -1,4 +1,4 @@
-//! Bounds on the number and duration of connections.
+//! Limits on the number and duration of connections.
 
 use std::future::Future;
 use std::io;
@@ -14,12 +14,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
-/// Enough for Prometheus, a supervisor and a few people.
+/// Maximum number of connections: enough for Prometheus, a supervisor and a few people.
 const MOST: usize = 32;
-/// Long enough for a scrape over loopback, short enough to end idle connections.
+/// Maximum duration of a connection: enough for a scrape over loopback, and short, to end idle connections.
 pub(super) const LIFE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 
-/// A listener whose connections are bounded in number and duration. Further ones wait in the kernel's
+/// A listener with limits on the number and duration of connections. Further connections wait in the kernel's
 /// backlog.
 pub(super) struct Connections {
     listener: TcpListener,
@@ -39,7 +39,7 @@ impl Listener for Connections {
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         // The semaphore is never closed, so this waits until a permit is free.
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
-        // axum's accept retries when the process is out of file descriptors.
+        // axum's accept retries if the process is out of file descriptors.
         let (stream, address) = Listener::accept(&mut self.listener).await;
         (Connection { stream, end: Box::pin(sleep(LIFE)), _permit: permit }, address)
     }

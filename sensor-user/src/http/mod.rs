@@ -1,6 +1,6 @@
 //! The HTTP listener on loopback: `/metrics` for Prometheus and `/healthz` for a supervisor.
 //!
-//! Plain HTTP without authentication; the figures contain no addresses. The Host header is checked, which
+//! Plain HTTP without authentication: the metrics contain no addresses. The Host header is checked, which
 //! prevents DNS rebinding by a web page.
 //!
 //! # Layout
@@ -28,15 +28,15 @@ use tattler_files::reason;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-/// The answer at all other paths. The doctor recognizes a sensor by it.
+/// The answer at all other paths. `tattler doctor` recognizes a sensor by this answer.
 pub(crate) const ELSEWHERE: &str = "there are /metrics and /healthz here\n";
 
-/// The functions called for requests. They run on a thread where they may wait for a lock.
+/// The functions that answer requests. The functions run on a thread where they may wait for a lock.
 #[derive(Clone)]
 pub struct Handlers {
-    /// The page for Prometheus, or a one-line reason why there is none.
+    /// Returns the page for Prometheus, or a one-line reason why the page is missing.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Whether the sensor works, or a one-line reason why not.
+    /// Returns `Ok` if the sensor works, or a one-line reason why it does not.
     pub health: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
 
@@ -53,7 +53,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, HttpBindError> {
     TcpListener::bind(address).await.map_err(|source| HttpBindError { address, source })
 }
 
-/// Answers requests until `shutdown` is done, then finishes those under way.
+/// Answers requests until `shutdown` is done, then finishes the requests in progress.
 pub async fn serve(
     listener: TcpListener,
     handlers: Handlers,
@@ -91,7 +91,7 @@ async fn blocking<T: Send + 'static>(f: impl FnOnce() -> Result<T, String> + Sen
 }
 
 /// Refuses requests for other host names. A web page can make a browser send a request to a name that the
-/// page's owner points at loopback; the Host header then has that name.
+/// page's owner resolves to loopback. The Host header then has that name.
 async fn refuse_other_names(request: Request, next: Next) -> Response {
     match request.headers().get(HOST) {
         Some(host) if !is_loopback(host) => {
@@ -112,7 +112,7 @@ fn is_loopback(host: &HeaderValue) -> bool {
     name.eq_ignore_ascii_case("localhost") || literal.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Closes the connection after one request, so that the limit on its duration can be short.
+/// Closes the connection after one request, so that the limit on a connection's duration can be short.
 async fn plain(mut response: Response) -> Response {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

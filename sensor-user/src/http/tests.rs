@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 
-/// Starts a listener; dropping the sender stops it.
+/// Starts a listener. Dropping the returned sender stops the listener.
 async fn start(handlers: Handlers) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<io::Result<()>>) {
     let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();

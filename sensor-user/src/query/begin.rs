@@ -13,26 +13,26 @@ use super::record::QueryRecord;
 use super::{Kept, Rows};
 use crate::store::ReplayError;
 
-/// First contacts shown for each group.
+/// Number of first contacts shown for each group.
 const BEGINNINGS: usize = 3;
-/// The time around the first contact in which other contacts of the same local are looked for.
+/// Time before and after the first contact in which other contacts of the same local are searched.
 const AROUND: Span = Span::from_seconds(60);
-/// Such contacts shown for each group.
+/// Number of these other contacts shown for each group.
 const NEIGHBOURS: usize = 5;
-/// The most groups for which they are looked for: each is compared with every contact.
+/// Maximum number of groups for which other contacts are searched: every contact is compared with each group.
 const LOOKED_AT: usize = 50;
 
 /// A group with its first contacts.
 struct Begun<'n> {
     last: Time,
     count: u64,
-    /// In order of time.
+    /// The first contacts of the group, in order of time.
     firsts: Vec<QueryRecord<'n>>,
 }
 
 pub(super) fn began(rows: &Rows<'_>, by: &GroupBy, limit: usize) -> Result<Kept, ReplayError> {
     let mut groups = BoundedGroups::new();
-    // A first contact is one without an earlier one, so this reads all contacts up to the end of the window.
+    // A first contact has no earlier contact, so all contacts up to the end of the window are read.
     let mut notes = rows.each_between(Time(i64::MIN), rows.plan.to(), &mut |record| {
         let new = || Begun { last: record.last, count: 0, firsts: Vec::new() };
         if let Some(group) = groups.group(by.key(&record), new) {
@@ -95,8 +95,8 @@ fn contact(record: &QueryRecord<'_>) -> Value {
     })
 }
 
-/// For each group other contacts of its first local around the first contact, the nearest in time. The
-/// filter does not apply to them.
+/// For each group: the other contacts of the same local that are nearest in time to the group's first contact. The
+/// filter does not apply to these contacts.
 fn around(
     rows: &Rows<'_>,
     by: &GroupBy,

@@ -1,10 +1,10 @@
-//! An answer as CSV: a header, then a line for each row. Lists are joined by spaces.
+//! An answer as CSV: a header, then a line for each row. The elements of a list are separated by spaces.
 
 use serde_json::Value;
 
 use crate::contract::RowsAnswer;
 
-/// Writes the rows. Limits and notes have no place in CSV.
+/// Writes the rows as CSV, without limits and notes, for which CSV has no place.
 ///
 /// # Errors
 /// Errors of the output.
@@ -17,7 +17,7 @@ pub fn write(answer: &RowsAnswer, out: &mut dyn std::io::Write) -> std::io::Resu
     writer.flush()
 }
 
-/// A value without quotes and brackets; null is empty.
+/// A value as text without quotes and brackets; null becomes the empty text.
 pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),

@@ -1,4 +1,4 @@
-//! Answers from the store alone, without a sensor: all but the state of a running sensor.
+//! Answers to all requests from the store, without a sensor. Only the state of a running sensor is missing.
 
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -22,28 +22,28 @@ use crate::contract::RowsQuestion;
 use crate::device_names;
 use crate::store::{OpenError, Reader, ReplayError};
 
-/// The content of the store: the status without a running sensor.
+/// The content of the store. Without a running sensor, the answer to a status request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Holdings {
-    /// `tattler.store/1`.
+    /// The name of the contract: `tattler.store/1`.
     pub schema: String,
     /// The state directory.
     pub state: String,
     /// The size of the database, in bytes.
     pub store_bytes: u64,
-    /// The first time in the window; null if it is empty.
+    /// The first time in the window; null if the window has no rows.
     pub from: Option<Time>,
-    /// The last time in the window.
+    /// The last time in the window; null if the window has no rows.
     pub to: Option<Time>,
-    /// Locals with a contact in the window.
+    /// Number of locals with a contact in the window.
     pub locals: u64,
-    /// Distinct contacts in the window, by local, remote, protocol and port.
+    /// Number of contacts in the window that differ in local, remote, protocol or port.
     pub contacts: u64,
-    /// Probes in the window, repeats included.
+    /// Number of probes in the window, repeats included.
     pub probes: u64,
 }
 
-/// Why there is no answer.
+/// The reason for a missing answer.
 #[derive(Debug, Error)]
 pub enum AnswerError {
     /// The state directory can't be opened.
@@ -55,7 +55,7 @@ pub enum AnswerError {
     /// The filter is invalid.
     #[error(transparent)]
     Filter(#[from] FilterError),
-    /// Another fault of question or answer.
+    /// Another fault of the question or the answer.
     #[error("{0}")]
     Other(String),
 }
@@ -87,7 +87,7 @@ impl From<super::QueryError> for AnswerError {
 /// Answers a request from the store in `dir`, with the names of a configuration.
 ///
 /// # Errors
-/// One line, with the way out.
+/// One line, with advice.
 pub fn ask(dir: &Path, request: &Request, config: &Config, now: Time, read: &AtomicU64) -> Result<Value, AnswerError> {
     let reader = Reader::open(dir)?;
     let names = device_names::names(&config.names, &config.home.public, reader.device_key()?.as_ref());
@@ -97,7 +97,7 @@ pub fn ask(dir: &Path, request: &Request, config: &Config, now: Time, read: &Ato
 /// Answers a request from the store in `dir`.
 ///
 /// # Errors
-/// One line, with the way out.
+/// One line, with advice.
 pub fn answer(dir: &Path, request: &Request, context: &Context<'_>) -> Result<Value, AnswerError> {
     answer_of(&Reader::open(dir)?, dir, request, context)
 }
@@ -135,7 +135,7 @@ fn answer_of(reader: &Reader, dir: &Path, request: &Request, context: &Context<'
 /// The content of the store between two times.
 ///
 /// # Errors
-/// The store's.
+/// Errors of the store.
 pub fn holdings(
     reader: &Reader,
     dir: &Path,
@@ -156,8 +156,8 @@ pub fn holdings(
     })
 }
 
-/// The ledger of the rows between two times. Without a beginning it covers the window of a live one, up to
-/// the last observation.
+/// The ledger of the rows between two times. If `since` is `None`, the ledger covers the window length of a live
+/// ledger, up to the last observation.
 fn ledger(
     reader: &Reader,
     since: Option<Time>,
@@ -170,7 +170,7 @@ fn ledger(
         (None, Some(window)) => reader.totals(from, until)?.span.map_or(from, |(_, last)| last.min(until) - window),
         _ => from,
     };
-    // Without a window, so that old rows are not pruned.
+    // The ledger has no window, so that it does not delete old rows.
     let mut ledger =
         Ledger::new(ledger::LedgerSettings { window: None, public: context.names.public().to_vec(), ..live });
     reader.replay(from, until, &mut |observation| {

@@ -1,4 +1,4 @@
-//! Counts by columns: `--by remote/48,port`.
+//! Counts of rows by columns: `--by remote/48,port`.
 
 use std::collections::HashMap;
 
@@ -11,9 +11,9 @@ use super::record::QueryRecord;
 use super::{Kept, Rows, Subject};
 use crate::store::ReplayError;
 
-/// The most columns to count by.
+/// Maximum number of columns to count by.
 const MOST_COLUMNS: usize = 8;
-/// The most groups: outsiders control the number of sources.
+/// Maximum number of groups: outsiders control the number of sources, and so of groups.
 const MOST_GROUPS: usize = 200_000;
 
 /// The columns to count by.
@@ -25,15 +25,15 @@ pub(super) struct GroupBy {
 #[derive(Clone, Copy)]
 enum Part {
     Prefix(Field, u8),
-    /// Microseconds.
+    /// A time field, and the unit in microseconds.
     Times(Field, i64),
     Whole(Field),
 }
 
-/// Units of time to count by, in microseconds; in UTC.
+/// Units of time to count by, in microseconds. They begin at full minutes, hours and days in UTC.
 const UNITS: [(&str, i64); 3] = [("minute", 60_000_000), ("hour", 3_600_000_000), ("day", 86_400_000_000)];
 
-/// A value of a column. Tables sort by the derived order.
+/// A value of a column. The rows of a table are sorted by the derived order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Key {
     Unknown,
@@ -63,7 +63,7 @@ impl GroupBy {
         self.columns.iter().map(|(_, part)| part.key(record)).collect()
     }
 
-    /// A row with the values of a key.
+    /// A JSON row with the values of a key.
     pub(super) fn json(&self, key: Vec<Key>) -> Map<String, Value> {
         self.columns().zip(key.into_iter().map(Key::json)).collect()
     }
@@ -132,7 +132,7 @@ impl Key {
     }
 }
 
-/// Groups by key, bounded in number.
+/// A limited number of groups, by key.
 pub(super) struct BoundedGroups<T> {
     pub(super) groups: HashMap<Vec<Key>, T>,
     left_out: u64,
@@ -143,7 +143,7 @@ impl<T> BoundedGroups<T> {
         BoundedGroups { groups: HashMap::new(), left_out: 0 }
     }
 
-    /// The group of a key; `None` if it would exceed the bound.
+    /// The group of a key; `None` if a new group would exceed the limit.
     pub(super) fn group(&mut self, key: Vec<Key>, new: impl FnOnce() -> T) -> Option<&mut T> {
         if self.groups.len() >= MOST_GROUPS && !self.groups.contains_key(&key) {
             self.left_out += 1;

@@ -8,7 +8,7 @@ use super::{Kept, Rows};
 use crate::store::ReplayError;
 
 pub(super) fn latest(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError> {
-    // Of equal times the row read first is the later one.
+    // Of rows with equal times, the row that was read first counts as the latest.
     let mut latest = BTreeMap::new();
     let mut seen = 0u64;
     let notes = rows.each(&mut |record| {

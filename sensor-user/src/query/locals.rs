@@ -11,7 +11,7 @@ use super::Context;
 use super::record::QueryRecord;
 use crate::store::{Reader, ReplayError};
 
-/// The most locals.
+/// Maximum number of locals.
 const MOST_LOCALS: usize = 200_000;
 
 /// Calls `give` for each local with a contact between `since` and `until`; returns notes on omissions.

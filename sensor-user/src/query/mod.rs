@@ -1,7 +1,7 @@
 //! Queries of the store: `probes`, `contacts`, `locals`, `scanners`.
 //!
-//! Rows are streamed through the filter. The result is bounded, and the answer notes omissions. The sensor
-//! runs queries that come through the socket; with `--state` the command runs them itself.
+//! Rows are read one at a time and filtered. The size of the result is limited; notes in the answer name omissions.
+//! The sensor runs queries that come through the socket; with `--state` the command itself runs the query.
 //!
 //! # Layout
 //! - this file: from question to answer
@@ -39,13 +39,13 @@ use self::record::QueryRecord;
 use crate::contract::{RowsAnswer, RowsQuestion};
 use crate::store::{Reader, ReplayError};
 
-/// Rows in an answer by default.
+/// Number of rows in an answer by default.
 pub const USUAL: u64 = 50;
-/// The most rows of an answer through the socket, which the sensor holds in memory.
+/// Maximum number of rows in an answer through the socket: the sensor holds the answer in memory.
 pub const MOST_THROUGH_SOCKET: u64 = 10_000;
-/// The most rows of an answer that the command reads itself.
+/// Maximum number of rows in an answer if the command itself reads the store.
 pub const MOST: u64 = 100_000;
-/// The most `--except` of a question.
+/// Maximum number of `--except` filters in a question.
 const MOST_EXCEPTIONS: usize = 100;
 
 /// The subject of a query.
@@ -73,7 +73,7 @@ impl Subject {
         }
     }
 
-    /// The fields that a filter may use. For scanners they are those of their probes.
+    /// The fields that a filter may use. A filter of scanners uses the fields of their probes.
     #[must_use]
     pub const fn fields(self) -> &'static [Field] {
         use Field::*;
@@ -104,25 +104,25 @@ impl Subject {
     }
 }
 
-/// Data needed to answer.
+/// Data needed to answer a query, besides the store.
 pub struct Context<'a> {
     /// Names of devices and prefixes.
     pub names: &'a Names,
-    /// The wall clock.
+    /// The current time of the wall clock.
     pub now: Time,
-    /// The most rows, whatever the limit.
+    /// Maximum number of rows, even if the question's limit is larger.
     pub most: u64,
     /// Counts the rows read, to show progress.
     pub read: &'a AtomicU64,
 }
 
-/// Why there is no answer.
+/// The reason for a missing answer.
 #[derive(Debug, Error)]
 pub enum QueryError {
     /// A filter is invalid.
     #[error(transparent)]
     Filter(#[from] FilterError),
-    /// The question contradicts itself.
+    /// Parts of the question contradict each other.
     #[error("{0}")]
     Usage(String),
     /// The store can't be read.
@@ -179,7 +179,7 @@ impl QueryPlan {
         })
     }
 
-    /// Answers it from the store.
+    /// Answers the question from the store.
     ///
     /// # Errors
     /// Errors of the store.
@@ -238,7 +238,7 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Calls `give` for each record that passes; returns notes on omissions.
+    /// Calls `give` for each record that passes the filters; returns notes on omissions.
     fn each(&self, give: &mut dyn FnMut(QueryRecord<'a>)) -> Result<Vec<String>, ReplayError> {
         self.each_between(self.plan.from(), self.plan.to(), give)
     }

@@ -1,4 +1,4 @@
-//! A row of a query, for the filter and for JSON.
+//! A row of a query: input of the filter, and source of the JSON.
 
 use std::net::Ipv6Addr;
 
@@ -11,7 +11,7 @@ use tattler_core::time::Time;
 
 use super::Subject;
 
-/// A probe, a contact or a local.
+/// A row of a query: a probe, a contact or a local.
 #[derive(Clone, Debug)]
 pub struct QueryRecord<'n> {
     pub(super) first: Time,
@@ -20,7 +20,7 @@ pub struct QueryRecord<'n> {
     pub(super) remote: Option<Ipv6Addr>,
     pub(super) kind: Option<Kind>,
     pub(super) proto: Option<Proto>,
-    /// `None` for echo requests, which have no ports.
+    /// Port of the remote in a contact, of the target in a probe. `None` for echo requests, which have no ports.
     pub(super) port: Option<u16>,
     pub(super) local_port: Option<u16>,
     pub(super) source_port: Option<u16>,
@@ -34,13 +34,13 @@ pub struct QueryRecord<'n> {
     pub(super) contacted_source: bool,
     pub(super) exposed: bool,
     pub(super) public: bool,
-    /// Number of contacts and probes of a local.
+    /// Number of contacts of a local. The next field is the number of probes of the local.
     pub(super) contacts: u64,
     pub(super) probes: u64,
 }
 
 impl<'n> QueryRecord<'n> {
-    /// A local with all other fields unknown.
+    /// A row for a local; all fields that are not given are unknown.
     pub(super) fn of_local(local: Ipv6Addr, first: Time, last: Time, device: Option<String>, names: &'n Names) -> Self {
         QueryRecord {
             first,
@@ -101,7 +101,7 @@ impl<'n> QueryRecord<'n> {
         IidClass::of(&self.local.octets()).as_str()
     }
 
-    /// The columns of a subject, in order.
+    /// The columns of a subject, in the order of the table.
     pub(super) fn columns(subject: Subject) -> impl Iterator<Item = &'static str> {
         let columns = match subject {
             Subject::Probes | Subject::Scanners => {

@@ -1,4 +1,4 @@
-//! Scanners: campaigns, or sources in a form that may be published.
+//! Lists of scanners: campaigns, or sources in a form that may be published.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::Ipv6Addr;
@@ -18,22 +18,23 @@ use super::record::QueryRecord;
 use super::{Kept, Rows};
 use crate::store::ReplayError;
 
-/// The most scanners: outsiders control their number.
+/// Maximum number of scanners: outsiders control the number.
 const MOST_SCANNERS: usize = 100_000;
-/// The most distinct sources and targets, over all scanners.
+/// Maximum number of distinct sources and targets, in all scanners together.
 const MOST_ADDRESSES: usize = 2_000_000;
-/// The most ports of one scanner.
+/// Maximum number of ports of one scanner.
 const MOST_PORTS: usize = 1_000;
 
-/// The most contacts and probes from which campaigns are made: more would take too much memory.
+/// Maximum number of contacts and probes from which campaigns are made: more rows would take too much memory.
 const MOST_ROWS: usize = 500_000;
 
 /// The key by which probes are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Of {
-    /// A campaign, by its position in the list.
+    /// A campaign, given by its position in the list of campaigns.
     Campaign(u32),
-    /// The prefix of a source in no campaign: its packets are no probes by the ledger's rules, or too old.
+    /// The prefix of a source outside all campaigns: by the ledger's rules, the source's packets are too old or do not
+    /// count as probes.
     Prefix(Ipv6Net),
     Source(Ipv6Addr),
 }
@@ -51,8 +52,8 @@ struct Scanner {
     last: Time,
 }
 
-/// Scanners with the probes that pass the filter, those with the most first. Campaigns are made from all
-/// probes of the window, so that a filter does not split a scanner.
+/// Scanners and the counts of their probes that pass the filter. Scanners with the most probes come first. Campaigns
+/// are made from all probes of the window, so that a filter does not split a scanner.
 pub(super) fn scanners(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError> {
     let (list, mut notes) = campaigns(rows)?;
     let mut campaign_of: HashMap<Ipv6Addr, u32> = HashMap::new();
@@ -100,7 +101,7 @@ pub(super) fn scanners(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayErro
 }
 
 /// Sources by number of attempts, in a form that may be published: without our addresses and names.
-/// Sources that a local contacted are left out: they would reveal our contacts, and may be harmless peers.
+/// Sources that a local contacted are left out: these sources would reveal our contacts, and may be harmless peers.
 pub(super) fn sources(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError> {
     let mut contacted: HashSet<Ipv6Addr> = HashSet::new();
     let mut left_out: HashSet<Ipv6Addr> = HashSet::new();
@@ -115,7 +116,7 @@ pub(super) fn sources(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError
         }
         (!is_known).then_some(Of::Source(source))
     };
-    // Labels mark sources that measure paths, and known operators.
+    // The labels of campaigns mark sources that measure paths, and sources of known operators.
     let (list, mut notes) = campaigns(rows)?;
     let mut campaign_of: HashMap<Ipv6Addr, &Known> = HashMap::new();
     for campaign in &list {
@@ -147,7 +148,7 @@ pub(super) fn sources(rows: &Rows<'_>, limit: usize) -> Result<Kept, ReplayError
     Ok(Kept { columns: columns.map(str::to_owned).to_vec(), more, rows, notes })
 }
 
-/// The fields of a campaign that rows show.
+/// The fields of a campaign that a row shows.
 struct Known {
     id: String,
     what: String,
@@ -157,7 +158,7 @@ struct Known {
     sources: Vec<Ipv6Addr>,
 }
 
-/// The campaigns of the window, from all its probes.
+/// The campaigns of the window, made from all probes of the window, and notes on omissions.
 fn campaigns(rows: &Rows<'_>) -> Result<(Vec<Known>, Vec<String>), ReplayError> {
     let mut ledger = Ledger::new(LedgerSettings {
         public: rows.context.names.public().to_vec(),
@@ -188,10 +189,10 @@ fn campaigns(rows: &Rows<'_>) -> Result<(Vec<Known>, Vec<String>), ReplayError> 
     Ok((known.collect(), notes))
 }
 
-/// Scanners, how many more there are, and notes on omissions.
+/// Scanners, the number of scanners that the limit left out, and notes on omissions.
 type Counted = (Vec<(Of, Scanner)>, u64, Vec<String>);
 
-/// Counts the probes that pass, by the key that `of` returns; those with the most first.
+/// Counts the probes that pass the filter, by the key that `of` returns. Keys with the most probes come first.
 fn count(
     rows: &Rows<'_>,
     limit: usize,
@@ -238,8 +239,8 @@ fn count(
     Ok((scanners, more, notes))
 }
 
-/// Drops the half with the fewest probes, so that a sweep from ever new prefixes does not evict scanners
-/// that return. Returns the number of probes dropped.
+/// Removes the half of the scanners with the fewest probes. A sweep from ever new prefixes then does not evict
+/// scanners that return. Returns the number of probes removed.
 fn make_room(scanners: &mut HashMap<Of, Scanner>, addresses: &mut usize) -> u64 {
     let mut counts: Vec<u64> = scanners.values().map(|scanner| scanner.probes).collect();
     let half = counts.len() / 2;

@@ -11,16 +11,16 @@ type Row = Map<String, Value>;
 /// A column of a table.
 struct Column {
     name: String,
-    /// If the terminal is narrow, columns with the highest value are dropped first; 0 is never dropped.
+    /// Order of removal if the terminal is narrow: columns with the highest value first, columns with 0 never.
     spare: u8,
     right: bool,
     cell: Box<dyn Fn(&Row) -> String>,
 }
 
-/// The most ports shown in a row.
+/// Maximum number of ports shown in a row.
 const PORTS: usize = 4;
 
-/// The table, fitted to `width` columns; `None`: lines of any length.
+/// The table, fitted to lines of `width` characters if possible; `None`: lines of any length.
 #[must_use]
 pub fn table(answer: &RowsAnswer, width: Option<u16>) -> String {
     if answer.rows.is_empty() {
@@ -29,7 +29,7 @@ pub fn table(answer: &RowsAnswer, width: Option<u16>) -> String {
     let mut columns = columns(answer);
     let mut cells: Vec<Vec<String>> =
         columns.iter().map(|column| answer.rows.iter().map(|row| clean(&(column.cell)(row))).collect()).collect();
-    // Drop columns that are empty in all rows.
+    // Remove columns that are empty in all rows.
     let mut keep = cells.iter().map(|cells| cells.iter().any(|cell| !cell.is_empty()));
     columns.retain(|_| keep.next().unwrap_or(true));
     cells.retain(|cells| cells.iter().any(|cell| !cell.is_empty()));
@@ -59,7 +59,7 @@ pub fn table(answer: &RowsAnswer, width: Option<u16>) -> String {
     text
 }
 
-/// Drops columns until the rest fits or no column can be spared.
+/// Removes columns until the others fit or no other column may be removed.
 fn fit(columns: &mut Vec<Column>, cells: &mut Vec<Vec<String>>, width: usize) {
     let length = |text: &str| text.chars().count();
     loop {
@@ -73,7 +73,7 @@ fn fit(columns: &mut Vec<Column>, cells: &mut Vec<Vec<String>>, width: usize) {
                 columns.remove(i);
                 cells.remove(i);
             }
-            // An address stays on one line, with its name below.
+            // An address stays on one line, with the name in the line below.
             _ if total > width => {
                 for cell in cells.iter_mut().flatten() {
                     *cell = cell.replacen(" (", "\n(", 1);
@@ -173,13 +173,13 @@ fn counted_column(key: &str) -> Column {
     }
 }
 
-/// The prefix of a scanner with its label, or else its operator.
+/// The prefix of a scanner, with the scanner's label, or else the operator.
 fn who_scans(row: &Row) -> String {
     let label = text(row, "label");
     addressed(row, "prefix", &if label.is_empty() { text(row, "operator") } else { label })
 }
 
-/// `sweep: echo, syn 22 80`
+/// The label, kinds and ports of a scanner, such as `sweep: echo, syn 22 80`.
 fn labelled_kinds_and_ports(row: &Row) -> String {
     let labels = row.get("labels").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let shown = ["path-probe", "sweep", "slow-and-spread-out", "remainder"];
@@ -188,7 +188,7 @@ fn labelled_kinds_and_ports(row: &Row) -> String {
     labels.join(", ").replace('-', " ") + colon + &kinds_and_ports(row)
 }
 
-/// `echo, syn 22 80`
+/// The kinds and ports of a scanner, such as `echo, syn 22 80`.
 fn kinds_and_ports(row: &Row) -> String {
     let ports = row.get("ports").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let shown = match ports.len() {
@@ -215,13 +215,13 @@ fn number(key: &str) -> Column {
     Column { right: true, ..plain(key) }
 }
 
-/// A time, to the second.
+/// A column with times to the second.
 fn time(key: &str) -> Column {
     let of = key.to_owned();
     column(key, 0, move |row| seconds(&text(row, &of)))
 }
 
-/// A time, to the unit of `--by`.
+/// A column with times to the unit of `--by`.
 fn cut(key: &str, length: usize) -> Column {
     let of = key.to_owned();
     column(key, 0, move |row| seconds(&text(row, &of)).chars().take(length).collect())
@@ -235,7 +235,7 @@ fn text(row: &Row, key: &str) -> String {
     row.get(key).map_or_else(String::new, cell)
 }
 
-/// An address with a name.
+/// An address, with a name if there is a name.
 fn addressed(row: &Row, key: &str, name: &str) -> String {
     let address = text(row, key);
     if name.is_empty() { address } else { format!("{address} ({name})") }
@@ -258,7 +258,7 @@ fn name(row: &Row) -> String {
     if name.is_empty() { text(row, "label") } else { name }
 }
 
-/// `syn 22`, `echo`
+/// The kind or protocol and the port, such as `syn 22` or `echo`.
 fn service(key: &'static str) -> impl Fn(&Row) -> String {
     move |row| format!("{} {}", text(row, key), text(row, "port")).trim_end().to_owned()
 }
@@ -270,13 +270,13 @@ fn notes(row: &Row) -> String {
         ("exposed", "exposed"),
         ("public", "public"),
     ];
-    // Rows with `answered` don't show `exposed`: every local that answered is exposed.
+    // Rows that have the column `answered` don't show `exposed`: every local that answered is exposed.
     let is =
         |key: &str| row.get(key) == Some(&Value::Bool(true)) && !(key == "exposed" && row.contains_key("answered"));
     flags.iter().filter(|(key, _)| is(key)).map(|(_, word)| *word).collect::<Vec<_>>().join(", ")
 }
 
-/// The first contacts of a group and the contacts around them, shown below a table with a single row.
+/// The first contacts of a group, and other contacts near in time. Shown below a table with a single row.
 fn beginning(row: &Row) -> String {
     let mut text = String::new();
     for (key, title) in
@@ -299,7 +299,7 @@ fn beginning(row: &Row) -> String {
     text
 }
 
-/// Escapes control characters: names come from packets of strangers.
+/// Escapes control characters: some names come from packets of outsiders.
 fn clean(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }

@@ -1,4 +1,4 @@
-//! Queries of a small store.
+//! Tests of queries on a small store.
 
 use serde_json::json;
 use tattler_core::when;
@@ -9,7 +9,7 @@ use super::*;
 use crate::contract::{RowsAnswer, RowsQuestion};
 use crate::store::Store;
 
-/// A store with these lines of JSON.
+/// A store with the observations of these JSON lines.
 fn store(lines: &[Value]) -> (TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
@@ -82,7 +82,7 @@ fn the_latest_probes_come_first_and_the_rest_is_counted() {
     assert_eq!(answer.schema, "tattler.probes/1");
     assert_eq!(column(&answer, "source"), [json!("3fff:6::1"), json!("3fff:1::1")]);
     assert_eq!(answer.more, 3);
-    // Without a limit in the question there still is one.
+    // The number of rows is limited even if the question sets no limit.
     let answer = ask_with(&dir, Subject::Probes, &RowsQuestion { limit: Some(0), ..RowsQuestion::default() }, 4);
     assert_eq!((answer.rows.len(), answer.more), (4, 1));
 }
@@ -177,7 +177,7 @@ fn first_seen_lists_first_contacts_and_those_around_them() {
     let text = table::table(&narrow, None);
     assert!(text.contains("The first contacts:") && text.contains("also contacted:\n2026-09-02 09:59:30"), "{text}");
 
-    // The first contact must be in the window.
+    // Only groups whose first contact is in the window are listed.
     let since = RowsQuestion { since: at("2026-09-02T12:00:00Z"), ..question };
     assert_eq!(column(&ask(&dir, Subject::Contacts, &since), "remote"), [json!("3fff:2::1")]);
 }
@@ -192,7 +192,7 @@ fn scanners_are_campaigns_with_the_probes_that_pass() {
     assert_eq!(row["ports"], json!([22, 80]));
     assert_eq!((&row["id"], &row["what"]), (&json!("c1"), &json!("syn 22 80 from 3fff:5::/64")));
 
-    // A filter does not split a scanner.
+    // A filter must not split a scanner.
     let ports = ask(&dir, Subject::Scanners, &filter("port 80"));
     assert_eq!((column(&ports, "id"), column(&ports, "what")), (vec![json!("c1")], vec![row["what"].clone()]));
     assert_eq!((column(&ports, "probes"), column(&ports, "sources")), (vec![json!(1)], vec![json!(1)]));

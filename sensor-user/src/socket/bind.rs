@@ -1,4 +1,4 @@
-//! The socket file: its owner and mode, and the replacement of a stale one.
+//! The socket file: its owner and mode, and the replacement of a stale socket file.
 
 use std::ffi::CStr;
 use std::fs::{self, DirBuilder, Permissions};
@@ -11,19 +11,19 @@ use tattler_files::reason;
 use thiserror::Error;
 use tokio::net::UnixListener;
 
-/// The group whose members may send queries, besides the owner.
+/// The group whose members may send queries, as the owner may.
 pub(crate) const GROUP: &CStr = c"tattler";
 
-/// Why the socket can't be created.
+/// The reason why the socket can't be created.
 #[derive(Debug, Error)]
 pub enum SocketBindError {
-    /// A sensor answers there.
+    /// A sensor answers at the path.
     #[error("a sensor is already running and listens at {}; stop it, or name another socket with --socket", path.display())]
     InUse {
         /// The socket.
         path: PathBuf,
     },
-    /// The path is in use by something else.
+    /// The path is in use by a file that is not a socket.
     #[error("{} exists and is no socket; remove it, or name another socket with --socket", path.display())]
     NoSocket {
         /// The path.
@@ -39,7 +39,7 @@ pub enum SocketBindError {
     },
 }
 
-/// The listening socket. Dropping it removes the file.
+/// The listening socket. Dropping the value removes the socket file.
 #[derive(Debug)]
 pub struct Listener {
     pub(super) listener: UnixListener,
@@ -48,8 +48,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Creates the socket with mode 0660 and the group `tattler` if that exists, and its directory with
-    /// mode 0750 if it is missing. Replaces the socket of a dead sensor. Needs tokio's runtime.
+    /// Creates the socket with mode 0660 and with the group `tattler` if the group exists. If the directory is missing,
+    /// creates the directory with mode 0750. Replaces the socket of a dead sensor. Needs tokio's runtime.
     pub fn bind(path: &Path) -> Result<Listener, SocketBindError> {
         let failed = |source| SocketBindError::Failed { path: path.to_owned(), source };
         let group = group_id(GROUP);
@@ -59,7 +59,7 @@ impl Listener {
         }
         refuse_if_alive(path)?;
 
-        // Created under another name until mode and group are set; the rename then replaces a stale
+        // The socket has another name until mode and group are set. The rename then replaces a stale
         // socket in one step.
         let mut draft = path.as_os_str().to_owned();
         draft.push(format!(".{}", std::process::id()));
@@ -70,7 +70,7 @@ impl Listener {
             Ok(Listener { listener, path: path.to_owned(), inode })
         });
         made.map_err(|source| {
-            let _ = fs::remove_file(&draft); // It may not exist; the first error counts.
+            let _ = fs::remove_file(&draft); // The draft may not exist; the first error counts.
             failed(source)
         })
     }
@@ -86,7 +86,7 @@ impl Drop for Listener {
     fn drop(&mut self) {
         // Don't remove the socket of a later sensor.
         if fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode) {
-            let _ = fs::remove_file(&self.path); // If it stays, the next sensor replaces it.
+            let _ = fs::remove_file(&self.path); // If the file stays, the next sensor replaces it.
         }
     }
 }
@@ -115,8 +115,8 @@ fn make(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Sets the group. Without the permission for that, only the owner can query the sensor, which is no
-/// reason to stop.
+/// Sets the group of the socket. Without the permission to set the group, only the owner can query the sensor, and
+/// the sensor still runs.
 fn give_to(group: Option<u32>, path: &Path) -> io::Result<()> {
     match chown(path, None, group) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -128,15 +128,15 @@ fn give_to(group: Option<u32>, path: &Path) -> io::Result<()> {
 }
 
 pub(crate) fn group_id(name: &CStr) -> Option<u32> {
-    // The buffer also receives the members' names; a group too large for it counts as missing.
+    // The buffer also receives the members' names. A group too large for the buffer counts as missing.
     let mut names = vec![0; 64 * 1024];
     let mut group = std::mem::MaybeUninit::<libc::group>::uninit();
     let mut found = std::ptr::null_mut();
-    // SAFETY: a C string goes in, and places for a record, for the strings in it with their true
-    // length, and for a pointer; all of them outlive the call, which keeps none.
+    // SAFETY: the arguments are a C string, a record, a buffer for the record's strings with the true length of the
+    // buffer, and a place for a pointer. All are valid during the call, and the call keeps no pointer to them.
     let failed =
         unsafe { libc::getgrnam_r(name.as_ptr(), group.as_mut_ptr(), names.as_mut_ptr(), names.len(), &raw mut found) };
-    // SAFETY: after success `found` is null or points to `group`, which is then filled in.
+    // SAFETY: after success `found` is null or points to `group`. If `found` is not null, `group` is filled in.
     let group = if failed == 0 { unsafe { found.as_ref() } } else { None };
     group.map(|group| group.gr_gid)
 }

@@ -1,4 +1,4 @@
-//! The client for commands: blocking and without tokio, so that a query starts at once.
+//! The client for commands: blocking and without tokio, so that a query starts without delay.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -13,16 +13,16 @@ use thiserror::Error;
 use super::Response;
 use crate::contract::Request;
 
-/// Attribution over a full window may take long.
+/// The time limit for a request and for its answer: attribution over a full window may take long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Forgetting rewrites a database of up to a gigabyte.
+/// The time limit for the answer to a deletion, which rewrites a database of up to a gigabyte.
 const LONG_PATIENCE: Duration = Duration::from_secs(600);
 
-/// Why there is no answer.
+/// The reason for a missing answer.
 #[derive(Debug, Error)]
 pub enum AskError {
-    /// No sensor listens there.
+    /// No sensor listens at the path.
     #[error("cannot reach the sensor at {}: {}; is `tattler run` running? name its socket with --socket, or the directory of one that does not run with --state DIR", path.display(), reason(source))]
     Unreachable {
         /// The socket.
@@ -44,7 +44,7 @@ pub enum AskError {
         /// The system's error.
         source: io::Error,
     },
-    /// Another program or another version listens there.
+    /// Another program or another version listens at the path.
     #[error("the program that listens at {} does not answer as a sensor of this version: {source}", path.display())]
     Strange {
         /// The socket.

@@ -1,6 +1,6 @@
 //! The query socket, through which commands ask a running sensor.
 //!
-//! A connection carries one request and one response, each a line of JSON:
+//! A connection carries one request and one response. Each is a line of JSON:
 //!
 //! ```text
 //! {"query":"suspects","top":20}

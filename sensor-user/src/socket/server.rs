@@ -1,4 +1,4 @@
-//! The server in the sensor, bounded in connections, bytes and time.
+//! The server in the sensor, with limits on connections, bytes and time.
 
 use std::future::Future;
 use std::io;
@@ -15,18 +15,18 @@ use tokio::time::{sleep, timeout};
 use super::{Listener, Response};
 use crate::contract::Request;
 
-/// Answers a request; an error is one line. Runs on a thread where it may block.
+/// A function that answers a request; an error is one line. The function runs on a thread where it may block.
 pub type Handler = Arc<dyn Fn(Request) -> Result<Value, String> + Send + Sync>;
 
-/// The most requests at a time; further ones wait in the kernel's backlog.
+/// Maximum number of requests at a time; further connections wait in the kernel's backlog.
 pub(super) const MOST: u32 = 16;
-/// The longest request, in bytes.
+/// Maximum length of a request, in bytes.
 pub(super) const LONGEST: u64 = 64 * 1024;
 /// The time limit for a request to arrive.
 const ASKING: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
 /// The time limit for a response to be read.
 const TAKING: Duration = Duration::from_secs(30);
-/// The time limit for responses under way when the sensor stops.
+/// The time limit for unfinished responses when the sensor stops.
 const ENDING: Duration = Duration::from_secs(2);
 
 /// Answers requests until `shutdown` is done, then removes the socket.
@@ -46,20 +46,20 @@ pub async fn serve(listener: Listener, handler: Handler, shutdown: impl Future<O
             Ok((stream, _)) => {
                 let handler = Arc::clone(&handler);
                 tokio::spawn(async move {
-                    // A client that has closed the connection is no error.
+                    // The client may close the connection at any time.
                     let _ = converse(stream, handler).await;
                     drop(permit);
                 });
             }
             Err(error) => {
-                // Most likely out of file descriptors. Retry later.
+                // Most likely the process is out of file descriptors. Retry later.
                 tracing::warn!("cannot accept a query: {error}");
                 sleep(Duration::from_secs(1)).await;
             }
         }
     }
     drop(listener);
-    let _ = timeout(ENDING, permits.acquire_many(MOST)).await; // Longer ones are aborted.
+    let _ = timeout(ENDING, permits.acquire_many(MOST)).await; // Longer responses are aborted.
 }
 
 async fn converse(mut stream: UnixStream, handler: Handler) -> io::Result<()> {
@@ -86,7 +86,7 @@ fn is_owner(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == own)
 }
 
-/// Reads a request; an error is one line.
+/// Reads a request. The text of an error is one line.
 async fn question(stream: &mut UnixStream) -> Result<Request, String> {
     let mut line = Vec::new();
     let mut reader = BufReader::new(stream.take(LONGEST + 1));

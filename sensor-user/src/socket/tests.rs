@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::contract::Request;
 
-/// A server with its own directory and runtime, because the client blocks.
+/// A server with a directory of its own, and with a runtime of its own because the client blocks.
 struct Sensor {
     dir: tempfile::TempDir,
     runtime: Runtime,
@@ -42,10 +42,10 @@ impl Sensor {
         self.dir.path().join("run/tattler.sock")
     }
 
-    /// Sends bytes and reads the whole response.
+    /// Sends the bytes and reads the whole response.
     fn raw(&self, bytes: &[u8]) -> Value {
         let mut stream = UnixStream::connect(self.path()).unwrap();
-        // The sensor may close the connection before it has read everything.
+        // The sensor may close the connection before it has read all bytes.
         let _ = stream.write_all(bytes);
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer);
@@ -144,7 +144,7 @@ fn a_request_may_end_without_a_newline() {
 fn two_clients_are_answered_at_the_same_time() {
     let here = Arc::new(AtomicU32::new(0));
     let sensor = Sensor::start(move |_| {
-        // Each waits for the other.
+        // Each request waits until the other request arrives.
         here.fetch_add(1, Ordering::SeqCst);
         let start = Instant::now();
         while here.load(Ordering::SeqCst) < 2 {

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-/// A capture on raw IP of SYNs: seconds since 1970, source, destination, destination port.
+/// A capture of SYNs, with link type raw IP. Each SYN: seconds since 1970, source, destination, destination port.
 pub fn pcap(syns: impl IntoIterator<Item = (u64, Ipv6Addr, Ipv6Addr, u16)>) -> Vec<u8> {
     let mut bytes = 0xa1b2_c3d4_u32.to_le_bytes().to_vec();
     bytes.extend([0; 16]);

@@ -14,16 +14,16 @@ use crate::contract::Request;
 use crate::socket;
 use crate::store::{Store, StoreSettings};
 
-/// Acknowledge a suspect: it is no longer shown every day. Nothing about it is deleted.
+/// Acknowledge a suspect, so that it is no longer shown every day. Nothing about the suspect is deleted.
 ///
-/// Asks the running sensor, or, with --state, writes to the directory of one that does not run.
+/// Asks the running sensor. With --state, writes to the directory of a sensor that does not run.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler ack 2a05:d014::53 --until 2026-12-31 --note 'our own monitor'")]
 pub(in crate::cli) struct Arguments {
     /// An address or a prefix.
     #[arg(value_parser = tattler_core::remote::parse, required_unless_present_any = ["list", "undo"])]
     remote: Option<Ipv6Net>,
-    /// When to show it again [default: never]
+    /// The time to show the suspect again [default: never]
     #[arg(long, value_name = "TIME", value_parser = arguments::time, requires = "remote")]
     until: Option<Time>,
     /// Your reason
@@ -32,7 +32,7 @@ pub(in crate::cli) struct Arguments {
     /// List all acknowledgements
     #[arg(long, conflicts_with_all = ["remote", "undo", "until", "note"])]
     list: bool,
-    /// Show it again
+    /// Remove the acknowledgement of this remote
     #[arg(long, value_name = "REMOTE", value_parser = tattler_core::remote::parse,
           conflicts_with_all = ["remote", "until", "note"])]
     undo: Option<Ipv6Net>,

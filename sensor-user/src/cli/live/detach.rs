@@ -12,15 +12,15 @@ use crate::store::{self, OpenError};
 
 /// Remove programs and maps that a crashed sensor left attached or pinned.
 ///
-/// A sensor that is stopped detaches by itself. One that is killed leaves programs and maps pinned for its
-/// next start; so does one with --keep whenever it stops. The diary is not touched.
+/// A sensor that is stopped detaches by itself. A sensor that is killed leaves programs and maps pinned for its
+/// next start; so does a sensor with --keep whenever it stops. The diary is not changed.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler detach")]
 pub(in crate::cli) struct Arguments {
-    /// The state directory of the sensor, which must not run
+    /// The state directory of the sensor; the sensor must not be running
     #[arg(long, value_name = "DIR", default_value_os_t = crate::config::default_sensor().state)]
     state: PathBuf,
-    /// The directory of its pins [default: below /sys/fs/bpf/tattler, by the state directory]
+    /// The directory of the sensor's pins [default: below /sys/fs/bpf/tattler, by the state directory]
     #[arg(long, value_name = "DIR")]
     pins: Option<PathBuf>,
     /// Detach even if a sensor runs, which may then see no packets
@@ -29,7 +29,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    // Held to the end, so that no sensor starts meanwhile.
+    // The lock is held to the end, so that no sensor starts meanwhile.
     let _lock = match store::hold(&arguments.state) {
         Ok(lock) => lock,
         Err(OpenError::InUse { .. }) if arguments.force => None,
@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let network = runtime.block_on(async { Netlink::connect()?.network().await })?;
     let pins = arguments.pins.clone().unwrap_or_else(|| datapath::pins_of(&arguments.state));
     let devices: Vec<String> = network.devices.into_iter().map(|device| device.name).collect();
-    // A sensor in a container may have another directory by the same path, and pins here.
+    // A sensor in a container may have another directory at the same path, but pins at this path.
     let _pins = match datapath::lock_pins(&pins) {
         Err(PinError::InUse(_)) if !arguments.force => {
             bail!("{} is in use; stop the sensor first, or detach with --force", pins.display())

@@ -1,4 +1,4 @@
-//! `tattler doctor`: finds what keeps the sensor from seeing all packets, with advice.
+//! `tattler doctor`: finds reasons why the sensor does not see all packets, and prints advice.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(if sick { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// A line for each check, with the advice below it.
+/// A table with a line for each check, and the advice below the line.
 fn table(checks: &[Check]) -> String {
     let mut text = String::new();
     for Check { name, level, found, advice } in checks {

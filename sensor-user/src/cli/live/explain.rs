@@ -1,4 +1,4 @@
-//! `tattler explain`: the evidence about one remote.
+//! `tattler explain`: prints the evidence about one remote.
 
 use std::process::ExitCode;
 

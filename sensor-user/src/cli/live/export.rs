@@ -1,4 +1,4 @@
-//! `tattler export`: the diary as JSON Lines.
+//! `tattler export`: writes the diary as JSON Lines.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -12,9 +12,9 @@ use tattler_core::time::Time;
 use crate::cli::{arguments, cannot_write, in_order};
 use crate::store::{Export, Reader};
 
-/// Write contacts and probes as JSON Lines, while the sensor runs or not.
+/// Write contacts and probes as JSON Lines, whether the sensor runs or not.
 ///
-/// Run it as the owner of the state directory or as root. The output is as private as the diary.
+/// Run the command as the owner of the state directory or as root. The output is as private as the diary.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  tattler export --since 2026-11-01 | tattler analyze -\n  \
                         tattler export --all -o backup.jsonl")]
@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes a draft next to the file, and renames it when it is complete.
+/// Writes a draft file in the same directory, and renames the draft when it is complete.
 fn whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(OsStr::new(&format!(".{}", std::process::id())));
@@ -64,7 +64,7 @@ fn whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) 
         fs::rename(&draft, path).map_err(|error| cannot_write(path, &error))
     });
     if made.is_err() {
-        let _ = fs::remove_file(&draft); // It may not exist; the first error counts.
+        let _ = fs::remove_file(&draft); // The draft may not exist; the first error counts.
     }
     made
 }

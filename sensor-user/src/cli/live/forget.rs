@@ -1,4 +1,4 @@
-//! `tattler forget`: deletes for good.
+//! `tattler forget`: deletes data from the diary for good.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,9 +17,9 @@ use crate::store::Store;
 
 /// Delete a device, an address, a prefix or a time from the diary, for good.
 ///
-/// Asks the running sensor, which forgets it too, or, with --state, changes the directory of one that does
-/// not run. The bytes are removed from the files as well, which needs as much free space for a moment.
-/// Exports that you made are not changed.
+/// Asks the running sensor, which also deletes the data from memory. With --state, changes the directory of a
+/// sensor that does not run. The bytes are removed from the files as well, which for a short time needs as much
+/// free space as the files. Exports that you made are not changed.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  tattler forget printer\n  tattler forget dev-7f3a91c2\n  tattler forget 2001:db8:1:2::/64\n  \
@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let forgotten = if let Some(dir) = &arguments.state {
         let mut store = Store::open_existing(dir)?;
-        // Only a device has a name.
+        // Only a device can be given by name.
         let names = if forget.device.is_some() {
             let config = query::configured(arguments.config.as_deref())?;
             device_names::names(&config.names, &config.home.public, Some(&store.device_key()?))

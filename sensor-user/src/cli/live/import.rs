@@ -18,9 +18,9 @@ use crate::store::{self, DeviceKey, ImportSettings, Imported, Importer, Store};
 
 /// Import files into the diary.
 ///
-/// Observations that are in the diary already are merged. Repeat an import that failed or was interrupted:
-/// it continues where it stopped. A file that has grown is read from its former end. Observations older
-/// than the retention are left out; `tattler analyze` uses all. No sensor may be running on the directory.
+/// Observations that are already in the diary are merged. Repeat an import that failed or was interrupted:
+/// the import continues where it stopped. A file that has grown is read from its former end. Observations older
+/// than the retention are left out; `tattler analyze` uses all observations. No sensor may be running on the directory.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler import backup.jsonl")]
 pub(in crate::cli) struct Arguments {
@@ -42,10 +42,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let inputs: Vec<Input> = arguments.files.iter().map(|file| Input::from_argument(file)).collect();
     let mut options = arguments.reading.options();
     let began = Instant::now();
-    // Exclusions apply to imports too.
+    // The exclusions of the configuration apply to imports too.
     let Config { exclude, store: kept, privacy, .. } = config::load(None)?.config;
 
-    // A missing file is an error before any other is imported.
+    // Report a missing file before any other file is imported.
     for input in inputs.iter().filter(|input| input.is_rereadable()) {
         input.open()?;
     }
@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if !arguments.again {
         options.known = store.positions()?;
     }
-    // A key is created only if needed: a restored backup brings its own.
+    // Create a key for device identifiers only if needed: a backup to restore contains a key.
     let devices = if exclude.devices.is_empty() {
         Vec::new()
     } else {
@@ -81,7 +81,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Writes to the store; a failure to write ends the reading.
+/// Writes observations to the store. If a write fails, no more input is read.
 struct Taking<'s> {
     importer: Importer<'s>,
     whole: bool,

@@ -1,4 +1,4 @@
-//! The commands of the live sensor: run it, query it or its store, and change its data.
+//! The commands that run the live sensor, query the sensor or its store, and change its data.
 
 use std::process::ExitCode;
 
@@ -27,7 +27,7 @@ pub(super) enum Command {
     Status(status::Arguments),
     Suspects(suspects::Arguments),
     Explain(explain::Arguments),
-    /// Campaigns: sources that act as one scanner, those with the most probes first.
+    /// Campaigns: sources that act as one scanner. The campaigns with the most probes come first.
     #[command(after_help = "Example: tattler scanners --since 7d --format csv kind syn")]
     Scanners {
         #[command(flatten)]

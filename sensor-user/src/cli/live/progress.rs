@@ -1,4 +1,4 @@
-//! Progress of a long query: a line on the terminal, nothing in a pipe.
+//! Progress of a long query: a line on a terminal, nothing in a pipe.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 
 use crate::cli::terminal;
 
-/// Shorter queries show no line.
+/// Duration of a query before the line is shown.
 const LONG: Duration = Duration::from_millis(700);
 const STEP: Duration = Duration::from_millis(250);
 
-/// A progress line that is shown until this is dropped.
+/// A progress line. Dropping the value removes the line.
 pub(super) struct QueryProgress {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl QueryProgress {
-    /// Shows what is being done, for how long, and the number of rows read, if any are counted.
+    /// Shows `what`, the time since the start, and the number of rows read so far. The number 0 is not shown.
     pub(super) fn start(what: String, rows: Arc<AtomicU64>) -> QueryProgress {
         if !io::stderr().is_terminal() {
             return QueryProgress { stop: None, thread: None };
@@ -42,7 +42,7 @@ impl QueryProgress {
                 terminal::wipe();
             }
         };
-        // If no thread can be started, there is no line.
+        // If the thread can't be started, no line is shown.
         let thread = thread::Builder::new().name("progress".into()).spawn(show).ok();
         QueryProgress { stop: Some(stop), thread }
     }

@@ -1,4 +1,4 @@
-//! Common to all queries: the sensor or directory asked, the window, and the output format.
+//! Arguments common to all queries: the sensor or the directory, the window, and the output format.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -18,14 +18,14 @@ use crate::contract::Request;
 use crate::query::from_store;
 use crate::socket;
 
-/// Where to ask, and how to print the answer.
+/// The place to ask, the window, and the output format.
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Arguments {
     /// The running sensor's socket.
     #[arg(long, value_name = "PATH", default_value_os_t = crate::config::default_sensor().socket)]
     socket: PathBuf,
-    /// Read a state directory instead of asking a sensor; run it as its owner or as root.
+    /// Read a state directory instead of asking a sensor; run the command as the directory's owner or as root.
     #[arg(long, value_name = "DIR", conflicts_with = "socket")]
     pub(super) state: Option<PathBuf>,
     /// The configuration with the names for --state [default: /etc/tattler/tattler.toml, if it exists]
@@ -42,11 +42,11 @@ pub(in crate::cli) struct Arguments {
     format: Format,
 }
 
-/// Writes an answer in each format except JSON, which is printed unchanged.
+/// Functions that write an answer in each format except JSON. The JSON answer is printed unchanged.
 pub(super) struct Printer<T: 'static> {
     pub(super) table: fn(&T) -> String,
     pub(super) csv: fn(&T, &mut dyn Write) -> io::Result<()>,
-    /// Notes that the other formats have no place for, a line each.
+    /// Notes for which the other formats have no place, one line each.
     pub(super) notes: fn(&T) -> Vec<String>,
 }
 
@@ -81,7 +81,7 @@ impl Arguments {
     }
 }
 
-/// The configuration, for its names. A faulty default file is only a warning.
+/// The configuration, for its names. A fault of the default file is only a warning.
 pub(super) fn configured(named: Option<&Path>) -> Result<Config, config::Problems> {
     match config::load(named) {
         Ok(loaded) => Ok(loaded.config),

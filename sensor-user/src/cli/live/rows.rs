@@ -1,4 +1,4 @@
-//! `tattler probes`, `contacts`, `locals` and `scanners`: rows by filters, counts and limits.
+//! `tattler probes`, `contacts`, `locals` and `scanners`: list or count rows, by filter and limit.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use crate::cli::{Usage, arguments};
 use crate::contract::{Request, RowsAnswer, RowsQuestion};
 use crate::query::{self as queries, QueryPlan, Subject};
 
-/// Which rows, and how many.
+/// The filter and the limit.
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Arguments {
@@ -17,20 +17,20 @@ pub(in crate::cli) struct Arguments {
     /// all fields.
     #[arg(value_name = "FILTER")]
     words: Vec<String>,
-    /// The same, as one argument.
+    /// The filter as one argument.
     #[arg(long, value_name = "FILTER", conflicts_with = "words")]
     filter: Option<String>,
-    /// Without rows that pass, such as known good ones; may be given again.
+    /// Leave out rows that pass this filter, such as rows of known good sources; may be given again.
     #[arg(long, value_name = "FILTER")]
     except: Vec<String>,
-    /// The most rows; 0 for as many as an answer can hold.
+    /// Maximum number of rows; 0 for as many as an answer can hold.
     #[arg(long, value_name = "N", value_parser = crate::cli::whole::<u64>, default_value_t = queries::USUAL)]
     limit: u64,
     #[command(flatten)]
     query: query::Arguments,
 }
 
-/// Rows that can be counted.
+/// The arguments of queries whose rows can be counted.
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Counted {
@@ -48,7 +48,7 @@ impl Counted {
 }
 
 impl Arguments {
-    /// Sends the query; `own` has the options of this query alone.
+    /// Sends the query; `own` has the options that only this query has.
     pub(super) fn ask(&self, subject: Subject, own: RowsQuestion) -> Result<ExitCode> {
         let words = (!self.words.is_empty()).then(|| self.words.join(" "));
         let question = RowsQuestion {
@@ -59,7 +59,7 @@ impl Arguments {
             limit: Some(self.limit),
             ..own
         };
-        // Reports a faulty question even without a sensor.
+        // Report an invalid question even without a sensor.
         QueryPlan::new(subject, &question, arguments::now()).map_err(|error| match error {
             queries::QueryError::Usage(line) => anyhow::Error::new(Usage(line)),
             queries::QueryError::Filter(error) => error.into(),

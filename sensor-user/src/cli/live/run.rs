@@ -1,4 +1,4 @@
-//! `tattler run`: the live sensor.
+//! `tattler run`: runs the live sensor.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,8 +20,9 @@ use crate::store;
 
 /// Watch the uplink and record contacts and probes.
 ///
-/// Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. Waits for an uplink that is not there yet. SIGINT or SIGTERM stops it; without --keep it
-/// then leaves nothing attached. SIGHUP makes it read the configuration again.
+/// Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. Waits for an uplink that does not exist yet. SIGINT or
+/// SIGTERM stops the sensor; without --keep the sensor then leaves nothing attached. SIGHUP makes the sensor read the
+/// configuration again.
 #[derive(Args)]
 #[command(after_help = "Example: tattler run --interface wan0")]
 pub(in crate::cli) struct Arguments {
@@ -37,15 +38,15 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     add_home: Vec<Ipv6Net>,
 
-    /// A prefix that is not ours, including all inside; may be given again
+    /// A prefix that is not ours, including all prefixes inside; may be given again
     #[arg(long, value_name = "PREFIX", value_parser = crate::config::home_prefix)]
     exclude: Vec<Ipv6Net>,
 
-    /// A local, or a prefix of them, that is meant to be reached; may be given again
+    /// A local or a prefix of locals that outsiders are meant to reach; may be given again
     #[arg(long, value_name = "PREFIX", value_parser = tattler_core::remote::parse)]
     public: Vec<Ipv6Net>,
 
-    /// A NAT64 prefix of this network besides the well-known ones; may be given again
+    /// A NAT64 prefix of this network besides the well-known prefixes; may be given again
     #[arg(long, value_name = "PREFIX", value_parser = tattler_core::remote::parse)]
     nat64: Vec<Ipv6Net>,
 
@@ -62,12 +63,12 @@ pub(in crate::cli) struct Arguments {
     listen: Option<Listen>,
 
     /// How to attach the ingress program: native (XDP in the driver), generic (XDP in the stack) or tc
-    /// [default: auto, the first of them that the kernel accepts]
+    /// [default: auto, the first of these modes that the kernel accepts]
     #[arg(long, value_name = "MODE", value_parser = crate::config::attach)]
     attach: Option<Attach>,
 
-    /// Leave programs and maps in the kernel when the sensor stops. Its next start then finds the events
-    /// that the ring could hold
+    /// Leave programs and maps in the kernel when the sensor stops. At its next start the sensor reads the events
+    /// that fitted into the ring
     #[arg(long)]
     keep: bool,
 
@@ -76,7 +77,7 @@ pub(in crate::cli) struct Arguments {
     config: Option<PathBuf>,
 }
 
-/// An address to listen on, or none.
+/// An address to listen on; `None`: no listener.
 #[derive(Clone, Copy)]
 struct Listen(Option<SocketAddr>);
 
@@ -93,7 +94,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    // One thread drains the ring; blocking work has threads of its own.
+    // One thread reads the ring; blocking work runs on other threads.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -117,14 +118,14 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         });
         agent::run(settings, reloads, shutdown).await
     });
-    // A query that hangs on the disk must not delay the end of the sensor.
+    // A query that waits for the disk must not delay the end of the sensor.
     runtime.shutdown_background();
     outcome?;
     Ok(ExitCode::SUCCESS)
 }
 
 impl Arguments {
-    /// Reads the files, and overrides them with the flags.
+    /// Reads the configuration files. The values of flags replace the values of the files.
     fn settings(&self) -> Result<SensorSettings, config::Problems> {
         let Config { sensor, home, store, exclude, names, privacy, kernel } =
             config::load(self.config.as_deref())?.config;

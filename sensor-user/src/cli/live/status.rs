@@ -1,4 +1,4 @@
-//! `tattler status`: the state of the sensor.
+//! `tattler status`: prints the state of the sensor.
 
 use std::fmt::{Display, Write};
 use std::io;
@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     arguments.query.ask(&request, &Printer::<SensorStatus> { table, csv: pairs, notes: |_| Vec::new() })
 }
 
-/// The content of a store, for people.
+/// The content of a store, as text for people.
 fn holdings(holdings: &Holdings) -> String {
     let mut text = format!("store       {}, {} kB\n", holdings.state, holdings.store_bytes / 1_000);
     text += &match (holdings.from, holdings.to) {
@@ -42,13 +42,13 @@ fn holdings(holdings: &Holdings) -> String {
     text + &format!("window      {}\n", window([holdings.locals, holdings.contacts, holdings.probes]))
 }
 
-/// The size of the window.
+/// The numbers of locals, contacts and probes in the window, as text.
 fn window([locals, contacts, probes]: [u64; 3]) -> String {
     let (locals, contacts) = (plural(locals, "local", "locals"), plural(contacts, "contact", "contacts"));
     format!("{locals}, {contacts}, {}", plural(probes, "probe", "probes"))
 }
 
-/// Any status as pairs of name and value: `events.0.matched`.
+/// Writes any status as pairs of name and value. A name has the form `events.0.matched`.
 fn pairs(status: &impl Serialize, out: &mut dyn io::Write) -> io::Result<()> {
     fn each(name: &str, value: &Value, give: &mut dyn FnMut(&str, &str) -> io::Result<()>) -> io::Result<()> {
         let below = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
@@ -67,7 +67,7 @@ fn pairs(status: &impl Serialize, out: &mut dyn io::Write) -> io::Result<()> {
     writer.flush()
 }
 
-/// Lines with a name and a value.
+/// Lines of text, each with a name and a value.
 #[derive(Default)]
 struct Lines(String);
 
@@ -77,7 +77,7 @@ impl Lines {
     }
 }
 
-/// The status for people. Zeros are left out where they are the rule.
+/// The status as text for people. Numbers that are usually zero are left out if they are zero.
 fn table(status: &SensorStatus) -> String {
     let mut lines = Lines::default();
     lines.line("sensor", format!("tattler {}, running since {}", status.version, status.started));

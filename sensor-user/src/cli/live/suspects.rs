@@ -1,4 +1,4 @@
-//! `tattler suspects`: remotes that leak.
+//! `tattler suspects`: lists remotes that leak.
 
 use std::process::ExitCode;
 
@@ -7,18 +7,18 @@ use tattler_core::report::{Report, all_suspects_table, suspects_csv, suspects_ta
 use super::query::{self, Printer};
 use crate::contract::Request;
 
-/// Remotes that told the scanners, as the running sensor sees it.
+/// Remotes that told the scanners about your addresses, by the running sensor's data.
 ///
-/// With --since or --until from the store.
+/// With --since or --until, by the data in the store.
 #[derive(clap::Args)]
 #[command(after_help = "Example: tattler suspects --top 5")]
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     query: query::Arguments,
-    /// The longest list of candidates; 0 for all.
+    /// Maximum number of candidates; 0 for all.
     #[arg(long, value_name = "N", value_parser = crate::cli::whole::<usize>, default_value_t = 20)]
     top: usize,
-    /// Show acknowledged ones too; JSON always includes them, with `acked`.
+    /// Show acknowledged suspects too; JSON always includes them, with `acked`.
     #[arg(long)]
     all: bool,
 }
