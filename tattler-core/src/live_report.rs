@@ -1,8 +1,8 @@
 //! Findings about a ledger that keeps changing.
 //!
-//! Attribution takes longer than the ledger may be locked. So it runs on a copy, which is updated at the
-//! cost of the changes alone. The result equals that of [`report()`](crate::report::report()) on the ledger
-//! at the time of the copy.
+//! Attribution takes longer than the ledger may be locked. So it runs on a copy of the ledger. An update of the copy
+//! costs only the changes. The result equals the result of [`report()`](crate::report::report()) on the ledger at the
+//! time of the copy.
 
 #[cfg(test)]
 mod tests;
@@ -23,7 +23,7 @@ use crate::report::{Report, ReportOptions, exposed, listed, open_locals, report_
 use crate::time::Time;
 use crate::view::frame::Frame;
 
-/// The copy and its findings; see the module documentation.
+/// The copy of the ledger and its findings.
 pub struct LiveReport {
     copy: Ledger,
     memo: Memo,
@@ -32,7 +32,7 @@ pub struct LiveReport {
     updates: u64,
 }
 
-/// Findings from the current copy.
+/// Findings that were computed from the current copy.
 struct Kept {
     campaigns: Campaigns,
     attribution: Attribution,
@@ -42,30 +42,30 @@ struct Kept {
 /// Figures for a dashboard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overview {
-    /// Candidates by verdict, without acknowledged ones.
+    /// Number of candidates for each verdict, without acknowledged candidates.
     pub by_verdict: Vec<(Verdict, u64)>,
-    /// Campaigns that a report lists.
+    /// Number of campaigns that a report lists.
     pub campaigns: u64,
-    /// Locals with a port open to strangers.
+    /// Number of locals with a port open to strangers.
     pub exposed_locals: u64,
 }
 
-/// How the copy differs from the ledger.
+/// The difference between the copy and the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stale {
-    /// Not at all.
+    /// No difference.
     Not,
     /// New contacts, repeated probes, changes from netlink: the list of suspects may depend on them, but
     /// seldom does.
     Contacts,
-    /// A new probe of an address that can't be guessed: these make suspects.
+    /// A new probe of an address that can't be guessed: such probes make suspects.
     Evidence,
-    /// Rows were forgotten: they must not stay in the copy.
+    /// The ledger has forgotten rows. These rows must not stay in the copy.
     Forgotten,
 }
 
 impl Stale {
-    /// How a copy at revision `known` differs from a ledger at revision `now`.
+    /// The difference between a copy at revision `known` and a ledger at revision `now`.
     #[must_use]
     pub fn of(known: Revision, now: Revision) -> Stale {
         match () {
@@ -84,13 +84,13 @@ impl Default for LiveReport {
 }
 
 impl LiveReport {
-    /// How the copy differs from a ledger at this revision.
+    /// The difference between the copy and a ledger at this revision.
     #[must_use]
     pub fn stale(&self, revision: Revision) -> Stale {
         if self.as_of.is_none() { Stale::Evidence } else { Stale::of(self.copy.revision(), revision) }
     }
 
-    /// Updates the copy; the only step that needs the ledger.
+    /// Updates the copy. Only this step needs the ledger.
     pub fn follow(&mut self, ledger: &mut Ledger, now: Time) {
         if self.stale(ledger.revision()) != Stale::Not {
             self.kept = None;
@@ -99,7 +99,7 @@ impl LiveReport {
         self.as_of = Some(now);
     }
 
-    /// Computes the findings of the copy if they are not known yet. Returns whether that was necessary.
+    /// Computes the findings of the copy if they are not known yet. Returns whether a computation was necessary.
     pub fn update(&mut self) -> bool {
         let is_due = self.kept.is_none();
         if is_due {
@@ -132,7 +132,7 @@ impl LiveReport {
         self.with(|findings| explain::explain_by(findings, remote.into()))
     }
 
-    /// The overview of the copy. `is_acked`: whether a candidate with these members and this prefix is
+    /// The overview of the copy. `is_acked` returns whether a candidate with these members and this prefix is
     /// acknowledged.
     pub fn overview(&mut self, is_acked: impl Fn(&[Ipv6Addr], Ipv6Net) -> bool) -> Overview {
         let (open, campaigns) = self.with(|findings| {
