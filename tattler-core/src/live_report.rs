@@ -55,7 +55,7 @@ pub struct Overview {
 pub enum Stale {
     /// No difference.
     Not,
-    /// New contacts, repeated probes, changes from netlink: the list of suspects may depend on them, but
+    /// New contacts, repeated probes, or changes from netlink: the list of suspects may depend on these changes, but
     /// seldom does.
     Contacts,
     /// A new probe of an address that can't be guessed: such probes make suspects.

@@ -78,8 +78,8 @@ impl<'a> Facts<'a> {
         list
     }
 
-    /// The device with the most probed addresses: how many, of how many in all, and how many addresses it
-    /// has. `None` unless the devices of all probed addresses are known.
+    /// The device with the most probed addresses: the number of these addresses, the number of probed addresses of all
+    /// devices, and the number of the device's addresses. `None` unless the devices of all probed addresses are known.
     pub(super) fn most_hit_device(&self) -> Option<(u64, u64, u64)> {
         let device = |local: usize| self.findings.frame.local(local).device;
         let cases = &self.findings.attribution.pooled.list;

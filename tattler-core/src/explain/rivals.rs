@@ -21,7 +21,7 @@ pub enum Weight {
     Open,
     /// The data needed to decide about the rival are missing.
     Unknown,
-    /// The rival needs more coincidence than the data show.
+    /// The rival assumes more than was observed.
     Unlikely,
     /// The data speak against the rival.
     RuledOut,

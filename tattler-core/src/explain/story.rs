@@ -27,7 +27,7 @@ pub fn explanation_text(explanation: &Explanation) -> String {
             let name = labelled(name, c);
             let rank = format!("{}, rank {} of {}", c.verdict.as_str(), c.rank, explanation.candidates);
             match c.probability {
-                // An accusation needs more tests to agree than the model alone.
+                // An accusation needs more tests than the model alone.
                 Some(probability) => {
                     let by = if c.verdict.accuses() { "" } else { " by the model alone" };
                     format!("{name}: {rank}, leaks with probability {}{by}\n", percent(probability))

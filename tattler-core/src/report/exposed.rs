@@ -31,9 +31,9 @@ pub struct Exposed {
     pub last: Time,
     /// Number of distinct sources of answered probes.
     pub sources: u64,
-    /// The port is open to strangers. Not set for echo replies, nor if the local answered only remotes
-    /// that it had contacted itself: it may have asked for the probe (active FTP, a server that checks
-    /// its clients).
+    /// Whether the port is open to strangers. False for echo replies, and also if the local answered only remotes
+    /// that it had contacted itself: the local may have asked for the probe (active FTP, a server that checks its
+    /// clients).
     pub open: bool,
 }
 

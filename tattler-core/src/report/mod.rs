@@ -29,8 +29,8 @@ pub use table::{all_suspects_table, suspects_table};
 
 /// The name of the JSON contract.
 pub const SCHEMA: &str = "tattler.report/1";
-/// The most campaigns listed, those with the most exact hits, and the most sources, prefixes and ports of
-/// each. Outsiders control their number.
+/// The most campaigns listed (the campaigns with the most exact hits), and the most sources, prefixes and ports
+/// listed for each campaign. Outsiders control these numbers.
 const MAX_LISTED: usize = 1_000;
 
 /// Options of a report.
@@ -122,12 +122,12 @@ pub struct Candidate {
     pub verdict: Verdict,
     /// The remotes.
     pub members: Vec<Ipv6Addr>,
-    /// The accused prefix. For members that can't be told apart: the common prefix if it is /48 or
-    /// longer, else the first member's. A shorter one would make a firewall block too much.
+    /// The accused prefix. For members that can't be told apart: the common prefix if it is /48 or longer, else the
+    /// prefix of the first member. With a shorter prefix a firewall would block too much.
     pub prefix: Ipv6Net,
-    /// Decimal logarithm of 1 / p, with p from the matched comparison, corrected for all hypotheses
-    /// tested. An accusation needs 2; below 0 chance explains it easily. Capped at 1.7 if a comparison
-    /// with only the nearest in time does not confirm it.
+    /// Decimal logarithm of 1 / p. The p comes from the matched comparison and is corrected for all hypotheses
+    /// tested. An accusation needs 2. Below 0, chance easily explains the evidence. The score is capped at 1.7 if a
+    /// comparison with only the controls nearest in time does not confirm it.
     pub score: Option<f64>,
     /// The probability that the candidate leaks at all; null if the data can't decide.
     pub probability: Option<f64>,
@@ -161,8 +161,8 @@ pub struct Candidate {
     /// timing-alone, many-sites, one-of-several.
     #[serde(default)]
     pub rivals: Vec<Rival>,
-    /// The operator according to the catalogue, if the accusation is against an operator: then the
-    /// members are in several prefixes, and `prefix` is that of the first.
+    /// The operator according to the catalogue, if the accusation is against an operator. The members are then in
+    /// several prefixes, and `prefix` is the prefix of the first member.
     #[serde(default)]
     pub operator: Option<String>,
     /// The user's label for the prefix; null if there is no label or if the members have different labels.

@@ -137,7 +137,7 @@ fn a_candidate_is_shown_with_the_label_of_its_prefix() {
     assert_eq!(report.candidates.iter().filter(|candidate| candidate.label.is_some()).count(), 1);
 }
 
-/// The report after a change of remotes: visitors of the pool contact `address` of the server's number instead.
+/// The report if visitors of the pool contact other addresses. `address` maps the number of a visit to its remote.
 fn report_with_pools(address: impl Fn(u128) -> u128) -> Report {
     let all = changed(|contact| {
         if contact.remote == addr(POOL) {
