@@ -8,8 +8,8 @@
 //! - `q` is the expected number of probes after one contact with a group; nearly all are 0.
 //! - `f` is the density of the lag, constant within each bin of [`lag`](super::lag).
 //! - `background` is independent of contacts. It comes in bursts, and to some devices more often than to others.
-//! - `any` follows contacts with any remote. So busy addresses do not implicate popular sites, and a listener on
-//!   the path implicates nobody.
+//! - `any` follows contacts with any remote. For this reason busy addresses do not implicate popular sites, and a
+//!   listener on the path does not implicate a remote.
 
 use super::leak::LeakEstimate;
 use super::lists::Lists;
@@ -136,7 +136,7 @@ impl Hazard {
     }
 }
 
-/// The largest `Σ ln(1 + q ratio) - q at_risk` over q. The sum is concave: Newton's steps with halving.
+/// The largest `Σ ln(1 + q ratio) - q at_risk` over q. The sum is concave: the search uses Newton's steps with halving.
 fn best(ratios: &[f64], at_risk: f64) -> Gain {
     let slope = |q: f64| ratios.iter().map(|r| r / (1.0 + q * r)).sum::<f64>() - at_risk;
     if slope(0.0) <= 0.0 {

@@ -17,9 +17,9 @@ use crate::view::frame::Frame;
 const STRONG: f64 = 2.0;
 /// The least evidence of the model that a strong verdict also needs: natural logarithm, less chance.
 const STRONG_EVIDENCE: f64 = 3.0;
-/// The least probability of a finding that is not accused from which its rivals are weighed.
+/// The least probability at which the rivals of a finding that is not accused are weighed.
 const WORTH_WEIGHING: f64 = 0.1;
-/// The least number of explained addresses that are not called few.
+/// The least number of explained addresses without the rival [`Rival::FewLocals`].
 const LOCALS: usize = 3;
 /// If at least this share of the addresses contacts a remote, the evidence is timing alone.
 const POPULAR: f64 = 0.5;

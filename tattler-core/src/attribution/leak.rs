@@ -29,8 +29,8 @@ impl LeakEstimate {
         LeakEstimate { contacts, all_contacts, ..LeakEstimate::default() }
     }
 
-    /// Adds a share of a case. `to_come`: the part of the leaks that have a longer lag than this one, for which the
-    /// contact was not at risk.
+    /// Adds a share of a case. `to_come`: the share of leaks with a longer lag than this case, for which the contact
+    /// was not at risk.
     pub(super) fn add(&mut self, case: u32, share: f64, to_come: f64) {
         self.probes += share;
         self.contacts += share * to_come;

@@ -197,10 +197,10 @@ impl<'a> Matched<'a> {
         tests
     }
 
-    /// Chooses the controls of a case among the locals that had not been probed when they had contacted as
-    /// many remotes: those that got there at the nearest time, since sites have their fashions and scanners
-    /// their days. If there are too few, takes locals that have fewer contacts and were never probed; the
-    /// contacts that they lack are imputed.
+    /// Chooses the controls of a case among the locals that were still unprobed when they had contacted as many
+    /// remotes. Prefers the locals that reached this number at the nearest time, since the popularity of sites and
+    /// the activity of scanners change with time. If there are too few such locals, adds locals that have fewer
+    /// contacts and were never probed. Their missing contacts are imputed.
     fn choose_controls(&self, number: usize, case: &Case, wanted: usize, least: usize, controls: &mut Vec<Control>) {
         controls.clear();
         let as_far = self.ranked.partition_point(|r| r.contacts >= case.contacts);

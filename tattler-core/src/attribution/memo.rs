@@ -35,7 +35,7 @@ pub struct Memo {
 /// Numbers of comparisons since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoCounts {
-    /// Computed.
+    /// Number of reused comparisons.
     pub compared: u64,
     /// Reused.
     pub reused: u64,

@@ -1,19 +1,19 @@
-//! Finds out who told the scanners: which earlier contact explains the probes.
+//! Finds the remotes that told addresses to scanners: the earlier contacts that explain the probes.
 //!
-//! A matched comparison decides which remotes are accused. A model of the rate at which a scanner probes
-//! says how sure that is, how much a remote leaks and after how long. Other explanations are weighed last.
+//! A matched comparison decides which remotes are accused. A model of the rate at which a scanner probes a local gives
+//! the certainty of that accusation, and the probability and lag of a leak. The last step weighs other explanations.
 //! docs/attribution.md has the reasons and figures. Attribution is a pure function of the ledger.
 //!
 //! # Layout
-//! - [`cases`]: which locals were probed, by which scanner, and when first
-//! - [`groups`]: what is tested: addresses, prefixes, operators
+//! - [`cases`]: the probed locals of each scanner, with the time of the first probe
+//! - [`groups`]: the tested groups: addresses, prefixes, operators
 //! - [`matched`], `tally`, [`memo`]: the comparison of cases with controls; [`devices`] weighs them
 //! - [`group_test`], [`tail`]: the result for one group, and the probability of a coincidence
 //! - [`select`]: accuse the best group, remove its cases, compare again
 //! - [`lag`], [`risk`], `rates`, [`hazard`], [`leak`]: the model, from lags in bins to its results
 //! - [`plain`]: the 2x2 tables
 //! - [`round`], [`accuse`], [`rank`]: from the results of all scanners to one list of [`finding`]s
-//! - [`verdict`], [`judge`]: what the report says of a finding
+//! - [`verdict`], [`judge`]: the statements of the report about a finding
 //! - [`basis`], [`figures`]: the numbers shown next to a finding, and the tables they come from
 
 pub mod accuse;
@@ -58,13 +58,13 @@ pub struct Attribution {
     pub tested: Vec<bool>,
     /// The remotes that locals under test contacted.
     pub groups: Groups,
-    /// The cases of every campaign that has any.
+    /// The cases of every campaign that has cases.
     pub cases: Vec<Cases>,
-    /// The cases of all campaigns as one.
+    /// The cases of all campaigns as one scanner.
     pub pooled: Cases,
     /// The findings in rank order.
     pub findings: Vec<Finding>,
-    /// How many different hypotheses were tested; p is corrected for them.
+    /// Number of different hypotheses tested. Each p is corrected for this number.
     pub hypotheses: usize,
 }
 
