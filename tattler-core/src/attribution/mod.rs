@@ -54,7 +54,7 @@ pub use self::verdict::{Rival, Verdict};
 
 /// The result of attribution.
 pub struct Attribution {
-    /// Whether a local is under test, by its number in the frame.
+    /// For each local, by number in the frame: whether the local is under test.
     pub tested: Vec<bool>,
     /// The remotes that locals under test contacted.
     pub groups: Groups,

@@ -121,7 +121,7 @@ fn outside(groups: &Groups, accused: &[Finding], mut all: Vec<Unaccused>) -> Vec
     all
 }
 
-/// Keeps a prefix if it is clearly more convincing than its best address, and then drops the groups inside it.
+/// Keeps a prefix if it is clearly more convincing than its best address, and then removes the groups inside it.
 fn most_specific(groups: &Groups, mut all: Vec<Unaccused>) -> Vec<Unaccused> {
     let mut best_inside: HashMap<usize, f64> = HashMap::new();
     for &Unaccused { group, score, .. } in &all {
@@ -192,7 +192,7 @@ fn most_contacted(groups: &Groups, pooled: &Cases) -> f64 {
     if is_meaningful { groups.locals as f64 } else { f64::INFINITY }
 }
 
-/// Remotes that probed a local after its contact with them, where the probe could have been the result of a leak.
+/// The remotes that a local contacted and that then probed this local, where the probe could have come from a leak.
 fn probes_back(frame: &Frame, campaigns: &Campaigns, groups: &Groups) -> HashSet<AddrId> {
     let rows = frame.ledger.probes().iter().zip(&campaigns.evidence);
     rows.filter(|(row, evidence)| **evidence == Evidence::Exact && frame.is_answer_to_contact(row))

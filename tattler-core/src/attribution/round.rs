@@ -11,7 +11,7 @@ use super::risk::{CountedContacts, Exposure, Risk};
 use super::select::{self, Accused};
 use crate::view::frame::Frame;
 
-/// Groupings that get a round of their own: those with the most cases. The pool has the cases of the others.
+/// The most groupings with a round of their own (those with the most cases). The pool has the cases of the others.
 const MAX_SINGLE: usize = 64;
 /// The model counts only the first contact of a local with a remote, unless the model that counts every contact is
 /// better by this value (natural logarithm of the likelihood).
