@@ -13,7 +13,7 @@ use crate::time::Time;
 use crate::view::frame::Frame;
 
 /// A campaign supports an accusation if the group explains a large enough share of the campaign's cases. The limit
-/// is this part of the largest share in any campaign.
+/// is this part of the largest share.
 pub(super) const SUPPORTING: f64 = 0.3;
 
 /// The findings of accused groups, best score first.

@@ -35,9 +35,9 @@ pub struct Memo {
 /// Numbers of comparisons since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoCounts {
-    /// Number of reused comparisons.
+    /// Number of computed comparisons.
     pub compared: u64,
-    /// Reused.
+    /// Number of reused comparisons.
     pub reused: u64,
 }
 

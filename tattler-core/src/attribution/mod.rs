@@ -1,4 +1,4 @@
-//! Finds the remotes that told addresses to scanners: the earlier contacts that explain the probes.
+//! Finds the remotes that passed addresses to scanners: the earlier contacts that explain the probes.
 //!
 //! A matched comparison decides which remotes are accused. A model of the rate at which a scanner probes a local gives
 //! the certainty of that accusation, and the probability and lag of a leak. The last step weighs other explanations.

@@ -79,7 +79,7 @@ fn an_address_that_turns_out_stable_loses_its_earlier_hits() {
 
 #[test]
 fn eui64_and_guessable_identifiers_are_no_exact_hits() {
-    // The first address has a universal MAC address, the second the MAC address of a virtual machine.
+    // The first address contains a universal MAC address, the second contains the MAC address of a virtual machine.
     for local in ["2001:db8:1::211:22ff:fe33:4455", EUI64] {
         assert_eq!(of(&[contact(0, local, SITE), probe(1, SCANNER, local)], local), Evidence::Eui64);
     }

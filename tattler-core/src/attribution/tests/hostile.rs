@@ -199,7 +199,7 @@ fn an_address_can_be_local_and_remote() {
     assert!(!neighbour.verdict.accuses());
 }
 
-/// Each of these reports has one clear line and no candidate.
+/// The report on a window without probes or contacts has one clear line and no candidate.
 #[test]
 fn windows_without_probes_or_contacts_say_so() {
     let (contacts, probes): (Vec<_>, Vec<_>) =

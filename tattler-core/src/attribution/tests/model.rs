@@ -32,7 +32,7 @@ pub(super) fn probe(at: i64, n: u64) -> Observation {
     Observation::Probe(Probe::new(Time::from_seconds(at), source, local(n), Kind::Syn, 22))
 }
 
-/// The model's results for a remote: evidence, probability that a contact leads to a probe, its interval.
+/// The model's results for a remote: evidence, probability that a contact leads to a probe, and interval.
 struct Said {
     evidence: f64,
     leak: f64,

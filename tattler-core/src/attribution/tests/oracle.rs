@@ -156,8 +156,8 @@ fn unexplained(frame: &Frame, campaigns: &Campaigns, attribution: &Attribution, 
     (all, open)
 }
 
-/// Compares the figures of all findings, and of every group alone, since `explain` shows any group: without campaigns
-/// and with some.
+/// Compares the figures of all findings, and of every group alone, since `explain` shows any group. The groups are
+/// compared without campaigns and with some campaigns.
 fn compare(ledger: &Ledger) -> Result<(), TestCaseError> {
     let mut findings = Findings::new(ledger);
     let Findings { frame, campaigns, attribution, .. } = &findings;
@@ -286,7 +286,7 @@ fn is_answer_to_contact(frame: &Frame, row: &ProbeRow) -> bool {
         })
 }
 
-/// Compares the campaigns that support an accusation of any group, and the probes that answer contacts.
+/// Compares with the oracle: campaigns that support an accusation of any group, and probes that answer contacts.
 fn compare_looked_up(ledger: &Ledger) -> Result<(), TestCaseError> {
     let Findings { frame, attribution, .. } = &Findings::new(ledger);
     let Attribution { groups, cases, .. } = attribution;

@@ -187,8 +187,8 @@ proptest! {
         prop_assert!(before.probes <= after.probes);
     }
 
-    /// The same contact twice looks like a second exchange with the same remote, and the model in which each exchange
-    /// may leak counts both. The results of the comparison do not change.
+    /// The same contact twice looks like a second exchange with the same remote. The model in which each exchange
+    /// may leak counts both exchanges. The results of the comparison do not change.
     #[test]
     fn repeated_contacts_change_no_score(home in any_home(), key in any::<u64>()) {
         let (before, after) = with_repeats(home, key, |o| matches!(o, Observation::Contact(_)));
@@ -247,7 +247,7 @@ proptest! {
         prop_assert_eq!(before.campaigns, after.campaigns);
     }
 
-    /// Another address is used for one contact, with the suspect, and the same scanner probes it at a usual lag.
+    /// Another address is used for one contact with the suspect, and the same scanner probes it at a usual lag.
     #[test]
     fn another_probed_local_never_lowers_its_only_contact(
         seed in any::<u32>(), lag in 1..60i64, when in 0.0..1.0f64,
