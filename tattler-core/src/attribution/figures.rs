@@ -36,7 +36,7 @@ pub struct CandidateFigures {
     pub table: TwoByTwo,
     /// The p of Fisher's exact test of the table, uncorrected.
     pub fisher_p: f64,
-    /// Number of locals that had contacted the candidate before anybody probed them. This is the count of 2015.
+    /// Number of probed locals that had contacted the candidate before the probe. This is the count of 2015.
     pub distinct_count: u64,
     /// Number of probes that the candidate explains, repeats included.
     pub explained_probes: u64,

@@ -1,4 +1,4 @@
-//! The groups of remotes that are tested: single addresses, the /64s and /48s that hold several of them, and
+//! The groups of remotes that are tested: single addresses, the /64s and /48s that hold several addresses, and
 //! operators whose prefixes the catalogue knows. (Few servers of the NTP pool are independent.)
 
 use std::collections::BTreeMap;

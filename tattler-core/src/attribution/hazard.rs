@@ -26,7 +26,7 @@ pub struct Hazard {
     risk: Risk,
     by_candidate: Lists<(u32, u8, f32)>,
     rates: Rates,
-    /// The rate at each case, at its time.
+    /// The rate for each case at the time of its probe.
     at_cases: Vec<f64>,
     log_likelihood: f64,
 }

@@ -1,7 +1,7 @@
-//! The matched comparison: did probed addresses contact a remote more often than unprobed ones with the same
+//! The matched comparison: did probed addresses contact a remote more often than unprobed addresses with the same
 //! number of contacts?
 //!
-//! A plain 2x2 table compares the time of a probed address up to its probe with the whole lifetime of the others,
+//! A plain 2x2 table compares the time of a probed address up to its probe with the whole lifetime of others,
 //! and addresses with a long or busy lifetime contact more of everything. Here each case is compared with locals that
 //! were not probed *by then*, where "then" is measured by a clock that counts new contacts: a case that was probed
 //! after its 12th remote is compared with the first 12 remotes of the other locals. (This is Cox's partial

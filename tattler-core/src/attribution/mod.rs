@@ -4,17 +4,24 @@
 //! the certainty of that accusation, and the probability and lag of a leak. The last step weighs other explanations.
 //! docs/attribution.md has the reasons and figures. Attribution is a pure function of the ledger.
 //!
+//! # Terms
+//! - local under test: a temporary local with contacts
+//! - case: a local under test and the first probe of it by a scanner; control: a local that a case is compared with
+//! - pool: the cases of all campaigns as one scanner
+//! - visitor: a local that contacted the remote in question
+//! - twins: groups that the data cannot tell apart
+//!
 //! # Layout
 //! - [`cases`]: the probed locals of each scanner, with the time of the first probe
 //! - [`groups`]: the tested groups: addresses, prefixes, operators
-//! - [`matched`], `tally`, [`memo`]: the comparison of cases with controls; [`devices`] weighs them
+//! - [`matched`], `tally`, [`memo`]: the comparison of cases with controls; [`devices`]: the weights of these locals
 //! - [`group_test`], [`tail`]: the result for one group, and the probability of a coincidence
-//! - [`select`]: accuse the best group, remove its cases, compare again
+//! - [`select`]: accusation of the best group, removal of its cases, repeated comparison
 //! - [`lag`], [`risk`], `rates`, [`hazard`], [`leak`]: the model, from lags in bins to its results
 //! - [`plain`]: the 2x2 tables
 //! - [`round`], [`accuse`], [`rank`]: from the results of all scanners to one list of [`finding`]s
 //! - [`verdict`], [`judge`]: the statements of the report about a finding
-//! - [`basis`], [`figures`]: the numbers shown next to a finding, and the tables they come from
+//! - [`basis`], [`figures`]: the numbers shown next to a finding, and the tables for these numbers
 
 pub mod accuse;
 pub mod basis;

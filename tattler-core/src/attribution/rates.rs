@@ -128,7 +128,7 @@ impl Rates {
         self.lag = lag.map(|share| share / sum);
     }
 
-    /// The rate at each case, at its time.
+    /// The rate for each case at the time of its probe.
     pub(super) fn at_cases(&self, risk: &Risk) -> Vec<f64> {
         let density = self.density();
         let rate = |case: usize| {

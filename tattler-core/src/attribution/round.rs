@@ -66,14 +66,14 @@ impl Round {
         -(ln_p + self.ln_correction) / std::f64::consts::LN_10
     }
 
-    /// The evidence of the model for each of its candidate groups, less chance.
+    /// The evidence for each candidate group of the model, less chance.
     pub(super) fn evidence(&self) -> impl Iterator<Item = (usize, f64)> {
         let candidates = self.model.candidates().iter().enumerate();
         candidates.map(|(slot, &group)| (group as usize, self.model.evidence(slot) - self.by_chance))
     }
 
-    /// The evidence of the model for an accused group, and its leak, without the group's twins and the groups
-    /// that contain it or lie inside it.
+    /// The evidence of the model for an accused group, and the group's leak. The model leaves out the group's twins,
+    /// the groups that contain the group, and the groups inside it.
     fn evidence_alone(&self, groups: &Groups, accused: &Accused) -> Option<(f64, LeakEstimate)> {
         let group = accused.explains.group;
         let slots = self.model.candidates().iter().map(|&candidate| candidate as usize).enumerate();

@@ -18,7 +18,7 @@ const MAX_ACCUSED: usize = 64;
 /// many times more convincing.
 const LN_PREFER_SPECIFIC: f64 = std::f64::consts::LN_10;
 /// Remotes that the same cases contacted in the same windows are twins if their likelihoods differ by less
-/// (natural logarithm).
+/// than this (natural logarithm).
 const LN_SAME: f64 = 2.0;
 /// The p up to which the comparison with the controls nearest in time confirms, by window. It is not corrected, since
 /// it only confirms. Sites and scanners are active on certain days. So contacts over hours or a whole lifetime need

@@ -44,7 +44,7 @@ const EXACT: usize = 2_048;
 pub struct Trials {
     /// For each bin: (number of trials, sum of their chances).
     bins: [(u32, f32); BINS],
-    /// Number of certain successes, which are no evidence.
+    /// Number of certain successes. These are not evidence.
     sure: u32,
     successes: u32,
     /// Natural logarithm of the chance that all trials succeed.

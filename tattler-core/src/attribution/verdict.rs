@@ -65,11 +65,11 @@ pub enum Rival {
     /// Probes follow contacts with any remote equally well: the cause may be a listener on the path, or the resolver.
     OnPath,
     /// Most addresses contact the remote, so the evidence is timing alone. An attacker who times probes after
-    /// contacts with a popular site can frame it.
+    /// contacts with a popular site can frame this site.
     TimingAlone,
-    /// One address serves many sites: the data cannot say which of them leaks.
+    /// One address serves many sites: the data cannot show which of these sites leaks.
     ManySites,
-    /// The data cannot tell several remotes apart: one of them leaks.
+    /// The data cannot tell several remotes apart: one of these remotes leaks.
     OneOfSeveral,
 }
 

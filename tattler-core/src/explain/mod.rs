@@ -54,7 +54,7 @@ pub struct Explanation {
     /// The odds ratio of the table; null if all locals contacted the remote, or no local did.
     #[serde(default)]
     pub odds: Option<Odds>,
-    /// Number of hypotheses tested; `score` is corrected for them.
+    /// Number of hypotheses tested; `score` is corrected for this number.
     #[serde(default)]
     pub hypotheses: u64,
     /// The counts, one sentence each.

@@ -59,7 +59,7 @@ pub struct Followed {
     pub count: u32,
     /// The campaign of the scanner.
     pub campaign: String,
-    /// The class of evidence, by its target: exact-hit, expired, stable, eui64, guessable, public.
+    /// The class of evidence of the probe, by its target: exact-hit, expired, stable, eui64, guessable, public.
     pub evidence: String,
     /// Whether the local had contacted the probe's source. If so, the probe does not prove a leak.
     pub contacted_source: bool,

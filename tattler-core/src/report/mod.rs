@@ -153,7 +153,7 @@ pub struct Candidate {
     pub median_lag_seconds: Option<f64>,
     /// Campaigns that the candidate explains. If it is not accused: campaigns that hit its visitors.
     pub campaigns: Vec<String>,
-    /// Natural logarithm of the likelihood ratio of the model with and without its leak, less the value
+    /// Natural logarithm of the likelihood ratio of the model with and without the candidate's leak, less the value
     /// that the best of so many remotes reaches by chance.
     #[serde(default)]
     pub evidence: Option<f64>,
