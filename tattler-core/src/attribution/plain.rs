@@ -1,7 +1,7 @@
 //! The plain 2x2 table of each group, all scanners together: contacted before the probe or not, probed or not.
 //!
-//! The table ignores time, and locals with a long lifetime mislead it. But the table uses every address. Where few addresses
-//! had as long a lifetime as the probed addresses, the table has the most data.
+//! The table ignores time, and locals with a long lifetime mislead it. But the table uses every address. Where few
+//! addresses had as long a lifetime as the probed addresses, the table has the most data.
 
 use super::cases::Cases;
 use super::groups::Groups;
