@@ -11,7 +11,7 @@ pub struct LeakEstimate {
     contacts: f64,
     /// Number of cases for which the remote is a plausible cause.
     plausible: f64,
-    /// Number of all contacts, without weights.
+    /// Number of all contacts.
     all_contacts: f64,
     /// The case that was added last.
     last: Option<u32>,
