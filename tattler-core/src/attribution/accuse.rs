@@ -1,4 +1,4 @@
-//! One finding for each accused group, whichever rounds accuse it.
+//! Combines the accusations of all rounds into one finding for each accused group.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,11 +12,11 @@ use crate::campaign::distinct;
 use crate::time::Time;
 use crate::view::frame::Frame;
 
-/// A campaign supports an accusation if the group explains a share of its cases that is at least this part of
-/// the largest share.
+/// A campaign supports an accusation if the group explains a large enough share of the campaign's cases. The limit
+/// is this part of the largest share.
 pub(super) const SUPPORTING: f64 = 0.3;
 
-/// The accused, the one with the best score first.
+/// The findings of accused groups, best score first.
 pub(super) fn accuse(frame: &Frame, groups: &Groups, cases: &[Cases], rounds: &[Round]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     // If one feed supplies many scanners, each of their rounds accuses the same group.
@@ -40,7 +40,7 @@ pub(super) fn accuse(frame: &Frame, groups: &Groups, cases: &[Cases], rounds: &[
                     finding.score = score;
                     finding.window = window;
                 }
-                // Take the more specific of the two; of two sets of twins those in both.
+                // Take the more specific group. If both are sets of twins, take the groups that are in both sets.
                 if groups.is_inside(group, finding.groups[0]) {
                     finding.groups = accused.groups;
                 } else if finding.groups.contains(&group) {
@@ -68,8 +68,8 @@ pub(super) fn accuse(frame: &Frame, groups: &Groups, cases: &[Cases], rounds: &[
     findings
 }
 
-/// The campaigns with a good share of explained cases, among all campaigns or those in `within`. A scanner that
-/// hits some of the same addresses by chance does not qualify.
+/// The campaigns of which the group explains a good share of the cases, among all campaigns or the campaigns in
+/// `within`. A scanner that hits some of the same addresses by chance does not qualify.
 pub(super) fn supporting(cases: &[Cases], shares: &[f64], within: Option<&HashSet<usize>>) -> Vec<usize> {
     let is_within = |campaign: &usize| within.is_none_or(|within| within.contains(campaign));
     let of = || cases.iter().zip(shares).filter(|(cases, _)| cases.campaigns.iter().flatten().any(is_within));
@@ -80,7 +80,7 @@ pub(super) fn supporting(cases: &[Cases], shares: &[f64], within: Option<&HashSe
 
 /// The share of each campaign's cases that a group explains.
 pub(super) fn explained_shares(frame: &Frame, groups: &Groups, cases: &[Cases], explains: Explains) -> Vec<f64> {
-    // By local and then in order of time, as the frame has them.
+    // Contacts by local and then in order of time. The frame has this order.
     let contacts: Vec<(u32, u32, Time)> = (0..frame.len())
         .flat_map(|local| frame.firsts(local).iter().enumerate().map(move |(at, first)| (local, at, first)))
         .filter(|(.., first)| groups.of(first.remote).any(|group| group == explains.group))

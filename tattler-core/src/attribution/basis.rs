@@ -1,7 +1,7 @@
-//! The tables from which the figures of all candidates are counted, built once for each report.
+//! The tables that the figures of all candidates are counted from. They are built once for each report.
 //!
-//! Outsiders decide how many cases there are, and influence the number of candidates. So the figures of a
-//! candidate may cost its visits and the probes of its visitors, but never a walk over all cases.
+//! Outsiders decide the number of cases, and influence the number of candidates. So the computation of a candidate's
+//! figures may read the candidate's visits and the probes of its visitors, but never all cases.
 
 use std::collections::HashMap;
 
@@ -17,39 +17,39 @@ use crate::view::frame::Frame;
 /// A case of a local.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LocalHit {
-    /// The first probe.
+    /// Time of the first probe.
     pub at: Time,
     /// The position of the scanner in [`Attribution::cases`].
     pub cases: u32,
 }
 
-/// The probes of one local by one campaign that are evidence.
+/// The evidence against one local from one campaign: a number of probes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sent {
     /// The campaign's position in the list.
     pub campaign: u32,
-    /// Probes, repeats included.
+    /// Number of probes, repeats included.
     pub probes: u64,
 }
 
-/// See the module.
+/// The tables of the module.
 pub struct Basis {
-    /// Locals under test.
+    /// Number of locals under test.
     pub tested: u64,
-    /// Probes that are evidence, repeats included, whether or not their target was seen in use.
+    /// Number of probes that are evidence, repeats included. The target need not have been seen in use.
     pub evidence: u64,
     visits: Lists<(u32, Time)>,
     hits: Lists<LocalHit>,
     sent: Lists<Sent>,
     /// The locals under test of each device.
     of_device: HashMap<u32, Vec<u32>>,
-    /// By campaign the position of its cases.
+    /// For each campaign: the position of its cases in [`Attribution::cases`].
     cases_of: Vec<u32>,
-    /// By local its number among the locals with hits, or [`NONE`].
+    /// For each local: its number among the locals with hits, or [`NONE`].
     number: Vec<u32>,
-    /// Locals with hits.
+    /// Number of locals with hits.
     locals: usize,
-    /// By position of cases a bit for each local with hits, where that is shorter than the list.
+    /// For each position of cases: a bit for each local with hits. Only where the bits need less space than a list.
     bits: Vec<Option<Vec<u64>>>,
 }
 
@@ -92,7 +92,7 @@ impl Basis {
         Basis { tested, evidence, visits, hits, sent, of_device, cases_of, number, locals, bits }
     }
 
-    /// Contacts of locals under test with any of `remotes`, by local and then in order of time.
+    /// Contacts of locals under test with any remote in `remotes`, by local and then in order of time.
     #[must_use]
     pub fn visits(&self, remotes: &[AddrId]) -> Vec<(u32, Time)> {
         let mut visits: Vec<_> = remotes.iter().flat_map(|remote| self.visits.of(remote.0)).copied().collect();
@@ -100,20 +100,20 @@ impl Basis {
         visits
     }
 
-    /// The cases of a local, in order of time. The first is its case in the pool.
+    /// The cases of a local, in order of time. The first case of the list is the local's case in the pool.
     #[must_use]
     pub fn hits(&self, local: u32) -> &[LocalHit] {
         self.hits.of(local)
     }
 
-    /// The evidence that hit a local, in order of campaigns, each with its number, which is below
+    /// The evidence from probes of a local, in order of campaigns. Each item has its own number, which is below
     /// [`Basis::all_sent`].
     pub fn sent(&self, local: u32) -> impl Iterator<Item = (usize, &Sent)> {
         let from = self.sent.start(local);
         self.sent.of(local).iter().enumerate().map(move |(i, sent)| (from + i, sent))
     }
 
-    /// How many items [`Basis::sent`] yields for all locals together.
+    /// Number of items that [`Basis::sent`] yields for all locals together.
     #[must_use]
     pub fn all_sent(&self) -> usize {
         self.sent.len()
@@ -131,7 +131,7 @@ impl Basis {
         distinct(campaigns.iter().map(|&c| self.cases_of[c]).filter(|&at| at != NONE).collect())
     }
 
-    /// How many locals are among the cases at these positions, which must be distinct.
+    /// Number of different locals in the cases at these positions. The positions must be distinct.
     #[must_use]
     pub fn locals_hit(&self, all: &[Cases], chosen: &[u32]) -> u64 {
         match chosen {
@@ -169,7 +169,7 @@ fn numbers(frame: &Frame, hits: &Lists<LocalHit>) -> (Vec<u32>, usize) {
     (number.collect(), locals as usize)
 }
 
-/// The number of probes that are evidence, and those of each local by campaign.
+/// The number of probes that are evidence, and the evidence from each campaign for each local.
 fn evidence(frame: &Frame, campaigns: &Campaigns) -> (u64, Lists<Sent>) {
     let mut all = 0;
     let mut sent: Vec<(u32, Sent)> = Vec::new();

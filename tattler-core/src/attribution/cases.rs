@@ -1,4 +1,4 @@
-//! The cases of each campaign and of all campaigns together: which locals were probed, and when first.
+//! The cases of each campaign and of all campaigns together: the probed locals, with the time of the first probe.
 
 use crate::campaign::{Campaigns, Grouping};
 use crate::time::{Span, Time};
@@ -8,47 +8,47 @@ use crate::view::frame::{First, Frame, LocalClass};
 /// A local hit by a scanner.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
-    /// Its number in the frame.
+    /// The local's number in the frame.
     pub local: u32,
-    /// The first probe.
+    /// Time of the first probe.
     pub at: Time,
-    /// How many remotes it had contacted before.
+    /// Number of remotes that the local had contacted before the probe.
     pub contacts: u32,
-    /// From the last new contact to the probe.
+    /// Time from the last new contact to the probe.
     pub gap: Span,
 }
 
 impl Case {
-    /// The contacts before the probe, one for each remote.
+    /// The first contact with each remote before the probe.
     #[must_use]
     pub fn contacted<'f>(&self, frame: &'f Frame) -> &'f [First] {
         &frame.firsts(self.local as usize)[..self.contacts as usize]
     }
 }
 
-/// The cases of one scanner, and how far other locals can be compared.
+/// The cases of one scanner, and the limits within which other locals can be compared.
 #[derive(Clone, Debug)]
 pub struct Cases {
-    /// The campaigns of the scanner, positions in the list, in order; `None`: all campaigns.
+    /// The campaigns of the scanner: positions in the list, in order. `None`: all campaigns.
     pub campaigns: Option<Vec<usize>>,
-    /// In the order of the locals' numbers.
+    /// The cases, in the order of the locals' numbers.
     pub list: Vec<Case>,
-    /// Locals whose first probe by the scanner is no evidence. They are compared up to that probe only.
+    /// Locals whose first probe by the scanner is not evidence. They are compared up to that probe only.
     pub cut: Vec<Cut>,
 }
 
-/// A local that is compared up to a probe that is no evidence.
+/// A local that is compared up to a probe that is not evidence.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut {
-    /// Its number in the frame.
+    /// The local's number in the frame.
     pub local: u32,
-    /// How many remotes it had contacted by then.
+    /// Number of remotes that the local had contacted before the probe.
     pub contacts: u32,
-    /// The probe.
+    /// Time of the probe.
     pub at: Time,
 }
 
-/// Whether a local can be a case or a control, by number: temporary ones with contacts can.
+/// For each local, by number: whether it can be a case or a control. Temporary locals with contacts can.
 #[must_use]
 pub fn under_test(frame: &Frame) -> Vec<bool> {
     (0..frame.len()).map(|n| frame.class(n) == LocalClass::Temporary && !frame.firsts(n).is_empty()).collect()
@@ -60,7 +60,7 @@ pub fn tested_locals(tested: &[bool]) -> impl Iterator<Item = usize> + Clone {
 }
 
 impl Cases {
-    /// The cases of each campaign that has any, in order.
+    /// The cases of each campaign that has cases, in order.
     #[must_use]
     pub fn of_campaigns(frame: &Frame, campaigns: &Campaigns, tested: &[bool]) -> Vec<Cases> {
         let mut first = vec![None; frame.len()];
@@ -71,7 +71,7 @@ impl Cases {
             .collect()
     }
 
-    /// The cases of each grouping that has any, in order.
+    /// The cases of each grouping that has cases, in order.
     #[must_use]
     pub fn of_groupings(frame: &Frame, campaigns: &Campaigns, tested: &[bool]) -> Vec<Cases> {
         let mut first = vec![None; frame.len()];
@@ -83,9 +83,9 @@ impl Cases {
             .collect()
     }
 
-    /// Exposure ends at the scanner's first probe of a local, even if that probe is no evidence: from then
-    /// on the scanner knows the address. A local that had contacted the source of that probe is no case,
-    /// since the source learned the address from the contact. Path probes do not count.
+    /// Exposure ends at the scanner's first probe of a local, even if that probe is not evidence: from then on the
+    /// scanner knows the address. A local that had contacted the source of that probe is not a case, since the source
+    /// learned the address from the contact. Path probes do not count.
     fn of_rows(
         frame: &Frame,
         campaigns: &Campaigns,
@@ -122,7 +122,7 @@ impl Cases {
         cases
     }
 
-    /// All campaigns as one scanner: the first hit by any of them.
+    /// The cases of all campaigns as one scanner. The first hit by any campaign counts.
     #[must_use]
     pub fn pooled(frame: &Frame, all: &[Cases]) -> Cases {
         let mut hits: Vec<(u32, Time)> = all.iter().flat_map(|cases| &cases.list).map(|c| (c.local, c.at)).collect();
@@ -135,7 +135,7 @@ impl Cases {
         cases
     }
 
-    /// The first probe of each local by the scanner, evidence or not.
+    /// The first probe of each local by the scanner. It need not be evidence.
     pub(super) fn first_probes(&self) -> impl Iterator<Item = (usize, Time)> {
         let cut = self.cut.iter().map(|cut| (cut.local as usize, cut.at));
         self.list.iter().map(|case| (case.local as usize, case.at)).chain(cut)

@@ -1,11 +1,11 @@
-//! How much more often than others the addresses of a device are probed.
+//! How often the addresses of each device are probed, compared with the addresses of other devices.
 //!
-//! Devices differ in this whatever they contact: one reveals its addresses in ways that a sensor cannot see,
-//! another sleeps most of the day. Devices have habits too. Without a correction, the favourite sites of an often
-//! probed device would be blamed.
+//! Devices differ in this rate independently of their contacts: one device reveals its addresses in ways that a
+//! sensor cannot see, another device sleeps most of the day. Devices have habits too. Without a correction, the
+//! attribution would blame the favourite sites of an often probed device.
 //!
-//! The factor of a device is an empirical Bayes estimate from its cases (a gamma prior with mean 1 and the
-//! variance between the devices). With little data, or devices that do not differ, all factors are 1.
+//! The factor of a device is an empirical Bayes estimate from its cases (a gamma prior with mean 1 and the variance
+//! between the devices). If there are few data, or if the devices do not differ, all factors are 1.
 
 use std::collections::HashMap;
 
@@ -14,16 +14,16 @@ use crate::view::frame::Frame;
 
 /// The factors of all devices.
 pub struct Factors {
-    /// By local a position in `devices`; `None` where the device is not known.
+    /// For each local: a position in `devices`. `None` where the device is not known.
     of: Vec<Option<u32>>,
-    /// Cases, and how many there would be if all devices were alike.
+    /// For each device: the number of cases, and the expected number if all devices were alike.
     devices: Vec<(f64, f64)>,
     /// The weight of the prior, in cases; infinite if the devices do not differ.
     weight: f64,
 }
 
 impl Factors {
-    /// From the locals of `cases`, among the locals with `tested`.
+    /// Estimates the factors from the locals of `cases`, among the locals with `tested`.
     #[must_use]
     pub fn new(frame: &Frame, tested: &[bool], cases: impl Iterator<Item = u32>) -> Factors {
         let mut numbers: HashMap<u32, u32> = HashMap::new();
@@ -60,7 +60,7 @@ impl Factors {
         self.of_less(local, 0.0)
     }
 
-    /// The factor of a case's device, from all cases but itself.
+    /// The factor of a case's device, from all cases except this case.
     #[must_use]
     pub fn of_case(&self, local: u32) -> f64 {
         self.of_less(local, 1.0)
@@ -77,5 +77,5 @@ impl Factors {
     }
 }
 
-/// The least weight of the prior, even if few devices suggest less.
+/// The least weight of the prior, even if the data of a few devices suggest a smaller weight.
 const LEAST_WEIGHT: f64 = 0.5;

@@ -1,4 +1,4 @@
-//! The numbers shown next to a candidate: the 2x2 table, the counts, the lags.
+//! The numbers shown next to a candidate: the 2x2 table, the counts and the lags.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -14,41 +14,41 @@ use crate::ledger::AddrId;
 use crate::time::{Span, Time};
 use crate::view::frame::Frame;
 
-/// Locals under test by two questions: did it contact the candidate, did the candidate's campaigns probe it?
+/// Numbers of locals under test, by contact with the candidate and by probes from the candidate's campaigns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TwoByTwo {
-    /// Contacted it, then probed.
+    /// Locals that contacted the candidate and were probed afterwards.
     pub contacted_probed: u64,
-    /// Contacted it, not probed.
+    /// Locals that contacted the candidate and were not probed.
     pub contacted_spared: u64,
-    /// Probed without having contacted it.
+    /// Locals that were probed without an earlier contact with the candidate.
     pub others_probed: u64,
-    /// Neither.
+    /// Locals that neither contacted the candidate nor were probed.
     pub others_spared: u64,
 }
 
-/// See the module.
+/// The figures of one candidate.
 #[derive(Clone, Debug)]
 pub struct CandidateFigures {
-    /// Remotes, in order of address.
+    /// The candidate's remotes, in order of address.
     pub members: Vec<AddrId>,
-    /// The table, over locals under test.
+    /// The 2x2 table of the locals under test.
     pub table: TwoByTwo,
-    /// Fisher's p of the table, uncorrected.
+    /// The p of Fisher's exact test of the table, uncorrected.
     pub fisher_p: f64,
-    /// The count of 2015: locals probed by anybody that had contacted it before.
+    /// Number of probed locals that had contacted the candidate before the probe. This is the count of 2015.
     pub distinct_count: u64,
-    /// Probes that it explains, repeats included.
+    /// Number of probes that the candidate explains, repeats included.
     pub explained_probes: u64,
-    /// The locals that those probes hit: numbers in the frame.
+    /// The locals that the explained probes hit: numbers in the frame.
     pub explained_locals: BTreeSet<u32>,
-    /// How many devices have those locals; `None` unless all are known.
+    /// Number of devices that have the explained locals. `None` unless all these devices are known.
     pub devices: Option<u64>,
     /// The median of `lags`.
     pub median_lag: Option<Span>,
-    /// For each explained local the time from its last contact to its first probe, the shortest first.
+    /// For each explained local: the time from its last contact to its first probe. Shortest first.
     pub lags: Vec<Span>,
-    /// The campaigns of the finding, or those that hit its visitors. Positions in the list.
+    /// The campaigns of the finding, or else the campaigns that hit its visitors: positions in the list.
     pub campaigns: Vec<usize>,
 }
 
@@ -115,7 +115,7 @@ impl CandidateFigures {
     }
 }
 
-/// The positions of the cases that followed the first visit of a visitor, in order.
+/// The positions of the cases that follow the first visit of a visitor, in order.
 fn scanners_of<'v>(basis: &Basis, visitors: impl Iterator<Item = &'v [(u32, Time)]>) -> Vec<u32> {
     let mut scanners = Vec::new();
     for visits in visitors {
@@ -126,13 +126,13 @@ fn scanners_of<'v>(basis: &Basis, visitors: impl Iterator<Item = &'v [(u32, Time
     distinct(scanners)
 }
 
-/// Whether one of these campaigns, which are in order, sent it.
+/// Whether one of these campaigns sent the probes. `campaigns` must be in order.
 fn is_in(campaigns: &[usize], sent: &Sent) -> bool {
     campaigns.binary_search(&(sent.campaign as usize)).is_ok()
 }
 
-/// The exact hits that are evidence, and those of them that no accused finding explains: numbers of probes,
-/// repeats included.
+/// Two numbers of probes, repeats included: the exact hits that are evidence, and the part of these hits that no
+/// accused finding explains.
 #[must_use]
 pub fn unexplained(frame: &Frame, attribution: &Attribution, basis: &Basis) -> (u64, u64) {
     let mut open = basis.evidence;

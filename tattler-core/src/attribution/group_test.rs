@@ -1,20 +1,20 @@
-//! The test of one group: whether cases contacted it more often than their controls did.
+//! The test of one group: whether cases contacted the group more often than their controls did.
 
 use super::tail::Trials;
 use crate::time::Span;
 
-/// How long before the probe a contact may lie. The last window is all of the time before.
+/// The longest time from a contact to the probe, for each window. The last window is all of the time before.
 pub const WINDOWS: [Span; 4] =
     [Span::from_seconds(10), Span::from_seconds(600), Span::from_seconds(21_600), Span(i64::MAX)];
 
 /// The result for one group in one pass of the comparison.
 #[derive(Clone, Debug, Default)]
 pub struct GroupTest {
-    /// The trials of each of [`WINDOWS`].
+    /// The trials, for each of [`WINDOWS`].
     pub windows: [Trials; WINDOWS.len()],
-    /// Equal for groups that every trial treats alike, controls included.
+    /// A hash that is equal for groups that every trial treats alike, controls included.
     pub signature: u64,
-    /// Equal for groups that the same cases had contacted in the same windows.
+    /// A hash that is equal for groups that the same cases had contacted in the same windows.
     pub exposure: u64,
 }
 
@@ -23,27 +23,27 @@ pub struct GroupTest {
 pub struct Explains {
     /// The group.
     pub group: usize,
-    /// A position in [`WINDOWS`].
+    /// The window: a position in [`WINDOWS`].
     pub window: usize,
 }
 
-/// How convincing a test is.
+/// The strength of a test's result.
 #[derive(Clone, Copy, Debug)]
 pub struct Strength {
     /// Natural logarithm of p, before correction.
     pub ln_p: f64,
     /// The window with that p, a position in [`WINDOWS`].
     pub window: usize,
-    /// Cases that had contacted the group within the window.
+    /// Number of cases that had contacted the group within the window.
     pub cases: u32,
 }
 
 impl GroupTest {
-    /// The strongest window.
+    /// The result of the strongest window.
     #[must_use]
     pub fn strength(&self) -> Strength {
         let mut best = Strength { ln_p: 0.0, window: WINDOWS.len() - 1, cases: 0 };
-        // Start with the longest, so that a shorter one wins only if it is better.
+        // Start with the longest window, so that a shorter window wins only if its result is better.
         for (window, trials) in self.windows.iter().enumerate().rev() {
             let cases = trials.successes();
             if cases == 0 || f64::from(cases) <= trials.expected() {

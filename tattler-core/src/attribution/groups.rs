@@ -1,4 +1,4 @@
-//! The groups of remotes that are tested: single addresses, the /64s and /48s that hold several of them, and
+//! The groups of remotes that are tested: single addresses, the /64s and /48s that hold several addresses, and
 //! operators whose prefixes the catalogue knows. (Few servers of the NTP pool are independent.)
 
 use std::collections::BTreeMap;
@@ -10,9 +10,9 @@ use crate::campaign::catalogue::{self, CatalogueEntry};
 use crate::ledger::AddrId;
 use crate::view::frame::Frame;
 
-/// Lengths of prefixes, the most specific first.
+/// Lengths of the prefixes, the most specific first.
 const LENGTHS: [u8; 3] = [128, 64, 48];
-/// Levels of groups: the lengths of prefixes, then operators.
+/// Number of levels of groups: the lengths of prefixes, then operators.
 const LEVELS: usize = LENGTHS.len() + 1;
 const OPERATOR: usize = LENGTHS.len();
 const NONE: u32 = u32::MAX;
@@ -26,26 +26,26 @@ pub struct Group {
     pub level: usize,
     /// The name, if the group is an operator.
     pub operator: Option<&'static str>,
-    /// The range of its members in `Groups::remotes`. Others may lie between the members of an operator.
+    /// The range of the members in `Groups::remotes`. Other remotes may lie between the members of an operator.
     members: (u32, u32),
     /// The members, if the group is an operator.
     scattered: Vec<AddrId>,
-    /// Locals under test that contacted it.
+    /// Number of locals under test that contacted the group.
     pub locals: u32,
 }
 
-/// All remotes contacted by locals under test, and their groups. A prefix that holds the same contacted
-/// addresses as a longer one is no group of its own.
+/// All remotes that locals under test contacted, and the groups of these remotes. A prefix does not form a group if a
+/// longer prefix holds the same contacted addresses.
 pub struct Groups {
-    /// In order of address.
+    /// The remotes, in order of address.
     remotes: Vec<AddrId>,
-    /// Addresses first, in the order of `remotes`.
+    /// The groups. Single addresses come first, in the order of `remotes`.
     pub list: Vec<Group>,
-    /// By number of address its groups, by level.
+    /// For each number of an address: its groups, by level.
     of: Vec<[u32; LEVELS]>,
-    /// Pairs of a local under test and a remote that it contacted.
+    /// Number of pairs of a local under test and a remote that it contacted.
     pub pairs: u64,
-    /// Locals under test.
+    /// Number of locals under test.
     pub locals: u64,
 }
 
@@ -118,27 +118,27 @@ impl Groups {
         if group.level == OPERATOR { &group.scattered } else { &self.remotes[from as usize..to as usize] }
     }
 
-    /// The groups that `inner` lies inside. All of them contain its first member.
+    /// The groups that contain `inner` and more. All of these groups contain the first member of `inner`.
     pub fn around(&self, inner: usize) -> impl Iterator<Item = usize> {
         let first = self.remotes[self.list[inner].members.0 as usize];
         self.of(first).filter(move |&outer| self.is_inside(inner, outer))
     }
 
-    /// Whether `inner` is a part of `outer`, and not the same.
+    /// Whether `inner` is a part of `outer` and not the same group.
     #[must_use]
     pub fn is_inside(&self, inner: usize, outer: usize) -> bool {
         let (a, b) = (&self.list[inner], &self.list[outer]);
         if inner == outer || a.members.0 < b.members.0 || a.members.1 > b.members.1 {
             return false;
         }
-        // Remotes between the first and the last of an operator may belong to others.
+        // Remotes between the first and the last remote of an operator may belong to other operators.
         let ends = || [a.members.0, a.members.1 - 1].map(|at| self.remotes[at as usize]);
         b.level != OPERATOR || ends().iter().all(|end| self.of[end.0 as usize][OPERATOR] == outer as u32)
     }
 }
 
-/// Adds a group for each operator of several remotes, unless a group has just these remotes. Hosters and content
-/// networks get none: they do not run their customers' machines.
+/// Adds a group for each operator of several remotes, unless an existing group has exactly these remotes. Hosters and
+/// content networks get no group: they do not run their customers' machines.
 fn operators(frame: &Frame, remotes: &[AddrId], list: &mut Vec<Group>, of: &mut [[u32; LEVELS]]) {
     let mut members: BTreeMap<&'static str, Vec<u32>> = BTreeMap::new();
     for (at, &remote) in remotes.iter().enumerate() {

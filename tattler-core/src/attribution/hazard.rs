@@ -8,17 +8,17 @@
 //! - `q` is the expected number of probes after one contact with a group; nearly all are 0.
 //! - `f` is the density of the lag, constant within each bin of [`lag`](super::lag).
 //! - `background` is independent of contacts. It comes in bursts, and to some devices more often than to others.
-//! - `any` follows contacts with any remote. So busy addresses do not implicate popular sites, and a listener on
-//!   the path implicates nobody.
+//! - `any` follows contacts with any remote. For this reason busy addresses do not implicate popular sites, and a
+//!   listener on the path does not implicate a remote.
 
 use super::leak::LeakEstimate;
 use super::lists::Lists;
 use super::rates::{CONTACTS_BEFORE, Rates};
 use super::risk::Risk;
 
-/// Turns of refitting after a group was removed.
+/// Number of refits after a group was removed.
 const REFIT: usize = 8;
-/// The least evidence that is worth refitting: natural logarithm.
+/// The least evidence that justifies a refit: natural logarithm.
 const WORTH_REFITTING: f64 = 3.0;
 
 /// A fitted model.
@@ -26,17 +26,17 @@ pub struct Hazard {
     risk: Risk,
     by_candidate: Lists<(u32, u8, f32)>,
     rates: Rates,
-    /// The rate at each case, at its time.
+    /// The rate for each case at the time of its probe.
     at_cases: Vec<f64>,
     log_likelihood: f64,
 }
 
-/// How much better a model is with a group than without it.
+/// The gain of a model from a group: the comparison of the model with and without the group.
 #[derive(Clone, Copy, Debug, Default)]
 struct Gain {
     /// Difference of the logarithms of the likelihood.
     log_likelihood: f64,
-    /// The group's `q` with that gain.
+    /// The group's `q` at which the gain is reached.
     q: f64,
 }
 
@@ -50,7 +50,7 @@ impl Hazard {
         Hazard { by_candidate: risk.by_candidate(), risk, rates, at_cases, log_likelihood }
     }
 
-    /// Groups that a case had contacted. The position of a group is its slot.
+    /// Groups that a case had contacted. The slot of a group is its position in this list.
     #[must_use]
     pub fn candidates(&self) -> &[u32] {
         &self.risk.candidates
@@ -68,14 +68,14 @@ impl Hazard {
         self.log_likelihood
     }
 
-    /// How much better the model is with a candidate than without it: the loss if the model has the candidate, else
-    /// the gain. Difference of the logarithms of the likelihood.
+    /// The gain from a candidate: difference of the logarithms of the likelihood with and without the candidate. If the
+    /// model has the candidate, this is the loss from its removal.
     #[must_use]
     pub fn evidence(&self, slot: usize) -> f64 {
         if !self.is_active(slot) {
             return self.gain(slot, &self.at_cases).log_likelihood;
         }
-        // The loss if no other cause took its place. It is an upper bound: refit only if it is large enough.
+        // The loss if no other cause replaced the candidate. It is an upper bound: refit only if it is large enough.
         let density = self.rates.density();
         let q = self.rates.q[slot];
         let share = |&(case, bin, contacts): &(u32, u8, f32)| {
@@ -91,8 +91,8 @@ impl Hazard {
         self.log_likelihood - rest.log_likelihood(&self.risk, &rest.at_cases(&self.risk))
     }
 
-    /// The evidence for a candidate and its leak, by a model without `related`: its twins, and the groups that contain
-    /// it or lie inside it.
+    /// The evidence for a candidate and its leak, by a model without `related`: the candidate's twins, the groups that
+    /// contain the candidate, and the groups inside it.
     #[must_use]
     pub fn alone(&self, slot: usize, related: &[usize]) -> (f64, LeakEstimate) {
         let left_out: Vec<usize> = related.iter().copied().chain([slot]).collect();
@@ -104,7 +104,7 @@ impl Hazard {
         for &(case, bin, contacts) in self.by_candidate.of(slot as u32) {
             let own = gain.q * f64::from(contacts) * density[usize::from(bin)];
             let lag = &self.rates.lag;
-            // A contact that led to a probe counts as one, however short it was at risk.
+            // A contact that led to a probe counts as one contact, however short its time at risk was.
             let to_come = 1.0 - lag[..usize::from(bin)].iter().sum::<f64>() - 0.5 * lag[usize::from(bin)];
             leak.add(case, own / (at_cases[case as usize] + own), to_come);
         }
@@ -119,7 +119,7 @@ impl Hazard {
         rates
     }
 
-    /// The gain of a model with these rates at the cases by a candidate that it lacks.
+    /// The gain of a model from a candidate that the model lacks. The model has these rates at the cases.
     fn gain(&self, slot: usize, at_cases: &[f64]) -> Gain {
         let density = self.rates.density();
         let mut ratios: Vec<f64> = Vec::new();
@@ -136,13 +136,13 @@ impl Hazard {
     }
 }
 
-/// The largest `Σ ln(1 + q ratio) - q at_risk` over q. The sum is concave: Newton's steps with halving.
+/// The largest `Σ ln(1 + q ratio) - q at_risk` over q. The sum is concave: the search uses Newton's steps with halving.
 fn best(ratios: &[f64], at_risk: f64) -> Gain {
     let slope = |q: f64| ratios.iter().map(|r| r / (1.0 + q * r)).sum::<f64>() - at_risk;
     if slope(0.0) <= 0.0 {
         return Gain::default();
     }
-    // The q at which all cases are explained is the largest possible.
+    // The largest possible q is the q at which all cases are explained.
     let (mut low, mut high) = (0.0, ratios.len() as f64 / at_risk);
     let mut q = high * 0.5;
     for _ in 0..30 {

@@ -1,8 +1,8 @@
 //! Weighs the rivals of a finding and decides its verdict.
 //!
-//! The comparison and the model say that probes follow contacts with a remote. That does not prove a leak: the
-//! device may reveal its addresses in other ways, somebody may listen on the path, an attacker may time the
-//! probes. A remote with such a rival is `suspected` at most.
+//! The comparison and the model show that probes follow contacts with a remote. That does not prove a leak: the
+//! device may reveal its addresses in other ways, somebody may listen on the path, or an attacker may time the
+//! probes. The verdict on a remote with such a rival is at most `suspected`.
 
 use super::Attribution;
 use super::basis::Basis;
@@ -15,20 +15,20 @@ use crate::view::frame::Frame;
 
 /// The least score of a strong verdict: a family-wise p of 0.01.
 const STRONG: f64 = 2.0;
-/// The least evidence of the model that a strong verdict needs as well: natural logarithm, less chance.
+/// The least evidence of the model that a strong verdict also needs: natural logarithm, less chance.
 const STRONG_EVIDENCE: f64 = 3.0;
-/// The rivals of findings that are not accused are weighed from this probability on.
+/// The least probability at which the rivals of a finding that is not accused are weighed.
 const WORTH_WEIGHING: f64 = 0.1;
-/// Fewer explained addresses are few.
+/// The least number of explained addresses without the rival [`Rival::FewLocals`].
 const LOCALS: usize = 3;
-/// If this share of the addresses contacts a remote, the evidence is timing alone.
+/// If at least this share of the addresses contacts a remote, the evidence is timing alone.
 const POPULAR: f64 = 0.5;
 /// If less than this share of the addresses was probed, nobody listens on the path.
 const SPREAD: f64 = 0.25;
-/// Within one device, the p up to which contacts with the remote, and not the device, explain the probes.
+/// The test within one device: up to this p, contacts with the remote explain the probes, and the device does not.
 const WITHIN_DEVICE: f64 = 0.05;
 
-/// Weighs the rivals of the findings that are accused or nearly so, and sorts the findings by verdict.
+/// Weighs the rivals of findings that are accused or nearly accused, and sorts the findings by verdict.
 pub fn judge(frame: &Frame, attribution: &mut Attribution, basis: &Basis) {
     let is_worth_it = |finding: &Finding| {
         finding.verdict.accuses() || finding.probability().is_some_and(|probability| probability >= WORTH_WEIGHING)
@@ -48,7 +48,7 @@ pub fn judge(frame: &Frame, attribution: &mut Attribution, basis: &Basis) {
         };
         finding.rivals = rivals;
     }
-    // The sort is stable: within a verdict the order stays.
+    // The sort is stable: findings with the same verdict keep their order.
     attribution.findings.sort_by_key(|finding| match finding.verdict {
         Verdict::NotIdentifiable => Verdict::Weak,
         verdict => verdict,
@@ -59,7 +59,7 @@ fn rivals(frame: &Frame, attribution: &Attribution, basis: &Basis, finding: &Fin
     let figures = CandidateFigures::new(frame, attribution, basis, finding);
     let tested = basis.tested as f64;
     let is_one_device = figures.devices == Some(1);
-    // A listener on the path hits a good part of all addresses. If a finding is not accused, another may have
+    // A listener on the path hits a large share of all addresses. If a finding is not accused, another finding may have
     // taken its evidence.
     let is_spread = attribution.pooled.list.len() as f64 >= SPREAD * tested;
     let contacted = (figures.table.contacted_probed + figures.table.contacted_spared) as f64;
@@ -77,7 +77,7 @@ fn rivals(frame: &Frame, attribution: &Attribution, basis: &Basis, finding: &Fin
     weighed.into_iter().filter_map(|(is, rival)| is.then_some(rival)).collect()
 }
 
-/// Whether the addresses of the one device were probed as often without a contact with the remote before.
+/// Whether the device's addresses were probed as often without an earlier contact with the remote.
 fn is_device_itself(frame: &Frame, basis: &Basis, figures: &CandidateFigures) -> bool {
     let Some(device) = figures.explained_locals.first().and_then(|&local| frame.local(local as usize).device) else {
         return false;

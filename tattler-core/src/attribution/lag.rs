@@ -1,10 +1,10 @@
-//! The lag from a contact to its probe, in bins from seconds to days.
+//! The lag: the time from a contact to its probe, in bins from seconds to days.
 
 use crate::time::Span;
 
-/// How many bins there are.
+/// Number of bins.
 pub const BINS: usize = 7;
-/// The ends of the bins in seconds; the first begins at 0. The last ends where addresses become invalid.
+/// The ends of the bins in seconds. The first bin begins at 0. The last bin ends where addresses become invalid.
 const ENDS: [f64; BINS] = [10.0, 60.0, 600.0, 3_600.0, 21_600.0, 86_400.0, 604_800.0];
 
 /// The begin of a bin, in seconds.
@@ -38,7 +38,7 @@ pub fn at_risk(span: Span) -> [f32; BINS] {
     std::array::from_fn(|bin| ((seconds - begin(bin)) / width(bin)).clamp(0.0, 1.0) as f32)
 }
 
-/// The part of a bin between two lags; all in seconds.
+/// The part of a bin between two lags, all in seconds.
 #[must_use]
 pub fn overlap(bin: usize, shortest: f64, longest: f64) -> f64 {
     (ENDS[bin].min(longest) - begin(bin).max(shortest)).max(0.0)
@@ -47,7 +47,7 @@ pub fn overlap(bin: usize, shortest: f64, longest: f64) -> f64 {
 /// The share of the leaks with a lag in each bin. The sum is 1.
 pub type Shares = [f64; BINS];
 
-/// The prior: nearly even, with a little more for short lags.
+/// The prior: nearly even, with slightly larger shares for short lags.
 pub const PRIOR: Shares = [0.16, 0.15, 0.15, 0.14, 0.14, 0.14, 0.12];
 
 #[cfg(test)]

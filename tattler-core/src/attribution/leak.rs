@@ -2,16 +2,16 @@
 
 use super::tail;
 
-/// The contacts with a remote, and the probes that they led to, by the model.
+/// The contacts with a remote, and the probes caused by these contacts, by the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LeakEstimate {
-    /// Probes, in shares: a case counts as far as the remote caused it.
+    /// Number of probes. Each case counts by the share that the remote caused.
     probes: f64,
-    /// Contacts, in shares: each counts by the probability that its probe would have come by now.
+    /// Number of contacts. Each contact counts by the probability that its probe would have arrived by now.
     contacts: f64,
-    /// Cases of which the remote is a plausible cause.
+    /// Number of cases for which the remote is a plausible cause.
     plausible: f64,
-    /// All contacts.
+    /// Number of all contacts.
     all_contacts: f64,
     /// The case that was added last.
     last: Option<u32>,
@@ -24,13 +24,13 @@ const PLAUSIBLE: f64 = 0.05;
 const MODEL_ERROR: f64 = 0.05;
 
 impl LeakEstimate {
-    /// Contacts without probes.
+    /// An estimate from contacts without probes.
     pub(super) fn new(contacts: f64, all_contacts: f64) -> LeakEstimate {
         LeakEstimate { contacts, all_contacts, ..LeakEstimate::default() }
     }
 
-    /// Adds a share of a case. `to_come`: the part of the leaks that have a longer lag than this one, for which the
-    /// contact was not at risk.
+    /// Adds a share of a case. `to_come`: the share of leaks with a longer lag than this case, for which the contact
+    /// was not at risk.
     pub(super) fn add(&mut self, case: u32, share: f64, to_come: f64) {
         self.probes += share;
         self.contacts += share * to_come;
@@ -47,8 +47,8 @@ impl LeakEstimate {
     }
 
     /// The interval of [`probability`](LeakEstimate::probability) at 95 %. It covers more than chance: the model may
-    /// give a case to the wrong cause, and may misjudge leaks that are still to come. So the lower end uses the
-    /// shares and all contacts, the upper end all cases with the remote as a plausible cause.
+    /// assign a case to the wrong cause, and may misjudge the number of future probes. So the lower end uses the shares
+    /// and all contacts. The upper end uses all cases for which the remote is a plausible cause.
     #[must_use]
     pub fn interval(&self) -> Option<[f64; 2]> {
         self.probability().map(|_| {

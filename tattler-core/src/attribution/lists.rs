@@ -1,4 +1,4 @@
-//! Lists by number, stored one after the other.
+//! Numbered lists, stored one after the other.
 
 pub(super) struct Lists<T> {
     starts: Vec<u32>,
@@ -6,7 +6,7 @@ pub(super) struct Lists<T> {
 }
 
 impl<T: Copy + Default> Lists<T> {
-    /// `number` lists. `all` yields each item with the number of its list; items of one list keep their order.
+    /// Builds `number` lists. `all` yields each item with the number of its list. Items of one list keep their order.
     pub(super) fn new(number: usize, all: impl Iterator<Item = (u32, T)> + Clone) -> Lists<T> {
         let mut starts = vec![0; number + 1];
         all.clone().for_each(|(list, _)| starts[list as usize + 1] += 1);
@@ -27,12 +27,12 @@ impl<T: Copy + Default> Lists<T> {
         &self.items[self.start(list)..self.start(list + 1)]
     }
 
-    /// Where a list begins among the items of all lists.
+    /// The position where a list begins among the items of all lists.
     pub(super) fn start(&self, list: u32) -> usize {
         self.starts[list as usize] as usize
     }
 
-    /// How many items all lists have together.
+    /// Number of items in all lists together.
     pub(super) fn len(&self) -> usize {
         self.items.len()
     }

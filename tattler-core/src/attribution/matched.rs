@@ -1,17 +1,17 @@
-//! The matched comparison: did probed addresses contact a remote more often than unprobed ones with the same
+//! The matched comparison: did probed addresses contact a remote more often than unprobed addresses with the same
 //! number of contacts?
 //!
-//! A plain 2x2 table compares the life of a probed address up to its probe with the whole life of the others,
-//! and long or busy lives contact more of everything. Here each case is compared with locals that were not
-//! probed *by then*, where "then" is measured by a clock that counts new contacts: a case that was probed
-//! after its 12th remote is compared with the first 12 remotes of the others. (This is Cox's partial
+//! A plain 2x2 table compares the time of a probed address up to its probe with the whole lifetime of others,
+//! and addresses with a long or busy lifetime contact more of everything. Here each case is compared with locals that
+//! were not probed *by then*, where "then" is measured by a clock that counts new contacts: a case that was probed
+//! after its 12th remote is compared with the first 12 remotes of the other locals. (This is Cox's partial
 //! likelihood with the number of contacts for time; Thomas 1977 on drawing some of the controls.) If a remote
-//! has nothing to do with the probes, the case is any one of the compared locals, so its chance of having
-//! contacted the remote is the share of them that had. The tail of the sum of these trials is the p of the
-//! remote.
+//! has nothing to do with the probes, the case is a random local among the compared locals. Its chance of having
+//! contacted the remote is then the share of compared locals that had contacted it. The tail of the sum of these
+//! trials is the p of the remote.
 //!
-//! The same is done for contacts shortly before the probe: if everybody contacts a remote sooner or later, it
-//! is found when probes follow at once.
+//! The same comparison is made for contacts shortly before the probe: it finds a remote that everybody contacts sooner
+//! or later, if probes follow at once.
 
 use super::cases::{Case, Cases};
 use super::devices::Factors;
@@ -24,32 +24,32 @@ use crate::view::frame::{First, Frame};
 
 const NONE: u32 = u32::MAX;
 
-/// Controls for each case. They are the nearest in time, so there must not be too many; where cases abound,
-/// there are fewer. Beyond ten controls a case, more add little.
+/// The most controls for each case. The controls are the nearest in time, so there must not be too many. If there are
+/// many cases, each has fewer controls. Beyond ten controls a case, more controls add little.
 const MAX_CONTROLS: usize = 64;
 const MIN_CONTROLS: usize = 24;
-/// Controls in the comparison that must confirm: the very nearest, in use in the same days.
+/// The most controls in the comparison that must confirm: the very nearest controls, in use on the same days.
 const NEAR_CONTROLS: usize = 6;
-/// Contacts that follow the last one of a control so closely count too: a page loads its parts in any order,
-/// and a cut in the middle would separate contacts that belong together.
+/// Contacts within this time after the last contact of a control count too. A page loads its parts in any order, and a
+/// cut in the middle would separate contacts that belong together.
 const TOGETHER: Span = Span::from_seconds(1);
 const MAX_TOGETHER: usize = 16;
-/// Locals examined to find controls.
+/// The most locals examined to find controls.
 const MAX_POOL: usize = 2_048;
-/// About how many pairs of a case and a control are examined in one pass.
+/// Approximate number of pairs of a case and a control that are examined in one pass.
 const BUDGET: usize = 24_000;
-/// Cases compared in one pass. If there are more, evenly chosen ones stand for all.
+/// The most cases compared in one pass. If there are more cases, an evenly chosen selection represents all cases.
 const MAX_CASES: usize = 2_500;
 
-/// A local as far as it can be compared.
+/// A local, with the number of its contacts that can be compared.
 struct Reach {
     contacts: u32,
     local: u32,
-    /// The position of its case, or [`NONE`].
+    /// The position of the local's case, or [`NONE`].
     case: u32,
 }
 
-/// A local as a control: the nearest in time sorts first.
+/// A local as a control. Controls nearest in time sort first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Control {
     /// Microseconds between the case's probe and the moment at which the control is compared.
@@ -65,9 +65,9 @@ pub struct Matched<'a> {
     tested: &'a [bool],
     /// The cases.
     pub cases: &'a Cases,
-    /// The local with the most contacts first.
+    /// The locals. The local with the most contacts comes first.
     ranked: Vec<Reach>,
-    /// By group its position in `candidates`.
+    /// For each group: its position in `candidates`.
     slots: Vec<u32>,
     /// Groups that a case had contacted.
     pub candidates: Vec<usize>,
@@ -106,14 +106,14 @@ impl<'a> Matched<'a> {
         Matched { frame, groups, tested, cases, ranked, slots, candidates, memo: None }
     }
 
-    /// Reuses comparisons of the memo.
+    /// Makes the comparison reuse results from the memo.
     #[must_use]
     pub fn with(self, memo: &'a Memo) -> Matched<'a> {
         Matched { memo: Some((memo, memo.cases_key(self.cases))), ..self }
     }
 
-    /// Whether a local had contacted any of these groups, within its window before `moment`, among its first
-    /// `contacts`.
+    /// Whether a local had contacted any of these groups, among the local's first `contacts` remotes and within the
+    /// group's window before `moment`.
     fn is_explained(&self, local: u32, contacts: u32, moment: Time, explained: &[Explains]) -> bool {
         let is_by = |e: &Explains, first: &First| {
             moment - first.at <= WINDOWS[e.window] && self.groups.of(first.remote).any(|group| group == e.group)
@@ -128,16 +128,16 @@ impl<'a> Matched<'a> {
         !self.is_explained(case.local, case.contacts, case.at, explained)
     }
 
-    /// Compares the cases that `explained` does not explain, each with controls that it does not explain
-    /// either. Returns a test for each of `candidates`.
+    /// Compares the cases that `explained` does not explain. Each case is compared with controls that `explained` does
+    /// not explain either. Returns a test for each of `candidates`.
     #[must_use]
     pub fn pass(&self, explained: &[Explains]) -> Vec<GroupTest> {
         let wanted = (BUDGET * self.stride() / self.cases.list.len().max(1)).clamp(MIN_CONTROLS, MAX_CONTROLS);
         self.compare_or_reuse(explained, wanted, MIN_CONTROLS)
     }
 
-    /// As [`Matched::pass`], with the controls nearest in time only. It has little power, but hardly anything
-    /// can mislead it: a site in fashion in a scanner's days is in fashion with these controls too.
+    /// As [`Matched::pass`], but only with the controls nearest in time. This test has little power, but hardly
+    /// anything can mislead it: a site in fashion in a scanner's days is in fashion with these controls too.
     #[must_use]
     pub fn pass_near(&self, explained: &[Explains]) -> Vec<GroupTest> {
         self.compare_or_reuse(explained, NEAR_CONTROLS, NEAR_CONTROLS)
@@ -197,10 +197,10 @@ impl<'a> Matched<'a> {
         tests
     }
 
-    /// Chooses the controls of a case among the locals that had not been probed when they had contacted as
-    /// many remotes: those that got there at the nearest time, since sites have their fashions and scanners
-    /// their days. If there are too few, takes locals that have fewer contacts and were never probed; the
-    /// contacts that they lack are imputed.
+    /// Chooses the controls of a case among the locals that were still unprobed when they had contacted as many
+    /// remotes. Prefers the locals that reached this number at the nearest time, since the popularity of sites and
+    /// the activity of scanners change with time. If there are too few such locals, adds locals that have fewer
+    /// contacts and were never probed. Their missing contacts are imputed.
     fn choose_controls(&self, number: usize, case: &Case, wanted: usize, least: usize, controls: &mut Vec<Control>) {
         controls.clear();
         let as_far = self.ranked.partition_point(|r| r.contacts >= case.contacts);
@@ -232,8 +232,8 @@ impl<'a> Matched<'a> {
         }
     }
 
-    /// Calls `found` with the slot of each candidate that a local contacted, and the smallest window that
-    /// holds its last new contact with it before `moment`.
+    /// Calls `found` with the slot of each candidate that a local contacted. The second argument is the smallest window
+    /// that holds the last new contact of the local with the candidate before `moment`.
     fn visit(&self, local: u32, contacts: u32, moment: Time, mut found: impl FnMut(usize, usize)) {
         for first in self.frame.firsts(local as usize)[..contacts as usize].iter().rev() {
             let lag = moment - first.at;

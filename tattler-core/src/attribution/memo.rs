@@ -1,10 +1,10 @@
 //! The comparisons of the last attribution, reused where their inputs have not changed.
 //!
-//! The key of a comparison is a keyed hash of all its inputs: the locals under test with their first
-//! contacts, devices and ends, the cases of the scanner, and the groups already accused. So a reused result
-//! equals a new one. Repeated exchanges and locals that are not under test are no inputs.
+//! The key of a comparison is a keyed hash of all its inputs: the locals under test with their first contacts,
+//! devices and ends, the cases of the scanner, and the groups already accused. So a reused result equals a new
+//! result. Repeated exchanges and locals that are not under test do not enter the key.
 //!
-//! The model is not kept: the time at risk grows with the window's end, so its inputs change with every
+//! The model is not kept: the time at risk grows with the window's end, so the inputs of the model change with every
 //! event.
 
 use std::cell::{Cell, RefCell};
@@ -15,46 +15,46 @@ use super::cases::{Cases, tested_locals};
 use super::group_test::{Explains, GroupTest};
 use crate::view::frame::Frame;
 
-/// Tests kept, each some 500 bytes: 32 MB. Comparisons that no longer fit, those of groupings with fewer
-/// cases, are computed each time.
+/// The most tests kept, each about 500 bytes: 32 MB. Comparisons beyond this limit are computed each time. These are
+/// the comparisons of groupings with fewer cases.
 const MOST_TESTS: usize = 65_536;
 
-/// See the module.
+/// The memo of the module.
 #[derive(Default)]
 pub struct Memo {
-    /// How many tests it may keep; 0: none.
+    /// Number of tests that the memo may keep. 0: no tests.
     room: usize,
     hasher: RandomState,
     layout: Cell<u64>,
-    /// Of the attribution before this one. Those used again move to `now`.
+    /// Comparisons of the previous attribution. Reused comparisons move to `now`.
     before: RefCell<HashMap<u64, Vec<GroupTest>>>,
     now: RefCell<HashMap<u64, Vec<GroupTest>>>,
     counts: Cell<MemoCounts>,
 }
 
-/// Comparisons since the start.
+/// Numbers of comparisons since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoCounts {
-    /// Computed.
+    /// Number of computed comparisons.
     pub compared: u64,
-    /// Reused.
+    /// Number of reused comparisons.
     pub reused: u64,
 }
 
 impl Memo {
-    /// A memo that keeps comparisons; the default keeps none.
+    /// A memo that keeps comparisons. The default memo keeps no comparisons.
     #[must_use]
     pub fn new() -> Memo {
         Memo { room: MOST_TESTS, ..Memo::default() }
     }
 
-    /// How many comparisons were computed and reused.
+    /// The numbers of computed and reused comparisons.
     #[must_use]
     pub fn counts(&self) -> MemoCounts {
         self.counts.get()
     }
 
-    /// Call this when an attribution begins.
+    /// Prepares the memo for an attribution. Call this when an attribution begins.
     pub(super) fn begin(&self, frame: &Frame, tested: &[bool]) {
         if self.room > 0 {
             self.layout.set(self.layout_key(frame, tested));
@@ -62,7 +62,7 @@ impl Memo {
         }
     }
 
-    /// Call this when an attribution ends: drops the comparisons that it did not reuse.
+    /// Deletes the comparisons that the attribution did not reuse. Call this when an attribution ends.
     pub(super) fn end(&self) {
         self.before.take();
     }
@@ -84,7 +84,7 @@ impl Memo {
         hash.finish()
     }
 
-    /// The tests of a comparison: kept ones, or those that `compare` returns.
+    /// The tests of a comparison: from the memo, or else from `compare`.
     pub(super) fn tests(
         &self,
         cases: u64,

@@ -1,20 +1,27 @@
-//! Finds out who told the scanners: which earlier contact explains the probes.
+//! Finds the remotes that passed addresses to scanners: the earlier contacts that explain the probes.
 //!
-//! A matched comparison decides which remotes are accused. A model of the rate at which a scanner probes
-//! says how sure that is, how much a remote leaks and after how long. Other explanations are weighed last.
+//! A matched comparison decides which remotes are accused. A model of the rate at which a scanner probes a local gives
+//! the certainty of that accusation, and the probability and lag of a leak. The last step weighs other explanations.
 //! docs/attribution.md has the reasons and figures. Attribution is a pure function of the ledger.
 //!
+//! # Terms
+//! - local under test: a temporary local with contacts
+//! - case: a local under test and the first probe of it by a scanner; control: a local that a case is compared with
+//! - pool: the cases of all campaigns as one scanner
+//! - visitor: a local that contacted the remote in question
+//! - twins: groups that the data cannot tell apart
+//!
 //! # Layout
-//! - [`cases`]: which locals were probed, by which scanner, and when first
-//! - [`groups`]: what is tested: addresses, prefixes, operators
-//! - [`matched`], `tally`, [`memo`]: the comparison of cases with controls; [`devices`] weighs them
+//! - [`cases`]: the probed locals of each scanner, with the time of the first probe
+//! - [`groups`]: the tested groups: addresses, prefixes, operators
+//! - [`matched`], `tally`, [`memo`]: the comparison of cases with controls; [`devices`]: the weights of these locals
 //! - [`group_test`], [`tail`]: the result for one group, and the probability of a coincidence
-//! - [`select`]: accuse the best group, remove its cases, compare again
+//! - [`select`]: accusation of the best group, removal of its cases, repeated comparison
 //! - [`lag`], [`risk`], `rates`, [`hazard`], [`leak`]: the model, from lags in bins to its results
 //! - [`plain`]: the 2x2 tables
 //! - [`round`], [`accuse`], [`rank`]: from the results of all scanners to one list of [`finding`]s
-//! - [`verdict`], [`judge`]: what the report says of a finding
-//! - [`basis`], [`figures`]: the numbers shown next to a finding, and the tables they come from
+//! - [`verdict`], [`judge`]: the statements of the report about a finding
+//! - [`basis`], [`figures`]: the numbers shown next to a finding, and the tables for these numbers
 
 pub mod accuse;
 pub mod basis;
@@ -54,17 +61,17 @@ pub use self::verdict::{Rival, Verdict};
 
 /// The result of attribution.
 pub struct Attribution {
-    /// Whether a local is under test, by its number in the frame.
+    /// For each local, by number in the frame: whether the local is under test.
     pub tested: Vec<bool>,
     /// The remotes that locals under test contacted.
     pub groups: Groups,
-    /// The cases of every campaign that has any.
+    /// The cases of every campaign that has cases.
     pub cases: Vec<Cases>,
-    /// The cases of all campaigns as one.
+    /// The cases of all campaigns as one scanner.
     pub pooled: Cases,
     /// The findings in rank order.
     pub findings: Vec<Finding>,
-    /// How many different hypotheses were tested; p is corrected for them.
+    /// Number of different hypotheses tested. Each p is corrected for this number.
     pub hypotheses: usize,
 }
 

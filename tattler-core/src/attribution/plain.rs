@@ -1,7 +1,7 @@
 //! The plain 2x2 table of each group, all scanners together: contacted before the probe or not, probed or not.
 //!
-//! It ignores time, and long lives mislead it. But it uses every address, and where few addresses lived as long
-//! as the probed ones, it has the most data.
+//! The table ignores time, and locals with a long lifetime mislead it. But the table uses every address. Where few
+//! addresses had as long a lifetime as the probed addresses, the table has the most data.
 
 use super::cases::Cases;
 use super::groups::Groups;
@@ -10,7 +10,7 @@ use crate::view::frame::Frame;
 
 const NONE: u32 = u32::MAX;
 
-/// Decimal logarithm of 1 / p by Fisher's exact test, by group; 0 if no case had contacted it.
+/// Decimal logarithm of 1 / p by Fisher's exact test, by group. It is 0 if no case had contacted the group.
 #[must_use]
 pub fn tables(frame: &Frame, groups: &Groups, pooled: &Cases) -> Vec<f64> {
     let tested = groups.locals;
@@ -27,7 +27,7 @@ pub fn tables(frame: &Frame, groups: &Groups, pooled: &Cases) -> Vec<f64> {
     let p = |(&a, locals): (&u64, u64)| {
         let (b, c) = (locals.saturating_sub(a), cases - a);
         let d = tested.saturating_sub(a + b + c);
-        // No more frequent than by chance: skip the sum.
+        // The cases are no more frequent than by chance: skip the sum.
         let expected = cases as f64 * locals as f64 / tested.max(1) as f64;
         if (a as f64) <= expected { 0.0 } else { -tail::fisher(a, b, c, d).max(f64::MIN_POSITIVE).log10() }
     };

@@ -14,24 +14,24 @@ use crate::ledger::AddrId;
 use crate::view::evidence::Evidence;
 use crate::view::frame::Frame;
 
-/// The weight of a decimal power of the model's evidence; one of the comparison's p has 1.
+/// The weight of a decimal power of the model's evidence. A decimal power of the comparison's p has weight 1.
 const MODEL_WEIGHT: f64 = 0.1;
 /// The weight of a decimal power of the plain table's p.
 const PLAIN_WEIGHT: f64 = 0.3;
-/// The least evidence that counts: decimal logarithm.
+/// The least evidence that is used; smaller evidence is raised to this value. Decimal logarithm.
 const LEAST_EVIDENCE: f64 = -2.0;
-/// A prefix is listed instead of its addresses if it is ten times as convincing.
+/// A prefix is listed instead of its addresses if the prefix is ten times as convincing.
 const PREFER_SPECIFIC: f64 = 1.0;
-/// If this share of the locals contacted a remote, "contacted it" says nothing.
+/// If this share of the locals contacted a remote, contacts with the remote do not distinguish locals.
 const UBIQUITOUS: f64 = 0.99;
 
 /// The best results of all rounds for a group that no round accused.
 #[derive(Clone, Copy)]
 struct Unaccused {
     group: usize,
-    /// Over the cases that no accused group explains.
+    /// The score over the cases that no accused group explains.
     score: f64,
-    /// Over all cases.
+    /// The score over all cases.
     score_first: f64,
     signature: u64,
     evidence: f64,
@@ -40,15 +40,15 @@ struct Unaccused {
 }
 
 impl Unaccused {
-    /// The rank. The comparison comes first, since it assumes less than the model; the model decides between
-    /// groups that compare alike.
+    /// The value that ranks the group. The comparison counts most, since it assumes less than the model. The model
+    /// decides between groups with equal results of the comparison.
     fn order(&self) -> f64 {
         let evidence = (self.evidence / std::f64::consts::LN_10).max(LEAST_EVIDENCE);
         self.score + MODEL_WEIGHT * evidence + PLAIN_WEIGHT * self.plain
     }
 }
 
-/// Ranks the candidates: the accused by score, then the others.
+/// Ranks the candidates: first the accused by score, then the other candidates.
 #[must_use]
 pub(super) fn rank(
     frame: &Frame,
@@ -64,7 +64,7 @@ pub(super) fn rank(
     let mut others = most_specific(groups, others);
     others.sort_by(|a, b| {
         let by_score = b.order().total_cmp(&a.order()).then(b.score_first.total_cmp(&a.score_first));
-        // Of equal ones, those that fewer locals contacted come first, so that the address decides last.
+        // Of equal candidates, the candidate that fewer locals contacted comes first, so that the address decides last.
         by_score.then(groups.list[a.group].locals.cmp(&groups.list[b.group].locals)).then(a.group.cmp(&b.group))
     });
     list(frame, campaigns, groups, pooled, others, &mut findings);
@@ -95,7 +95,7 @@ fn combine(groups: &Groups, cases: &[Cases], frame: &Frame, plain: &[f64], round
             }
         }
     }
-    // If each grouping has one case and there is no pool, there is no round, but there are candidates.
+    // If each grouping has one case and there is no pool, there are candidates without a round.
     if rounds.is_empty() {
         for case in cases.iter().flat_map(|cases| &cases.list) {
             for group in case.contacted(frame).iter().filter_map(|first| groups.single(first.remote)) {
@@ -106,8 +106,8 @@ fn combine(groups: &Groups, cases: &[Cases], frame: &Frame, plain: &[f64], round
     combined.into_values().collect()
 }
 
-/// Drops the accused groups and those that contain, or lie inside, an accused group. Both numbers are
-/// attacker-controlled, hence lookups instead of loops.
+/// Removes the accused groups, the groups that contain an accused group, and the groups inside an accused group.
+/// Attackers control both numbers of groups, so the function uses lookups instead of loops.
 fn outside(groups: &Groups, accused: &[Finding], mut all: Vec<Unaccused>) -> Vec<Unaccused> {
     let mut is_accused = vec![false; groups.list.len()];
     let mut holds_accused = vec![false; groups.list.len()];
@@ -121,7 +121,7 @@ fn outside(groups: &Groups, accused: &[Finding], mut all: Vec<Unaccused>) -> Vec
     all
 }
 
-/// Keeps a prefix if it is clearly more convincing than its best address, and then drops the groups inside it.
+/// Keeps a prefix if it is clearly more convincing than its best address, and then removes the groups inside it.
 fn most_specific(groups: &Groups, mut all: Vec<Unaccused>) -> Vec<Unaccused> {
     let mut best_inside: HashMap<usize, f64> = HashMap::new();
     for &Unaccused { group, score, .. } in &all {
@@ -140,7 +140,7 @@ fn most_specific(groups: &Groups, mut all: Vec<Unaccused>) -> Vec<Unaccused> {
     all
 }
 
-/// Adds the others to the findings, twins as one.
+/// Adds the other candidates to the findings. Twins are one finding.
 fn list(
     frame: &Frame,
     campaigns: &Campaigns,
@@ -160,7 +160,7 @@ fn list(
         } else {
             Verdict::Weak
         };
-        // Groups that every trial treats alike are one candidate. Trials do not rank those that probe back.
+        // Groups that every trial treats alike are one candidate. Trials do not rank remotes that probe back.
         if verdict != Verdict::ProbesBack {
             let next = findings.len();
             let twin = *known.entry((signature, verdict)).or_insert(next);
@@ -181,18 +181,18 @@ fn list(
             rivals: Vec::new(),
         });
     }
-    // They are not ranked as leaks, so they come last.
+    // Remotes that probe back are not ranked as leaks, so they come last.
     findings.sort_by_key(|finding| finding.verdict == Verdict::ProbesBack);
 }
 
-/// How many locals can have contacted a remote. Infinite where that says nothing, as with a single local,
-/// which contacted everything.
+/// The largest number of locals that can have contacted a remote. Infinite where this limit means nothing, as with a
+/// single local, which contacted every remote.
 fn most_contacted(groups: &Groups, pooled: &Cases) -> f64 {
     let is_meaningful = groups.pairs > 0 && groups.locals >= 2 && !pooled.list.is_empty();
     if is_meaningful { groups.locals as f64 } else { f64::INFINITY }
 }
 
-/// Remotes that a local contacted and that then probed it, where this could have been a leak.
+/// The remotes that a local contacted and that then probed this local, where the probe could have come from a leak.
 fn probes_back(frame: &Frame, campaigns: &Campaigns, groups: &Groups) -> HashSet<AddrId> {
     let rows = frame.ledger.probes().iter().zip(&campaigns.evidence);
     rows.filter(|(row, evidence)| **evidence == Evidence::Exact && frame.is_answer_to_contact(row))

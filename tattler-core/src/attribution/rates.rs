@@ -6,26 +6,26 @@ use super::risk::{CaseContact, Risk};
 
 /// The start value of every `q`.
 const START: f64 = 0.2;
-/// Turns of fitting: without the sparse prior, while it grows, and with all of it. The sparse prior drives the
-/// `q` of most groups to 0.
+/// Numbers of fitting rounds: without the sparse prior, while it grows, and with the full sparse prior. The sparse
+/// prior drives the `q` of most groups to 0.
 const TURNS: [usize; 3] = [12, 12, 16];
-/// The full sparse prior: cases subtracted from those that a group explains.
+/// The full sparse prior: number of cases subtracted from the cases that a group explains.
 const SPARSE: f64 = 0.75;
-/// The prior of each group: contacts without a probe.
+/// The prior of each group: number of contacts without a probe.
 pub(super) const CONTACTS_BEFORE: f64 = 0.5;
 /// The weight of the prior of the lag, in leaks.
 const LAG_WEIGHT: f64 = 4.0;
-/// The weight of the prior of background, in cases, all epochs together.
+/// The weight of the prior of background, in cases. It applies to all epochs together.
 const BACKGROUND_WEIGHT: f64 = 1.0;
 
 /// The parameters that are fitted.
 #[derive(Clone, Debug)]
 pub(super) struct Rates {
-    /// Probes that a contact leads to, by candidate.
+    /// For each candidate: number of probes caused by one contact.
     pub(super) q: Vec<f64>,
-    /// Probes that a contact with any remote leads to.
+    /// Number of probes caused by one contact with any remote.
     pub(super) any: f64,
-    /// Background probes a second, by epoch.
+    /// Background probes per second, by epoch.
     pub(super) background: Vec<f64>,
     /// The distribution of the lag.
     pub(super) lag: Shares,
@@ -50,17 +50,17 @@ impl Rates {
         rates
     }
 
-    /// One turn after a candidate was removed: the lag stays.
+    /// Makes one round of fitting after a candidate was removed. The lag does not change.
     pub(super) fn refit(&mut self, risk: &Risk) {
         self.turn(risk, 0.0, false);
     }
 
-    /// The density of the lag, by bin, a second.
+    /// The density of the lag for each bin, per second.
     pub(super) fn density(&self) -> [f64; BINS] {
         std::array::from_fn(|bin| self.lag[bin] / lag::width(bin))
     }
 
-    /// The contacts with a candidate, each by the probability that its leak would have come by now.
+    /// The number of contacts with a candidate. Each counts by the probability that its leak would have come by now.
     pub(super) fn at_risk(&self, risk: &Risk, slot: usize) -> f64 {
         risk.exposure[slot].iter().zip(self.lag).map(|(&risk, share)| f64::from(risk) * share).sum()
     }
@@ -74,7 +74,7 @@ impl Rates {
         self.q[contact.slot as usize] * f64::from(contact.contacts) * density[usize::from(contact.bin)]
     }
 
-    /// The rates at which a case is probed by background, and by following any contact.
+    /// Two rates at which a case is probed: by background, and after a contact with any remote.
     fn base(&self, risk: &Risk, case: usize, density: &[f64; BINS]) -> (f64, f64) {
         let contacts: f64 = risk.contacts[case].iter().zip(density).map(|(&n, d)| f64::from(n) * d).sum();
         (self.background[usize::from(risk.epochs[case])] * risk.factors[case], self.any * contacts)
@@ -119,8 +119,8 @@ impl Rates {
         }
     }
 
-    /// Divides the leaks in each bin by the contacts at risk in it: long lags are seen less often, since many locals
-    /// are gone by then.
+    /// Divides the leaks in each bin by the contacts at risk in this bin: long lags are seen less often, since many
+    /// locals are no longer in use by then.
     fn learn_lag(&mut self, bins: &Shares, whole: &Shares) {
         let share = |bin: usize| (bins[bin] + LAG_WEIGHT * PRIOR[bin]) / (whole[bin] + LAG_WEIGHT);
         let lag: Shares = std::array::from_fn(share);
@@ -128,7 +128,7 @@ impl Rates {
         self.lag = lag.map(|share| share / sum);
     }
 
-    /// The rate at each case, at its time.
+    /// The rate for each case at the time of its probe.
     pub(super) fn at_cases(&self, risk: &Risk) -> Vec<f64> {
         let density = self.density();
         let rate = |case: usize| {

@@ -1,8 +1,8 @@
-//! The data that one scanner's model is fitted to: for each case the contacts before it, by lag; for each group
-//! how long its contacts were at risk, which means that a probe could follow them.
+//! The data that one scanner's model is fitted to: for each case the earlier contacts by lag, and for each group the
+//! time during which its contacts were at risk. A contact is at risk while a probe could follow it.
 //!
 //! A local is at risk from its first contact until the scanner's first probe of it, or until a probe is no longer
-//! possible or seen: its prefix went away, its validity ran out, the window ended.
+//! possible or seen: its prefix was removed, its validity ended, or the window ended.
 
 use super::cases::{Cases, tested_locals};
 use super::devices::Factors;
@@ -13,28 +13,28 @@ use crate::time::{Span, Time};
 use crate::view::frame::{First, Frame};
 
 const NONE: u32 = u32::MAX;
-/// Background comes in bursts, so its rate is constant only within an epoch of about so many cases.
+/// Number of cases in an epoch, approximately. Background comes in bursts, so its rate is constant only in an epoch.
 const CASES_AN_EPOCH: usize = 8;
 const MAX_EPOCHS: usize = 24;
-/// The most repeats of one local with one remote that count: chatty protocols begin an exchange a minute.
+/// The most repeats counted for one local with one remote. Chatty protocols begin an exchange every minute.
 const MAX_REPEATS: f32 = 32.0;
 
-/// Which contacts may bring a probe.
+/// The contacts that may lead to a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountedContacts {
-    /// The first of a local with a remote: the harvester knows the address from then on.
+    /// Only the first contact of a local with a remote: the harvester knows the address from then on.
     First,
-    /// Each, for harvesters that take samples. Only the first time, the last time and the number are known; the
-    /// contacts between are assumed to be evenly spread.
+    /// Every contact, for harvesters that take samples. Only the first time, the last time and the number of contacts
+    /// are known. The model assumes that the other contacts are evenly spread between these times.
     Every,
 }
 
-/// The contacts at risk, by bin: each counts in a bin by the share of it that has passed at `until`.
+/// The contacts at risk, by bin. Each contact counts in a bin by the share of the bin that has passed at `until`.
 fn at_risk(first: &First, until: Time, counted: CountedContacts) -> [f32; BINS] {
     let mut risk = lag::at_risk(until - first.at);
     if counted == CountedContacts::Every && first.count > 1 && first.last > first.at && until > first.at {
         let repeats = (first.count as f32 - 1.0).min(MAX_REPEATS);
-        // As many as began before `until`, as if all of them were in the middle of that time.
+        // Count the contacts that began before `until`, as if all were in the middle of that time.
         let whole = (first.last - first.at).seconds();
         let share = ((until - first.at).seconds() / whole).min(1.0);
         let middle = first.at + Span((0.5 * share * (first.last - first.at).0 as f64) as i64);
@@ -44,7 +44,7 @@ fn at_risk(first: &First, until: Time, counted: CountedContacts) -> [f32; BINS] 
     risk
 }
 
-/// Calls `found` with the bins of the contacts before a probe, and how many contacts lie in each.
+/// Calls `found` with each bin of the contacts before a probe, and the number of contacts in that bin.
 fn before(first: &First, at: Time, counted: CountedContacts, mut found: impl FnMut(usize, f32)) {
     if let Some(bin) = lag::bin(at - first.at) {
         found(bin, 1.0);
@@ -76,13 +76,13 @@ fn before(first: &First, at: Time, counted: CountedContacts, mut found: impl FnM
 
 /// The contacts at risk of all locals under test, as if no local had been probed.
 pub struct Exposure {
-    /// Which contacts count.
+    /// The contacts that count.
     pub counted: CountedContacts,
     /// The end of each local's time at risk, by number in the frame.
     ends: Vec<Time>,
-    /// By group.
+    /// The contacts at risk for each group.
     groups: Vec<[f32; BINS]>,
-    /// Of all contacts.
+    /// The contacts at risk with all remotes.
     any: [f64; BINS],
 }
 
@@ -121,28 +121,28 @@ pub struct CaseContact {
     pub slot: u32,
     /// The bin of the lag.
     pub bin: u8,
-    /// How many contacts lie in it.
+    /// Number of contacts in the bin.
     pub contacts: f32,
 }
 
-/// See the module.
+/// The data of the module.
 pub struct Risk {
     /// Groups that a case had contacted.
     pub candidates: Vec<u32>,
     /// Contacts at risk, by candidate and bin.
     pub exposure: Vec<[f32; BINS]>,
-    /// The same of all contacts.
+    /// Contacts at risk with all remotes, by bin.
     pub any: [f64; BINS],
-    /// The contacts of all cases with candidates, one case after the other, and where each case begins.
+    /// The start of each case in `with_candidates`, the list of all cases' contacts with candidates.
     starts: Vec<u32>,
     with_candidates: Vec<CaseContact>,
-    /// For each case how many contacts with any remote lie in each bin.
+    /// For each case and bin: the number of contacts with any remote.
     pub contacts: Vec<[f32; BINS]>,
-    /// For each case the epoch in which it was probed.
+    /// For each case: the epoch in which it was probed.
     pub epochs: Vec<u8>,
-    /// For each case the factor of its device.
+    /// For each case: the factor of its device.
     pub factors: Vec<f64>,
-    /// Seconds at risk of all locals, weighted by their devices' factors, by epoch.
+    /// Seconds at risk of all locals for each epoch, weighted by the factors of their devices.
     pub time: Vec<f64>,
 }
 
@@ -240,13 +240,13 @@ impl Risk {
         self.contacts.len()
     }
 
-    /// The contacts of a case with candidates.
+    /// The contacts of a case with candidate groups.
     #[must_use]
     pub fn with_candidates(&self, case: usize) -> &[CaseContact] {
         &self.with_candidates[self.starts[case] as usize..self.starts[case + 1] as usize]
     }
 
-    /// For each candidate the contacts with it: (case, bin, how many), in order of cases.
+    /// For each candidate the contacts with it, in order of cases: (case, bin, number of contacts).
     pub(super) fn by_candidate(&self) -> Lists<(u32, u8, f32)> {
         let of = |case: usize| {
             self.with_candidates(case).iter().map(move |one| (one.slot, (case as u32, one.bin, one.contacts)))

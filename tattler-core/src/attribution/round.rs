@@ -11,21 +11,21 @@ use super::risk::{CountedContacts, Exposure, Risk};
 use super::select::{self, Accused};
 use crate::view::frame::Frame;
 
-/// Groupings that get a round of their own: those with the most cases. The pool has the cases of the others.
+/// The most groupings with a round of their own (those with the most cases). The pool has the cases of the others.
 const MAX_SINGLE: usize = 64;
-/// The model counts only the first contact of a local with a remote, unless the model that counts every
-/// contact is better by this (natural logarithm of the likelihood).
+/// The model counts only the first contact of a local with a remote, unless the model that counts every contact is
+/// better by this value (natural logarithm of the likelihood).
 const PREFER_FIRST: f64 = 3.0;
 
 /// The result of one round.
 pub struct Round {
-    /// The campaigns of its cases; `None`: all.
+    /// The campaigns of the round's cases. `None`: all campaigns.
     pub(super) campaigns: Option<Vec<usize>>,
     pub(super) accused: Vec<Accused>,
     ln_correction: f64,
     pub(super) tests: Vec<Tested>,
     model: Hazard,
-    /// What the best of so many groups gets by chance: natural logarithm.
+    /// The evidence that the best of so many groups gets by chance: natural logarithm.
     by_chance: f64,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Tested {
     pub(super) group: usize,
     /// Natural logarithm of p over all cases.
     pub(super) ln_p_first: f64,
-    /// The same over the cases that no accused group explains.
+    /// Natural logarithm of p over the cases that no accused group explains.
     pub(super) ln_p_left: f64,
     pub(super) signature: u64,
 }
@@ -66,14 +66,14 @@ impl Round {
         -(ln_p + self.ln_correction) / std::f64::consts::LN_10
     }
 
-    /// The evidence of the model for each of its candidate groups, less chance.
+    /// The evidence for each candidate group of the model, less chance.
     pub(super) fn evidence(&self) -> impl Iterator<Item = (usize, f64)> {
         let candidates = self.model.candidates().iter().enumerate();
         candidates.map(|(slot, &group)| (group as usize, self.model.evidence(slot) - self.by_chance))
     }
 
-    /// The evidence of the model for an accused group, and its leak, without the group's twins and the groups
-    /// that contain it or lie inside it.
+    /// The evidence of the model for an accused group, and the group's leak. The model leaves out the group's twins,
+    /// the groups that contain the group, and the groups inside it.
     fn evidence_alone(&self, groups: &Groups, accused: &Accused) -> Option<(f64, LeakEstimate)> {
         let group = accused.explains.group;
         let slots = self.model.candidates().iter().map(|&candidate| candidate as usize).enumerate();
@@ -99,8 +99,8 @@ pub(super) fn modelled(rounds: &[Round], groups: &Groups, accused: &Accused) -> 
     most.map_or((f64::NEG_INFINITY, None), |(evidence, leak)| (evidence, Some(leak).filter(|_| evidence > 0.0)))
 }
 
-/// A round for each grouping that can carry evidence, then one for the pool of all campaigns, which compares the
-/// cases that the groupings do not explain. Returns the rounds and the number of hypotheses.
+/// Makes a round for each grouping that can carry evidence, then a round for the pool of all campaigns. The pool
+/// compares the cases that the groupings do not explain. Returns the rounds and the number of hypotheses.
 pub(super) fn rounds(
     frame: &Frame,
     groups: &Groups,

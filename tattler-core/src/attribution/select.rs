@@ -1,8 +1,8 @@
-//! Forward selection: accuses the group that explains best, removes its cases and compares the others again,
-//! until chance explains all that is left.
+//! Forward selection: accuses the group that explains the cases best, removes its cases and compares the other cases
+//! again, until chance explains all cases that are left.
 //!
-//! So a third party that is loaded together with a harvester loses its evidence to the harvester, and a second
-//! harvester behind the same scanner is found among the cases that the first does not explain.
+//! So a third party that is loaded together with a harvester loses its evidence to the harvester. A second harvester
+//! that feeds the same scanner is found among the cases that the first harvester does not explain.
 
 use std::collections::HashSet;
 
@@ -12,32 +12,32 @@ use super::matched::Matched;
 
 /// Family-wise error: the corrected p up to which a group is accused.
 pub const ALPHA: f64 = 0.01;
-/// Most groups that one scanner's cases accuse: a bound, far above what data can carry.
+/// The most groups that one scanner's cases accuse: a bound, far above the number that data can support.
 const MAX_ACCUSED: usize = 64;
-/// An address is preferred to its prefix unless it does not convince by itself and the prefix is this many
-/// times more convincing.
+/// An address is preferred to its prefix, except when the address does not convince by itself and the prefix is this
+/// many times more convincing.
 const LN_PREFER_SPECIFIC: f64 = std::f64::consts::LN_10;
 /// Remotes that the same cases contacted in the same windows are twins if their likelihoods differ by less
-/// (natural logarithm).
+/// than this (natural logarithm).
 const LN_SAME: f64 = 2.0;
-/// The p up to which the comparison with the controls nearest in time confirms, by window. It is not corrected,
-/// since it only confirms. Sites have their days, and so have scanners: contacts over hours or a whole life
-/// need more than contacts that a probe follows within minutes.
+/// The p up to which the comparison with the controls nearest in time confirms, by window. It is not corrected, since
+/// it only confirms. Sites and scanners are active on certain days. So contacts over hours or a whole lifetime need
+/// more evidence than contacts that a probe follows within minutes.
 const CONFIRM: [f64; WINDOWS.len()] = [0.01, 0.01, 0.001, 0.001];
 
 /// An accused group.
 #[derive(Clone, Debug)]
 pub struct Accused {
-    /// What it explains.
+    /// The group and its window.
     pub explains: Explains,
-    /// How convincing it is, on the cases that the groups accused before it do not explain.
+    /// The strength on the cases that the previously accused groups do not explain.
     pub strength: Strength,
     /// The group and its twins, which the data cannot tell apart.
     pub groups: Vec<usize>,
 }
 
-/// The strengths of all tests. Where the comparison with the controls nearest in time does not confirm, the
-/// group and the scanner share their days only: the strength is then held just below the limit.
+/// The strengths of all tests. If the comparison with the controls nearest in time does not confirm a strength, the
+/// group and the scanner were only active on the same days: the strength is then held just below the limit.
 fn strengths(matched: &Matched, tests: &[GroupTest], explained: &[Explains], ln_correction: f64) -> Vec<Strength> {
     let hold = (2.0 * ALPHA).ln() - ln_correction;
     let found: Vec<Strength> = tests.iter().map(GroupTest::strength).collect();
@@ -57,16 +57,16 @@ fn strengths(matched: &Matched, tests: &[GroupTest], explained: &[Explains], ln_
         .collect()
 }
 
-/// How many different hypotheses a first pass tests. A test that could not have become convincing, whatever
-/// the cases had contacted, is no hypothesis (Tarone 1990).
+/// Number of different hypotheses in a first pass. A test that could not have become convincing, whatever the cases
+/// had contacted, does not count as a hypothesis (Tarone 1990).
 #[must_use]
 pub fn hypotheses(tests: &[GroupTest]) -> usize {
     let mut distinct = HashSet::new();
     for test in tests {
         for trials in &test.windows {
             if trials.ln_least() <= ALPHA.ln() {
-                // Equal sums in two windows of one group, or in two groups that every trial treats alike, are
-                // one hypothesis.
+                // Equal sums count as one hypothesis in two windows of one group, and in two groups that every trial
+                // treats alike.
                 distinct.insert((test.signature, trials.ln_least().to_bits(), trials.successes()));
             }
         }
@@ -74,8 +74,8 @@ pub fn hypotheses(tests: &[GroupTest]) -> usize {
     distinct.len()
 }
 
-/// Accuses one group after another. `ln_correction` is added to the logarithm of each p. Returns the accused in
-/// order, and the strengths of all tests of the last pass.
+/// Accuses one group after another. `ln_correction` is added to the logarithm of each p. Returns the accused groups
+/// in order, and the strengths of all tests of the last pass.
 #[must_use]
 pub fn forward(
     matched: &Matched,
@@ -95,7 +95,7 @@ pub fn forward(
         };
         let Some(best) = best.filter(convincing) else { return (fold(groups, accused), strengths) };
         let found = strengths[best];
-        // The comparison itself decides who is a twin: which twins the nearest controls confirm is chance.
+        // The comparison itself decides which groups are twins: which twins the nearest controls confirm is chance.
         let plain = tests[best].strength().ln_p;
         let twins = (0..tests.len()).filter(|&other| {
             let level = |test: usize| groups.list[matched.candidates[test]].level;
@@ -113,8 +113,8 @@ pub fn forward(
     }
 }
 
-/// If a prefix still convinces after addresses in it were accused, more of it leaks than these addresses: it
-/// replaces them.
+/// Replaces accused addresses by their prefix, if the prefix still convinces after these addresses were accused. More
+/// of the prefix than these addresses then leaks.
 fn fold(groups: &Groups, accused: Vec<Accused>) -> Vec<Accused> {
     let mut folded: Vec<Accused> = Vec::new();
     for mut outer in accused {
@@ -133,7 +133,7 @@ fn fold(groups: &Groups, accused: Vec<Accused>) -> Vec<Accused> {
     folded
 }
 
-/// The position of the most convincing test; of nested groups the most specific one that carries the evidence.
+/// The position of the most convincing test. Of nested groups, the most specific group that carries the evidence.
 fn most_convincing(matched: &Matched, groups: &Groups, strengths: &[Strength], enough: f64) -> Option<usize> {
     let smallest = |a: &usize, b: &usize| strengths[*a].ln_p.total_cmp(&strengths[*b].ln_p);
     let best = (0..strengths.len()).min_by(smallest)?;

@@ -1,11 +1,11 @@
-//! Tails of distributions: the probability of a coincidence that is at least as good.
+//! Tails of distributions: the probability of a coincidence that is at least as strong as the observed result.
 
 use statrs::function::beta::inv_beta_reg;
 use statrs::function::erf::erfc;
 use statrs::function::factorial::ln_factorial;
 
-/// Upper tail of Fisher's exact test: the probability that at least `a` of the probed had contacted it, if contacts
-/// and probes were independent.
+/// Upper tail of Fisher's exact test: the probability that at least `a` of the probed locals had contacted the remote,
+/// if contacts and probes were independent.
 ///
 /// |               | probed | not probed |
 /// |---------------|--------|------------|
@@ -20,8 +20,8 @@ pub fn fisher(a: u64, b: u64, c: u64, d: u64) -> f64 {
     sum.min(1.0)
 }
 
-/// Clopper and Pearson's exact 95 % interval of a share. Hits may be counted in shares: this is the continuous form
-/// of the beta distribution.
+/// Clopper and Pearson's exact 95 % interval of a share. The number of hits may be fractional: this is the continuous
+/// form of the beta distribution.
 #[must_use]
 pub fn clopper_pearson(hits: f64, of: f64) -> [f64; 2] {
     let (k, n) = (hits.clamp(0.0, of), of.max(0.0));
@@ -37,17 +37,17 @@ const BINS: usize = 14;
 /// Up to this many steps (trials x successes) the tail is summed exactly.
 const EXACT: usize = 2_048;
 
-/// Independent trials with different chances, and how many succeeded: the matched comparison of one group, a trial
-/// for each case. Chances are kept in bins half a power of two wide, and the mean of each bin is used; the error is
-/// small and on the safe side (Hoeffding 1956).
+/// Independent trials with different chances, and the number of successes: the matched comparison of one group, with
+/// one trial for each case. Chances are kept in bins half a power of two wide, and the mean of each bin is used. The
+/// error is small and on the safe side (Hoeffding 1956).
 #[derive(Clone, Debug, Default)]
 pub struct Trials {
-    /// (trials, sum of their chances)
+    /// For each bin: (number of trials, sum of their chances).
     bins: [(u32, f32); BINS],
-    /// Successes that were certain: no evidence.
+    /// Number of certain successes. These are not evidence.
     sure: u32,
     successes: u32,
-    /// Natural logarithm of the chance that all succeed.
+    /// Natural logarithm of the chance that all trials succeed.
     ln_all: f64,
 }
 
@@ -68,26 +68,26 @@ impl Trials {
         self.successes += u32::from(success);
     }
 
-    /// Successes, certain ones included.
+    /// Number of successes, certain successes included.
     #[must_use]
     pub fn successes(&self) -> u32 {
         self.successes + self.sure
     }
 
-    /// The expected number of successes by chance, certain ones included.
+    /// The number of successes expected by chance, certain successes included.
     #[must_use]
     pub fn expected(&self) -> f64 {
         f64::from(self.sure) + self.bins.iter().map(|bin| f64::from(bin.1)).sum::<f64>()
     }
 
-    /// Natural logarithm of the smallest tail that these trials could have had. If that is not small enough, they
-    /// test nothing and need no correction (Tarone 1990).
+    /// Natural logarithm of the smallest tail that these trials could have had. If it is not small enough, the trials
+    /// test no hypothesis and need no correction (Tarone 1990).
     #[must_use]
     pub fn ln_least(&self) -> f64 {
         self.ln_all
     }
 
-    /// Natural logarithm of the probability of at least as many successes.
+    /// Natural logarithm of the probability of at least the observed number of successes.
     #[must_use]
     pub fn ln_tail(&self) -> f64 {
         let x = self.successes as usize;
@@ -112,7 +112,7 @@ impl Trials {
         })
     }
 
-    /// Moves probability from fewer successes into the tail, trial by trial. The tail only grows: nothing cancels.
+    /// Moves probability from fewer successes into the tail, trial by trial. The tail only grows, so no terms cancel.
     fn ln_tail_exact(&self, x: usize) -> f64 {
         let mut below = vec![0.0; x];
         below[0] = 1.0;
@@ -141,7 +141,7 @@ impl Trials {
         };
         let (_, mean, variance) = cumulant(0.0);
         if x <= mean + 0.5 * variance.sqrt() {
-            // Far from a finding: the normal approximation suffices.
+            // The result is far from a finding: the normal approximation suffices.
             return (0.5 * erfc((x - mean) / (2.0 * variance).sqrt())).max(f64::MIN_POSITIVE).ln();
         }
         let (mut low, mut high, mut s) = (0.0, 60.0, 0.5);
@@ -161,7 +161,7 @@ impl Trials {
         let (k, _, k2) = cumulant(s);
         let w = (2.0 * (s * x - k)).max(0.0).sqrt();
         let u = 2.0 * (s / 2.0).sinh() * k2.sqrt();
-        // Mills' ratio minus 1/w, by its series where the difference would cancel out.
+        // Mills' ratio minus 1/w. Where the difference would cancel out, use the series of the ratio.
         let rest = if w > 5.0 {
             -w.powi(-3) + 3.0 * w.powi(-5) - 15.0 * w.powi(-7)
         } else {
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn equal_chances_are_a_binomial() {
-        // P(X >= 3) of 4 at 0.25
+        // P(X >= 3) for 4 trials with chance 0.25.
         close(trials(4, 0.25, 3).ln_tail().exp(), 4.0 * 0.25f64.powi(3) * 0.75 + 0.25f64.powi(4));
         close(trials(4, 0.25, 4).ln_tail().exp(), 0.25f64.powi(4));
         close(trials(4, 0.25, 0).ln_tail().exp(), 1.0);

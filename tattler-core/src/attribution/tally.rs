@@ -1,4 +1,4 @@
-//! Counts one case and its controls, for each group that any of them contacted.
+//! Counts one case and its controls, for each group that the case or a control contacted.
 
 use super::group_test::{GroupTest, WINDOWS};
 
@@ -8,7 +8,7 @@ const W: usize = WINDOWS.len();
 /// [`Matched::candidates`](super::matched::Matched::candidates).
 pub(super) struct Tally {
     counts: Vec<Count>,
-    /// For each slot the last local and the last case that touched it.
+    /// For each slot: the last local and the last case that touched the slot.
     local_mark: Vec<u32>,
     case_mark: Vec<u32>,
     local: u32,
@@ -19,7 +19,7 @@ pub(super) struct Tally {
     pub(super) touched: Vec<usize>,
 }
 
-/// By smallest window: the controls, their weights. And the window of the case.
+/// The counts for one slot. Controls and their weights are listed by smallest window. `case` is the window of the case.
 #[derive(Clone, Copy, Default)]
 struct Count {
     controls: [u32; W],
@@ -73,8 +73,8 @@ impl Tally {
         }
     }
 
-    /// Adds the trials of the current case, number `case`, to the test of a slot. `compared` and `own` are the
-    /// weights of all controls and of the case; `imputed` is added to the controls that contacted the group.
+    /// Adds the trials of the current case, number `case`, to the test of a slot. `compared` is the weight of all
+    /// controls, `own` the weight of the case. `imputed` is added to the controls that contacted the group.
     pub(super) fn settle(
         &self,
         slot: usize,

@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 pub enum Verdict {
     /// A canary was hit.
     Confirmed,
-    /// Accused, with ample evidence.
+    /// The comparison accuses the candidate, with ample evidence.
     Strong,
-    /// Accused.
+    /// The comparison accuses the candidate.
     Suspected,
-    /// Ranked, not accused.
+    /// The candidate is ranked but not accused.
     Weak,
-    /// Probes its visitors itself: listed, not ranked as a leak.
+    /// The remote itself probes its visitors. It is listed, but not ranked as a leak.
     ProbesBack,
-    /// Contacted by practically all locals: the data cannot decide.
+    /// Practically all locals contacted the candidate, so the data cannot decide.
     NotIdentifiable,
 }
 
@@ -31,7 +31,7 @@ impl Verdict {
         Verdict::NotIdentifiable,
     ];
 
-    /// The name in JSON and tables.
+    /// The name of the verdict in JSON and tables.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -55,26 +55,26 @@ impl Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rival {
-    /// Fewer than three addresses: they may be an accident.
+    /// The evidence has fewer than three addresses: this may be an accident.
     FewLocals,
-    /// All evidence is of one device, which may reveal its addresses in other ways.
+    /// All evidence is from one device, which may reveal its addresses in other ways.
     OneDevice,
-    /// The device's addresses were probed whether they had contacted the remote or not: the device is the better
+    /// The device's addresses were probed whether or not they had contacted the remote: the device is the better
     /// explanation.
     DeviceItself,
-    /// Probes follow contacts with anybody just as well: a listener on the path, or the resolver.
+    /// Probes follow contacts with any remote equally well: the cause may be a listener on the path, or the resolver.
     OnPath,
     /// Most addresses contact the remote, so the evidence is timing alone. An attacker who times probes after
-    /// contacts with a popular site can frame it.
+    /// contacts with a popular site can frame this site.
     TimingAlone,
-    /// One address serves many sites: the data cannot say which of them leaks.
+    /// One address serves many sites: the data cannot show which of these sites leaks.
     ManySites,
-    /// The data cannot tell several remotes apart: one of them leaks.
+    /// The data cannot tell several remotes apart: one of these remotes leaks.
     OneOfSeveral,
 }
 
 impl Rival {
-    /// The name in JSON and tables.
+    /// The name of the rival in JSON and tables.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -88,13 +88,13 @@ impl Rival {
         }
     }
 
-    /// Whether it explains the evidence better than the remote does.
+    /// Whether the rival explains the evidence better than the remote does.
     #[must_use]
     pub fn wins(self) -> bool {
         matches!(self, Rival::DeviceItself | Rival::OnPath)
     }
 
-    /// Whether it keeps the verdict below [`Verdict::Strong`].
+    /// Whether the rival keeps the verdict below [`Verdict::Strong`].
     pub(super) fn caps(self) -> bool {
         self != Rival::OneOfSeveral
     }

@@ -1,4 +1,4 @@
-//! Evidence as CSV: a header, then a line for each visit and probe.
+//! Evidence as CSV: a header, then a line for each pair of a visit and a probe.
 
 use std::io::{self, Write};
 

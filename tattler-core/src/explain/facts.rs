@@ -12,7 +12,7 @@ use crate::ledger::AddrId;
 use crate::report::Candidate;
 use crate::report::findings::Findings;
 
-/// The most remotes listed that the same locals contacted.
+/// The most remotes listed as contacted by the same locals.
 const MAX_TOGETHER: usize = 5;
 
 /// A finding with its figures.
@@ -20,7 +20,7 @@ pub(super) struct Facts<'a> {
     pub(super) findings: &'a Findings<'a>,
     pub(super) finding: &'a Finding,
     pub(super) figures: CandidateFigures,
-    /// `None` if it was not contacted before an exact hit.
+    /// The candidate. `None` if no local contacted the remote before an exact hit.
     pub(super) candidate: Option<Candidate>,
     /// Number of locals under test.
     pub(super) tested: u64,
@@ -34,17 +34,17 @@ impl<'a> Facts<'a> {
         Facts { findings, finding, figures, candidate, tested }
     }
 
-    /// Number of locals that contacted it in time to be evidence.
+    /// Number of locals that contacted the remote in time to be evidence.
     pub(super) fn contacted(&self) -> u64 {
         self.figures.table.contacted_probed + self.figures.table.contacted_spared
     }
 
-    /// Its remotes.
+    /// The remotes of the finding.
     pub(super) fn addresses(&self) -> Vec<Ipv6Addr> {
         self.findings.addresses(&self.figures.members)
     }
 
-    /// The lags by bin, of probes that may come from a leak; empty without such probes.
+    /// The lags, by bin, of probes that may come from a leak. Empty without such probes.
     pub(super) fn lags(&self) -> Vec<LagBin> {
         let bins: Vec<usize> = self.figures.lags.iter().filter_map(|&lag| lag::bin(lag)).collect();
         if bins.is_empty() || self.finding.verdict == Verdict::ProbesBack {
@@ -54,7 +54,7 @@ impl<'a> Facts<'a> {
         (0..lag::BINS).map(|bin| LagBin { up_to_seconds: lag::end(bin), locals: count(bin) }).collect()
     }
 
-    /// Remotes that most probed visitors had contacted before the probe, the most common first.
+    /// Other remotes that most probed visitors had contacted before the probe, the most common first.
     pub(super) fn together(&self) -> Vec<Together> {
         let frame = &self.findings.frame;
         let explained = &self.figures.explained_locals;
@@ -78,8 +78,8 @@ impl<'a> Facts<'a> {
         list
     }
 
-    /// The device with the most probed addresses: how many, of how many in all, and how many addresses it
-    /// has. `None` unless the devices of all probed addresses are known.
+    /// The device with the most probed addresses: the number of these addresses, the number of probed addresses of all
+    /// devices, and the number of the device's addresses. `None` unless the devices of all probed addresses are known.
     pub(super) fn most_hit_device(&self) -> Option<(u64, u64, u64)> {
         let device = |local: usize| self.findings.frame.local(local).device;
         let cases = &self.findings.attribution.pooled.list;
@@ -93,7 +93,7 @@ impl<'a> Facts<'a> {
         Some((count, cases.len() as u64, addresses))
     }
 
-    /// The other accused candidate that shares the most probed visitors: its rank, itself and their number.
+    /// The other accused candidate that shares the most probed visitors: its rank, the candidate, and their number.
     pub(super) fn better(&self) -> Option<(usize, Candidate, u64)> {
         let accused = self.findings.attribution.findings.iter().enumerate();
         let others = accused.filter(|(_, f)| f.verdict.accuses() && f.groups != self.finding.groups);

@@ -1,5 +1,5 @@
-//! The evidence about one remote: its visitors and the probes that followed, the counts, rival
-//! explanations and their weight, and steps that would settle the question, in sentences.
+//! The evidence about one remote, in sentences: its visitors and the probes that followed, the counts, rival
+//! explanations and their weight, and steps that would settle the question.
 
 use std::net::Ipv6Addr;
 
@@ -39,27 +39,27 @@ const Z_95: f64 = 1.959_964;
 pub struct Explanation {
     /// The requested address or prefix.
     pub remote: Ipv6Net,
-    /// The meaning of its verdict, in one sentence.
+    /// The meaning of the remote's verdict, in one sentence.
     #[serde(default)]
     pub headline: String,
-    /// Its entry in the report; null if no temporary local contacted it before an exact hit.
+    /// The remote's entry in the report; null if no temporary local contacted the remote before an exact hit.
     pub candidate: Option<Candidate>,
-    /// The number of candidates in the list that it is ranked in.
+    /// Number of candidates in the ranked list.
     pub candidates: u64,
-    /// The time covered.
+    /// The time that the report covers.
     #[serde(default)]
     pub window: Window,
-    /// The 2x2 table of temporary locals: contacted it or not, then probed by its campaigns or not.
+    /// The 2x2 table of temporary locals: contacted the remote or not, then probed by its campaigns or not.
     pub table: Option<TwoByTwo>,
-    /// The odds ratio of that table; null if all locals contacted it, or none.
+    /// The odds ratio of the table; null if all locals contacted the remote, or no local did.
     #[serde(default)]
     pub odds: Option<Odds>,
-    /// Number of hypotheses tested; `score` is corrected for them.
+    /// Number of hypotheses tested; `score` is corrected for this number.
     #[serde(default)]
     pub hypotheses: u64,
     /// The counts, one sentence each.
     pub says: Vec<String>,
-    /// Probed visitors by lag, from the last contact with it to the first probe.
+    /// Number of probed visitors by lag, from the last contact with the remote to the first probe.
     #[serde(default)]
     pub lags: Vec<LagBin>,
     /// Rival explanations, each with its weight and the reason.
@@ -71,25 +71,25 @@ pub struct Explanation {
     /// Steps that would settle the question.
     #[serde(default)]
     pub settle: Vec<String>,
-    /// Locals that contacted it, in order of time.
+    /// Locals that contacted the remote, in order of time.
     pub visits: Vec<Visit>,
     /// Number of later visits not listed.
     pub visits_left_out: u64,
     /// The scanners in the visits.
     #[serde(default)]
     pub scanners: Vec<ScannerLabel>,
-    /// Probes that it sent itself, repeats included.
+    /// Number of probes from the remote itself, repeats included.
     pub own_probes: u64,
 }
 
-/// The ratio of the odds of being probed, with and without contact.
+/// The ratio of two odds of being probed: with and without contact.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Odds {
-    /// The odds ratio. If a cell is 0, 0.5 is added to each (Haldane-Anscombe correction).
+    /// The odds ratio. If a cell is 0, 0.5 is added to each cell (Haldane-Anscombe correction).
     pub ratio: f64,
     /// Woolf's interval, with 0.5 added to each cell.
     pub interval_95: [f64; 2],
-    /// A cell was 0.
+    /// Whether a cell was 0.
     pub corrected: bool,
 }
 
@@ -113,27 +113,27 @@ impl Odds {
 /// A bin of the histogram of lags.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LagBin {
-    /// The end of the bin; it begins at the end of the previous one, the first at 0.
+    /// The end of the bin. The bin begins at the end of the previous bin; the first bin begins at 0.
     pub up_to_seconds: f64,
-    /// Probed visitors with a lag in the bin.
+    /// Number of probed visitors with a lag in the bin.
     pub locals: u64,
 }
 
-/// A remote contacted by the same locals.
+/// Another remote that the same locals contacted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Together {
     /// The other remote.
     pub remote: Ipv6Addr,
-    /// Probed visitors that had contacted it before they were probed.
+    /// Number of probed visitors that had contacted the other remote before the probe.
     pub locals: u64,
 }
 
 /// A scanner of the report, as `tattler scanners` labels it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScannerLabel {
-    /// A campaign of this report.
+    /// The identifier of a campaign in this report.
     pub id: String,
-    /// Its probes and their origin, in words.
+    /// The campaign's probes and their origin, in words.
     pub label: String,
 }
 
@@ -153,7 +153,7 @@ pub fn explain(ledger: &Ledger, remote: impl Into<Ipv6Net>) -> Explanation {
     explain_by(&Findings::new(ledger), remote.into())
 }
 
-/// As [`explain`], from findings.
+/// As [`explain`], but from existing findings.
 pub(crate) fn explain_by(findings: &Findings, remote: Ipv6Net) -> Explanation {
     let (remote, ledger) = (remote.trunc(), findings.frame.ledger);
     let (rank, finding) = find(findings, remote).unzip();
@@ -168,7 +168,7 @@ pub(crate) fn explain_by(findings: &Findings, remote: Ipv6Net) -> Explanation {
     let mut explanation = Explanation {
         remote,
         headline: String::new(),
-        // A remote that was contacted but never before an exact hit has figures but is no candidate.
+        // A remote without a contact before an exact hit has figures but is not a candidate.
         candidate: facts.as_ref().and_then(|facts| facts.candidate.clone()),
         candidates: findings.attribution.findings.len() as u64,
         window: Window { from: span.map(|span| span.0), to: span.map(|span| span.1) },
@@ -201,7 +201,7 @@ fn scanners(findings: &Findings, visits: &[Visit]) -> Vec<ScannerLabel> {
     list.map(|campaign| ScannerLabel { id: campaign.id.clone(), label: campaign.label.clone() }).collect()
 }
 
-/// The finding that contains the remote, with its position if it is ranked.
+/// The finding that contains the remote, and its position if the finding is ranked.
 fn find(findings: &Findings, remote: Ipv6Net) -> Option<(Option<usize>, Finding)> {
     let groups = &findings.attribution.groups;
     let ledger = findings.frame.ledger;

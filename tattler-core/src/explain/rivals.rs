@@ -15,20 +15,20 @@ use crate::words::{duration, p_value, percent, plural, remote_name, times, were}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Weight {
-    /// It explains the evidence better than the remote does.
+    /// The rival explains the evidence better than the remote does.
     Likelier,
-    /// The data allow it.
+    /// The data allow the rival.
     Open,
-    /// The data needed to decide are missing.
+    /// The data needed to decide about the rival are missing.
     Unknown,
-    /// It needs more than was observed.
+    /// The rival assumes more than was observed.
     Unlikely,
-    /// The data speak against it.
+    /// The data speak against the rival.
     RuledOut,
 }
 
 impl Weight {
-    /// The word in texts.
+    /// The word for the weight in texts.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -41,14 +41,14 @@ impl Weight {
     }
 }
 
-/// A rival explanation, weighed.
+/// A rival explanation with its weight.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weighed {
-    /// chance, another-remote, or a name of [`Rival`].
+    /// The rival: chance, another-remote, or a name of [`Rival`].
     pub rival: String,
-    /// Its weight.
+    /// The weight of the rival.
     pub weight: Weight,
-    /// The reason.
+    /// The reason for the weight.
     pub why: String,
 }
 
@@ -61,7 +61,7 @@ impl Weighed {
         Weighed::new(rival.as_str(), weight, why)
     }
 
-    /// Its name within a sentence.
+    /// The name of the rival within a sentence.
     #[must_use]
     pub fn title(&self) -> &'static str {
         match self.rival.as_str() {
@@ -102,7 +102,7 @@ pub(super) fn weigh(facts: &Facts) -> Vec<Weighed> {
             let mut few = vec![chance(facts)];
             few.extend(another_remote(facts));
             let few_open = [few_locals(facts), one_device(facts)].into_iter().filter(|w| w.weight == Weight::Open);
-            // A single address is always of one device.
+            // A single address always belongs to one device.
             few.extend(few_open.filter(|w| probed(facts) > 1 || w.rival != Rival::OneDevice.as_str()));
             few.extend(busy_device(facts));
             few.extend((facts.finding.groups.len() > 1).then(|| one_of_several(facts)));
@@ -122,7 +122,7 @@ pub(super) fn weigh(facts: &Facts) -> Vec<Weighed> {
     all
 }
 
-/// Whether attribution weighed its rivals: it does if much points to the remote.
+/// Whether attribution weighed the rivals of this remote. It does if much evidence points to the remote.
 fn is_judged(facts: &Facts) -> bool {
     let probability = facts.candidate.as_ref().and_then(|candidate| candidate.probability);
     facts.finding.verdict.accuses() || !facts.finding.rivals.is_empty() || probability.is_some_and(|p| p >= 0.1)
@@ -141,8 +141,8 @@ fn probed(facts: &Facts) -> u64 {
     facts.figures.explained_locals.len() as u64
 }
 
-/// Whether the score is capped just below an accusation, because the comparison with the nearest in time
-/// does not confirm it.
+/// Whether the score is capped just below an accusation. This happens when the comparison with the controls nearest
+/// in time does not confirm the score.
 pub(super) fn is_held(candidate: &Candidate) -> bool {
     let held = -(2.0 * ALPHA).log10();
     candidate.score.is_some_and(|score| (score - held).abs() < 1e-9)
@@ -223,7 +223,7 @@ fn device_itself(facts: &Facts) -> Option<Weighed> {
     })
 }
 
-/// For a remote that was not judged: does one device get most of all hits?
+/// For a remote without weighed rivals: the rival that one device gets most of all hits.
 fn busy_device(facts: &Facts) -> Option<Weighed> {
     let (hits, all_hits, addresses) = facts.most_hit_device()?;
     let (share, fair) = (hits as f64 / all_hits as f64, addresses as f64 / facts.tested as f64);
@@ -237,7 +237,7 @@ fn busy_device(facts: &Facts) -> Option<Weighed> {
     })
 }
 
-/// For a remote that was not judged: are most locals probed?
+/// For a remote without weighed rivals: the rival that most locals are probed.
 fn everything_probed(facts: &Facts) -> Option<Weighed> {
     let hits = facts.findings.attribution.pooled.list.len() as u64;
     // No remote stands out by the model or the comparison.

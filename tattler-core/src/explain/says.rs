@@ -90,7 +90,7 @@ fn no_candidate(explanation: &Explanation) -> String {
     }
 }
 
-/// The counts. `within`: a contact counts if it is at most this long before the probe.
+/// The counts as sentences. `within`: a contact counts if it is at most this long before the probe.
 pub(super) fn counted(explanation: &Explanation, within: Option<Span>) -> Vec<String> {
     let mut says = Vec::new();
     if let Some(counts) = explanation.table {
@@ -105,7 +105,7 @@ pub(super) fn counted(explanation: &Explanation, within: Option<Span>) -> Vec<St
     says
 }
 
-/// The 2x2 table and its odds ratio.
+/// Adds sentences about the 2x2 table and its odds ratio.
 fn table(explanation: &Explanation, table: TwoByTwo, says: &mut Vec<String>) {
     let visited = table.contacted_probed + table.contacted_spared;
     let others = table.others_probed + table.others_spared;
@@ -142,7 +142,7 @@ fn table(explanation: &Explanation, table: TwoByTwo, says: &mut Vec<String>) {
     }
 }
 
-/// The tests, the size of the effect and the timing.
+/// Adds sentences about the tests, the size of the effect and the timing.
 fn tests(explanation: &Explanation, candidate: &Candidate, within: Option<Span>, says: &mut Vec<String>) {
     if candidate.verdict == Verdict::ProbesBack {
         says.push("That is about probes of others; its own are apart.".to_owned());
@@ -188,7 +188,7 @@ fn tests(explanation: &Explanation, candidate: &Candidate, within: Option<Span>,
     ));
 }
 
-/// The matched comparison.
+/// The sentence about the matched comparison.
 fn comparison(score: f64, explanation: &Explanation, candidate: &Candidate, within: Option<Span>) -> String {
     let within =
         within.map(|w| format!(", counting contacts in the last {}", duration(w.seconds()))).unwrap_or_default();
@@ -205,7 +205,7 @@ fn comparison(score: f64, explanation: &Explanation, candidate: &Candidate, with
     )
 }
 
-/// The likelihood ratio of the model.
+/// The sentence about the likelihood ratio of the model.
 fn model(evidence: f64, candidate: &Candidate) -> String {
     if evidence > 0.0 {
         format!(

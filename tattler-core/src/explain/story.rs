@@ -1,5 +1,5 @@
-//! An explanation as text: the verdict, the counts, rival explanations, steps that would settle it, and
-//! the contacts with the probes that followed.
+//! An explanation as text: the verdict, the counts, rival explanations, steps that would settle the question, and the
+//! contacts with the probes that followed.
 
 use super::Explanation;
 use super::LagBin;
@@ -9,13 +9,13 @@ use crate::report::layout::{WIDTH, finish, plain_table};
 use crate::report::table::labelled;
 use crate::words::{duration, instant, percent, plural, remote_name};
 
-/// The most visits shown; the other formats have a thousand.
+/// The most visits shown. The other formats have a thousand visits.
 const VISITS: usize = 15;
 /// The most probes shown for each visit.
 const PROBES: usize = 3;
 /// The most scanners listed.
 const SCANNERS: usize = 8;
-/// Bars from one to eight eighths.
+/// Characters for bars of one to eight eighths.
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// An explanation as text.
@@ -27,7 +27,7 @@ pub fn explanation_text(explanation: &Explanation) -> String {
             let name = labelled(name, c);
             let rank = format!("{}, rank {} of {}", c.verdict.as_str(), c.rank, explanation.candidates);
             match c.probability {
-                // An accusation needs more tests than the model.
+                // An accusation needs more tests than the model alone.
                 Some(probability) => {
                     let by = if c.verdict.accuses() { "" } else { " by the model alone" };
                     format!("{name}: {rank}, leaks with probability {}{by}\n", percent(probability))
@@ -64,7 +64,7 @@ pub fn explanation_text(explanation: &Explanation) -> String {
     text + &timeline(explanation)
 }
 
-/// Probed visitors by lag, as bars.
+/// The number of probed visitors by lag, as bars.
 fn histogram(lags: &[LagBin]) -> String {
     let most = lags.iter().map(|bin| bin.locals).max().unwrap_or(0);
     if most == 0 {
@@ -93,7 +93,7 @@ fn timeline(explanation: &Explanation) -> String {
     let back = explanation.candidate.as_ref().is_some_and(|candidate| candidate.verdict == Verdict::ProbesBack);
     let is_own = |probe: &Followed| explanation.remote.contains(&probe.source);
     let speaks = |probe: &Followed| if back { is_own(probe) } else { probe.counts };
-    // Show only the probes that speak against it; without any, show all.
+    // Show only the probes that speak against the remote. If there are none, show all probes.
     let any_speaks = visits.iter().flat_map(|visit| &visit.probes).any(speaks);
     let is_shown = |probe: &Followed| !any_speaks || speaks(probe);
     let (probed, rest): (Vec<_>, Vec<_>) = visits.iter().partition(|visit| visit.probes.iter().any(is_shown));
@@ -180,7 +180,7 @@ fn followed(visit: &Visit, is_shown: &dyn Fn(&Followed) -> bool, is_candidate: b
     text
 }
 
-/// Why a probe does not speak against the remote.
+/// The reason that a probe does not speak against the remote.
 fn note(probe: &Followed, is_candidate: bool) -> &'static str {
     match probe.evidence.as_str() {
         _ if probe.contacted_source => " (had been contacted itself)",
@@ -200,7 +200,7 @@ fn indent(block: &str) -> String {
     block.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 
-/// Breaks a sentence into lines. The first line begins with `first`, the others with `other`.
+/// Breaks a sentence into lines. The first line begins with `first`, the other lines with `other`.
 fn wrap(sentence: &str, first: &str, other: &str) -> String {
     let mut text = first.to_owned();
     let mut column = first.chars().count();

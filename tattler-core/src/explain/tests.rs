@@ -1,4 +1,4 @@
-//! Explanations of cases whose truth is known.
+//! Explanations of simulated cases with known truth.
 
 use sensor_common::Kind;
 
@@ -10,7 +10,7 @@ use crate::report::tests::{POOL, RARE, SCANNER, SITE, addr, changed, contact, ja
 use crate::report::{ReportOptions, report, suspects_table};
 use crate::time::Time;
 
-/// Each local belongs to the device with its number modulo `devices`.
+/// Assigns each local to the device with the local's number modulo `devices`.
 fn with_devices(devices: i64) -> Vec<Observation> {
     changed(|contact| contact.device = Some(format!("device-{}", contact.ts.0 / 100_000_000 % devices)))
 }
@@ -47,7 +47,7 @@ fn an_accusation_gives_meaning_counts_and_rivals() {
         "              +3.0 s  syn 22 from 2a0d:5600::29, c1\n",
         "  c1: syn 22 from 2a0d:5600::/64\n",
     ] {
-        // Ignores line breaks.
+        // Ignore line breaks.
         let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(flat(&text).contains(&flat(part)), "{part}\n{text}");
     }
@@ -161,7 +161,7 @@ fn path_probes_are_marked_and_are_no_evidence() {
     assert_eq!(explanation.candidate.as_ref().unwrap().explained_probes, 8);
     let text = explanation_text(&explanation);
     assert!(text.contains("1 other probe\n") && !text.contains("2a0e::1"), "{text}");
-    // Without other probes there is no candidate, and they are shown as path probes.
+    // Without other probes there is no candidate, and the probes of the traceroute are shown as path probes.
     all.retain(|observation| !matches!(observation, Observation::Probe(probe) if probe.kind == Kind::Syn));
     let text = explanation_text(&explained(&all, POOL));
     assert!(text.contains("echo from 2a0e::1, c1 (path probe: no evidence)"), "{text}");

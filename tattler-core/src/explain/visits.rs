@@ -12,7 +12,7 @@ use crate::time::Time;
 use crate::view::evidence::Evidence;
 use crate::view::frame::LocalClass;
 
-/// The most visits listed; all of them count.
+/// The most visits listed. The counts include all visits.
 const MAX_VISITS: usize = 1_000;
 /// The most probes listed for each visit.
 const MAX_PROBES: usize = 20;
@@ -20,59 +20,59 @@ const MAX_PROBES: usize = 20;
 /// A local that contacted the remote.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Visit {
-    /// The first contact with it.
+    /// Time of the first contact with the remote.
     pub ts: Time,
     /// The local.
     pub local: Ipv6Addr,
-    /// Its device, where known.
+    /// The local's device, where known.
     #[serde(default)]
     pub device: Option<String>,
     /// The device's name from the configuration.
     #[serde(default)]
     pub device_name: Option<String>,
-    /// temporary, stable, eui64, guessable or public. Only temporary ones are evidence.
+    /// The class of the local: temporary, stable, eui64, guessable or public. Only temporary locals are evidence.
     pub class: String,
-    /// tcp, udp or icmpv6.
+    /// The protocol: tcp, udp or icmpv6.
     pub proto: String,
     /// The remote's port.
     pub port: u16,
     /// Later probes of the local, in order of time.
     pub probes: Vec<Followed>,
-    /// Number of later probes not listed.
+    /// Number of later probes that are not listed.
     pub probes_left_out: u64,
 }
 
 /// A probe that followed a visit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Followed {
-    /// When.
+    /// Time of the probe.
     pub ts: Time,
-    /// Seconds since the contact.
+    /// Seconds from the contact to the probe.
     pub lag_seconds: f64,
     /// The sender.
     pub source: Ipv6Addr,
-    /// echo, syn, udp or tcp-other.
+    /// The kind of the probe: echo, syn, udp or tcp-other.
     pub kind: String,
     /// The target's port.
     pub port: u16,
     /// Number of probes, repeats included.
     pub count: u32,
-    /// The scanner.
+    /// The campaign of the scanner.
     pub campaign: String,
-    /// The class of evidence, by its target: exact-hit, expired, stable, eui64, guessable, public.
+    /// The class of evidence of the probe, by its target: exact-hit, expired, stable, eui64, guessable, public.
     pub evidence: String,
-    /// The local had contacted its source, so it proves no leak.
+    /// Whether the local had contacted the probe's source. If so, the probe does not prove a leak.
     pub contacted_source: bool,
-    /// It belongs to a traceroute, so it is no evidence.
+    /// Whether the probe belongs to a traceroute. If so, it is not evidence.
     #[serde(default)]
     pub path_probe: bool,
-    /// It speaks against the remote. Other probes are listed for completeness.
+    /// Whether the probe speaks against the remote. Other probes are listed for completeness.
     #[serde(default)]
     pub counts: bool,
 }
 
-/// The visits of a remote, the earliest first, and the number of visits not listed. `against`: positions
-/// of the campaigns whose probes speak against it.
+/// The visits of a remote, the earliest first, and the number of visits not listed. `against`: positions of the
+/// campaigns whose probes speak against the remote.
 pub(super) fn visits(findings: &Findings, remote: Ipv6Net, against: &[usize]) -> (Vec<Visit>, u64) {
     let (frame, ledger) = (&findings.frame, findings.frame.ledger);
     let mut first: HashMap<AddrId, usize> = HashMap::new();

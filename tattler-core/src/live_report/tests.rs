@@ -27,7 +27,7 @@ fn now(live: &mut LiveReport, ledger: &mut Ledger) -> Report {
     live.report(&ALL)
 }
 
-/// Removes rows of a ledger, or changes them.
+/// Removes or changes rows of a ledger.
 fn disturb(ledger: &mut Ledger, how: u8, observation: &Observation) {
     let at = observation.ts();
     let address = match observation {
@@ -85,7 +85,7 @@ fn it_equals_a_fresh_report_while_a_home_grows() {
             ledger.observe(observation);
             if i % every == 0 {
                 assert_eq!(now(&mut live, &mut ledger), report(&ledger, &ALL), "after {i}");
-                // Changes that no packet causes.
+                // Make changes that packets do not cause.
                 disturb(&mut ledger, [3, 5, 5, 5, 7, 6][i / every % 6], &observations[i / 2]);
                 assert_eq!(now(&mut live, &mut ledger), report(&ledger, &ALL), "disturbed after {i}");
             }
@@ -113,7 +113,7 @@ fn two_copies_of_one_ledger_do_not_take_from_each_other() {
     assert_eq!(now(&mut a, &mut ledger), now(&mut b, &mut ledger));
 }
 
-/// A ledger of two harvesters, and its live report.
+/// A ledger of two harvesters, and the live report of this ledger.
 fn known() -> (Ledger, LiveReport) {
     let mut ledger = Ledger::new(LedgerSettings::live());
     two_harvesters(1).iter().for_each(|observation| ledger.observe(observation));
@@ -122,7 +122,7 @@ fn known() -> (Ledger, LiveReport) {
     (ledger, live)
 }
 
-/// The local that was used last, of those that were not probed; and the time of the last observation.
+/// The unprobed local that was used last, and the time of the last observation.
 fn somebody(ledger: &Ledger) -> (Ipv6Addr, Time) {
     let spared = |local: &&crate::ledger::Local| ledger.probes().iter().all(|row| row.target != local.address);
     let local = ledger.locals().iter().filter(spared).max_by_key(|local| local.used).unwrap();
@@ -140,7 +140,7 @@ fn probe(ledger: &Ledger) -> Observation {
     Observation::Probe(Probe::new(at, source, target, Kind::Syn, 22))
 }
 
-/// A repeated exchange of a local that was not probed.
+/// A repeated exchange of a local without probes.
 fn refresh(ledger: &Ledger) -> Observation {
     let (local, ts) = somebody(ledger);
     let id = ledger.id(local).unwrap();
@@ -166,7 +166,7 @@ fn an_update_compares_only_what_an_event_can_change() {
     let stable = "2001:db8:0:1::1".parse().unwrap();
     let at = contact.ts();
     let server = Observation::Contact(Contact::new(at, stable, "2a05::1".parse().unwrap(), Proto::Tcp, 443));
-    // It was used last, so the others keep their numbers.
+    // This local was used last, so the other locals keep their numbers.
     after(Some(server.clone()));
     let Observation::Contact(server) = server else { unreachable!() };
     let another = Observation::Contact(Contact { remote: "2a05::2".parse().unwrap(), ..server });

@@ -1,4 +1,4 @@
-//! Suspects as CSV: a header, then a line for each. Lists are joined by spaces.
+//! Suspects as CSV: a header, then a line for each suspect. Items of a list are joined by spaces.
 
 use std::io::{self, Write};
 
@@ -22,7 +22,7 @@ pub fn suspects_csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         let members = joined(c.members.iter().map(ToString::to_string).collect());
         let rivals = joined(c.rivals.iter().map(|rival| rival.as_str().to_owned()).collect());
         let interval = c.leak_interval_95.map_or([None; 2], |ends| ends.map(Some));
-        // A line is one list: CSV knows no nesting.
+        // A list is one field: CSV has no nesting.
         writer.serialize((
             (rank, c.verdict.as_str(), members, c.prefix.to_string(), score, probability, leak_probability, interval),
             (explained_probes, explained_locals, devices, contacted, contacted_probed, fisher_p, distinct_count),

@@ -1,4 +1,4 @@
-//! Locals that answered a probe: hosts behind the router that are reachable.
+//! Locals that answered a probe: hosts behind the router that strangers can reach.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv6Addr;
@@ -10,13 +10,12 @@ use crate::ledger::{AddrId, Ledger, ProbeRow};
 use crate::observation::Answer;
 use crate::time::Time;
 
-/// A local that answered probes of one kind and port. Public locals are left out: they are meant to
-/// answer.
+/// A local that answered probes of one kind and port. Public locals are not included, as they are meant to answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exposed {
     /// The local that answered.
     pub local: Ipv6Addr,
-    /// Its device, where known.
+    /// The local's device, where known.
     pub device: Option<String>,
     /// The kind of the probe: echo, syn, udp.
     pub kind: String,
@@ -26,20 +25,20 @@ pub struct Exposed {
     pub answer: String,
     /// The source of the latest answered probe.
     pub source: Ipv6Addr,
-    /// The first answered probe.
+    /// Time of the first answered probe.
     pub first: Time,
-    /// The last answered probe.
+    /// Time of the last answered probe.
     pub last: Time,
-    /// Distinct sources of answered probes.
+    /// Number of distinct sources of answered probes.
     pub sources: u64,
-    /// The port is open to strangers. Not set for echo replies, nor if the local answered only remotes
-    /// that it had contacted itself: it may have asked for the probe (active FTP, a server that checks
-    /// its clients).
+    /// Whether the port is open to strangers. False for echo replies, and also if the local answered only remotes
+    /// that it had contacted itself: the local may have asked for the probe (active FTP, a server that checks its
+    /// clients).
     pub open: bool,
 }
 
 impl Exposed {
-    /// Whether it answered echo requests.
+    /// Whether the local answered echo requests.
     fn is_ping(&self) -> bool {
         self.kind == Kind::Echo.as_str()
     }
@@ -55,7 +54,7 @@ impl Exposed {
     }
 }
 
-/// All exposed locals, the latest answer first.
+/// All exposed locals. The local with the latest answer comes first.
 #[must_use]
 pub fn exposed(ledger: &Ledger) -> Vec<Exposed> {
     let is_public = |id| ledger.local(id).is_some_and(|local| local.public);
@@ -97,8 +96,8 @@ pub fn exposed(ledger: &Ledger) -> Vec<Exposed> {
     found
 }
 
-/// Whether an answer shows a port open to strangers: its probe is known, its local is not public and had
-/// not contacted the source before. Scans all contacts.
+/// Whether an answer shows a port open to strangers: its probe is known, and its local is not public and had not
+/// contacted the source before. Scans all contacts.
 #[must_use]
 pub fn shows_open_port(ledger: &Ledger, answer: &Answer) -> bool {
     let ids = ledger.id(answer.source).zip(ledger.id(answer.target));
@@ -120,7 +119,7 @@ pub fn open_locals(exposed: &[Exposed]) -> u64 {
     locals.len() as u64
 }
 
-/// Removes the answers to pings and sorts open ports first. Returns how many locals answered pings.
+/// Removes the answers to pings and sorts open ports first. Returns the number of locals that answered pings.
 #[must_use]
 pub fn split_pings(exposed: &mut Vec<Exposed>) -> u64 {
     // A local has one entry for all pings.
@@ -131,7 +130,7 @@ pub fn split_pings(exposed: &mut Vec<Exposed>) -> u64 {
     pings
 }
 
-/// The first contact of each target in `rows` with its source.
+/// The time of the first contact of each target in `rows` with the source of its probe.
 fn contacts_of(ledger: &Ledger, rows: &[&ProbeRow]) -> HashMap<(AddrId, AddrId), Time> {
     let mut pairs: HashMap<(AddrId, AddrId), Time> =
         rows.iter().map(|row| ((row.target, row.source), Time(i64::MAX))).collect();

@@ -1,4 +1,4 @@
-//! The results of attribution from which reports and explanations are made.
+//! The results of attribution. Reports and explanations are made from these results.
 
 use std::net::Ipv6Addr;
 
@@ -15,7 +15,7 @@ use crate::ledger::{AddrId, Ledger};
 use crate::time::Span;
 use crate::view::frame::Frame;
 
-/// Everything computed from a ledger.
+/// All results computed from a ledger.
 pub(crate) struct Findings<'l> {
     pub(crate) frame: Frame<'l>,
     pub(crate) campaigns: Campaigns,
@@ -68,7 +68,7 @@ impl<'l> Findings<'l> {
         let contacted = table.contacted_probed + table.contacted_spared;
         let accused = finding.verdict.accuses() && contacted > 0;
         let leak = finding.leak.filter(|_| accused);
-        // Adding 0 turns -0 into 0.
+        // Adding 0 changes -0 to 0.
         let finite = |x: f64| x.is_finite().then_some(x + 0.0);
         Candidate {
             rank: rank as u64 + 1,
@@ -97,7 +97,7 @@ impl<'l> Findings<'l> {
     }
 }
 
-/// The longest prefix that contains all of them.
+/// The longest prefix that contains all members.
 fn common_prefix(members: &[Ipv6Addr]) -> Ipv6Net {
     let bits = members.iter().map(|&member| u128::from(member));
     let differ = bits.clone().zip(bits.skip(1)).fold(0, |acc, (a, b)| acc | (a ^ b));

@@ -1,8 +1,8 @@
-//! Text tables: a hundred columns, no colour, no borders.
+//! Text tables that are at most a hundred columns wide, without colour or borders.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-/// The widest line, in columns.
+/// The width of the widest line, in columns.
 pub(crate) const WIDTH: u16 = 100;
 
 /// An empty table with this header.
@@ -13,7 +13,7 @@ pub(crate) fn plain_table(header: &[&str]) -> Table {
     table
 }
 
-/// The text of a table; `right` are the columns aligned to the right.
+/// The text of a table. `right`: the columns that are aligned to the right.
 pub(crate) fn finish(mut table: Table, right: &[usize]) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));

@@ -29,14 +29,14 @@ pub use table::{all_suspects_table, suspects_table};
 
 /// The name of the JSON contract.
 pub const SCHEMA: &str = "tattler.report/1";
-/// The most campaigns listed, those with the most exact hits, and the most sources, prefixes and ports of
-/// each. Outsiders control their number.
+/// The most campaigns listed (the campaigns with the most exact hits), and the most sources, prefixes and ports
+/// listed for each campaign. Outsiders control these numbers.
 const MAX_LISTED: usize = 1_000;
 
 /// Options of a report.
 #[derive(Clone, Copy, Debug)]
 pub struct ReportOptions {
-    /// The most candidates listed; 0: all.
+    /// The most candidates listed. 0: all candidates.
     pub top: usize,
 }
 
@@ -46,18 +46,18 @@ impl Default for ReportOptions {
     }
 }
 
-/// The report.
+/// A report on a ledger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// [`SCHEMA`].
+    /// The name of the JSON contract: [`SCHEMA`].
     pub schema: String,
-    /// The time it covers.
+    /// The time that the report covers.
     pub window: Window,
-    /// Locals seen in use.
+    /// Number of locals seen in use.
     pub locals: u64,
-    /// Locals that were exact hits.
+    /// Number of locals that were exact hits.
     pub probed_locals: u64,
-    /// Probes, repeats included.
+    /// Number of probes, repeats included.
     pub probes: u64,
     /// The share of exact hits that no accused remote explains; null without exact hits.
     pub unexplained_share: Option<f64>,
@@ -65,95 +65,95 @@ pub struct Report {
     pub campaigns: Vec<CampaignReport>,
     /// Remotes that may have leaked addresses, in rank order.
     pub candidates: Vec<Candidate>,
-    /// Why verdicts may be too weak, a sentence each.
+    /// Reasons that verdicts may be too weak, a sentence for each reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caveats: Vec<String>,
 }
 
-/// The time that a report covers: the first and the last observation in it; null if there is none.
+/// The time that a report covers: from the first to the last observation. Null if there are no observations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// First.
+    /// Time of the first observation.
     pub from: Option<Time>,
-    /// Last.
+    /// Time of the last observation.
     pub to: Option<Time>,
 }
 
 /// A scanner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CampaignReport {
-    /// `c1` is the campaign seen first. Numbers are valid within one report.
+    /// The identifier. `c1` is the campaign seen first. Identifiers are valid within one report.
     pub id: String,
-    /// Its probes and their origin, in words.
+    /// The scanner's probes and their origin, in words.
     pub label: String,
-    /// Its sources, the first thousand.
+    /// The first thousand sources of the scanner.
     pub sources: Vec<Ipv6Addr>,
-    /// The prefixes of its sources.
+    /// The prefixes of the sources.
     pub prefixes: Vec<Ipv6Net>,
-    /// Kinds of its probes: echo, syn, udp, tcp-other.
+    /// Kinds of the probes: echo, syn, udp, tcp-other.
     pub kinds: Vec<String>,
-    /// Probed ports, the first thousand.
+    /// The first thousand probed ports.
     pub ports: Vec<u16>,
-    /// Its probes, repeats included.
+    /// Number of probes, repeats included.
     pub probes: u64,
     /// Number of distinct targets.
     pub targets: u64,
-    /// Its first probe.
+    /// Time of the first probe.
     pub first: Time,
-    /// Its last probe.
+    /// Time of the last probe.
     pub last: Time,
-    /// Its operator according to the catalogue; null if unknown.
+    /// The scanner's operator according to the catalogue; null if unknown.
     #[serde(default)]
     pub operator: Option<String>,
-    /// one-off, periodic, returning, steady.
+    /// The rhythm: one-off, periodic, returning or steady.
     #[serde(default)]
     pub rhythm: String,
-    /// path-probe, sweep, slow-and-spread-out, known-operator, remainder, and the rhythm.
+    /// Properties: path-probe, sweep, slow-and-spread-out, known-operator, remainder, and the rhythm.
     #[serde(default)]
     pub labels: Vec<String>,
 }
 
-/// A remote, or several that can't be told apart, contacted before an exact hit.
+/// A remote that a local contacted before an exact hit, or several such remotes that can't be told apart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// From 1.
+    /// The rank. The first candidate has rank 1.
     pub rank: u64,
     /// The verdict.
     pub verdict: Verdict,
     /// The remotes.
     pub members: Vec<Ipv6Addr>,
-    /// The accused prefix. For members that can't be told apart: the common prefix if it is /48 or
-    /// longer, else the first member's. A shorter one would make a firewall block too much.
+    /// The accused prefix. For members that can't be told apart: the common prefix if it is /48 or longer, else the
+    /// prefix of the first member. With a shorter prefix a firewall would block too much.
     pub prefix: Ipv6Net,
-    /// Decimal logarithm of 1 / p, with p from the matched comparison, corrected for all hypotheses
-    /// tested. An accusation needs 2; below 0 chance explains it easily. Capped at 1.7 if a comparison
-    /// with only the nearest in time does not confirm it.
+    /// Decimal logarithm of 1 / p. The p comes from the matched comparison and is corrected for all hypotheses
+    /// tested. An accusation needs 2. Below 0, chance easily explains the evidence. The score is capped at 1.7 if a
+    /// comparison with only the controls nearest in time does not confirm it.
     pub score: Option<f64>,
-    /// The probability that it leaks at all; null if the data can't tell.
+    /// The probability that the candidate leaks at all; null if the data can't decide.
     pub probability: Option<f64>,
-    /// For the accused: the probability that one contact with it leads to a probe.
+    /// For an accused candidate: the probability that one contact leads to a probe.
     pub leak_probability: Option<f64>,
-    /// Its interval: Clopper-Pearson, widened by the model's uncertainty.
+    /// The interval of `leak_probability`: Clopper-Pearson, widened by the model's uncertainty.
     pub leak_interval_95: Option<[f64; 2]>,
-    /// Probes of its campaigns that hit its visitors within the time window of the evidence.
+    /// Number of probes from the candidate's campaigns that hit its visitors within the time window of the evidence.
     pub explained_probes: u64,
-    /// Visitors hit by these probes.
+    /// Number of visitors hit by these probes.
     pub explained_locals: u64,
-    /// Devices of these visitors; null if unknown.
+    /// Number of devices of these visitors; null if unknown.
     pub devices: Option<u64>,
-    /// Temporary locals that contacted it, in time to be evidence.
+    /// Number of temporary locals that contacted the candidate in time to be evidence.
     pub contacted: u64,
-    /// Those of them probed afterwards by its campaigns.
+    /// Number of these locals that the candidate's campaigns probed afterwards.
     pub contacted_probed: u64,
-    /// Fisher's p of the 2x2 table, uncorrected; for comparison.
+    /// Fisher's p of the 2x2 table, uncorrected. It serves for comparison.
     pub fisher_p: Option<f64>,
-    /// The count of 2015: probed locals that had contacted it before.
+    /// Number of probed locals that had contacted the candidate before. This is the count of 2015.
     pub distinct_count: u64,
-    /// Median of the seconds from the last new contact with it to the first probe.
+    /// Median time in seconds from the last new contact with the candidate to the first probe.
     pub median_lag_seconds: Option<f64>,
-    /// Campaigns that it explains; if it is not accused, campaigns that hit its visitors.
+    /// Campaigns that the candidate explains. If it is not accused: campaigns that hit its visitors.
     pub campaigns: Vec<String>,
-    /// Natural logarithm of the likelihood ratio of the model with and without its leak, less the value
+    /// Natural logarithm of the likelihood ratio of the model with and without the candidate's leak, less the value
     /// that the best of so many remotes reaches by chance.
     #[serde(default)]
     pub evidence: Option<f64>,
@@ -161,14 +161,14 @@ pub struct Candidate {
     /// timing-alone, many-sites, one-of-several.
     #[serde(default)]
     pub rivals: Vec<Rival>,
-    /// The operator according to the catalogue, if the accusation is against an operator: then the
-    /// members are in several prefixes, and `prefix` is that of the first.
+    /// The operator according to the catalogue, if the accusation is against an operator. The members are then in
+    /// several prefixes, and `prefix` is the prefix of the first member.
     #[serde(default)]
     pub operator: Option<String>,
-    /// The user's label for its prefix; null if there is none or the members have different ones.
+    /// The user's label for the prefix; null if there is no label or if the members have different labels.
     #[serde(default)]
     pub label: Option<String>,
-    /// The user's acknowledgement; null if there is none, and offline.
+    /// The user's acknowledgement; null if there is no acknowledgement, and in offline reports.
     #[serde(default)]
     pub acked: Option<Acked>,
 }
@@ -183,7 +183,7 @@ impl Report {
 }
 
 impl Candidate {
-    /// Sets its label from the configured names.
+    /// Sets the candidate's label from the configured names.
     pub fn name(&mut self, names: &Names) {
         let label = self.members.first().and_then(|&member| names.label(member));
         let is_common = self.members.iter().all(|&member| names.label(member) == label);
@@ -197,7 +197,7 @@ pub fn report(ledger: &Ledger, options: &ReportOptions) -> Report {
     report_of(&Findings::new(ledger), options)
 }
 
-/// As [`report`], from findings.
+/// As [`report`], but from existing findings.
 pub(crate) fn report_of(findings: &Findings, options: &ReportOptions) -> Report {
     let ledger = findings.frame.ledger;
     let (exact, open) = unexplained(&findings.frame, &findings.attribution, &findings.basis);
@@ -218,8 +218,8 @@ pub(crate) fn report_of(findings: &Findings, options: &ReportOptions) -> Report 
     }
 }
 
-/// The listed candidates. Remotes that probe back rank last and would never show in a short list, so up to
-/// a quarter of it is reserved for them, unless the accused need the room.
+/// The listed candidates. Remotes that probe back rank last and would never appear in a short list. So up to a quarter
+/// of the list is reserved for these remotes, unless the accused need the room.
 fn top(findings: &[Finding], top: usize) -> impl Iterator<Item = &Finding> {
     let leaks = findings.partition_point(|finding| finding.verdict != Verdict::ProbesBack);
     let accused = findings.iter().filter(|finding| finding.verdict.accuses()).count();
@@ -230,7 +230,7 @@ fn top(findings: &[Finding], top: usize) -> impl Iterator<Item = &Finding> {
 
 pub(crate) fn listed(campaigns: &Campaigns) -> impl Iterator<Item = &Campaign> {
     let mut order: Vec<usize> = (0..campaigns.list.len()).collect();
-    // Of equals (thousands may have sent one probe each) the first seen stay.
+    // Of equal campaigns (thousands may have sent one probe each) the list keeps the campaigns seen first.
     order.sort_by_key(|&i| std::cmp::Reverse((campaigns.list[i].exact_targets, campaigns.list[i].probes)));
     order.truncate(MAX_LISTED);
     order.sort_unstable();

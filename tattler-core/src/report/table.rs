@@ -10,8 +10,8 @@ use crate::words::{duration, p_value, percent, plural};
 /// The most members of a candidate shown.
 const MEMBERS: usize = 4;
 
-/// The suspects: first the accused, then ranked remotes that are not accused, then those that probe back.
-/// Acknowledged ones are only counted.
+/// The suspects: first the accused, then ranked remotes that are not accused, then remotes that probe back. For
+/// acknowledged candidates, the table shows only their number.
 #[must_use]
 pub fn suspects_table(report: &Report) -> String {
     let mut text = sections(report, &|candidate| candidate.acked.is_none());
@@ -22,7 +22,7 @@ pub fn suspects_table(report: &Report) -> String {
     text
 }
 
-/// As [`suspects_table`], including acknowledged ones.
+/// As [`suspects_table`], but with acknowledged candidates.
 #[must_use]
 pub fn all_suspects_table(report: &Report) -> String {
     sections(report, &|_| true)
@@ -46,7 +46,7 @@ fn sections(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
     text
 }
 
-/// Whether the model or the comparison points to it.
+/// Whether the model or the comparison points to the candidate.
 fn stands_out(candidate: &Candidate) -> bool {
     let counted = candidate.evidence.is_some_and(|evidence| evidence > 0.0) || candidate.score.is_some_and(|s| s > 0.3);
     counted && candidate.probability.is_none_or(|probability| probability >= 0.1)
@@ -82,7 +82,7 @@ fn headline(report: &Report, shown: &dyn Fn(&Candidate) -> bool) -> String {
     text
 }
 
-/// One section. If no probability of a leak is known, the column shows the p of chance instead.
+/// One section of the table. If no probability of a leak is known, its column shows the p of chance instead.
 fn candidates(rows: &[&Candidate], has_probability: bool) -> String {
     let leaks = rows.iter().any(|candidate| candidate.leak_probability.is_some());
     let dash = || "-".to_owned();
@@ -104,7 +104,7 @@ fn candidates(rows: &[&Candidate], has_probability: bool) -> String {
         row.extend([candidate.median_lag_seconds.map_or_else(dash, duration), few(&candidate.campaigns)]);
         table.add_row(row);
     }
-    // Addresses are not broken; the other columns shrink.
+    // Addresses are not broken into lines. The other columns shrink.
     for column in [1, 2] {
         if let Some(column) = table.column_mut(column) {
             column.set_constraint(ColumnConstraint::ContentWidth);
@@ -119,7 +119,7 @@ fn verdict(candidate: &Candidate) -> String {
     if candidate.acked.is_some() {
         text += " (acknowledged)";
     }
-    // Only the first of this order; `explain` lists all.
+    // Show only the first rival in this order. `explain` lists all rivals.
     let hint = |rival: Rival| match rival {
         Rival::OnPath => "(path?)",
         Rival::DeviceItself => "(its device?)",

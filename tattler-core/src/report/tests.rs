@@ -31,8 +31,8 @@ pub(crate) const SITE: &str = "2a06::80";
 pub(crate) const RARE: &str = "2a07:1234:5678:9abc:def0:1234:5678:9abc";
 pub(crate) const SCANNER: &str = "2a0d:5600::29";
 
-/// January 2016: locals query an NTP server, and a scanner from elsewhere follows seconds later. All
-/// locals visit the site, some the rare one.
+/// January 2016: locals query an NTP server, and seconds later a scanner from elsewhere probes the locals. All locals
+/// visit the site, some visit the rare site.
 pub(crate) fn january_2016() -> Vec<Observation> {
     let mut all = Vec::new();
     for n in 0..24u64 {
@@ -50,7 +50,7 @@ pub(crate) fn january_2016() -> Vec<Observation> {
     all
 }
 
-/// January 2016 with other contacts.
+/// The observations of January 2016 with changed contacts.
 pub(crate) fn changed(mut change: impl FnMut(&mut Contact)) -> Vec<Observation> {
     let mut all = january_2016();
     for observation in &mut all {
@@ -121,7 +121,7 @@ fn an_acknowledged_suspect_is_only_counted_until_it_expires() {
     let json = serde_json::to_string(&acked).unwrap();
     assert!(json.contains(r#""acked":{"until":null,"note":"our own monitor","at":"1970-01-02T01:00:00.000Z"}}"#));
     assert!(json.contains(r#""acked":null}"#));
-    // An acknowledgement of only some members, or an expired one, does not apply.
+    // An acknowledgement does not apply if it has expired or covers only some members.
     for other in [ack("2a05::124/128", None), ack("2a05::/32", Some(now))] {
         assert!(suspects_table(&marked(&[other])).contains(POOL));
     }
@@ -137,7 +137,7 @@ fn a_candidate_is_shown_with_the_label_of_its_prefix() {
     assert_eq!(report.candidates.iter().filter(|candidate| candidate.label.is_some()).count(), 1);
 }
 
-/// The report if the visitors of the pool contact these addresses instead, each the address with its number.
+/// The report if visitors of the pool contact other addresses. `address` maps the number of a visit to its remote.
 fn report_with_pools(address: impl Fn(u128) -> u128) -> Report {
     let all = changed(|contact| {
         if contact.remote == addr(POOL) {
@@ -149,7 +149,7 @@ fn report_with_pools(address: impl Fn(u128) -> u128) -> Report {
 
 #[test]
 fn a_harvester_with_many_addresses_is_accused_by_operator_or_prefix() {
-    // Prefixes that the catalogue gives to one operator.
+    // Prefixes that the catalogue assigns to one operator.
     let censys = ["2602:80d:1000::", "2620:96:e000::"].map(|prefix| u128::from(addr(prefix)));
     let report = report_with_pools(|n| censys[n as usize % 2] | n);
     let first = &report.candidates[0];
@@ -211,7 +211,7 @@ proptest! {
         observations.sort_by_key(Observation::ts);
         let mut shuffled = observations.clone();
         let mut state = seed | 1;
-        // Within equal times only: the UDP rule looks back in time.
+        // Shuffle only observations with equal times: the UDP rule looks back in time.
         shuffled.sort_by_cached_key(|o| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (o.ts(), state >> 32)

@@ -1,4 +1,4 @@
-//! Each evidence class with its counter-example.
+//! Each evidence class with a counter-example.
 
 use sensor_common::{Kind, Proto};
 
@@ -56,7 +56,7 @@ fn a_probe_a_second_after_the_validity_is_expired() {
     let hit = |at| of(&[contact(0, TEMPORARY, SITE), probe(at, SCANNER, TEMPORARY)], TEMPORARY);
     assert_eq!(hit(7 * DAY), Evidence::Exact);
     assert_eq!(hit(7 * DAY + 1), Evidence::Expired);
-    // Its last use counts, not its first.
+    // The time of the last use counts, not the time of the first use.
     let used = [contact(0, TEMPORARY, SITE), contact(DAY, TEMPORARY, "2a05::81"), probe(8 * DAY, SCANNER, TEMPORARY)];
     assert_eq!(of(&used, TEMPORARY), Evidence::Exact);
 }
@@ -69,7 +69,7 @@ fn an_address_that_turns_out_stable_loses_its_earlier_hits() {
     assert_eq!(evidence(&ledger, TEMPORARY), Evidence::Exact, "eight days are a validity and a day");
     ledger.observe(&contact(8 * DAY + 1, TEMPORARY, SITE));
     assert_eq!(evidence(&ledger, TEMPORARY), Evidence::Stable);
-    // The operating system overrules it, in both directions.
+    // The operating system overrules this classification, in both directions.
     ledger.mark_temporary(addr(TEMPORARY), Time::from_seconds(9 * DAY));
     assert_eq!(evidence(&ledger, TEMPORARY), Evidence::Exact);
     let mut young = seen(&[contact(0, TEMPORARY, SITE), probe(1, SCANNER, TEMPORARY)]);
@@ -79,7 +79,7 @@ fn an_address_that_turns_out_stable_loses_its_earlier_hits() {
 
 #[test]
 fn eui64_and_guessable_identifiers_are_no_exact_hits() {
-    // A universal MAC address, and one of a virtual machine.
+    // The first address contains a universal MAC address, the second contains the MAC address of a virtual machine.
     for local in ["2001:db8:1::211:22ff:fe33:4455", EUI64] {
         assert_eq!(of(&[contact(0, local, SITE), probe(1, SCANNER, local)], local), Evidence::Eui64);
     }
@@ -134,7 +134,7 @@ fn a_prefix_that_went_away_ends_the_exposure_of_its_locals_only() {
     };
     assert_eq!(late(&mut ledger, TEMPORARY), Evidence::Expired);
     assert_eq!(late(&mut ledger, other), Evidence::Exact);
-    // It is home again: by netlink, or because it is used again.
+    // The address is at home again: netlink reports it, or it is used again.
     let mut back = seen(&used);
     back.home_is(|address| address == addr(other), Time::from_seconds(20));
     assert_eq!(late(&mut back, TEMPORARY), Evidence::Expired);

@@ -25,7 +25,7 @@ pub fn remote(n: u64) -> Ipv6Addr {
     Ipv6Addr::from((0x2a05_0000_0000_0000u128 + u128::from(n)) << 64 | 0x80)
 }
 
-/// Each in its own network, in different /32s.
+/// The source with number `n`. Each source is in its own network, in a different /32.
 pub fn source(n: u64) -> Ipv6Addr {
     Ipv6Addr::from((0x2a0d_5600u128 + u128::from(n)) << 96 | 0x29)
 }
@@ -40,8 +40,8 @@ pub fn probe(at: Time, source: Ipv6Addr, target: Ipv6Addr) -> Observation {
     Observation::Probe(Probe::new(at, source, target, Kind::Syn, 22))
 }
 
-/// 36 locals, each for a day; every third one contacts the harvester and is probed half a minute later. `clock` maps
-/// the true time to that of the sensor's clock.
+/// 36 locals, each in use for a day. Every third local contacts the harvester and is probed half a minute later.
+/// `clock` maps the true time to the time of the sensor's clock.
 pub fn home(clock: impl Fn(i64) -> Time) -> Vec<Observation> {
     let mut all = Vec::new();
     for n in 0..36u64 {
@@ -63,7 +63,7 @@ pub fn accused(report: &Report) -> Vec<Ipv6Addr> {
     report.candidates.iter().filter(|c| c.verdict.accuses()).flat_map(|c| c.members.clone()).collect()
 }
 
-/// Makes the report, checks every number, and makes every text.
+/// Makes the report, checks every number in it, and makes every text.
 fn sound(ledger: &Ledger) -> Report {
     let all = report(ledger, &ReportOptions { top: 0 });
     check(&all).unwrap();
@@ -84,8 +84,8 @@ fn in_the_home_of_these_tests_the_harvester_is_accused() {
     assert_eq!((report.probed_locals, accused(&report)), (12, vec![remote(HARVESTER)]), "{report:#?}");
 }
 
-/// A probe before every contact of its target hits an unused address: a stray, and no evidence. With equal times,
-/// nothing was before.
+/// A probe before every contact of its target hits an unused address: it is a stray, not evidence. With equal times,
+/// there is no earlier contact.
 #[test]
 fn probes_before_or_at_the_first_contact_are_no_exact_hits() {
     for back in [0, 1, 10 * DAY] {
@@ -104,7 +104,7 @@ fn probes_before_or_at_the_first_contact_are_no_exact_hits() {
     }
 }
 
-/// `last` before `ts` counts as `ts`.
+/// A time of `last` before `ts` counts as `ts`.
 #[test]
 fn a_contact_that_ends_before_it_begins_ends_when_it_begins() {
     let mut all = home(Time::from_seconds);
@@ -116,7 +116,7 @@ fn a_contact_that_ends_before_it_begins_ends_when_it_begins() {
     assert_eq!(report_of(&all), report_of(&home(Time::from_seconds)));
 }
 
-/// Everything at one time: there is no order, so there is no evidence.
+/// All observations have the same time: there is no order, so there is no evidence.
 #[test]
 fn equal_times_everywhere_accuse_nobody() {
     for at in [0, START * 1_000_000, i64::MAX, i64::MIN] {
@@ -127,7 +127,7 @@ fn equal_times_everywhere_accuse_nobody() {
     }
 }
 
-/// Probes at both ends of time: before everything (strays), or long after it (expired).
+/// Probes at both ends of time: before all observations (strays), or long after them (expired).
 #[test]
 fn probes_at_the_ends_of_time_are_strays_or_expired() {
     for end in [i64::MIN, i64::MIN + 1, i64::MAX - 1, i64::MAX] {
@@ -139,8 +139,8 @@ fn probes_at_the_ends_of_time_are_strays_or_expired() {
     }
 }
 
-/// Contacts at both ends of time: their local was in use for longer than a temporary address lives. It is stable, and
-/// no evidence.
+/// Contacts at both ends of time: their local was in use for longer than a temporary address is valid. The local is
+/// stable, and not evidence.
 #[test]
 fn contacts_at_the_ends_of_time_make_a_local_stable() {
     let mut all = home(Time::from_seconds);
@@ -152,9 +152,9 @@ fn contacts_at_the_ends_of_time_make_a_local_stable() {
     assert_eq!((report.locals, report.probed_locals, report.candidates.len()), (36, 0, 0));
 }
 
-/// The clock steps by years, forwards or back, between two locals: the order within each local stays, and so does
-/// the suspect. A step within a local's life splits it: its contacts and its probe are in the wrong order or years
-/// apart, and this local alone is no evidence any more.
+/// The clock steps by years, forwards or back, between two locals: the order within each local stays, and so does the
+/// suspect. A step during a local's use splits its observations: its contacts and its probe are in the wrong order or
+/// years apart, and only this local is no longer evidence.
 #[test]
 fn a_clock_that_steps_by_years_between_locals_leaves_the_suspect() {
     let step_at = START + 18 * 20_000 - 100;
@@ -167,20 +167,20 @@ fn a_clock_that_steps_by_years_between_locals_leaves_the_suspect() {
 
 #[test]
 fn a_clock_that_steps_within_a_life_loses_only_that_local() {
-    // The step comes after local 18 has contacted others and the harvester.
+    // The step comes after local 18 has contacted other remotes and the harvester.
     let step_at = START + 18 * 20_000 + 5_010;
     for step in [3_650 * DAY, -3_650 * DAY, -DAY] {
         let clock = |at: i64| Time::from_seconds(if at < step_at { at } else { at + step });
         let report = sound_of(&home(clock));
         assert_eq!((report.probed_locals, accused(&report)), (11, vec![remote(HARVESTER)]), "step {step}: {report:#?}");
     }
-    // A step of a second back changes no order, since the probe comes after 30 s: the evidence stays.
+    // A step of a second back does not change the order, since the probe comes after 30 s: the evidence stays.
     let clock = |at: i64| Time::from_seconds(if at < step_at { at } else { at - 1 });
     assert_eq!(sound_of(&home(clock)).probed_locals, 12);
 }
 
-/// A local that others contact is a remote too; the two roles are independent. The same holds for a local that contacts
-/// or probes itself, and for a source inside home.
+/// A local that other locals contact is a remote too. The two roles are independent. The same holds for a local that
+/// contacts or probes itself, and for a source inside the home.
 #[test]
 fn an_address_can_be_local_and_remote() {
     let mut all = home(Time::from_seconds);
@@ -199,7 +199,7 @@ fn an_address_can_be_local_and_remote() {
     assert!(!neighbour.verdict.accuses());
 }
 
-/// Each has one clear line, and no candidate.
+/// The report on a window without probes or contacts has one clear line and no candidate.
 #[test]
 fn windows_without_probes_or_contacts_say_so() {
     let (contacts, probes): (Vec<_>, Vec<_>) =
@@ -214,7 +214,7 @@ fn windows_without_probes_or_contacts_say_so() {
     }
 }
 
-/// One local proves nothing, whatever happened to it. Nor does one remote that all contacted.
+/// One local proves nothing, whatever its observations. The same holds for one remote that all locals contacted.
 #[test]
 fn one_local_and_one_remote_accuse_nobody() {
     let one_local: Vec<Observation> = (0..100)
@@ -226,7 +226,7 @@ fn one_local_and_one_remote_accuse_nobody() {
     let report = sound_of(&one_local);
     assert_eq!((report.locals, report.probed_locals, accused(&report).len()), (1, 1, 0), "{report:#?}");
 
-    // The lag is always the same, but there is nothing to compare with: this was the only remote.
+    // The lag is always the same, but a comparison is impossible: this was the only remote.
     let one_remote: Vec<Observation> = (0..100)
         .flat_map(|n| {
             let at = |more| Time::from_seconds(START + n as i64 * 600 + more);
@@ -238,7 +238,7 @@ fn one_local_and_one_remote_accuse_nobody() {
     assert_eq!(report.candidates[0].verdict, Verdict::NotIdentifiable);
 }
 
-/// Every local is probed long after its contacts: each can be compared only with locals that were not probed yet.
+/// Every local is probed long after its contacts: each local can be compared only with locals that are still unprobed.
 #[test]
 fn if_all_locals_are_probed_at_random_times_nobody_is_accused() {
     for seed in 1..=20 {
@@ -254,7 +254,7 @@ fn if_all_locals_are_probed_at_random_times_nobody_is_accused() {
     }
 }
 
-/// All locals contacted it before they were probed: not identifiable, however many there are.
+/// All locals contacted the remote before they were probed: it is not identifiable, however many locals there are.
 #[test]
 fn a_remote_that_everybody_contacts_is_not_identifiable() {
     let mut all = home(Time::from_seconds);
@@ -266,7 +266,7 @@ fn a_remote_that_everybody_contacts_is_not_identifiable() {
     assert_eq!(accused(&report), [remote(HARVESTER)]);
 }
 
-/// The observations name different devices for the same local: the last one counts, and the suspect stays.
+/// The observations name different devices for the same local: the last device counts, and the suspect stays.
 #[test]
 fn devices_that_contradict_each_other_do_not_save_a_harvester() {
     let mut all = home(Time::from_seconds);
@@ -279,7 +279,7 @@ fn devices_that_contradict_each_other_do_not_save_a_harvester() {
     }
     let report = sound_of(&all);
     assert_eq!(accused(&report), [remote(HARVESTER)], "{report:#?}");
-    // A device for each packet: far more names than a home has devices.
+    // Each packet names a new device: far more names than the devices of a home.
     let mut many = home(Time::from_seconds);
     for (i, observation) in many.iter_mut().enumerate() {
         if let Observation::Contact(c) = observation {
@@ -289,7 +289,7 @@ fn devices_that_contradict_each_other_do_not_save_a_harvester() {
     assert_eq!(accused(&sound_of(&many)), [remote(HARVESTER)]);
 }
 
-/// Forged sources, each in another network, probe one target: still one exact hit.
+/// Forged sources, each in another network, probe one target: this is still one exact hit.
 #[test]
 fn a_flood_of_forged_sources_accuses_and_hides_nobody() {
     let flood = |all: &mut Vec<Observation>, target| {

@@ -15,7 +15,7 @@ use crate::observation::{Contact, Observation, Probe};
 use crate::report::{Report, ReportOptions, report};
 use crate::time::{Span, Time};
 
-/// What a sensor observes of a simulated home, in the order of time. Of the traits, only the hop limit.
+/// The observations of a sensor in a simulated home, in order of time. Of the traits, only the hop limit is included.
 pub(crate) fn observe(home: &SimulatedHome) -> Vec<Observation> {
     let time = |at: f64| Time::from_seconds(hostile::START) + Span((at * 1e6) as i64);
     home.seen(
@@ -30,7 +30,7 @@ pub(crate) fn observe(home: &SimulatedHome) -> Vec<Observation> {
     )
 }
 
-/// A home of few remotes and no UDP. Each harvester passes on all of its visitors, and feeds a scanner of its own.
+/// A home with few remotes and no UDP. Each harvester passes on all of its visitors, and feeds its own scanner.
 pub(crate) fn small_home(days: usize, visited_by: &[f64]) -> HomePlan {
     let harvester = |(scanner, &share): (usize, &f64)| HarvesterPlan {
         place: HarvesterPlace::Site(share),

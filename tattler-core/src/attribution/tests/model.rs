@@ -1,4 +1,4 @@
-//! The model alone, on homes small enough to check by hand.
+//! The model alone, on homes that are small enough to check by hand.
 
 use std::net::Ipv6Addr;
 
@@ -32,7 +32,7 @@ pub(super) fn probe(at: i64, n: u64) -> Observation {
     Observation::Probe(Probe::new(Time::from_seconds(at), source, local(n), Kind::Syn, 22))
 }
 
-/// The model's results for a remote: evidence, probability that a contact leads to a probe, its interval.
+/// The model's results for a remote: evidence, probability that a contact leads to a probe, and interval.
 struct Said {
     evidence: f64,
     leak: f64,
@@ -66,7 +66,7 @@ fn the_harvester_explains_the_probes_and_a_site_of_all_does_not() {
         all.push(Observation::Contact(contact(at + 300, n, &format!("2a06::{:x}", 0x100 + n % 7))));
         if n % 4 == 0 {
             all.push(Observation::Contact(contact(at + 900, n, HARVESTER)));
-            // Eight of its ten visitors.
+            // The scanner probes eight of the ten visitors.
             if n % 20 != 0 {
                 all.push(probe(at + 930, n));
             }
@@ -85,7 +85,7 @@ fn a_harvester_that_takes_samples_is_found_if_every_contact_counts() {
     for n in 0..30u64 {
         let at = n as i64 * 7_200;
         all.push(Observation::Contact(contact(at, n, SITE)));
-        // It is contacted four times; it leaks the last one.
+        // The remote is contacted four times and leaks the last contact.
         let again = Contact { last: Time::from_seconds(at + 3_000), count: 4, ..contact(at + 60, n, HARVESTER) };
         all.push(Observation::Contact(again));
         if n % 2 == 0 {

@@ -1,4 +1,4 @@
-//! The first implementation of the figures, each from all cases: slow and simple, an oracle for the one in use.
+//! The first implementation of the figures: each figure from all cases, slow and simple. It checks the one in use.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::Ipv6Addr;
@@ -26,7 +26,7 @@ use crate::time::Time;
 use crate::view::evidence::Evidence;
 use crate::view::frame::Frame;
 
-/// For each remote the locals under test that contacted it, and their first contacts.
+/// For each remote: the locals under test that contacted it, with the times of their first contacts.
 struct Visitors(HashMap<AddrId, Vec<(u32, Time)>>);
 
 impl Visitors {
@@ -40,7 +40,7 @@ impl Visitors {
         Visitors(visits)
     }
 
-    /// The locals that contacted any of `remotes`, with their contacts in order.
+    /// The locals that contacted any remote in `remotes`, with their contacts in order.
     fn of(&self, remotes: &[AddrId]) -> BTreeMap<u32, Vec<Time>> {
         let mut visitors: BTreeMap<u32, Vec<Time>> = BTreeMap::new();
         for &(local, at) in remotes.iter().filter_map(|remote| self.0.get(remote)).flatten() {
@@ -51,7 +51,7 @@ impl Visitors {
     }
 }
 
-/// Times of the first hit by one of the finding's campaigns, by local.
+/// For each local: the time of the first hit by a campaign of the finding.
 fn first_hits(attribution: &Attribution, campaigns: &[usize]) -> BTreeMap<u32, Time> {
     let campaigns: HashSet<usize> = campaigns.iter().copied().collect();
     let mut hits = BTreeMap::new();
@@ -131,8 +131,8 @@ fn figures(
     }
 }
 
-/// The exact hits that are evidence, and those of them that no accused finding explains: numbers of probes, repeats
-/// included.
+/// Two numbers of probes, repeats included: the exact hits that are evidence, and the part of these hits that no
+/// accused finding explains.
 fn unexplained(frame: &Frame, campaigns: &Campaigns, attribution: &Attribution, visitors: &Visitors) -> (u64, u64) {
     let mut explained: HashMap<usize, BTreeSet<u32>> = HashMap::new();
     for finding in attribution.findings.iter().filter(|finding| finding.verdict.accuses()) {
@@ -156,8 +156,8 @@ fn unexplained(frame: &Frame, campaigns: &Campaigns, attribution: &Attribution, 
     (all, open)
 }
 
-/// Compares the figures of all findings, and of every group alone, since `explain` shows any group: without campaigns
-/// and with some.
+/// Compares the figures of all findings, and of every group alone, since `explain` shows any group. The groups are
+/// compared without campaigns and with some campaigns.
 fn compare(ledger: &Ledger) -> Result<(), TestCaseError> {
     let mut findings = Findings::new(ledger);
     let Findings { frame, campaigns, attribution, .. } = &findings;
@@ -182,7 +182,7 @@ fn compare(ledger: &Ledger) -> Result<(), TestCaseError> {
     }
     let now = figures::unexplained(frame, attribution, &findings.basis);
     prop_assert_eq!(now, unexplained(frame, campaigns, attribution, &visitors));
-    // The same if every finding is accused.
+    // Compare again with every finding accused.
     findings.attribution.findings.iter_mut().for_each(|finding| finding.verdict = Verdict::Suspected);
     let Findings { frame, campaigns, attribution, basis, .. } = &findings;
     let now = figures::unexplained(frame, attribution, basis);
@@ -190,7 +190,7 @@ fn compare(ledger: &Ledger) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// [`Groups::around`] looks groups up; the oracle tries all pairs.
+/// Compares [`Groups::around`], which looks groups up, with the oracle, which tries all pairs.
 fn compare_groups(ledger: &Ledger) -> Result<(), TestCaseError> {
     let findings = Findings::new(ledger);
     let groups = &findings.attribution.groups;
@@ -232,7 +232,7 @@ proptest! {
     }
 }
 
-/// Contacts with remotes in few prefixes, among them some of operators in the catalogue.
+/// Contacts with remotes in few prefixes. Some of the remotes belong to operators in the catalogue.
 fn near_remotes(key: u64) -> Vec<Observation> {
     let mut random = SeededRandom::new("oracle", 0, key);
     let runs = |entry: &&CatalogueEntry| entry.usage.is_operator_run() && entry.is_current();
@@ -286,7 +286,7 @@ fn is_answer_to_contact(frame: &Frame, row: &ProbeRow) -> bool {
         })
 }
 
-/// Compares the campaigns that support an accusation of any group, and the probes that answer contacts.
+/// Compares with the oracle: campaigns that support an accusation of any group, and probes that answer contacts.
 fn compare_looked_up(ledger: &Ledger) -> Result<(), TestCaseError> {
     let Findings { frame, attribution, .. } = &Findings::new(ledger);
     let Attribution { groups, cases, .. } = attribution;

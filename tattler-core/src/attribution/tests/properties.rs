@@ -1,5 +1,5 @@
 //! Properties of every report: the accused do not depend on addresses, on order, on repeats, or on observations that
-//! have nothing to do with the probes.
+//! are unrelated to the probes.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
@@ -17,7 +17,7 @@ use crate::observation::{Contact, Observation, Probe};
 use crate::report::{Candidate, Report, ReportOptions, report, suspects_table};
 use crate::time::{Span, Time};
 
-/// A small home. A failing case prints its kind and seed.
+/// A small home. The output of a failing test includes the kind and the seed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Home(usize, u32);
 
@@ -38,7 +38,7 @@ impl Home {
             }
             2 => HomePlan { background: background(0.2), ..small_home(6, &[0.4, 0.3]) },
             3 => HomePlan { background: background(0.5), unevenness: 0.9, ..small_home(6, &[]) },
-            // As in the lab: a day takes 40 seconds.
+            // Same pace as the lab: a day takes 40 seconds.
             _ => HomePlan { pace: 40.0 / 86_400.0, ..small_home(6, &[0.5, 0.5]) },
         };
         SimulatedHome::new(&plan, "properties", u64::from(self.1))
@@ -49,13 +49,13 @@ impl Home {
     }
 }
 
-/// Different kinds, with and without a harvester.
+/// Homes of different kinds, with and without a harvester.
 pub(super) fn any_home() -> impl Strategy<Value = Home> {
     (0..5usize, any::<u32>()).prop_map(|(kind, seed)| Home(kind, seed))
 }
 
-/// The values that must not change, as text: all but addresses and counts of packets. They are rounded, since another
-/// order of addresses changes the order of sums.
+/// The values that must not change, as text: all values except addresses and counts of packets. The values are
+/// rounded, since another order of addresses changes the order of sums.
 fn essence(candidate: &Candidate) -> String {
     let round = |x: Option<f64>| x.map(|x| format!("{:.6}", x + 0.0));
     format!(
@@ -74,8 +74,8 @@ fn essence(candidate: &Candidate) -> String {
     )
 }
 
-/// The values and members of all candidates; and their order, as verdicts and scores. Candidates that only their
-/// addresses order may change places.
+/// The values and members of all candidates, and the order of the candidates, as verdicts and scores. Candidates that
+/// only their addresses order may change places.
 type Essences = (Vec<(String, Vec<Ipv6Addr>)>, Vec<String>);
 
 fn essences(report: &Report, essence: impl Fn(&Candidate) -> String, name: impl Fn(Ipv6Addr) -> Ipv6Addr) -> Essences {
@@ -86,14 +86,14 @@ fn essences(report: &Report, essence: impl Fn(&Candidate) -> String, name: impl 
     };
     let mut all: Vec<_> = report.candidates.iter().map(of).collect();
     all.sort_unstable();
-    // Of two equal candidates one may be contacted by all, and the other not.
+    // All locals may have contacted one of two equal candidates, and not the other.
     let verdict = |c: &Candidate| if c.verdict == Verdict::NotIdentifiable { Verdict::Weak } else { c.verdict };
     let score = |c: &Candidate| format!("{:?} {:?}", verdict(c), c.score.map(|score| format!("{:.6}", score + 0.0)));
     (all, report.candidates.iter().map(score).collect())
 }
 
-/// Flips bits of an address after the first `keep`, each by a hash of the bits before it: addresses that share a prefix
-/// share one of the same length afterwards, and no others do (Xu and others 2002).
+/// Flips bits of an address after the first `keep`, each by a hash of the bits before it. Addresses that share a prefix
+/// then share a prefix of the same length, and other addresses do not (Xu and others 2002).
 fn rename(address: Ipv6Addr, keep: u32, key: u64) -> Ipv6Addr {
     let bits = u128::from(address);
     let flipped = (keep..128).filter(|&bit| {
@@ -105,7 +105,7 @@ fn rename(address: Ipv6Addr, keep: u32, key: u64) -> Ipv6Addr {
     Ipv6Addr::from(flipped.fold(bits, |bits, bit| bits ^ 1 << (127 - bit)))
 }
 
-/// The same for a local, which must keep its class: a random identifier gets other masks until it is random again.
+/// As `rename`, for a local, which must keep its class: a random identifier gets other masks until it is random again.
 fn rename_local(address: Ipv6Addr, key: u64) -> Ipv6Addr {
     let is_random = |address: &Ipv6Addr| {
         let octets = address.octets();
@@ -149,7 +149,7 @@ proptest! {
         prop_assert_eq!(before.campaigns.len(), after.campaigns.len());
     }
 
-    /// TCP and SYN only: the rule that separates UDP probes from answers depends on the order.
+    /// Only TCP and SYN observations: the rule that separates UDP probes from answers depends on the order.
     #[test]
     fn any_order_of_arrival_gives_the_same_report(home in any_home(), key in any::<u64>()) {
         let all = home.observations();
@@ -161,7 +161,7 @@ proptest! {
         prop_assert_eq!(report_of(&all), report_of(&shuffled));
     }
 
-    /// The same for streams in which times, addresses and roles collide.
+    /// The order does not matter for streams in which times, addresses and roles collide.
     #[test]
     fn any_order_gives_the_same_report_where_everything_collides(
         all in prop::collection::vec(any_observation(), 0..100), key in any::<u64>(),
@@ -178,7 +178,7 @@ proptest! {
         prop_assert_eq!(report_of(&all), report_of(&shuffled));
     }
 
-    /// The same probe twice: more packets, and the same suspects.
+    /// The same probe twice means more packets, but the same suspects.
     #[test]
     fn repeated_probes_change_nothing_but_counts(home in any_home(), key in any::<u64>()) {
         let (before, after) = with_repeats(home, key, |o| matches!(o, Observation::Probe(_)));
@@ -187,9 +187,9 @@ proptest! {
         prop_assert!(before.probes <= after.probes);
     }
 
-    /// The same contact twice looks like a second exchange with the same remote, and the model in which each exchange
-    /// may leak counts both. The results of the comparison do not change. A set has the score of its first member, and
-    /// the model has a say in which member that is; so only the members of sets are compared.
+    /// The same contact twice looks like a second exchange with the same remote. The model in which each exchange
+    /// may leak counts both exchanges. The results of the comparison do not change. A set has the score of its first
+    /// member, and the model decides which member is the first. So for sets, the test compares only the members.
     #[test]
     fn repeated_contacts_change_no_score(home in any_home(), key in any::<u64>()) {
         let (before, after) = with_repeats(home, key, |o| matches!(o, Observation::Contact(_)));
@@ -234,7 +234,7 @@ proptest! {
         }
     }
 
-    /// The same for locals that are no evidence: guessable ones.
+    /// Additional guessable locals, which are not evidence, do not change the result either.
     #[test]
     fn contacts_of_guessable_locals_change_nothing(home in any_home(), key in any::<u64>(), number in 1..100usize) {
         let all = home.observations();
@@ -251,7 +251,7 @@ proptest! {
         prop_assert_eq!(before.campaigns, after.campaigns);
     }
 
-    /// Another address is used for one contact, with the suspect, and the same scanner probes it at a usual lag.
+    /// Another address is used for one contact with the suspect, and the same scanner probes it at a usual lag.
     #[test]
     fn another_probed_local_never_lowers_its_only_contact(
         seed in any::<u32>(), lag in 1..60i64, when in 0.0..1.0f64,
@@ -313,7 +313,7 @@ fn accused(report: &Report) -> Vec<Vec<Ipv6Addr>> {
     report.candidates.iter().filter(|c| c.verdict.accuses()).map(|c| c.members.clone()).collect()
 }
 
-/// The reports without and with repeats of about half of the observations that `which` selects.
+/// Two reports: without and with repeats of about half of the observations that `which` selects.
 fn with_repeats(home: Home, key: u64, which: impl Fn(&Observation) -> bool) -> (Report, Report) {
     let all = home.observations();
     let mut random = SeededRandom::new("properties", 0, key);
@@ -322,7 +322,7 @@ fn with_repeats(home: Home, key: u64, which: impl Fn(&Observation) -> bool) -> (
     (report_of(&all), report_of(&twice))
 }
 
-/// Adds contacts of unprobed locals with `number` remotes that nobody else contacts.
+/// Adds contacts of unprobed locals with `number` remotes that no other local contacts.
 fn elsewhere(all: &[Observation], key: u64, number: usize) -> Vec<Observation> {
     let target = |o: &Observation| if let Observation::Probe(p) = o { Some(p.target) } else { None };
     let probed: Vec<Ipv6Addr> = all.iter().filter_map(target).collect();
@@ -344,7 +344,7 @@ fn elsewhere(all: &[Observation], key: u64, number: usize) -> Vec<Observation> {
     more
 }
 
-/// The contract's ranges.
+/// Checks that the numbers are in the ranges of the contract.
 pub(super) fn check(report: &Report) -> Result<(), TestCaseError> {
     let share = |x: Option<f64>| x.is_none_or(|x| (0.0..=1.0).contains(&x));
     prop_assert!(share(report.unexplained_share), "{:?}", report.unexplained_share);

@@ -9,8 +9,8 @@ use crate::report::{Candidate, ReportOptions, report};
 const HARVESTER: &str = "2a05::123";
 const SITE: &str = "2a06::80";
 
-/// Forty addresses on so many devices. Those that `visits` selects contact the harvester, and those that `leaks`
-/// selects are then probed.
+/// Forty addresses on `devices` devices. The addresses that `visits` selects contact the harvester. The addresses that
+/// `leaks` selects are then probed.
 fn home(devices: u64, visits: &dyn Fn(u64) -> bool, leaks: &dyn Fn(u64) -> bool) -> Vec<Candidate> {
     let mut ledger = Ledger::new(LedgerSettings::default());
     for n in 0..40u64 {
@@ -52,7 +52,7 @@ fn on_several_devices_it_is_strong() {
 
 #[test]
 fn with_evidence_of_one_device_it_is_at_most_suspected() {
-    // Half of the addresses of the first of four devices visit it, and only these are probed.
+    // Half of the addresses of the first of four devices visit the harvester, and only these addresses are probed.
     let found = home(4, &|n| n % 8 == 0, &|n| n % 8 == 0);
     let found = harvester(&found);
     assert_ne!(found.verdict, Verdict::Strong, "{found:?}");

@@ -1,5 +1,5 @@
-//! The time of the worst input: the sizes and shapes that cost most. Debug builds are ten to twenty times slower than
-//! release builds.
+//! The time of the worst input: the sizes and shapes with the highest cost. Debug builds are ten to twenty times
+//! slower than release builds.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use crate::observation::Observation;
 use crate::report::{Report, ReportOptions, report};
 use crate::time::Time;
 
-/// The longest time for a report. It takes some seconds in a release build on an idle core, and ten to twenty times as
-/// long in a debug build; the rest is for busy machines.
+/// The longest permitted time for a report. A report takes some seconds in a release build on an idle core, and ten to
+/// twenty times as long in a debug build. The rest is a margin for busy machines.
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn seconds(at: i64) -> Time {
@@ -42,7 +42,7 @@ fn timed(name: &str, all: impl Iterator<Item = Observation>, settings: LedgerSet
     report
 }
 
-/// A time within a day after `from`.
+/// A random time within a day after `from`.
 fn within_a_day(random: &mut SeededRandom, from: i64) -> Time {
     seconds(from + random.below(80_000) as i64)
 }
@@ -90,8 +90,8 @@ fn a_remote_that_a_hundred_thousand_locals_contact_takes_seconds() {
     assert_eq!(of(&report, remote(1)).map(|c| c.verdict), Some(Verdict::NotIdentifiable));
 }
 
-/// As many different candidates as possible: remotes next to each other in thousands of /64s and /48s, each contacted
-/// by other locals. Then very many locals, all probed.
+/// The largest number of different candidates: adjacent remotes in thousands of /64s and /48s, each contacted by
+/// other locals. Then very many locals, all probed.
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
 fn a_hundred_thousand_candidates_and_as_many_probed_locals() {
@@ -117,7 +117,7 @@ fn a_hundred_thousand_candidates_and_as_many_probed_locals() {
     timed("100,000 probed locals", all, LedgerSettings::default());
 }
 
-/// A hundred scanners that each probe every local, and a hundred that three harvesters feed.
+/// A hundred scanners that each probe every local, and a hundred scanners that three harvesters feed.
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
 fn a_hundred_scanners_of_1500_locals() {
@@ -158,7 +158,7 @@ fn a_hundred_thousand_probes_of_a_local_and_a_million_sources() {
     timed("a million sources", home().chain(spread), LedgerSettings::default());
 }
 
-/// More locals than the ledger keeps: it evicts those used longest ago. And as many in a larger ledger.
+/// More locals than the ledger keeps: it evicts the locals used longest ago. Then as many locals in a larger ledger.
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
 fn a_million_locals() {
@@ -177,7 +177,7 @@ fn a_million_locals() {
     assert_eq!((report.locals, report.probed_locals), (1_000_000, 10_000));
 }
 
-/// The peak memory of this process, if the system reports it.
+/// The peak memory of this process, if the system reports the value.
 fn peak() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("unknown").trim().to_owned()
