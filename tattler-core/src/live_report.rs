@@ -1,15 +1,9 @@
 //! Findings about a ledger that changes continuously.
 //!
-<<<<<<< HEAD
 //! Attribution takes longer than the ledger may be locked. So attribution uses a copy of the
 //! ledger. An update of the copy costs as much as the changes since the previous update. The result
 //! equals the result of [`report()`](crate::report::report()) on the ledger at the time of the
 //! copy.
-=======
-//! Attribution takes longer than the ledger may be locked. So it runs on a copy of the ledger. An update of the copy
-//! costs only the changes. The result equals the result of [`report()`](crate::report::report()) on the ledger at the
-//! time of the copy.
->>>>>>> wt-pf
 
 #[cfg(test)]
 mod tests;
@@ -30,11 +24,7 @@ use crate::report::{Report, ReportOptions, exposed, listed, open_locals, report_
 use crate::time::Time;
 use crate::view::frame::Frame;
 
-<<<<<<< HEAD
 /// The copy and the findings from it; see the module documentation.
-=======
-/// The copy of the ledger and its findings.
->>>>>>> wt-pf
 pub struct LiveReport {
     copy: Ledger,
     memo: Memo,
@@ -43,7 +33,7 @@ pub struct LiveReport {
     updates: u64,
 }
 
-/// Findings that were computed from the current copy.
+/// Findings from the current copy.
 struct Kept {
     campaigns: Campaigns,
     attribution: Attribution,
@@ -53,11 +43,7 @@ struct Kept {
 /// Numbers for a dashboard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overview {
-<<<<<<< HEAD
     /// Number of candidates per verdict, without acknowledged candidates.
-=======
-    /// Number of candidates for each verdict, without acknowledged candidates.
->>>>>>> wt-pf
     pub by_verdict: Vec<(Verdict, u64)>,
     /// Number of campaigns that a report lists.
     pub campaigns: u64,
@@ -65,30 +51,17 @@ pub struct Overview {
     pub exposed_locals: u64,
 }
 
-<<<<<<< HEAD
 /// The kind of difference between the copy and the ledger.
-=======
-/// The difference between the copy and the ledger.
->>>>>>> wt-pf
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stale {
     /// No difference.
     Not,
-<<<<<<< HEAD
     /// New contacts, repeated probes, or changes from netlink: these rarely change the list of
     /// suspects.
     Contacts,
     /// A new probe of an address that can't be guessed: only such probes make suspects.
     Evidence,
     /// Rows were forgotten: the copy must not keep these rows.
-=======
-    /// New contacts, repeated probes, or changes from netlink: the list of suspects may depend on these changes, but
-    /// seldom does.
-    Contacts,
-    /// A new probe of an address that can't be guessed: such probes make suspects.
-    Evidence,
-    /// The ledger has forgotten rows. These rows must not stay in the copy.
->>>>>>> wt-pf
     Forgotten,
 }
 
@@ -118,11 +91,7 @@ impl LiveReport {
         if self.as_of.is_none() { Stale::Evidence } else { Stale::of(self.copy.revision(), revision) }
     }
 
-<<<<<<< HEAD
     /// Updates the copy. No other step needs the ledger.
-=======
-    /// Updates the copy. Only this step needs the ledger.
->>>>>>> wt-pf
     pub fn follow(&mut self, ledger: &mut Ledger, now: Time) {
         if self.stale(ledger.revision()) != Stale::Not {
             self.kept = None;
@@ -131,12 +100,8 @@ impl LiveReport {
         self.as_of = Some(now);
     }
 
-<<<<<<< HEAD
     /// Computes the findings from the copy, unless already computed. Returns whether a computation
     /// was necessary.
-=======
-    /// Computes the findings of the copy if they are not known yet. Returns whether a computation was necessary.
->>>>>>> wt-pf
     pub fn update(&mut self) -> bool {
         let is_due = self.kept.is_none();
         if is_due {
@@ -169,13 +134,8 @@ impl LiveReport {
         self.with(|findings| explain::explain_by(findings, remote.into()))
     }
 
-<<<<<<< HEAD
     /// The overview of the copy. `is_acked`: whether a candidate with the given members and prefix
     /// is acknowledged.
-=======
-    /// The overview of the copy. `is_acked` returns whether a candidate with these members and this prefix is
-    /// acknowledged.
->>>>>>> wt-pf
     pub fn overview(&mut self, is_acked: impl Fn(&[Ipv6Addr], Ipv6Net) -> bool) -> Overview {
         let (open, campaigns) = self.with(|findings| {
             let all = &findings.attribution.findings;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use sensor_common::names;
 use serde_json::Value;
 use tests::dial::dial;
 use tests::namespace::{Attached, Namespace};
@@ -37,7 +38,9 @@ pub fn veth() -> String {
 pub fn watched<'w>(world: &'w World, state: &Path, device: &str, mode: &str) -> Sensor<'w> {
     let sensor = Sensor::start(&world.router, state, &["--interface", device]);
     let xdp = if mode == "native" { "xdp" } else { "xdpgeneric" };
-    assert_eq!(attached(&world.router, device), tests::namespace::watched(xdp));
+    // Only the veth and VLAN devices on it begin with an Ethernet header.
+    let egress = if device.starts_with("wan0") { names::EGRESS } else { names::EGRESS_RAW };
+    assert_eq!(attached(&world.router, device), (xdp.to_owned(), vec![egress.to_owned()]));
     contact_and_probes(world);
     is_seen(&sensor, mode);
     sensor
