@@ -90,33 +90,6 @@ fn a_remote_that_a_hundred_thousand_locals_contact_takes_seconds() {
     assert_eq!(of(&report, remote(1)).map(|c| c.verdict), Some(Verdict::NotIdentifiable));
 }
 
-/// The largest number of different candidates: adjacent remotes in thousands of /64s and /48s, each contacted by
-/// other locals. Then very many locals, all probed.
-#[test]
-#[ignore = "meant for --release: prints time and memory"]
-fn a_hundred_thousand_candidates_and_as_many_probed_locals() {
-    let mut random = SeededRandom::new("worst", 0, 1);
-    let mut all = Vec::new();
-    for n in 0..400u64 {
-        let from = n as i64 * 2_000;
-        for _ in 0..1_000 {
-            let number = random.below(100_000) as u64;
-            let neighbour = std::net::Ipv6Addr::from(u128::from(remote(number / 4 * 2)) + u128::from(number % 4));
-            all.push(contact(within_a_day(&mut random, from), local(n), neighbour));
-        }
-        if n % 2 == 0 {
-            all.push(probe(within_a_day(&mut random, from + 40_000), source(n % 5), local(n)));
-        }
-    }
-    timed("100,000 candidates", all.into_iter(), LedgerSettings::default());
-    let all = (0..100_000u64).flat_map(|n| {
-        let mut all = contacts(&mut random, n, n as i64 * 20, 10, 5_000);
-        all.push(probe(within_a_day(&mut random, n as i64 * 20 + 20_000), source(n % 3), local(n)));
-        all
-    });
-    timed("100,000 probed locals", all, LedgerSettings::default());
-}
-
 /// A hundred scanners that each probe every local, and a hundred scanners that three harvesters feed.
 #[test]
 #[ignore = "meant for --release: prints time and memory"]
@@ -138,24 +111,6 @@ fn a_hundred_scanners_of_1500_locals() {
     let mut accused = accused(&timed("100 scanners of one feed", fed.into_iter(), LedgerSettings::default()));
     accused.sort_unstable();
     assert_eq!(accused, [0, 1, 2].map(|n| remote(HARVESTER + 5_000 + n)), "each by the rounds of many scanners");
-}
-
-/// Very many probes of a local with very many contacts, and a million forged sources.
-#[test]
-#[ignore = "meant for --release: prints time and memory"]
-fn a_hundred_thousand_probes_of_a_local_and_a_million_sources() {
-    let home = || home(Time::from_seconds).into_iter();
-    let wide = (0..100_000u64).map(|n| contact(Time(START * 1_000_000 + n as i64), local(5_000), remote(1_000 + n)));
-    let probes = (0..100_000u64).map(|n| probe(seconds(50_000 + n as i64 / 10), source(n), local(5_000)));
-    timed("100,000 remotes and probes", wide.chain(home()).chain(probes), LedgerSettings::default());
-    let mut random = SeededRandom::new("worst", 0, 1);
-    let flood = (0..1_000_000u64).map(|n| probe(seconds(n as i64 / 10), source(n), local(n % 36)));
-    let spread = (0..1_000_000u64).map(|_| {
-        let (at, from) = (random.below(700_000) as i64, remote(random.below(1 << 40) as u64));
-        probe(seconds(at), from, local(random.below(36) as u64))
-    });
-    timed("a million sources, one /32 each", home().chain(flood), LedgerSettings::default());
-    timed("a million sources", home().chain(spread), LedgerSettings::default());
 }
 
 /// More locals than the ledger keeps: it evicts the locals used longest ago. Then as many locals in a larger ledger.
