@@ -7,10 +7,10 @@
 //! # Layout
 //! - this file: all keys and their defaults
 //! - [`load`]: finds and reads the files, and collects all problems
-//! - [`sections`]: reads each key into its field
-//! - [`reader`]: a table that remembers the keys that were read; all other keys are unknown
-//! - [`values`]: validates text and numbers
-//! - [`problem`]: a problem with file, line and column
+//! - `sections`: reads each key into its field
+//! - `reader`: a table that remembers the keys that were read; all other keys are unknown
+//! - `values`: validates text and numbers
+//! - `problem`: a problem with file, line and column
 
 mod load;
 mod problem;

@@ -4,7 +4,7 @@
 //! prevents DNS rebinding by a web page.
 //!
 //! # Layout
-//! - [`connections`]: bounds on the number and duration of connections
+//! - `connections`: bounds on the number and duration of connections
 //! - this file: the answers
 
 mod connections;

@@ -11,9 +11,9 @@
 //! alone, and only root and the sensor's user may delete rows.
 //!
 //! # Layout
-//! - [`bind`]: the socket file
-//! - [`server`]: the server in the sensor
-//! - [`client`]: the client for commands; blocking, without tokio
+//! - `bind`: the socket file
+//! - `server`: the server in the sensor
+//! - `client`: the client for commands; blocking, without tokio
 
 mod bind;
 mod client;

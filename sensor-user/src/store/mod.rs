@@ -5,18 +5,18 @@
 //! is the position in the ring up to which events are stored.
 //!
 //! # Layout
-//! - [`open`]: the directory, its lock, its permissions; [`schema`]: the tables and their migration
-//! - [`append`], [`replay`]: write and read observations; [`read`]: queries and exports without the lock of the
+//! - `open`: the directory, its lock, its permissions; `schema`: the tables and their migration
+//! - `append`, `replay`: write and read observations; `read`: queries and exports without the lock of the
 //!   directory
-//! - [`prune`]: deletes rows by age; [`shrink`]: deletes the rows of least worth to make room; [`worths`]: the worth of
+//! - `prune`: deletes rows by age; `shrink`: deletes the rows of least worth to make room; `worths`: the worth of
 //!   rows, and the daily limit for rows that prove nothing
-//! - [`forget`]: deletes rows, and overwrites their bytes in the files
-//! - [`import`]: adds observations from files; [`positions`]: the positions in files and in the ring up to which
+//! - `forget`: deletes rows, and overwrites their bytes in the files
+//! - `import`: adds observations from files; `positions`: the positions in files and in the ring up to which
 //!   observations are stored
-//! - [`acks`], [`key`]: acknowledged remotes, and the key of the device names
-//! - [`damaged`]: replaces a damaged database
-//! - [`boot`], [`believe`]: the dates of rows, and the time that retention uses
-//! - [`writer`]: a queue that never blocks its caller; [`task`]: the thread that empties the queue; [`counters`]: the
+//! - `acks`, `key`: acknowledged remotes, and the key of the device names
+//! - `damaged`: replaces a damaged database
+//! - `boot`, `believe`: the dates of rows, and the time that retention uses
+//! - `writer`: a queue that never blocks its caller; `task`: the thread that empties the queue; `counters`: the
 //!   state of the thread
 
 mod acks;
