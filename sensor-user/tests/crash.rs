@@ -212,7 +212,7 @@ fn a_kill_while_pruning_loses_only_the_oldest_rows() {
 
 #[test]
 fn a_kill_while_the_database_is_rewritten_loses_nothing() {
-    assert!(kills("forget", 12, 80_000) > 500);
+    assert!(kills("forget", 40, 80_000) > 500);
 }
 
 #[test]
