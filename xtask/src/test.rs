@@ -76,7 +76,8 @@ fn test_at(offset: &str, programs: &Path, arguments: &[String]) -> Result<()> {
     let clock = ["/usr/bin/env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1", "faketime", "-f", offset];
     let mut cargo = cargo_test(programs, Some(TEST_PROGRAM), &clock);
     cargo.args(["--lib", "--bins"]).args(UNITS.iter().flat_map(|name| ["--package", name]));
-    cargo.arg("--").args(arguments);
+    // This test runs cargo, which hangs with a false clock.
+    cargo.args(["--", "--skip", "dependencies_keep_the_rules_of_deny_toml"]).args(arguments);
     process::succeed(&mut cargo, "tests failed")
 }
 
