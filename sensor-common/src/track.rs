@@ -152,14 +152,14 @@ impl<T: Tables> FlowTracker<T> {
         Ok(())
     }
 
-    /// RecordTable a packet of an exchange begun outside.
+    /// Records a packet of an exchange begun outside.
     #[inline(always)]
     fn begun(&mut self, flow: &FlowKey) {
         let now = self.now;
         self.tables.inbound().update(flow, |begun| begun.last = now);
     }
 
-    /// RecordTable that a local, and its port if it sends UDP, is in use.
+    /// Records that a local, and its port if it sends UDP, is in use.
     #[inline(always)]
     fn in_use(&mut self, flow: &FlowKey) {
         let now = self.now;
@@ -169,7 +169,7 @@ impl<T: Tables> FlowTracker<T> {
         }
     }
 
-    /// RecordTable a contact: a new exchange (`begun` is 1) or the refresh of a known one (`begun` is 0).
+    /// Records a contact: a new exchange (`begun` is 1) or the refresh of a known one (`begun` is 0).
     #[inline(always)]
     fn contact(&mut self, flow: &FlowKey, begun: u32, detail: &impl DetailSource) -> Result<(), GiveUp> {
         let now = self.now;
@@ -214,7 +214,7 @@ impl<T: Tables> FlowTracker<T> {
         Fate::Recorded
     }
 
-    /// RecordTable a probe. The first of its kind makes an event. Repeats are counted, and make one when
+    /// Records a probe. The first of its kind makes an event. Repeats are counted, and make one when
     /// they are due.
     #[inline(always)]
     fn probe(&mut self, kind: Kind, flow: &FlowKey, detail: &Detail) -> Fate {

@@ -6,10 +6,10 @@ use std::net::Ipv6Addr;
 use sensor_common::rules::is_global;
 use tattler_core::home::{self, HomePrefix, HomeSettings, NetworkDevice, NetworkState, News};
 
-/// HomeSettings and addresses taken as home at once in a burst of changes; the rest waits until it has settled.
+/// Prefixes and addresses taken as home at once in a burst of changes; the rest waits until it has settled.
 const MOST_ARRIVALS: u32 = 16;
 
-/// HomePrefix prefixes, the addresses of this machine, and the devices behind it.
+/// Home prefixes, the addresses of this machine, and the devices behind it.
 #[derive(Default)]
 pub struct HomeNetwork {
     /// What the user says; it counts when the network is read next.
@@ -20,7 +20,7 @@ pub struct HomeNetwork {
     pub own: Vec<(Ipv6Addr, bool)>,
     /// The indices of devices with a network behind this machine.
     pub inside: HashSet<u32>,
-    /// HomeSettings and addresses taken as home since the network was read as a whole.
+    /// Prefixes and addresses taken as home since the network was read as a whole.
     pub arrivals: u32,
 }
 
