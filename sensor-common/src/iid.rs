@@ -1,8 +1,8 @@
 //! Classes of interface identifiers, the last 64 bits of an address.
 //!
-//! The tests and their order are those of `addr6` in Fernando Gont's ipv6toolkit 2.0, so that
-//! figures are comparable; a test runs both on the same addresses. RFC 7707 explains why the classes
-//! other than [`IidClass::Random`] can be guessed.
+//! The conditions and their order are the same as in `addr6` of Fernando Gont's ipv6toolkit 2.0, so that
+//! figures are comparable. A test runs this module and `addr6` on the same addresses. RFC 7707 explains why
+//! identifiers of all classes except [`IidClass::Random`] can be guessed.
 
 use crate::parse::Address;
 
@@ -13,22 +13,22 @@ pub enum IidClass {
     Eui64,
     /// ISATAP (RFC 5214).
     Isatap,
-    /// A service port in it, as in `::443` or `::1:25`, in hexadecimal or decimal notation.
+    /// Contains a service port, as in `::443` or `::1:25`, in hexadecimal or decimal notation.
     EmbeddedPort,
-    /// An IPv4 address in it, in 32 bits or spread over the four words.
+    /// Contains an IPv4 address, in 32 bits or spread over the four words.
     EmbeddedIpv4,
     /// Zero except for the low bytes.
     LowByte,
     /// Three zero bytes or more.
     Pattern,
-    /// Anything else. It can't be guessed.
+    /// Any other identifier. It can't be guessed.
     Random,
 }
 
 /// Ports that `addr6` looks for, read as decimal numbers.
 const PORTS: [u16; 23] =
     [21, 22, 23, 25, 49, 53, 80, 110, 123, 179, 220, 389, 443, 547, 993, 995, 1194, 3306, 5060, 5061, 5432, 6446, 8080];
-/// The same, written in hexadecimal digits.
+/// The same ports, with their decimal digits read as a hexadecimal number.
 const PORTS_WRITTEN: [u16; 23] = [
     0x21, 0x22, 0x23, 0x25, 0x49, 0x53, 0x80, 0x110, 0x123, 0x179, 0x220, 0x389, 0x443, 0x547, 0x993, 0x995, 0x1194,
     0x3306, 0x5060, 0x5061, 0x5432, 0x6446, 0x8080,
@@ -66,7 +66,7 @@ impl IidClass {
         } else if high == 0 && low >> 24 == 0 && words[3] != 0 {
             IidClass::LowByte
         } else if words.iter().all(|&word| word <= 0x255) {
-            // `addr6` compares with 0x255: each word, as written, is a decimal octet.
+            // `addr6` compares with 0x255: the digits of each word are read as a decimal octet.
             IidClass::EmbeddedIpv4
         } else if iid.iter().filter(|&&byte| byte == 0).count() > 2 {
             IidClass::Pattern

@@ -1,7 +1,7 @@
 //! The meaning of a packet to the rules.
 
-/// A packet that can begin an exchange, probe or answer. All others are [`Signal::None`], above all
-/// those of established connections.
+/// The way in which a packet can matter to the rules: it begins an exchange, probes or answers. All other
+/// packets are [`Signal::None`]. Most of the other packets belong to established connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Signal {
@@ -9,12 +9,12 @@ pub enum Signal {
     None = 0,
     /// ICMPv6 echo request, RFC 4443.
     Echo = 1,
-    /// TCP with SYN and without ACK, whatever else is set.
+    /// TCP with SYN and without ACK, with any other flags.
     Syn = 2,
     /// UDP.
     Udp = 3,
-    /// TCP without SYN and with flags that no connection has: none at all, or FIN without ACK
-    /// (Xmas among them).
+    /// TCP without SYN and with flags that no connection has: no flags at all, or FIN without ACK
+    /// (for example an Xmas scan).
     TcpOther = 4,
     /// TCP with SYN and ACK.
     SynAck = 5,
@@ -25,7 +25,7 @@ pub enum Signal {
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
-/// The six flags of RFC 793. ECN's two (RFC 3168) say nothing about a connection.
+/// The six flags of RFC 793. The two flags of ECN (RFC 3168) say nothing about a connection.
 const CLASSIC: u8 = 0x3f;
 
 impl Signal {
@@ -53,7 +53,7 @@ impl Signal {
         }
     }
 
-    /// The kind of probe that this is if it is unsolicited.
+    /// The kind of probe, if a packet with this signal is unsolicited.
     #[inline(always)]
     #[must_use]
     pub const fn kind(self) -> Option<Kind> {
@@ -66,7 +66,7 @@ impl Signal {
         }
     }
 
-    /// The kind of probe that this answers, if there was one.
+    /// The kind of probe that a packet with this signal answers, if there was a probe.
     #[inline(always)]
     #[must_use]
     pub const fn answers(self) -> Option<Kind> {
@@ -90,7 +90,7 @@ impl Signal {
         }
     }
 
-    /// The protocol of the contact that this begins, unless it answers a probe.
+    /// The protocol of the contact that a packet with this signal begins, unless the packet answers a probe.
     #[inline(always)]
     #[must_use]
     pub const fn begins(self) -> Option<Proto> {
@@ -121,7 +121,7 @@ macro_rules! names {
                 match name { $($name => Some($type::$variant),)* _ => None }
             }
 
-            /// The value with this number, as it crosses the kernel boundary.
+            /// The value with this number. Records that cross the kernel boundary contain the number.
             #[must_use]
             pub const fn from_number(number: u8) -> Option<Self> {
                 match number { $($number => Some($type::$variant),)* _ => None }
@@ -152,7 +152,7 @@ names! { Kind:
 }
 
 impl Kind {
-    /// Its protocol.
+    /// The protocol of probes of this kind.
     #[must_use]
     pub const fn proto(self) -> Proto {
         match self {
@@ -163,7 +163,7 @@ impl Kind {
     }
 }
 
-/// The protocol of a contact; the number is IANA's.
+/// The protocol of a contact. The numbers are from IANA's registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Proto {
@@ -171,7 +171,7 @@ pub enum Proto {
     Tcp = 6,
     /// UDP.
     Udp = 17,
-    /// ICMPv6; the "port" of an exchange is the echo identifier.
+    /// ICMPv6. The "port" of an ICMPv6 exchange is the echo identifier.
     Icmpv6 = 58,
 }
 

@@ -1,13 +1,13 @@
-//! Applies the rules to one packet after the other: decides, updates the tables, submits events.
+//! Applies the rules to each packet in turn: decides, updates the tables, submits events.
 //!
-//! Kernel programs and user space run this same code. They differ only in their [`Tables`]: BPF maps
-//! there, hash tables here.
+//! Kernel programs and user space run this same code. They differ only in their [`Tables`]: BPF maps in
+//! the kernel, hash tables in user space.
 //!
 //! # Concurrency
-//! In the kernel, several CPUs may update one record at the same time, without a lock: Linux 5.10 has
-//! no atomic operation that returns a value, and no spin lock in LRU maps. An update that gets lost
-//! makes a count too low. If two CPUs find the same repeat due in the same nanoseconds, both report
-//! it, and the packets since the last event are counted twice.
+//! In the kernel, several CPUs may update a record at the same time, without a lock: Linux 5.10 has
+//! no atomic operation that returns a value, and no spin lock in LRU maps. A lost update makes a count
+//! too low. If two CPUs decide within the same nanoseconds to report a repeat, both CPUs report the repeat,
+//! and the packets since the last event are counted twice.
 
 use crate::counters::Fate;
 use crate::parse::{self, Address, Detail, Found};
@@ -15,11 +15,11 @@ use crate::rules::{self, Inbound, Outbound};
 use crate::wire::{BootTime, Event, Flow, FlowKey, Pair, PairKey, PortKey, Repeat, RepeatKey, What};
 use crate::{GiveUp, Kind, Packet, Proto, Signal};
 
-/// One table: records of type `V` by key.
+/// A table: records of type `V` by key.
 pub trait RecordTable<K, V> {
     /// Returns a copy of the record.
     fn get(&self, key: &K) -> Option<V>;
-    /// Changes the record in place. A missing record is created from its default first.
+    /// Changes the record in place. If there is no record, changes and inserts a default record.
     fn update(&mut self, key: &K, change: impl FnOnce(&mut V));
 }
 
@@ -27,41 +27,41 @@ pub trait RecordTable<K, V> {
 pub trait Tables {
     /// Whether an address lies in a home prefix.
     fn is_home(&self, address: &Address) -> bool;
-    /// Exchanges begun inside.
+    /// Exchanges that a local began.
     fn flows(&mut self) -> impl RecordTable<FlowKey, Flow>;
-    /// Exchanges begun outside.
+    /// Exchanges that a remote began.
     fn inbound(&mut self) -> impl RecordTable<FlowKey, Flow>;
-    /// When a local last sent UDP from a port; up to [`REFRESH`](rules::REFRESH) behind.
+    /// Time at which a local last sent UDP from a port; up to [`REFRESH`](rules::REFRESH) too early.
     fn ports(&mut self) -> impl RecordTable<PortKey, BootTime>;
-    /// The latest contact of a pair; up to [`REFRESH`](rules::REFRESH) behind.
+    /// The latest contact of a pair; its time is up to [`REFRESH`](rules::REFRESH) too early.
     fn pairs(&mut self) -> impl RecordTable<PairKey, Pair>;
     /// Earlier probes of the same kind.
     fn repeats(&mut self) -> impl RecordTable<RepeatKey, Repeat>;
-    /// When a local was last in use.
+    /// Time at which a local was last in use.
     fn locals(&mut self) -> impl RecordTable<Address, BootTime>;
-    /// Takes one event out of the budget for probes of unused targets. `false` if the budget is empty.
+    /// Takes an event out of the budget for probes of unused targets. `false` if the budget is empty.
     fn take_budget(&mut self, now: BootTime) -> bool;
-    /// Submits an event. `false` if there is no room. `event` builds it where it is stored.
+    /// Submits an event. `false` if there is no room. `event` builds the event in its final place.
     fn submit(&mut self, event: impl FnOnce() -> Event) -> bool;
-    /// Counts one contact, probe or answer.
+    /// Counts a contact, probe or answer.
     fn count(&mut self, what: What, fate: Fate);
 }
 
-/// The detail of a packet, which only events need. A trait and not a closure, because a closure can't be
-/// marked for inlining: the compiler makes it a BPF subprogram, and each call costs 10 ns.
+/// The source of a packet's detail, which only events need. This is a trait, because a closure can't be marked
+/// for inlining: the compiler makes a BPF subprogram of a closure, and each call costs 10 ns.
 pub trait DetailSource {
     /// Reads the detail.
     ///
     /// # Errors
-    /// When the parser gives up.
+    /// The parser gives up.
     fn detail(&self) -> Result<Detail, GiveUp>;
 }
 
-/// A packet whose detail is read when it is needed.
+/// A packet whose detail is read only when an event needs the detail.
 pub struct Unread<'a, P> {
     /// The packet.
     pub packet: &'a P,
-    /// The place of its headers.
+    /// The place of the packet's headers.
     pub found: &'a Found,
 }
 
@@ -83,9 +83,9 @@ impl DetailSource for Detail {
 pub struct FlowTracker<T> {
     /// The state of earlier packets.
     pub tables: T,
-    /// When the packet was seen.
+    /// Time at which the packet was seen.
     pub now: BootTime,
-    /// The device on which it was seen.
+    /// The index of the device on which the packet was seen.
     pub ifindex: u32,
 }
 
@@ -98,10 +98,10 @@ struct Subject {
 }
 
 impl<T: Tables> FlowTracker<T> {
-    /// Handles a packet from the internet; `flow` has the local inside.
+    /// Handles a packet from the internet. `flow` is the packet's exchange from the local's side.
     ///
     /// # Errors
-    /// When `detail` fails. Nothing is recorded then.
+    /// `detail` fails. The packet is then not recorded.
     #[inline(always)]
     pub fn inbound(&mut self, kind: Kind, flow: &FlowKey, detail: &impl DetailSource) -> Result<(), GiveUp> {
         match rules::inbound(&mut self.tables, kind, flow, self.now) {
@@ -117,10 +117,10 @@ impl<T: Tables> FlowTracker<T> {
         Ok(())
     }
 
-    /// Handles a packet to the internet; `flow` has the local inside.
+    /// Handles a packet to the internet. `flow` is the packet's exchange from the local's side.
     ///
     /// # Errors
-    /// When `detail` fails. Nothing is recorded then.
+    /// `detail` fails. The packet is then not recorded.
     #[inline(always)]
     pub fn outbound(&mut self, signal: Signal, flow: &FlowKey, detail: &impl DetailSource) -> Result<(), GiveUp> {
         let now = self.now;
@@ -139,7 +139,7 @@ impl<T: Tables> FlowTracker<T> {
                     self.tables.count(What::Answer, fate);
                 }
                 if kind as u8 == Kind::Udp as u8 {
-                    // From now on this is a known exchange: its packets are neither probes nor contacts.
+                    // The exchange is known from now on: its packets are neither probes nor contacts.
                     self.tables.inbound().update(flow, |begun| *begun = Flow { last: now, refreshed: now });
                     self.tables.ports().update(&rules::port_key(flow), |port| *port = now);
                 }
@@ -152,14 +152,14 @@ impl<T: Tables> FlowTracker<T> {
         Ok(())
     }
 
-    /// Records a packet of an exchange begun outside.
+    /// Records a packet of an exchange that a remote began.
     #[inline(always)]
     fn begun(&mut self, flow: &FlowKey) {
         let now = self.now;
         self.tables.inbound().update(flow, |begun| begun.last = now);
     }
 
-    /// Records that a local, and its port if it sends UDP, is in use.
+    /// Records that a local is in use, and for UDP the local's port, too.
     #[inline(always)]
     fn in_use(&mut self, flow: &FlowKey) {
         let now = self.now;
@@ -169,12 +169,12 @@ impl<T: Tables> FlowTracker<T> {
         }
     }
 
-    /// Records a contact: a new exchange (`begun` is 1) or the refresh of a known one (`begun` is 0).
+    /// Records a contact: a new exchange (`begun` is 1) or the refresh of a known exchange (`begun` is 0).
     #[inline(always)]
     fn contact(&mut self, flow: &FlowKey, begun: u32, detail: &impl DetailSource) -> Result<(), GiveUp> {
         let now = self.now;
         let key = rules::pair_key(flow);
-        // An echo identifier is no port: pings with new identifiers are one contact.
+        // An echo identifier does not count as a port: pings with different identifiers are the same contact.
         let port = if flow.proto == Proto::Icmpv6 as u8 { 0 } else { flow.remote_port };
         let known = self.tables.pairs().get(&key);
         let due = rules::contact_is_due(known.as_ref(), flow.proto, port, now);
@@ -192,7 +192,7 @@ impl<T: Tables> FlowTracker<T> {
                 pair.count = 0;
                 self.tables.count(What::Contact, Fate::Recorded);
             } else {
-                // Due again with the next packet that begins or refreshes an exchange.
+                // The next packet that begins or refreshes an exchange makes an event again.
                 pair.reported = 0;
                 self.tables.count(What::Contact, Fate::Lost);
             }
@@ -214,8 +214,8 @@ impl<T: Tables> FlowTracker<T> {
         Fate::Recorded
     }
 
-    /// Records a probe. The first of its kind makes an event. Repeats are counted, and make one when
-    /// they are due.
+    /// Records a probe. The first probe with a key makes an event. Repeats are counted, and
+    /// [`rules::repeat_is_due`] decides which repeats make an event.
     #[inline(always)]
     fn probe(&mut self, kind: Kind, flow: &FlowKey, detail: &Detail) -> Fate {
         let now = self.now;
@@ -229,8 +229,8 @@ impl<T: Tables> FlowTracker<T> {
         if due && unused && !self.tables.take_budget(now) {
             if known.is_none() {
                 if kind as u8 == Kind::Udp as u8 {
-                    // The target's answer is no contact with the claimed source. This is not kept in
-                    // the table of repeats, which a sweep would flush.
+                    // The target's answer must not count as a contact with the claimed source. The table of
+                    // repeats can't store this probe, because a sweep would evict all other entries.
                     self.begun(flow);
                 }
                 return Fate::HeldBack;
@@ -239,8 +239,8 @@ impl<T: Tables> FlowTracker<T> {
             let count = repeat.count.wrapping_sub(repeat.told);
             let subject = Subject { what: What::Probe, number: kind as u8, count, unused };
             if !self.submit(&subject, flow, detail) {
-                // Not counted in the table either, so the next probe of its kind is due again. But
-                // remembered: the target's answer is no contact with the claimed source.
+                // The table does not count this probe, so that the next probe makes an event. The table stores time
+                // and port, so that the target's answer does not count as a contact with the claimed source.
                 self.tables.repeats().update(&key, |record| {
                     record.last = now;
                     record.remote_port = flow.remote_port;
@@ -251,7 +251,7 @@ impl<T: Tables> FlowTracker<T> {
             repeat.reported = now;
         }
         self.tables.repeats().update(&key, |record| {
-            // All but `answered`, which egress may have set meanwhile.
+            // Sets all fields except `answered`, which egress may have set meanwhile.
             record.last = now;
             record.reported = repeat.reported;
             record.count = repeat.count;

@@ -1,4 +1,4 @@
-//! `cargo xtask accuracy`: the accuracy of attribution on simulated homes.
+//! `cargo xtask accuracy`: measures the accuracy of attribution on simulated homes.
 
 use std::env;
 
@@ -18,7 +18,8 @@ pub struct Accuracy {
 
 pub fn accuracy(options: &Accuracy) -> Result<()> {
     let mut cargo = paths::cargo();
-    // A debug build would take hours for thousands of networks. Not quiet, since the first build takes minutes.
+    // A debug build would take hours for thousands of networks. Cargo prints its progress, since the first build takes
+    // minutes.
     cargo.args(["run", "--locked", "--release", "--package", "accuracy", "--manifest-path"]);
     cargo.arg(paths::workspace().join("Cargo.toml")).arg("--").args(&options.arguments);
     // The path of the file is relative to the user's directory.

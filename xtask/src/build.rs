@@ -1,4 +1,4 @@
-//! `cargo xtask build`: the tattler binary, after the set-up it needs.
+//! `cargo xtask build`: builds the tattler binary after the necessary set-up.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,8 +17,8 @@ pub struct Build {
     pub release: bool,
 }
 
-/// Builds tattler with the record layout of another version, as a second binary. Build the usual one
-/// after it: cargo gives both the same path.
+/// Builds tattler with the record layout of another version, as a second binary. Call `build` for the usual binary
+/// afterwards: cargo gives both binaries the same path.
 pub fn build_other_layout() -> Result<PathBuf> {
     let mut cargo = paths::cargo();
     cargo.args(CARGO_BUILD).args(["--features", "other-layout"]);
@@ -29,7 +29,7 @@ pub fn build_other_layout() -> Result<PathBuf> {
     Ok(other)
 }
 
-/// Builds the binary and returns its path.
+/// Builds the tattler binary and returns its path.
 pub fn build(options: &Build) -> Result<PathBuf> {
     setup::setup(&[setup::Group::Build])?;
     let mut cargo = paths::cargo();

@@ -1,4 +1,4 @@
-//! The rules of deny.toml, applied to the output of `cargo metadata`.
+//! Applies the rules of deny.toml to the output of `cargo metadata`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,8 +9,8 @@ use crate::paths;
 
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// Whether these licences meet an SPDX expression, or its older form with `/`. Every part between ANDs needs an
-/// allowed alternative. For mixed terms without parentheses this is at least as strict as SPDX.
+/// Whether these licences meet an SPDX expression, or an expression in the older form with `/`. Every part between ANDs
+/// needs an allowed alternative. For mixed terms without parentheses this check is at least as strict as SPDX.
 fn is_met(expression: &str, allowed: &[&str]) -> bool {
     let expression = expression.replace('/', " OR ");
     let trim = |part: &str| part.trim_matches(|c: char| c.is_whitespace() || "()".contains(c)).to_owned();
@@ -54,7 +54,7 @@ fn dependencies_keep_the_rules_of_deny_toml() {
         if !is_met(text("license"), &allowed) {
             wrong.push(format!("{name}: the licence {:?} is not allowed", text("license")));
         }
-        // The crates of the workspace have no source.
+        // The crates of the workspace have no `source` field.
         let is_ours = package["source"].is_null();
         if !is_ours && text("source") != REGISTRY {
             wrong.push(format!("{name} comes from {}", text("source")));

@@ -1,5 +1,5 @@
-//! Tattler's chores. Each verb installs what it needs, so that a newcomer learns two:
-//! `cargo xtask run` and `cargo xtask test`.
+//! Tasks of Tattler's developers. Each verb installs the programs that it needs, so that a newcomer needs only two
+//! verbs: `cargo xtask run` and `cargo xtask test`.
 
 mod accuracy;
 mod build;

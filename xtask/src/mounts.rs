@@ -1,4 +1,4 @@
-//! Mounts for the tests alone: a BPF file system, which many machines lack, and a directory for the names of
+//! Mounts that only the tests see: a BPF file system, which many machines lack, and a directory for the names of
 //! network namespaces.
 
 use std::ffi::CStr;
@@ -11,9 +11,9 @@ use anyhow::{Context, Result, bail};
 const BPF: &str = "/sys/fs/bpf";
 const NAMES: &str = "/run/netns";
 
-/// Moves this thread, and the processes that it starts from now on, to a new mount namespace with its own BPF file
-/// system. Tests and the machine do not see each other's pins and namespaces. All of it is removed with the last
-/// of these processes, even if they are killed.
+/// Moves this thread to a new mount namespace with its own BPF file system. Processes that the thread starts later are
+/// in this namespace too. Tests and the machine do not see each other's pins and namespaces. The kernel removes these
+/// mounts when the last of the processes ends, even if the processes are killed.
 pub fn provide() -> Result<()> {
     if !Path::new(BPF).is_dir() {
         bail!("no {BPF} here: mount sysfs at /sys, with a kernel that has CONFIG_BPF_SYSCALL");

@@ -1,4 +1,4 @@
-//! Where things are: the workspace, its target directory, and the programs that the verbs call.
+//! Paths: the workspace, its target directory, and the programs that the verbs call.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
 }
 
-/// The workspace's target directory, wherever the user keeps it.
+/// The workspace's target directory, which the user may have moved.
 pub fn target() -> PathBuf {
     match env::var_os("CARGO_TARGET_DIR") {
         Some(dir) => env::current_dir().unwrap_or_default().join(dir),
@@ -19,24 +19,24 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// Tools for this project alone: bpf-linker, and daemons that are unpacked but not installed. sensor-user's
-/// build looks here too, whatever CARGO_TARGET_DIR says.
+/// The directory of tools for this project alone: bpf-linker, and daemons that are unpacked but not installed. The
+/// build script of sensor-user uses the same directory, independent of CARGO_TARGET_DIR.
 pub fn tools() -> PathBuf {
     workspace().join("target/tools")
 }
 
-/// The full path of a program, if it is installed. Also looks in `sbin`, which a user's PATH on Debian
-/// does not have.
+/// The full path of a program, if the program is installed. Also searches the `sbin` directories, which are not on a
+/// user's PATH on Debian.
 pub fn find(program: &str) -> Option<PathBuf> {
     search_path().into_iter().map(|dir| dir.join(program)).find(|path| path.is_file())
 }
 
-/// The full path of a program that setup brings.
+/// The full path of a program that setup installs. Fails if it is missing.
 pub fn require(program: &str) -> Result<PathBuf> {
     find(program).with_context(|| format!("`{program}` is not on PATH: run `cargo xtask setup`"))
 }
 
-/// A command for such a program.
+/// A command for a program that setup installs.
 pub fn command(program: &str) -> Result<Command> {
     Ok(Command::new(require(program)?))
 }
@@ -49,14 +49,14 @@ fn search_path() -> Vec<PathBuf> {
     dirs
 }
 
-/// The cargo that runs us, so that one toolchain builds every part.
+/// The cargo that started xtask, so that one toolchain builds every part.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace());
     cargo
 }
 
-/// The rustc of that cargo's toolchain.
+/// The rustc in the toolchain of this cargo.
 pub fn rustc() -> PathBuf {
     let beside = env::var_os("CARGO").map(|cargo| PathBuf::from(cargo).with_file_name("rustc"));
     beside.filter(|path| path.is_file()).unwrap_or_else(|| "rustc".into())

@@ -1,4 +1,4 @@
-//! Child processes that do not outlive us: their guard ends them by their process id.
+//! Child processes that do not outlive xtask: a guard ends its child by the process id.
 
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::CommandExt;
@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// A long-running child. Dropping it asks it to stop, waits, and then insists.
+/// A long-running child. Dropping it sends SIGTERM, waits, and kills the child if it still runs.
 pub struct Daemon {
     name: String,
     child: Child,
 }
 
 impl Daemon {
-    /// Starts `command` in a process group of its own: a Ctrl-C at the terminal then reaches it
-    /// through us, once, and in our order. If this thread dies without unwinding, so does the child.
+    /// Starts `command` in its own process group. A Ctrl-C at the terminal therefore reaches only xtask, which ends its
+    /// children once, in its own order. If this thread dies without unwinding, the child dies too.
     pub fn spawn(name: &str, command: &mut Command) -> Result<Self> {
         command.process_group(0);
         die_with_parent(command);
@@ -29,7 +29,7 @@ impl Daemon {
         self.child.try_wait().with_context(|| format!("wait for {}", self.name))
     }
 
-    /// Waits until the child ends or `stop` is true. None: it still runs.
+    /// Waits until the child ends or `stop` returns true. None: the child still runs.
     pub fn wait(&mut self, stop: impl Fn() -> bool) -> Result<Option<ExitStatus>> {
         loop {
             let status = self.exited()?;
@@ -40,7 +40,7 @@ impl Daemon {
         }
     }
 
-    /// Fails if the child has ended: it should run until we stop it.
+    /// Fails if the child has ended: it should run until xtask stops it.
     pub fn check(&mut self) -> Result<()> {
         match self.exited()? {
             Some(status) => bail!("{} ended with {status}", self.name),
@@ -48,7 +48,7 @@ impl Daemon {
         }
     }
 
-    /// Asks the child to stop and returns its exit status. After `patience` the child is killed.
+    /// Asks the child to stop and returns its exit status. Kills the child after `patience`.
     pub fn stop(&mut self, patience: Duration) -> Result<ExitStatus> {
         if let Some(status) = self.exited()? {
             return Ok(status);
@@ -74,16 +74,16 @@ impl Drop for Daemon {
     }
 }
 
-/// True once this time has passed.
+/// A closure that returns true once this time has passed.
 fn after(limit: Duration) -> impl Fn() -> bool {
     let deadline = Instant::now() + limit;
     move || Instant::now() > deadline
 }
 
-/// Downloads of packages take minutes; a command that takes longer than this hangs.
+/// Time limit of a command. Downloads of packages take minutes; a command that takes longer than this hangs.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// Runs a command to its end, with our standard streams; fails with this message.
+/// Runs a command to its end, with the standard streams of xtask. If the command fails, the error is this message.
 pub fn succeed(command: &mut Command, failure: &str) -> Result<()> {
     let status = command.status().with_context(|| format!("run {}", describe(command)))?;
     if !status.success() {
@@ -92,14 +92,15 @@ pub fn succeed(command: &mut Command, failure: &str) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command to its end and returns its output; fails with its first line of standard error.
+/// Runs a command to its end and returns its output. If the command fails, the error is the first line of its standard
+/// error.
 pub fn output(command: &mut Command) -> Result<Output> {
     output_with(command, "")
 }
 
-/// The same, with this text as standard input.
+/// Like `output`, with this text as standard input.
 pub fn output_with(command: &mut Command, input: &str) -> Result<Output> {
-    // Files, since a pipe may fill up, or stay open in a child of the child.
+    // Files instead of pipes: a pipe may fill up, or stay open in a child of the child.
     let [mut stdin, mut stdout, mut stderr] = [tempfile::tempfile()?, tempfile::tempfile()?, tempfile::tempfile()?];
     stdin.write_all(input.as_bytes())?;
     stdin.rewind()?;
@@ -120,14 +121,14 @@ pub fn output_with(command: &mut Command, input: &str) -> Result<Output> {
     Ok(done)
 }
 
-/// Runs a command without its output, whether it succeeds or not. It ends after `limit` or when `stop` is true.
+/// Runs a command and discards its output and exit status. It is ended after `limit`, or when `stop` returns true.
 pub fn run_bounded(command: &mut Command, limit: Duration, stop: impl Fn() -> bool) -> Result<()> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let is_late = after(limit);
     Daemon::spawn("a command", command)?.wait(|| stop() || is_late()).map(drop)
 }
 
-/// The command line, for messages.
+/// The command line of a command, for messages.
 pub fn describe(command: &Command) -> String {
     let mut line = command.get_program().display().to_string();
     for argument in command.get_args() {

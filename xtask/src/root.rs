@@ -1,4 +1,4 @@
-//! Only root may load programs into the kernel and make network namespaces.
+//! Checks for root. Only root may load programs into the kernel and make network namespaces.
 
 use anyhow::{Result, bail};
 
@@ -7,7 +7,8 @@ pub fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// Fails with the command to run instead. sudo resets PATH and HOME, which rustup needs to find cargo.
+/// Fails unless root runs xtask. The error names the command to run instead. sudo resets PATH and HOME, which rustup
+/// needs to find cargo.
 pub fn require(verb: &str, why: &str) -> Result<()> {
     if !is_root() {
         let command = format!("sudo env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask {verb}");

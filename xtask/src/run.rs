@@ -1,4 +1,4 @@
-//! `cargo xtask run`: the sensor on the uplink, or in the lab.
+//! `cargo xtask run`: runs the sensor on the uplink, or in the lab.
 
 use std::env;
 use std::path::PathBuf;
@@ -48,7 +48,7 @@ pub fn run(options: &Run) -> Result<()> {
     watch(&tattler, &interfaces)
 }
 
-/// TATTLER_BIN names a binary that is already built, as tests do.
+/// The tattler binary: TATTLER_BIN if set, as tests do, otherwise a new build.
 fn binary() -> Result<PathBuf> {
     match env::var_os("TATTLER_BIN") {
         Some(path) => Ok(path.into()),
@@ -56,7 +56,7 @@ fn binary() -> Result<PathBuf> {
     }
 }
 
-/// Checked before the build, which takes minutes.
+/// Fails if the interface does not exist. Called before the build, which takes minutes.
 fn require_interface(name: &str) -> Result<()> {
     let is_there = process::output(paths::command("ip")?.args(["link", "show", "dev", name]));
     is_there.map(drop).map_err(|_| anyhow!("no interface {name} here: `ip link` lists them"))
@@ -74,7 +74,7 @@ fn uplinks() -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Reads `ip -6 -j route show default`. Routes that refuse packets (`unreachable`) are no uplinks.
+/// Parses the output of `ip -6 -j route show default`. Ignores routes that refuse packets (`unreachable`).
 fn default_interfaces(json: &[u8]) -> Result<Vec<String>> {
     if json.trim_ascii().is_empty() {
         return Ok(Vec::new());
@@ -92,7 +92,7 @@ fn default_interfaces(json: &[u8]) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Runs the sensor until it ends or a signal comes. The signal is passed on, and the sensor detaches.
+/// Runs the sensor until it ends or a signal comes. A signal is passed on to the sensor, which then detaches.
 fn watch(tattler: &PathBuf, interfaces: &[String]) -> Result<()> {
     let state = paths::target().join("state");
     let socket = state.join("tattler.sock");
@@ -110,7 +110,7 @@ fn watch(tattler: &PathBuf, interfaces: &[String]) -> Result<()> {
         Some(status) => status,
         None => sensor.stop(Duration::from_secs(30))?,
     };
-    // The sensor's own message on standard error has the reason.
+    // The sensor has printed the reason on standard error.
     if !status.success() {
         bail!("tattler ended with {status}");
     }

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM as a flag: a verb that sees it returns, and its drop guards run.
+//! SIGINT and SIGTERM set a flag. A verb that sees the flag returns, so that its drop guards run.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ extern "C" fn on_signal(_: libc::c_int) {
     STOP.store(true, Ordering::Relaxed);
 }
 
-/// After this call the two signals set the flag and do not end the process.
+/// Catches both signals: from now on they set the flag and do not end the process.
 pub fn catch() -> Result<()> {
     for signal in [libc::SIGINT, libc::SIGTERM] {
         let handler = on_signal as extern "C" fn(libc::c_int);
@@ -26,12 +26,12 @@ pub fn catch() -> Result<()> {
     Ok(())
 }
 
-/// Whether one of the signals came.
+/// Whether SIGINT or SIGTERM has come.
 pub fn stopped() -> bool {
     STOP.load(Ordering::Relaxed)
 }
 
-/// Sleeps in small steps until `until`; false if a signal came first.
+/// Sleeps in small steps until the time `until`. Returns false if `stop` returns true before.
 pub fn sleep_until(until: Instant, stop: &dyn Fn() -> bool) -> bool {
     loop {
         if stop() {

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: the tests of the workspace, with the programs and the rights they need.
+//! `cargo xtask test`: runs the tests of the workspace, with the programs and the rights that they need.
 
 use std::env;
 use std::path::Path;
@@ -35,11 +35,11 @@ pub fn test(options: &Test) -> Result<()> {
         return fresh::fresh();
     }
     root::require("test", "loads kernel programs and makes network namespaces")?;
-    // Before cargo rebuilds this program: the path would then be that of a deleted file.
+    // Must come before cargo rebuilds xtask: later, this path would name a deleted file.
     let xtask = env::current_exe().context("find this program")?;
     setup::setup(setup::TESTS)?;
     mounts::provide()?;
-    // Not in /tmp, which a container of the tests mounts over.
+    // Not in /tmp: a container of the tests mounts another file system there.
     let programs = tempfile::tempdir_in(paths::tools()).context("make a temporary directory")?;
     programs::link_into(programs.path())?;
     if let Some(offset) = &options.clock {
@@ -57,7 +57,7 @@ pub fn test(options: &Test) -> Result<()> {
     cargo.arg("--").args(&options.arguments);
     cargo.env("TATTLER_BIN", tattler).env("XTASK_BIN", xtask).envs(other.map(|other| ("TATTLER_OTHER_BIN", other)));
     if options.all {
-        // `ignore` marks measurements only.
+        // Only measurements have the attribute `ignore`.
         cargo.arg("--include-ignored").env("TATTLER_LONG", "1");
     }
     process::succeed(&mut cargo, "tests failed")
@@ -67,10 +67,10 @@ pub fn test(options: &Test) -> Result<()> {
 const UNITS: [&str; 7] =
     ["sensor-common", "tattler-core", "tattler-files", "sensor-user", "homes", "accuracy", "xtask"];
 
-/// A test program that takes longer hangs, and is killed.
+/// Time limit of a test program. A program that takes longer hangs, and is killed.
 const TEST_PROGRAM: Duration = Duration::from_secs(20 * 60);
 
-/// Unit tests with another wall clock. Boot time stays as it is: it measures waits.
+/// Runs the unit tests with another wall clock. Boot time is unchanged, since the tests use it to measure waits.
 fn test_at(offset: &str, programs: &Path, arguments: &[String]) -> Result<()> {
     eprintln!("unit tests with the clock at {offset}");
     let clock = ["/usr/bin/env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1", "faketime", "-f", offset];
@@ -81,8 +81,8 @@ fn test_at(offset: &str, programs: &Path, arguments: &[String]) -> Result<()> {
     process::succeed(&mut cargo, "tests failed")
 }
 
-/// `cargo test`. Its test programs have a PATH of the listed programs, a time limit, and `prefix` before them. A
-/// runner sets these, since another PATH for cargo itself would recompile the kernel programs.
+/// A `cargo test` command. A runner gives each test program a PATH with only the listed programs, a time limit, and the
+/// command `prefix`. Another PATH for cargo itself would recompile the kernel programs.
 fn cargo_test(programs: &Path, limit: Option<Duration>, prefix: &[&str]) -> Command {
     let mut runner = vec!["/usr/bin/env".to_owned(), format!("PATH={}", programs.display())];
     if let Some(limit) = limit {
@@ -97,7 +97,7 @@ fn cargo_test(programs: &Path, limit: Option<Duration>, prefix: &[&str]) -> Comm
     cargo
 }
 
-/// A package or a file of tests is built alone; anything else filters by the tests' names.
+/// Selects tests: a package or a file of tests is built alone. Any other name filters the tests by their names.
 fn select(cargo: &mut Command, name: &str) {
     let root = paths::workspace();
     let is_plain = !name.contains(['/', '.']);

@@ -67,7 +67,7 @@ impl Tables for TestTables {
     }
 }
 
-/// One packet of a random sequence. Few addresses and ports, so that they collide.
+/// A packet of a random sequence. There are few addresses and ports, so that many packets share keys.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     wait: BootTime,
@@ -122,7 +122,7 @@ impl Sequence {
         FlowTracker { tables: TestTables::default(), now: 10_000 * SECOND, ifindex: 3 }
     }
 
-    /// Tracks a packet; returns its exchange and the event that it made.
+    /// Tracks a packet. Returns the packet's exchange, and the event if the packet made an event.
     fn packet(&mut self, step: &Step) -> Option<(FlowKey, Option<Event>)> {
         self.now += step.wait;
         self.tables.is_ring_full = step.is_ring_full;
@@ -149,7 +149,7 @@ fn syn(hop_limit: u8) -> Step {
     Step { wait: 0, signal, is_outbound, remote: 1, ports: (22, 4_000), hop_limit, is_ring_full, is_budget_empty }
 }
 
-/// The events' counts of so many packets, by the packet's number.
+/// Tracks a packet `packets` times. Returns the number of each packet that made an event, and the event's count.
 fn reports(sequence: &mut Sequence, packets: u32, step: &Step) -> Vec<(u32, u32)> {
     (1..=packets).filter_map(|n| Some((n, sequence.packet(step)?.1?.count))).collect()
 }
@@ -187,7 +187,7 @@ fn counts_stay_at_their_maximum() {
     let out = Step { is_outbound: true, ..step };
     let pair = Pair { count: u32::MAX, proto: 6, port: 4_000, ..Pair::default() };
     sequence.tables.pairs.insert(rules::pair_key(&flow(&step, Proto::Tcp)), pair);
-    // Another local port: not the exchange of the probe.
+    // With another local port, the packet does not belong to the exchange of the probe.
     assert_eq!(reports(&mut sequence, 1, &Step { ports: (23, 4_000), ..out }), [(1, u32::MAX)]);
 }
 
@@ -240,7 +240,7 @@ proptest! {
         let mut sequence = Sequence::new();
         let mut latest: HashMap<PairKey, Event> = HashMap::new();
         for step in &steps {
-            // A contact that is lost stays due, which is another rule.
+            // After a lost event, the next packet makes an event: another rule, which this test excludes.
             let step = Step { is_ring_full: false, ..*step };
             let Some((flow, Some(event))) = sequence.packet(&step) else { continue };
             if event.what != What::Contact as u8 {
@@ -258,7 +258,7 @@ proptest! {
     #[test]
     fn a_udp_exchange_begun_outside_makes_no_contact(steps in steps()) {
         let mut sequence = Sequence::new();
-        // Whether the outside began an exchange, and its last packet.
+        // For each exchange: whether a remote began it, and the time of the last packet.
         let mut exchanges: HashMap<FlowKey, (bool, BootTime)> = HashMap::new();
         for step in &steps {
             let Some((flow, event)) = sequence.packet(step) else { continue };
@@ -271,7 +271,7 @@ proptest! {
             if is_theirs && let Some(event) = event {
                 prop_assert_ne!(event.what, What::Contact as u8, "{:?}", step);
             }
-            // Packets from outside do not prolong an exchange that the local began.
+            // Packets from remotes do not prolong an exchange that the local began.
             if step.is_outbound || is_theirs {
                 exchanges.insert(flow, (is_theirs, now));
             } else if known.is_none() {

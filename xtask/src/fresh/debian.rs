@@ -1,4 +1,4 @@
-//! The bare Debian, made by debootstrap, with a clone of the project and the machine's settings for registries.
+//! A bare Debian, made by debootstrap, with a clone of the project and the machine's settings for package registries.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,19 +9,19 @@ use anyhow::{Context, Result, bail};
 use crate::vm::apt::Apt;
 use crate::{paths, process};
 
-/// The clone of the project; `shared` is in the same directory.
+/// The clone of the project. The directory `shared` is next to it.
 pub const PROJECT: &str = "/work/project";
 pub const CARGO_HOME: &str = "/usr/local/cargo";
 
-/// A toolchain needs a C compiler to link, and cargo needs certificates to fetch. The official slim images of Rust
-/// add the same three to Debian.
+/// Additional packages. A Rust toolchain needs a C compiler to link, and cargo needs certificates to download. The
+/// official slim images of Rust add the same three packages to Debian.
 const PACKAGES: &str = "--include=ca-certificates,gcc,libc6-dev";
 
-/// The machine needs these files to reach the network and its registries.
+/// Files that the machine needs to reach the network and the package registries.
 const SETTINGS: [&str; 4] =
     ["/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt", "/usr/local/share/ca-certificates"];
 
-/// A root directory. Dropping it removes it.
+/// A root directory with a bare Debian. Dropping it removes the directory.
 pub struct Debian {
     dir: PathBuf,
     pub toolchain: PathBuf,

@@ -1,6 +1,6 @@
-//! `cargo xtask test --fresh`: both commands of the README in a Debian that has nothing but a Rust toolchain.
+//! `cargo xtask test --fresh`: runs both commands of the README in a Debian that has nothing but a Rust toolchain.
 //!
-//! The packages come from the machine's mirror, the crates from its registry. The new root is below the target
+//! The packages come from the machine's mirror, the crates from its crate registry. The new root is below the target
 //! directory and is removed at the end. Its mounts are in a mount namespace that ends with the commands.
 
 mod debian;
@@ -14,11 +14,11 @@ use anyhow::{Result, bail};
 use crate::process::Daemon;
 use crate::{paths, root, setup, signals};
 
-/// The commands of the README.
+/// The two commands of the README.
 const COMMANDS: [&[&str]; 2] = [&["xtask", "run", "--lab", "--once"], &["xtask", "test"]];
 
-/// Makes $1 the root, with the toolchain $2 at /usr/local/rust, and runs the other arguments there. chroot would
-/// not do: programs that enter mount namespaces would leave it.
+/// Makes $1 the root, with the toolchain $2 at /usr/local/rust, and runs the other arguments there. chroot is not
+/// enough: programs that enter other mount namespaces would leave the new root.
 const ENTER: &str = r#"
 root=$1
 mount --bind "$root" "$root"
@@ -35,7 +35,7 @@ rmdir old
 exec "$@"
 "#;
 
-/// The machine needs these variables to reach its registries; names or their beginnings.
+/// Environment variables that the machine needs to reach its registries: full names, or the beginnings of names.
 const PASSED_ON: [&str; 9] = [
     "CARGO_BUILD_JOBS",
     "CARGO_HTTP_",
@@ -86,14 +86,14 @@ fn inside(debian: &debian::Debian, arguments: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
-/// The beginning of a command whose mounts and processes end with it.
+/// The beginning of a command. Its mounts and processes are removed when the command ends.
 fn contained() -> Result<Command> {
     let mut command = paths::command("unshare")?;
     command.args(["--mount", "--propagation", "private", "--fork", "--kill-child"]);
     Ok(command)
 }
 
-/// Runs a command to its end, or until a signal; whether it succeeded.
+/// Runs a command until it ends or a signal comes. Returns whether the command succeeded.
 fn run(command: &mut Command) -> Result<bool> {
     match Daemon::spawn("a command of the fresh Debian", command)?.wait(signals::stopped)? {
         Some(status) => Ok(status.success()),

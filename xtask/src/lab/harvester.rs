@@ -1,5 +1,5 @@
-//! The two harvesters. Each reads the visitors from the log of its own real server, and passes on every new
-//! address once: a repeated visit brings no second scan.
+//! The two harvesters. Each harvester reads the visitors from the log of its own real server, and passes on every new
+//! address once: a repeated visit causes no second scan.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
@@ -20,26 +20,26 @@ use super::scanner::Scanner;
 use super::world::World;
 use super::{Actor, plan};
 
-/// Seconds from a visit to the scan.
+/// Delay between a visit and the scan, in seconds.
 const DELAY: Range<f64> = 2.0..8.0;
 
 const POLL: Duration = Duration::from_millis(500);
 
 pub struct Harvester {
     address: Ipv6Addr,
-    /// Reads the server's record of visitors.
+    /// Reads the visitors that the server recorded.
     visitors: Box<dyn Fn() -> Result<Vec<Ipv6Addr>> + Send>,
     scanner: Scanner,
 }
 
-/// A server of the NTP pool, as in January 2016.
+/// A harvester with a server of the NTP pool, as in January 2016.
 pub fn time_server(internet: &Internet, dir: &Path) -> Harvester {
     let address = plan::harvesting_server();
     let socket = internet::control_socket(dir, address);
     Harvester { address, visitors: Box::new(move || clients(&socket)), scanner: Scanner::of_server(internet) }
 }
 
-/// A web site.
+/// A harvester with a web site.
 pub fn web_site(internet: &Internet, dir: &Path) -> Harvester {
     let (address, log) = (plan::harvesting_site(), internet::access_log(dir, "site"));
     Harvester { address, visitors: Box::new(move || logged_visitors(&log)), scanner: Scanner::of_site(internet) }
@@ -68,7 +68,7 @@ impl Actor for Harvester {
                 self.scanner.probe(target, world)?;
                 world.note_probe(self.address, target);
             }
-            // The log may be written a moment after the last visit.
+            // The server may write the log a moment after the last visit.
             quiet_polls = if is_quiet && queue.is_empty() { quiet_polls + 1 } else { 0 };
             if quiet_polls == 3 {
                 break;
@@ -79,7 +79,7 @@ impl Actor for Harvester {
     }
 }
 
-/// The visitors in an access log, one entry for each visit.
+/// The visitors in an access log: one address for each visit.
 pub fn logged_visitors(path: &Path) -> Result<Vec<Ipv6Addr>> {
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
@@ -88,7 +88,7 @@ pub fn logged_visitors(path: &Path) -> Result<Vec<Ipv6Addr>> {
     Ok(text.lines().filter_map(address_of).collect())
 }
 
-/// chronyd's clients in CSV, the address first.
+/// The clients of chronyd. chronyd prints CSV, with the address in the first column.
 fn clients(socket: &Path) -> Result<Vec<Ipv6Addr>> {
     let mut chronyc = paths::command("chronyc")?;
     let listed = process::output(chronyc.arg("-h").arg(socket).args(["-c", "-n", "clients"]))?.stdout;

@@ -1,4 +1,5 @@
-//! The home: a router with radvd on a bridge, and hosts that take temporary addresses from it.
+//! The simulated home: a router with radvd on a bridge, and hosts that form temporary addresses in the announced
+//! prefix.
 
 use std::fs;
 use std::path::Path;
@@ -11,11 +12,11 @@ use crate::process::Daemon;
 use super::netns::Namespace;
 use super::plan;
 
-/// The interface of each host.
+/// Name of the interface of each host.
 pub const HOST_INTERFACE: &str = "eth0";
 
-/// radvd's shortest intervals. The lifetimes exceed those of the temporary addresses, which the hosts' own
-/// settings limit.
+/// Configuration of radvd with its shortest intervals. The announced lifetimes exceed the lifetimes of the temporary
+/// addresses, which the hosts' own settings limit.
 const RADVD: &str = "interface lan {
     AdvSendAdvert on;
     MinRtrAdvInterval 3;
@@ -24,8 +25,8 @@ const RADVD: &str = "interface lan {
 };
 ";
 
-/// A host takes a new temporary address some five seconds before the old one is deprecated, so about every seven
-/// seconds. The old one stays valid for a minute, since probes may come late.
+/// Kernel parameters of a host. A host takes a new temporary address some five seconds before the old address is
+/// deprecated, so about every seven seconds. The old address stays valid for a minute, since probes may come late.
 const HOST_SETTINGS: [&str; 7] = [
     "net.ipv6.conf.default.disable_ipv6=0",
     "net.ipv6.conf.default.accept_ra=1",
@@ -33,11 +34,11 @@ const HOST_SETTINGS: [&str; 7] = [
     "net.ipv6.conf.default.use_tempaddr=2",
     "net.ipv6.conf.default.temp_prefered_lft=12",
     "net.ipv6.conf.default.temp_valid_lft=60",
-    // Up to this many seconds, so that hosts do not keep in step.
+    // Random offset of up to this many seconds, so that the hosts do not change addresses at the same time.
     "net.ipv6.conf.default.max_desync_factor=2",
 ];
 
-/// Dropped in this order: radvd before the namespace it is in.
+/// The home's parts. They are dropped in this order: radvd before its namespace.
 pub struct Home {
     radvd: Daemon,
     pub hosts: Vec<Namespace>,
@@ -45,14 +46,14 @@ pub struct Home {
 }
 
 impl Home {
-    /// Builds the home at the end of a veth of the provider's router `core`.
+    /// Builds the home behind the provider's router `core`, connected by a veth.
     pub fn start(dir: &Path, core: &Namespace) -> Result<Self> {
         let router = Namespace::new("router")?;
         router.sysctl(&["net.ipv6.conf.all.forwarding=1"])?;
         router.link(plan::UPLINK, core, "home")?;
         connect_uplink(&router, core)?;
         router.configure(&[
-            // No multicast snooping: nobody sends the queries that it needs.
+            // Multicast snooping is off: it needs queries, and no device here sends queries.
             "link add lan type bridge mcast_snooping 0",
             "link set lan up",
             &format!("address add {} dev lan nodad", plan::LAN_ROUTER),
@@ -64,7 +65,7 @@ impl Home {
         Ok(Self { radvd, hosts, router })
     }
 
-    /// Fails if radvd has ended: hosts would take no more addresses.
+    /// Fails if radvd has ended: the hosts would form no more addresses.
     pub fn check(&mut self) -> Result<()> {
         self.radvd.check()
     }
@@ -87,7 +88,7 @@ fn connect_uplink(router: &Namespace, core: &Namespace) -> Result<()> {
 
 fn host(number: usize, router: &Namespace) -> Result<Namespace> {
     let host = Namespace::new(&format!("host{number}"))?;
-    // Before the interface is made: it takes the defaults of its namespace.
+    // Before the interface is made: a new interface takes the default settings of its namespace.
     host.sysctl(&HOST_SETTINGS)?;
     let port = format!("host{number}");
     router.link(&port, &host, HOST_INTERFACE)?;

@@ -1,4 +1,4 @@
-//! The internet: a core router with sites, the NTP pool, scanners and sweepers around it.
+//! The simulated internet: a core router, surrounded by sites, the NTP pool, scanners and sweepers.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,20 +16,20 @@ use crate::process::Daemon;
 use super::netns::Namespace;
 use super::plan;
 
-/// The interface of each part towards the core.
+/// Name of each part's interface towards the core router.
 pub const INTERFACE: &str = "eth0";
 
-/// Dropped in this order: daemons before the namespaces they are in.
+/// The internet's parts. They are dropped in this order: daemons before their namespaces.
 pub struct Internet {
     daemons: Vec<Daemon>,
-    /// By their labels.
+    /// Namespaces of the parts, by label.
     parts: BTreeMap<&'static str, Namespace>,
     /// The provider's router.
     pub core: Namespace,
 }
 
 impl Internet {
-    /// Builds it and waits until every server answers for its address.
+    /// Builds the internet and waits until every server answers at its address.
     pub fn start(dir: &Path) -> Result<Self> {
         let core = Namespace::new("core")?;
         core.sysctl(&["net.ipv6.conf.all.forwarding=1"])?;
@@ -57,12 +57,12 @@ impl Internet {
         Ok(internet)
     }
 
-    /// Fails if a server has ended.
+    /// Fails if a server of the internet has ended.
     pub fn check(&mut self) -> Result<()> {
         self.daemons.iter_mut().try_for_each(Daemon::check)
     }
 
-    /// A part by its label, which `start` gives it.
+    /// The namespace of the part to which `start` gave this label.
     pub fn part(&self, label: &str) -> &Namespace {
         &self.parts[label]
     }
@@ -94,7 +94,7 @@ impl Internet {
         Ok(())
     }
 
-    /// Fails here if a server can't start. Otherwise only missing visits would tell later.
+    /// Fails if a server can't start. Without this check, only missing visits would show the failure, much later.
     fn wait_for_servers(&mut self, dir: &Path) -> Result<()> {
         let logs = ["sites", "site"].map(|label| dir.join(label).join("nginx.pid"));
         let sockets = plan::pool().into_iter().map(|server| control_socket(dir, server));
@@ -111,12 +111,12 @@ impl Internet {
     }
 }
 
-/// The access log of a part with web servers: the harvesting `site`, or the other `sites`.
+/// The access log of a part with web servers: `site` (the harvesting site) or `sites` (the others).
 pub fn access_log(dir: &Path, label: &str) -> PathBuf {
     dir.join(label).join("access.log")
 }
 
-/// The control socket of a chronyd, which lists its clients.
+/// The control socket of a chronyd, through which it lists its clients.
 pub fn control_socket(dir: &Path, server: Ipv6Addr) -> PathBuf {
     server_dir(dir, server).join("chronyd.sock")
 }
@@ -125,7 +125,7 @@ fn server_dir(dir: &Path, server: Ipv6Addr) -> PathBuf {
     dir.join(format!("ntp-{:x}", server.segments()[1]))
 }
 
-/// A namespace with these addresses behind the core. Next hops are fixed link-local addresses, so that the link
+/// A namespace with these addresses, connected to the core. Next hops are fixed link-local addresses, so that the link
 /// needs no prefix.
 fn part(label: &str, addresses: &[Ipv6Addr], core: &Namespace) -> Result<Namespace> {
     let namespace = Namespace::new(label)?;
@@ -145,7 +145,8 @@ fn part(label: &str, addresses: &[Ipv6Addr], core: &Namespace) -> Result<Namespa
     Ok(namespace)
 }
 
-/// One process without files of the system's nginx. Its log has the visitors' addresses alone.
+/// Configuration of an nginx with a single process, which uses no files of the system's nginx. Its log contains only
+/// the visitors' addresses.
 fn nginx_config(home: &Path, addresses: &[Ipv6Addr]) -> String {
     let home = home.display();
     let listens: String = addresses.iter().map(|address| format!("        listen [{address}]:80;\n")).collect();

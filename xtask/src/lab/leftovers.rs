@@ -1,5 +1,5 @@
-//! Removes namespaces and directories that a killed lab left. The next lab does it. Names contain the process id
-//! of their lab, whose children ended with it (`process::Daemon`).
+//! Removes namespaces and directories that a killed lab left. The next lab calls this at its start. Names contain the
+//! process id of their lab. The child processes of that lab ended with it (`process::Daemon`).
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -8,7 +8,7 @@ use super::netns;
 
 const STEM: &str = "tattler-lab-";
 
-/// How names of this lab begin.
+/// Prefix of the names that this lab uses.
 pub fn prefix() -> String {
     format!("{STEM}{}-", std::process::id())
 }
@@ -23,7 +23,7 @@ pub fn clean() {
     let temporary = std::env::temp_dir();
     for name in names_in(&temporary.display().to_string()).filter(|name| is_orphan(name)) {
         let dir = temporary.join(name);
-        // Only root's: any user can make a directory of such a name here.
+        // Only directories that root owns: any user can make a directory with such a name here.
         let is_ours = fs::symlink_metadata(&dir).is_ok_and(|dir| dir.is_dir() && dir.uid() == 0);
         if is_ours && let Err(error) = fs::remove_dir_all(&dir) {
             eprintln!("warning: {} was not removed: {error}", dir.display());
@@ -38,7 +38,7 @@ fn names_in(dir: &str) -> impl Iterator<Item = String> {
 
 fn is_orphan(name: &str) -> bool {
     let Some(id) = owner(name) else { return false };
-    // If another program has this id, the lab has ended and its id was used again.
+    // If another program has this process id, the lab has ended and the kernel used the id again.
     let command = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
     command.trim() != "xtask"
 }

@@ -1,13 +1,13 @@
-//! The lab: a home and an internet of network namespaces, in which January 2016 happens again.
+//! The lab: network namespaces that simulate a home and an internet, and replay the events of January 2016.
 //!
-//! The home's hosts take temporary addresses from a real radvd and visit sites and time servers. One time server and
-//! one site leak their visitors: seconds later a scanner at another address probes the visitor. The sensor watches
-//! the uplink of the home's router and does not know the plan. In the clean lab no server leaks, and scanners hit
-//! addresses at random.
+//! The home's hosts form temporary addresses with a real radvd, and visit sites and time servers. One time server and
+//! one site leak their visitors: seconds later a scanner at another address probes the visitor. The sensor watches the
+//! uplink of the home's router and does not know which servers leak. In the clean lab no server leaks, and scanners
+//! probe randomly chosen addresses.
 //!
 //! Read [`plan`] (addresses) first, then [`netns`], [`home`] and [`internet`] (namespaces and servers), [`visits`],
-//! [`harvester`], [`scanner`] and [`path`] (actors), [`sensor`] and [`view`] (results). The lab touches nothing
-//! outside its own namespaces, and removes them however it ends.
+//! [`harvester`], [`scanner`] and [`path`] (actors), [`sensor`] and [`view`] (results). The lab changes nothing outside
+//! its own namespaces, and removes these namespaces however it ends.
 
 mod harvester;
 mod home;
@@ -53,12 +53,12 @@ pub struct Replay {
     metrics: Option<PathBuf>,
 }
 
-/// How long hosts take new addresses when the replay is run once. Each of five hosts takes one every seven seconds,
-/// and some sixty addresses tell harvesters from bystanders. Forty, in a minute, were enough in nine of eleven
-/// runs only: third parties share most visitors of the harvesting site.
+/// Duration of the traffic with `--once`. Each of the five hosts takes a new address every seven seconds. Some sixty
+/// addresses are enough to distinguish harvesters from bystanders. Forty addresses, in a minute, were enough in only
+/// nine of eleven runs: most visitors of the harvesting site also contact third parties.
 const TRAFFIC: Duration = Duration::from_secs(90);
 
-/// Each visit is logged and probed within this time. Otherwise the lab is stuck.
+/// Time limit for the last visits to be logged and probed. If it passes, the lab is stuck.
 const WIND_DOWN: Duration = Duration::from_secs(40);
 
 pub fn run(replay: &Replay, tattler: &Path) -> Result<()> {
@@ -67,7 +67,7 @@ pub fn run(replay: &Replay, tattler: &Path) -> Result<()> {
     if replay.once { lab.replay_once(replay) } else { lab.show_until_stopped() }
 }
 
-/// Everything to remove when the lab ends, in this order.
+/// All parts of a lab. They are removed in this order.
 struct Lab {
     actors: Actors,
     sensor: Sensor,
@@ -87,7 +87,7 @@ impl Lab {
         let world = World::new(seed, leaky);
         let internet = Internet::start(dir.path())?;
         let home = Home::start(dir.path(), &internet.core)?;
-        // The sensor first, so that it sees every address from the first packet on.
+        // The sensor starts first, so that it sees every address from the first packet on.
         let sensor = Sensor::start(tattler, &home.router, dir.path(), replay.once)?;
         let mut actors = Actors { world, threads: Vec::new() };
         for (number, host) in home.hosts.iter().enumerate() {
@@ -104,13 +104,13 @@ impl Lab {
         Ok(Self { actors, sensor, internet, home, _dir: dir })
     }
 
-    /// The bounded replay: traffic, its end, the report on standard output.
+    /// The replay of `--once`: traffic, the last visits, then the report on standard output.
     fn replay_once(&mut self, replay: &Replay) -> Result<()> {
         eprintln!("lab: {} s of traffic", TRAFFIC.as_secs());
         self.watch(Instant::now() + TRAFFIC)?;
         eprintln!("lab: hosts take no more addresses; waiting for the last probes");
         self.wind_down()?;
-        // One more tick of the sensor for the last packets.
+        // Wait for one more tick of the sensor, so that it processes the last packets.
         self.watch(Instant::now() + Duration::from_secs(1))?;
         eprintln!("lab: {}", self.actors.world.summary());
         if let Some(path) = &replay.metrics {
@@ -135,7 +135,7 @@ impl Lab {
         self.sensor.stop()
     }
 
-    /// Ends the hosts first, after their last visits, then harvesters and scanners.
+    /// Ends the hosts first, after their last visits, and then the harvesters and scanners.
     fn wind_down(&mut self) -> Result<()> {
         let deadline = Instant::now() + WIND_DOWN;
         self.actors.world.enter(Phase::LastVisits);
@@ -156,7 +156,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Waits and checks that everything still runs.
+    /// Waits, and checks that all parts of the lab still run.
     fn watch_or_signal(&mut self, until: Instant) -> Result<()> {
         loop {
             self.sensor.check()?;
@@ -171,15 +171,15 @@ impl Lab {
     }
 }
 
-/// An actor of the lab, in a thread of its own.
+/// An actor of the lab. Each actor has its own thread.
 trait Actor: Send + 'static {
-    /// For messages and for the thread.
+    /// Name of the actor, for messages and for its thread.
     fn name(&self) -> String;
-    /// Acts until the world's phase or a signal ends it.
+    /// Runs the actor until the world's phase or a signal ends it.
     fn act(self, world: &World) -> Result<()>;
 }
 
-/// The threads of the actors. Dropping it ends them and waits for them.
+/// The threads of the actors. Dropping this ends the threads and waits for them.
 struct Actors {
     world: World,
     threads: Vec<(String, JoinHandle<Result<()>>)>,
@@ -193,7 +193,7 @@ impl Actors {
         self.threads.push((name, thread));
     }
 
-    /// Drops the actors that have ended; fails if one failed.
+    /// Removes the actors that have ended. Fails if an actor failed.
     fn check(&mut self) -> Result<()> {
         while let Some(at) = self.threads.iter().position(|(_, thread)| thread.is_finished()) {
             let (name, thread) = self.threads.swap_remove(at);
@@ -205,7 +205,7 @@ impl Actors {
     fn stop(&mut self) {
         self.world.enter(Phase::Over);
         for (_, thread) in self.threads.drain(..) {
-            // The lab is over, so a failure does not matter.
+            // The lab has ended, so a failure does not matter.
             let _ = thread.join();
         }
     }

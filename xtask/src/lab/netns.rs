@@ -1,4 +1,4 @@
-//! Network namespaces that are deleted when their guard is dropped, and with them their devices.
+//! Network namespaces. Dropping the guard of a namespace deletes the namespace with its devices.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use crate::{paths, process};
 
 use super::leftovers;
 
-/// Where `ip netns` keeps names.
+/// The directory where `ip netns` keeps the names of namespaces.
 pub const NAMES: &str = "/run/netns";
 
 pub struct Namespace {
@@ -17,7 +17,7 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// A new namespace. Its name contains our process id, so that two labs can run at once.
+    /// Makes a namespace. Its name contains our process id, so that two labs can run at once.
     pub fn new(label: &str) -> Result<Self> {
         let name = format!("{}{label}", leftovers::prefix());
         process::output(paths::command("ip")?.args(["netns", "add", &name]))?;
@@ -26,7 +26,7 @@ impl Namespace {
         Ok(namespace)
     }
 
-    /// A handle for actors inside; it does not keep the namespace alive.
+    /// A handle with which actors run programs in the namespace. The handle does not keep the namespace alive.
     pub fn inside(&self) -> Inside {
         Inside { name: self.name.clone() }
     }
@@ -35,7 +35,7 @@ impl Namespace {
         self.inside().command(program)
     }
 
-    /// Runs lines of `ip` inside.
+    /// Runs `ip` in the namespace, once for each line.
     pub fn configure(&self, lines: &[impl AsRef<str>]) -> Result<()> {
         let text: String = lines.iter().map(|line| line.as_ref().to_owned() + "\n").collect();
         process::output_with(paths::command("ip")?.args(["-n", &self.name, "-batch", "-"]), &text)?;
@@ -48,7 +48,7 @@ impl Namespace {
         Ok(())
     }
 
-    /// A veth between `name` here and `peer_name` in `peer`.
+    /// Makes a veth between device `name` of this namespace and device `peer_name` of namespace `peer`.
     pub fn link(&self, name: &str, peer: &Namespace, peer_name: &str) -> Result<()> {
         let peer = &peer.name;
         self.configure(&[format!("link add {name} type veth peer name {peer_name} netns {peer}")])
@@ -61,7 +61,7 @@ impl Drop for Namespace {
     }
 }
 
-/// A place to run programs in.
+/// A namespace to run programs in.
 #[derive(Clone)]
 pub struct Inside {
     name: String,
@@ -72,7 +72,7 @@ impl Inside {
         &self.name
     }
 
-    /// The beginning of a command line that runs a program inside. `ip netns exec` would mount a new /sys,
+    /// The beginning of a command line that runs a program in the namespace. `ip netns exec` would mount a new /sys,
     /// without the BPF file system.
     pub fn enter(&self) -> String {
         format!("nsenter --net={NAMES}/{}", self.name)
@@ -89,10 +89,10 @@ impl Inside {
     }
 }
 
-/// Deletes a namespace, or prints a warning: no caller could handle the failure.
+/// Deletes a namespace. A failure only prints a warning: no caller could handle it.
 pub fn delete(name: &str) {
     let deleted = paths::command("ip").and_then(|mut ip| process::output(ip.args(["netns", "delete", name])));
-    // Another lab may have deleted a leftover at the same time.
+    // Another lab may have deleted the same leftover at the same time.
     if let Err(error) = deleted
         && Path::new(NAMES).join(name).exists()
     {

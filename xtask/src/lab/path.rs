@@ -1,5 +1,5 @@
-//! A content network that measures paths: it sends echo requests with ascending hop limits to visitors of its
-//! sites. In 2016 such requests looked like scans.
+//! A content network that measures paths: it sends echo requests with ascending hop limits to visitors of its sites. In
+//! 2016 such requests looked like scans.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::Ipv6Addr;
@@ -16,9 +16,10 @@ use super::netns::Inside;
 use super::world::{Phase, World};
 use super::{Actor, plan};
 
-/// The hop limits that it sends. At the home's router each is one less; the router answers the first itself.
+/// Hop limits of the echo requests. At the home's router, each hop limit is lower by one. The router itself answers the
+/// first request.
 const HOPS: std::ops::RangeInclusive<usize> = 2..=7;
-/// The time between two reads of the visitor log.
+/// Time between two reads of the visitor log.
 const PAUSE: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -32,7 +33,7 @@ impl Prober {
         Self { inside: internet.part("probers").inside(), log: internet::access_log(dir, "sites") }
     }
 
-    /// An echo request for each hop limit, each to the next of `targets`.
+    /// Sends an echo request for each hop limit. Each request goes to the next address of `targets`.
     fn measure(&self, source: Ipv6Addr, targets: &[Ipv6Addr], world: &World) -> Result<()> {
         for (hop_limit, target) in HOPS.zip(targets.iter().cycle()) {
             let mut ping = self.inside.command("ping")?;
@@ -50,7 +51,7 @@ impl Actor for Prober {
         "path prober".to_owned()
     }
 
-    /// Two places measure all hops to one visitor, the third measures each hop to another visitor.
+    /// Two places measure all hops to one visitor. The third place measures each hop to a different visitor.
     fn act(self, world: &World) -> Result<()> {
         let is_over = || world.phase() > Phase::Traffic;
         let [first, second, spread] = plan::path_probers();
@@ -59,7 +60,7 @@ impl Actor for Prober {
         let mut others = Vec::new();
         while signals::sleep_until(Instant::now() + PAUSE, &is_over) {
             waiting.extend(logged_visitors(&self.log)?.into_iter().filter(|&visitor| known.insert(visitor)));
-            // One visitor for each of the three places.
+            // The three places need one visitor each.
             if waiting.len() >= 3 {
                 let mut three = waiting.drain(..3);
                 for (source, target) in [first, second].into_iter().zip(&mut three) {

@@ -1,5 +1,5 @@
-//! Probers: scanners, which get targets from harvesters or hit addresses in use at random, and sweepers, which get no
-//! targets. They use the tools of real scanners, a few packets at a time.
+//! Probers: scanners and sweepers. Scanners get targets from harvesters, or choose targets at random from the addresses
+//! in use. Sweepers get no targets. Probers use the tools of real scanners, and send a few packets at a time.
 
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
@@ -20,13 +20,13 @@ use super::{Actor, plan};
 
 const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Probes single addresses from two addresses of its own.
+/// A scanner. It has two addresses, and probes single targets.
 pub struct Scanner {
     inside: Inside,
     sources: [Ipv6Addr; 2],
-    /// The tool for echo requests.
+    /// Tool that sends the echo requests.
     echo: &'static str,
-    /// The kind of nmap's scan, and its ports.
+    /// Scan type of nmap, and the ports to scan.
     ports: [&'static str; 2],
 }
 
@@ -35,10 +35,11 @@ pub fn at_random(internet: &Internet) -> [AtRandom; 2] {
     [AtRandom(Scanner::of_server(internet)), AtRandom(Scanner::of_site(internet))]
 }
 
-/// Probes addresses in use at random, each once. No remote passed them on.
+/// A scanner that chooses its targets at random from the addresses in use, and probes each target once. No remote
+/// leaked these addresses.
 pub struct AtRandom(Scanner);
 
-/// Seconds between two probes, for about as many as a harvester's scanner sends.
+/// Seconds between two probes. The number of probes is then about the same as that of a harvester's scanner.
 const AT_RANDOM: Range<f64> = 1.0..6.0;
 
 impl Actor for AtRandom {
@@ -79,7 +80,7 @@ impl Scanner {
         Self { inside, sources, echo: "atk6-thcping6", ports: ["-sSU", "-pT:23,3389,U:161"] }
     }
 
-    /// One echo request from one source, a few ports from the other. An answer is not needed.
+    /// Sends one echo request from the first source, and probes a few ports from the second source. Needs no answer.
     pub fn probe(&self, target: Ipv6Addr, world: &World) -> Result<()> {
         let [source, other] = self.sources.map(|source| source.to_string());
         let mut echo = self.inside.command(self.echo)?;
@@ -102,14 +103,14 @@ fn nmap(inside: &Inside, source: &str, what: &[&str], target: impl ToString) -> 
     Ok(nmap)
 }
 
-/// Probes guessable addresses from time to time.
+/// A prober of guessable addresses. It sends a sweep from time to time.
 pub struct Sweeper {
     number: usize,
     inside: Inside,
     source: Ipv6Addr,
 }
 
-/// Time between two sweeps, and before the first.
+/// Time between two sweeps, and between the start and the first sweep.
 const PAUSE: Duration = Duration::from_secs(15);
 
 pub fn sweepers(internet: &Internet) -> Vec<Sweeper> {
@@ -119,7 +120,8 @@ pub fn sweepers(internet: &Internet) -> Vec<Sweeper> {
 }
 
 impl Sweeper {
-    /// Echo requests to the low addresses of the network, or one port of those in its neighbours.
+    /// Sends echo requests to the low addresses of the network, or probes one port of the low addresses in neighbouring
+    /// networks.
     fn sweep(&self, round: u16) -> Result<Command> {
         let network = plan::LAN.trim_end_matches("::/64");
         if self.number == 0 {
@@ -143,7 +145,7 @@ impl Actor for Sweeper {
     fn act(self, world: &World) -> Result<()> {
         let is_over = || world.phase() > Phase::Traffic;
         for round in 0.. {
-            // The two take turns.
+            // The two sweepers take turns.
             let wait = if round == 0 { PAUSE / 3 * (1 + self.number as u32) } else { PAUSE };
             if !signals::sleep_until(Instant::now() + wait, &is_over) {
                 break;

@@ -1,4 +1,4 @@
-//! The sensor: started on the home router's uplink, and queried for its findings.
+//! The lab's sensor, which watches the home router's uplink and answers queries.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::signals;
 use super::netns::{Inside, Namespace};
 use super::plan;
 
-/// In the router's namespace, so that two labs do not conflict.
+/// Address of the metrics. Each lab has its own router namespace, so that two labs do not conflict.
 const LISTEN: &str = "[::1]:9646";
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -26,14 +26,14 @@ pub struct Sensor {
     tattler: PathBuf,
     socket: PathBuf,
     log: PathBuf,
-    /// How much of the log was repeated on standard error. None: the log is not repeated.
+    /// Number of bytes of the log that were repeated on standard error. None: the log is not repeated.
     repeated: Option<usize>,
     inside: Inside,
 }
 
 impl Sensor {
-    /// Starts the sensor and waits until it is attached. Its log goes to a file and, with `echo`, to standard error:
-    /// the redrawn table of an endless lab has no place for it.
+    /// Starts the sensor and waits until it is attached. The log goes to a file and, with `echo`, to standard error. An
+    /// endless lab redraws its table, so it uses no `echo`.
     pub fn start(tattler: &Path, router: &Namespace, dir: &Path, echo: bool) -> Result<Self> {
         let state = dir.join("state");
         let (socket, log) = (state.join("tattler.sock"), dir.join("tattler.log"));
@@ -59,7 +59,7 @@ impl Sensor {
         Ok(sensor)
     }
 
-    /// The log so far. Repeats new lines on standard error.
+    /// Reads the whole log so far. Repeats new lines on standard error.
     fn read_log(&mut self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         if let Some(repeated) = &mut self.repeated {
@@ -80,7 +80,7 @@ impl Sensor {
         }
     }
 
-    /// All suspects, as JSON.
+    /// All suspects that the sensor reports, as JSON.
     pub fn report(&self) -> Result<Value> {
         let found = process::output(self.query("suspects").args(["--format", "json", "--top", "0"]))?;
         serde_json::from_slice(&found.stdout).context("read the report of `tattler suspects`")
@@ -98,7 +98,7 @@ impl Sensor {
         fs::write(path, metrics.stdout).with_context(|| format!("write {}", path.display()))
     }
 
-    /// Asks it to stop. It must exit with status 0, which means that nothing is left attached.
+    /// Asks the sensor to stop. It must exit with status 0, which means that no program is left attached.
     pub fn stop(&mut self) -> Result<()> {
         let status = self.daemon.stop(STOPPED_WITHIN)?;
         self.read_log();
@@ -108,7 +108,7 @@ impl Sensor {
         Ok(())
     }
 
-    /// Command lines for a closer look, with their purpose.
+    /// Command lines with which a user can examine the sensor, and the purpose of each.
     pub fn further(&self) -> Vec<(String, &'static str)> {
         let tattler = self.tattler.display();
         let socket = self.socket.display();

@@ -1,4 +1,4 @@
-//! The lab's output, for people and for programs.
+//! Output of the lab, for people and for programs.
 
 use std::io::{self, IsTerminal, Write};
 use std::net::Ipv6Addr;
@@ -12,7 +12,7 @@ use super::plan;
 use super::sensor::Sensor;
 use super::world::World;
 
-/// The time between two pages.
+/// Time between two pages.
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The sensor's report, with the lab's own facts under the key `lab`.
@@ -32,24 +32,25 @@ pub fn with_truth(mut report: Value, world: &World) -> Result<String> {
     serde_json::to_string_pretty(&report).context("write the report")
 }
 
-/// Prints the suspects and the lab's progress. On a terminal each page replaces the one before.
+/// Prints the suspects and the lab's progress. On a terminal, each page replaces the previous page.
 pub fn show(table: &str, elapsed: Duration, world: &World, further: &str) -> Result<()> {
     let mut out = io::stdout();
     let seconds = elapsed.as_secs();
     let mut page = format!("tattler lab, {seconds} s: {}\n\n{table}\n", world.summary());
-    // In a file, once is enough.
+    // In a file, the commands appear once.
     if out.is_terminal() || seconds == 0 {
         page += further;
     }
     if out.is_terminal() {
-        // Move home, clear each line's end and the rest of a longer page. Clearing all at once would flicker.
+        // Move the cursor to the top left, clear the end of each line, and clear the remaining lines of a longer
+        // previous page. The screen would flicker if it were cleared as a whole.
         let lines = page.replace('\n', "\x1b[K\n");
         page = format!("\x1b[H{lines}\x1b[J");
     }
     out.write_all(page.as_bytes()).and_then(|()| out.flush()).context("write the suspects to standard output")
 }
 
-/// Commands for a closer look.
+/// Commands with which a user can examine the lab.
 pub fn further(sensor: &Sensor, router: &Namespace, world: &World) -> String {
     let mut text = match world.harvesters() {
         [server, site] => format!("the lab's harvesters are {server} (time server) and {site} (web site)\n"),

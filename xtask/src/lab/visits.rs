@@ -1,5 +1,5 @@
-//! The visits from the home. With each address that a host takes, it visits all popular sites and some rare ones, and
-//! asks some time servers, at random times of the address's life.
+//! The visits from the home. From each of its addresses, a host visits all popular sites and some rare sites, and asks
+//! some time servers, at random times while it uses the address.
 
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
@@ -22,13 +22,13 @@ use super::netns::{Inside, Namespace};
 use super::world::{Phase, World};
 use super::{Actor, plan};
 
-/// Chance that an address visits one of the rare sites, among which the harvesting one is no exception.
+/// Chance that an address visits a rare site. The harvesting site has the same chance as the other rare sites.
 const RARE: f64 = 0.4;
-/// Chance that an address asks two time servers rather than one.
+/// Chance that an address asks two time servers instead of one.
 const SECOND_SERVER: f64 = 0.9;
-/// Chance that a query is repeated later. In 2016 that brought no second scan.
+/// Chance that a query is repeated later. In 2016 a repeated query caused no second scan.
 const REPEAT: f64 = 0.3;
-/// Seconds in which an address is used: about as long as the host prefers it.
+/// Seconds in which a host uses an address: about as long as the host prefers the address.
 const LIFE: Range<f64> = 0.2..7.0;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ struct Visit {
     local: Ipv6Addr,
     remote: Ipv6Addr,
     what: What,
-    /// The third parties that the page at `remote` loads from.
+    /// The third parties from which the page at `remote` loads content.
     embedded: Vec<Ipv6Addr>,
 }
 
@@ -86,7 +86,7 @@ impl Host {
         }
     }
 
-    /// Temporary addresses in use: neither tentative nor deprecated.
+    /// The temporary addresses in use: neither tentative nor deprecated.
     fn temporary_addresses(&self) -> Result<Vec<Ipv6Addr>> {
         let mut ip = paths::command("ip")?;
         ip.args(["-n", self.inside.name(), "-6", "-j", "address", "show", "dev", HOST_INTERFACE]);
@@ -127,7 +127,7 @@ impl Host {
         }
     }
 
-    /// A visit may fail: the address may end before it.
+    /// Makes a visit. The visit may fail: the address may expire before it.
     fn visit(&self, visit: &Visit, world: &World) -> Result<()> {
         let mut client = match visit.what {
             What::Web => self.curl(visit)?,
@@ -137,7 +137,7 @@ impl Host {
         Ok(())
     }
 
-    /// The page and what it embeds, one right after the other.
+    /// Loads the page and its third-party content, one request right after the other.
     fn curl(&self, visit: &Visit) -> Result<Command> {
         let mut curl = self.inside.command("curl")?;
         curl.args(["--silent", "--max-time", "3", "--noproxy", "*", "--interface"]);
@@ -146,7 +146,7 @@ impl Host {
         Ok(curl)
     }
 
-    /// Asks for the time once and sets no clock.
+    /// Asks for the time once, and sets no clock.
     fn chronyd(&self, visit: &Visit) -> Result<Command> {
         let mut chronyd = self.inside.command("chronyd")?;
         let pid = self.dir.join(format!("client{}.pid", self.number));
@@ -159,7 +159,7 @@ impl Host {
     }
 }
 
-/// The third parties that a visit of `site` loads from, except those in the browser's cache.
+/// The third parties from which a visit of `site` loads content, except those in the browser's cache.
 fn embedded(site: Ipv6Addr, random: &mut Pcg32) -> Vec<Ipv6Addr> {
     let parties = plan::third_parties().into_iter();
     let loaded = parties.filter(|party| party.sites.contains(&site) && random.random_bool(party.share));

@@ -1,4 +1,4 @@
-//! State that all actors share: the phase of the replay, and counts of their actions.
+//! State that all actors share: the phase of the replay, and the actions of the actors.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
@@ -13,15 +13,15 @@ use super::plan;
 /// The phases of a replay, in order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Phase {
-    /// Hosts take up new addresses.
+    /// Hosts form new addresses and visit remotes.
     Traffic,
-    /// Hosts finish their visits; harvesters wait for the last one.
+    /// Hosts finish their visits. Harvesters wait for the last visit.
     LastVisits,
     /// All actors stop at once.
     Over,
 }
 
-/// A handle; clones share one world.
+/// A handle for the shared state. All clones refer to the same state.
 #[derive(Clone)]
 pub struct World {
     seed: u64,
@@ -31,16 +31,16 @@ pub struct World {
 
 struct Shared {
     phase: Phase,
-    /// Running hosts. Harvesters stay until there are none.
+    /// Number of running hosts. Harvesters run until it is 0.
     visitors: usize,
-    /// Each temporary address with the remotes that it visited.
+    /// Remotes that each temporary address visited.
     visits: BTreeMap<Ipv6Addr, BTreeSet<Ipv6Addr>>,
-    /// Each harvester with the addresses that its scanner probed, in order; for scanners without a harvester,
-    /// the scanner.
+    /// Addresses that the scanner of each harvester probed, in order. For a scanner without a harvester, the key is the
+    /// scanner.
     probes: BTreeMap<Ipv6Addr, Vec<Ipv6Addr>>,
-    /// Queries of a harvester that the same address had queried before.
+    /// Number of queries to a harvester from an address that had already queried it.
     repeats: usize,
-    /// Addresses to which the path was measured.
+    /// Number of addresses to which the path was measured.
     paths: usize,
 }
 
@@ -62,7 +62,7 @@ impl World {
         &self.harvesters
     }
 
-    /// The choices of one actor. They do not depend on the speed of the others.
+    /// Random numbers for one actor. They do not depend on the speed of other actors.
     pub fn random(&self, actor: u64) -> Pcg32 {
         Pcg32::new(self.seed, actor)
     }
@@ -103,12 +103,12 @@ impl World {
         self.lock().paths += count;
     }
 
-    /// Temporary addresses that have visited a remote.
+    /// Temporary addresses that have visited at least one remote.
     pub fn visitors(&self) -> Vec<Ipv6Addr> {
         self.lock().visits.keys().copied().collect()
     }
 
-    /// The progress in one line.
+    /// Progress of the lab, in one line.
     pub fn summary(&self) -> String {
         let shared = self.lock();
         let mut line = format!("{} temporary addresses", shared.visits.len());
@@ -128,7 +128,7 @@ impl World {
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
-        // The state is consistent after a panic: each method makes one change.
+        // After a panic the state is still consistent, since each method makes a single change.
         self.shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

@@ -1,7 +1,7 @@
-//! Installing on Debian.
+//! Installs programs on Debian.
 //!
-//! Setup must not start, enable or replace a service of the machine. It therefore only unpacks the packages of
-//! services into the tools folder, and installs the libraries they need.
+//! Setup must not start, enable or replace a service of the machine. Packages with services are therefore only unpacked
+//! into the tools directory. Their libraries are installed.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,8 @@ use crate::{paths, process};
 
 use super::programs::{self, Program};
 
-/// Debian's rustc for its browsers, with its sources; all come from one source package.
+/// Debian's Rust compiler for its browsers, with cargo and the library sources. All three packages come from one source
+/// package.
 const COMPILER: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 
 pub fn is_here() -> bool {
@@ -37,7 +38,7 @@ pub fn install(missing: &[Program], needs_compiler: bool) -> Result<()> {
     Ok(())
 }
 
-/// Installs packages. Removes and upgrades none.
+/// Installs packages. Removes and upgrades no other package.
 pub fn apt_install(packages: &[String]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
@@ -51,16 +52,16 @@ pub fn apt_install(packages: &[String]) -> Result<()> {
 fn apt_get() -> Result<Command> {
     let mut apt = paths::command("apt-get")?;
     apt.args(["-qq", "--option", "Dpkg::Use-Pty=0"]);
-    // needrestart would restart services whose libraries were renewed.
+    // Without this setting, needrestart would restart services whose libraries were replaced.
     apt.env("DEBIAN_FRONTEND", "noninteractive").env("NEEDRESTART_SUSPEND", "1");
     Ok(apt)
 }
 
-/// Unpacks a service's programs, and installs only the libraries among its dependencies.
+/// Unpacks the programs of a service's package. Of its dependencies, installs only the libraries.
 fn unpack(package: &str, services: &[Program]) -> Result<()> {
     eprintln!("unpacking {package} into {}", paths::tools().display());
     let dir = tempfile::tempdir().context("make a temporary directory")?;
-    // apt's own user can't write to a directory of root's.
+    // apt's own user can't write to a directory that root owns.
     let mut download = apt_get()?;
     download.args(["--option", "APT::Sandbox::User=root", "download", package]);
     run(download.current_dir(dir.path()))?;
@@ -80,7 +81,7 @@ fn unpack(package: &str, services: &[Program]) -> Result<()> {
     Ok(())
 }
 
-/// Copies a program into the tools folder.
+/// Copies a program into the tools directory.
 fn place(files: &Path, program: &Program) -> Result<()> {
     let from = ["usr/sbin", "usr/bin", "sbin", "bin"]
         .map(|dir| files.join(dir).join(program.name))
@@ -95,8 +96,8 @@ fn place(files: &Path, program: &Program) -> Result<()> {
         .with_context(|| format!("make {} executable", to.display()))
 }
 
-/// Shared libraries among the dependencies: `libc6 (>= 2.34), libcap2, adduser | sysusers`.
-/// Skips libraries for browsers and modules for services, which no program is linked to.
+/// The shared libraries in a list of dependencies, such as `libc6 (>= 2.34), libcap2, adduser | sysusers`. Skips
+/// JavaScript libraries and modules of services: no program is linked to these.
 fn libraries(depends: &str) -> Vec<String> {
     depends
         .split(',')
@@ -107,7 +108,7 @@ fn libraries(depends: &str) -> Vec<String> {
         .collect()
 }
 
-/// Standard output is for reports: apt's output goes to standard error.
+/// Runs a command, whose output goes to standard error: standard output is for reports.
 fn run(command: &mut Command) -> Result<()> {
     let failure = format!("`{}` failed: its reason is above", process::describe(command));
     process::succeed(command.stdin(Stdio::null()).stdout(io::stderr()), &failure)

@@ -1,5 +1,5 @@
-//! bpf-linker, built for the LLVM of the compiler whose bitcode it reads. It is installed in the tools folder
-//! of the target directory, where sensor-user's build looks.
+//! bpf-linker. It must be built for the same LLVM as the compiler whose bitcode it reads. It is installed in the tools
+//! directory, where the build script of sensor-user looks.
 
 use std::env;
 use std::fs;
@@ -15,20 +15,20 @@ use super::compiler::Compiler;
 
 pub const VERSION: &str = "0.13.0";
 
-/// The LLVM versions that this bpf-linker can be built for.
+/// The LLVM versions for which this bpf-linker can be built.
 const FITS: std::ops::RangeInclusive<u32> = 21..=23;
 
-/// Whether the right bpf-linker is installed and starts. One that the user names is not checked.
+/// Whether the right bpf-linker is installed and starts. A bpf-linker that the user names is not checked.
 pub fn is_there_for(compiler: &Compiler) -> bool {
     if env::var_os("TATTLER_BPF_LINKER").is_some_and(|path| PathBuf::from(path).is_file()) {
         return true;
     }
     let is_built = compiler.llvm().and_then(|llvm| is_recorded(&format!("llvm-{llvm}"))).unwrap_or(false);
-    // It may fail to start: its LLVM is a shared library, which the system may have removed since.
+    // The program may fail to start: LLVM is a shared library, which may have been removed from the system.
     is_built && process::output(Command::new(paths::tools().join("bin/bpf-linker")).arg("--version")).is_ok()
 }
 
-/// cargo install records the features of what it built.
+/// Whether the installed bpf-linker was built with this feature. `cargo install` records the features of each program.
 fn is_recorded(feature: &str) -> Option<bool> {
     let record = fs::read(paths::tools().join(".crates2.json")).ok()?;
     let record: Value = serde_json::from_slice(&record).ok()?;
@@ -38,12 +38,12 @@ fn is_recorded(feature: &str) -> Option<bool> {
     Some(features.iter().any(|known| known == feature))
 }
 
-/// Where Debian keeps this LLVM.
+/// Debian's directory of this LLVM version.
 pub fn llvm_dir(llvm: u32) -> PathBuf {
     PathBuf::from(format!("/usr/lib/llvm-{llvm}"))
 }
 
-/// The command that `install` runs, for people to type.
+/// The command that `install` runs, as text for people to type.
 pub fn command_line(llvm: u32) -> String {
     format!("LLVM_PREFIX=(where LLVM {llvm} is) cargo {} --root {}", arguments(llvm), paths::tools().display())
 }
@@ -62,7 +62,7 @@ pub fn install(llvm: u32) -> Result<()> {
     eprintln!("building bpf-linker {VERSION} for LLVM {llvm}, once; it takes some minutes");
     let mut cargo = paths::cargo();
     cargo.args(arguments(llvm).split(' ')).arg("--root").arg(paths::tools()).env("LLVM_PREFIX", llvm_dir(llvm));
-    // The cargo that started us may have locked the workspace's target directory.
+    // The cargo that started xtask may have locked the workspace's target directory.
     cargo.env_remove("CARGO_TARGET_DIR").stdin(Stdio::null()).stdout(Stdio::null());
     process::succeed(&mut cargo, &format!("cargo could not build bpf-linker {VERSION} for LLVM {llvm}"))
 }

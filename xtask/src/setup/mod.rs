@@ -1,5 +1,5 @@
-//! `cargo xtask setup`: lists missing programs, then installs them. It installs on Debian, as root. Elsewhere it
-//! prints the commands to run and stops.
+//! `cargo xtask setup`: lists missing programs, then installs them. It installs on Debian, as root. Otherwise it prints
+//! the commands to run, and stops.
 
 #[path = "../../../sensor-user/build/compiler.rs"]
 #[allow(dead_code, reason = "sensor-user's build calls the rest")]
@@ -15,31 +15,31 @@ use anyhow::{Context, Result, bail};
 use crate::root;
 use compiler::{Compiler, NIGHTLY};
 
-/// Programs by the verbs that need them.
+/// Groups of programs, by the verb that needs them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// The eBPF compiler and linker, and a C compiler for SQLite
     Build,
-    /// Finding the uplink
+    /// Programs that find the uplink
     Run,
     /// The daemons and scanners of the lab
     Lab,
     /// The tests
     Test,
-    /// Guests with other kernels
+    /// Programs for guests with other kernels
     Guest,
-    /// A bare Debian
+    /// Programs for a bare Debian
     Fresh,
 }
 
 /// The groups that `cargo xtask test` needs.
 pub const TESTS: &[Group] = &[Group::Build, Group::Run, Group::Lab, Group::Test];
 
-/// Lists the missing programs of `groups` and installs them. Prints nothing if none is missing.
+/// Lists the missing programs of `groups` and installs them. Prints nothing if no program is missing.
 pub fn setup(groups: &[Group]) -> Result<()> {
     let programs: Vec<_> = programs::missing(groups);
     let compiler = Compiler::find();
-    // A finished object of the kernel programs needs no compiler.
+    // If TATTLER_EBPF_OBJECT names a compiled object of the kernel programs, no compiler is needed.
     let build = groups.contains(&Group::Build) && env::var_os("TATTLER_EBPF_OBJECT").is_none();
     let needs_compiler = build && compiler.is_none();
     if build && let Some(warning) = compiler.as_ref().and_then(Compiler::warning) {
@@ -86,7 +86,7 @@ pub fn setup(groups: &[Group]) -> Result<()> {
     Ok(())
 }
 
-/// Prints the commands for systems that setup does not change.
+/// Prints the commands to run on systems that setup does not change.
 fn advise(programs: &[programs::Program], needs_compiler: bool, needs_linker: bool, compiler: Option<&Compiler>) {
     if debian::is_here() {
         eprintln!("as root:\n    sudo env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask setup");
@@ -104,7 +104,7 @@ fn advise(programs: &[programs::Program], needs_compiler: bool, needs_linker: bo
         Some(compiler) if needs_linker => {
             eprintln!("    {}", linker::command_line(compiler.llvm().unwrap_or_default()))
         }
-        // The LLVM version is known once rustc is installed.
+        // The LLVM version is not known before rustc is installed.
         None if needs_linker => eprintln!("    cargo xtask setup, again, for bpf-linker"),
         _ => (),
     }

@@ -1,4 +1,4 @@
-//! The programs that xtask and the tests start, their Debian packages, and their purpose.
+//! The programs that xtask and the tests start, with the Debian package and the purpose of each.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -15,16 +15,16 @@ pub struct Program {
     pub package: &'static str,
     pub group: Group,
     pub what_for: &'static str,
-    /// Unpacked for our use and not installed: its package would start a service with the machine, and
-    /// chrony's would replace the machine's time service.
+    /// The program is unpacked for the project and not installed: its package would start a service of the machine, and
+    /// chrony's package would replace the machine's time service.
     pub is_service: bool,
 }
 
-/// Programs of a package, separated by spaces.
+/// Names of programs in a package, separated by spaces; then package, group and purpose.
 struct Row(&'static str, &'static str, Group, &'static str);
 
-/// Setup looks on PATH, so a program need not come from its package. The tests' PATH has only these programs: a
-/// test that starts another one fails.
+/// All programs. Setup looks for each program on PATH, so the program need not come from this package. The tests' PATH
+/// has only these programs: a test that starts another program fails.
 const PROGRAMS: &[Row] = &[
     Row("cc", "gcc", Group::Build, "compiles SQLite"),
     Row("c++", "g++", Group::Build, "links bpf-linker to LLVM"),
@@ -88,13 +88,13 @@ fn all() -> impl Iterator<Item = Program> {
     })
 }
 
-/// Whether setup installs a program of this name.
+/// Whether setup installs a program with this name.
 #[cfg(test)]
 fn is_listed(name: &str) -> bool {
     all().any(|program| program.name == name)
 }
 
-/// Fills a directory with links to the installed programs, as the PATH of tests. Tests of dependencies run cargo,
+/// Fills a directory with links to the installed programs, for the PATH of tests. The tests of dependencies run cargo,
 /// which needs the toolchain's rustc.
 pub fn link_into(dir: &Path) -> Result<()> {
     let found = all().filter_map(|program| Some((program.name, paths::find(program.name)?)));
@@ -109,7 +109,7 @@ pub fn missing(groups: &[Group]) -> Vec<Program> {
     all().filter(|program| groups.contains(&program.group) && paths::find(program.name).is_none()).collect()
 }
 
-/// Their packages, each once.
+/// The packages of these programs, each package once.
 pub fn packages(programs: &[Program]) -> Vec<String> {
     let mut packages: Vec<String> = programs.iter().map(|program| program.package.to_owned()).collect();
     packages.sort();
@@ -126,9 +126,10 @@ mod tests {
     use crate::paths;
     use crate::vm::PPP_PROGRAMS;
 
-    /// How sources start a program.
+    /// Beginnings of the calls that start a program in the sources.
     const CALLS: [&str; 4] = ["Command::new(\"", "tool(\"", "command(\"", "paths::require(\""];
-    /// The Rust toolchain, and a program for figures in the documents, which is started by hand only.
+    /// Programs that are not in PROGRAMS: the Rust toolchain, and a program for figures in the documents, which is
+    /// started by hand only.
     const OTHERS: [&str; 3] = ["cargo", "rustc", "suricata"];
 
     fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
