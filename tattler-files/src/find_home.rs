@@ -6,8 +6,8 @@ use sensor_common::Header;
 use super::capture::Packets;
 use super::capture::home::HomeFinder;
 use super::input::Format;
+use super::options::ReadOptions;
 use super::progress::{Reporter, STEP};
-use super::read::ReadOptions;
 use super::text::{Dialect, LineItem};
 use super::{Fault, Input, ReadError, flow, open};
 

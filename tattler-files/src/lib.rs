@@ -22,6 +22,7 @@ pub mod input;
 pub mod jsonl;
 mod nfcapd;
 mod open;
+mod options;
 pub mod position;
 mod progress;
 mod reached;
@@ -32,7 +33,7 @@ pub mod text;
 
 pub use fault::{Fault, ReadError, Stop, reason};
 pub use input::Input;
+pub use options::{ReadOptions, ReadProgress};
 pub use position::Position;
-pub use progress::ReadProgress;
-pub use read::{ReadOptions, ReadSummary, read, read_into};
+pub use read::{ReadSummary, read, read_into};
 pub use sink::Sink;

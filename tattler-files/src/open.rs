@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use tattler_core::time::Time;
 
 use super::input::{Content, Format};
-use super::read::ReadOptions;
+use super::options::ReadOptions;
 use super::text::{Dialect, LogClock, TextReader};
 use super::{Input, ReadError, nfcapd};
 

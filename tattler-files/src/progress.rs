@@ -6,25 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Input;
 use super::input::Content;
-use super::read::ReadOptions;
+use super::options::{ReadOptions, ReadProgress};
 
 /// Number of lines or frames between two reports.
 pub(super) const STEP: u64 = 1 << 14;
-
-/// The progress of a reading.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadProgress<'a> {
-    /// Name of the input.
-    pub name: &'a str,
-    /// Number of bytes read from the input so far, as stored on the disk.
-    pub read: u64,
-    /// Size of the input, if known.
-    pub size: Option<u64>,
-    /// Number of lines or frames read so far.
-    pub items: u64,
-    /// Whether this is the first of two readings, which only infers the home prefix.
-    pub finds_home: bool,
-}
 
 /// Reports the progress of one input.
 pub(super) struct Reporter<'a> {

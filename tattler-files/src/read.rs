@@ -1,16 +1,15 @@
 //! Reads a list of inputs into a sink.
 
 use ipnet::Ipv6Net;
-use jiff::tz::TimeZone;
 use tattler_core::observation::Observation;
-use tattler_core::time::Time;
 
 use super::capture::Packets;
 use super::find_home::find_home;
 use super::flow::LineOrigin;
 use super::input::Format;
 use super::open::{self, InputLines};
-use super::progress::{ReadProgress, Reporter, STEP};
+use super::options::ReadOptions;
+use super::progress::{Reporter, STEP};
 use super::reached::{self, Reached};
 use super::rules::Rules;
 use super::sink::{Functions, Sink};
@@ -19,23 +18,6 @@ use super::{Fault, Input, Position, ReadError};
 
 /// The most backup entries that a reading hands on. No user acknowledges so many remotes.
 const MOST_BACKUP_ENTRIES: usize = 100_000;
-
-/// Options of a reading.
-#[derive(Clone, Debug, Default)]
-pub struct ReadOptions {
-    /// The home prefixes, for all inputs except JSON Lines. Inferred if empty.
-    pub home: Vec<Ipv6Net>,
-    /// The time zone of times without a stated zone. UTC if not given.
-    pub zone: Option<TimeZone>,
-    /// The year of the first line of a log without years. If not given, the latest possible year.
-    pub year: Option<i16>,
-    /// The current time. Times far after `now` are refused. `None` accepts all times.
-    pub now: Option<Time>,
-    /// Positions that earlier readings reached. Items before these positions make no observations again.
-    pub known: Vec<Position>,
-    /// Function that is called from time to time with the progress.
-    pub progress: Option<fn(&ReadProgress<'_>)>,
-}
 
 /// The result of a reading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -71,7 +71,19 @@ fn is_test(path: &Path) -> bool {
     path.iter().any(|part| part == "tests" || part == "soak") || stem == "tests" || stem.ends_with("_tests")
 }
 
+/// The module of each item that lib.rs exports under a shorter path.
+fn exports(src: &Path) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(src.join("lib.rs")).unwrap_or_default();
+    let exported = text.split(';').filter_map(|item| item.split("pub use ").nth(1)?.split_once("::"));
+    let names = exported.flat_map(|(module, items)| {
+        let items = items.trim_matches(|c| c == '{' || c == '}').split(',');
+        items.map(move |item| (item.trim().to_owned(), module.to_owned()))
+    });
+    names.collect()
+}
+
 fn uses(src: &Path) -> Uses {
+    let exports = exports(src);
     let mut files = Vec::new();
     sources(src, &mut files);
     let mut uses = Uses::new();
@@ -81,11 +93,15 @@ fn uses(src: &Path) -> Uses {
         if module == "lib" || module == "main" {
             continue;
         }
-        let mut named = named(&product(&fs::read_to_string(path).unwrap()));
+        // So many `super::` lead to the root of the crate.
+        let depth = inside.iter().count() - usize::from(inside.ends_with("mod.rs"));
+        let text = product(&fs::read_to_string(path).unwrap()).replace(&"super::".repeat(depth), "crate::");
+        let mut named = named(&text);
+        named = named.into_iter().map(|name| exports.get(&name).cloned().unwrap_or(name)).collect();
         named.remove(&module);
         uses.entry(module).or_default().extend(named);
     }
-    // Other names are items that lib.rs exports.
+    // Other names are items of lib.rs itself.
     let modules: BTreeSet<String> = uses.keys().cloned().collect();
     uses.values_mut().for_each(|used| used.retain(|name| modules.contains(name)));
     uses
